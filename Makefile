@@ -1,0 +1,74 @@
+# Every way in. Each target works on a fresh machine: it builds .venv from the pinned requirements first.
+
+PYTHON ?= python3
+PORT ?= 8080
+BIN := .venv/bin
+RUN := .venv/installed-run
+DEV := .venv/installed-dev
+BENCH := .venv/installed-bench
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run run-garmin login template test check fix bench lock clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+demo: $(RUN) ## start the function, post a reading, show the receipt and decode the file
+	@$(BIN)/python -m scripts.demo
+
+run: $(RUN) ## serve the function on 127.0.0.1:8080 (PORT=…), settings from the environment
+	@exec $(BIN)/functions-framework --source function/main.py --target handle --host 127.0.0.1 --port $(PORT)
+
+login: $(RUN) ## sign in to Garmin Connect once and store the token
+	@$(BIN)/python -m scripts.login $(ARGS)
+
+template: $(RUN) ## rebuild templates/, or make one of your own scale's file: FROM=my.fit
+	@$(BIN)/python -m scripts.build_templates $(if $(FROM),--from "$(FROM)")
+
+run-garmin: $(DEV) ## serve a stand-in for Garmin Connect, to play the whole story without an account
+	@exec $(BIN)/python -m tests.garmin $(ARGS)
+
+test: $(DEV) ## run the tests
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+check: $(DEV) ## lint, format, types, architecture
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest tests/test_architecture.py
+
+fix: $(DEV) ## mend what ruff can mend by itself
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(BENCH) ## measure, as ratios in one run
+	@$(BIN)/python -m scripts.bench $(ARGS)
+
+lock: .venv/created ## compile requirements*.txt anew from pyproject.toml
+	@$(BIN)/pip install --quiet uv
+	@scripts/lock.sh $(BIN)/uv
+
+clean: ## remove what was built
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/js/node_modules
+
+.venv/created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "Python 3.11 or newer is needed: install it, or name it with make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || \
+	  { echo "Python cannot make a virtual environment: install its venv module (Debian: apt install python3-venv)" >&2; exit 1; }
+	@touch $@
+
+$(RUN): requirements.txt | .venv/created
+	@echo "Installing the function into .venv …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(DEV): requirements-dev.txt | $(RUN)
+	@echo "Installing the tools for tests into .venv …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(BENCH): requirements-bench.txt | $(DEV)
+	@echo "Installing what the benchmark compares with into .venv …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@

@@ -1,0 +1,1 @@
+"""Where a proven file goes, and how we know that it arrived."""

@@ -1,0 +1,329 @@
+"""A `Session` over garth-ng, and the sign-in that `make login` uses. The only module that knows garth.
+
+Strategy: garth brings the sign-in widget, the token exchange and an HTTP client whose TLS looks like a
+browser's. Tokens are ours to keep (`tokens.py`), and so is the decision to send anything twice.
+
+Facts (garth-ng 1.1.0):
+- Importing it takes up to 1.4 s and builds a client that takes GARTH_HOME, GARTH_TOKEN and GARTH_TELEMETRY_…
+  from the environment, and may raise for them: it is imported when needed, with these out of sight.
+- `Client.request` sends a 5xx again by itself, three times, POST or not; `retries=0` stops that.
+- libcurl by itself sends a request again when a kept connection was dropped without an answer, POST or not
+  (`Curl_retry_request`). A new session for each request has no kept connection, and is shared by no threads.
+- The token endpoint is a global for garmin.com (`oauth.DI_TOKEN_URL`).
+- Its exceptions' texts may hold an address with a ticket in it, and pydantic's may hold a token: none is let
+  through, which is why every `raise` here says `from None`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from ...errors import GarminRefused, GarminUnreachable, SettingsInvalid, SignInNeeded, WeighbridgeError
+from ..garmin import fault_of
+from ..port import Answer, ConnectionDropped
+from ..tokens import Token, TokenStore
+
+REFRESH_BEFORE_EXPIRY_S = 900  # as garminconnect does: an upload must not meet the end of its token
+SECONDS_PER_DAY = 86_400
+IMPERSONATE = "chrome120"  # the browser whose TLS handshake garth shows
+
+#: libcurl errors that happen before a byte of the request has left (curl/curl.h): 5 and 6 name resolution,
+#: 7 connect, 35, 58, 59, 60, 77, 83, 91 TLS. Everything else may have reached Garmin.
+NOTHING_SENT_CODES = frozenset({5, 6, 7, 35, 58, 59, 60, 77, 83, 91})
+CERTIFICATE_CODES = frozenset({60, 77})
+
+#: `oauth.DI_TOKEN_URL` belongs to the whole process, so its users take turns.
+_token_url_lock = threading.Lock()
+
+
+class GarthSession:
+    """Authenticated requests with the token of a store. Safe to share between threads."""
+
+    def __init__(
+        self,
+        store: TokenStore,
+        *,
+        domain: str,
+        ca_bundle: Path | None = None,
+        timeout_s: float = 30.0,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._domain = domain
+        self._ca_bundle = ca_bundle
+        self._timeout_s = timeout_s
+        self._now = now
+
+    def warm(self) -> None:
+        """Begin to import garth in the background, so that the first upload need not wait for it."""
+
+        def quietly() -> None:
+            with contextlib.suppress(WeighbridgeError):  # the first request will say it
+                import_garth()
+
+        threading.Thread(target=quietly, name="import garth", daemon=True).start()
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        file: tuple[str, bytes] | None = None,
+    ) -> Answer:
+        """See `port.Session`."""
+        token = self._token()
+        if token.expires_at - self._now() < REFRESH_BEFORE_EXPIRY_S:
+            token = self._store.refreshed(token, self._refresh)
+        answer = self._send(token, method, path, params, file)
+        if answer.status == 401:
+            token = self._store.refreshed(token, self._refresh)
+            answer = self._send(token, method, path, params, file)
+        return answer
+
+    def token_days_left(self) -> float | None:
+        """See `port.Session`. Raises `SignInNeeded` when there is no token, or `TokenStoreUnusable`."""
+        token = self._token()
+        if token.refresh_expires_at is None:
+            return None
+        return (token.refresh_expires_at - self._now()) / SECONDS_PER_DAY
+
+    def _token(self) -> Token:
+        token = self._store.read()
+        if token is None:
+            raise SignInNeeded(f"There is no Garmin token in {self._store.folder}. Sign in once: make login.")
+        return token
+
+    def _send(
+        self,
+        token: Token,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        file: tuple[str, bytes] | None,
+    ) -> Answer:
+        garth = import_garth()
+        options: dict[str, Any] = {"params": dict(params)} if params else {}
+        with _client(self._domain, self._ca_bundle, self._timeout_s) as client:
+            # The token's end is judged above; garth must not refresh behind the store's back.
+            client.oauth2_token = garth.http.OAuth2Token(
+                access_token=token.access_token.get_secret_value(),
+                refresh_token="",
+                expires_in=0,
+                expires_at=math.inf,
+                client_id=token.client_id,
+            )
+            form = garth.http.CurlMime() if file else None
+            try:
+                if form is not None and file is not None:
+                    name, content = file
+                    form.addpart(name="file", filename=name, data=content, content_type="application/octet-stream")
+                    options["multipart"] = form
+                response = client.request(method, "connectapi", path, api=True, **options)
+            except garth.exc.GarthHTTPError as e:
+                response = e.error.response  # any status from 400 up
+            except garth.http.RequestException as e:
+                if e.code in NOTHING_SENT_CODES:
+                    raise _unreachable(e.code) from None
+                raise ConnectionDropped(
+                    f"The connection to Garmin Connect broke off before an answer came (curl error {int(e.code)})."
+                ) from None
+            finally:
+                if form is not None:
+                    form.close()
+        return _answer(response)
+
+    def _refresh(self, token: Token) -> Token:
+        garth = import_garth()
+        old = garth.http.OAuth2Token(
+            access_token=token.access_token.get_secret_value(),
+            refresh_token=token.refresh_token.get_secret_value(),
+            expires_in=0,
+            client_id=token.client_id,
+        )
+        try:
+            with _client(self._domain, self._ca_bundle, self._timeout_s) as client, _token_url(self._domain):
+                return _token_of(garth.oauth.refresh_oauth2_token(client.session, old))
+        except garth.exc.GarthHTTPError as e:
+            fault = e.error
+        except (ValueError, TypeError):
+            raise GarminUnreachable(f"{REFRESH_BROKEN} Something other than a token came back: a proxy?") from None
+        raise _refresh_fault(fault)
+
+
+REFRESH_BROKEN = (
+    "The Garmin token could not be renewed, so nothing was uploaded. Send the same again; if the renewal was lost "
+    "on its way, the next one is refused and a new sign-in is needed: make login."
+)
+REFRESH_REFUSED = (
+    "Garmin does not renew the token any more: it has ended, another program has renewed it, or the answer to an "
+    "earlier renewal was lost. Sign in anew: make login."
+)
+
+
+def _refresh_fault(error: Any) -> WeighbridgeError:
+    answer = _answer(error.response) if _is_status(error) else None
+    if answer is None:
+        if error.code in NOTHING_SENT_CODES:
+            return _unreachable(error.code)
+        return GarminUnreachable(f"{REFRESH_BROKEN} The connection broke off (curl error {int(error.code)}).")
+    # invalid_grant is a 400 (RFC 6749 section 5.2), invalid_client a 401.
+    if answer.status in (400, 401):
+        return SignInNeeded(REFRESH_REFUSED)
+    return fault_of(answer, "to renew the token")
+
+
+def sign_in(
+    email: str,
+    password: SecretStr,
+    *,
+    prompt_mfa: Callable[[], str],
+    domain: str,
+    ca_bundle: Path | None = None,
+    timeout_s: float = 30.0,
+) -> Token:
+    """Sign in with a password and, if Garmin asks for it, the code of the second factor.
+
+    Raises `SignInNeeded` (wrong password or code), `RateLimited`, `GarminRefused` or `GarminUnreachable`.
+    """
+    garth = import_garth()
+    wrong = WRONG_CREDENTIALS
+    with _client(domain, ca_bundle, timeout_s) as client, _token_url(domain):
+        answers = _watched(client.session)
+        try:
+            result = client.login(email, password.get_secret_value(), return_on_mfa=True)
+            if isinstance(result, garth.sso.MFAState):
+                wrong = WRONG_CODE
+                result = client.resume_login(result, prompt_mfa().strip())
+            return _token_of(result)
+        except garth.exc.GarthException as e:
+            error = e
+        except garth.http.RequestException as e:
+            raise _unreachable(e.code) from None
+        except (ValueError, TypeError):
+            raise GarminUnreachable("Garmin took the sign-in, but what came back is not a token: a proxy?") from None
+    raise _sign_in_fault(garth, error, answers, wrong)
+
+
+WRONG_CREDENTIALS = (
+    "Garmin did not take this e-mail and password. Try them in a browser at connect.garmin.com first: repeated "
+    "failures lock the account."
+)
+WRONG_CODE = "Garmin did not take this code. Sign in again, and use the newest code."
+CLOUDFLARE = (
+    "A firewall in front of Garmin's sign-in (Cloudflare) wants a browser. Try from another network, such as one "
+    "at home, or import a token: make login ARGS='--import FILE'."
+)
+
+
+def _sign_in_fault(garth: Any, error: Any, answers: list[Answer], wrong: str) -> WeighbridgeError:
+    """garth's exception, and the answers that led to it -> whose fault it is."""
+    # sso.login hides the cause behind "All login strategies exhausted".
+    cause = error.__cause__ if type(error) is garth.exc.GarthException and error.__cause__ else error
+    last = answers[-1] if answers else None
+    if isinstance(cause, garth.exc.CloudflareError):
+        return GarminRefused(CLOUDFLARE)
+    if isinstance(cause, garth.exc.NetworkError):
+        return _unreachable(cause.__cause__.code)
+    if isinstance(cause, garth.exc.GarthHTTPError) and not _is_status(cause.error):
+        return _unreachable(cause.error.code)
+    # A page without a form is for garth an AuthenticationError("No CSRF token …"); only the status says why.
+    if last is not None and last.status >= 400:
+        return GarminRefused(CLOUDFLARE) if last.status == 403 else fault_of(last, "the sign-in")
+    if isinstance(cause, garth.exc.AuthenticationError) and "CSRF" not in cause.msg:
+        return SignInNeeded(wrong)
+    return GarminRefused(
+        "Garmin's sign-in page is not as expected; it may have changed, or a proxy stands between. Sign in with "
+        "another tool and import its token: make login ARGS='--import FILE'."
+    )
+
+
+def import_garth() -> Any:
+    """The library, with nothing taken from the environment. Raises `SettingsInvalid` when it is not installed."""
+    # Also read whenever a client is built, so they are hidden each time. Nothing else in this process wants them.
+    for name in [name for name in os.environ if name.upper().startswith("GARTH_")]:
+        os.environ.pop(name, None)
+    try:
+        import garth
+        import garth.exc
+        import garth.sso
+    except ImportError:
+        raise SettingsInvalid(
+            "garth-ng is not installed, and the delivery `garth` needs it: pip install -r requirements.txt."
+        ) from None
+    return garth
+
+
+@contextlib.contextmanager
+def _client(domain: str, ca_bundle: Path | None, timeout_s: float) -> Iterator[Any]:
+    """A garth client with a connection of its own, closed at the end."""
+    garth = import_garth()
+    verify = str(ca_bundle) if ca_bundle else True
+    with garth.http.Session(impersonate=IMPERSONATE, verify=verify, timeout=timeout_s) as session:
+        client = garth.Client(session=session, domain=domain, telemetry_enabled=False)
+        client.configure(timeout=timeout_s, retries=0)  # the constructor cannot take these (a TypeError)
+        yield client
+
+
+@contextlib.contextmanager
+def _token_url(domain: str) -> Iterator[None]:
+    garth = import_garth()
+    with _token_url_lock:
+        garth.oauth.DI_TOKEN_URL = f"https://diauth.{domain}/di-oauth2-service/oauth/token"
+        yield
+
+
+def _watched(session: Any) -> list[Answer]:
+    """The answers that this session gets from now on."""
+    answers: list[Answer] = []
+    request = session.request
+
+    def watched(*args: Any, **options: Any) -> Any:
+        response = request(*args, **options)
+        answers.append(_answer(response))
+        return response
+
+    session.request = watched
+    return answers
+
+
+def _answer(response: Any) -> Answer:
+    headers = {name.lower(): value or "" for name, value in response.headers.items()}
+    return Answer(response.status_code, headers, response.content)
+
+
+def _token_of(token: Any) -> Token:
+    """garth's OAuth2Token, whose times it has made absolute."""
+    return Token(
+        SecretStr(token.access_token),
+        SecretStr(token.refresh_token),
+        token.client_id,
+        token.expires_at or 0.0,
+        token.refresh_token_expires_at,
+    )
+
+
+def _is_status(error: Any) -> bool:
+    """Whether a RequestException is about an HTTP status, not about a connection."""
+    return error.code == 0 and error.response is not None
+
+
+def _unreachable(code: int) -> GarminUnreachable:
+    if code in CERTIFICATE_CODES:
+        return GarminUnreachable(
+            f"The certificate of Garmin Connect is not trusted (curl error {int(code)}). Behind a proxy that reads "
+            "along, or with a stand-in, set GARMIN_CA_BUNDLE to its certificates."
+        )
+    return GarminUnreachable(
+        f"Garmin Connect could not be reached (curl error {int(code)}); nothing was sent. Check the network and "
+        "GARMIN_DOMAIN."
+    )

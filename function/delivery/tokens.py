@@ -1,0 +1,243 @@
+"""The token store: one Garmin token in one file, renewed by one at a time.
+
+Rule: the file on disk holds a whole token at every moment, the old one or the new one. Whoever renews it
+holds the lock, and has made sure that the new token can be saved before Garmin is asked for it.
+
+Facts:
+- Each refresh makes the refresh token before it worthless, so a refreshed token that is not saved is lost,
+  and a second refresh with the same token is refused (bugficks/omramin issue 21).
+- The access token lives about a day, the refresh token about thirty; only what Garmin says counts, so a
+  missing time is read from the JWT, and is otherwise "refresh first".
+- `flock` belongs to the open file, not to the process: with a lock file opened anew each time it keeps
+  threads apart as well as processes, and a killed process lets go of it by dying (flock(2)).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import fcntl
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from pydantic import SecretStr
+
+from ..errors import SignInNeeded, TokenStoreUnusable
+
+#: A token file is 2 to 6 KB; this much room is taken on disk before a refresh.
+ROOM_BYTES = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A DI token of Garmin Connect. Times are Unix seconds; its `repr` shows no secret."""
+
+    access_token: SecretStr
+    refresh_token: SecretStr
+    client_id: str | None = None
+    #: 0 when unknown: then it is refreshed before it is used.
+    expires_at: float = 0.0
+    refresh_expires_at: float | None = None
+
+    def to_json(self) -> str:
+        """The text of a token file, in the names of garth's `oauth2_token.json`."""
+        return json.dumps(
+            {
+                "access_token": self.access_token.get_secret_value(),
+                "refresh_token": self.refresh_token.get_secret_value(),
+                "client_id": self.client_id,
+                "expires_at": self.expires_at,
+                "refresh_token_expires_at": self.refresh_expires_at,
+            },
+            indent=2,
+        )
+
+
+#: Our name -> garth's and ours in a file, garminconnect's.
+NAMES = {
+    "access_token": ("access_token", "di_token"),
+    "refresh_token": ("refresh_token", "di_refresh_token"),
+    "client_id": ("client_id", "di_client_id"),
+    "expires_at": ("expires_at",),
+    "refresh_expires_at": ("refresh_token_expires_at",),
+}
+
+
+def parse_token(text: str) -> Token:
+    """A token from our own file, garth's `oauth2_token.json`, garminconnect's `garmin_tokens.json`, or a
+    GARTH_TOKEN string (the base64 of a JSON list with one token).
+
+    Raises `SignInNeeded`, without the text, when it is none of these.
+    """
+    value = _json(text) or _json(_base64(text))
+    if isinstance(value, list):
+        if len(value) == 2:
+            raise SignInNeeded(
+                "This is a token of the old garth (OAuth1), which Garmin no longer renews. Sign in anew: make login."
+            )
+        value = value[0] if len(value) == 1 else None
+    if not isinstance(value, dict):
+        raise SignInNeeded("This is neither a token file nor a GARTH_TOKEN string. Sign in anew: make login.")
+    found = {ours: next((value[name] for name in names if value.get(name)), None) for ours, names in NAMES.items()}
+    access, refresh, client_id = (found[name] for name in ("access_token", "refresh_token", "client_id"))
+    if not isinstance(access, str) or not isinstance(refresh, str) or not isinstance(client_id, str | None):
+        raise SignInNeeded(
+            "The token is not whole: expected an access_token and a refresh_token (or di_token and "
+            "di_refresh_token). Sign in anew: make login."
+        )
+    return Token(
+        SecretStr(access),
+        SecretStr(refresh),
+        client_id,
+        _unix_s(found["expires_at"]) or _unix_s(jwt_claims(access).get("exp")) or 0.0,
+        _unix_s(found["refresh_expires_at"]) or _unix_s(jwt_claims(refresh).get("exp")),
+    )
+
+
+def jwt_claims(token: str) -> dict[str, object]:
+    """The claims of a JWT, unchecked (its signature is Garmin's business); {} when it is none."""
+    parts = token.split(".")
+    claims = _json(_base64(parts[1])) if len(parts) == 3 else None
+    return claims if isinstance(claims, dict) else {}
+
+
+def _json(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _base64(text: str) -> str:
+    # With or without padding, in the URL's alphabet (JWT: RFC 7515 section 2) or the usual one.
+    compact = re.sub(r"\s", "", text).replace("-", "+").replace("_", "/").rstrip("=")
+    try:
+        return base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True).decode()
+    except (binascii.Error, ValueError):
+        return ""
+
+
+def _unix_s(value: object) -> float | None:
+    # A JSON number may be an int too large for a float, NaN or infinite.
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e11
+    return float(value) if usable and isinstance(value, int | float) else None
+
+
+class TokenStore:
+    """The token called `name` in a folder of its own: `{name}.json`, which only its owner can read."""
+
+    def __init__(self, folder: Path, name: str = "default") -> None:
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name, re.ASCII):
+            raise ValueError(f"A token's name is made of letters, digits, - and _; got {name!r}.")
+        self.folder = folder
+        self.path = folder / f"{name}.json"
+        self._lock_path = folder / f".{name}.lock"
+        self._draft_path = folder / f".{name}.part"
+
+    def read(self) -> Token | None:
+        """The token, or None when nobody has signed in. Raises `TokenStoreUnusable`."""
+        try:
+            text = self.path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        except OSError as e:
+            raise self._unusable("cannot be read", e) from e
+        except UnicodeDecodeError:
+            text = ""
+        try:
+            return parse_token(text)
+        except SignInNeeded:
+            raise TokenStoreUnusable(f"The token file {self.path} is damaged. Sign in anew: make login.") from None
+
+    def save(self, token: Token) -> None:
+        """Keep this token instead of the one before. Raises `TokenStoreUnusable`; then the old one stays."""
+        with self._locked(), self._room() as commit:
+            commit(token)
+
+    def refreshed(self, stale: Token, refresh: Callable[[Token], Token]) -> Token:
+        """A token that is newer than `stale`: another's work, or that of `refresh`, which is then saved.
+
+        Raises what `refresh` raises, `SignInNeeded` when the token is gone, or `TokenStoreUnusable`.
+        """
+        with self._locked():
+            current = self.read()
+            if current is None:
+                raise SignInNeeded("The Garmin token is gone. Sign in anew: make login.")
+            if current != stale:
+                return current
+            with self._room() as commit:
+                token = refresh(current)
+                commit(token)
+            return token
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as e:
+            raise self._unusable("cannot be written", e) from e
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    @contextlib.contextmanager
+    def _room(self) -> Iterator[Callable[[Token], None]]:
+        """A draft that already has its room on disk, so that a full disk is noticed beforehand.
+
+        Under the lock there is one draft at most, so it has a fixed name: what a killed process left is used again.
+        """
+        try:
+            flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+            draft = os.fdopen(os.open(self._draft_path, flags, 0o600), "r+b")
+        except OSError as e:
+            raise self._unusable("cannot be written", e) from e
+        try:
+            with draft:
+                try:
+                    _write(draft, bytes(ROOM_BYTES))
+                except OSError as e:
+                    raise self._unusable("cannot be written", e) from e
+                yield lambda token: self._commit(draft, token)
+        finally:
+            with contextlib.suppress(OSError):  # renamed long ago when all went well
+                self._draft_path.unlink()
+
+    def _commit(self, draft: BinaryIO, token: Token) -> None:
+        try:
+            _write(draft, token.to_json().encode())
+            self._draft_path.replace(self.path)
+            _sync_folder(self.folder)
+        except OSError as e:
+            raise self._unusable("cannot be written", e) from e
+
+    def _unusable(self, what: str, fault: OSError) -> TokenStoreUnusable:
+        return TokenStoreUnusable(
+            f"The token file {self.path} {what}: {fault.strerror}. Its folder must be writable and have room, because "
+            "each refresh makes a new token. Mend that; if the sign-in is refused then, sign in anew: make login."
+        )
+
+
+def _write(file: BinaryIO, content: bytes) -> None:
+    # The new content goes over the room that is there; only then is the rest cut off.
+    file.seek(0)
+    file.write(content)
+    file.flush()
+    file.truncate(len(content))
+    os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,58 @@
+"""Reading -> raw integers: scale, round half up, range.
+
+Rule: decimal-exact. 64.6 kg is 6460 and never 6459; a tie goes up, as in Garmin's Java and JavaScript SDKs; a value
+that is not there is left out, and never a zero; one that a field cannot hold is refused, and never wrapped.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+
+from ..errors import FieldError, ReadingRejected
+from .profile import DEVELOPER, FIT_EPOCH_UNIX_S, WEIGHT_CALCULATING, WEIGHT_SCALE
+
+#: FIT field name -> raw integer. Of a float32 it is the integer that its four bytes are (`profile.told` reads it).
+RawFields = Mapping[str, int]
+
+_EPOCH = datetime.fromtimestamp(FIT_EPOCH_UNIX_S, UTC)
+_SECOND = timedelta(seconds=1)
+_HALF = Decimal("0.5")
+_HUNDREDTH = Decimal("0.01")
+
+#: (field, attribute of a reading, scale, largest raw value)
+_INTEGERS = tuple(
+    (
+        field.name,
+        field.source,
+        field.scale,
+        (WEIGHT_CALCULATING if field.name == "weight" else field.base_type.invalid) - 1,
+    )
+    for field in WEIGHT_SCALE
+    if field.source and field.name != "timestamp"
+)
+_FLOATS = tuple((field.name, field.source) for field in DEVELOPER)
+
+
+def encode(reading: object) -> RawFields:
+    """The raw values of a reading (any object with the attributes that `profile` names as sources).
+
+    Raises `ReadingRejected` for a value that its field cannot hold.
+    """
+    raws: dict[str, int] = {"timestamp": (reading.measured_at - _EPOCH) // _SECOND}  # type: ignore[attr-defined]
+    for name, source, scale, largest in _INTEGERS:
+        value = getattr(reading, source)
+        if value is not None:
+            # For a number from 0 on, int() of value + ½ is rounding half up; this is the hot path.
+            raw = int(value * scale + _HALF)
+            if not 0 <= raw <= largest or value < 0:
+                raise ReadingRejected([FieldError(source, value, f"FIT holds 0 to {largest / scale:g} here.")])
+            raws[name] = raw
+    for name, source in _FLOATS:
+        value = getattr(reading, source, None)
+        if value is not None:
+            hundredths = Decimal(value).quantize(_HUNDREDTH, ROUND_HALF_UP)
+            (raws[name],) = struct.unpack("<I", struct.pack("<f", hundredths))
+    return raws

@@ -1,0 +1,333 @@
+"""The HTTP shell: routes, keys, and the one table that turns a fault into a status. Also the composition root.
+
+    functions-framework --source function/main.py --target handle
+
+Rule: nothing happens at import; the first request reads the environment and the template. Every answer but a
+FIT file is JSON, every fault is RFC 9457 problem+json, and a request leaves one line in the log that holds no
+measurement and no secret. Nothing of Flask goes further than this file.
+
+Facts: functions-framework sends every path and method to its one target, has no body limit and answers an
+exception with an HTML page, so routing, the limit and the last net are here. It loads this folder as a package
+called `main`, which is why all imports inside `function/` are relative.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, NamedTuple
+
+from flask import Request, Response
+
+from . import errors
+from .access import admit
+from .body import Payloads, read_body
+from .delivery.chain import Chain
+from .delivery.folder import Folder
+from .delivery.port import Delivery, WeighInStore, file_name
+from .errors import FieldError, WeighbridgeError
+from .fit.template import read_template
+from .pipeline import READINGS_PER_FILE, Weighbridge
+from .problems import headers_of, kind_of, problem
+from .settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from .delivery.garmin import GarminConnect
+    from .delivery.receipt import Receipt
+
+LARGEST_BODY_BYTES = 1 << 20
+
+HTTP_STATUS = {"checked": 200, "present": 200, "confirmed": 201, "accepted": 202, "kept": 202}
+
+
+class Call(NamedTuple):
+    """What a route needs to know of a request."""
+
+    body: Callable[[], Payloads]
+    query: Mapping[str, str]
+    id: str
+
+
+class Answer(NamedTuple):
+    status: int
+    body: bytes
+    media_type: str = "application/json"
+    headers: Mapping[str, str] = {}
+
+
+class Route(NamedTuple):
+    method: str
+    path: re.Pattern[str]
+    #: The path as documented, which is also what the log says: an identifier is nobody's business there.
+    name: str
+    answer: Callable[[Application, Call], Answer]
+    query: tuple[str, ...] = ()
+    open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """Everything that lives longer than a request."""
+
+    settings: Settings
+    weighbridge: Weighbridge
+    store: WeighInStore | None
+    now: Callable[[], datetime]
+
+    def post_readings(self, call: Call) -> Answer:
+        dry_run, replace = _flag(call.query, "dry_run"), _flag(call.query, "replace")
+        payloads = call.body()
+        results = self.weighbridge.weigh(
+            payloads.items, now=payloads.occurred_at or self.now(), dry_run=dry_run, replace=replace
+        )
+        if payloads.many:
+            status = 207 if any(isinstance(result, WeighbridgeError) for result in results) else 200
+            return Answer(status, _json({"results": [_entry(result) for result in results]}))
+        (result,) = results
+        if isinstance(result, WeighbridgeError):
+            raise result
+        return Answer(HTTP_STATUS[result["status"]], _json(result))
+
+    def post_fit(self, call: Call) -> Answer:
+        payloads = call.body()
+        if not 1 <= len(payloads.items) <= READINGS_PER_FILE:
+            raise errors.ReadingRejected(
+                [FieldError("", len(payloads.items), f"1 to {READINGS_PER_FILE} readings make a file.")]
+            )
+        readings, fit = self.weighbridge.fit(payloads.items, now=payloads.occurred_at or self.now())
+        disposition = f'attachment; filename="{file_name(readings, fit)}"'
+        return Answer(200, fit.content, "application/vnd.ant.fit", {"Content-Disposition": disposition})
+
+    def get_readings(self, call: Call) -> Answer:
+        today = self.now().date()
+        last = _day(call.query, "to", today)
+        first = _day(call.query, "from", last - timedelta(days=30))
+        if not timedelta(0) <= last - first <= timedelta(days=3660):
+            raise errors.QueryInvalid(
+                [FieldError("from", call.query.get("from"), "`from` is a day before `to`, at most ten years.")]
+            )
+        weigh_ins = self._garmin().list_weigh_ins(first, last)
+        entries = [{"id": w.id, "calendar_date": w.calendar_date.isoformat(), **w.values} for w in weigh_ins]
+        return Answer(200, _json({"from": first.isoformat(), "to": last.isoformat(), "readings": entries}))
+
+    def delete_reading(self, call: Call) -> Answer:
+        self._garmin().delete_weigh_in(call.id)
+        return Answer(204, b"")
+
+    def get_health(self, _call: Call) -> Answer:
+        delivery = dict(self.weighbridge.delivery.health())
+        health = {
+            "status": "ok" if delivery["ready"] else "not ready",
+            "template": {
+                "name": self.settings.template.name,
+                "fields": sorted(self.weighbridge.template.fields),
+            },
+            "delivery": delivery,
+        }
+        return Answer(200 if delivery["ready"] else 503, _json(health))
+
+    def get_openapi(self, _call: Call) -> Answer:
+        # Imported when first asked for: pydantic's schemas cost more time than a whole weigh-in.
+        from .openapi import document
+
+        return Answer(200, _json(document()))
+
+    def _garmin(self) -> WeighInStore:
+        if self.store is None:
+            raise errors.NotConnected(
+                "This function keeps files in a folder and is not connected to Garmin. Set WEIGHBRIDGE_DELIVERY "
+                "to garth and sign in with `make login`."
+            )
+        return self.store
+
+
+ROUTES = (
+    Route("POST", re.compile(r"/(readings)?"), "/readings", Application.post_readings, ("dry_run", "replace")),
+    Route("POST", re.compile(r"/fit"), "/fit", Application.post_fit),
+    Route("GET", re.compile(r"/readings"), "/readings", Application.get_readings, ("from", "to")),
+    Route("DELETE", re.compile(r"/readings/(?P<id>[^/]+)"), "/readings/{id}", Application.delete_reading),
+    Route("GET", re.compile(r"/health"), "/health", Application.get_health, open=True),
+    Route("GET", re.compile(r"/openapi\.json"), "/openapi.json", Application.get_openapi, open=True),
+)
+
+
+def compose(settings: Settings, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Application:
+    """Settings -> the parts put together. Raises `TemplateUnusable`."""
+    try:
+        content = settings.template.read_bytes()
+    except OSError as e:
+        raise errors.TemplateUnusable(f"The template {settings.template} cannot be read: {e.strerror}.") from e
+    store: WeighInStore | None = None
+    links: list[Delivery] = []
+    for name in settings.delivery:
+        if name == "garth":
+            garmin = _garmin_by_garth(settings)
+            links.append(garmin)
+            store = store or garmin
+        else:
+            links.append(Folder(settings.folder))
+    delivery = links[0] if len(links) == 1 else Chain(links)
+    return Application(settings, Weighbridge(read_template(content), delivery, settings.timezone), store, now)
+
+
+class Shell:
+    """Request -> response, with an application that is composed when first needed."""
+
+    def __init__(self, environment: Mapping[str, str], log: Callable[[str], None]) -> None:
+        self._environment = environment
+        self._log = log
+        self._lock = threading.Lock()
+        self._application: Application | None = None
+
+    def answer(self, request: Request) -> Response:
+        started = time.perf_counter()
+        entry: dict[str, object] = {"severity": "INFO", "method": request.method, "route": "unknown"}
+        try:
+            answer = self._answer(request, entry)
+        except Exception as fault:  # noqa: BLE001  # the last net: a caller gets problem+json, never a traceback
+            kind = kind_of(fault)
+            answer = Answer(kind.status, _json(problem(fault)), "application/problem+json", headers_of(fault))
+            entry |= {"fault": type(fault).__name__}
+            if not isinstance(fault, WeighbridgeError):
+                # The place, but not the words: an exception's text may hold what the caller sent.
+                entry |= {"where": [f"{f.filename}:{f.lineno}" for f in traceback.extract_tb(fault.__traceback__)]}
+        if answer.status >= 500:
+            entry["severity"] = "ERROR"
+        entry |= {"status": answer.status, "duration_ms": round(1000 * (time.perf_counter() - started), 1)}
+        self._log(json.dumps(entry))
+        # As a stream, because functions-framework would otherwise read what is left of the request into memory.
+        response = Response(iter((answer.body,)), answer.status, mimetype=answer.media_type)
+        response.headers.update(answer.headers)
+        if answer.status != 204:
+            response.content_length = len(answer.body)
+        if not _discarded(request):
+            response.headers["Connection"] = "close"
+        return response
+
+    def _answer(self, request: Request, entry: dict[str, object]) -> Answer:
+        route, match = _route(request.method, request.path)
+        entry["route"] = route.name
+        application = self._compose_once()
+        if not route.open:
+            entry["key"] = admit(application.settings.api_keys, request.headers, request.remote_addr)
+        _refuse_unknown(request, route.query)
+        call = Call(lambda: _body(request), request.args, match.groupdict().get("id") or "")
+        return route.answer(application, call)
+
+    def _compose_once(self) -> Application:
+        # Not kept when it fails, so that a mended setting or template is seen by the next request.
+        with self._lock:
+            if self._application is None:
+                self._application = compose(read_settings(self._environment))
+            return self._application
+
+
+def _garmin_by_garth(settings: Settings) -> GarminConnect:
+    # Only those who upload pay for the import.
+    from .delivery.garmin import GarminConnect
+    from .delivery.sessions.garth import GarthSession
+    from .delivery.tokens import TokenStore
+
+    session = GarthSession(
+        TokenStore(settings.tokens), domain=settings.garmin_domain, ca_bundle=settings.garmin_ca_bundle
+    )
+    session.warm()
+    return GarminConnect(session, name="garth", confirm_s=settings.confirm_s)
+
+
+def _route(method: str, path: str) -> tuple[Route, re.Match[str]]:
+    allowed: list[str] = []
+    for route in ROUTES:
+        match = route.path.fullmatch(path.rstrip("/") or "/")
+        if match and method in (route.method, "HEAD" if route.method == "GET" else route.method):
+            return route, match
+        if match:
+            allowed.append(route.method)
+    if allowed:
+        raise errors.MethodNotAllowed(f"Use {' or '.join(allowed)} here.", allowed)
+    raise errors.NotFound("There is nothing at this address; GET /openapi.json tells what there is.")
+
+
+def _body(request: Request) -> Payloads:
+    # One byte more than is taken tells a body that is too large from one that just fits, chunked or not.
+    too_large = (request.content_length or 0) > LARGEST_BODY_BYTES
+    body = b"" if too_large else request.stream.read(LARGEST_BODY_BYTES + 1)
+    if too_large or len(body) > LARGEST_BODY_BYTES:
+        raise errors.TooLarge(f"The body is larger than {LARGEST_BODY_BYTES} bytes. Send it in parts.")
+    return read_body(body, request.content_type, request.headers)
+
+
+def _discarded(request: Request) -> bool:
+    """Throw away what was not read of a request, within bounds, so that its sender gets to read the answer."""
+    left = 4 * LARGEST_BODY_BYTES
+    while left > 0:
+        chunk = request.stream.read(65_536)
+        if not chunk:
+            return True
+        left -= len(chunk)
+    return False
+
+
+def _refuse_unknown(request: Request, known: Sequence[str]) -> None:
+    # `?dryrun=true` must not send.
+    wrong = [name for name in request.args if name not in known]
+    wrong += [name for name in request.args if len(request.args.getlist(name)) > 1]
+    if wrong:
+        expected = f"Known here: {', '.join(known)}." if known else "No parameter is known here."
+        raise errors.QueryInvalid([FieldError(name[:80], None, expected) for name in wrong])
+
+
+def _flag(query: Mapping[str, str], name: str) -> bool:
+    text = query.get(name, "false")
+    if text not in ("true", "false"):
+        raise errors.QueryInvalid([FieldError(name, text[:80], "true or false was expected.")])
+    return text == "true"
+
+
+def _day(query: Mapping[str, str], name: str, default: date) -> date:
+    text = query.get(name)
+    if text is None:
+        return default
+    try:
+        if not re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
+            raise ValueError
+        return date.fromisoformat(text)
+    except ValueError:
+        raise errors.QueryInvalid([FieldError(name, text[:80], "a day such as 2026-11-23 was expected.")]) from None
+
+
+def _entry(result: Receipt | WeighbridgeError) -> Mapping[str, object]:
+    return problem(result) if isinstance(result, WeighbridgeError) else result
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, default=_number).encode()
+
+
+def _number(value: object) -> float | str:
+    # Beyond what a double tells apart (or holds), the digits as they came.
+    if isinstance(value, Decimal) and abs(value.adjusted()) < 15:
+        return float(value)
+    return str(value)
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+_shell = Shell(os.environ, _print)
+
+
+def handle(request: Request) -> Response:
+    """The functions-framework target."""
+    return _shell.answer(request)

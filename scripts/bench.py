@@ -1,0 +1,409 @@
+"""make bench: is it fast where it matters? Ratios only, each measured in one run on the same work.
+
+Strategy: rounds of the contestants alternate, so that a busy machine slows all of them alike; what is compared
+is the median of the rounds. Exit 1 when a promise is missed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from function.delivery.folder import Folder
+from function.dialects import interpret
+from function.fit.encode import encode
+from function.fit.patch import patch
+from function.fit.template import read_template
+from function.pipeline import Weighbridge, prove
+from function.reading import Reading
+
+ROOT = Path(__file__).parent.parent
+NOW = datetime(2026, 11, 23, 6, 31, tzinfo=UTC)
+PAYLOAD = {
+    "measured_at": "2026-11-23T06:31:00Z",
+    "weight_kg": Decimal("81.4"),
+    "body_fat_percent": Decimal("18.2"),
+    "body_water_percent": Decimal("56.4"),
+    "bone_mass_kg": Decimal("3.4"),
+    "muscle_mass_kg": Decimal("63.2"),
+    "basal_metabolic_rate_kcal": Decimal(1812),
+    "metabolic_age_years": Decimal(38),
+    "visceral_fat_rating": Decimal(7),
+    "bmi": Decimal("24.6"),
+}
+TEMPLATE = read_template((ROOT / "templates" / "weight_scale.fit").read_bytes())
+READING: Reading = interpret(PAYLOAD, now=NOW, timezone=ZoneInfo("UTC")).reading
+
+
+class Row(NamedTuple):
+    what: str
+    measured: str
+    promise: str
+    kept: bool
+
+
+def main() -> int:
+    benchmarks = (encoding, proving, serving, starting, many)
+    chosen = [b for b in benchmarks if len(sys.argv) == 1 or b.__name__ in sys.argv[1:]]
+    rows: list[Row] = []
+    for benchmark in chosen:
+        print(f"measuring {benchmark.__name__} …", file=sys.stderr)
+        rows += benchmark()
+    widths = [max(len(str(row[i])) for row in rows) for i in range(3)]
+    print()
+    for row in rows:
+        print("  ".join(str(row[i]).ljust(widths[i]) for i in range(3)), "kept" if row.kept else "MISSED", sep="  ")
+    return 0 if all(row.kept for row in rows) else 1
+
+
+# --- bytes ---
+
+
+def ours_encoded() -> bytes:
+    return patch(TEMPLATE, [encode(READING)])
+
+
+def sdk_encoded() -> bytes:
+    from garmin_fit_sdk import Encoder
+
+    encoder = Encoder()
+    encoder.on_mesg(
+        0, {"type": "weight", "manufacturer": 1, "product": 2429, "serial_number": 1234, "time_created": NOW}
+    )
+    encoder.on_mesg(30, {"timestamp": NOW} | FIT_VALUES)
+    encoded: bytes = encoder.close()
+    return encoded
+
+
+def fit_tool_encoded() -> bytes:
+    from fit_tool.fit_file_builder import FitFileBuilder
+    from fit_tool.profile.messages.file_id_message import FileIdMessage
+    from fit_tool.profile.messages.weight_scale_message import WeightScaleMessage
+    from fit_tool.profile.profile_type import FileType
+
+    builder = FitFileBuilder(auto_define=True)
+    file_id = FileIdMessage()
+    file_id.type, file_id.manufacturer, file_id.product, file_id.serial_number = FileType.WEIGHT, 1, 2429, 1234
+    file_id.time_created = NOW_MS
+    builder.add(file_id)
+    weight = WeightScaleMessage()
+    weight.timestamp = NOW_MS
+    for name, value in FIT_VALUES.items():
+        setattr(weight, name, value)
+    builder.add(weight)
+    encoded: bytes = builder.build().to_bytes()
+    return encoded
+
+
+def garminconnect_encoded() -> bytes:
+    from garminconnect.fit import FitEncoderWeight
+
+    encoder = FitEncoderWeight()
+    encoder.write_file_info(time_created=NOW)
+    encoder.write_file_creator()
+    encoder.write_device_info(NOW)
+    encoder.write_weight_scale(NOW, **FIT_VALUES)
+    encoder.finish()
+    encoded: bytes = encoder.getvalue()
+    return encoded
+
+
+FIT_VALUES = {
+    "weight": 81.4,
+    "percent_fat": 18.2,
+    "percent_hydration": 56.4,
+    "bone_mass": 3.4,
+    "muscle_mass": 63.2,
+    "basal_met": 1812.0,
+    "metabolic_age": 38,
+    "visceral_fat_rating": 7,
+}
+NOW_MS = round(NOW.timestamp() * 1000)
+
+
+def encoding() -> list[Row]:
+    ours, *others = microseconds_each(ours_encoded, sdk_encoded, fit_tool_encoded, garminconnect_encoded)
+    names = ("garmin-fit-sdk", "fit-tool", "garminconnect")
+    fastest = min(others)
+    rows = [
+        Row(f"bytes of one reading: {name}", f"{each:.1f} µs, {each / ours:.1f} × ours", "", True)
+        for name, each in zip(names, others, strict=True)
+    ]
+    ratio = fastest / ours
+    return [
+        Row(
+            "bytes of one reading: ours", f"{ours:.1f} µs, {ratio:.1f} × faster than the fastest", "≥ 10 ×", ratio >= 10
+        ),
+        *rows,
+    ]
+
+
+def proving() -> list[Row]:
+    def sdk_both() -> object:
+        from garmin_fit_sdk import Decoder, Stream
+
+        return Decoder(Stream.from_byte_array(bytearray(sdk_encoded()))).read()
+
+    ours, sdk = microseconds_each(lambda: prove(TEMPLATE, [READING]), sdk_both)
+    measured = f"{ours:.0f} µs against {sdk:.0f} µs, {ours / sdk:.2f} ×"
+    return [Row("bytes and proof, against garmin-fit-sdk's encode and decode", measured, "≤ 1 ×", ours <= sdk)]
+
+
+def microseconds_each(*contestants: Callable[[], object], rounds: int = 9, seconds_a_round: float = 0.1) -> list[float]:
+    times: list[list[float]] = [[] for _ in contestants]
+    for contestant in contestants:
+        contestant()
+    for _ in range(rounds):
+        for contestant, taken in zip(contestants, times, strict=True):
+            count = 0
+            started = time.perf_counter()
+            while time.perf_counter() - started < seconds_a_round:
+                for _ in range(20):
+                    contestant()
+                count += 20
+            taken.append((time.perf_counter() - started) / count * 1e6)
+    return [statistics.median(taken) for taken in times]
+
+
+# --- HTTP ---
+
+EMPTY_FUNCTION = "def handle(request):\n    return 'ok'\n"
+CONNECTIONS = 8
+LOAD_ROUNDS = 7
+LOAD_SECONDS = 2.0
+
+
+def serving() -> list[Row]:
+    with servers() as (empty, ours):
+        contestants = [(empty, post("/", b"{}")), (ours, post("/readings?dry_run=true", BODY))]
+        for port, request in contestants:
+            load(port, request, 0.5)
+        measured = [[load(port, request, LOAD_SECONDS) for port, request in contestants] for _ in range(LOAD_ROUNDS)]
+    rate_empty, rate_ours = (statistics.median(r[i].per_second for r in measured) for i in range(2))
+    p99_empty, p99_ours = (statistics.median(r[i].p99_ms for r in measured) for i in range(2))
+    rate, p99 = rate_ours / rate_empty, p99_ours / p99_empty
+    return [
+        Row(
+            "dry-run requests per second, of an empty function's",
+            f"{rate_ours:.0f}/s of {rate_empty:.0f}/s, {100 * rate:.0f} %",
+            "≥ 60 %",
+            rate >= 0.6,
+        ),
+        Row(
+            "dry-run p99, against an empty function's",
+            f"{p99_ours:.1f} ms against {p99_empty:.1f} ms, {p99:.2f} ×",
+            "≤ 2 ×",
+            p99 <= 2,
+        ),
+    ]
+
+
+class Load(NamedTuple):
+    per_second: float
+    p99_ms: float
+
+
+def load(port: int, request: bytes, seconds: float) -> Load:
+    """Real HTTP/1.1 on kept connections, in a process of its own so that it takes no time from the server."""
+    command = [sys.executable, "-m", "scripts.bench", "--load", str(port), str(seconds)]
+    done = subprocess.run(command, input=request, stdout=subprocess.PIPE, check=True, cwd=ROOT)
+    return Load(*json.loads(done.stdout))
+
+
+def generate_load(port: int, seconds: float, request: bytes) -> Load:
+    latencies: list[float] = []
+    end = time.perf_counter() + seconds
+
+    def one_connection() -> None:
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            while (started := time.perf_counter()) < end:
+                connection.sendall(request)
+                if not read_answer(connection).startswith(b"HTTP/1.1 2"):
+                    raise RuntimeError("the function did not answer with a 2xx")
+                latencies.append(time.perf_counter() - started)
+
+    threads = [threading.Thread(target=one_connection) for _ in range(CONNECTIONS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    latencies.sort()
+    return Load(len(latencies) / seconds, 1000 * latencies[int(len(latencies) * 0.99)])
+
+
+def read_answer(connection: socket.socket) -> bytes:
+    data = connection.recv(65536)
+    while b"\r\n\r\n" not in data:
+        data += connection.recv(65536)
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+    while len(body) < length:
+        body += connection.recv(65536)
+    return head
+
+
+def post(path: str, body: bytes) -> bytes:
+    return (
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    ).encode() + body
+
+
+BODY = json.dumps({k: float(v) if isinstance(v, Decimal) else v for k, v in PAYLOAD.items()}).encode()
+
+
+# --- start and memory ---
+
+
+def starting() -> list[Row]:
+    times: dict[str, list[float]] = {"empty": [], "ours": []}
+    memory: dict[str, list[float]] = {"empty": [], "ours": []}
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(9):
+            for name, source, request in sources(Path(folder)):
+                port = free_port()
+                started = time.perf_counter()
+                with server(source, port, folder):
+                    wait_for_2xx(port, request)
+                    times[name].append(time.perf_counter() - started)
+                    memory[name].append(memory_mib(source))
+    start = [statistics.median(times[name]) for name in ("ours", "empty")]
+    size = [statistics.median(memory[name]) for name in ("ours", "empty")]
+    return [
+        Row(
+            "cold start to the first 2xx, against an empty function's",
+            f"{1000 * start[0]:.0f} ms against {1000 * start[1]:.0f} ms, {start[0] / start[1]:.2f} ×",
+            "≤ 1.8 ×",
+            start[0] / start[1] <= 1.8,
+        ),
+        Row(
+            "memory after the first 2xx, against an empty function's",
+            f"{size[0]:.0f} MiB against {size[1]:.0f} MiB, {size[0] / size[1]:.2f} ×",
+            "≤ 1.8 ×",
+            size[0] / size[1] <= 1.8,
+        ),
+    ]
+
+
+def sources(folder: Path) -> list[tuple[str, Path, bytes]]:
+    empty = folder / "empty_main.py"
+    empty.write_text(EMPTY_FUNCTION)
+    return [("empty", empty, post("/", b"{}")), ("ours", ROOT / "function" / "main.py", post("/readings", BODY))]
+
+
+@contextmanager
+def servers() -> Iterator[tuple[int, int]]:
+    with tempfile.TemporaryDirectory() as folder:
+        (_, empty, ask_empty), (_, ours, ask_ours) = sources(Path(folder))
+        first, second = free_port(), free_port()
+        with server(empty, first, folder), server(ours, second, folder):
+            wait_for_2xx(first, ask_empty)
+            wait_for_2xx(second, ask_ours)
+            yield first, second
+
+
+@contextmanager
+def server(source: Path, port: int, folder: str) -> Iterator[None]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("WEIGHBRIDGE_", "GARMIN_"))}
+    environment: Mapping[str, str] = kept | {"WORKERS": "1", "THREADS": "8", "WEIGHBRIDGE_FOLDER": folder}
+    command: Sequence[object] = [
+        Path(sys.executable).with_name("functions-framework"),
+        *("--source", source, "--target", "handle", "--host", "127.0.0.1", "--port", port),
+    ]
+    process = subprocess.Popen([str(part) for part in command], env=environment, stdout=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def wait_for_2xx(port: int, request: bytes) -> None:
+    deadline = time.perf_counter() + 30
+    while time.perf_counter() < deadline:
+        try:
+            with socket.create_connection(("127.0.0.1", port)) as connection:
+                connection.sendall(request)
+                if read_answer(connection).startswith(b"HTTP/1.1 2"):
+                    return
+        except OSError:
+            time.sleep(0.002)
+    raise RuntimeError("no 2xx within 30 s")
+
+
+def memory_mib(source: Path) -> float:
+    """Proportional set size of the server and its worker: shared pages counted once."""
+    total_kib = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if str(source).encode() in (folder / "cmdline").read_bytes():
+                rollup = (folder / "smaps_rollup").read_text()
+                total_kib += int(rollup.partition("Pss:")[2].split()[0])
+        except OSError:
+            continue
+    return total_kib / 1024
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+# --- many ---
+
+
+def many() -> list[Row]:
+    with tempfile.TemporaryDirectory() as folder:
+        bridge = Weighbridge(TEMPLATE, Folder(Path(folder)), ZoneInfo("UTC"))
+
+        def weigh(count: int) -> float:
+            payloads = [PAYLOAD | {"measured_at": 1_700_000_000 + 60 * n} for n in range(count)]
+            started = time.perf_counter()
+            bridge.weigh(payloads, now=NOW, dry_run=True, replace=False)
+            return (time.perf_counter() - started) / count * 1e6
+
+        def a_hundred() -> float:
+            return statistics.fmean(weigh(100) for _ in range(20))
+
+        weigh(1000)
+        few, lots = [], []
+        for _ in range(5):
+            few.append(a_hundred())
+            lots.append(weigh(10_000))
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        for _ in range(5):
+            weigh(10_000)
+        growth = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / before
+    ratio = statistics.median(lots) / statistics.median(few)
+    return [
+        Row(
+            "time per reading of 10,000, against 100",
+            f"{statistics.median(lots):.0f} µs against {statistics.median(few):.0f} µs, {ratio:.2f} ×",
+            "within 20 %",
+            0.8 <= ratio <= 1.2,
+        ),
+        Row("peak memory after 50,000 more readings", f"{growth:.2f} ×", "≤ 1.05 ×", growth <= 1.05),
+    ]
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--load"]:
+        print(json.dumps(generate_load(int(sys.argv[2]), float(sys.argv[3]), sys.stdin.buffer.read())))
+    else:
+        sys.exit(main())

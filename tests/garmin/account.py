@@ -1,0 +1,244 @@
+"""Signing in: the SSO widget, its tickets, and the tokens that the DI service gives for them.
+
+Facts:
+- A service ticket works once, for seconds, and only for the service it was asked for (CAS protocol 3.1.1).
+- A refresh token rotates: the moment a new one is given, the old one is dead.
+- Repeated failed sign-ins lock the account, even for the right password.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from .http_types import Answer, Request, html_answer, json_answer
+
+GRANT_SERVICE_TICKET = "https://connectapi.garmin.com/di-oauth2-service/oauth/grant/service_ticket"
+GRANT_REFRESH = "refresh_token"
+CLIENT_IDS = (
+    "GARMIN_CONNECT_MOBILE_ANDROID_DI_2025Q2",
+    "GARMIN_CONNECT_MOBILE_ANDROID_DI_2024Q4",
+    "GARMIN_CONNECT_MOBILE_ANDROID_DI",
+)
+FAILED_SIGN_INS_UNTIL_LOCKED = 5
+VISIT_LIFETIME_S = 600.0
+
+
+@dataclass
+class Account:
+    email: str = "runner@example.com"
+    password: str = "correct horse"
+    mfa_code: str | None = None  # None: no second factor
+    display_name: str = "runner"
+
+
+@dataclass
+class Visit:
+    """One form that was shown; its CSRF token lets it be sent back once, by the same browser."""
+
+    browser: str
+    service: str
+    expires_at_s: float
+    password_was_right: bool = False
+
+
+@dataclass
+class RefreshToken:
+    client_id: str
+    expires_at_s: float
+
+
+@dataclass
+class SignIn:
+    account: Account
+    clock: Callable[[], float]
+    #: What a test may change.
+    known_client_ids: tuple[str, ...] = CLIENT_IDS
+    access_token_lifetime_s: float = 86_400.0
+    refresh_token_lifetime_s: float = 30 * 86_400.0
+    ticket_lifetime_s: float = 10.0
+    invalid_grant_status: int = 400
+    #: What a test may look at.
+    sign_ins: int = 0
+    failed_sign_ins: int = 0
+    exchanges: int = 0
+    refreshes: int = 0
+    refused_refreshes: int = 0
+    _failures_in_a_row: int = 0
+    _visits: dict[str, Visit] = field(default_factory=dict)
+    _tickets: dict[str, tuple[str, float]] = field(default_factory=dict)
+    _access_tokens: dict[str, float] = field(default_factory=dict)
+    _refresh_tokens: dict[str, RefreshToken] = field(default_factory=dict)
+
+    @property
+    def locked(self) -> bool:
+        return self._failures_in_a_row >= FAILED_SIGN_INS_UNTIL_LOCKED
+
+    def unlock(self) -> None:
+        self._failures_in_a_row = 0
+
+    # -- the widget --------------------------------------------------------------------------------------
+
+    def embed(self, request: Request) -> Answer:
+        return html_answer(200, page("GARMIN Authentication Application", "Sign in with the form."))
+
+    def signin_page(self, request: Request) -> Answer:
+        service = request.query.get("service", "")
+        if service != f"https://{request.host}/sso/embed":
+            return html_answer(400, page("Error", "The service is not allowed to ask for a sign-in."))
+        return self._show(request, service, "Sign in", SIGNIN_FIELDS)
+
+    def signin(self, request: Request) -> Answer:
+        form = request.form()
+        visit = self._take_visit(request, form)
+        if visit is None or visit.password_was_right:
+            return html_answer(403, page("Error", "The form has expired."))
+        right = (form.get("username"), form.get("password")) == (self.account.email, self.account.password)
+        if self.locked or not right:
+            return self._fail(request, visit, SIGNIN_FIELDS)
+        if self.account.mfa_code is not None:
+            return self._show(request, visit.service, "Enter the code", MFA_FIELDS, password_was_right=True)
+        return self._succeed(visit)
+
+    def mfa(self, request: Request) -> Answer:
+        form = request.form()
+        visit = self._take_visit(request, form)
+        if visit is None or not visit.password_was_right or form.get("fromPage") != "setupEnterMfaCode":
+            return html_answer(403, page("Error", "The form has expired."))
+        if self.locked or form.get("mfa-code") != self.account.mfa_code:
+            return self._fail(request, visit, MFA_FIELDS)
+        return self._succeed(visit)
+
+    def _show(
+        self, request: Request, service: str, title: str, fields: str, *, password_was_right: bool = False
+    ) -> Answer:
+        csrf, browser = secrets.token_hex(16), request.cookie("SESSION") or secrets.token_hex(16)
+        self._visits[csrf] = Visit(browser, service, self.clock() + VISIT_LIFETIME_S, password_was_right)
+        form = f'<form method="post"><input type="hidden" name="_csrf" value="{csrf}" />{fields}</form>'
+        cookie = f"SESSION={browser}; Path=/sso; Secure; HttpOnly"
+        return html_answer(200, page(title, form), ("set-cookie", cookie))
+
+    def _take_visit(self, request: Request, form: dict[str, str]) -> Visit | None:
+        visit = self._visits.pop(form.get("_csrf", ""), None)
+        fresh = visit is not None and visit.expires_at_s > self.clock()
+        same_browser = visit is not None and visit.browser == request.cookie("SESSION")
+        return visit if fresh and same_browser and form.get("embed") == "true" else None
+
+    def _fail(self, request: Request, visit: Visit, fields: str) -> Answer:
+        self.failed_sign_ins += 1
+        self._failures_in_a_row += 1
+        title = "Your account is locked" if self.locked else "Invalid sign in"
+        return self._show(request, visit.service, title, fields, password_was_right=visit.password_was_right)
+
+    def _succeed(self, visit: Visit) -> Answer:
+        self.sign_ins += 1
+        self._failures_in_a_row = 0
+        ticket = self.issue_ticket(visit.service)
+        script = f'<script>var response_url = "{visit.service}?ticket={ticket}";</script>'
+        return html_answer(200, page("Success", script))
+
+    # -- tickets and tokens ------------------------------------------------------------------------------
+
+    def issue_ticket(self, service_url: str) -> str:
+        """A ticket as a browser finds it in the address after a sign-in."""
+        ticket = f"ST-{secrets.randbelow(10**7):07d}-{secrets.token_urlsafe(15)}-cas"
+        self._tickets[ticket] = (service_url, self.clock() + self.ticket_lifetime_s)
+        return ticket
+
+    def token(self, request: Request) -> Answer:
+        form = request.form()
+        client_id = form.get("client_id", "")
+        if client_id not in self.known_client_ids or basic_user(request) != client_id:
+            return oauth_error(401, "invalid_client")
+        match form.get("grant_type"):
+            case grant if grant == GRANT_SERVICE_TICKET:
+                # A ticket is spent by the first attempt, whether that succeeds or not (CAS 2.5.1).
+                service, expires_at_s = self._tickets.pop(form.get("service_ticket", ""), ("", 0.0))
+                if expires_at_s <= self.clock() or service != form.get("service_url"):
+                    return oauth_error(self.invalid_grant_status, "invalid_grant")
+                self.exchanges += 1
+            case grant if grant == GRANT_REFRESH:
+                presented = form.get("refresh_token", "")
+                known = self._refresh_tokens.get(presented)
+                if known is None or known.client_id != client_id or known.expires_at_s <= self.clock():
+                    self.refused_refreshes += 1
+                    return oauth_error(self.invalid_grant_status, "invalid_grant")
+                del self._refresh_tokens[presented]
+                self.refreshes += 1
+            case _:
+                return oauth_error(400, "unsupported_grant_type")
+        return json_answer(200, self._new_tokens(client_id))
+
+    def _new_tokens(self, client_id: str) -> dict[str, object]:
+        now_s = self.clock()
+        expires_at_s = now_s + self.access_token_lifetime_s
+        jti = secrets.token_hex(8)
+        claims = {"iss": "https://diauth.garmin.com", "client_id": client_id, "jti": jti}
+        access = jwt({**claims, "iat": round(now_s), "exp": round(expires_at_s)})
+        refresh = secrets.token_urlsafe(32)
+        self._access_tokens[access] = expires_at_s
+        self._refresh_tokens[refresh] = RefreshToken(client_id, now_s + self.refresh_token_lifetime_s)
+        return {
+            "scope": "CONNECT_READ CONNECT_WRITE",
+            "jti": jti,
+            "token_type": "Bearer",
+            "access_token": access,
+            "refresh_token": refresh,
+            "expires_in": round(self.access_token_lifetime_s) - 1,
+            "refresh_token_expires_in": round(self.refresh_token_lifetime_s) - 1,
+        }
+
+    def issue_token(self, client_id: str = CLIENT_IDS[0]) -> dict[str, object]:
+        """A token as a finished sign-in leaves it: what garth's OAuth2Token takes, with absolute times."""
+        token = self._new_tokens(client_id)
+        now_s = self.clock()
+        return {
+            **token,
+            "client_id": client_id,
+            "expires_at": now_s + self.access_token_lifetime_s - 1,
+            "refresh_token_expires_at": now_s + self.refresh_token_lifetime_s - 1,
+        }
+
+    def is_signed_in(self, request: Request) -> bool:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        return scheme == "Bearer" and self._access_tokens.get(token, 0.0) > self.clock()
+
+    def expire_access_tokens(self) -> None:
+        """From now on every access token given so far gets a 401, whatever its `exp` promised."""
+        self._access_tokens.clear()
+
+    def revoke(self) -> None:
+        """Kill every refresh token given so far; access tokens live on until they expire."""
+        self._refresh_tokens.clear()
+
+
+SIGNIN_FIELDS = '<input name="username" /><input name="password" type="password" />'
+MFA_FIELDS = '<input name="mfa-code" /><input type="hidden" name="fromPage" value="setupEnterMfaCode" />'
+
+
+def page(title: str, content: str) -> str:
+    return f"<!DOCTYPE html><html><head><title>{title}</title></head><body>{content}</body></html>"
+
+
+def oauth_error(status: int, code: str) -> Answer:
+    return json_answer(status, {"error": code, "error_description": "The request was refused."})
+
+
+def basic_user(request: Request) -> str | None:
+    """The user of `Basic user:`, whose password has to be empty (RFC 7617, RFC 6749 section 2.3.1)."""
+    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+    try:
+        user, colon, password = base64.b64decode(credentials, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return user if scheme == "Basic" and colon and not password else None
+
+
+def jwt(claims: dict[str, object]) -> str:
+    """Looks like a JWT, with readable claims. Nobody checks the signature: a list says which are valid."""
+    parts = (json.dumps({"alg": "RS256", "typ": "JWT"}), json.dumps(claims), secrets.token_hex(32))
+    return ".".join(base64.urlsafe_b64encode(part.encode()).decode().rstrip("=") for part in parts)

@@ -1,0 +1,175 @@
+"""The weigh-ins of one account, in the shapes and units of Garmin's weight-service.
+
+Facts (weight FIT uploads as garmin-connect-api 0.3.1 and eufy-sync's tests describe them):
+- weight, boneMass and muscleMass are grams; metabolicAge is milliseconds; the basal rate is not returned.
+- timestampGMT is the instant in ms; `date` is the account's wall clock written as if it were UTC, in ms.
+- The identical measurement is kept once. The same instant with other values becomes a second entry.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from .http_types import Answer, Request, json_answer, json_error
+
+FIT_EPOCH_S = 631_065_600
+MS_PER_YEAR = 31_536_000_000
+
+#: Garmin's name -> (the field's name in a FIT weight_scale message, raw integer -> Garmin's number)
+METRICS: Mapping[str, tuple[str, Callable[[int], float]]] = {
+    "weight": ("weight", lambda raw: raw * 10.0),
+    "bmi": ("bmi", lambda raw: float32(raw / 10)),
+    "bodyFat": ("percent_fat", lambda raw: raw / 100),
+    "bodyWater": ("percent_hydration", lambda raw: raw / 100),
+    "boneMass": ("bone_mass", lambda raw: raw * 10),
+    "muscleMass": ("muscle_mass", lambda raw: raw * 10),
+    "physiqueRating": ("physique_rating", float),
+    "visceralFat": ("visceral_fat_rating", float),
+    "metabolicAge": ("metabolic_age", lambda raw: raw * MS_PER_YEAR),
+}
+
+
+def float32(value: float) -> float:
+    """Garmin keeps the BMI in single precision: 22.8 comes back as 22.799999237060547."""
+    return float(struct.unpack("<f", struct.pack("<f", value))[0])
+
+
+@dataclass(frozen=True)
+class Entry:
+    sample_pk: int
+    raw: Mapping[str, int]  # the weight_scale message, before scaling
+    visible_at_s: float
+
+    @property
+    def instant_s(self) -> int:
+        return self.raw["timestamp"] + FIT_EPOCH_S
+
+
+@dataclass
+class WeightStore:
+    clock: Callable[[], float]
+    time_zone: str = "Europe/Berlin"
+    #: Seconds between an upload and the moment its weigh-ins can be seen.
+    show_delay_s: float = 0.0
+    entries: list[Entry] = field(default_factory=list)
+    last_sample_pk: int = 0
+
+    def add(self, raw: Mapping[str, int]) -> bool:
+        """Keep one weight_scale message (raw integers). False when exactly it is there already."""
+        if any(entry.raw == raw for entry in self.entries):
+            return False
+        now_s = self.clock()
+        self.last_sample_pk = max(self.last_sample_pk + 1, round(now_s * 1000))
+        self.entries.append(Entry(self.last_sample_pk, dict(raw), now_s + self.show_delay_s))
+        return True
+
+    def visible(self) -> list[Entry]:
+        """What a client could see now, newest instant first."""
+        now_s = self.clock()
+        shown = [entry for entry in self.entries if entry.visible_at_s <= now_s]
+        return sorted(shown, key=lambda entry: (entry.instant_s, entry.sample_pk), reverse=True)
+
+    def local_time(self, entry: Entry) -> datetime:
+        return datetime.fromtimestamp(entry.instant_s, ZoneInfo(self.time_zone))
+
+    def as_json(self, entry: Entry) -> dict[str, object]:
+        local = self.local_time(entry)
+        wall_clock_ms = round(local.replace(tzinfo=UTC).timestamp() * 1000)
+        earlier = next((e for e in self.visible() if e.instant_s < entry.instant_s), None)
+        return {
+            "samplePk": entry.sample_pk,
+            "date": wall_clock_ms,
+            "calendarDate": local.date().isoformat(),
+            **{name: metric(entry, name) for name in METRICS},
+            "sourceType": "INDEX_SCALE",
+            "timestampGMT": entry.instant_s * 1000,
+            "weightDelta": (entry.raw["weight"] - earlier.raw["weight"]) * 10.0 if earlier else None,
+        }
+
+    # -- the weight-service ------------------------------------------------------------------------------
+
+    def dayview(self, request: Request) -> Answer:
+        day = parse_date(request.path_values["day"])
+        if day is None:
+            return json_error(400, "Not a date.")
+        entries = self.between(day, day)
+        shown = entries if request.query.get("includeAll") == "true" else entries[:1]
+        return json_answer(
+            200,
+            {
+                "startDate": day.isoformat(),
+                "endDate": day.isoformat(),
+                "dateWeightList": [self.as_json(entry) for entry in shown],
+                "totalAverage": average(day, day, entries),
+            },
+        )
+
+    def range(self, request: Request) -> Answer:
+        first, last = parse_date(request.path_values["first"]), parse_date(request.path_values["last"])
+        if first is None or last is None or last < first:
+            return json_error(400, "Not a range of dates.")
+        entries = self.between(first, last)
+        days = sorted({self.local_time(entry).date() for entry in entries}, reverse=True)
+        return json_answer(
+            200,
+            {
+                "dailyWeightSummaries": [
+                    self.day_summary(day, include_all=request.query.get("includeAll") == "true") for day in days
+                ],
+                "totalAverage": average(first, last, entries),
+            },
+        )
+
+    def delete(self, request: Request) -> Answer:
+        for entry in self.visible():
+            there = self.local_time(entry).date().isoformat() == request.path_values["day"]
+            if there and str(entry.sample_pk) == request.path_values["sample_pk"]:
+                self.entries.remove(entry)
+                return Answer(204)
+        return json_error(404, "No such weigh-in.")
+
+    def between(self, first: date, last: date) -> list[Entry]:
+        return [entry for entry in self.visible() if first <= self.local_time(entry).date() <= last]
+
+    def day_summary(self, day: date, *, include_all: bool) -> dict[str, object]:
+        entries = self.between(day, day)
+        weights = [metric(entry, "weight") for entry in entries]
+        return {
+            "summaryDate": day.isoformat(),
+            "numOfWeightEntries": len(entries),
+            "minWeight": min(weight for weight in weights if weight is not None),
+            "maxWeight": max(weight for weight in weights if weight is not None),
+            "latestWeight": self.as_json(entries[0]),
+            "allWeightMetrics": [self.as_json(entry) for entry in entries] if include_all else [],
+        }
+
+
+def metric(entry: Entry, name: str) -> float | None:
+    fit_name, convert = METRICS[name]
+    return convert(entry.raw[fit_name]) if fit_name in entry.raw else None
+
+
+def average(first: date, last: date, entries: Sequence[Entry]) -> dict[str, object]:
+    def mean(name: str) -> float | None:
+        values = [value for entry in entries if (value := metric(entry, name)) is not None]
+        return sum(values) / len(values) if values else None
+
+    def midnight_ms(day: date) -> int:
+        return round(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)
+
+    return {
+        "from": midnight_ms(first),
+        "until": midnight_ms(last + timedelta(days=1)) - 1,
+        **{name: mean(name) for name in METRICS},
+    }
+
+
+def parse_date(text: str) -> date | None:
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
+    except ValueError:
+        return None

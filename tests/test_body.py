@@ -1,0 +1,74 @@
+"""Any bytes give payloads or a fault of the caller's, and numbers stay what was written."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from function.body import parse_json, read_body
+from function.errors import CallerFault, NotJson
+
+MEDIA_TYPES = st.sampled_from(
+    ["application/json", "application/x-ndjson", "application/cloudevents+json", "application/x-www-form-urlencoded"]
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(body=st.binary(), media_type=MEDIA_TYPES)
+def test_any_bytes_are_payloads_or_a_fault_of_the_caller(body: bytes, media_type: str) -> None:
+    try:
+        read_body(body, media_type, {})
+    except CallerFault as fault:
+        assert str(fault)
+
+
+@given(value=JSON, media_type=MEDIA_TYPES)
+def test_any_json_is_payloads_or_a_fault_of_the_caller(value: object, media_type: str) -> None:
+    try:
+        read_body(json.dumps(value).encode(), media_type, {})
+    except CallerFault as fault:
+        assert str(fault)
+
+
+@given(value=JSON)
+def test_json_is_read_as_the_standard_library_reads_it(value: object) -> None:
+    assert parse_json(json.dumps(value).encode()) == value
+
+
+@given(whole=st.integers(0, 10**6), hundredths=st.integers(0, 99))
+def test_a_number_is_exactly_what_was_written(whole: int, hundredths: int) -> None:
+    assert parse_json(f"{whole}.{hundredths:02}".encode()) == Decimal(100 * whole + hundredths) / 100
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (b"", "The body is empty"),
+        (b"{", "line 1, column 2"),
+        (b'{"a": 1, "b": 2, "a": 3}', "The key 'a' stands twice"),
+        (b'{"a": NaN}', "NaN is not a number"),
+        (b"\xff", "byte 0"),
+        (b"1" * 41, "41 characters"),
+        (b"[" * 100_000, "nested too deep"),
+    ],
+)
+def test_what_is_wrong_with_a_body_is_said(body: bytes, sentence: str) -> None:
+    with pytest.raises(NotJson, match=sentence):
+        parse_json(body)
+
+
+def test_a_byte_order_mark_is_passed_over() -> None:
+    assert parse_json("\ufeff{}".encode()) == {}
+
+
+def test_a_long_key_does_not_make_a_long_fault() -> None:
+    with pytest.raises(NotJson) as fault:
+        parse_json(b'{"%b": 1, "%b": 2}' % (b"k" * 9000, b"k" * 9000))
+    assert len(str(fault.value)) < 200

@@ -1,0 +1,775 @@
+"""What Garmin Connect's answers come to: proven by the real garth against a Garmin that can fail in every way."""
+
+from __future__ import annotations
+
+import email.utils
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from function.delivery.garmin import (
+    DEFAULT_RETRY_AFTER_S,
+    GarminConnect,
+    read_upload_answer,
+    read_weigh_ins,
+    retry_after_s,
+    sanitise,
+)
+from function.delivery.port import Answer, Delivered, Outcome
+from function.delivery.sessions.garth import GarthSession
+from function.delivery.tokens import TokenStore
+from function.errors import (
+    Conflict,
+    GarminFault,
+    GarminRefused,
+    GarminUnreachable,
+    NotFound,
+    OutcomeUnknown,
+    RateLimited,
+    SignInNeeded,
+    WeighbridgeError,
+)
+from function.fit.template import read_template
+from function.fit.verify import VerifiedFit
+from function.pipeline import prove
+from function.reading import Reading
+from function.settings import TEMPLATES
+
+from .garmin import http_types
+from .garmin.server import GarminStandIn
+from .garmin.weights import FIT_EPOCH_S
+
+TEMPLATE = read_template((TEMPLATES / "weight_scale.fit").read_bytes())
+MORNING = datetime(2026, 11, 23, 6, 31, 5, tzinfo=UTC)
+MEASURED = {
+    "weight_kg": "80.00",
+    "body_fat_percent": "20.0",
+    "body_water_percent": "55.0",
+    "bone_mass_kg": "3.2",
+    "muscle_mass_kg": "60.8",
+    "bmi": "24.7",
+    "visceral_fat_rating": "8",
+    "metabolic_age_years": "40",
+}
+#: MEASURED as raw integers of a weight_scale message.
+RAW = {
+    "weight": 8000,
+    "percent_fat": 2000,
+    "percent_hydration": 5500,
+    "bone_mass": 320,
+    "muscle_mass": 6080,
+    "bmi": 247,
+    "visceral_fat_rating": 8,
+    "metabolic_age": 40,
+}
+
+
+def proven(readings: Sequence[Reading]) -> VerifiedFit:
+    return prove(TEMPLATE, readings)
+
+
+def reading(at: datetime = MORNING, **changes: str | None) -> Reading:
+    values = {name: Decimal(text) for name, text in {**MEASURED, **changes}.items() if text is not None}
+    return Reading(measured_at=at, **values)
+
+
+def only_weight(kg: str, at: datetime = MORNING) -> Reading:
+    return Reading(measured_at=at, weight_kg=Decimal(kg))
+
+
+def raw(at: datetime = MORNING, **changes: int | None) -> dict[str, int]:
+    values = {name: value for name, value in {**RAW, **changes}.items() if value is not None}
+    return {"timestamp": int(at.timestamp()) - FIT_EPOCH_S, **values}
+
+
+Connect = Callable[..., GarminConnect]
+
+
+@pytest.fixture
+def connect(garmin: GarminStandIn, tmp_path: Path) -> Connect:
+    """Our side, with a token that is valid."""
+    garmin.write_token(tmp_path / "tokens")
+
+    def connect(*, confirm_s: float = 0.2, timeout_s: float = 30.0) -> GarminConnect:
+        store = TokenStore(tmp_path / "tokens")
+        session = GarthSession(store, domain=garmin.domain, ca_bundle=garmin.ca_bundle, timeout_s=timeout_s)
+        return GarminConnect(session, name="garth", confirm_s=confirm_s)
+
+    return connect
+
+
+def deliver(connect: GarminConnect, *readings: Reading, replace: bool = False) -> list[Outcome]:
+    return list(connect.deliver(readings, proven, replace=replace))
+
+
+def delivered(outcome: Outcome) -> Delivered:
+    assert isinstance(outcome, Delivered), outcome
+    return outcome
+
+
+def routes(garmin: GarminStandIn) -> list[str | None]:
+    return [logged.route for logged in garmin.requests]
+
+
+def blind_after_an_upload(garmin: GarminStandIn, fault: str) -> None:
+    """The look before the upload sees; those after it meet the fault."""
+    answer = garmin.answer
+
+    def then_fail(request: http_types.Request) -> tuple[http_types.Answer, float]:
+        answered = answer(request)
+        if request.path.startswith("/upload-service/"):
+            garmin.faults.add("weight/range", fault, times=None)
+        return answered
+
+    garmin.answer = then_fail  # type: ignore[method-assign]
+
+
+# -- the good way ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", ["processed", "accepted"])
+def test_a_reading_is_confirmed_with_the_values_that_garmin_shows(
+    garmin: GarminStandIn, connect: Connect, shape: Any
+) -> None:
+    garmin.upload_answer = shape
+    outcome = delivered(deliver(connect(), reading())[0])
+    assert outcome.status == "confirmed"
+    assert outcome.warnings == ()
+    expected = {name: Decimal(text) for name, text in MEASURED.items()}
+    assert outcome.garmin == {"measured_at": "2026-11-23T06:31:05Z", **expected}
+    assert [w["weight"] for w in garmin.weigh_ins()] == [80_000.0]
+    assert routes(garmin) == ["weight/range", "upload", "weight/range"]
+
+
+def test_the_name_of_the_uploaded_file_tells_the_instant_and_no_measurement(connect: Connect) -> None:
+    outcome = delivered(deliver(connect(), only_weight("80.12"))[0])
+    assert outcome.file_name == f"weigh-in_2026-11-23T06-31-05Z_{outcome.fit.sha256[:12]}.fit"
+
+
+def test_a_reading_that_garmin_has_is_not_sent_again(garmin: GarminStandIn, connect: Connect) -> None:
+    deliver(connect(), reading())
+    again = delivered(deliver(connect(), reading())[0])
+    assert again.status == "present"
+    assert again.garmin is not None
+    assert again.garmin["weight_kg"] == Decimal(80)
+    assert garmin.uploads_received == 1
+
+
+def test_without_time_to_confirm_the_answer_is_accepted_and_nothing_is_looked_up_after_the_upload(
+    garmin: GarminStandIn, connect: Connect
+) -> None:
+    outcome = delivered(deliver(connect(confirm_s=0), reading())[0])
+    assert (outcome.status, outcome.garmin, outcome.warnings) == ("accepted", None, ())
+    assert routes(garmin) == ["weight/range", "upload"]
+
+
+def test_a_reading_that_shows_later_is_waited_for(garmin: GarminStandIn, connect: Connect) -> None:
+    garmin.weights.show_delay_s = 0.7
+    assert delivered(deliver(connect(confirm_s=8), reading())[0]).status == "confirmed"
+    assert routes(garmin).count("weight/range") > 2
+
+
+def test_the_pauses_between_looks_grow_and_end_with_the_time_that_was_given(
+    garmin: GarminStandIn, connect: Connect, tmp_path: Path
+) -> None:
+    garmin.weights.show_delay_s = 3600
+    now, pauses = [0.0], []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        now[0] += seconds
+
+    store = TokenStore(tmp_path / "tokens")
+    session = GarthSession(store, domain=garmin.domain, ca_bundle=garmin.ca_bundle)
+    ours = GarminConnect(session, name="garth", confirm_s=12, sleep=sleep, monotonic=lambda: now[0])
+    outcome = delivered(deliver(ours, reading())[0])
+    assert pauses == [0.5, 1.0, 2.0, 4.0, 4.0, 0.5]
+    assert outcome.status == "accepted"
+    assert "within 12 s" in outcome.warnings[0]
+
+
+def test_values_that_garmin_does_not_show_are_named_and_are_no_other_values(
+    garmin: GarminStandIn, connect: Connect
+) -> None:
+    garmin.weights.add(raw(visceral_fat_rating=None, bmi=None))
+    outcome = delivered(deliver(connect(), reading())[0])
+    assert outcome.status == "present"
+    assert outcome.warnings == ("Garmin Connect does not show bmi, visceral_fat_rating.",)
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
+@pytest.mark.parametrize("clock", [(0, 0, 0), (23, 59, 59)])
+def test_a_reading_near_midnight_is_found_in_any_zone_of_the_account(
+    garmin: GarminStandIn, connect: Connect, zone: str, clock: tuple[int, int, int]
+) -> None:
+    garmin.weights.time_zone = zone
+    at = datetime(2026, 11, 20, *clock, tzinfo=UTC)
+    assert delivered(deliver(connect(), reading(at))[0]).status == "confirmed"
+    assert delivered(deliver(connect(), reading(at))[0]).status == "present"
+
+
+# -- other values ----------------------------------------------------------------------------------------
+
+
+def test_other_values_at_the_same_instant_are_a_conflict_that_shows_both(
+    garmin: GarminStandIn, connect: Connect
+) -> None:
+    deliver(connect(), only_weight("80"))
+    with pytest.raises(Conflict) as caught:
+        deliver(connect(), only_weight("81.25"))
+    assert caught.value.ours == {"measured_at": "2026-11-23T06:31:05Z", "weight_kg": Decimal("81.25")}
+    (theirs,) = caught.value.theirs
+    assert theirs["weight_kg"] == Decimal(80)
+    assert garmin.uploads_received == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        ({"weight": 8005}, True),
+        ({"weight": 8006}, False),
+        ({"percent_fat": 2010}, True),
+        ({"percent_fat": 2011}, False),
+        ({"percent_hydration": 5490}, True),
+        ({"percent_hydration": 5489}, False),
+        ({"bone_mass": 325}, True),
+        ({"bone_mass": 326}, False),
+        ({"muscle_mass": 6075}, True),
+        ({"muscle_mass": 6074}, False),
+        ({"bmi": 248}, True),
+        ({"bmi": 249}, False),
+        ({"visceral_fat_rating": 9}, False),
+        ({"metabolic_age": 41}, False),
+        ({"percent_fat": None, "percent_hydration": None, "bone_mass": None}, True),
+        ({"percent_fat": None, "percent_hydration": None, "bone_mass": None, "muscle_mass": None}, False),
+    ],
+)
+def test_values_are_the_same_up_to_what_rounding_explains(
+    garmin: GarminStandIn, connect: Connect, changes: dict[str, int | None], same: bool
+) -> None:
+    """The last row is a weight typed by hand: it hides the body composition, so it is not this reading."""
+    garmin.weights.add(raw(**changes))
+    ours = connect()
+    if same:
+        assert delivered(deliver(ours, reading())[0]).status == "present"
+    else:
+        with pytest.raises(Conflict):
+            deliver(ours, reading())
+    assert garmin.uploads_received == 0
+
+
+def test_a_rating_with_a_fraction_is_compared_as_the_whole_number_that_is_sent(
+    garmin: GarminStandIn, connect: Connect
+) -> None:
+    for _ in range(2):
+        outcome = delivered(deliver(connect(), reading(visceral_fat_rating="8.5"))[0])
+    assert outcome.status == "present"
+    assert outcome.garmin is not None
+    assert outcome.garmin["visceral_fat_rating"] == 9
+
+
+def test_of_two_entries_at_one_instant_an_equal_one_makes_the_reading_present(
+    garmin: GarminStandIn, connect: Connect
+) -> None:
+    garmin.weights.add(raw(weight=7000))
+    garmin.weights.add(raw())
+    assert delivered(deliver(connect(), reading())[0]).status == "present"
+    assert len(garmin.weigh_ins()) == 2
+
+
+def test_replace_confirms_the_new_entry_and_then_deletes_the_old_one(garmin: GarminStandIn, connect: Connect) -> None:
+    deliver(connect(), only_weight("80"))
+    garmin.requests.clear()
+    outcome = delivered(deliver(connect(), only_weight("81.25"), replace=True)[0])
+    assert (outcome.status, outcome.warnings) == ("confirmed", ())
+    assert [w["weight"] for w in garmin.weigh_ins()] == [81_250.0]
+    assert routes(garmin) == ["weight/range", "upload", "weight/range", "weight/delete"]
+
+
+def test_replace_finishes_what_an_earlier_replace_left_behind(garmin: GarminStandIn, connect: Connect) -> None:
+    garmin.weights.add(raw(weight=7000))
+    garmin.weights.add(raw())
+    assert delivered(deliver(connect(), reading(), replace=True)[0]).status == "present"
+    assert [w["weight"] for w in garmin.weigh_ins()] == [80_000.0]
+
+
+@pytest.mark.parametrize("confirm_s", [0, 0.1])
+def test_replace_keeps_the_old_entry_while_the_new_one_is_not_seen(
+    garmin: GarminStandIn, connect: Connect, confirm_s: float
+) -> None:
+    deliver(connect(), only_weight("80"))
+    garmin.weights.show_delay_s = 3600
+    outcome = delivered(deliver(connect(confirm_s=confirm_s), only_weight("81.25"), replace=True)[0])
+    assert outcome.status == "accepted"
+    assert "still there" in outcome.warnings[-1]
+    assert [w["weight"] for w in garmin.weigh_ins()] == [80_000.0]
+
+
+def test_an_old_entry_that_somebody_else_deleted_is_just_as_well(garmin: GarminStandIn, connect: Connect) -> None:
+    deliver(connect(), only_weight("80"))
+    garmin.faults.add("weight/delete", "drop-after")
+    outcome = delivered(deliver(connect(), only_weight("81.25"), replace=True)[0])
+    assert (outcome.status, outcome.warnings) == ("confirmed", ())
+    assert len(garmin.weigh_ins()) == 1
+
+
+def test_an_old_entry_that_cannot_be_deleted_is_a_warning_not_a_fault(garmin: GarminStandIn, connect: Connect) -> None:
+    deliver(connect(), only_weight("80"))
+    garmin.faults.add("weight/delete", "429")
+    outcome = delivered(deliver(connect(), only_weight("81.25"), replace=True)[0])
+    assert outcome.status == "confirmed"
+    assert "still there" in outcome.warnings[0]
+    assert len(garmin.weigh_ins()) == 2
+
+
+# -- several readings ------------------------------------------------------------------------------------
+
+
+def test_each_reading_of_a_parcel_has_its_own_outcome_and_the_new_ones_share_one_file(
+    garmin: GarminStandIn, connect: Connect
+) -> None:
+    days = [MORNING - timedelta(days=n) for n in range(4)]
+    deliver(connect(), reading(days[0]), only_weight("70", days[1]))
+    parcel = [reading(days[0]), reading(days[1]), reading(days[2]), reading(days[3])]
+    present, conflict, *new = deliver(connect(), *parcel)
+    assert delivered(present).status == "present"
+    assert isinstance(conflict, Conflict)
+    assert [delivered(outcome).status for outcome in new] == ["confirmed", "confirmed"]
+    assert delivered(new[0]).fit is delivered(new[1]).fit
+    assert garmin.uploads_received == 2
+
+
+def test_the_same_reading_twice_in_a_parcel_is_sent_once_and_answered_twice(
+    garmin: GarminStandIn, connect: Connect
+) -> None:
+    first, second = (delivered(outcome) for outcome in deliver(connect(), reading(), reading()))
+    assert first is second
+    assert first.fit.readings == 1
+    assert len(garmin.weigh_ins()) == 1
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_two_readings_of_a_parcel_for_one_instant_are_never_both_sent(
+    garmin: GarminStandIn, connect: Connect, replace: bool
+) -> None:
+    first, second = deliver(connect(), reading(), reading(weight_kg="90"), replace=replace)
+    assert delivered(first).status == "confirmed"
+    assert isinstance(second, Conflict)
+    assert [w["weight"] for w in garmin.weigh_ins()] == [80_000.0]
+
+
+def test_a_refused_upload_leaves_the_readings_that_garmin_had_already_alone(
+    garmin: GarminStandIn, connect: Connect
+) -> None:
+    yesterday = MORNING - timedelta(days=1)
+    deliver(connect(), reading(yesterday))
+    garmin.faults.add("upload", "429-retry-after")
+    present, limited = deliver(connect(), reading(yesterday), reading())
+    assert delivered(present).status == "present"
+    assert isinstance(limited, RateLimited)
+    assert limited.retry_after_s == 14
+
+
+# -- every row of the table ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", ["200", "201", "202", "204", "200-empty"])
+def test_a_taken_upload_is_confirmed_whatever_its_answer_looks_like(
+    garmin: GarminStandIn, connect: Connect, fault: str
+) -> None:
+    garmin.faults.add("upload", fault)
+    assert delivered(deliver(connect(), reading())[0]).status == "confirmed"
+
+
+@pytest.mark.parametrize("fault", ["200", "201", "202", "204", "200-empty"])
+def test_a_taken_upload_that_garmin_does_not_show_is_accepted_and_never_confirmed(
+    garmin: GarminStandIn, connect: Connect, fault: str
+) -> None:
+    garmin.faults.add("upload", fault, carried_out=False)
+    outcome = delivered(deliver(connect(), reading())[0])
+    assert outcome.status == "accepted"
+    assert outcome.warnings
+    assert outcome.garmin is None
+
+
+def test_garmins_remark_on_an_upload_that_it_took_is_passed_on(garmin: GarminStandIn, connect: Connect) -> None:
+    garmin.faults.add("upload", "400-upload-id")
+    outcome = delivered(deliver(connect(), reading())[0])
+    assert outcome.status == "confirmed"
+    assert "Some data was not imported." in outcome.warnings[0]
+
+
+REFUSALS: list[tuple[str, type[WeighbridgeError], str]] = [
+    ("400", GarminRefused, "The file could not be read."),
+    ("401", SignInNeeded, "make login"),
+    ("403", GarminRefused, "another network"),
+    ("403-cloudflare", GarminRefused, "Cloudflare"),
+    ("412", GarminRefused, "open Garmin Connect once"),
+    ("429", RateLimited, "wait"),
+    ("429-retry-after", RateLimited, "wait"),
+    ("429-html", RateLimited, "wait"),
+    ("200-duplicate", GarminRefused, "Duplicate Activity."),
+    ("409", GarminRefused, "Duplicate Activity."),
+]
+
+
+@pytest.mark.parametrize(("fault", "kind", "words"), REFUSALS)
+def test_a_refusal_is_a_fault_with_its_mend_after_which_another_delivery_may_take_over(
+    garmin: GarminStandIn, connect: Connect, fault: str, kind: type[WeighbridgeError], words: str
+) -> None:
+    garmin.faults.add("upload", fault, times=None)
+    with pytest.raises(kind, match=words) as caught:
+        deliver(connect(), reading())
+    assert type(caught.value) is kind
+    assert caught.value.nothing_sent
+    assert garmin.weigh_ins() == []
+
+
+@pytest.mark.parametrize("fault", ["500", "502", "503", "504", "drop-before", "firewall-html", "not-json"])
+def test_when_no_word_came_back_and_a_look_finds_nothing_the_outcome_is_unknown_and_may_be_sent_again(
+    garmin: GarminStandIn, connect: Connect, fault: str
+) -> None:
+    garmin.faults.add("upload", fault)
+    with pytest.raises(OutcomeUnknown, match="Send the same reading again") as caught:
+        deliver(connect(), reading())
+    assert not caught.value.nothing_sent
+    assert garmin.uploads_received == 1, "it was sent again without being asked"
+    assert delivered(deliver(connect(), reading())[0]).status == "confirmed"
+
+
+@pytest.mark.parametrize("fault", ["504-carried-out", "drop-after", "drop-within", "truncated-json"])
+@pytest.mark.parametrize("confirm_s", [0, 0.2])
+def test_when_no_word_came_back_but_garmin_shows_the_reading_it_is_confirmed(
+    garmin: GarminStandIn, connect: Connect, fault: str, confirm_s: float
+) -> None:
+    garmin.faults.add("upload", fault)
+    assert delivered(deliver(connect(confirm_s=confirm_s), reading())[0]).status == "confirmed"
+    assert (garmin.uploads_received, len(garmin.weigh_ins())) == (1, 1)
+
+
+def test_an_upload_that_takes_too_long_is_looked_for(garmin: GarminStandIn, connect: Connect) -> None:
+    garmin.faults.add("upload", "slow", delay_s=2.0)
+    assert delivered(deliver(connect(timeout_s=1), reading())[0]).status == "confirmed"
+    assert garmin.uploads_received == 1
+
+
+@pytest.mark.parametrize("fault", ["drop-after", "409", "400-upload-id"])
+def test_what_hangs_on_a_look_is_unknown_when_the_look_fails(
+    garmin: GarminStandIn, connect: Connect, fault: str
+) -> None:
+    garmin.faults.add("upload", fault)
+    blind_after_an_upload(garmin, "503")
+    with pytest.raises(OutcomeUnknown, match="could not be looked at") as caught:
+        deliver(connect(), reading())
+    assert not caught.value.nothing_sent
+
+
+@pytest.mark.parametrize(
+    ("other", "found"),
+    [
+        ({"at": MORNING + timedelta(seconds=120)}, True),
+        ({"at": MORNING + timedelta(seconds=121)}, False),
+        ({"at": MORNING - timedelta(seconds=60), "weight": 8005}, True),
+        ({"at": MORNING - timedelta(seconds=60), "weight": 8006}, False),
+    ],
+)
+@pytest.mark.parametrize("fault", ["409", "200-duplicate"])
+def test_a_duplicate_is_good_news_only_when_the_same_weight_is_near_the_instant(
+    garmin: GarminStandIn, connect: Connect, other: dict[str, Any], found: bool, fault: str
+) -> None:
+    garmin.weights.add(raw(**other))
+    garmin.faults.add("upload", fault)
+    ours = connect(confirm_s=0)
+    if found:
+        assert delivered(deliver(ours, reading())[0]).status == "present"
+    else:
+        with pytest.raises(GarminRefused, match="duplicate"):
+            deliver(ours, reading())
+
+
+@pytest.mark.parametrize("fault", ["500", "403", "429", "firewall-html", "not-json", "drop-before"])
+def test_a_read_back_that_fails_after_a_good_upload_leaves_it_accepted_with_a_warning(
+    garmin: GarminStandIn, connect: Connect, fault: str
+) -> None:
+    blind_after_an_upload(garmin, fault)
+    outcome = delivered(deliver(connect(), reading())[0])
+    assert outcome.status == "accepted"
+    assert "could not be asked" in outcome.warnings[0]
+
+
+def test_a_garmin_that_asks_to_wait_is_not_asked_again_and_again(garmin: GarminStandIn, connect: Connect) -> None:
+    blind_after_an_upload(garmin, "429")
+    assert delivered(deliver(connect(confirm_s=2), reading())[0]).status == "accepted"
+    assert routes(garmin) == ["weight/range", "upload", "weight/range"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        ("500", GarminUnreachable),
+        ("drop-within", GarminUnreachable),
+        ("firewall-html", GarminUnreachable),
+        ("not-json", GarminUnreachable),
+        ("truncated-json", GarminUnreachable),
+        ("200-empty", GarminUnreachable),
+        ("200", GarminRefused),  # JSON, but none of a list of weigh-ins
+        ("401", SignInNeeded),
+        ("403", GarminRefused),
+        ("429-retry-after", RateLimited),
+    ],
+)
+def test_without_a_look_first_nothing_is_sent(
+    garmin: GarminStandIn, connect: Connect, fault: str, kind: type[WeighbridgeError]
+) -> None:
+    garmin.faults.add("weight/range", fault, times=None)
+    with pytest.raises(kind) as caught:
+        deliver(connect(), reading())
+    assert caught.value.nothing_sent
+    assert garmin.uploads_received == 0
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "14"}, 14),
+        ({}, DEFAULT_RETRY_AFTER_S),
+        ({"retry-after": "soon"}, DEFAULT_RETRY_AFTER_S),
+        ({"retry-after": "-5"}, DEFAULT_RETRY_AFTER_S),
+        ({"retry-after": "0"}, 1),
+        ({"retry-after": "999999999"}, 86_400),
+        ({"retry-after": "Mon, 23 Nov 2026 06:32:00 GMT", "date": "Mon, 23 Nov 2026 06:30:00 GMT"}, 120),
+        ({"retry-after": "Mon, 23 Nov 2026 06:32:00 GMT", "date": "Mon, 23 Nov 2026 06:40:00 GMT"}, 1),
+        ({"retry-after": "Mon, 23 Nov 2026 06:32:00 GMT"}, DEFAULT_RETRY_AFTER_S),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date_by_garmins_own_clock(headers: dict[str, str], seconds: int) -> None:
+    assert retry_after_s(Answer(429, headers, b"")) == seconds
+
+
+def test_a_retry_after_date_reaches_the_caller_as_seconds(garmin: GarminStandIn, connect: Connect) -> None:
+    garmin.faults.add("upload", "429", retry_after=email.utils.formatdate(time.time() + 90, usegmt=True))
+    with pytest.raises(RateLimited) as caught:
+        deliver(connect(), reading())
+    assert 85 <= caught.value.retry_after_s <= 91
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[]",
+        b"null",
+        b"3",
+        b'{"detailedImportResult": []}',
+        b'{"detailedImportResult": {"failures": {"messages": 1}, "uploadId": []}}',
+        b'{"detailedImportResult": {"failures": [1, {"messages": [2, {"content": 5}]}]}}',
+        b'{"detailedImportResult": {"successes": 1e999999999}}',
+        b"[" * 100_000,
+        b"\xff\xfe",
+        b"NaN",
+    ],
+)
+@pytest.mark.parametrize("status", [200, 202, 400, 409, 418])
+def test_no_body_that_garmin_could_send_breaks_the_reading_of_an_upload_answer(status: int, body: bytes) -> None:
+    verdict = read_upload_answer(Answer(status, {}, body))
+    assert verdict.fault is not None or status in (200, 202)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "null",
+        "[]",
+        "{}",
+        '{"dailyWeightSummaries": null}',
+        '{"dailyWeightSummaries": [{}]}',
+        '{"dailyWeightSummaries": [{"allWeightMetrics": [3]}]}',
+        *(
+            '{{"dailyWeightSummaries": [{{"allWeightMetrics": [{{"samplePk": 1, "calendarDate": {}, "weight": {}, '
+            '"timestampGMT": {}}}]}}]}}'.format(*values)
+            for values in (
+                ('"2026-11-23"', "null", "1763879465000"),
+                ('"2026-11-23"', '"80"', "1763879465000"),
+                ('"2026-11-23"', "true", "1763879465000"),
+                ('"2026-11-23"', "1e999999999", "1763879465000"),
+                ('"2026-11-23"', "NaN", "1763879465000"),
+                ('"2026-11-23"', "80000.0", "1e19"),
+                ('"2026-11-23"', "80000.0", "1e999999999"),
+                ('"2026-11-23"', "80000.0", "null"),
+                ('"today"', "80000.0", "1763879465000"),
+                ("null", "80000.0", "1763879465000"),
+            )
+        ),
+    ],
+)
+def test_a_list_of_weigh_ins_in_another_shape_is_garmins_fault_and_is_not_shown(body: str) -> None:
+    with pytest.raises(GarminFault) as caught:
+        read_weigh_ins(Answer(200, {}, body.encode()))
+    assert "8000" not in str(caught.value)
+
+
+def test_garmins_words_are_passed_on_short_printable_and_without_account_numbers() -> None:
+    assert sanitise("Owner 2591602\x00\x1b[31m said\n no: 1234-5678") == "Owner … [31m said no: …"
+    assert len(sanitise("x" * 5000)) == 200
+    assert sanitise("Duplicate Activity.") == "Duplicate Activity."
+
+
+# -- reading and deleting --------------------------------------------------------------------------------
+
+
+def test_weigh_ins_are_listed_oldest_first_in_our_names_and_units_without_binary_dust(
+    garmin: GarminStandIn, connect: Connect
+) -> None:
+    garmin.weights.add(raw(bmi=228))
+    garmin.weights.add({"timestamp": raw()["timestamp"] - 86_400, "weight": 7999})
+    older, newer = connect().list_weigh_ins(date(2026, 11, 20), date(2026, 11, 23))
+    assert older.values == {"measured_at": "2026-11-22T06:31:05Z", "weight_kg": Decimal("79.99")}
+    assert newer.calendar_date == date(2026, 11, 23)
+    assert newer.id == f"2026-11-23.{garmin.weigh_ins()[0]['samplePk']}"
+    assert {name: str(value) for name, value in newer.values.items()} == {
+        "measured_at": "2026-11-23T06:31:05Z",
+        "weight_kg": "80",
+        "bmi": "22.8",
+        "body_fat_percent": "20",
+        "body_water_percent": "55",
+        "bone_mass_kg": "3.2",
+        "muscle_mass_kg": "60.8",
+        "visceral_fat_rating": "8",
+        "metabolic_age_years": "40",
+    }
+
+
+def test_a_listed_weigh_in_can_be_deleted_once(garmin: GarminStandIn, connect: Connect) -> None:
+    garmin.weights.add(raw())
+    ours = connect()
+    (weigh_in,) = ours.list_weigh_ins(date(2026, 11, 23), date(2026, 11, 23))
+    ours.delete_weigh_in(weigh_in.id)
+    assert garmin.weigh_ins() == []
+    with pytest.raises(NotFound):
+        ours.delete_weigh_in(weigh_in.id)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "1", "2026-11-23", "2026-11-23.", "2026-02-30.1", "2026-11-23.1/..", "2026-11-23.١", "x.1", "." * 99]
+)
+def test_an_id_that_garmin_cannot_have_is_not_found_and_not_asked_for(
+    garmin: GarminStandIn, connect: Connect, name: str
+) -> None:
+    with pytest.raises(NotFound):
+        connect().delete_weigh_in(name)
+    assert garmin.requests == []
+
+
+@pytest.mark.parametrize("fault", ["drop-after", "504-carried-out"])
+def test_a_deletion_without_an_answer_is_looked_at(garmin: GarminStandIn, connect: Connect, fault: str) -> None:
+    garmin.weights.add(raw())
+    garmin.faults.add("weight/delete", fault)
+    connect().delete_weigh_in(f"2026-11-23.{garmin.weigh_ins()[0]['samplePk']}")
+    assert garmin.weigh_ins() == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [("drop-before", OutcomeUnknown), ("503", OutcomeUnknown), ("403", GarminRefused), ("401", SignInNeeded)],
+)
+def test_a_deletion_that_did_not_happen_is_never_called_done(
+    garmin: GarminStandIn, connect: Connect, fault: str, kind: type[WeighbridgeError]
+) -> None:
+    garmin.weights.add(raw())
+    garmin.faults.add("weight/delete", fault, times=None)
+    with pytest.raises(kind):
+        connect().delete_weigh_in(f"2026-11-23.{garmin.weigh_ins()[0]['samplePk']}")
+    assert len(garmin.weigh_ins()) == 1
+
+
+# -- all at once -----------------------------------------------------------------------------------------
+
+
+def test_a_hundred_posts_from_eight_threads_with_a_third_of_the_answers_lost_make_one_weigh_in(
+    garmin: GarminStandIn, connect: Connect
+) -> None:
+    garmin.faults.add("upload", "drop-after", times=None, probability=1 / 3)
+    garmin.faults.add("weight/range", "drop-within", times=None, probability=1 / 3)
+    ours = connect(confirm_s=1)
+    start = threading.Barrier(8, timeout=30)
+
+    def post(number: int) -> str:
+        if number < 8:
+            start.wait()
+        for _ in range(50):
+            try:
+                return delivered(deliver(ours, reading())[0]).status
+            except (OutcomeUnknown, GarminUnreachable):
+                continue
+        return "lost"
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(post, range(100)))
+    assert set(statuses) <= {"confirmed", "present", "accepted"}
+    assert [w["weight"] for w in garmin.weigh_ins()] == [80_000.0]
+
+
+# -- health and privacy ----------------------------------------------------------------------------------
+
+
+def test_health_tells_the_days_until_the_token_ends_without_asking_garmin(
+    garmin: GarminStandIn, connect: Connect
+) -> None:
+    assert connect().health() == {"name": "garth", "ready": True, "token_days_left": 30.0}
+    assert garmin.requests == []
+
+
+def test_health_says_how_to_mend_a_missing_a_damaged_and_an_ended_token(
+    garmin: GarminStandIn, connect: Connect, tmp_path: Path
+) -> None:
+    path = tmp_path / "tokens" / "default.json"
+    garmin.sign_in.refresh_token_lifetime_s = -10
+    garmin.write_token(tmp_path / "tokens")
+    ended = connect().health()
+    path.write_text("{")
+    damaged = connect().health()
+    path.unlink()
+    missing = connect().health()
+    for state in (ended, damaged, missing):
+        assert state["ready"] is False
+        assert "make login" in str(state["detail"])
+
+
+def test_no_fault_no_log_and_no_output_tells_a_weight_a_token_or_an_account_number(
+    garmin: GarminStandIn,
+    connect: Connect,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    caplog.set_level(0)
+    token = TokenStore(tmp_path / "tokens").read()
+    assert token is not None
+    texts = []
+    for fault in ["400", "401", "403", "409", "412", "429", "503", "drop-before", "drop-after", "400-upload-id"]:
+        garmin.reset()
+        garmin.faults.add("upload", fault, times=2)
+        try:
+            texts.append(" ".join(delivered(deliver(connect(confirm_s=0), only_weight("87.65"))[0]).warnings))
+        except WeighbridgeError as e:
+            context: BaseException | None = e
+            while context is not None:
+                texts += [str(context), repr(context)]
+                context = None if context.__suppress_context__ else (context.__cause__ or context.__context__)
+    output = capfd.readouterr()
+    texts += [record.getMessage() for record in caplog.records] + [output.out, output.err]
+    secrets = [
+        token.access_token.get_secret_value(),
+        token.refresh_token.get_secret_value(),
+        "87.65",
+        "8765",
+        "2591602",
+    ]
+    assert not [secret for secret in secrets if any(secret in text for text in texts)]

@@ -1,0 +1,463 @@
+"""The HTTP contract, through functions-framework's own application, delivering into a folder."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Request
+from flask.testing import FlaskClient
+from werkzeug.test import EnvironBuilder, TestResponse
+
+from function.fit.template import read_template
+from function.main import Shell
+from tests.function_client import client
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
+
+READING = {"weight_kg": 81.4, "body_fat_percent": 18.2, "measured_at": "2026-11-22T06:31:00Z"}
+KEYS = {"WEIGHBRIDGE_API_KEYS": "home=a-key-of-sixteen-letters,phone=another-key-of-sixteen"}
+
+Make = Callable[..., FlaskClient]
+
+
+@pytest.fixture
+def make(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Make:
+    return lambda **environment: client(monkeypatch, **({"WEIGHBRIDGE_FOLDER": tmp_path / "kept"} | environment))
+
+
+@pytest.fixture
+def http(make: Make) -> FlaskClient:
+    return make()
+
+
+def problem(answer: TestResponse, status: int, slug: str) -> dict[str, Any]:
+    body = answer.get_json(force=True)
+    assert answer.status_code == status, body
+    assert answer.mimetype == "application/problem+json"
+    assert body["type"] == f"urn:weighbridge:{slug}"
+    assert body["status"] == status
+    assert body["title"]
+    assert body["detail"]
+    return body
+
+
+# --- a reading in, a receipt out ---
+
+
+@pytest.mark.parametrize("path", ["/", "/readings", "/readings/"])
+def test_a_reading_is_kept_and_its_receipt_says_so(http: FlaskClient, tmp_path: Path, path: str) -> None:
+    answer = http.post(path, json=READING)
+    receipt = answer.get_json()
+    assert answer.status_code == 202
+    assert receipt["status"] == "kept"
+    assert receipt["summary"] == "81.4 kg, 18.2 % fat: kept as a file for import by hand."
+    assert receipt["measured_at"] == "2026-11-22T06:31:00Z"
+    assert [p.name for p in (tmp_path / "kept").iterdir()] == [receipt["fit"]["file_name"]]
+
+
+def test_the_idea_s_own_json_is_taken_as_curl_sends_it(http: FlaskClient) -> None:
+    """curl -d @examples/fitdays.json sends application/x-www-form-urlencoded."""
+    body = (EXAMPLES / "fitdays.json").read_bytes().replace(b"\n", b"")
+    answer = http.post("/", data=body, content_type="application/x-www-form-urlencoded")
+    fields = {field["name"]: field for field in answer.get_json()["fields"]}
+    assert answer.status_code == 202
+    assert fields["weight_kg"]["sent"] == 81.4
+    assert fields["body_fat_percent"]["fit_field"] == "percent_fat"
+    assert fields["body_water_percent"]["derived"]
+    assert fields["fat_mass_kg"]["fit_field"] is None
+    assert fields["fat_mass_kg"]["note"].startswith("Garmin has no field for fat mass")
+
+
+def test_the_same_reading_is_the_same_file(http: FlaskClient, tmp_path: Path) -> None:
+    first, second = (http.post("/", json=READING).get_json() for _ in range(2))
+    assert first == second
+    assert len(list((tmp_path / "kept").iterdir())) == 1
+
+
+def test_a_kept_correction_is_pointed_out_and_replace_removes_the_wrong_file(http: FlaskClient, tmp_path: Path) -> None:
+    http.post("/", json=READING)
+    corrected = READING | {"weight_kg": 80.4}
+    assert "1 other file" in http.post("/", json=corrected).get_json()["warnings"][0]
+    replaced = http.post("/?replace=true", json=corrected).get_json()
+    assert [p.name for p in (tmp_path / "kept").iterdir()] == [replaced["fit"]["file_name"]]
+
+
+def test_a_dry_run_tells_all_and_keeps_nothing(http: FlaskClient, tmp_path: Path) -> None:
+    answer = http.post("/?dry_run=true", json=READING)
+    kept = http.post("/", json=READING).get_json()
+    receipt = answer.get_json()
+    assert answer.status_code == 200
+    assert receipt["status"] == "checked"
+    assert receipt["fields"] == kept["fields"]
+    assert receipt["fit"] | {"file_name": kept["fit"]["file_name"]} == kept["fit"]
+
+
+def test_the_developer_template_loses_nothing(make: Make) -> None:
+    http = make(WEIGHBRIDGE_TEMPLATE=ROOT / "templates" / "weight_scale_developer.fit")
+    fields = http.post("/", data=(EXAMPLES / "fitdays.json").read_bytes()).get_json()["fields"]
+    homeless = {field["name"] for field in fields if field["fit_field"] is None}
+    assert homeless == {"body_water_kg"}, "water in kg is in the file as a percentage"
+
+
+def test_unknown_keys_are_named_in_the_receipt(http: FlaskClient) -> None:
+    assert http.post("/", json=READING | {"mood": "fine"}).get_json()["unknown"] == ["mood"]
+
+
+# --- several at once ---
+
+
+def test_one_bad_reading_of_an_array_never_stops_the_others(http: FlaskClient) -> None:
+    answer = http.post("/readings", json=[READING, {"weight_kg": -1}, READING | {"weight_kg": 80}])
+    results = answer.get_json()["results"]
+    assert answer.status_code == 207
+    assert [result["status"] for result in results] == ["kept", 422, "kept"]
+    assert results[1]["errors"][0]["field"] == "weight_kg"
+    assert results[0]["fit"]["readings"] == 2
+
+
+def test_ndjson_names_the_line_that_is_not_json(http: FlaskClient) -> None:
+    lines = [json.dumps(READING), "{", "", json.dumps(READING | {"measured_at": "2026-11-22T06:31:00Z"})]
+    answer = http.post("/readings", data="\n".join(lines), content_type="application/x-ndjson")
+    results = answer.get_json()["results"]
+    assert [result["status"] for result in results] == ["kept", 400, "kept"]
+    assert results[1]["detail"].startswith("Line 2: ")
+
+
+def test_450_readings_become_three_files(http: FlaskClient, tmp_path: Path) -> None:
+    readings = [{"weight_kg": 80, "measured_at": 1_700_000_000 + 86_400 * day} for day in range(450)]
+    answer = http.post("/readings", json=readings)
+    assert answer.status_code == 200
+    assert sorted(r["fit"]["readings"] for r in answer.get_json()["results"]) == [50] * 50 + [200] * 400
+    assert len(list((tmp_path / "kept").iterdir())) == 3
+
+
+def test_an_empty_list_has_an_empty_answer(http: FlaskClient) -> None:
+    assert http.post("/readings", json=[]).get_json() == {"results": []}
+
+
+# --- CloudEvents ---
+
+EVENT = {"ce-specversion": "1.0", "ce-type": "scale.reading", "ce-source": "/scale", "ce-id": "1"}
+
+
+def test_the_data_of_a_structured_cloud_event_is_the_reading(http: FlaskClient) -> None:
+    event = {"specversion": "1.0", "type": "scale.reading", "source": "/scale", "id": "1", "data": READING}
+    answer = http.post("/readings", data=json.dumps(event), content_type="application/cloudevents+json")
+    assert answer.get_json()["status"] == "kept"
+
+
+def test_binary_cloud_event_headers_are_understood(http: FlaskClient) -> None:
+    assert http.post("/", json=READING, headers=EVENT).get_json()["status"] == "kept"
+
+
+def test_a_pub_sub_message_is_unwrapped(http: FlaskClient) -> None:
+    message = {"message": {"data": base64.b64encode(json.dumps(READING).encode()).decode()}}
+    assert http.post("/", json=message, headers=EVENT).get_json()["status"] == "kept"
+
+
+def test_an_event_delivered_twice_without_a_measured_time_is_the_same_file(http: FlaskClient, tmp_path: Path) -> None:
+    headers = EVENT | {"ce-time": "2026-11-22T06:31:00.5Z"}
+    answers = [http.post("/", json={"weight_kg": 80}, headers=headers).get_json() for _ in range(2)]
+    assert {answer["measured_at"] for answer in answers} == {"2026-11-22T06:31:00Z"}
+    assert len(list((tmp_path / "kept").iterdir())) == 1
+
+
+# --- the file itself ---
+
+
+def test_post_fit_hands_out_the_file_that_would_be_sent(http: FlaskClient, tmp_path: Path) -> None:
+    answer = http.post("/fit", json=READING)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Disposition"].startswith('attachment; filename="weigh-in_2026-11-22T06-31-00Z_')
+    read_template(answer.data)
+    assert not (tmp_path / "kept").exists()
+    kept = http.post("/", json=READING).get_json()["fit"]["file_name"]
+    assert (tmp_path / "kept" / kept).read_bytes() == answer.data
+
+
+def test_post_fit_takes_1_to_200_readings(http: FlaskClient) -> None:
+    problem(http.post("/fit", json=[READING] * 201), 422, "reading-rejected")
+    problem(http.post("/fit", json=[]), 422, "reading-rejected")
+    assert http.post("/fit", json=[READING] * 200).status_code == 200
+
+
+# --- keys ---
+
+
+def test_without_keys_only_this_machine_is_answered(http: FlaskClient) -> None:
+    elsewhere = http.post("/", json=READING, environ_base={"REMOTE_ADDR": "192.0.2.7"})
+    assert "WEIGHBRIDGE_API_KEYS" in problem(elsewhere, 403, "forbidden")["detail"]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"X-Forwarded-For": "203.0.113.9"},
+        {"Cf-Connecting-Ip": "203.0.113.9"},
+        {"Forwarded": "for=203.0.113.9"},
+        {"Origin": "https://example.org"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Host": "rebound.example.org:8080"},
+    ],
+    ids=lambda header: next(iter(header)),
+)
+def test_without_keys_a_tunnel_and_a_web_page_are_not_this_machine(http: FlaskClient, header: dict[str, str]) -> None:
+    problem(http.post("/", json=READING, headers=header), 403, "forbidden")
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:8080", "127.0.0.1:8080", "[::1]:8080", "[::1]"])
+def test_without_keys_this_machine_s_own_names_are_taken(http: FlaskClient, host: str) -> None:
+    assert http.post("/?dry_run=true", json=READING, headers={"Host": host}).status_code == 200
+
+
+def test_with_keys_a_key_is_needed_also_on_this_machine(make: Make) -> None:
+    http = make(**KEYS)
+    answer = http.post("/", json=READING)
+    problem(answer, 401, "unauthorized")
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+    problem(http.post("/", json=READING, headers={"X-API-Key": "wrong"}), 401, "unauthorized")
+    problem(http.post("/", json=READING, headers={"Authorization": "Basic abc"}), 401, "unauthorized")
+    problem(http.post("/", json=READING, headers={"X-API-Key": "wr\u00f6ng"}), 401, "unauthorized")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [{"Authorization": "Bearer a-key-of-sixteen-letters"}, {"X-API-Key": "another-key-of-sixteen"}],
+    ids=["bearer", "x-api-key"],
+)
+def test_a_key_opens_from_anywhere(make: Make, header: dict[str, str]) -> None:
+    answer = make(**KEYS).post("/", json=READING, headers=header, environ_base={"REMOTE_ADDR": "192.0.2.7"})
+    assert answer.status_code == 202
+
+
+def test_health_and_the_contract_need_no_key(make: Make) -> None:
+    http = make(**KEYS)
+    assert http.get("/health").status_code == 200
+    assert http.get("/openapi.json").get_json()["openapi"].startswith("3.1")
+
+
+# --- addresses, methods, queries ---
+
+
+def test_an_address_that_is_not_there(http: FlaskClient) -> None:
+    problem(http.get("/nothing"), 404, "not-found")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/", "POST"),
+        ("DELETE", "/readings", "POST, GET"),
+        ("GET", "/fit", "POST"),
+        ("GET", "/readings/7", "DELETE"),
+    ],
+)
+def test_a_method_that_is_not_taken_names_those_that_are(
+    http: FlaskClient, method: str, path: str, allowed: str
+) -> None:
+    answer = http.open(path, method=method)
+    problem(answer, 405, "method-not-allowed")
+    assert answer.headers["Allow"] == allowed
+
+
+@pytest.mark.parametrize(
+    "query", ["dryrun=true", "dry_run=yes", "dry_run=", "dry_run=true&dry_run=false", "DRY_RUN=true"]
+)
+def test_a_query_that_is_mistyped_sends_nothing(http: FlaskClient, tmp_path: Path, query: str) -> None:
+    body = problem(http.post(f"/?{query}", json=READING), 400, "query-invalid")
+    assert body["errors"][0]["message"]
+    assert not (tmp_path / "kept").exists()
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/readings"), ("DELETE", "/readings/2026-11-23.17")], ids=["read", "take back"]
+)
+def test_a_folder_cannot_answer_what_only_garmin_knows(http: FlaskClient, method: str, path: str) -> None:
+    problem(http.open(path, method=method), 503, "not-connected")
+
+
+@pytest.mark.parametrize(
+    "query", ["from=yesterday", "to=2026-02-30", "from=2026-11-23&to=2026-11-01", "from=٢٠٢٦-١١-٢٣"]
+)
+def test_days_that_cannot_be_are_named(http: FlaskClient, query: str) -> None:
+    assert problem(http.get(f"/readings?{query}"), 400, "query-invalid")["errors"][0]["field"] in ("from", "to")
+
+
+# --- set-up faults ---
+
+
+@pytest.mark.parametrize(
+    ("environment", "slug", "named"),
+    [
+        ({"WEIGHBRIDGE_DELIVERY": "pigeon"}, "settings-invalid", "WEIGHBRIDGE_DELIVERY"),
+        ({"WEIGHBRIDGE_TIMEZONE": "Mars/Olympus"}, "settings-invalid", "WEIGHBRIDGE_TIMEZONE"),
+        ({"WEIGHBRIDGE_TEMPLATE": "/nowhere.fit"}, "template-unusable", "/nowhere.fit"),
+        ({"WEIGHBRIDGE_TEMPLATE": __file__}, "template-unusable", "FIT"),
+    ],
+)
+def test_a_wrong_set_up_is_named_in_every_answer(
+    make: Make, environment: dict[str, str], slug: str, named: str
+) -> None:
+    http = make(**environment)
+    for answer in (http.post("/", json=READING), http.get("/health")):
+        assert named in problem(answer, 500, slug)["detail"]
+
+
+def test_a_mended_set_up_is_seen_without_a_restart(make: Make, tmp_path: Path) -> None:
+    http = make(WEIGHBRIDGE_TEMPLATE=tmp_path / "scale.fit")
+    problem(http.post("/", json=READING), 500, "template-unusable")
+    (tmp_path / "scale.fit").write_bytes((ROOT / "templates" / "weight_scale.fit").read_bytes())
+    assert http.post("/", json=READING).status_code == 202
+
+
+def test_a_folder_that_cannot_take_a_file_is_a_503_and_health_says_so(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "occupied").write_text("a file where the folder should be")
+    http = make(WEIGHBRIDGE_FOLDER=tmp_path / "occupied")
+    answer = http.post("/", json=READING)
+    problem(answer, 503, "folder-unusable")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert http.get("/health").status_code == 503
+
+
+def test_health_holds_no_measurement(http: FlaskClient) -> None:
+    http.post("/", json=READING)
+    health = http.get("/health")
+    assert health.status_code == 200
+    assert "81.4" not in health.text
+    assert "weight" in health.get_json()["template"]["fields"]
+
+
+# --- bad bodies ---
+
+BAD_BODIES = {
+    "empty": (b"", 400),
+    "blank": (b"  \n", 400),
+    "not json": (b"weight=81", 400),
+    "truncated": (b'{"weight_kg": 81.4', 400),
+    "trailing": (b'{"weight_kg": 81.4} {}', 400),
+    "NaN": (b'{"weight_kg": NaN}', 400),
+    "Infinity": (b'{"weight_kg": -Infinity}', 400),
+    "duplicate key": (b'{"weight_kg": 81.4, "weight_kg": 80}', 400),
+    "invalid UTF-8": (b'{"weight_kg": 81.4, "note": "\xff"}', 400),
+    "UTF-16": ('{"weight_kg": 81.4}'.encode("utf-16"), 400),
+    "a million digits": (b'{"weight_kg": ' + b"8" * 1_000_000 + b"}", 400),
+    "a million decimals": (b'{"weight_kg": 8.' + b"8" * 1_000_000 + b"}", 400),
+    "huge exponent": (b'{"weight_kg": 1e999999999999}', 422),
+    "absurd exponent": (b'{"weight_kg": 1e99999999999999999999999999999999}', 400),
+    "tiny exponent": (b'{"weight_kg": 1e-999999999}', 422),
+    "deep array": (b"[" * 500_000 + b"]" * 500_000, 400),
+    "deep object": (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, 400),
+    "deep value": (b'{"weight_kg":' + b"[" * 300 + b"]" * 300 + b"}", 422),
+    "string": (b'"81.4"', 422),
+    "number": (b"81.4", 422),
+    "null": (b"null", 422),
+    "true": (b"true", 422),
+    "empty object": (b"{}", 422),
+    "null weight": (b'{"weight_kg": null}', 422),
+    "true weight": (b'{"weight_kg": true}', 422),
+    "list weight": (b'{"weight_kg": [81.4]}', 422),
+    "object weight": (b'{"weight_kg": {"value": 81.4}}', 422),
+    "unavailable weight": (b'{"weight_kg": "unavailable"}', 422),
+    "huge weight": (b'{"weight_kg": 1e300}', 422),
+    "negative weight": (b'{"weight_kg": -81.4}', 422),
+    "zero weight": (b'{"weight_kg": 0}', 422),
+    "lone surrogate": (b'{"weight_kg": "\\ud800"}', 422),
+    "NUL": (b'{"weight_kg": "\\u0000"}', 422),
+    "far future": (b'{"weight_kg": 81.4, "measured_at": "2999-01-01T00:00:00Z"}', 422),
+    "long ago": (b'{"weight_kg": 81.4, "measured_at": "1999-12-31T23:59:59Z"}', 422),
+}
+
+
+@pytest.mark.parametrize("name", BAD_BODIES)
+def test_a_bad_body_gets_a_problem_and_keeps_nothing(http: FlaskClient, tmp_path: Path, name: str) -> None:
+    body, status = BAD_BODIES[name]
+    answer = http.post("/", data=body, content_type="application/json")
+    problem(answer, status, "not-json" if status == 400 else "reading-rejected")
+    assert len(answer.data) < 2000, "an answer to nonsense stays small"
+    assert not (tmp_path / "kept").exists()
+
+
+def test_a_body_over_one_mebibyte_is_refused(http: FlaskClient) -> None:
+    problem(http.post("/", data=b" " * ((1 << 20) + 1), content_type="application/json"), 413, "too-large")
+    assert (
+        http.post("/", data=json.dumps(READING).encode().ljust(1 << 20), content_type="application/json").status_code
+        == 202
+    )
+
+
+@pytest.mark.parametrize(
+    "media_type", ["text/plain", "application/xml", "multipart/form-data; boundary=x", "image/png"]
+)
+def test_another_kind_of_body_is_refused(http: FlaskClient, media_type: str) -> None:
+    problem(http.post("/", data=b"{}", content_type=media_type), 415, "media-type-unsupported")
+
+
+def test_another_charset_is_refused(http: FlaskClient) -> None:
+    problem(http.post("/", data=b"{}", content_type="application/json; charset=latin-1"), 415, "media-type-unsupported")
+
+
+def test_every_error_of_a_reading_is_named_at_once(http: FlaskClient) -> None:
+    body = problem(
+        http.post("/", json={"weight_kg": 9999, "bmi": "tall", "bone_mass_kg": [3]}), 422, "reading-rejected"
+    )
+    assert {error["field"] for error in body["errors"]} == {"weight_kg", "bmi", "bone_mass_kg"}
+    assert all(error["message"] for error in body["errors"])
+
+
+# --- the log ---
+
+
+@pytest.fixture
+def log(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[dict[str, Any]]]:
+    return lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_request_leaves_one_line_without_a_measurement_or_a_secret(make: Make, log: Callable[[], list[Any]]) -> None:
+    http = make(**KEYS)
+    headers = {"Authorization": "Bearer a-key-of-sixteen-letters"}
+    http.post("/readings?dry_run=true", json=READING | {"weight_kg": 77.77}, headers=headers)
+    http.post("/", json={"weight_kg": "77.77 elephants"}, headers=headers)
+    http.post("/", json=READING, headers={"X-API-Key": "planted-secret-key"})
+    http.delete("/readings/planted-identifier", headers=headers)
+    lines = log()
+    assert [(line["route"], line["status"]) for line in lines] == [
+        ("/readings", 200),
+        ("/readings", 422),
+        ("/readings", 401),
+        ("/readings/{id}", 503),
+    ]
+    assert lines[0]["key"] == "home"
+    assert lines[1]["fault"] == "ReadingRejected"
+    for planted in ("77.77", "elephants", "a-key-of", "planted", "18.2"):
+        assert planted not in json.dumps(lines)
+
+
+class BrokenEnvironment(dict[str, str]):
+    def get(self, *_: object) -> str:  # type: ignore[override]
+        raise RuntimeError("planted words")
+
+
+def test_the_log_tells_the_place_of_a_fault_of_ours_but_not_its_words() -> None:
+    lines: list[str] = []
+    request = Request(EnvironBuilder(method="POST", json=READING).get_environ())
+    answer = Shell(BrokenEnvironment(), lines.append).answer(request)
+    (line,) = map(json.loads, lines)
+    assert answer.status_code == 500
+    assert answer.get_json(force=True)["type"] == "urn:weighbridge:internal-error"
+    assert "planted" not in json.dumps(line) + answer.get_data(as_text=True)
+    assert line["fault"] == "RuntimeError"
+    assert any("settings.py" in place for place in line["where"])
+    assert line["severity"] == "ERROR"
+
+
+def test_nothing_is_read_at_import(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A setting that comes after the function was loaded, and before its first request, is seen."""
+    http = client(monkeypatch)
+    monkeypatch.setenv("WEIGHBRIDGE_DELIVERY", "pigeon")
+    problem(http.get("/health"), 500, "settings-invalid")

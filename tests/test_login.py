@@ -1,0 +1,244 @@
+"""make login: asks, signs in, stores, and tells nobody the password."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from function.delivery.sessions.garth import GarthSession
+from function.delivery.tokens import TokenStore
+from scripts.login import COOL_DOWN_S, RATE_LIMIT_COOL_DOWN_S, main
+
+from .garmin.server import GarminStandIn
+
+ROOT = Path(__file__).parent.parent
+RANGE = "/weight-service/weight/range/2026-11-01/2026-11-02"
+
+
+@pytest.fixture
+def env(garmin: GarminStandIn, tmp_path: Path) -> dict[str, str]:
+    return {
+        "WEIGHBRIDGE_TOKENS": str(tmp_path / "tokens"),
+        "GARMIN_DOMAIN": garmin.domain,
+        "GARMIN_CA_BUNDLE": str(garmin.ca_bundle),
+    }
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """garth waits 1.5 to 4 seconds between two pages, to look like a person; the stand-in does not mind."""
+    import garth.sso.widget_strategy
+
+    monkeypatch.setattr(garth.sso.widget_strategy.random, "uniform", lambda _low, _high: 0.0)
+
+
+def answers(*texts: str) -> Callable[[str], str]:
+    left = list(texts)
+    return lambda _prompt: left.pop(0)
+
+
+def nobody(prompt: str) -> str:
+    raise AssertionError(f"nothing should be asked: {prompt}")
+
+
+def sign_in(garmin: GarminStandIn, env: dict[str, str], *argv: str, password: str = "", now: float = 0.0) -> int:
+    return main(
+        argv,
+        env,
+        ask=answers(garmin.account.email),
+        ask_secret=answers(password or garmin.account.password, garmin.account.mfa_code or "none"),
+        now=lambda: now or time.time(),
+    )
+
+
+# -- signing in ------------------------------------------------------------------------------------------
+
+
+def test_at_a_real_terminal_a_sign_in_with_a_code_stores_a_token_that_works_and_echoes_no_secret(
+    garmin: GarminStandIn, env: dict[str, str]
+) -> None:
+    garmin.account.mfa_code = "734512"
+    terminal, ours = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "scripts.login"],
+        cwd=ROOT,
+        env={**os.environ, **env},
+        stdin=ours,
+        stdout=ours,
+        stderr=ours,
+        start_new_session=True,
+    )
+    os.close(ours)
+    screen = b""
+
+    def until(words: bytes) -> None:
+        nonlocal screen
+        while words not in screen:
+            screen += os.read(terminal, 1024)
+
+    try:
+        for prompt, answer in (
+            (b"e-mail: ", garmin.account.email),
+            (b"Password (not shown): ", garmin.account.password),
+            (b"Code from your e-mail or app (not shown): ", "734512"),
+        ):
+            until(prompt)
+            os.write(terminal, answer.encode() + b"\n")
+        until(b"begins them anew.")
+        assert process.wait(timeout=30) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(terminal)
+    token = TokenStore(Path(env["WEIGHBRIDGE_TOKENS"])).read()
+    assert token is not None
+    assert b"30 days" in screen
+    for secret in (garmin.account.password, "734512", token.access_token.get_secret_value()):
+        assert secret.encode() not in screen
+    session = GarthSession(
+        TokenStore(Path(env["WEIGHBRIDGE_TOKENS"])), domain=garmin.domain, ca_bundle=garmin.ca_bundle
+    )
+    assert session.request("GET", RANGE).status == 200
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_token_can_have_a_name(garmin: GarminStandIn, env: dict[str, str]) -> None:
+    assert sign_in(garmin, env, "--name", "anna") == 0
+    assert TokenStore(Path(env["WEIGHBRIDGE_TOKENS"]), "anna").read() is not None
+
+
+@pytest.mark.usefixtures("impatient")
+def test_after_each_failure_the_next_attempt_waits_longer_and_garmin_is_not_asked(
+    garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = 1_000_000.0
+    for number, wait_s in enumerate(COOL_DOWN_S[:3], start=1):
+        assert sign_in(garmin, env, password="wrong", now=now) == 1
+        assert "did not take this e-mail and password" in capsys.readouterr().err
+        asked = len(garmin.requests)
+        assert main([], env, ask=nobody, ask_secret=nobody, now=lambda at=now + wait_s - 1: at) == 1  # type: ignore[misc]
+        assert "--ignore-cool-down" in capsys.readouterr().err
+        assert (len(garmin.requests), garmin.sign_in.failed_sign_ins) == (asked, number)
+        now += wait_s
+    assert sign_in(garmin, env, now=now) == 0
+    assert not list(Path(env["WEIGHBRIDGE_TOKENS"]).glob("*.cool-down"))
+
+
+@pytest.mark.usefixtures("impatient")
+def test_the_cool_down_can_be_ignored_at_ones_own_risk(garmin: GarminStandIn, env: dict[str, str]) -> None:
+    assert sign_in(garmin, env, password="wrong") == 1
+    assert sign_in(garmin, env, "--ignore-cool-down") == 0
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_rate_limit_cools_down_for_longer_than_a_typing_error(
+    garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    garmin.faults.add("sso/signin-page", "429-html")
+    assert sign_in(garmin, env, now=1_000_000) == 1
+    assert main([], env, ask=nobody, ask_secret=nobody, now=lambda: 1_000_000 + RATE_LIMIT_COOL_DOWN_S - 1) == 1
+    assert "Wait 1 second before" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_network_that_fails_does_not_count_against_the_account(garmin: GarminStandIn, env: dict[str, str]) -> None:
+    assert sign_in(garmin, {**env, "GARMIN_CA_BUNDLE": ""}) == 1
+    assert sign_in(garmin, env) == 0
+
+
+def test_a_folder_that_cannot_take_a_token_is_noticed_before_anything_is_asked(
+    env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert main([], {**env, "WEIGHBRIDGE_TOKENS": str(tmp_path / "file")}, ask=nobody, ask_secret=nobody) == 1
+    assert "WEIGHBRIDGE_TOKENS" in capsys.readouterr().err
+
+
+def test_without_a_terminal_nothing_is_stored_and_nothing_is_thrown(
+    env: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def end_of_input(_prompt: str) -> str:
+        raise EOFError
+
+    assert main([], env, ask=end_of_input, ask_secret=nobody) == 1
+    assert "at a terminal" in capsys.readouterr().err
+
+
+def test_a_password_cannot_be_given_as_an_argument(env: dict[str, str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--password", "x"], env, ask=nobody, ask_secret=nobody)
+
+
+# -- importing -------------------------------------------------------------------------------------------
+
+
+def garminconnects(issued: dict[str, object]) -> str:
+    names = {"di_token": "access_token", "di_refresh_token": "refresh_token", "di_client_id": "client_id"}
+    return json.dumps({theirs: issued[ours] for theirs, ours in names.items()})
+
+
+@pytest.mark.parametrize("form", [json.dumps, garminconnects])
+@pytest.mark.parametrize("way", ["file", "stdin", "variable"])
+def test_a_token_of_another_tool_is_imported_and_works(
+    garmin: GarminStandIn,
+    env: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    form: Callable[[dict[str, object]], str],
+    way: str,
+) -> None:
+    issued = garmin.issue_token()
+    file = tmp_path / "token.json"
+    file.write_text(form(issued))
+    monkeypatch.setattr(sys, "stdin", io.StringIO(form(issued)))
+    argv = {"file": ["--import", str(file)], "stdin": ["--import", "-"], "variable": ["--import-env"]}[way]
+    assert main(argv, {**env, "GARTH_TOKEN": form(issued)}, ask=nobody, ask_secret=nobody) == 0
+    output = capsys.readouterr()
+    assert "nowhere else" in output.out
+    assert str(issued["access_token"]) not in output.out + output.err
+    assert str(issued["refresh_token"]) not in output.out + output.err
+    store = TokenStore(Path(env["WEIGHBRIDGE_TOKENS"]))
+    session = GarthSession(store, domain=garmin.domain, ca_bundle=garmin.ca_bundle)
+    assert session.request("GET", RANGE).status == 200
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["--import", "missing.json"], "cannot be read"),
+        (["--import-env"], "GARTH_TOKEN is not set"),
+        (["--name", "../x"], "letters"),
+        (["--import", __file__], "neither a token file"),
+    ],
+)
+def test_what_cannot_be_imported_is_one_sentence_and_leaves_the_old_token(
+    garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str], argv: list[str], words: str
+) -> None:
+    path = garmin.write_token(Path(env["WEIGHBRIDGE_TOKENS"]))
+    before = path.read_text()
+    assert main(argv, env, ask=nobody, ask_secret=nobody) == 1
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+    assert path.read_text() == before
+
+
+def test_a_token_that_has_ended_is_not_imported(
+    garmin: GarminStandIn, env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    garmin.sign_in.refresh_token_lifetime_s = -10
+    file = tmp_path / "token.json"
+    file.write_text(json.dumps(garmin.issue_token()))
+    assert main(["--import", str(file)], env, ask=nobody, ask_secret=nobody) == 1
+    assert "has ended" in capsys.readouterr().err
+    assert not Path(env["WEIGHBRIDGE_TOKENS"], "default.json").exists()

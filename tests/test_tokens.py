@@ -1,0 +1,290 @@
+"""The token store: whole at every moment, private, and renewed by one at a time."""
+
+from __future__ import annotations
+
+import base64
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from function.delivery.tokens import Token, TokenStore, parse_token
+from function.errors import SignInNeeded, TokenStoreUnusable
+
+from .garmin.account import jwt
+from .garmin.server import GarminStandIn
+
+ROOT = Path(__file__).parent.parent
+
+
+def token(number: int = 0, **changes: object) -> Token:
+    fields: dict[str, object] = {
+        "access_token": SecretStr(f"access-{number}"),
+        "refresh_token": SecretStr(f"refresh-{number}"),
+        "client_id": "CLIENT",
+        "expires_at": 1_000.0 + number,
+        "refresh_expires_at": 2_000.0 + number,
+    }
+    return Token(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+# -- reading and saving ----------------------------------------------------------------------------------
+
+
+def test_a_saved_token_is_read_back_as_it_was(tmp_path: Path) -> None:
+    store = TokenStore(tmp_path / "tokens", "anna")
+    store.save(token(7, refresh_expires_at=None, client_id=None))
+    assert store.read() == token(7, refresh_expires_at=None, client_id=None)
+
+
+def test_without_a_sign_in_there_is_no_token_and_nothing_is_made(tmp_path: Path) -> None:
+    assert TokenStore(tmp_path / "tokens").read() is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_and_file_are_their_owners_only_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        TokenStore(tmp_path / "tokens").save(token())
+    finally:
+        os.umask(before)
+    assert (tmp_path / "tokens").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "tokens" / "default.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_saving_leaves_nothing_else_behind_but_the_lock(tmp_path: Path) -> None:
+    store = TokenStore(tmp_path)
+    for number in range(3):
+        store.save(token(number))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".default.lock", "default.json"]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"{}", b"\xff\xfe", b"null", b'{"access_token": 1}', b"[" * 99_999])
+def test_a_damaged_file_is_named_with_the_mend_and_is_not_shown(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "default.json").write_bytes(content)
+    with pytest.raises(TokenStoreUnusable, match=r"default\.json is damaged.*make login"):
+        TokenStore(tmp_path).read()
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", "a.b", "ä", "x" * 65])
+def test_a_name_that_could_leave_the_folder_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="letters"):
+        TokenStore(tmp_path, name)
+
+
+def test_a_token_shows_no_secret_of_itself() -> None:
+    text = f"{token()!r} {token()!s} {token().access_token}"
+    assert "access-0" not in text
+    assert "refresh-0" not in text
+
+
+# -- where tokens come from ------------------------------------------------------------------------------
+
+
+def test_garths_own_file_is_understood(garmin: GarminStandIn) -> None:
+    issued = garmin.issue_token()
+    parsed = parse_token(json.dumps(issued))
+    assert parsed.access_token.get_secret_value() == issued["access_token"]
+    assert parsed.refresh_token.get_secret_value() == issued["refresh_token"]
+    assert parsed.expires_at == issued["expires_at"]
+    assert parsed.refresh_expires_at == issued["refresh_token_expires_at"]
+
+
+def test_garminconnects_file_is_understood_and_its_end_is_read_from_the_jwt() -> None:
+    access = jwt({"exp": 1_800_000_000})
+    parsed = parse_token(json.dumps({"di_token": access, "di_refresh_token": "r", "di_client_id": "C"}))
+    assert (parsed.access_token.get_secret_value(), parsed.client_id) == (access, "C")
+    assert (parsed.expires_at, parsed.refresh_expires_at) == (1_800_000_000, None)
+
+
+def test_what_garth_dumps_as_a_string_is_understood(garmin: GarminStandIn) -> None:
+    import garth
+    from garth.auth_tokens import OAuth2Token
+
+    client = garth.Client()
+    client.oauth2_token = OAuth2Token(**garmin.issue_token())
+    parsed = parse_token(client.dumps())
+    assert parsed.refresh_token.get_secret_value() == client.oauth2_token.refresh_token
+    assert parsed.expires_at == client.oauth2_token.expires_at
+
+
+def test_a_token_of_the_old_garth_is_told_apart_from_nonsense() -> None:
+    legacy = base64.b64encode(json.dumps([{"oauth_token": "SECRET"}, {"access_token": "a"}]).encode()).decode()
+    with pytest.raises(SignInNeeded, match="old garth"):
+        parse_token(legacy)
+
+
+@pytest.mark.parametrize("text", ["SECRET", "U0VDUkVU", "{}", "[]", '"SECRET"', '{"di_token": "SECRET"}', ""])
+def test_what_is_no_token_is_refused_without_being_shown(text: str) -> None:
+    with pytest.raises(SignInNeeded, match="make login") as caught:
+        parse_token(text)
+    assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize("exp", [None, "soon", -1, True, 10**400, 1e300])
+def test_an_end_that_is_not_known_means_refresh_first(exp: object) -> None:
+    parsed = parse_token(json.dumps({"access_token": jwt({"exp": exp}), "refresh_token": "r", "expires_at": exp}))
+    assert parsed.expires_at == 0
+
+
+# -- one refresh at a time -------------------------------------------------------------------------------
+
+
+def test_of_many_threads_one_refreshes_and_all_go_on_with_its_token(tmp_path: Path) -> None:
+    TokenStore(tmp_path).save(token(0))
+    calls: list[Token] = []
+
+    def refresh(stale: Token) -> Token:
+        calls.append(stale)
+        time.sleep(0.05)  # long enough for the others to queue up
+        return token(1)
+
+    start = threading.Barrier(8, timeout=30)
+
+    def one(_: int) -> Token:
+        store = TokenStore(tmp_path)  # stores of their own, as processes have
+        start.wait()
+        return store.refreshed(token(0), refresh)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(one, range(8))) == {token(1)}
+    assert calls == [token(0)]
+
+
+def test_a_token_that_another_one_has_refreshed_meanwhile_is_used_as_it_is(tmp_path: Path) -> None:
+    store = TokenStore(tmp_path)
+    store.save(token(1))
+    assert store.refreshed(token(0), lambda _: token(2)) == token(1)
+
+
+def test_a_refresh_that_fails_leaves_the_old_token_and_frees_the_lock(tmp_path: Path) -> None:
+    store = TokenStore(tmp_path)
+    store.save(token(0))
+
+    def refuse(_: Token) -> Token:
+        raise SignInNeeded("no")
+
+    with pytest.raises(SignInNeeded):
+        store.refreshed(token(0), refuse)
+    assert store.read() == token(0)
+    assert store.refreshed(token(0), lambda _: token(1)) == token(1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".default.lock", "default.json"]
+
+
+REFRESH_IN_A_PROCESS = """
+    import sys, time
+    from pathlib import Path
+    from function.delivery.sessions.garth import GarthSession, import_garth
+    from function.delivery.tokens import TokenStore
+    folder, domain, ca_bundle, go = sys.argv[1:]
+    import_garth()
+    session = GarthSession(TokenStore(Path(folder)), domain=domain, ca_bundle=Path(ca_bundle))
+    print("ready", flush=True)
+    while not Path(go).exists():
+        time.sleep(0.001)
+    path = "/weight-service/weight/range/2026-11-01/2026-11-02"
+    print([session.request("GET", path).status for _ in range(3)])
+"""
+
+
+def test_two_processes_that_refresh_at_once_make_one_refresh_and_both_go_on(
+    garmin: GarminStandIn, tmp_path: Path
+) -> None:
+    folder, go = tmp_path / "tokens", tmp_path / "go"
+    garmin.write_token(folder)
+    garmin.expire_access_tokens()
+    garmin.faults.add("diauth/token", "slow", delay_s=0.3, times=None)
+    command = [sys.executable, "-c", textwrap.dedent(REFRESH_IN_A_PROCESS)]
+    command += [str(folder), garmin.domain, str(garmin.ca_bundle), str(go)]
+    processes = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    try:
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        go.touch()
+        outputs = [process.communicate(timeout=60)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+    assert outputs == ["[200, 200, 200]\n"] * 2
+    assert (garmin.sign_in.refreshes, garmin.sign_in.refused_refreshes) == (1, 0)
+
+
+# -- disks and kills -------------------------------------------------------------------------------------
+
+
+def save_for_ever(folder: Path) -> None:
+    store = TokenStore(folder)
+    number = 0
+    while True:
+        number += 1
+        store.save(token(number, access_token=SecretStr(f"access-{number}" * 500)))
+
+
+def test_kill_9_at_any_moment_leaves_the_old_token_or_the_new_one(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    for delay_s in (0.0, 0.003, 0.011, 0.024):
+        process = context.Process(target=save_for_ever, args=(tmp_path,))
+        process.start()
+        assert process.pid is not None
+        deadline = time.monotonic() + 30
+        before = TokenStore(tmp_path).read()
+        while TokenStore(tmp_path).read() == before:
+            assert time.monotonic() < deadline
+        time.sleep(delay_s)  # any moment of a save
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        survivor = TokenStore(tmp_path).read()
+        assert survivor is not None
+        number = int(survivor.expires_at) - 1000
+        assert survivor == token(number, access_token=SecretStr(f"access-{number}" * 500))
+        TokenStore(tmp_path).save(token(0))  # the lock died with its holder
+        assert sorted(path.name for path in tmp_path.iterdir()) == [".default.lock", "default.json"]
+
+
+WITHOUT_ROOM = """
+    import resource, signal, sys
+    from pathlib import Path
+    from function.delivery.tokens import TokenStore
+    from function.errors import TokenStoreUnusable
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then a write over the limit is an OSError, as on a full disk
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, 8_000))
+    store = TokenStore(Path(sys.argv[1]))
+    asked = []
+    try:
+        store.refreshed(store.read(), asked.append)
+    except TokenStoreUnusable as e:
+        print(len(asked), e)
+"""
+
+
+def test_a_full_disk_is_noticed_before_garmin_is_asked_for_a_new_token(tmp_path: Path) -> None:
+    TokenStore(tmp_path).save(token(0))
+    output = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(WITHOUT_ROOM), str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    ).stdout
+    assert output.startswith("0 The token file"), output
+    assert TokenStore(tmp_path).read() == token(0)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".default.lock", "default.json"]
+
+
+def test_a_folder_that_cannot_be_made_is_named_with_the_mend(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TokenStoreUnusable, match="must be writable"):
+        TokenStore(tmp_path / "file" / "tokens").save(token())

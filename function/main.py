@@ -108,13 +108,11 @@ class Application:
         return Answer(200, fit.content, "application/vnd.ant.fit", {"Content-Disposition": disposition})
 
     def get_readings(self, call: Call) -> Answer:
-        today = self.now().date()
-        last = _day(call.query, "to", today)
+        # Tomorrow in UTC is today somewhere; Garmin's days are the account's own.
+        last = _day(call.query, "to", self.now().date() + timedelta(days=1))
         first = _day(call.query, "from", last - timedelta(days=30))
-        if not timedelta(0) <= last - first <= timedelta(days=3660):
-            raise errors.QueryInvalid(
-                [FieldError("from", call.query.get("from"), "`from` is a day before `to`, at most ten years.")]
-            )
+        if first > last:
+            raise errors.QueryInvalid([FieldError("from", first.isoformat(), "a day not after `to` was expected.")])
         weigh_ins = self._garmin().list_weigh_ins(first, last)
         entries = [{"id": w.id, "calendar_date": w.calendar_date.isoformat(), **w.values} for w in weigh_ins]
         return Answer(200, _json({"from": first.isoformat(), "to": last.isoformat(), "readings": entries}))
@@ -298,7 +296,7 @@ def _day(query: Mapping[str, str], name: str, default: date) -> date:
     if text is None:
         return default
     try:
-        if not re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
+        if not re.fullmatch(r"20\d\d-\d\d-\d\d", text, re.ASCII):
             raise ValueError
         return date.fromisoformat(text)
     except ValueError:

@@ -118,7 +118,7 @@ _BODY: Mapping[str, object] = {
             "schema": {
                 "anyOf": [
                     {"$ref": _REF + "Reading"},
-                    {"type": "array", "maxItems": 200, "minItems": 1, "items": {"$ref": _REF + "Reading"}},
+                    {"type": "array", "items": {"$ref": _REF + "Reading"}},
                 ]
             }
         }

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -32,42 +33,68 @@ def client(monkeypatch: pytest.MonkeyPatch, **environment: object) -> FlaskClien
     return functions_framework.create_app("handle", str(MAIN), "http").test_client()
 
 
-@contextmanager
-def process(environment: Mapping[str, object], *, port: int = 0) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """A functions-framework process of its own: its address, and the process (stdout is its log)."""
-    port = port or free_port()
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("WEIGHBRIDGE_", "GARMIN_"))}
-    command = [
-        Path(sys.executable).with_name("functions-framework"),
-        *("--source", MAIN, "--target", "handle", "--host", "127.0.0.1", "--port", str(port)),
-    ]
-    running = subprocess.Popen(
-        [str(part) for part in command],
-        env=clean | {name: str(value) for name, value in environment.items()},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,  # so that the server and its workers can be killed together
-    )
-    try:
-        address = f"http://127.0.0.1:{port}"
-        wait_until_answering(address, running)
-        yield address, running
-    finally:
+class Running:
+    """A functions-framework process of its own. Its log goes to a file, so that it never waits for a reader."""
+
+    def __init__(self, environment: Mapping[str, object], port: int, log: Path) -> None:
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("WEIGHBRIDGE_", "GARMIN_"))}
+        command = [
+            Path(sys.executable).with_name("functions-framework"),
+            *("--source", MAIN, "--target", "handle", "--host", "127.0.0.1", "--port", str(port)),
+        ]
+        self._log = log
+        with log.open("wb") as file:
+            self._process = subprocess.Popen(
+                [str(part) for part in command],
+                env=clean | {name: str(value) for name, value in environment.items()},
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # so that the server and its workers can be killed together
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def stop(self) -> None:
+        """Ask it to stop, as a container's host does, and wait until it has."""
+        self._process.terminate()
+        self._process.wait()
+
+    def kill(self) -> None:
         with suppress(ProcessLookupError):
-            os.killpg(running.pid, signal.SIGKILL)
-        running.wait()
-        if running.stdout:
-            running.stdout.close()
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
 
 
-def wait_until_answering(address: str, running: subprocess.Popen[str]) -> None:
+@contextmanager
+def process(environment: Mapping[str, object], *, port: int = 0) -> Iterator[tuple[str, Running]]:
+    """The address of a running function with just these settings, and its process."""
+    port = port or free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        running = Running(environment, port, Path(folder, "log"))
+        try:
+            address = f"http://127.0.0.1:{port}"
+            wait_until_answering(address, running)
+            yield address, running
+        finally:
+            running.kill()
+
+
+def wait_until_answering(address: str, running: Running) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        if running.poll() is not None:
-            raise RuntimeError(f"the function ended: {running.stdout.read() if running.stdout else ''}")
+        if running.ended:
+            raise RuntimeError(f"the function ended: {running.log()}")
         try:
-            urllib.request.urlopen(f"{address}/openapi.json", timeout=5).close()
+            urllib.request.urlopen(f"{address}/health", timeout=5).close()
         except urllib.error.HTTPError as e:
             e.close()
             return

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import random
-import signal
 import socket
 import threading
 import time
@@ -99,11 +97,11 @@ def test_a_correction_is_a_conflict_until_it_is_asked_to_replace(
 def test_a_reading_that_garmin_shows_only_later_is_accepted_then_present(
     garmin: GarminStandIn, environment: dict[str, object]
 ) -> None:
-    garmin.weights.show_delay_s = 3600
-    with process(environment | {"WEIGHBRIDGE_CONFIRM_SECONDS": 1}) as (address, _):
+    garmin.weights.show_delay_s = 3
+    with process(environment | {"WEIGHBRIDGE_CONFIRM_SECONDS": 0.5}) as (address, _):
         status, receipt = call(address, READING)
         assert (status, receipt["status"]) == (202, "accepted")
-        garmin.weights.show_delay_s = 0
+        wait_until(lambda: len(garmin.weigh_ins()) == 1)
         assert call(address, READING)[1]["status"] == "present"
 
 
@@ -172,7 +170,7 @@ def test_killed_at_any_moment_and_sent_again_is_one_weigh_in(
             sent = threading.Thread(target=ignoring_failure(lambda a=address, r=reading: call(a, r)))
             sent.start()
             time.sleep(dice.uniform(0, 0.12))
-            os.killpg(running.pid, signal.SIGKILL)
+            running.kill()
             sent.join()
         with process(environment) as (address, _):
             status, receipt = call(address, reading)
@@ -219,8 +217,8 @@ def test_no_secret_and_no_measurement_leaves_the_function(
             except urllib.error.HTTPError as e:
                 with e:
                     said.append(e.read().decode())
-        running.terminate()
-        log = running.stdout.read() if running.stdout else ""
+        running.stop()
+        log = running.log()
     assert log.count("\n") >= 8
     for planted in [*secrets, *measurements]:
         assert planted not in log
@@ -237,7 +235,7 @@ def test_a_request_in_flight_is_finished_when_the_function_is_told_to_stop(
         sent = threading.Thread(target=lambda: results.append(call(address, READING)))
         sent.start()
         wait_until(lambda: garmin.uploads_received == 1)
-        running.terminate()
+        running.stop()
         sent.join()
     assert results[0][0] == 201
 

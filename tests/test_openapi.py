@@ -11,6 +11,7 @@ from pathlib import Path
 from function.main import ROUTES
 from function.openapi import document
 from tests.function_client import process
+from tests.garmin.server import GarminStandIn
 
 
 def test_every_route_is_documented_and_no_other() -> None:
@@ -34,15 +35,24 @@ def test_the_document_is_plain_json() -> None:
     assert json.loads(json.dumps(document())) == document()
 
 
-def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
-    with process({"WEIGHBRIDGE_FOLDER": tmp_path / "kept"}) as (address, _):
+def test_schemathesis_finds_nothing(garmin: GarminStandIn, tmp_path: Path) -> None:
+    garmin.write_token(tmp_path / "tokens")
+    environment = {
+        "WEIGHBRIDGE_DELIVERY": "garth",
+        "WEIGHBRIDGE_TOKENS": tmp_path / "tokens",
+        "WEIGHBRIDGE_CONFIRM_SECONDS": 1,
+        "GARMIN_DOMAIN": garmin.domain,
+        "GARMIN_CA_BUNDLE": garmin.ca_bundle,
+    }
+    with process(environment) as (address, _):
         done = subprocess.run(
             [
-                *(Path(sys.executable).with_name("schemathesis"), "run", f"{address}/openapi.json"),
-                *("--phases", "examples,coverage,fuzzing", "--max-examples", "25", "--seed", "1", "--no-color"),
-                *("--generation-database", "none", "--suppress-health-check", "all"),
+                Path(sys.executable).with_name("schemathesis"),
+                *("--config-file", Path(__file__).with_name("schemathesis.toml")),
+                *("run", f"{address}/openapi.json", "--phases", "examples,coverage,fuzzing", "--max-examples", "40"),
+                *("--seed", "1", "--no-color", "--continue-on-failure", "--suppress-health-check", "all"),
             ],
-            cwd=Path(__file__).parent,
+            cwd=tmp_path,
             env=os.environ | {"COLUMNS": "120"},
             capture_output=True,
             text=True,

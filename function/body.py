@@ -14,13 +14,20 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn, Protocol
 
-from .access import Headers
 from .errors import MediaTypeUnsupported, NotJson
 
 #: Digits of the longest number taken; a scale needs six, epoch nanoseconds nineteen.
 LONGEST_NUMBER = 40
+
+
+class Headers(Protocol):
+    """Header names -> values, whatever the case of a name."""
+
+    def get(self, key: str, default: str) -> str: ...
+
+    def __contains__(self, key: str, /) -> bool: ...
 
 
 class Payloads(NamedTuple):
@@ -36,7 +43,7 @@ class Payloads(NamedTuple):
 def read_body(body: bytes, content_type: str | None, headers: Headers) -> Payloads:
     """Body -> payloads, by content type and CloudEvents headers.
 
-    Raises `MediaTypeUnsupported` or `NotJson`. `headers` is any mapping that ignores case.
+    Raises `MediaTypeUnsupported` or `NotJson`.
     """
     media_type, _, parameters = (content_type or "application/json").lower().partition(";")
     parse = _PARSERS.get(media_type.strip())

@@ -2,7 +2,7 @@
 
     functions-framework --source function/main.py --target handle
 
-Rule: nothing happens at import; the first request reads the environment and the template. Every answer but a
+Rule: nothing of ours happens at import; the first request reads the environment and the template. Every answer but a
 FIT file is JSON, every fault is RFC 9457 problem+json, and a request leaves one line in the log that holds no
 measurement and no secret. Nothing of Flask goes further than this file.
 
@@ -13,6 +13,7 @@ called `main`, which is why all imports inside `function/` are relative.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -25,8 +26,14 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import parse_qsl
+
+# logfire comes along with garth-ng and plugs itself into every pydantic model: 140 ms of each cold start, and a
+# telemetry that nobody asked for. pydantic looks at this when the first model is made, so it stands before ours.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 from flask import Request, Response
+from werkzeug.exceptions import HTTPException
 
 from . import errors
 from .access import admit
@@ -49,12 +56,25 @@ LARGEST_BODY_BYTES = 1 << 20
 HTTP_STATUS = {"checked": 200, "present": 200, "confirmed": 201, "accepted": 202, "kept": 202}
 
 
-class Call(NamedTuple):
-    """What a route needs to know of a request."""
+class Call:
+    """What a route sees of a request, read when it is asked for."""
 
-    body: Callable[[], Payloads]
-    query: Mapping[str, str]
-    id: str
+    def __init__(self, request: Request, query: Mapping[str, str], id_: str) -> None:
+        self._request = request
+        self.query = query
+        self.id = id_
+
+    def body(self) -> Payloads:
+        request = self._request
+        # One byte more than is taken tells a body that is too large from one that just fits, chunked or not.
+        too_large = (request.content_length or 0) > LARGEST_BODY_BYTES
+        try:
+            body = b"" if too_large else request.stream.read(LARGEST_BODY_BYTES + 1)
+        except HTTPException:
+            raise errors.NotJson("The body ended before its announced length.") from None
+        if too_large or len(body) > LARGEST_BODY_BYTES:
+            raise errors.TooLarge(f"The body is larger than {LARGEST_BODY_BYTES} bytes. Send it in parts.")
+        return read_body(body, request.content_type, request.headers)
 
 
 class Answer(NamedTuple):
@@ -203,12 +223,12 @@ class Shell:
         entry |= {"status": answer.status, "duration_ms": round(1000 * (time.perf_counter() - started), 1)}
         self._log(json.dumps(entry))
         # As a stream, because functions-framework would otherwise read what is left of the request into memory.
-        response = Response(iter((answer.body,)), answer.status, mimetype=answer.media_type)
-        response.headers.update(answer.headers)
+        response = Response(iter((answer.body,)), answer.status, content_type=answer.media_type)
+        for name, value in answer.headers.items():
+            response.headers[name] = value
         if answer.status != 204:
-            response.content_length = len(answer.body)
-        if not _discarded(request):
-            response.headers["Connection"] = "close"
+            response.headers["Content-Length"] = str(len(answer.body))
+        _discard_the_rest(request)
         return response
 
     def _answer(self, request: Request, entry: dict[str, object]) -> Answer:
@@ -216,10 +236,9 @@ class Shell:
         entry["route"] = route.name
         application = self._compose_once()
         if not route.open:
-            entry["key"] = admit(application.settings.api_keys, request.headers, request.remote_addr)
-        _refuse_unknown(request, route.query)
-        call = Call(lambda: _body(request), request.args, match.groupdict().get("id") or "")
-        return route.answer(application, call)
+            entry["key"] = admit(application.settings.api_keys, request.environ)
+        query = _query(request.query_string.decode("utf-8", "replace"), route.query)
+        return route.answer(application, Call(request, query, match.groupdict().get("id", "")))
 
     def _compose_once(self) -> Application:
         # Not kept when it fails, so that a mended setting or template is seen by the next request.
@@ -255,33 +274,25 @@ def _route(method: str, path: str) -> tuple[Route, re.Match[str]]:
     raise errors.NotFound("There is nothing at this address; GET /openapi.json tells what there is.")
 
 
-def _body(request: Request) -> Payloads:
-    # One byte more than is taken tells a body that is too large from one that just fits, chunked or not.
-    too_large = (request.content_length or 0) > LARGEST_BODY_BYTES
-    body = b"" if too_large else request.stream.read(LARGEST_BODY_BYTES + 1)
-    if too_large or len(body) > LARGEST_BODY_BYTES:
-        raise errors.TooLarge(f"The body is larger than {LARGEST_BODY_BYTES} bytes. Send it in parts.")
-    return read_body(body, request.content_type, request.headers)
-
-
-def _discarded(request: Request) -> bool:
+def _discard_the_rest(request: Request) -> None:
     """Throw away what was not read of a request, within bounds, so that its sender gets to read the answer."""
     left = 4 * LARGEST_BODY_BYTES
-    while left > 0:
-        chunk = request.stream.read(65_536)
-        if not chunk:
-            return True
-        left -= len(chunk)
-    return False
+    with contextlib.suppress(HTTPException):  # the sender is gone
+        while left > 0 and (chunk := request.stream.read(65_536)):
+            left -= len(chunk)
 
 
-def _refuse_unknown(request: Request, known: Sequence[str]) -> None:
-    # `?dryrun=true` must not send.
-    wrong = [name for name in request.args if name not in known]
-    wrong += [name for name in request.args if len(request.args.getlist(name)) > 1]
-    if wrong:
-        expected = f"Known here: {', '.join(known)}." if known else "No parameter is known here."
-        raise errors.QueryInvalid([FieldError(name[:80], None, expected) for name in wrong])
+def _query(text: str, known: Sequence[str]) -> dict[str, str]:
+    """The query of an address. One that is mistyped is refused: `?dryrun=true` must not send."""
+    if not text:
+        return {}
+    pairs = parse_qsl(text, keep_blank_values=True)
+    query = dict(pairs)
+    wrong = [name for name in query if name not in known]
+    if wrong or len(query) != len(pairs):
+        expected = f"Known here, each once: {', '.join(known)}." if known else "No parameter is known here."
+        raise errors.QueryInvalid([FieldError(name[:80], None, expected) for name in wrong or query])
+    return query
 
 
 def _flag(query: Mapping[str, str], name: str) -> bool:
@@ -308,7 +319,7 @@ def _entry(result: Receipt | WeighbridgeError) -> Mapping[str, object]:
 
 
 def _json(value: object) -> bytes:
-    return json.dumps(value, default=_number).encode()
+    return _encode(value).encode()
 
 
 def _number(value: object) -> float | str:
@@ -316,6 +327,9 @@ def _number(value: object) -> float | str:
     if isinstance(value, Decimal) and abs(value.adjusted()) < 15:
         return float(value)
     return str(value)
+
+
+_encode = json.JSONEncoder(default=_number).encode
 
 
 def _print(line: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from .delivery.port import Delivery
+from .delivery.port import Delivered, Delivery
 from .delivery.receipt import Receipt, make_receipt
 from .dialects import Interpreted, interpret
 from .errors import WeighbridgeError
@@ -67,17 +67,19 @@ class Weighbridge:
         self, parcel: Sequence[Interpreted], *, dry_run: bool, replace: bool
     ) -> Sequence[Receipt | WeighbridgeError]:
         readings = [interpreted.reading for interpreted in parcel]
+        rows = [encode(reading) for reading in readings]
+        outcomes: Sequence[Delivered | bytes | WeighbridgeError]
         try:
-            outcomes = (
-                [prove(self.template, readings)] * len(readings)
-                if dry_run
-                else self.delivery.deliver(readings, lambda some: prove(self.template, some), replace=replace)
-            )
+            if dry_run:
+                # The bytes that would be sent. Nothing is sent, so nothing is proven; `fit` rehearses with proof.
+                outcomes = [patch(self.template, rows)] * len(parcel)
+            else:
+                outcomes = self.delivery.deliver(readings, lambda some: prove(self.template, some), replace=replace)
         except WeighbridgeError as fault:
             return [fault] * len(parcel)
         return [
             outcome
             if isinstance(outcome, WeighbridgeError)
-            else make_receipt(interpreted, encode(interpreted.reading), self.template, outcome)
-            for interpreted, outcome in zip(parcel, outcomes, strict=True)
+            else make_receipt(interpreted, raws, self.template, outcome)
+            for interpreted, raws, outcome in zip(parcel, rows, outcomes, strict=True)
         ]

@@ -7,6 +7,7 @@ nothing does. Values in a receipt belong to the caller; they go into his answer 
 from __future__ import annotations
 
 from decimal import Decimal
+from hashlib import sha256
 from typing import NotRequired
 
 from typing_extensions import TypedDict
@@ -15,7 +16,6 @@ from ..dialects import Interpreted
 from ..fit.encode import RawFields
 from ..fit.profile import DEVELOPER, WEIGHT_SCALE, told
 from ..fit.template import Template
-from ..fit.verify import VerifiedFit
 from .folder import IMPORT_PAGE
 from .port import Delivered
 
@@ -33,6 +33,8 @@ NO_HOME = {
     "height_cm": "Used for the body mass index; a weigh-in has no field for it.",
     "person": "Garmin knows the person from the account.",
 }
+
+PROOF = "decoded by fitdecode; every value and every other byte is as expected"
 
 WORDS = {
     "checked": "would be sent; nothing was",
@@ -55,8 +57,8 @@ class ReceiptField(TypedDict):
 class ReceiptFit(TypedDict):
     sha256: str
     size_bytes: int
-    readings: int
-    proof: str
+    #: None: nothing was sent, so nothing was proven.
+    proof: str | None
     file_name: NotRequired[str]
 
 
@@ -75,35 +77,34 @@ class Receipt(TypedDict):
     import_page: NotRequired[str]
 
 
-def make_receipt(
-    interpreted: Interpreted, raws: RawFields, template: Template, outcome: Delivered | VerifiedFit
-) -> Receipt:
-    """The receipt of a reading that was delivered, or (given only a `VerifiedFit`) checked."""
+def make_receipt(interpreted: Interpreted, raws: RawFields, template: Template, outcome: Delivered | bytes) -> Receipt:
+    """The receipt of a reading that was delivered, or (given only the bytes that would be sent) checked."""
     delivered = outcome if isinstance(outcome, Delivered) else None
-    fit = outcome.fit if isinstance(outcome, Delivered) else outcome
     status = delivered.status if delivered else "checked"
     reading = interpreted.reading
     receipt: Receipt = {
         "status": status,
         "summary": _summary(interpreted, status),
-        "measured_at": reading.measured_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "measured_at": reading.measured_at.isoformat().replace("+00:00", "Z"),
         "fields": _fields(interpreted, raws, template),
         "unknown": list(interpreted.unknown),
         "notes": list(interpreted.notes),
         "warnings": list(delivered.warnings) if delivered else [],
-        "fit": {
-            "sha256": fit.sha256,
-            "size_bytes": len(fit.content),
-            "readings": fit.readings,
-            "proof": "decoded by fitdecode; every value and every other byte is as expected",
-        },
+        "fit": _fit(outcome),
         "garmin": dict(delivered.garmin) if delivered and delivered.garmin is not None else None,
     }
-    if delivered and delivered.file_name:
-        receipt["fit"]["file_name"] = delivered.file_name
     if status == "kept":
         receipt["import_page"] = IMPORT_PAGE
     return receipt
+
+
+def _fit(outcome: Delivered | bytes) -> ReceiptFit:
+    if isinstance(outcome, bytes):
+        return {"sha256": sha256(outcome).hexdigest(), "size_bytes": len(outcome), "proof": None}
+    fit: ReceiptFit = {"sha256": outcome.fit.sha256, "size_bytes": len(outcome.fit.content), "proof": PROOF}
+    if outcome.file_name:
+        fit["file_name"] = outcome.file_name
+    return fit
 
 
 def _summary(interpreted: Interpreted, status: str) -> str:
@@ -116,7 +117,7 @@ def _summary(interpreted: Interpreted, status: str) -> str:
 
 def _fields(interpreted: Interpreted, raws: RawFields, template: Template) -> list[ReceiptField]:
     fields: list[ReceiptField] = []
-    for name, value in interpreted.reading:
+    for name, value in interpreted.reading.__dict__.items():
         if value is None or name == "measured_at":
             continue
         field: ReceiptField = {

@@ -9,8 +9,8 @@ junk and undefined local types. It accepts invalid values, unknown fields, sever
 
 from __future__ import annotations
 
+import math
 import struct
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -53,12 +53,10 @@ def verify(content: bytes, template: Template, rows: Sequence[RawFields]) -> Ver
 
 def _decode(content: bytes) -> list[object]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            reader = fitdecode.FitReader(
-                content, processor=None, check_crc=CrcCheck.RAISE, error_handling=ErrorHandling.RAISE
-            )
-            frames = list(reader)
+        reader = fitdecode.FitReader(
+            content, processor=None, check_crc=CrcCheck.RAISE, error_handling=ErrorHandling.RAISE
+        )
+        frames = list(reader)
     except Exception as e:  # noqa: BLE001  # damaged bytes make fitdecode stumble in many ways; all mean the same
         raise ProofFailed(f"fitdecode does not read the file: {type(e).__name__}.") from None
     kinds = [frame.frame_type for frame in frames]
@@ -109,11 +107,17 @@ def _prove_unchanged(content: bytes, template: Template, readings: int) -> None:
     if not _same_but(written, content[: template.record_start], own[: template.record_start]):
         raise ProofFailed("A byte before the weigh-in is not the template's.")
     slots = [(slot.start, slot.start + slot.base_type.size) for slot in template.slots]
+    floats = [slot.start for slot in template.slots if slot.base_type is FLOAT32]
     record = own[template.record_start : template.record_end]
     for index in range(readings):
         start = template.record_start + index * size
         if not _same_but(slots, content[start : start + size], record):
             raise ProofFailed(f"A byte of weigh-in {index + 1} that is not a value is not the template's.")
+        for at in floats:
+            # Every NaN decodes to "nothing here"; the profile's invalid value is one of them.
+            number = content[start + at : start + at + 4]
+            if number != b"\xff" * 4 and math.isnan(struct.unpack(template.byte_order + "f", number)[0]):
+                raise ProofFailed(f"A developer field of weigh-in {index + 1} is no number, and not empty either.")
     if content[template.record_end + growth : -2] != own[template.record_end : -2]:
         raise ProofFailed("A byte after the weigh-in is not the template's.")
 

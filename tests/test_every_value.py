@@ -1,0 +1,68 @@
+"""Every weight and every percentage that a scale can show is read back exactly, by all three decoders: zero off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from functools import cache
+
+import pytest
+
+from function.fit.encode import encode
+from function.fit.patch import MOST_READINGS, patch
+from function.fit.template import read_template
+from function.fit.verify import verify
+from function.settings import TEMPLATES
+from tests.golden import INSTANT
+from tests.outside import WeighIn, by_fitdecode, by_garmin_javascript, by_garmin_python
+from tests.values import Values
+
+TEMPLATE = read_template((TEMPLATES / "weight_scale.fit").read_bytes())
+WEIGHTS = range(200, 30_001)  # hundredths of a kilogram
+PERCENTAGES = range(10_001)  # hundredths
+
+
+@cache
+def weight_files() -> list[bytes]:
+    return files([{"weight_kg": Decimal(n) / 100} for n in WEIGHTS])
+
+
+@cache
+def percentage_files() -> list[bytes]:
+    return files(
+        [
+            {"weight_kg": Decimal(80), "body_fat_percent": Decimal(n) / 100, "body_water_percent": Decimal(n) / 100}
+            for n in PERCENTAGES
+        ]
+    )
+
+
+def files(values: list[dict[str, Decimal]]) -> list[bytes]:
+    rows = [encode(Values(measured_at=INSTANT, **each)) for each in values]
+    parcels = [rows[start : start + MOST_READINGS] for start in range(0, len(rows), MOST_READINGS)]
+    return [verify(patch(TEMPLATE, parcel), TEMPLATE, parcel).content for parcel in parcels]
+
+
+Decode = Callable[[list[bytes]], list[list[WeighIn]]]
+DECODERS: dict[str, Decode] = {
+    "fitdecode": lambda contents: [by_fitdecode(content) for content in contents],
+    "garmin-fit-sdk": lambda contents: [by_garmin_python(content) for content in contents],
+    "@garmin/fitsdk": by_garmin_javascript,
+}
+each_decoder = pytest.mark.parametrize("decode", DECODERS.values(), ids=DECODERS)
+
+
+def read_back(decode: Decode, contents: list[bytes], name: str) -> list[float]:
+    return [weigh_in.value[name] for file in decode(contents) for weigh_in in file]
+
+
+@each_decoder
+def test_every_weight_from_2_to_300_kg(decode: Decode) -> None:
+    assert read_back(decode, weight_files(), "weight") == [n / 100 for n in WEIGHTS]
+
+
+@each_decoder
+def test_every_percentage_from_0_to_100(decode: Decode) -> None:
+    decoded = decode(percentage_files())
+    for name in ("percent_fat", "percent_hydration"):
+        assert [weigh_in.value[name] for file in decoded for weigh_in in file] == [n / 100 for n in PERCENTAGES]

@@ -194,7 +194,10 @@ def main() -> int:
             prove_usable(content)
         except WeighbridgeError as e:
             sys.exit(f"{path.name} would not be usable: {e}")
-        path.write_bytes(content)
+        try:
+            path.write_bytes(content)
+        except OSError as e:
+            sys.exit(f"{path} cannot be written: {e.strerror}.")
         print(f"{path}: {len(content)} bytes, proven with a reading. It takes:")
         print("  " + ", ".join(slot.name for slot in read_template(content).slots))
     if options.source is not None:

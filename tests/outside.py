@@ -81,7 +81,7 @@ def _weigh_in(raw: dict[str, Any], value: dict[str, Any]) -> WeighIn:
         if number is not None and not math.isnan(number)
     }
     raw.pop("developer_fields", None)
-    value.pop("timestamp")
+    value.pop("timestamp", None)
     return WeighIn(raw, value, developer)
 
 

@@ -1,0 +1,190 @@
+"""`make template`: the shipped files are what their definition says, and your own scale's file becomes one too."""
+
+from __future__ import annotations
+
+import re
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from function.errors import TemplateUnusable
+from function.fit.template import read_template
+from scripts.build_templates import SHIPPED, TEMPLATES, from_scale, prove_usable
+from tests.fit_builder import (
+    BYTE,
+    DEVELOPER_DATA_ID,
+    FIELD_DESCRIPTION,
+    FLOAT32,
+    STRING,
+    UINT8,
+    UINT16,
+    UINT32,
+    File,
+    Message,
+    file_id,
+    weigh_in,
+)
+from tests.outside import by_garmin_python
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_shipped_bytes_are_those_of_the_definition(name: str) -> None:
+    assert (TEMPLATES / name).read_bytes() == SHIPPED[name]()
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_readme_of_the_templates_tells_every_byte(name: str) -> None:
+    """The table's hex, put together in order, is the file."""
+    text = (TEMPLATES / "README.md").read_text(encoding="utf-8")
+    section = text[text.index(f"## `{name}`") + 3 :].split("\n## ")[0]
+    told = "".join(re.findall(r"^\| \d+ \| `([0-9a-f ]+)` \|", section, re.MULTILINE))
+    assert bytes.fromhex(told) == (TEMPLATES / name).read_bytes()
+
+
+# --- a scale's own file ---
+
+#: Bytes that must not be found in what is made of it.
+PLANTED = b"\x61\x1e"  # 7777 = 77.77 kg
+OWNER = b"Planted Owner"
+
+
+def scale_file(order: str, *, weigh_ins: int = 200, junk: int = 0) -> bytes:
+    weighing = weigh_in(order, records=weigh_ins)
+    planted = struct.pack(order + "H", 0x1E61)
+    fields = [(n, kind, planted if n == 0 else value) for n, kind, value in weighing.fields]
+    return File(
+        [
+            file_id(order),
+            Message(49, [(0, UINT16, struct.pack(order + "H", 1234))], local=2, order=order),  # file_creator
+            Message(23, [(253, UINT32, b"\0" * 4), (3, 0x8C, b"\1\2\3\4")], local=3, order=order),  # device_info
+            Message(3, [(0, STRING, OWNER + b"\0")], local=4, order=order),  # user_profile
+            Message(20, [(0, BYTE, PLANTED * 100)], local=5, order=order, records=junk),  # record
+            Message(30, [*fields, (99, BYTE, PLANTED)], local=1, order=order, records=weigh_ins),
+        ]
+    ).to_bytes()
+
+
+@pytest.mark.parametrize("order", ["<", ">"], ids=["little-endian", "big-endian"])
+def test_a_file_of_many_weigh_ins_becomes_a_template_of_one_with_its_identity(order: str) -> None:
+    made = from_scale(scale_file(order))
+    template = read_template(made)
+    prove_usable(made)
+    assert template.fields == {"timestamp", "weight", "percent_fat", "visceral_fat_rating"}
+    assert template.byte_order == order
+    assert struct.pack(order + "H", 255) in made, "the manufacturer"
+    assert b"\1\2\3\4" in made, "the device's serial number"
+
+
+def test_nothing_that_was_measured_and_nobody_s_name_is_left_in_it() -> None:
+    source = scale_file("<")
+    made = from_scale(source)
+    assert PLANTED in source
+    assert OWNER in source
+    assert PLANTED not in made
+    assert OWNER not in made
+
+
+def test_a_file_of_two_megabytes_becomes_a_small_template() -> None:
+    source = scale_file("<", junk=10_000)
+    assert len(source) > 2_000_000
+    assert len(from_scale(source)) < 300
+
+
+def test_developer_fields_are_kept_with_their_descriptions() -> None:
+    description = [
+        (0, UINT8, b"\0"),
+        (1, UINT8, b"\0"),
+        (2, UINT8, bytes([FLOAT32])),
+        (3, STRING, b"fat_mass\0"),
+        (8, STRING, b"kg\0"),
+    ]
+    source = File(
+        [
+            file_id(),
+            Message(DEVELOPER_DATA_ID, [(0, BYTE, bytes(range(16))), (3, UINT8, b"\0")], local=2),
+            Message(FIELD_DESCRIPTION, description, local=3),
+            weigh_in(developer=[(0, struct.pack("<f", 14.8), 0)], records=3),
+        ]
+    ).to_bytes()
+    made = from_scale(source)
+    assert "fat_mass" in read_template(made).fields
+    assert struct.pack("<f", 14.8) not in made
+    prove_usable(made)
+
+
+def test_what_is_made_of_a_shipped_template_is_the_same_kind_of_file() -> None:
+    for build in SHIPPED.values():
+        assert read_template(from_scale(build())).fields == read_template(build()).fields
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"not FIT at all, but long enough", "not a FIT file"),
+        (File([file_id()]).to_bytes(), "holds no weigh-in"),
+        (File([file_id(), weigh_in(compressed_timestamp=True)]).to_bytes(), "holds no weigh-in"),
+    ],
+)
+def test_a_file_that_cannot_become_one_is_refused(content: bytes, sentence: str) -> None:
+    with pytest.raises(TemplateUnusable, match=sentence):
+        from_scale(content)
+
+
+# --- the command ---
+
+
+def command(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "scripts.build_templates", *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_command_writes_a_template_and_says_how_to_use_it(tmp_path: Path) -> None:
+    (tmp_path / "mine.fit").write_bytes(scale_file(">"))
+    done = command("--from", tmp_path / "mine.fit", "-o", tmp_path / "made.fit")
+    assert done.returncode == 0, done.stderr
+    assert f"WEIGHBRIDGE_TEMPLATE={tmp_path / 'made.fit'}" in done.stdout
+    assert "percent_fat" in done.stdout
+    prove_usable((tmp_path / "made.fit").read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("missing.fit", None, "cannot be read: No such file"),
+        ("text.fit", b"hello, this is not a FIT file", "not a FIT file"),
+        ("other.fit", File([file_id(kind=4), weigh_in()]).to_bytes(), "not a weight file"),
+    ],
+)
+def test_the_command_fails_with_one_sentence_and_writes_nothing(
+    tmp_path: Path, name: str, content: bytes | None, sentence: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    done = command("--from", tmp_path / name, "-o", tmp_path / "made.fit")
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "made.fit").exists()
+
+
+def test_an_output_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mine.fit").write_bytes(scale_file("<"))
+    done = command("--from", tmp_path / "mine.fit", "-o", tmp_path / "no" / "made.fit")
+    assert done.returncode == 1
+    assert "cannot be written: No such file" in done.stderr
+
+
+def test_garmin_s_own_decoder_reads_the_shipped_templates() -> None:
+    for build in SHIPPED.values():
+        (weigh_in,) = by_garmin_python(build())
+        assert weigh_in.raw == {}

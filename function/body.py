@@ -16,10 +16,13 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple, NoReturn, Protocol
 
-from .errors import MediaTypeUnsupported, NotJson
+from .errors import MediaTypeUnsupported, NotJson, TooLarge
 
 #: Digits of the longest number taken; a scale needs six, epoch nanoseconds nineteen.
 LONGEST_NUMBER = 40
+
+#: A body of a million bytes could ask for half a million answers.
+MOST_READINGS = 10_000
 
 
 class Headers(Protocol):
@@ -118,10 +121,25 @@ _decode: Callable[[str], object] = json.JSONDecoder(
 
 def _json(body: bytes) -> Payloads:
     value = parse_json(body)
-    return Payloads(value, many=True) if isinstance(value, list) else Payloads([value], many=False)
+    if isinstance(value, list):
+        return _listed(value)
+    return Payloads([value], many=False)
+
+
+def _listed(items: list[object], occurred_at: datetime | None = None) -> Payloads:
+    if len(items) > MOST_READINGS:
+        raise _too_many(len(items))
+    return Payloads(items, many=True, occurred_at=occurred_at)
+
+
+def _too_many(count: int) -> TooLarge:
+    return TooLarge(f"{count} readings came; at most {MOST_READINGS} are taken at once.")
 
 
 def _ndjson(body: bytes) -> Payloads:
+    lines = body.count(b"\n")
+    if lines > MOST_READINGS:
+        raise _too_many(lines)
     return Payloads([_line(n, line) for n, line in enumerate(body.split(b"\n"), 1) if line.strip()], many=True)
 
 
@@ -148,7 +166,7 @@ def _event(event: Mapping[str, object]) -> Payloads:
         data = parse_json(_base64(message["data"]))
     occurred_at = _instant(event.get("time"))
     if isinstance(data, list):
-        return Payloads(data, many=True, occurred_at=occurred_at)
+        return _listed(data, occurred_at)
     return Payloads([data], many=False, occurred_at=occurred_at)
 
 

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from function.delivery.receipt import DEVELOPER_FIELDS, NATIVE, NO_HOME
+from function.dialects import DIALECTS, UNUSED
 from function.problems import FAULTS
-from function.reading import MEASURES
+from function.reading import IDENTITIES, LEAN_SOFT_TISSUE, MEASURES
 from function.settings import TEMPLATES, VARIABLES
 from scripts.demo import function_process, post
 
@@ -64,8 +65,26 @@ def settings_table() -> str:
     return "\n".join(lines)
 
 
+def dialects_table() -> str:
+    lines = ["| from | keys that are used |", "|---|---|"]
+    for dialect, words in DIALECTS.items():
+        used = ", ".join(f"`{key}`" for key, meaning in words.items() if meaning.attribute != UNUSED)
+        lines.append(f"| {dialect} | {used} |")
+    return "\n".join(lines)
+
+
+def identities_table() -> str:
+    lines = ["| this | is | that |", "|---|---|---|"]
+    for rule in (*IDENTITIES, LEAN_SOFT_TISSUE):
+        sign = "equal to" if rule.both_ways else "at most"
+        lines.append(f"| {rule.quantity} | {sign} | {rule.way} |")
+    return "\n".join(lines)
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "fields": fields_table,
+    "dialects": dialects_table,
+    "identities": identities_table,
     "problems": problems_table,
     "settings": settings_table,
 }

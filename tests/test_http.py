@@ -137,6 +137,18 @@ def test_450_readings_become_three_files(http: FlaskClient, tmp_path: Path) -> N
     assert sorted(path.name.partition("-")[0] for path in (tmp_path / "kept").iterdir()) == ["200", "200", "50"]
 
 
+@pytest.mark.parametrize(
+    ("body", "media_type"),
+    [(b"[" + b"1," * 400_000 + b"1]", "application/json"), (b"{\n" * 400_000, "application/x-ndjson")],
+    ids=["array", "ndjson"],
+)
+def test_more_than_ten_thousand_readings_are_too_many_for_one_call(
+    http: FlaskClient, body: bytes, media_type: str
+) -> None:
+    answer = http.post("/readings", data=body, content_type=media_type)
+    assert "at most 10000" in problem(answer, 413, "too-large")["detail"]
+
+
 def test_an_empty_list_has_an_empty_answer(http: FlaskClient) -> None:
     assert http.post("/readings", json=[]).get_json() == {"results": []}
 

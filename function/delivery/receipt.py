@@ -122,8 +122,7 @@ def _fields(interpreted: Interpreted, raws: RawFields, template: Template) -> li
             continue
         field: ReceiptField = {
             "name": name,
-            # Derived values run on; four decimals are more than any scale tells.
-            "value": round(float(value), 4) if isinstance(value, Decimal) else value,
+            "value": _plain(value) if isinstance(value, Decimal) else value,
             "fit_field": None,
         }
         home = NATIVE.get(name) or DEVELOPER_FIELDS.get(name)
@@ -138,3 +137,9 @@ def _fields(interpreted: Interpreted, raws: RawFields, template: Template) -> li
             field["derived"] = interpreted.derived[name]
         fields.append(field)
     return fields
+
+
+def _plain(value: Decimal) -> float:
+    # Derived values run on; four decimals are more than any scale tells.
+    number = round(float(value), 4)
+    return int(number) if number.is_integer() else number

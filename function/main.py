@@ -218,6 +218,7 @@ class Shell:
             if not isinstance(fault, WeighbridgeError):
                 # The place, but not the words: an exception's text may hold what the caller sent.
                 entry |= {"where": [f"{f.filename}:{f.lineno}" for f in traceback.extract_tb(fault.__traceback__)]}
+            _discard_the_rest(request)
         if answer.status >= 500:
             entry["severity"] = "ERROR"
         entry |= {"status": answer.status, "duration_ms": round(1000 * (time.perf_counter() - started), 1)}
@@ -228,7 +229,6 @@ class Shell:
             response.headers[name] = value
         if answer.status != 204:
             response.headers["Content-Length"] = str(len(answer.body))
-        _discard_the_rest(request)
         return response
 
     def _answer(self, request: Request, entry: dict[str, object]) -> Answer:

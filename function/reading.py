@@ -4,8 +4,11 @@ Rule: an impossible or contradictory reading cannot exist; nothing after this mo
 `Decimal`, so that 64.6 kg is 64.6 and not 64.599999. `None` means not measured, and is never a zero.
 
 Facts (rows of the Fitdays app): fat + fat-free = weight; weight × fat % = fat mass; muscle + bone = fat-free;
-water = weight × water %. Half-updated sensors, swapped fields, another person and a suitcase break them. Apps show
-each number rounded to a tenth, so each rule allows what such rounding can add up to, and not more.
+water = weight × water %. Half-updated sensors, swapped fields, another person and a suitcase break them.
+
+Strategy: apps round each number to a tenth, the weight too, and a percentage counts by the weight. Each rule allows
+what all of its roundings can add up to, so that no honest row is refused: 0.14 kg of fat mass for 81.4 kg. What the
+rules are for is off by more.
 """
 
 from __future__ import annotations
@@ -104,14 +107,15 @@ class Reading(BaseModel):
         return self
 
 
-def out_of_range(name: str, value: Decimal | None) -> FieldError | None:
-    """What is wrong with one number, if anything."""
-    measure = MEASURES.get(name)
-    if value is None or measure is None:
+def out_of_range(name: str, value: Decimal | None, measure: Measure | None = None) -> FieldError | None:
+    """What is wrong with one number, if anything. Without a `measure`, the name's own in `MEASURES` counts."""
+    if value is None:
         return None
+    measure = measure or MEASURES[name]
     if not value.is_finite() or not measure.minimum <= value <= measure.maximum:
         return FieldError(name, value, f"{_range(measure)} was expected.")
-    if len(value.as_tuple().digits) > MOST_DIGITS:
+    # str() is quick, and never shorter than the digits; this is the hot path.
+    if len(str(value)) > MOST_DIGITS and len(value.as_tuple().digits) > MOST_DIGITS:
         return FieldError(name, value, f"A number of at most {MOST_DIGITS} digits was expected.")
     return None
 
@@ -139,15 +143,50 @@ class Identity(NamedTuple):
     both_ways: bool = True
 
 
+#: Half of the tenth that apps round to.
 _ROUNDING = Decimal("0.05")
-_THREE_ROUNDINGS = 3 * _ROUNDING
 _HUNDRED = Decimal(100)
 
 
-def _of_a_percentage(percentage: str) -> Callable[[Values], Decimal]:
-    """The rounding of a mass, of a weight times a percentage, and of that percentage times the weight."""
-    return lambda v: _ROUNDING * (1 + v[percentage] / _HUNDRED + v["weight_kg"] / _HUNDRED)
+def _rounding_of_a_percentage(v: Values) -> Decimal:
+    """A mass and the weight are rounded, and a percentage, which counts by the weight."""
+    return _ROUNDING * (2 + v["weight_kg"] / _HUNDRED)
 
+
+def _rounding_of_parts(v: Values) -> Decimal:
+    """Two parts and their whole are rounded, and both sides may have been made of percentages."""
+    return _ROUNDING * (3 + 2 * v["weight_kg"] / _HUNDRED)
+
+
+def _part(part: str, whole: str) -> Identity:
+    """A part never weighs more than its whole."""
+    return Identity(
+        (part, whole),
+        MEASURES[part].label,
+        f"the {MEASURES[whole].label}, of which it is a part",
+        "kg",
+        lambda v: v[part],
+        lambda v: v[whole],
+        _rounding_of_parts,
+        both_ways=False,
+    )
+
+
+_MUSCLE_AND_BONE = Identity(
+    ("muscle_mass_kg", "bone_mass_kg", "fat_free_mass_kg"),
+    "muscle mass + bone mass",
+    "the fat-free mass, of which they are parts",
+    "kg",
+    lambda v: v["muscle_mass_kg"] + v["bone_mass_kg"],
+    lambda v: v["fat_free_mass_kg"],
+    _rounding_of_parts,
+    both_ways=False,
+)
+
+#: Fitdays' muscle is all lean soft tissue, so there (and only there) it adds up with bone to all that is not fat.
+LEAN_SOFT_TISSUE = _MUSCLE_AND_BONE._replace(
+    way="the fat-free mass, which in the Fitdays app they make up", both_ways=True
+)
 
 IDENTITIES = (
     Identity(
@@ -157,7 +196,7 @@ IDENTITIES = (
         "kg",
         lambda v: v["weight_kg"],
         lambda v: v["fat_mass_kg"] + v["fat_free_mass_kg"],
-        lambda _: _THREE_ROUNDINGS,
+        lambda _: 3 * _ROUNDING,
     ),
     Identity(
         ("fat_mass_kg", "body_fat_percent"),
@@ -166,7 +205,7 @@ IDENTITIES = (
         "kg",
         lambda v: v["fat_mass_kg"],
         lambda v: v["weight_kg"] * v["body_fat_percent"] / _HUNDRED,
-        _of_a_percentage("body_fat_percent"),
+        _rounding_of_a_percentage,
     ),
     Identity(
         ("body_water_kg", "body_water_percent"),
@@ -175,56 +214,21 @@ IDENTITIES = (
         "kg",
         lambda v: v["body_water_kg"],
         lambda v: v["weight_kg"] * v["body_water_percent"] / _HUNDRED,
-        _of_a_percentage("body_water_percent"),
+        _rounding_of_a_percentage,
     ),
-    Identity(
-        ("muscle_mass_kg", "bone_mass_kg", "fat_free_mass_kg"),
-        "muscle mass + bone mass",
-        "fat-free mass, of which they are parts",
-        "kg",
-        lambda v: v["muscle_mass_kg"] + v["bone_mass_kg"],
-        lambda v: v["fat_free_mass_kg"],
-        lambda _: _THREE_ROUNDINGS,
-        both_ways=False,
-    ),
-    Identity(
-        ("muscle_mass_kg",),
-        "muscle mass",
-        "weight, of which it is a part",
-        "kg",
-        lambda v: v["muscle_mass_kg"],
-        lambda v: v["weight_kg"],
-        lambda _: 2 * _ROUNDING,
-        both_ways=False,
-    ),
-    Identity(
-        ("body_water_kg", "fat_free_mass_kg"),
-        "body water",
-        "fat-free mass, of which it is a part",
-        "kg",
-        lambda v: v["body_water_kg"],
-        lambda v: v["fat_free_mass_kg"],
-        lambda v: _of_a_percentage("_whole")({**v, "_whole": _HUNDRED}),
-        both_ways=False,
-    ),
-    Identity(
-        ("skeletal_muscle_mass_kg", "muscle_mass_kg"),
-        "skeletal muscle mass",
-        "muscle mass, of which it is a part",
-        "kg",
-        lambda v: v["skeletal_muscle_mass_kg"],
-        lambda v: v["muscle_mass_kg"],
-        lambda v: _of_a_percentage("_whole")({**v, "_whole": _HUNDRED}),
-        both_ways=False,
-    ),
+    _MUSCLE_AND_BONE,
+    *(_part(name, "weight_kg") for name in MEASURES if name.endswith("_kg") and name != "weight_kg"),
+    _part("body_water_kg", "fat_free_mass_kg"),
+    _part("skeletal_muscle_mass_kg", "muscle_mass_kg"),
     Identity(
         ("subcutaneous_fat_percent", "body_fat_percent"),
         "subcutaneous fat",
-        "body fat, of which it is a part",
+        "the body fat, of which it is a part",
         "%",
         lambda v: v["subcutaneous_fat_percent"],
         lambda v: v["body_fat_percent"],
-        lambda _: 2 * _ROUNDING,
+        # Body fat may have been made of a mass and the weight, each of them rounded.
+        lambda v: _ROUNDING * (2 + 2 * _HUNDRED / v["weight_kg"]),
         both_ways=False,
     ),
     Identity(
@@ -234,13 +238,14 @@ IDENTITIES = (
         "kg/m²",
         lambda v: v["bmi"],
         lambda v: v["weight_kg"] / (v["height_cm"] / _HUNDRED) ** 2,
-        # A height is given in whole centimetres: half of one, twice, in relation to the height.
-        lambda v: _ROUNDING + v["bmi"] / v["height_cm"],
+        # A height is given in whole centimetres: so much more could the index be, were it half a one less.
+        lambda v: (
+            _ROUNDING
+            + (v["weight_kg"] + _ROUNDING) / ((v["height_cm"] - Decimal("0.5")) / _HUNDRED) ** 2
+            - v["weight_kg"] / (v["height_cm"] / _HUNDRED) ** 2
+        ),
     ),
 )
-
-#: Fitdays' muscle is all lean soft tissue, so there (and only there) it adds up with bone to all that is not fat.
-LEAN_SOFT_TISSUE = IDENTITIES[3]._replace(way="fat-free mass, which in the Fitdays app they are", both_ways=True)
 
 
 def contradictions(values: Mapping[str, Decimal | None], rules: tuple[Identity, ...] = IDENTITIES) -> list[FieldError]:
@@ -248,18 +253,19 @@ def contradictions(values: Mapping[str, Decimal | None], rules: tuple[Identity, 
     known = {name: value for name, value in values.items() if name in MEASURES and value is not None}
     errors = []
     for rule in rules:
-        if not all(name in known for name in rule.needs):
+        if not all(map(known.__contains__, rule.needs)):
             continue
-        measured, calculated, allowed = rule.measured(known), rule.calculated(known), rule.allowed(known)
-        apart = measured - calculated
-        if apart > allowed or (rule.both_ways and -apart > allowed):
+        measured, calculated = rule.measured(known), rule.calculated(known)
+        apart = abs(measured - calculated) if rule.both_ways else measured - calculated
+        if apart > 0 and apart > (allowed := rule.allowed(known)):
             verb = "does not fit" if rule.both_ways else "is more than"
             errors.append(
                 FieldError(
                     rule.needs[0],
                     known[rule.needs[0]],
                     f"{rule.quantity.capitalize()} {_short(measured)} {rule.unit} {verb} {rule.way}: "
-                    f"{_short(calculated)} {rule.unit} (a difference of {_short(allowed)} is allowed for rounding). "
+                    f"{_short(calculated)} {rule.unit} "
+                    f"(a difference of {_short(allowed)} {rule.unit} is allowed for rounding). "
                     "Was one of them typed wrongly, not updated, or measured on somebody else?",
                 )
             )
@@ -336,13 +342,30 @@ _STEP = Decimal("0.000001")
 
 
 def derive(values: dict[str, Decimal]) -> dict[str, str]:
-    """Add to `values` what follows from them, and return the formula of each. Needs a possible weight."""
+    """Add to `values`, each of them possible, what follows from them, and return the formula of each.
+
+    Raises `ReadingRejected` where more follows than there can be: a height in inches, given as one in cm.
+    """
     derived: dict[str, str] = {}
+    errors: list[FieldError] = []
     for rule in DERIVATIONS:
-        if rule.name not in values and all(name in values for name in rule.needs):
-            value = rule.calculate(values).quantize(_STEP)
-            # What cannot be is not derived; the contradiction that made it is reported by its own rule.
-            if MEASURES[rule.name].minimum <= value <= MEASURES[rule.name].maximum:
-                values[rule.name] = value
-                derived[rule.name] = rule.formula
+        if rule.name in values or not all(map(values.__contains__, rule.needs)):
+            continue
+        value, measure = rule.calculate(values).quantize(_STEP), MEASURES[rule.name]
+        if value > measure.maximum:
+            cause = rule.needs[0]
+            errors.append(
+                FieldError(
+                    cause,
+                    values[cause],
+                    f"With a weight of {_short(values['weight_kg'])} kg, a {measure.label} of {_short(value)} "
+                    f"{measure.unit} would follow; at most {measure.maximum:f} {measure.unit} is possible.",
+                )
+            )
+        # Less than can be measured was not measured: fat-free mass = weight is no body without fat.
+        elif value >= measure.minimum:
+            values[rule.name] = value
+            derived[rule.name] = rule.formula
+    if errors:
+        raise ReadingRejected(contradictions(values) or errors)
     return derived

@@ -1,0 +1,308 @@
+"""What a reading can be, which values contradict each other, and what follows from which."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from function.dialects import interpret
+from function.errors import ReadingRejected
+from function.fit.encode import encode
+from function.reading import DERIVATIONS, IDENTITIES, LEAN_SOFT_TISSUE, MEASURES, Reading, contradictions, derive
+
+INSTANT = datetime(2026, 11, 23, 6, 31, tzinfo=UTC)
+
+
+def reading(**values: object) -> Reading:
+    given = {name: Decimal(value) if isinstance(value, str) else value for name, value in values.items()}
+    return Reading.model_validate({"measured_at": INSTANT, "weight_kg": Decimal("81.4")} | given)
+
+
+def rejected(**values: object) -> list[tuple[str, str]]:
+    with pytest.raises(ReadingRejected) as caught:
+        reading(**values)
+    return [(error.field, error.message) for error in caught.value.errors]
+
+
+#: Every mass is a part of the weight, so that the heaviest person has room for each.
+HEAVIEST = {"weight_kg": MEASURES["weight_kg"].maximum}
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_both_ends_of_a_range_are_possible_and_fit_holds_them(name: str) -> None:
+    for value in (MEASURES[name].minimum, MEASURES[name].maximum):
+        possible = reading(**HEAVIEST | {name: value})
+        assert getattr(possible, name) == value
+        assert encode(possible)
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_beyond_a_range_nothing_is_possible(name: str) -> None:
+    measure = MEASURES[name]
+    for value in (measure.minimum - Decimal("0.001"), measure.maximum + Decimal("0.001"), -measure.minimum, Decimal(0)):
+        errors = rejected(**HEAVIEST | {name: value})
+        assert [field for field, _ in errors] == [name]
+        assert f"{measure.minimum:f} to {measure.maximum:f} {measure.unit}".rstrip() in errors[0][1]
+
+
+def test_all_impossible_values_are_named_at_once() -> None:
+    errors = rejected(weight_kg="9999", bmi="1", bone_mass_kg="99")
+    assert [field for field, _ in errors] == ["weight_kg", "bone_mass_kg", "bmi"]
+
+
+def test_twenty_digits_are_taken_and_not_one_more() -> None:
+    assert reading(weight_kg="81.400000000000000001").weight_kg == Decimal("81.400000000000000001")
+    assert "at most 20 digits" in rejected(weight_kg="81.4000000000000000001")[0][1]
+
+
+@pytest.mark.parametrize("value", ["NaN", "sNaN", "Infinity", "-Infinity"])
+def test_what_is_no_number_is_no_reading(value: str) -> None:
+    with pytest.raises((ValidationError, ReadingRejected)):
+        reading(weight_kg=value)
+
+
+def test_an_instant_is_kept_in_utc_and_cut_to_whole_seconds() -> None:
+    there = datetime(2026, 11, 23, 7, 31, 0, 999_999, tzinfo=timezone(timedelta(hours=1)))
+    assert reading(measured_at=there).measured_at == INSTANT
+    assert reading(measured_at=there).measured_at.tzinfo is UTC
+
+
+def test_an_instant_without_a_zone_is_none() -> None:
+    with pytest.raises(ValidationError):
+        reading(measured_at=datetime(2026, 11, 23, 6, 31))  # noqa: DTZ001  # naive on purpose
+
+
+def test_a_reading_cannot_be_changed_or_hold_more() -> None:
+    with pytest.raises(ValidationError):
+        reading().weight_kg = Decimal(80)  # type: ignore[misc]
+    with pytest.raises(ValidationError):
+        reading(mood=7)
+
+
+def test_values_not_measured_are_none_and_never_zero() -> None:
+    assert {value for name, value in reading() if name not in ("measured_at", "weight_kg")} == {None}
+
+
+@pytest.mark.parametrize("person", ["Anna", "Jörg von der Au", "斤", "x" * 64])
+def test_a_name_is_printable_and_has_up_to_64_characters(person: str) -> None:
+    named = Reading(measured_at=INSTANT, weight_kg=Decimal("81.4"), person=person)
+    assert named.person == person
+
+
+@pytest.mark.parametrize("person", ["", "x" * 65, "A\nB", "A\x00", "\u202eA"])
+def test_other_names_are_rejected(person: str) -> None:
+    with pytest.raises(ReadingRejected) as caught:
+        Reading(measured_at=INSTANT, weight_kg=Decimal("81.4"), person=person)
+    assert [error.field for error in caught.value.errors] == ["person"]
+
+
+# -- identities ------------------------------------------------------------------------------------------
+
+ASKED = "Was one of them typed wrongly, not updated, or measured on somebody else?"
+
+#: Values that contradict each other -> the one field named, and the sentence up to the question.
+CONTRADICTIONS: list[tuple[dict[str, str], str, str]] = [
+    (
+        {"fat_mass_kg": "14.8", "fat_free_mass_kg": "60"},
+        "fat_mass_kg",
+        "Weight 81.4 kg does not fit fat mass + fat-free mass: 74.8 kg "
+        "(a difference of 0.15 kg is allowed for rounding).",
+    ),
+    (
+        {"fat_mass_kg": "20", "body_fat_percent": "18.2"},
+        "fat_mass_kg",
+        "Fat mass 20 kg does not fit weight × body fat %: 14.81 kg (a difference of 0.14 kg is allowed for rounding).",
+    ),
+    (
+        {"body_water_kg": "45.9", "body_water_percent": "50"},
+        "body_water_kg",
+        "Body water 45.9 kg does not fit weight × body water %: 40.7 kg "
+        "(a difference of 0.14 kg is allowed for rounding).",
+    ),
+    (
+        {"muscle_mass_kg": "65", "bone_mass_kg": "3.4", "fat_free_mass_kg": "66.6"},
+        "muscle_mass_kg",
+        "Muscle mass + bone mass 68.4 kg is more than the fat-free mass, of which they are parts: 66.6 kg "
+        "(a difference of 0.23 kg is allowed for rounding).",
+    ),
+    (
+        {"body_water_kg": "70", "fat_free_mass_kg": "66.6"},
+        "body_water_kg",
+        "Body water 70 kg is more than the fat-free mass, of which it is a part: 66.6 kg "
+        "(a difference of 0.23 kg is allowed for rounding).",
+    ),
+    (
+        {"skeletal_muscle_mass_kg": "65", "muscle_mass_kg": "63.2"},
+        "skeletal_muscle_mass_kg",
+        "Skeletal muscle mass 65 kg is more than the muscle mass, of which it is a part: 63.2 kg "
+        "(a difference of 0.23 kg is allowed for rounding).",
+    ),
+    (
+        {"subcutaneous_fat_percent": "19", "body_fat_percent": "18.2"},
+        "subcutaneous_fat_percent",
+        "Subcutaneous fat 19 % is more than the body fat, of which it is a part: 18.2 % "
+        "(a difference of 0.22 % is allowed for rounding).",
+    ),
+    (
+        {"bmi": "30", "height_cm": "178"},
+        "bmi",
+        "Body mass index 30 kg/m² does not fit weight ÷ height²: 25.69 kg/m² "
+        "(a difference of 0.21 kg/m² is allowed for rounding).",
+    ),
+    *(
+        (
+            {"weight_kg": "15", name: "15.4"},
+            name,
+            f"{MEASURES[name].label.capitalize()} 15.4 kg is more than the weight, of which it is a part: 15 kg "
+            "(a difference of 0.16 kg is allowed for rounding).",
+        )
+        for name in MEASURES
+        if name.endswith("_kg") and name != "weight_kg"
+    ),
+]
+
+
+@pytest.mark.parametrize(("values", "field", "sentence"), CONTRADICTIONS)
+def test_a_contradiction_is_told_with_both_values_and_the_rule(
+    values: dict[str, str], field: str, sentence: str
+) -> None:
+    assert rejected(**values) == [(field, f"{sentence} {ASKED}")]
+
+
+def test_every_rule_has_a_contradiction_above() -> None:
+    broken = {
+        rule
+        for values, _, _ in CONTRADICTIONS
+        for rule in IDENTITIES
+        if contradictions({"weight_kg": Decimal("81.4")} | {k: Decimal(v) for k, v in values.items()}, (rule,))
+    }
+    assert broken == set(IDENTITIES)
+
+
+def test_a_suitcase_does_not_pass() -> None:
+    """178 kg on the scale, while the body's values are still those of 81.4 kg (ble-scale-sync issue 395)."""
+    fields = [f for f, _ in rejected(weight_kg="178", body_fat_percent="18.2", fat_mass_kg="14.8", bmi="25.7")]
+    assert fields == ["fat_mass_kg"]
+
+
+def test_muscle_and_bone_must_make_up_the_fat_free_mass_only_in_fitdays() -> None:
+    """Elsewhere muscle may be skeletal muscle alone, so that less is no contradiction."""
+    values = {name: Decimal(v) for name, v in {"weight_kg": "81.4", "muscle_mass_kg": "36"}.items()}
+    values |= {"bone_mass_kg": Decimal("3.4"), "fat_free_mass_kg": Decimal("66.6")}
+    assert contradictions(values) == []
+    (error,) = contradictions(values, (LEAN_SOFT_TISSUE,))
+    assert error.message.startswith(
+        "Muscle mass + bone mass 39.4 kg does not fit the fat-free mass, which in the Fitdays app they make up: "
+        "66.6 kg (a difference of 0.23 kg is allowed for rounding)."
+    )
+
+
+def share(least: float, most: float) -> st.SearchStrategy[Decimal]:
+    return st.decimals(str(least), str(most), places=6)
+
+
+@st.composite
+def bodies(draw: st.DrawFn) -> dict[str, Decimal]:
+    """A body as it is, to more places than any app shows. All that the identities speak of."""
+    weight, height = draw(share(10, 200)), draw(share(100, 210))
+    fat = draw(share(0.04, 0.6)) * weight
+    bone = draw(share(0.02, 0.06)) * weight
+    muscle = draw(st.one_of(st.just(Decimal(1)), share(0.5, 1))) * (weight - fat - bone)
+    water = draw(share(0.5, 1)) * (weight - fat)
+    return {
+        "weight_kg": weight,
+        "body_fat_percent": 100 * fat / weight,
+        "fat_mass_kg": fat,
+        "fat_free_mass_kg": weight - fat,
+        "muscle_mass_kg": muscle,
+        "bone_mass_kg": bone,
+        "body_water_kg": water,
+        "body_water_percent": 100 * water / weight,
+        "subcutaneous_fat_percent": draw(share(0.5, 1)) * 100 * fat / weight,
+        "skeletal_muscle_mass_kg": draw(share(0.3, 1)) * muscle,
+        "bmi": weight / (height / 100) ** 2,
+        "height_cm": height,
+    }
+
+
+@given(
+    bodies().filter(lambda body: 5 < body["bmi"] < 145),
+    st.sets(st.sampled_from(sorted(set(MEASURES) - {"weight_kg"}))),
+    st.sampled_from([ROUND_HALF_UP, ROUND_HALF_EVEN]),
+)
+def test_no_honest_row_rounded_to_a_tenth_is_rejected(
+    body: dict[str, Decimal], left_out: set[str], rounding: str
+) -> None:
+    """Whichever of the values the app shows; the others are derived, and hold against those that are shown."""
+    shown = {
+        name: value.quantize(Decimal(1) if name == "height_cm" else Decimal("0.1"), rounding)
+        for name, value in body.items()
+        if name not in left_out
+    }
+    interpreted = interpret(shown, now=INSTANT, timezone=ZoneInfo("UTC"))
+    assert {name: getattr(interpreted.reading, name) for name in shown} == shown
+
+
+# -- derivations -----------------------------------------------------------------------------------------
+
+
+#: Given for a weight of 80 kg -> what follows, and its formula.
+FOLLOWS = [
+    ({"fat_mass_kg": "20"}, "body_fat_percent", "25", "100 × fat_mass_kg ÷ weight_kg"),
+    ({"fat_free_mass_kg": "60"}, "body_fat_percent", "25", "100 × (weight_kg − fat_free_mass_kg) ÷ weight_kg"),
+    ({"fat_free_mass_kg": "60"}, "fat_mass_kg", "20", "weight_kg − fat_free_mass_kg"),
+    ({"body_fat_percent": "25"}, "fat_mass_kg", "20", "weight_kg × body_fat_percent ÷ 100"),
+    ({"fat_mass_kg": "20"}, "fat_free_mass_kg", "60", "weight_kg − fat_mass_kg"),
+    ({"body_fat_percent": "25"}, "fat_free_mass_kg", "60", "weight_kg − fat_mass_kg"),
+    ({"body_water_kg": "44"}, "body_water_percent", "55", "100 × body_water_kg ÷ weight_kg"),
+    ({"body_water_percent": "55"}, "body_water_kg", "44", "weight_kg × body_water_percent ÷ 100"),
+    ({"height_cm": "200"}, "bmi", "20", "weight_kg ÷ (height_cm ÷ 100)²"),
+]
+
+
+@pytest.mark.parametrize(("given_values", "name", "value", "formula"), FOLLOWS)
+def test_what_follows_exactly_is_derived_with_its_formula(
+    given_values: dict[str, str], name: str, value: str, formula: str
+) -> None:
+    values = {"weight_kg": Decimal(80)} | {key: Decimal(text) for key, text in given_values.items()}
+    derived = derive(values)
+    assert values[name] == Decimal(value)
+    assert derived[name] == formula
+    assert not set(derived) & set(given_values)
+
+
+def test_every_derivation_is_tried_above() -> None:
+    assert {(name, formula) for _, name, _, formula in FOLLOWS} == {(rule.name, rule.formula) for rule in DERIVATIONS}
+
+
+def test_a_given_value_is_never_replaced_by_a_derived_one() -> None:
+    values = {"weight_kg": Decimal(80), "fat_mass_kg": Decimal(20), "body_fat_percent": Decimal("25.1")}
+    derive(values)
+    assert values["body_fat_percent"] == Decimal("25.1")
+
+
+def test_from_a_weight_alone_nothing_follows() -> None:
+    values = {"weight_kg": Decimal(80)}
+    assert derive(values) == {}
+    assert values == {"weight_kg": Decimal(80)}
+
+
+def test_a_fat_free_mass_that_is_the_weight_says_that_no_fat_was_measured() -> None:
+    assert derive({"weight_kg": Decimal(80), "fat_free_mass_kg": Decimal(80)}) == {}
+
+
+def test_a_value_from_which_more_follows_than_there_can_be_is_named() -> None:
+    """A height of 70 inches, given as one in cm."""
+    with pytest.raises(ReadingRejected) as caught:
+        derive({"weight_kg": Decimal(81), "height_cm": Decimal(70)})
+    (error,) = caught.value.errors
+    assert (error.field, error.message) == (
+        "height_cm",
+        "With a weight of 81 kg, a body mass index of 165.31 kg/m² would follow; at most 150 kg/m² is possible.",
+    )

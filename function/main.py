@@ -43,7 +43,7 @@ from .delivery.folder import Folder
 from .delivery.port import Delivery, WeighInStore, file_name
 from .errors import FieldError, WeighbridgeError
 from .fit.template import read_template
-from .pipeline import READINGS_PER_FILE, Weighbridge
+from .pipeline import READINGS_PER_FILE, Weighbridge, rehearse
 from .problems import headers_of, kind_of, problem
 from .settings import Settings, read_settings
 
@@ -194,7 +194,9 @@ def compose(settings: Settings, now: Callable[[], datetime] = lambda: datetime.n
         else:
             links.append(Folder(settings.folder))
     delivery = links[0] if len(links) == 1 else Chain(links)
-    return Application(settings, Weighbridge(read_template(content), delivery, settings.timezone), store, now)
+    template = read_template(content)
+    rehearse(template)
+    return Application(settings, Weighbridge(template, delivery, settings.timezone), store, now)
 
 
 class Shell:

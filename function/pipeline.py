@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from .delivery.port import Delivered, Delivery
 from .delivery.receipt import Receipt, make_receipt
 from .dialects import Interpreted, interpret
-from .errors import WeighbridgeError
+from .errors import ProofFailed, TemplateUnusable, WeighbridgeError
 from .fit.encode import encode
 from .fit.patch import patch
 from .fit.template import Template
@@ -26,6 +26,19 @@ def prove(template: Template, readings: Sequence[Reading]) -> VerifiedFit:
     """Readings -> one FIT file that fitdecode has read back and found to say exactly this."""
     rows = [encode(reading) for reading in readings]
     return verify(patch(template, rows), template, rows)
+
+
+def rehearse(template: Template) -> None:
+    """Prove two made-up readings that fill every slot. Raises `TemplateUnusable` when no reading could be proven.
+
+    Our own walk is more lenient than fitdecode: a developer field that nothing describes, or a field of zero bytes
+    in a foreign message, would otherwise be found only when the first reading fails.
+    """
+    rows = [dict.fromkeys(template.fields, raw) for raw in (1, 2)]
+    try:
+        verify(patch(template, rows), template, rows)
+    except ProofFailed as e:
+        raise TemplateUnusable(f"No reading could be proven in this template. {e}") from e
 
 
 @dataclass(frozen=True, slots=True)

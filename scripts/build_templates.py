@@ -10,20 +10,15 @@ import argparse
 import struct
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
-from types import SimpleNamespace
 
 from fastcrc.crc16 import arc as crc16
 
 from function.errors import TemplateUnusable, WeighbridgeError
 from function.fit import profile
-from function.fit.encode import encode
-from function.fit.patch import patch
 from function.fit.profile import DEVELOPER, ENUM, FLOAT32, UINT8, UINT16, UINT32, WEIGHT_SCALE
 from function.fit.template import Record, read_header, read_template, walk
-from function.fit.verify import verify
+from function.pipeline import rehearse
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 
@@ -103,13 +98,17 @@ SHIPPED = {"weight_scale.fit": plain, "weight_scale_developer.fit": developer}
 # --- out of a scale's own file ---
 
 #: Messages that say which device it was, or that the weigh-in's fields need. All others may be personal, and go.
+DEVICE_INFO = 23
 KEPT = {
     profile.FILE_ID: "file_id",
     49: "file_creator",
-    23: "device_info",
+    DEVICE_INFO: "device_info",
     profile.DEVELOPER_DATA_ID: "developer_data_id",
     profile.FIELD_DESCRIPTION: "field_description",
 }
+
+#: The fields without which a weigh-in is none: timestamp and weight.
+NEEDED = {profile.TIMESTAMP_FIELD, 0}
 
 #: Base types whose invalid value is zero: string, and those with a z (FIT protocol, "Base Types").
 ZERO_IS_INVALID = {0x07, 0x0A, 0x8B, 0x8C, 0x90}
@@ -129,16 +128,39 @@ def from_scale(content: bytes) -> bytes:
     ]
     if not weighings:
         raise TemplateUnusable("The file holds no weigh-in (weight_scale record with a timestamp of its own).")
-    data = b"".join(
-        defined(record, 0) + b"\0" + content[record.start + 1 : record.end]
-        for record in records
-        if record.definition.message in KEPT and not record.compressed_timestamp
-    )
-    data += defined(weighings[0], 1) + b"\1" + emptied(weighings[0])
+    # A calibration or a half-measured weigh-in may lack fields that the others have.
+    weighing = max(weighings, key=lambda record: (numbers(record) >= NEEDED, len(record.definition.fields)))
+    data = b"".join(kept(content, records))
+    data += defined(weighing, 1) + b"\1" + emptied(weighing)
     (profile_version,) = struct.unpack_from("<H", content, 2)
     header = struct.pack("<BBHI4s", 14, content[1], profile_version, len(data), b".FIT")
     made = header + crc16(header).to_bytes(2, "little") + data
     return made + crc16(made).to_bytes(2, "little")
+
+
+def numbers(record: Record) -> set[int]:
+    return {place.number for place in record.definition.fields if place.developer_index is None}
+
+
+def kept(content: bytes, records: Sequence[Record]) -> list[bytes]:
+    """The messages of `KEPT`, each with its definition and none twice, without the instants in them."""
+    found: dict[bytes, None] = {}
+    devices = 0
+    for record in records:
+        message = record.definition.message
+        if message not in KEPT or record.compressed_timestamp:
+            continue
+        # A scale tells its device again with each weigh-in (with its battery's state); the first one is the creator.
+        devices += message == DEVICE_INFO
+        if message == DEVICE_INFO and devices > 1:
+            continue
+        values = bytearray(content[record.start : record.end])
+        values[0] = 0
+        for place in record.definition.fields:
+            if (place.number, place.developer_index) == (profile.TIMESTAMP_FIELD, None):
+                values[place.start : place.start + place.size] = b"\xff" * place.size
+        found[defined(record, 0) + bytes(values)] = None
+    return list(found)
 
 
 def defined(record: Record, local: int) -> bytes:
@@ -164,14 +186,8 @@ def emptied(record: Record) -> bytes:
 
 
 def prove_usable(content: bytes) -> None:
-    """A template counts only when a reading was patched into it and proven. Raises a `WeighbridgeError`."""
-    template = read_template(content)
-    sources = [field.source for field in (*WEIGHT_SCALE, *DEVELOPER) if field.source]
-    reading = SimpleNamespace(**dict.fromkeys(sources))
-    reading.measured_at = datetime(2026, 11, 23, tzinfo=UTC)
-    reading.weight_kg = Decimal("81.4")
-    rows = [encode(reading)] * 2
-    verify(patch(template, rows), template, rows)
+    """A template counts only when readings were patched into it and proven. Raises `TemplateUnusable`."""
+    rehearse(read_template(content))
 
 
 def main() -> int:
@@ -184,6 +200,8 @@ def main() -> int:
     else:
         try:
             output = options.output or TEMPLATES / f"my_{options.source.name}"
+            if output.exists() and output.samefile(options.source):
+                sys.exit(f"{output} is the scale's own file, which would be lost: choose another output.")
             made = {output: from_scale(options.source.read_bytes())}
         except OSError as e:
             sys.exit(f"{options.source} cannot be read: {e.strerror}.")

@@ -135,6 +135,34 @@ def test_a_file_that_cannot_become_one_is_refused(content: bytes, sentence: str)
         from_scale(content)
 
 
+def test_the_fullest_weigh_in_gives_the_form() -> None:
+    poor = Message(30, [(253, UINT32, b"\0" * 4), (0, UINT16, b"\0" * 2)], local=1)
+    no_weight = Message(30, [(253, UINT32, b"\0" * 4), *[(n, UINT16, b"\0" * 2) for n in range(1, 6)]], local=1)
+    made = from_scale(File([file_id(), poor, no_weight, weigh_in(), poor]).to_bytes())
+    assert read_template(made).fields == {"timestamp", "weight", "percent_fat", "visceral_fat_rating"}
+
+
+def test_a_device_that_tells_itself_with_every_weigh_in_is_kept_once_and_without_its_instants() -> None:
+    instant = struct.pack("<I", 1_111_111_111)
+    device = [
+        Message(23, [(253, UINT32, instant), (3, 0x8C, b"\1\2\3\4"), (11, UINT8, bytes([battery]))], local=3)
+        for battery in range(200)
+    ]
+    source = File([file_id(), *device * 20, weigh_in(records=4000)]).to_bytes()
+    made = from_scale(source)
+    assert made.count(b"\1\2\3\4") == 1
+    assert instant not in made
+    assert len(made) < 200
+    prove_usable(made)
+
+
+def test_a_template_in_which_nothing_can_be_proven_is_refused() -> None:
+    """fitdecode reads no developer field that nothing describes, so neither would the proof of any reading."""
+    made = from_scale(File([file_id(), weigh_in(developer=[(0, b"\0" * 4, 0)])]).to_bytes())
+    with pytest.raises(TemplateUnusable, match="No reading could be proven in this template"):
+        prove_usable(made)
+
+
 # --- the command ---
 
 
@@ -175,6 +203,15 @@ def test_the_command_fails_with_one_sentence_and_writes_nothing(
     assert sentence in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "made.fit").exists()
+
+
+def test_the_scale_s_own_file_is_never_overwritten(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.fit"
+    mine.write_bytes(scale_file("<"))
+    done = command("--from", mine, "-o", mine)
+    assert done.returncode == 1
+    assert "choose another output" in done.stderr
+    assert mine.read_bytes() == scale_file("<")
 
 
 def test_an_output_that_cannot_be_written_is_named(tmp_path: Path) -> None:

@@ -136,6 +136,13 @@ def test_what_a_field_cannot_hold_is_refused_and_never_wrapped(source: str, valu
     assert fault.value.errors[0].field == source
 
 
+@pytest.mark.parametrize("year", [1988, 1997, 2127])
+def test_an_instant_that_fit_cannot_tell_is_refused(year: int) -> None:
+    with pytest.raises(ReadingRejected) as fault:
+        encode(Values(measured_at=INSTANT.replace(year=year), weight_kg=Decimal(80)))
+    assert [error.field for error in fault.value.errors] == ["measured_at"]
+
+
 @pytest.mark.parametrize("field", [f for f in WEIGHT_SCALE if f.source and f.name != "timestamp"], ids=lambda f: f.name)
 def test_the_largest_number_of_each_field_is_taken(field: object) -> None:
     largest = field.base_type.invalid - (2 if field.name == "weight" else 1)  # type: ignore[attr-defined]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import struct
 from collections.abc import Callable
@@ -20,13 +21,16 @@ from function.fit.patch import patch
 from function.fit.profile import FIELDS, WEIGHT_SCALE
 from function.fit.template import LARGEST_TEMPLATE_BYTES, read_template
 from function.fit.verify import verify
+from function.pipeline import rehearse
 from tests.fit_builder import (
     BYTE,
     DEVELOPER_DATA_ID,
     FIELD_DESCRIPTION,
+    FLOAT32,
     STRING,
     UINT8,
     UINT16,
+    UINT32,
     File,
     Message,
     file_id,
@@ -148,8 +152,16 @@ def test_whatever_a_file_with_good_checksums_holds_is_a_template_or_a_fault(
     except TemplateUnusable as fault:
         assert str(fault)
         return
-    raws = {"timestamp": 1, "weight": 8140}
-    patch(template, [raws])
+    # Our walk is more lenient than fitdecode; the rehearsal at the start tells what no reading would survive.
+    with contextlib.suppress(TemplateUnusable):
+        rehearse(template)
+
+
+def test_a_developer_field_described_anew_after_the_weigh_in_is_refused_by_the_rehearsal() -> None:
+    file, owner, description, weighing = developer_weigh_in(UINT32, 4)
+    anew = developer_weigh_in(FLOAT32, 4)[2]
+    with pytest.raises(TemplateUnusable, match="does not hold fat_mass as float32"):
+        rehearse(read_template(File([file, owner, description, weighing, anew]).to_bytes()))
 
 
 def test_a_big_endian_file_is_patched_in_its_own_byte_order() -> None:

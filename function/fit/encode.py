@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
 from ..errors import FieldError, ReadingRejected
-from .profile import DEVELOPER, FIT_EPOCH_UNIX_S, WEIGHT_CALCULATING, WEIGHT_SCALE
+from .profile import DEVELOPER, FIT_EPOCH_UNIX_S, OLDEST_DATE_TIME, UINT32, WEIGHT_CALCULATING, WEIGHT_SCALE
 
 #: FIT field name -> raw integer. Of a float32 it is the integer that its four bytes are (`profile.told` reads it).
 RawFields = Mapping[str, int]
@@ -41,7 +41,11 @@ def encode(reading: object) -> RawFields:
 
     Raises `ReadingRejected` for a value that its field cannot hold.
     """
-    raws: dict[str, int] = {"timestamp": (reading.measured_at - _EPOCH) // _SECOND}  # type: ignore[attr-defined]
+    timestamp = (reading.measured_at - _EPOCH) // _SECOND  # type: ignore[attr-defined]
+    if not OLDEST_DATE_TIME <= timestamp <= UINT32.invalid - 1:
+        message = "FIT tells times from July 1998 to February 2126."
+        raise ReadingRejected([FieldError("measured_at", reading.measured_at, message)])  # type: ignore[attr-defined]
+    raws: dict[str, int] = {"timestamp": timestamp}
     for name, source, scale, largest in _INTEGERS:
         value = getattr(reading, source)
         if value is not None:

@@ -11,6 +11,8 @@ import struct
 from typing import NamedTuple
 
 FIT_EPOCH_UNIX_S = 631_065_600
+#: A smaller date_time counts from when a device was switched on (Profile.xlsx, `date_time`): July 1998.
+OLDEST_DATE_TIME = 0x10000000
 
 FILE_ID = 0
 WEIGHT_SCALE_MESSAGE = 30

@@ -80,6 +80,9 @@ def _prove_values(frame: fitdecode.FitDataMessage, raws: RawFields, template: Te
                 raise ProofFailed(f"Weigh-in {number} has {known.name} twice.")
             raw = data.raw_value
             if raw is not None and known.base_type is FLOAT32:
+                if not isinstance(raw, float):
+                    # Two descriptions of one field that disagree.
+                    raise ProofFailed(f"Weigh-in {number} does not hold {known.name} as float32.")
                 (raw,) = struct.unpack("<I", struct.pack("<f", raw))
             seen[known.name] = raw
     if seen.keys() != template.fields:

@@ -96,10 +96,10 @@ class Reading(BaseModel):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        values = self.__dict__
-        errors = [fault for name in MEASURES if (fault := out_of_range(name, values[name]))]
+        known = {name: value for name, value in self.__dict__.items() if value is not None and name in MEASURES}
+        errors = [fault for name, value in known.items() if (fault := out_of_range(name, value))]
         if not errors:
-            errors = contradictions(values)
+            errors = contradictions(known)
         if self.person is not None and (not 0 < len(self.person) <= 64 or not self.person.isprintable()):
             errors.append(FieldError("person", self.person[:80], "A name has 1 to 64 printable characters."))
         if errors:
@@ -107,10 +107,8 @@ class Reading(BaseModel):
         return self
 
 
-def out_of_range(name: str, value: Decimal | None, measure: Measure | None = None) -> FieldError | None:
+def out_of_range(name: str, value: Decimal, measure: Measure | None = None) -> FieldError | None:
     """What is wrong with one number, if anything. Without a `measure`, the name's own in `MEASURES` counts."""
-    if value is None:
-        return None
     measure = measure or MEASURES[name]
     if not value.is_finite() or not measure.minimum <= value <= measure.maximum:
         return FieldError(name, value, f"{_range(measure)} was expected.")
@@ -248,21 +246,20 @@ IDENTITIES = (
 )
 
 
-def contradictions(values: Mapping[str, Decimal | None], rules: tuple[Identity, ...] = IDENTITIES) -> list[FieldError]:
+def contradictions(values: Values, rules: tuple[Identity, ...] = IDENTITIES) -> list[FieldError]:
     """Every rule that the values break, as a sentence with both values."""
-    known = {name: value for name, value in values.items() if name in MEASURES and value is not None}
     errors = []
     for rule in rules:
-        if not all(map(known.__contains__, rule.needs)):
+        if not all(map(values.__contains__, rule.needs)):
             continue
-        measured, calculated = rule.measured(known), rule.calculated(known)
+        measured, calculated = rule.measured(values), rule.calculated(values)
         apart = abs(measured - calculated) if rule.both_ways else measured - calculated
-        if apart > 0 and apart > (allowed := rule.allowed(known)):
+        if apart > 0 and apart > (allowed := rule.allowed(values)):
             verb = "does not fit" if rule.both_ways else "is more than"
             errors.append(
                 FieldError(
                     rule.needs[0],
-                    known[rule.needs[0]],
+                    values[rule.needs[0]],
                     f"{rule.quantity.capitalize()} {_short(measured)} {rule.unit} {verb} {rule.way}: "
                     f"{_short(calculated)} {rule.unit} "
                     f"(a difference of {_short(allowed)} {rule.unit} is allowed for rounding). "

@@ -426,8 +426,8 @@ def test_every_error_of_a_reading_is_named_at_once(http: FlaskClient) -> None:
 
 
 @pytest.fixture
-def log(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[dict[str, Any]]]:
-    return lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+def log(capfd: pytest.CaptureFixture[str]) -> Callable[[], list[dict[str, Any]]]:
+    return lambda: [json.loads(line) for line in capfd.readouterr().out.splitlines()]
 
 
 def test_a_request_leaves_one_line_without_a_measurement_or_a_secret(make: Make, log: Callable[[], list[Any]]) -> None:

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from function.delivery.garmin import (
+from function.delivery.garmin import GarminConnect
+from function.delivery.garmin_answers import (
     DEFAULT_RETRY_AFTER_S,
-    GarminConnect,
     read_upload_answer,
     read_weigh_ins,
     retry_after_s,

@@ -28,7 +28,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from ...errors import GarminRefused, GarminUnreachable, SettingsInvalid, SignInNeeded, WeighbridgeError
-from ..garmin import fault_of
+from ..garmin_answers import fault_of
 from ..port import Answer, ConnectionDropped
 from ..tokens import Token, TokenStore
 

@@ -24,6 +24,12 @@ LONGEST_NUMBER = 40
 #: A body of a million bytes could ask for half a million answers.
 MOST_READINGS = 10_000
 
+#: Twice what that many readings need, with the events around them and the objects in them.
+MOST_OBJECTS = 2 * MOST_READINGS
+
+#: Several times what the fullest dialect has.
+MOST_NAMES_PER_OBJECT = 500
+
 
 class Headers(Protocol):
     """Header names -> values, whatever the case of a name."""
@@ -67,9 +73,15 @@ def read_body(body: bytes, content_type: str | None, headers: Headers) -> Payloa
 
 
 def parse_json(body: bytes) -> object:
-    """One JSON text -> dict, list, str, int, Decimal, bool or None. Raises `NotJson`."""
+    """One JSON text -> dict, list, str, int, Decimal, bool or None. Raises `NotJson` or `TooLarge`."""
     if not body.strip():
         raise NotJson("The body is empty; a reading in JSON was expected.")
+    # Counted before a parser takes its time: each object has its bracket, and each name its colon.
+    objects = body.count(b"{")
+    if objects > MOST_OBJECTS:
+        raise TooLarge(f"At most {MOST_READINGS} readings are taken at once, and this looks like many more.")
+    if objects and body.count(b":") > objects * MOST_NAMES_PER_OBJECT:
+        raise _too_many_names()
     try:
         # json.loads would guess UTF-16 and UTF-32; RFC 8259 section 8.1 allows UTF-8 alone.
         text = body.decode("utf-8-sig")
@@ -84,7 +96,13 @@ def parse_json(body: bytes) -> object:
     return value
 
 
+def _too_many_names() -> TooLarge:
+    return TooLarge(f"A reading has at most {MOST_NAMES_PER_OBJECT} names, and this has more.")
+
+
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    if len(pairs) > MOST_NAMES_PER_OBJECT:
+        raise _too_many_names()
     members = dict(pairs)
     if len(members) != len(pairs):
         seen: set[str] = set()
@@ -146,8 +164,8 @@ def _ndjson(body: bytes) -> Payloads:
 def _line(number: int, line: bytes) -> object:
     try:
         return parse_json(line)
-    except NotJson as fault:
-        return NotJson(f"Line {number}: {fault}")
+    except (NotJson, TooLarge) as fault:
+        return type(fault)(f"Line {number}: {fault}")
 
 
 def _structured_event(body: bytes) -> Payloads:

@@ -59,7 +59,7 @@ class Row(NamedTuple):
 
 
 def main() -> int:
-    benchmarks = (encoding, proving, serving, starting, many)
+    benchmarks = (encoding, proving, serving, refusing, starting, many)
     chosen = [b for b in benchmarks if len(sys.argv) == 1 or b.__name__ in sys.argv[1:]]
     rows: list[Row] = []
     for benchmark in chosen:
@@ -289,6 +289,52 @@ def post(path: str, body: bytes) -> bytes:
 
 
 BODY = json.dumps({k: float(v) if isinstance(v, Decimal) else v for k, v in PAYLOAD.items()}).encode()
+
+
+# --- bad bodies ---
+
+MIB = 1 << 20
+#: The worst bodies that we could think of, nearly all as large as is taken.
+BAD_BODIES = {
+    "not JSON": b"x" * MIB,
+    "not UTF-8": b'{"weight": "' + b"a" * (MIB - 20) + b'\xff"}',
+    "too large": b" " * (MIB + 1),
+    "nested a million deep": b"[" * MIB,
+    "a million digits": b'{"weight": ' + b"9" * (MIB - 20) + b"}",
+    "a key that stands twice at the end": b'{"weight": 81.4, "' + b"k" * (MIB - 60) + b'": 1, "weight": 81.5}',
+    "ninety thousand members": b"{" + b",".join(b'"%d":0' % n for n in range(90_000)) + b"}",
+    "a third of a million objects": b"[" + b",".join([b"{}"] * (MIB // 3 - 2)) + b"]",
+    "half a million items": b"[" + b",".join([b"0"] * (MIB // 2 - 2)) + b"]",
+    "a long text for a number": b'{"weight": "' + b"8" * (MIB - 20) + b'"}',
+    "a number beyond all measure": b'{"weight": 1e999999999}',
+}
+MOST_MS_TO_REFUSE = 100
+
+
+def refusing() -> list[Row]:
+    slowest: dict[str, float] = {}
+    with servers() as (_, ours):
+        for name, body in BAD_BODIES.items():
+            request = post("/readings", body)
+            times = []
+            for _ in range(5):
+                started = time.perf_counter()
+                with socket.create_connection(("127.0.0.1", ours)) as connection:
+                    connection.sendall(request)
+                    status = read_answer(connection)[9:10]
+                times.append(1000 * (time.perf_counter() - started))
+                if status != b"4":
+                    raise RuntimeError(f"a body that is {name} was not refused with 4xx")
+            slowest[name] = statistics.median(times)
+    name = max(slowest, key=lambda name: slowest[name])
+    return [
+        Row(
+            "the slowest refusal of a bad body of 1 MiB",
+            f"{slowest[name]:.0f} ms ({name})",
+            f"≤ {MOST_MS_TO_REFUSE} ms",
+            slowest[name] <= MOST_MS_TO_REFUSE,
+        )
+    ]
 
 
 # --- start and memory ---

@@ -149,6 +149,29 @@ def test_more_than_ten_thousand_readings_are_too_many_for_one_call(
     assert "at most 10000" in problem(answer, 413, "too-large")["detail"]
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"[" + b"{}," * 20_000 + b"{}]", "at most 10000 readings"),
+        (b"{" + b",".join(b'"%d":0' % n for n in range(501)) + b"}", "at most 500 names"),
+        (b"[{}," + b"{" + b",".join(b'"%d":0' % n for n in range(501)) + b"}]", "at most 500 names"),
+    ],
+    ids=["objects", "names", "names of one among others"],
+)
+def test_more_objects_or_names_than_readings_have_are_too_many(http: FlaskClient, body: bytes, words: str) -> None:
+    answer = http.post("/readings", data=body, content_type="application/json")
+    assert words in problem(answer, 413, "too-large")["detail"].lower()
+
+
+def test_a_line_of_too_many_names_does_not_stop_the_others(http: FlaskClient) -> None:
+    wide = json.dumps({str(n): 0 for n in range(501)})
+    lines = f"{json.dumps(READING)}\n{wide}\n"
+    answer = http.post("/readings?dry_run=true", data=lines, content_type="application/x-ndjson")
+    first, second = answer.get_json()["results"]
+    assert first["status"] == "checked"
+    assert second["detail"].startswith("Line 2: ")
+
+
 def test_an_empty_list_has_an_empty_answer(http: FlaskClient) -> None:
     assert http.post("/readings", json=[]).get_json() == {"results": []}
 
@@ -364,7 +387,8 @@ BAD_BODIES = {
     "absurd exponent": (b'{"weight_kg": 1e99999999999999999999999999999999}', 400),
     "tiny exponent": (b'{"weight_kg": 1e-999999999}', 422),
     "deep array": (b"[" * 500_000 + b"]" * 500_000, 400),
-    "deep object": (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, 400),
+    "deep object": (b'{"a":' * 20_000 + b"1" + b"}" * 20_000, 400),
+    "deeper object": (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, 413),
     "deep value": (b'{"weight_kg":' + b"[" * 300 + b"]" * 300 + b"}", 422),
     "string": (b'"81.4"', 422),
     "number": (b"81.4", 422),
@@ -390,7 +414,7 @@ BAD_BODIES = {
 def test_a_bad_body_gets_a_problem_and_keeps_nothing(http: FlaskClient, tmp_path: Path, name: str) -> None:
     body, status = BAD_BODIES[name]
     answer = http.post("/", data=body, content_type="application/json")
-    problem(answer, status, "not-json" if status == 400 else "reading-rejected")
+    problem(answer, status, {400: "not-json", 413: "too-large", 422: "reading-rejected"}[status])
     assert len(answer.data) < 2000, "an answer to nonsense stays small"
     assert not (tmp_path / "kept").exists()
 

@@ -28,6 +28,9 @@ template: $(RUN) ## rebuild templates/, or make one of your own scale's file: FR
 run-garmin: $(DEV) ## serve a stand-in for Garmin Connect, to play the whole story without an account
 	@exec $(BIN)/python -m tests.garmin $(ARGS)
 
+verify-sdk: $(DEV) ## cross-check our encoding with Garmin's own FitCSVTool
+	@$(BIN)/python -m sdk_fallback verify $(ARGS)
+
 test: $(DEV) ## run the tests
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
@@ -49,7 +52,7 @@ lock: .venv/created ## compile requirements*.txt anew from pyproject.toml
 	@scripts/lock.sh $(BIN)/uv
 
 clean: ## remove what was built
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/js/node_modules
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis sdk_fallback/js/node_modules
 
 .venv/created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \

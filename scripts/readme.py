@@ -107,8 +107,17 @@ def main() -> int:
     text = with_block(text, "output: curl -d @examples/fitdays.json", json.dumps(receipt, indent=2, ensure_ascii=False))
     demo = subprocess.run([sys.executable, "-m", "scripts.demo"], cwd=ROOT, check=True, capture_output=True, text=True)
     ending = demo.stdout[demo.stdout.index("The file that was kept") :].rstrip()
-    README.write_text(with_block(text, "output: make demo", ending), encoding="utf-8")
+    text = with_block(text, "output: make demo", ending)
+    README.write_text(with_block(text, "output: make verify-sdk", sdk_ending()), encoding="utf-8")
     return 0
+
+
+def sdk_ending() -> str:
+    """The last rows of the cross-check, with the titles above them."""
+    command = [sys.executable, "-m", "sdk_fallback", "verify"]
+    lines = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
+    titles = max(number for number, line in enumerate(lines) if line.startswith("reading "))
+    return "\n".join([lines[titles], "…", *lines[-9:]])
 
 
 def _after_marker(content: str) -> Callable[[re.Match[str]], str]:

@@ -1,128 +1,22 @@
-"""Decoders that we did not write: fitdecode, and Garmin's own for Python and for JavaScript.
-
-Each turns files into what their weigh-ins say: the raw integers and the scaled values, by FIT field name, with
-only what is there.
-"""
+"""Decoders that we did not write. One that is missing skips its test, and fails it where CI is set."""
 
 from __future__ import annotations
 
-import json
-import math
 import os
-import re
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
-import fitdecode
 import pytest
-from filelock import FileLock
-from garmin_fit_sdk import Decoder, Stream
 
-JS = Path(__file__).with_name("js")
+from sdk_fallback import witnesses
+from sdk_fallback.witnesses import WeighIn, WitnessMissing, by_fitdecode, by_garmin_python
 
-
-@dataclass
-class WeighIn:
-    raw: dict[str, int] = field(default_factory=dict)
-    value: dict[str, float] = field(default_factory=dict)
-    developer: dict[str, float] = field(default_factory=dict)
-
-
-def by_fitdecode(content: bytes) -> list[WeighIn]:
-    found = []
-    reader = fitdecode.FitReader(
-        content, check_crc=fitdecode.CrcCheck.RAISE, error_handling=fitdecode.ErrorHandling.RAISE
-    )
-    for frame in reader:
-        if isinstance(frame, fitdecode.FitDataMessage) and frame.name == "weight_scale":
-            weigh_in = WeighIn()
-            for data in frame.fields:
-                if data.raw_value is None:
-                    continue
-                if data.field_def.is_dev:
-                    weigh_in.developer[data.name] = data.value
-                else:
-                    weigh_in.raw[data.name] = data.raw_value
-                    if data.name != "timestamp":
-                        weigh_in.value[data.name] = data.value
-            found.append(weigh_in)
-    return found
-
-
-#: Our developer fields in the order of their descriptions, by which Garmin's decoders number them.
-DEVELOPER_KEYS = ("fat_mass", "fat_free_mass", "subcutaneous_fat", "skeletal_muscle_mass")
-
-
-def by_garmin_python(content: bytes) -> list[WeighIn]:
-    # check_integrity() uses its decoder up; a second one reads.
-    assert Decoder(Stream.from_byte_array(bytearray(content))).check_integrity()
-    plain: dict[str, Any] = {"convert_datetimes_to_dates": False, "convert_types_to_strings": False}
-    unscaled = plain | {"apply_scale_and_offset": False, "merge_heart_rates": False, "expand_components": False}
-    raw, value = (_read(content, options) for options in (unscaled, plain))
-    return [_weigh_in(r, v) for r, v in zip(raw, value, strict=True)]
-
-
-def _read(content: bytes, options: dict[str, Any]) -> list[dict[str, Any]]:
-    messages, errors = Decoder(Stream.from_byte_array(bytearray(content))).read(**options)
-    assert errors == []
-    found: list[dict[str, Any]] = messages["weight_scale_mesgs"]
-    return found
-
-
-def _weigh_in(raw: dict[str, Any], value: dict[str, Any]) -> WeighIn:
-    developer = {
-        DEVELOPER_KEYS[int(key)]: number
-        for key, number in value.pop("developer_fields", {}).items()
-        if number is not None and not math.isnan(number)
-    }
-    raw.pop("developer_fields", None)
-    value.pop("timestamp", None)
-    return WeighIn(raw, value, developer)
+__all__ = ["WeighIn", "by_fitdecode", "by_garmin_javascript", "by_garmin_python"]
 
 
 def by_garmin_javascript(contents: Sequence[bytes]) -> list[list[WeighIn]]:
-    """All files in one process of Node. Skips when there is no Node, and fails then where CI is set."""
-    _install_javascript()
-    with tempfile.TemporaryDirectory() as folder:
-        paths = [Path(folder, f"{index}.fit") for index in range(len(contents))]
-        for path, content in zip(paths, contents, strict=True):
-            path.write_bytes(content)
-        done = subprocess.run(
-            ["node", str(JS / "decode.mjs")],
-            input="\n".join(map(str, paths)),
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    decoded = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len(decoded) == len(contents)
-    for file in decoded:
-        assert file["whole"]
-        assert file["errors"] == []
-    return [
-        [_weigh_in(_snake(raw), _snake(value)) for raw, value in zip(file["raw"], file["scaled"], strict=True)]
-        for file in decoded
-    ]
-
-
-def _snake(message: dict[str, Any]) -> dict[str, Any]:
-    return {re.sub(r"[A-Z]", lambda capital: "_" + capital[0].lower(), key): value for key, value in message.items()}
-
-
-def _install_javascript() -> None:
-    if shutil.which("npm") is None or shutil.which("node") is None:
-        message = "Node and npm are needed for Garmin's JavaScript decoder"
+    try:
+        return witnesses.by_garmin_javascript(contents)
+    except WitnessMissing as missing:
         if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    lock = (JS / "package-lock.json").read_bytes()
-    stamp = JS / "node_modules" / ".installed"
-    with FileLock(Path(tempfile.gettempdir(), "weighbridge-npm.lock")):
-        if not stamp.exists() or stamp.read_bytes() != lock:
-            subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=JS, check=True, capture_output=True)
-            stamp.write_bytes(lock)
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))

@@ -180,11 +180,13 @@ def test_swapped_readings_are_refused() -> None:
 
 
 def test_garmin_s_javascript_lock_names_no_registry() -> None:
-    lock = (ROOT / "tests" / "js" / "package-lock.json").read_text()
+    lock = (ROOT / "sdk_fallback" / "js" / "package-lock.json").read_text()
     assert "http" not in lock
     assert "resolved" not in lock
 
 
 def test_node_modules_are_not_committed() -> None:
-    tracked = subprocess.run(["git", "ls-files", "tests/js"], cwd=ROOT, capture_output=True, text=True, check=False)
+    tracked = subprocess.run(
+        ["git", "ls-files", "sdk_fallback/js"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert "node_modules" not in tracked.stdout

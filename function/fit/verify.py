@@ -24,6 +24,9 @@ from .encode import RawFields
 from .profile import DEVELOPER_BY_NAME, FLOAT32, NATIVE_BY_NUMBER, WEIGHT_SCALE_MESSAGE
 from .template import Template
 
+#: What Garmin's Java tools write for a float that is not there, in place of the profile's invalid value.
+JAVA_NAN = 0x7FC00000
+
 
 @dataclass(frozen=True, slots=True)
 class VerifiedFit:
@@ -117,9 +120,10 @@ def _prove_unchanged(content: bytes, template: Template, readings: int) -> None:
         if not _same_but(slots, content[start : start + size], record):
             raise ProofFailed(f"A byte of weigh-in {index + 1} that is not a value is not the template's.")
         for at in floats:
-            # Every NaN decodes to "nothing here"; the profile's invalid value is one of them.
-            number = content[start + at : start + at + 4]
-            if number != b"\xff" * 4 and math.isnan(struct.unpack(template.byte_order + "f", number)[0]):
+            # Every NaN decodes to "nothing here"; an encoder writes one of two.
+            (raw,) = struct.unpack_from(template.byte_order + "I", content, start + at)
+            (number,) = struct.unpack_from(template.byte_order + "f", content, start + at)
+            if math.isnan(number) and raw not in (FLOAT32.invalid, JAVA_NAN):
                 raise ProofFailed(f"A developer field of weigh-in {index + 1} is no number, and not empty either.")
     if content[template.record_end + growth : -2] != own[template.record_end : -2]:
         raise ProofFailed("A byte after the weigh-in is not the template's.")

@@ -1,0 +1,164 @@
+"""Ours × Garmin's -> every difference, by name.
+
+Strategy: two independent ways. *Reading*: Garmin's tool reads our file, and each text it prints, times the scale, is
+the raw integer in our bytes. *Writing*: Garmin's tool writes a file from the reading itself, and it says the same as
+ours in canonical form. A wrong value that both of us would read back alike is found only by the second.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+from typing import NamedTuple
+
+from function.fit.profile import (
+    DEVELOPER_BY_NAME,
+    FIELDS,
+    FILE_ID,
+    FLOAT32,
+    NATIVE_BY_NUMBER,
+    WEIGHT_SCALE_MESSAGE,
+    Field,
+    told,
+)
+
+from .canonical import Canonical, Key, Message, Value
+from .fitcsvtool import Row
+
+#: What two right files may do differently, as the report says it.
+LEGITIMATE = (
+    "byte order (Garmin's tool writes big-endian), the header's profile version and both checksums, "
+    "and the bytes of a NaN"
+)
+
+_FILE_ID_FIELDS = {0: "type", 1: "manufacturer", 2: "product", 3: "serial_number", 4: "time_created"}
+
+
+class Difference(NamedTuple):
+    """Something on which two do not agree."""
+
+    #: "weigh-in 3, weight"
+    where: str
+    ours: str
+    theirs: str
+    #: From 1 on; 0 where it is about the whole file.
+    weigh_in: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.ours} here, {self.theirs} there"
+
+
+class Place(NamedTuple):
+    """What a message is called in a report."""
+
+    name: str
+    weigh_in: int = 0
+
+    def differs(self, what: str, ours: str, theirs: str) -> Difference:
+        return Difference(f"{self.name}, {what}", ours, theirs, self.weigh_in)
+
+
+NOTHING = "nothing"
+
+
+def compare_texts(ours: Canonical, rows: Sequence[Row]) -> list[Difference]:
+    """Our file against the CSV that Garmin's tool made of it."""
+    data = [row for row in rows if row.kind == "Data"]
+    if len(data) != len(ours.messages):
+        return [Difference("the file", f"{len(ours.messages)} messages", f"{len(data)} messages")]
+    found = []
+    for place, message, row in zip(_places(ours), ours.messages, data, strict=True):
+        if message.number == FILE_ID:
+            created = message.values.get(4)
+            text = row.values.get("time_created", NOTHING)
+            if created is not None and str(created.raw) != text:
+                found.append(place.differs("time_created", str(created.raw), text))
+        elif message.number == WEIGHT_SCALE_MESSAGE:
+            if row.message != "weight_scale":
+                found.append(place.differs("message", "weight_scale", row.message))
+            found += [
+                place.differs(name, _shown(name, raw), text)
+                for name, raw, text in _texts(message, row, ours.developer_fields)
+                if not _says(text, name, raw)
+            ]
+    return found
+
+
+def _texts(message: Message, row: Row, developer_fields: dict[Key, str]) -> list[tuple[str, int | None, str]]:
+    """(name, raw value or None where there is nothing, text) of every field that either of them has."""
+    raws = {}
+    for key, value in message.values.items():
+        field = _field(key, developer_fields)
+        if field is not None:
+            raws[field.name] = None if value.raw == field.base_type.invalid else value.raw
+    texts = row.values
+    return [(name, raws.get(name), texts.get(name, NOTHING)) for name in dict.fromkeys([*raws, *texts])]
+
+
+def _says(text: str, name: str, raw: int | None) -> bool:
+    if raw is None or name not in FIELDS:
+        return raw is None and text == NOTHING
+    field = FIELDS[name]
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return False
+    if field.base_type is FLOAT32:
+        return struct.pack(">f", number) == raw.to_bytes(4, "big")
+    return number * field.scale == raw
+
+
+def compare_files(ours: Canonical, theirs: Canonical) -> list[Difference]:
+    """Our file against the one that Garmin's tool wrote."""
+    if [m.number for m in ours.messages] != [m.number for m in theirs.messages]:
+        return [Difference("the file", _numbers(ours), _numbers(theirs))]
+    found = []
+    for place, our, their in zip(_places(ours), ours.messages, theirs.messages, strict=True):
+        for key in dict.fromkeys([*our.values, *their.values]):
+            mine, other = our.values.get(key), their.values.get(key)
+            if mine != other:
+                name = _name(our.number, key, ours.developer_fields)
+                found.append(place.differs(name, _value_shown(name, mine), _value_shown(name, other)))
+    return found
+
+
+def _places(file: Canonical) -> list[Place]:
+    places, weigh_ins = [], 0
+    for number, message in enumerate(file.messages, 1):
+        if message.number == WEIGHT_SCALE_MESSAGE:
+            weigh_ins += 1
+            places.append(Place(f"weigh-in {weigh_ins}", weigh_ins))
+        else:
+            places.append(Place("file_id" if message.number == FILE_ID else f"message {number}"))
+    return places
+
+
+def _numbers(file: Canonical) -> str:
+    return "messages " + ", ".join(str(message.number) for message in file.messages[:20])
+
+
+def _field(key: Key, developer_fields: dict[Key, str]) -> Field | None:
+    return NATIVE_BY_NUMBER.get(key) if isinstance(key, int) else DEVELOPER_BY_NAME.get(developer_fields.get(key, ""))
+
+
+def _name(message: int, key: Key, developer_fields: dict[Key, str]) -> str:
+    if message == WEIGHT_SCALE_MESSAGE:
+        field = _field(key, developer_fields)
+        return field.name if field else f"field {key}"
+    return _FILE_ID_FIELDS.get(key, f"field {key}") if message == FILE_ID and isinstance(key, int) else f"field {key}"
+
+
+def _value_shown(name: str, value: Value | None) -> str:
+    if value is None:
+        return "no such field"
+    if name in FIELDS and len(value.content) == FIELDS[name].base_type.size:
+        return _shown(name, None if value.raw == FIELDS[name].base_type.invalid else value.raw)
+    return f"{value.content.hex()} (base type {value.base_type:#04x})"
+
+
+def _shown(name: str, raw: int | None) -> str:
+    if raw is None:
+        return NOTHING
+    field = FIELDS.get(name)
+    return str(told(field, raw)) if field else str(raw)

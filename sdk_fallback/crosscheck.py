@@ -1,0 +1,129 @@
+"""Our files, before Garmin's own tool.
+
+Strategy: two batches, whatever the number of files: first the tool reads every file and the templates, then it writes
+every file from its readings. Each way has its own differences, and trouble with a file is a difference of that file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from function.errors import ProofFailed
+from function.fit.encode import encode
+from function.fit.patch import patch
+from function.fit.template import read_template
+from function.fit.verify import VerifiedFit, verify
+from function.reading import Reading
+
+from .canonical import Canonical, Damaged, canonical
+from .compare import Difference, compare_files, compare_texts
+from .errors import RunNotBelieved
+from .fitcsvtool import Row, decode_command, encode_command, fill_in, judge, read_csv, write_csv
+from .runners.port import Ran, Runner
+
+
+@dataclass(frozen=True)
+class Case:
+    """A file of ours, and what it should say."""
+
+    content: bytes = field(repr=False)
+    #: The template and the readings that it was made of; without them the tool writes what it has read.
+    template: bytes | None = field(default=None, repr=False)
+    readings: Sequence[Reading] = ()
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What came of it: no difference, both ways, is agreement."""
+
+    reading: list[Difference]
+    writing: list[Difference]
+
+    @property
+    def agrees(self) -> bool:
+        return not self.reading and not self.writing
+
+
+def cross_check(runner: Runner, cases: Sequence[Case]) -> list[Checked]:
+    """Garmin's tool reads and writes each of these. Raises `RunnerUnusable`."""
+    templates = list(dict.fromkeys(case.template for case in cases if case.template is not None))
+    files = {f"ours{number}.fit": case.content for number, case in enumerate(cases)}
+    files |= {f"template{number}.fit": content for number, content in enumerate(templates)}
+    read = runner.run(files, [decode_command(name, name.replace(".fit", ".csv")) for name in files])
+    texts = {name: _rows(read, number, name.replace(".fit", ".csv")) for number, name in enumerate(files)}
+
+    to_write: dict[int, bytes] = {}
+    troubles: dict[int, Difference] = {}
+    for number, case in enumerate(cases):
+        source = f"ours{number}.fit" if case.template is None else f"template{templates.index(case.template)}.fit"
+        rows = texts[source]
+        if isinstance(rows, Difference):
+            troubles[number] = rows
+        else:
+            to_write[number] = write_csv(fill_in(rows, case.readings) if case.readings else rows)
+    written = runner.run(
+        {f"garmin{number}.csv": content for number, content in to_write.items()},
+        [encode_command(f"garmin{number}.csv", f"garmin{number}.fit") for number in to_write],
+    )
+    runs = {number: run for run, number in enumerate(to_write)}
+    return [
+        Checked(
+            _compare_reading(case.content, texts[f"ours{number}.fit"]),
+            [troubles[number]]
+            if number in troubles
+            else _compare_writing(case.content, written, runs[number], f"garmin{number}.fit"),
+        )
+        for number, case in enumerate(cases)
+    ]
+
+
+def _rows(ran: Ran, number: int, file: str) -> list[Row] | Difference:
+    try:
+        return read_csv(judge(ran, number, file))
+    except RunNotBelieved as fault:
+        return Difference("the file", "a file", str(fault))
+
+
+def _compare_reading(content: bytes, rows: list[Row] | Difference) -> list[Difference]:
+    ours = canonical(content)
+    if isinstance(ours, Damaged):
+        return [Difference("the file", ours.why, "a whole file was expected")]
+    return [rows] if isinstance(rows, Difference) else compare_texts(ours, rows)
+
+
+def _compare_writing(content: bytes, ran: Ran, number: int, file: str) -> list[Difference]:
+    ours = canonical(content)
+    if isinstance(ours, Damaged):
+        return [Difference("the file", ours.why, "a whole file was expected")]
+    try:
+        theirs = canonical(judge(ran, number, file))
+    except RunNotBelieved as fault:
+        return [Difference("the file", "a file", str(fault))]
+    if isinstance(theirs, Damaged):
+        return [Difference("the file", "a whole file", theirs.why)]
+    return compare_files(ours, theirs)
+
+
+# -- the fallback ----------------------------------------------------------------------------------------
+
+
+def encode_by_garmin(runner: Runner, template: bytes, readings: Sequence[Reading]) -> VerifiedFit:
+    """Garmin's tool, in place of our encoder: template -> CSV, the values written in, CSV -> FIT; then the same proof.
+
+    The proof is fitdecode's of the bytes, and that they say the same as ours would, the template's part included.
+    Raises `RunnerUnusable`, `RunNotBelieved` or `ProofFailed`.
+    """
+    read = runner.run({"template.fit": template}, [decode_command("template.fit", "template.csv")])
+    rows = read_csv(judge(read, 0, "template.csv"))
+    files = {
+        "one.csv": write_csv(fill_in(rows, readings[:1])),
+        "all.csv": write_csv(fill_in(rows, readings)),
+    }
+    written = runner.run(files, [encode_command("one.csv", "one.fit"), encode_command("all.csv", "all.fit")])
+    one, content = judge(written, 0, "one.fit"), judge(written, 1, "all.fit")
+    raws = [encode(reading) for reading in readings]
+    theirs, ours = canonical(content), canonical(patch(read_template(template), raws))
+    if not isinstance(theirs, Canonical) or not isinstance(ours, Canonical) or compare_files(ours, theirs):
+        raise ProofFailed("What Garmin's tool wrote does not say the same as our encoder.")
+    return verify(content, read_template(one), raws)

@@ -1,0 +1,25 @@
+"""Faults of the fallback.
+
+FallbackError
+├── RunnerUnusable         the chosen machine, its Java or its jar cannot be used; one sentence with the mend
+│   └── NothingAvailable   nothing was chosen, and nothing is here: a reason to skip
+└── RunNotBelieved         FitCSVTool ran, but what it left behind is not to be trusted
+"""
+
+from __future__ import annotations
+
+
+class FallbackError(Exception):
+    """Root of what the fallback raises on purpose. No message holds a secret or a measurement."""
+
+
+class RunnerUnusable(FallbackError):
+    """The chosen machine or tool cannot be used."""
+
+
+class NothingAvailable(RunnerUnusable):
+    """Nothing was chosen, and there is neither a Java nor a jar to be found."""
+
+
+class RunNotBelieved(FallbackError):
+    """FitCSVTool says of itself, or what it left behind says, that it did not do its work."""

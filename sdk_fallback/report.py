@@ -1,0 +1,124 @@
+"""The golden table before every witness, as a table that a person can read.
+
+Rule: a witness that is missing is said to be missing, and counts as nothing; only FitCSVTool itself is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from function.fit.encode import encode
+from function.fit.patch import patch
+from function.fit.template import Template, read_template
+
+from .compare import LEGITIMATE, NOTHING, Difference, Place
+from .crosscheck import Case, cross_check
+from .golden import GOLDEN, Golden
+from .runners.port import Runner
+from .witnesses import (
+    Contradicted,
+    WeighIn,
+    WitnessMissing,
+    by_fitdecode,
+    by_garmin_javascript,
+    by_garmin_python,
+)
+
+TEMPLATES = Path(__file__).parent.parent / "templates"
+
+Decoder = Callable[[bytes], list[WeighIn]]
+DECODERS: Mapping[str, Decoder] = {
+    "fitdecode": by_fitdecode,
+    "garmin-fit-sdk": by_garmin_python,
+    "@garmin/fitsdk": lambda content: by_garmin_javascript([content])[0],
+}
+
+
+class Column(NamedTuple):
+    """One witness's word on one file: for each weigh-in what differs, or why there is no word."""
+
+    title: str
+    differences: Sequence[Difference]
+    missing: str = ""
+
+    def word(self, weigh_in: int) -> str:
+        if self.missing:
+            return "–"
+        wrong = [d for d in self.differences if d.weigh_in in (0, weigh_in)]
+        return "differs" if wrong else "agrees"
+
+
+class Section(NamedTuple):
+    """One template with the whole golden table in one file."""
+
+    template: str
+    columns: Sequence[Column]
+    fields: Sequence[int]
+
+
+def verify_golden(runner: Runner) -> tuple[list[Section], list[Difference]]:
+    """Every golden reading × each template × each witness, in one file and, for the first, alone."""
+    names = sorted(path.stem for path in TEMPLATES.glob("weight_scale*.fit"))
+    templates = {name: (TEMPLATES / f"{name}.fit").read_bytes() for name in names}
+    cases = [case_of(content, goldens) for content in templates.values() for goldens in (GOLDEN, GOLDEN[:1])]
+    checked = cross_check(runner, cases)
+    sections, differences = [], []
+    for number, (name, content) in enumerate(templates.items()):
+        both, alone = checked[2 * number], checked[2 * number + 1]
+        template = read_template(content)
+        decoded = [_column(title, decode, cases[2 * number].content, template) for title, decode in DECODERS.items()]
+        columns = [Column("FitCSVTool reads", both.reading), Column("FitCSVTool writes", both.writing), *decoded]
+        sections.append(Section(name, columns, [len(said(golden, template)) for golden in GOLDEN]))
+        differences += [d for column in columns for d in column.differences] + alone.reading + alone.writing
+    return sections, differences
+
+
+def case_of(template: bytes, goldens: Sequence[Golden]) -> Case:
+    readings = [golden.reading for golden in goldens]
+    return Case(patch(read_template(template), [encode(reading) for reading in readings]), template, readings)
+
+
+def said(golden: Golden, template: Template) -> dict[str, int | float]:
+    """What a file made with this template says of a golden reading."""
+    return {name: raw for name, raw in golden.raws.items() if name in template.fields}
+
+
+def _column(title: str, decode: Decoder, content: bytes, template: Template) -> Column:
+    try:
+        weigh_ins = decode(content)
+    except WitnessMissing as e:
+        return Column(title, [], str(e))
+    except Contradicted as e:
+        return Column(title, [Difference("the file", "a whole file", str(e))])
+    if len(weigh_ins) != len(GOLDEN):
+        return Column(title, [Difference("the file", f"{len(GOLDEN)} weigh-ins", f"{len(weigh_ins)} weigh-ins")])
+    pairs = enumerate(zip(GOLDEN, weigh_ins, strict=True), 1)
+    return Column(title, [d for number, pair in pairs for d in _differ(number, *pair, template)])
+
+
+def _differ(number: int, golden: Golden, weigh_in: WeighIn, template: Template) -> list[Difference]:
+    ours = said(golden, template)
+    theirs = weigh_in.raw | {name: round(value, 2) for name, value in weigh_in.developer.items()}
+    place = Place(f"weigh-in {number}", number)
+    return [
+        place.differs(name, str(ours.get(name, NOTHING)), str(theirs.get(name, NOTHING)))
+        for name in dict.fromkeys([*ours, *theirs])
+        if ours.get(name) != theirs.get(name)
+    ]
+
+
+def print_table(runner: Runner, sections: Sequence[Section]) -> None:
+    for section in sections:
+        titles = [column.title for column in section.columns]
+        width = max(len(golden.name) for golden in GOLDEN)
+        print(f"\n{section.template}.fit")
+        print("  ".join(["reading".ljust(width), "fields", *titles]))
+        for number, golden in enumerate(GOLDEN, 1):
+            words = [column.word(number).ljust(len(column.title)) for column in section.columns]
+            print("  ".join([golden.name.ljust(width), str(section.fields[number - 1]).rjust(6), *words]).rstrip())
+    missing = {column.title: column.missing for section in sections for column in section.columns if column.missing}
+    for title, why in missing.items():
+        print(f"\n– {title}: {why}")
+    print(f"\nFitCSVTool ran on {runner.name}. What two right files may do differently: {LEGITIMATE}.")

@@ -1,0 +1,138 @@
+"""Decoders that we did not write: fitdecode, and Garmin's own for Python and for JavaScript.
+
+Each turns files into what their weigh-ins say: the raw integers and the scaled values, by FIT field name, with
+only what is there. Garmin's two are for those who develop; without them they raise `WitnessMissing`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import fitdecode
+
+JS = Path(__file__).with_name("js")
+
+
+@dataclass
+class WeighIn:
+    raw: dict[str, int] = field(default_factory=dict)
+    value: dict[str, float] = field(default_factory=dict)
+    developer: dict[str, float] = field(default_factory=dict)
+
+
+class WitnessMissing(Exception):
+    """This decoder is not installed here; one sentence with the mend."""
+
+
+class Contradicted(Exception):
+    """The decoder does not take the file for a whole one."""
+
+
+def by_fitdecode(content: bytes) -> list[WeighIn]:
+    found = []
+    reader = fitdecode.FitReader(
+        content, check_crc=fitdecode.CrcCheck.RAISE, error_handling=fitdecode.ErrorHandling.RAISE
+    )
+    for frame in reader:
+        if isinstance(frame, fitdecode.FitDataMessage) and frame.name == "weight_scale":
+            weigh_in = WeighIn()
+            for data in frame.fields:
+                if data.raw_value is None:
+                    continue
+                if data.field_def.is_dev:
+                    weigh_in.developer[data.name] = data.value
+                else:
+                    weigh_in.raw[data.name] = data.raw_value
+                    if data.name != "timestamp":
+                        weigh_in.value[data.name] = data.value
+            found.append(weigh_in)
+    return found
+
+
+#: Our developer fields in the order of their descriptions, by which Garmin's decoders number them.
+DEVELOPER_KEYS = ("fat_mass", "fat_free_mass", "subcutaneous_fat", "skeletal_muscle_mass")
+
+
+def by_garmin_python(content: bytes) -> list[WeighIn]:
+    """Raises `WitnessMissing` or `Contradicted`."""
+    try:
+        from garmin_fit_sdk import Decoder, Stream
+    except ImportError:
+        raise WitnessMissing("garmin-fit-sdk is not installed: make check installs it.") from None
+
+    def read(options: dict[str, Any]) -> Any:
+        messages, errors = Decoder(Stream.from_byte_array(bytearray(content))).read(**options)
+        if errors:
+            raise Contradicted(f"garmin-fit-sdk: {errors[0]}")
+        return messages["weight_scale_mesgs"]
+
+    # check_integrity() uses its decoder up; a second one reads.
+    if not Decoder(Stream.from_byte_array(bytearray(content))).check_integrity():
+        raise Contradicted("garmin-fit-sdk: the file is not whole")
+    plain: dict[str, Any] = {"convert_datetimes_to_dates": False, "convert_types_to_strings": False}
+    unscaled = plain | {"apply_scale_and_offset": False, "merge_heart_rates": False, "expand_components": False}
+    return [_weigh_in(r, v) for r, v in zip(read(unscaled), read(plain), strict=True)]
+
+
+def _weigh_in(raw: dict[str, Any], value: dict[str, Any]) -> WeighIn:
+    developer = {
+        DEVELOPER_KEYS[int(key)]: number
+        for key, number in value.pop("developer_fields", {}).items()
+        if number is not None and not math.isnan(number)
+    }
+    raw.pop("developer_fields", None)
+    value.pop("timestamp", None)
+    return WeighIn(raw, value, developer)
+
+
+def by_garmin_javascript(contents: Sequence[bytes]) -> list[list[WeighIn]]:
+    """All files in one process of Node. Raises `WitnessMissing` or `Contradicted`."""
+    _install_javascript()
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder, f"{index}.fit") for index in range(len(contents))]
+        for path, content in zip(paths, contents, strict=True):
+            path.write_bytes(content)
+        done = subprocess.run(
+            ["node", str(JS / "decode.mjs")],
+            input="\n".join(map(str, paths)),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    decoded = [json.loads(line) for line in done.stdout.splitlines()]
+    if len(decoded) != len(contents) or any(file["errors"] or not file["whole"] for file in decoded):
+        raise Contradicted("@garmin/fitsdk: a file is not whole")
+    return [
+        [_weigh_in(_snake(raw), _snake(value)) for raw, value in zip(file["raw"], file["scaled"], strict=True)]
+        for file in decoded
+    ]
+
+
+def _snake(message: dict[str, Any]) -> dict[str, Any]:
+    return {re.sub(r"[A-Z]", lambda capital: "_" + capital[0].lower(), key): value for key, value in message.items()}
+
+
+def _install_javascript() -> None:
+    if shutil.which("npm") is None or shutil.which("node") is None:
+        raise WitnessMissing("Node and npm are needed for Garmin's JavaScript decoder.")
+    from filelock import FileLock  # comes with what tests need, and so does this decoder
+
+    lock = (JS / "package-lock.json").read_bytes()
+    stamp = JS / "node_modules" / ".installed"
+    with FileLock(Path(tempfile.gettempdir(), "weighbridge-npm.lock")):
+        if not stamp.exists() or stamp.read_bytes() != lock:
+            done = subprocess.run(
+                ["npm", "ci", "--no-audit", "--no-fund"], cwd=JS, check=False, capture_output=True, text=True
+            )
+            if done.returncode != 0:
+                raise WitnessMissing("npm could not install @garmin/fitsdk: is the network there?")
+            stamp.write_bytes(lock)

@@ -1,0 +1,397 @@
+"""Garmin's own FitCSVTool agrees with our encoding, says no to every broken one, and is never believed blindly.
+
+The real tool runs here; where there is no Java or no jar, these tests are skipped, and fail where CI is set.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+
+import pytest
+from fastcrc.crc16 import arc as crc16
+
+from function.fit.encode import encode
+from function.fit.patch import MOST_READINGS, patch
+from function.fit.profile import DEVELOPER, WEIGHT_SCALE
+from function.fit.template import read_template
+from function.reading import MEASURES, Reading
+from scripts.readme import sdk_ending
+from sdk_fallback.__main__ import AGREES, DIFFERS, SKIPPED, UNUSABLE, main
+from sdk_fallback.canonical import canonical
+from sdk_fallback.crosscheck import Case, cross_check, encode_by_garmin
+from sdk_fallback.errors import NothingAvailable, RunnerUnusable, RunNotBelieved
+from sdk_fallback.fitcsvtool import decode_command, encode_command, judge, read_csv, write_csv
+from sdk_fallback.report import TEMPLATES, verify_golden
+from sdk_fallback.runners.local_java import LocalJava, local_java
+from tests.fit_builder import UINT32, File, Message, file_id, weigh_in
+from tests.golden import GOLDEN, INSTANT
+from tests.outside import by_fitdecode
+from tests.values import Values
+
+ROOT = Path(__file__).parent.parent
+PLAIN, DEVELOPERS = ((TEMPLATES / f"{name}.fit").read_bytes() for name in ("weight_scale", "weight_scale_developer"))
+
+
+@cache
+def found() -> LocalJava | str:
+    try:
+        return local_java(os.environ, chosen=False)
+    except NothingAvailable as missing:
+        return str(missing)
+
+
+@pytest.fixture
+def runner() -> LocalJava:
+    tool = found()
+    if isinstance(tool, str):
+        if os.environ.get("CI"):
+            pytest.fail(tool)
+        pytest.skip(tool)
+    return tool
+
+
+# --- it agrees ---
+
+
+def test_every_witness_agrees_on_every_golden_reading_in_both_templates(runner: LocalJava) -> None:
+    sections, differences = verify_golden(runner)
+    assert differences == []
+    assert [section.template for section in sections] == ["weight_scale", "weight_scale_developer"]
+    titles = ["FitCSVTool reads", "FitCSVTool writes", "fitdecode", "garmin-fit-sdk", "@garmin/fitsdk"]
+    for section in sections:
+        assert [column.title for column in section.columns] == titles
+        assert [column.missing for column in section.columns] == [""] * 5
+
+
+def generated(count: int) -> list[Values]:
+    """Readings of our own making: boundaries, ties, every optional value there and not there. Always the same."""
+    chance = random.Random(20261122)
+    sources = [field.source for field in (*WEIGHT_SCALE, *DEVELOPER) if field.source and field.name != "timestamp"]
+    optional = [source for source in sources if source != "weight_kg"]
+    readings = []
+    for number in range(count):
+        left_out = set(chance.sample(optional, number % (len(optional) + 1)))
+        values = {
+            source: number_within(chance, MEASURES[source].minimum, MEASURES[source].maximum)
+            for source in sources
+            if source not in left_out
+        }
+        readings.append(Values(measured_at=INSTANT - timedelta(minutes=count - number), **values))
+    return readings
+
+
+def number_within(chance: random.Random, least: Decimal, most: Decimal) -> Decimal:
+    steps = int((most - least) * 100)
+    hundredths = least + Decimal(chance.randint(0, steps)) / 100
+    tie = min(hundredths + Decimal("0.005"), most)
+    return chance.choice([least, most, hundredths, hundredths, tie])
+
+
+@pytest.mark.parametrize("template", [PLAIN, DEVELOPERS], ids=["weight_scale", "weight_scale_developer"])
+def test_garmin_agrees_on_1000_generated_readings(runner: LocalJava, template: bytes) -> None:
+    readings = generated(1000)
+    cases = []
+    for start in range(0, 1000, MOST_READINGS):
+        some = readings[start : start + MOST_READINGS]
+        cases.append(Case(patch(read_template(template), [encode(r) for r in some]), template, some))
+    assert [checked.reading + checked.writing for checked in cross_check(runner, cases)] == [[]] * 5
+
+
+def test_every_hundredth_and_every_tie_of_a_kilogram_is_written_alike(runner: LocalJava) -> None:
+    weights = [Decimal(2) + n * Decimal("0.005") for n in range(200)]
+    readings = [Values(measured_at=INSTANT + timedelta(minutes=n), weight_kg=w) for n, w in enumerate(weights)]
+    content = patch(read_template(PLAIN), [encode(reading) for reading in readings])
+    (checked,) = cross_check(runner, [Case(content, PLAIN, readings)])
+    assert checked.agrees
+
+
+def test_the_readme_shows_the_real_table(runner: LocalJava) -> None:
+    assert sdk_ending() in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+# --- it can say no ---
+
+
+def resealed(content: bytes) -> bytes:
+    header = content[:12] + crc16(content[:12]).to_bytes(2, "little")
+    body = header + content[14:-2]
+    return body + crc16(body).to_bytes(2, "little")
+
+
+BEST = next(golden for golden in GOLDEN if golden.name == "all that a scale may measure").reading
+ALONE = next(golden for golden in GOLDEN if golden.name.startswith("64.6 kg")).reading
+
+
+def right(reading: Reading) -> bytes:
+    return patch(read_template(PLAIN), [encode(reading)])
+
+
+def with_raws(reading: Reading, **raws: int) -> bytes:
+    return patch(read_template(PLAIN), [{**encode(reading), **raws}])
+
+
+def bone_mass_in_another_field(reading: Reading) -> bytes:
+    """The definition calls field 4 (bone mass) 6, which the profile does not have."""
+    content = bytearray(right(reading))
+    at = content.index(bytes([4, 2, 0x84]), content.index(bytes([0, 2, 0x84, 1, 2, 0x84])))
+    content[at] = 6
+    return resealed(bytes(content))
+
+
+def visceral_fat_in_the_mass_field(reading: Reading) -> bytes:
+    raws = {name: raw for name, raw in encode(reading).items() if name != "visceral_fat_rating"}
+    return patch(read_template(PLAIN), [{**raws, "visceral_fat_mass": 700}])
+
+
+def damaged(content: bytes, at: int) -> bytes:
+    changed = bytearray(content)
+    changed[at] ^= 1
+    return bytes(changed)
+
+
+def header_damaged(content: bytes) -> bytes:
+    """A wrong header CRC under a right file CRC: FitCSVTool sees nothing."""
+    body = damaged(content, 12)[:-2]
+    return body + crc16(body).to_bytes(2, "little")
+
+
+AN_HOUR_ON = encode(ALONE)["timestamp"] + 3600
+SWAPPED = struct.unpack("<H", struct.pack(">H", 6460))[0]
+BROKEN: dict[str, tuple[Callable[[], bytes], Reading, str]] = {
+    "truncation instead of rounding": (lambda: with_raws(ALONE, weight=6459), ALONE, "weight"),
+    "double scaling": (lambda: with_raws(BEST, bmi=2465), BEST, "bmi"),
+    "a field number that does not exist": (lambda: bone_mass_in_another_field(BEST), BEST, "the file"),
+    "a wrong field": (lambda: visceral_fat_in_the_mass_field(BEST), BEST, "visceral_fat_mass"),
+    "little and big-endian mixed up": (lambda: with_raws(ALONE, weight=SWAPPED), ALONE, "weight"),
+    "time in the local zone": (lambda: with_raws(ALONE, timestamp=AN_HOUR_ON), ALONE, "timestamp"),
+    "a missing field sent as 0": (lambda: with_raws(ALONE, bone_mass=0), ALONE, "bone_mass"),
+    "a rating rounded down": (lambda: with_raws(BEST, visceral_fat_rating=6), BEST, "visceral_fat_rating"),
+    "a damaged CRC": (lambda: damaged(right(ALONE), -1), ALONE, "the file"),
+    "a damaged header CRC": (lambda: header_damaged(right(ALONE)), ALONE, "the file"),
+    "a damaged value": (lambda: damaged(right(ALONE), -12), ALONE, "the file"),
+}
+
+
+def test_an_encoder_that_is_broken_in_any_known_way_is_caught(runner: LocalJava) -> None:
+    cases = [Case(make(), PLAIN, [reading]) for make, reading, _ in BROKEN.values()]
+    for (name, (_, _, where)), checked in zip(BROKEN.items(), cross_check(runner, cases), strict=True):
+        differences = checked.reading + checked.writing
+        assert any(where in difference.where for difference in differences), (name, differences)
+
+
+def test_a_wrong_value_that_is_read_back_alike_is_found_by_writing_alone(runner: LocalJava) -> None:
+    (checked,) = cross_check(runner, [Case(with_raws(ALONE, weight=6459), PLAIN, [ALONE])])
+    assert checked.reading == []
+    assert [str(d) for d in checked.writing] == ["weigh-in 1, weight: 64.59 here, 64.6 there"]
+
+
+# --- it is never believed blindly ---
+
+
+def test_the_tool_ends_with_0_whatever_happened_and_is_not_believed(runner: LocalJava) -> None:
+    good = right(ALONE)
+    files = {
+        "cut.fit": good[:-20],
+        "flipped.fit": damaged(good, 40),
+        "junk.fit": good + b"junk",
+        "garbage.csv": b"this,is,no,weigh-in\n",
+        "empty.csv": b"",
+        "good.fit": good,
+    }
+    commands = {
+        "cut.csv": decode_command("cut.fit", "cut.csv"),
+        "flipped.csv": decode_command("flipped.fit", "flipped.csv"),
+        "junk.csv": decode_command("junk.fit", "junk.csv"),
+        "absent.csv": decode_command("absent.fit", "absent.csv"),
+        "garbage.fit": encode_command("garbage.csv", "garbage.fit"),
+        "empty.fit": encode_command("empty.csv", "empty.fit"),
+        "good.csv": decode_command("good.fit", "good.csv"),
+    }
+    ran = runner.run(files, list(commands.values()))
+    assert [outcome.exit_code for outcome in ran.outcomes] == [0] * 7
+    for number, file in enumerate(list(commands)[:-1]):
+        with pytest.raises(RunNotBelieved):
+            judge(ran, number, file)
+    assert read_csv(judge(ran, 6, "good.csv"))
+
+
+def test_what_the_tool_calls_unknown_is_no_agreement(runner: LocalJava) -> None:
+    strange = File([file_id(), Message(0xFF00, [(1, UINT32, b"\1\2\3\4")], local=2)]).to_bytes()
+    (checked,) = cross_check(runner, [Case(strange)])
+    assert "does not know" in str(checked.reading[0])
+
+
+def test_a_csv_is_written_back_as_the_tool_reads_it(runner: LocalJava) -> None:
+    ran = runner.run({"in.fit": DEVELOPERS}, [decode_command("in.fit", "out.csv")])
+    rows = read_csv(judge(ran, 0, "out.csv"))
+    assert read_csv(write_csv(rows)) == rows
+
+
+TITLES = b"Type,Local Number,Message,\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff\xfe",
+        b"a,b\n",
+        TITLES + b"Data,0\nx\n",
+        TITLES + b"Odd,0,file_id",
+        TITLES + b"Data,0,unknown,unknown,1,",
+    ],
+)
+def test_a_csv_that_is_none_is_not_believed(content: bytes) -> None:
+    with pytest.raises(RunNotBelieved):
+        read_csv(content)
+
+
+def test_canonical_form_forgets_byte_order_and_local_types_and_nothing_else() -> None:
+    little = File([file_id("<"), weigh_in("<", local=1)]).to_bytes()
+    big = File([file_id(">"), weigh_in(">", local=5)]).to_bytes()
+    assert little != big
+    assert canonical(little) == canonical(big)
+    for at in range(len(little) - 11, len(little) - 2):  # the values of the weigh-in
+        assert canonical(resealed(damaged(little, at))) != canonical(little)
+
+
+# --- the machine ---
+
+
+def program(path: Path, text: str) -> Path:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+def jar(tmp_path: Path, content: bytes = b"PK\3\4") -> Path:
+    path = tmp_path / "FitCSVTool.jar"
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0123", "git lfs pull"),
+        (b"<html>not found</html>", "is not a jar"),
+        (b"", "is not a jar"),
+    ],
+)
+def test_a_file_that_is_no_jar_is_named_with_the_mend(tmp_path: Path, content: bytes, words: str) -> None:
+    environment = {"PATH": os.environ["PATH"], "FIT_CSV_TOOL_JAR": str(jar(tmp_path, content))}
+    with pytest.raises(RunnerUnusable, match=words):
+        local_java(environment, chosen=False)
+
+
+def test_a_jar_that_is_not_there_is_named_with_the_mend(tmp_path: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "FIT_CSV_TOOL_JAR": str(tmp_path / "no.jar")}
+    with pytest.raises(RunnerUnusable, match="cannot be read"):
+        local_java(environment, chosen=False)
+
+
+def test_a_jar_of_something_else_is_not_taken_for_the_tool(tmp_path: Path) -> None:
+    java = program(tmp_path / "java", "echo Error: Could not find or load main class; exit 1")
+    with pytest.raises(RunnerUnusable, match="not Garmin's FitCSVTool"):
+        cross_check(LocalJava(str(java), jar(tmp_path)), [Case(right(ALONE))])
+
+
+def test_a_tool_that_is_too_old_is_refused(tmp_path: Path) -> None:
+    old = program(tmp_path / "java", "echo 'FIT CSV Tool - Protocol 2.0 Profile 20.96 Release'")
+    with pytest.raises(RunnerUnusable, match=r"profile 20.96; 21.194 or newer is needed"):
+        cross_check(LocalJava(str(old), jar(tmp_path)), [Case(right(ALONE))])
+
+
+def test_a_tool_that_hangs_is_stopped_at_the_deadline(tmp_path: Path) -> None:
+    hanging = program(tmp_path / "java", "exec sleep 60")
+    with pytest.raises(RunnerUnusable, match=r"did not finish within 0.2 s"):
+        cross_check(LocalJava(str(hanging), jar(tmp_path), deadline_s=0.2), [Case(right(ALONE))])
+
+
+def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "bin").mkdir()
+    tool = LocalJava(str(program(tmp_path / "bin" / "java", "kill -9 $$")), jar(tmp_path / "bin"))
+    with pytest.raises(RunnerUnusable):
+        cross_check(tool, [Case(right(ALONE))])
+    assert [path.name for path in tmp_path.iterdir()] == ["bin"]
+
+
+# --- the command ---
+
+
+def environment_of(tool: LocalJava) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "FIT_CSV_TOOL_JAR": str(tool.jar)}
+
+
+def test_the_file_that_garmin_writes_passes_the_same_proof(
+    runner: LocalJava, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = tmp_path / "made.fit"
+    environment = environment_of(runner)
+    assert main(["encode", str(ROOT / "examples" / "canonical.json"), "-o", str(made)], environment) == AGREES
+    assert "written by FitCSVTool" in capsys.readouterr().out
+    assert made.read_bytes()[14:] != b""
+    assert main(["verify", str(made)], environment) == AGREES
+
+
+@pytest.mark.parametrize("template", [PLAIN, DEVELOPERS], ids=["weight_scale", "weight_scale_developer"])
+def test_garmin_s_file_says_what_ours_says(runner: LocalJava, template: bytes) -> None:
+    readings = [golden.reading for golden in GOLDEN]
+    theirs = encode_by_garmin(runner, template, readings).content
+    ours = patch(read_template(template), [encode(reading) for reading in readings])
+    assert theirs != ours
+    assert by_fitdecode(theirs) == by_fitdecode(ours)
+
+
+@pytest.mark.parametrize(
+    ("payload", "words"),
+    [({"weight_kg": "heavy"}, "weight_kg: "), ([], "1 to 200 readings")],
+)
+def test_a_reading_that_cannot_be_is_one_sentence(
+    runner: LocalJava, tmp_path: Path, capsys: pytest.CaptureFixture[str], payload: object, words: str
+) -> None:
+    (tmp_path / "reading.json").write_text(json.dumps(payload))
+    arguments = ["encode", str(tmp_path / "reading.json"), "-o", str(tmp_path / "made.fit")]
+    assert main(arguments, environment_of(runner)) == UNUSABLE
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "made.fit").exists()
+
+
+def test_the_exit_code_tells_agreement_difference_trouble_and_nothing_verified(
+    runner: LocalJava, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment = environment_of(runner)
+    (tmp_path / "good.fit").write_bytes(right(BEST))
+    (tmp_path / "bad.fit").write_bytes(damaged(right(BEST), 50))
+    assert main(["verify", str(tmp_path / "good.fit")], environment) == AGREES
+    assert capsys.readouterr().out == "All agree.\n"
+    assert main(["verify", str(tmp_path / "bad.fit")], environment) == DIFFERS
+    assert "The file's CRC does not match" in capsys.readouterr().out
+    assert main(["verify"], environment | {"FIT_CSV_TOOL_JAR": str(tmp_path / "no.jar")}) == UNUSABLE
+    assert "Set FIT_CSV_TOOL_JAR" in capsys.readouterr().err
+    assert main(["verify"], {"PATH": str(tmp_path), "HOME": str(tmp_path)}) == SKIPPED
+    said = capsys.readouterr()
+    assert said.err.startswith("Skipped, nothing was verified: There is no Java here.")
+    assert said.out == ""
+    assert main(["verify", "--on", "local"], {"PATH": str(tmp_path)}) == UNUSABLE
+
+
+def test_doctor_names_the_tool_and_its_version(runner: LocalJava, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor"], environment_of(runner)) == AGREES
+    assert "FIT CSV Tool - Protocol" in capsys.readouterr().out
+
+
+def test_the_function_knows_nothing_of_the_fallback() -> None:
+    code = "import sys; import function.main; sys.exit(any(name.startswith('sdk_fallback') for name in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

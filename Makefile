@@ -5,13 +5,14 @@ PORT ?= 8080
 BIN := .venv/bin
 RUN := .venv/installed-run
 DEV := .venv/installed-dev
+E2E := .venv/installed-e2e
 BENCH := .venv/installed-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run run-garmin login template test check fix bench lock clean
+.PHONY: help demo run run-garmin login template test test-e2e check fix bench lock clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 demo: $(RUN) ## start the function, post a reading, show the receipt and decode the file
 	@$(BIN)/python -m scripts.demo
@@ -33,6 +34,9 @@ verify-sdk: $(DEV) ## cross-check our encoding with Garmin's own FitCSVTool
 
 test: $(DEV) ## run the tests
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+test-e2e: $(E2E) ## run the tests with whole programs around the function: Postgres, Mosquitto …
+	@$(BIN)/python -m pytest tests/e2e $(ARGS)
 
 check: $(DEV) ## lint, format, types, architecture
 	@$(BIN)/ruff check .
@@ -71,7 +75,12 @@ $(DEV): requirements-dev.txt | $(RUN)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-$(BENCH): requirements-bench.txt | $(DEV)
+$(E2E): requirements-e2e.txt | $(DEV)
+	@echo "Installing what the tests with whole programs need into .venv …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(BENCH): requirements-bench.txt | $(E2E)
 	@echo "Installing what the benchmark compares with into .venv …"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@

@@ -12,4 +12,6 @@ compile() {
 }
 compile requirements.txt --extra garth
 compile requirements-dev.txt --extra dev --constraints requirements.txt
-compile requirements-bench.txt --extra bench --constraints requirements-dev.txt
+compile requirements-outbox.txt --extra outbox --constraints requirements-dev.txt
+compile requirements-e2e.txt --extra e2e --constraints requirements-dev.txt --constraints requirements-outbox.txt
+compile requirements-bench.txt --extra bench --constraints requirements-e2e.txt

@@ -1,0 +1,53 @@
+"""Programs that a test starts for itself and throws away, one module each.
+
+Rule: a part that is missing on a machine skips the test with a sentence that names the mend; with CI set it fails.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+
+def unavailable(sentence: str) -> NoReturn:
+    """End the test: what it needs is not on this machine."""
+    if os.environ.get("CI"):
+        pytest.fail(sentence)
+    pytest.skip(sentence)
+
+
+def find_program(name: str, *folders: Path, package: str) -> Path:
+    """The program of this name on the path or in one of the folders, where Debian puts servers."""
+    places = [Path(found)] if (found := shutil.which(name)) else []
+    places += [folder / name for folder in folders if (folder / name).exists()]
+    if not places:
+        unavailable(f"{name} is not installed (Debian: apt install {package})")
+    return places[0]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def wait_until(what: str, condition: Callable[[], bool], within_s: float = 30) -> None:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"within {within_s:g} s it did not happen that {what}")
+        time.sleep(0.02)
+
+
+def is_listening(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,102 @@
+"""A real Mosquitto. It keeps sessions and retained messages over a restart, as a broker at home does.
+
+with mosquitto() as broker:
+    broker.url                 "mqtt://127.0.0.1:PORT"
+    broker.publish("scale/anna", b"{...}", retain=True)
+    broker.restart()
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+
+from tests.e2e.parts import find_program, free_port, is_listening, wait_until
+
+CONFIGURATION = """\
+listener {port} 127.0.0.1
+persistence true
+persistence_location {folder}/
+autosave_interval 1
+autosave_on_changes true
+max_queued_messages 0
+{access}
+"""
+
+
+class Mosquitto:
+    def __init__(self, program: Path, folder: Path, user: str, password: str) -> None:
+        self.port = free_port()
+        self._program = program
+        self._folder = folder
+        self._user, self._password = user, password
+        access = "allow_anonymous true"
+        if user:
+            passwords = folder / "passwords"
+            passwords.touch(mode=0o600)
+            tool = find_program("mosquitto_passwd", package="mosquitto")
+            subprocess.run([tool, "-b", passwords, user, password], check=True, capture_output=True)
+            access = f"allow_anonymous false\npassword_file {passwords}"
+        if os.getuid() == 0:  # else it would become the user mosquitto, who cannot read the folder
+            access += "\nuser root"
+        (folder / "mosquitto.conf").write_text(CONFIGURATION.format(port=self.port, folder=folder, access=access))
+        self.start()
+
+    @property
+    def url(self) -> str:
+        credentials = f"{self._user}:{self._password}@" if self._user else ""
+        return f"mqtt://{credentials}127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._program, "-c", self._folder / "mosquitto.conf"], stdout=log, stderr=subprocess.STDOUT
+            )
+        wait_until("Mosquitto listens", lambda: is_listening(self.port))
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait()
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def log(self) -> str:
+        return (self._folder / "log").read_text(errors="replace")
+
+    def publish(self, topic: str, *payloads: bytes | str, retain: bool = False, qos: int = 1) -> None:
+        """Publish and wait until the broker has taken all of it."""
+        client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+        client.max_inflight_messages_set(100)
+        if self._user:
+            client.username_pw_set(self._user, self._password)
+        client.connect("127.0.0.1", self.port)
+        client.loop_start()
+        try:
+            for sent in [client.publish(topic, payload, qos=qos, retain=retain) for payload in payloads]:
+                sent.wait_for_publish(timeout=30)
+                assert sent.is_published(), "the broker did not take the message within 30 s"
+        finally:
+            client.disconnect()
+            client.loop_stop()
+
+
+@contextmanager
+def mosquitto(*, user: str = "", password: str = "") -> Iterator[Mosquitto]:
+    """A broker on a free port of this machine; with a user, nobody else may connect."""
+    program = find_program("mosquitto", Path("/usr/sbin"), package="mosquitto")
+    with tempfile.TemporaryDirectory(prefix="mosquitto-") as folder:
+        broker = Mosquitto(program, Path(folder), user, password)
+        try:
+            yield broker
+        finally:
+            broker.stop()

@@ -1,0 +1,87 @@
+"""A real Postgres in a folder of its own. As root it runs as the user postgres, since it refuses to run as root.
+
+with postgres() as server:
+    url = server.new_database()        "postgresql://postgres@127.0.0.1:PORT/t1"
+    server.restart()
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from tests.e2e.parts import find_program, free_port
+
+
+class Postgres:
+    def __init__(self, folder: Path) -> None:
+        versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: float(path.parent.name))
+        self._pg_ctl = find_program("pg_ctl", *reversed(versions), package="postgresql")
+        self._data = folder / "data"
+        self._log = folder / "log"
+        self._numbers = itertools.count(1)
+        self.port = free_port()
+        if os.getuid() == 0:
+            shutil.chown(folder, "postgres", "postgres")
+        self._run(self._pg_ctl.with_name("initdb"), "-D", self._data, "-A", "trust", "-U", "postgres", "-E", "UTF8")
+        self._options = f"-c listen_addresses=127.0.0.1 -p {self.port} -k {folder}"
+        self.start()
+
+    def start(self) -> None:
+        self._run(self._pg_ctl, "-D", self._data, "-w", "-l", self._log, "-o", self._options, "start")
+
+    def stop(self) -> None:
+        """At once, as a power cut would: what was committed must come back from its log."""
+        self._run(self._pg_ctl, "-D", self._data, "-w", "-m", "immediate", "stop")
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def url(self, database: str = "postgres") -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    def new_database(self) -> str:
+        """The address of a new, empty database."""
+        name = f"t{next(self._numbers)}"
+        query(self.url(), f"CREATE DATABASE {name}")
+        return self.url(name)
+
+    def _run(self, program: Path, *arguments: object) -> None:
+        command = [str(part) for part in (program, *arguments)]
+        as_postgres = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.getuid() == 0 else {}
+        # Its output goes to a file: a server keeps what it inherits open, and a pipe would never end.
+        with self._data.with_name("commands").open("ab") as output:
+            done = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, cwd="/", check=False, **as_postgres)  # type: ignore[call-overload]
+        if done.returncode:
+            raise RuntimeError(f"{program.name} failed: {self._data.with_name('commands').read_text()}")
+
+
+def query(url: str, sql: str, *values: object) -> list[tuple[Any, ...]]:
+    """Run one statement, committed by itself, and fetch its rows."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        cursor = connection.execute(sql.encode(), values or None)
+        return cursor.fetchall() if cursor.description else []
+
+
+@contextmanager
+def postgres() -> Iterator[Postgres]:
+    """A server on a free port of this machine, gone at the end."""
+    with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
+        server = Postgres(Path(folder))
+        try:
+            yield server
+        finally:
+            server.stop()

@@ -38,7 +38,7 @@ test: $(DEV) ## run the tests
 test-e2e: $(E2E) ## run the tests with whole programs around the function: Postgres, Mosquitto …
 	@$(BIN)/python -m pytest tests/e2e $(ARGS)
 
-check: $(DEV) ## lint, format, types, architecture
+check: $(E2E) ## lint, format, types, architecture
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy

@@ -1,0 +1,194 @@
+"""The relay: messages of an MQTT broker -> rows of `readings`.
+
+Rule: a message is acknowledged once its row is committed, and no sooner. While the relay is away, the broker keeps
+what is published in the relay's session; while Postgres is away, nothing is acknowledged, and the broker sends it
+again. What is no JSON object is kept as its text, and parked.
+
+Facts (MQTT 5):
+- A message of QoS 1 that was not acknowledged is sent again with DUP and the same packet identifier (4.4, 3.3.1.1).
+  At most Receive Maximum such messages are under way (3.3.4), so a redelivery is one of the last so many.
+- A retained message comes with each new subscription, and with RETAIN set (3.3.1.3). Retain Handling 1 asks for it
+  only when the subscription is new to the session (3.8.3.1).
+- Scales such as those of ble-scale-sync publish retained, and without a time. So a redelivery of a reading without a
+  time is known by its packet identifier, and a retained one by being the last of its topic once more; one with a
+  time is known by its key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import paho.mqtt.client as mqtt
+import psycopg
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from .settings import Broker, Settings
+from .verdict import problem
+
+log = logging.getLogger("weighbridge.relay")
+
+UNDER_WAY = 10
+SESSION_S = 30 * 86_400
+PAUSE_S = 2.0
+
+INSERT = """
+INSERT INTO readings (source, payload, packet, state, fault)
+SELECT %(source)s, %(payload)s::text::jsonb, %(packet)s, %(state)s, %(fault)s::text::jsonb
+WHERE NOT EXISTS (
+    SELECT FROM (SELECT received, packet FROM readings WHERE source = %(source)s ORDER BY id DESC LIMIT %(among)s) last
+    WHERE received = %(payload)s::text::jsonb AND (packet = %(packet)s OR %(retained)s)
+)
+ON CONFLICT (key) DO NOTHING
+"""
+
+
+class Message(NamedTuple):
+    topic: str
+    payload: bytes
+    packet: int
+    redelivered: bool
+    retained: bool
+
+
+def store(connection: psycopg.Connection[Any], message: Message) -> bool:
+    """Commit the message as a row, unless it is there already. Raises `psycopg.Error` when it could not be stored."""
+    text, fault = read(message.payload)
+    # How many of the topic's last rows it could be: none, when the broker says that it is sent for the first time.
+    among = 1 if message.retained else UNDER_WAY if message.redelivered else 0
+    values = {
+        "source": f"mqtt:{message.topic}",
+        "packet": message.packet or None,
+        "retained": message.retained,
+        "among": among,
+    }
+    try:
+        return _insert(connection, values, text, fault)
+    except psycopg.DataError:
+        # JSON as Python reads it, and yet nothing for jsonb: \u0000, or a number beyond all measure.
+        text, fault = as_text(message.payload, "Postgres cannot hold a character or a number of this JSON.")
+        return _insert(connection, values, text, fault)
+
+
+def _insert(connection: psycopg.Connection[Any], values: dict[str, Any], text: str, fault: str | None) -> bool:
+    state = "parked" if fault else "waiting"
+    return connection.execute(INSERT, values | {"payload": text, "fault": fault, "state": state}).rowcount == 1
+
+
+def read(payload: bytes) -> tuple[str, str | None]:
+    """A message -> JSON for `readings.payload`, and the fault (JSON, too) for which it is parked at once."""
+    try:
+        text = payload.decode("utf-8-sig")
+        document = json.loads(text, object_pairs_hook=_object, parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        return as_text(payload, "The message is not JSON, or a key stands twice in one of its objects.")
+    if not isinstance(document, dict):
+        return as_text(payload, "The message is JSON, but not an object of names and values.")
+    return text, None
+
+
+def as_text(payload: bytes, detail: str) -> tuple[str, str]:
+    # jsonb holds no NUL.
+    text = payload.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+    return json.dumps(text), json.dumps(problem("not-a-reading", "The message is not a reading", None, detail))
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a key stands twice")  # jsonb would take the last one, in silence
+    return members
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(name)
+
+
+class Relay:
+    """One connection to the broker and one to Postgres; both come back by themselves."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._database_url = settings.database_url
+        self._broker = settings.broker
+        self._connection: psycopg.Connection[Any] | None = None
+        self._stopping = threading.Event()
+        self._client = self._make_client(self._broker)
+
+    def run(self) -> None:
+        """Until it is told to stop."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self.stop())
+        connect = Properties(PacketTypes.CONNECT)
+        connect.SessionExpiryInterval = SESSION_S
+        connect.ReceiveMaximum = UNDER_WAY
+        self._client.connect_async(self._broker.host, self._broker.port, clean_start=False, properties=connect)
+        self._client.loop_forever(retry_first_connection=True)
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._client.disconnect()
+
+    def _make_client(self, broker: Broker) -> mqtt.Client:
+        # Other topics are another session: the broker would go on sending what the old one had subscribed to.
+        name = hashlib.sha256(",".join(broker.topics).encode()).hexdigest()[:8]
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=f"weighbridge-relay-{name}",
+            protocol=mqtt.MQTTv5,
+            manual_ack=True,
+        )
+        if broker.user:
+            client.username_pw_set(broker.user, broker.password)
+        if broker.tls:
+            client.tls_set()
+        client.reconnect_delay_set(1, 30)
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+        return client
+
+    def _on_connect(self, client: mqtt.Client, _data: object, _flags: object, reason: Any, _properties: object) -> None:
+        if reason.is_failure:
+            log.error("the broker refused: %s", reason)
+            return
+        options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB)
+        client.subscribe([(topic, options) for topic in self._broker.topics])
+        log.info("connected to the broker")
+
+    def _on_disconnect(
+        self, _client: mqtt.Client, _data: object, _flags: object, reason: Any, _properties: object
+    ) -> None:
+        if not self._stopping.is_set():
+            log.warning("the broker is away: %s", reason)
+
+    def _on_message(self, client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
+        arrived = Message(message.topic, message.payload, message.mid, message.dup, message.retain)
+        if self._until_stored(lambda connection: store(connection, arrived)):
+            client.ack(message.mid, message.qos)
+
+    def _until_stored(self, act: Callable[[psycopg.Connection[Any]], bool]) -> bool:
+        """Try until Postgres has committed it. False when the relay was told to stop before that."""
+        while not self._stopping.is_set():
+            try:
+                if self._connection is None:
+                    self._connection = psycopg.connect(self._database_url, autocommit=True, connect_timeout=10)
+                log.info("stored" if act(self._connection) else "was there already")
+                return True
+            except psycopg.Error as e:
+                # Its text may hold the row; its class and SQLSTATE do not.
+                log.error(
+                    "Postgres did not take the message (%s %s), again in %g s", type(e).__name__, e.sqlstate, PAUSE_S
+                )
+                if self._connection is not None:
+                    self._connection.close()
+                    self._connection = None
+                self._stopping.wait(PAUSE_S)
+        return False

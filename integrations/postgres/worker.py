@@ -1,0 +1,187 @@
+"""The worker: takes each reading from the queue to the function, until Garmin Connect shows it.
+
+Rule: first what became of the reading is written down, then the job ends. A worker that is killed in between leaves a
+job that another takes up; the reading is sent again, byte for byte, and the function finds it in Garmin Connect.
+
+Strategy: procrastinate is the queue. It locks, wakes, schedules and notices the dead; here is only what to do with
+one reading, and the table of `verdict.py` that says when to do it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import signal
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import httpx
+import psycopg
+from procrastinate import App, BaseRetryStrategy, JobContext, PsycopgConnector, RetryDecision
+from procrastinate.exceptions import ProcrastinateException
+from procrastinate.jobs import Job
+
+from .settings import Settings
+from .verdict import Verdict, judge, unanswered
+
+log = logging.getLogger("weighbridge.worker")
+
+#: The trigger `weighbridge_to_queue` of schema.sql knows these names, too.
+QUEUE = "weighbridge"
+
+#: The function itself gives Garmin this long at most, and waits for the reading to be shown.
+ANSWER_WITHIN_S = 180.0
+#: A container is killed 10 s after it was asked to stop, Home Assistant's add-ons likewise.
+STOP_WITHIN_S = 4.0
+PAUSE_S = 2.0
+
+TAKE = "SELECT state, revision, replace, payload::text AS payload FROM readings WHERE id = %(id)s"
+
+# Not when somebody has asked for something else in the meantime: that has a job of its own.
+SETTLE = """
+UPDATE readings SET state = %(state)s, attempts = attempts + 1, attempted_at = now(),
+    next_attempt_at = now() + %(pause_s)s * interval '1 second',
+    receipt = coalesce(%(receipt)s, receipt), fault = %(fault)s
+WHERE id = %(id)s AND revision = %(revision)s RETURNING id
+"""
+
+
+class NotYet(Exception):
+    """The reading has not arrived; the job is to be run again after the pause."""
+
+    def __init__(self, pause_s: float) -> None:
+        super().__init__(f"again in {pause_s:.0f} s")
+        self.pause_s = pause_s
+
+
+class AsTold(BaseRetryStrategy):
+    """Retry when `NotYet` says so, and soon after anything else, be it a database that went away or a shutdown."""
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision:
+        seconds = exception.pause_s if isinstance(exception, NotYet) else PAUSE_S
+        return RetryDecision(retry_in={"milliseconds": round(1000 * seconds)})
+
+
+@dataclass(frozen=True, slots=True)
+class Courier:
+    """The way to the function, and the patience."""
+
+    client: httpx.AsyncClient
+    longest_pause_s: float
+    stalled_s: float
+    dice: random.Random
+
+    async def deliver(self, payload: str, *, replace: bool) -> Verdict:
+        try:
+            answer = await self.client.post(
+                "/readings",
+                params={"replace": "true"} if replace else None,
+                content=payload.encode(),
+                headers={"Content-Type": "application/json"},
+            )
+        except httpx.HTTPError as e:
+            return unanswered(f"The attempt ended with {type(e).__name__}.")
+        return judge(answer.status_code, answer.headers, answer.content, now=datetime.now(UTC))
+
+    def pause_s(self, verdict: Verdict, attempts: int) -> float | None:
+        """Retry-After is never undercut and, like every pause, spread: many readings wait for the same moment."""
+        if verdict.pause is None:
+            return None
+        if verdict.retry_after_s is not None:
+            pause_s = verdict.retry_after_s + self.dice.uniform(0, 1 + verdict.retry_after_s / 10)
+        else:
+            pause_s = verdict.pause.after(attempts) * self.dice.uniform(0.5, 1)
+        return min(pause_s, self.longest_pause_s)
+
+
+async def deliver(context: JobContext, *, reading_id: int) -> None:
+    """One attempt with one reading."""
+    courier: Courier = context.additional_context["courier"]
+    database = context.app.connector
+    rows = await database.execute_query_all_async(TAKE, id=reading_id)
+    if not rows or rows[0]["state"] in ("confirmed", "present", "parked"):
+        return  # deleted, or done by a job that was killed before it could say so
+    (reading,) = rows
+    verdict = await courier.deliver(reading["payload"], replace=reading["replace"])
+    pause_s = courier.pause_s(verdict, context.job.attempts)
+    settled = await database.execute_query_all_async(
+        SETTLE,
+        id=reading_id,
+        revision=reading["revision"],
+        state=verdict.state,
+        pause_s=pause_s,
+        receipt=verdict.receipt,
+        fault=verdict.fault,
+    )
+    when = "" if pause_s is None else f", again in {pause_s:.0f} s"
+    log.log(logging.ERROR if verdict.loud else logging.INFO, "reading %d: %s%s", reading_id, verdict.name, when)
+    if settled and pause_s is not None:
+        raise NotYet(pause_s)
+
+
+async def take_up_stalled(context: JobContext, timestamp: int) -> None:
+    """Put back what a worker that no longer gives a sign of life had in hand."""
+    courier: Courier = context.additional_context["courier"]
+    for job in await context.app.job_manager.get_stalled_jobs(seconds_since_heartbeat=courier.stalled_s):
+        if job.id != context.job.id:
+            with contextlib.suppress(ProcrastinateException):  # somebody was faster
+                await context.app.job_manager.retry_job(job)
+                log.warning("job %s of a worker that went away is taken up again", job.id)
+
+
+def make_app(database_url: str, *, connections: int) -> App:
+    app = App(connector=PsycopgConnector(conninfo=database_url, min_size=1, max_size=connections))
+    app.task(name=f"{QUEUE}:deliver", queue=QUEUE, pass_context=True, retry=AsTold())(deliver)
+    stalled = app.task(name=f"{QUEUE}:stalled", queue=QUEUE, queueing_lock="stalled", pass_context=True)
+    app.periodic(cron="* * * * * */10")(stalled(take_up_stalled))  # the sixth field is seconds
+    return app
+
+
+async def run(settings: Settings) -> None:
+    """Until it is told to stop. A Postgres that goes away is awaited."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    database_url, concurrency = settings.database_url, settings.concurrency
+    key = settings.function_key
+    async with httpx.AsyncClient(
+        base_url=settings.function_url,
+        headers={"Authorization": f"Bearer {key}"} if key else None,
+        timeout=httpx.Timeout(ANSWER_WITHIN_S, connect=10),
+        trust_env=False,
+    ) as client:
+        courier = Courier(client, settings.longest_pause_s, settings.stalled_s, random.Random())  # noqa: S311 - jitter
+        while not stopping.is_set():
+            try:
+                await _work(make_app(database_url, connections=concurrency + 2), courier, concurrency, stopping)
+            except (psycopg.Error, ProcrastinateException) as e:
+                log.error("Postgres is away (%s), again in %g s", type(e).__name__, PAUSE_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), PAUSE_S)
+
+
+async def _work(app: App, courier: Courier, concurrency: int, stopping: asyncio.Event) -> None:
+    async with app.open_async():
+        working = asyncio.create_task(
+            app.run_worker_async(
+                queues=[QUEUE],
+                concurrency=concurrency,
+                fetch_job_polling_interval=1.0,  # what is due again is found by looking
+                shutdown_graceful_timeout=STOP_WITHIN_S,
+                delete_jobs="always",  # `readings` is the memory
+                install_signal_handlers=False,
+                update_heartbeat_interval=courier.stalled_s / 4,
+                stalled_worker_timeout=courier.stalled_s,
+                additional_context={"courier": courier},
+            )
+        )
+        told = asyncio.create_task(stopping.wait())
+        await asyncio.wait((working, told), return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        if stopping.is_set():
+            working.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await working

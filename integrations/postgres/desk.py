@@ -15,15 +15,16 @@ import procrastinate
 import psycopg
 from psycopg.rows import dict_row
 
-from .worker import make_app
-
 STATES = ("waiting", "accepted", "kept", "parked", "confirmed", "present")
 SHOWN = 50
 
 OPEN = f"""
 SELECT id, source, state, attempts, to_char(received_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') AS received,
     ceil(extract(epoch FROM next_attempt_at - now()))::bigint AS again_s,
-    coalesce(fault->>'title', receipt->'warnings'->>0, '') AS reason
+    coalesce(fault->>'title', receipt->'warnings'->>0, CASE state
+        WHEN 'kept' THEN 'a file for import by hand'
+        WHEN 'accepted' THEN 'Garmin Connect does not show it yet'
+        ELSE '' END) AS reason
 FROM readings WHERE state NOT IN ('confirmed', 'present') ORDER BY id LIMIT {SHOWN + 1}
 """  # noqa: S608 - a number of ours
 
@@ -43,7 +44,6 @@ class Refused(Exception):
 
 def migrate(connection: psycopg.Connection[Any], home_assistant: Sequence[str]) -> str:
     """Make or renew the tables and triggers, and choose entities of Home Assistant. Doing it again changes nothing."""
-    exists = connection.execute("SELECT to_regclass('procrastinate_jobs') IS NOT NULL").fetchone()
     with connection.transaction():
         # Two that start at once, as a relay and a worker of one stack may: the second waits, and finds it done.
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('weighbridge'))")
@@ -91,9 +91,8 @@ def status(connection: psycopg.Connection[Any]) -> str:
 
 def show(connection: psycopg.Connection[Any], reading_id: int) -> str:
     """Everything that is known of one reading, as JSON."""
-    row = (
-        connection.cursor(row_factory=dict_row).execute("SELECT * FROM readings WHERE id = %s", [reading_id]).fetchone()
-    )
+    cursor = connection.cursor(row_factory=dict_row)
+    row = cursor.execute("SELECT * FROM readings WHERE id = %s", [reading_id]).fetchone()
     if row is None:
         raise Refused(f"There is no reading {reading_id}.")
     return json.dumps(row, indent=2, ensure_ascii=False, default=str)

@@ -126,7 +126,7 @@ class Relay:
         """Until it is told to stop."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.stop())
-        connect = Properties(PacketTypes.CONNECT)
+        connect = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho leaves it so
         connect.SessionExpiryInterval = SESSION_S
         connect.ReceiveMaximum = UNDER_WAY
         self._client.connect_async(self._broker.host, self._broker.port, clean_start=False, properties=connect)
@@ -170,7 +170,7 @@ class Relay:
             log.warning("the broker is away: %s", reason)
 
     def _on_message(self, client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
-        arrived = Message(message.topic, message.payload, message.mid, message.dup, message.retain)
+        arrived = Message(message.topic, bytes(message.payload), message.mid, message.dup, message.retain)
         if self._until_stored(lambda connection: store(connection, arrived)):
             client.ack(message.mid, message.qos)
 
@@ -180,15 +180,15 @@ class Relay:
             try:
                 if self._connection is None:
                     self._connection = psycopg.connect(self._database_url, autocommit=True, connect_timeout=10)
-                log.info("stored" if act(self._connection) else "was there already")
-                return True
+                new = act(self._connection)
             except psycopg.Error as e:
                 # Its text may hold the row; its class and SQLSTATE do not.
-                log.error(
-                    "Postgres did not take the message (%s %s), again in %g s", type(e).__name__, e.sqlstate, PAUSE_S
-                )
+                log.error("Postgres took no message: %s %s", type(e).__name__, e.sqlstate)  # noqa: TRY400
                 if self._connection is not None:
                     self._connection.close()
                     self._connection = None
                 self._stopping.wait(PAUSE_S)
+            else:
+                log.info("stored" if new else "was there already")
+                return True
         return False

@@ -19,6 +19,8 @@ def main() -> int:
     options = _parser().parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("weighbridge").setLevel(logging.INFO)
+    # It writes whole tracebacks, whose last line may hold a row. What matters is in our own log.
+    logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
     settings = Settings(os.environ)
     try:
         match options.command:

@@ -73,8 +73,8 @@ def store(connection: psycopg.Connection[Any], message: Message) -> bool:
     try:
         return _insert(connection, values, text, fault)
     except psycopg.DataError:
-        # JSON as Python reads it, and yet nothing for jsonb: \u0000, or a number beyond all measure.
-        text, fault = as_text(message.payload, "Postgres cannot hold a character or a number of this JSON.")
+        # JSON, but nothing for jsonb: a number beyond all measure.
+        text, fault = as_text(message.payload, "Postgres cannot hold a number of this JSON.")
         return _insert(connection, values, text, fault)
 
 
@@ -88,8 +88,11 @@ def read(payload: bytes) -> tuple[str, str | None]:
     try:
         text = payload.decode("utf-8-sig")
         document = json.loads(text, object_pairs_hook=_object, parse_constant=_no_number)
+        # Postgres would refuse half a surrogate pair and NUL, and write the whole message into its log.
+        if "\\u0000" in json.dumps(document, ensure_ascii=False).encode().decode():
+            raise ValueError("NUL")
     except (ValueError, RecursionError):
-        return as_text(payload, "The message is not JSON, or a key stands twice in one of its objects.")
+        return as_text(payload, "The message is not JSON that has one meaning: a syntax error, a key twice.")
     if not isinstance(document, dict):
         return as_text(payload, "The message is JSON, but not an object of names and values.")
     return text, None

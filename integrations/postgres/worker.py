@@ -14,8 +14,10 @@ import contextlib
 import logging
 import random
 import signal
+import traceback
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import httpx
 import psycopg
@@ -60,8 +62,12 @@ class AsTold(BaseRetryStrategy):
     """Retry when `NotYet` says so, and soon after anything else, be it a database that went away or a shutdown."""
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision:  # noqa: ARG002
-        seconds = exception.pause_s if isinstance(exception, NotYet) else PAUSE_S
-        return RetryDecision(retry_in={"milliseconds": round(1000 * seconds)})
+        if isinstance(exception, NotYet):
+            return RetryDecision(retry_in={"milliseconds": round(1000 * exception.pause_s)})
+        # The place, but not the words: an exception's text may hold a row.
+        where = [f"{Path(f.filename).name}:{f.lineno}" for f in traceback.extract_tb(exception.__traceback__)]
+        log.error("an attempt ended with %s (%s) and is made again", type(exception).__name__, " ".join(where[-3:]))
+        return RetryDecision(retry_in={"milliseconds": round(1000 * PAUSE_S)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Home Assistant's recorder as the way in: what it writes becomes readings, and whatever we do wrong is not its fault."""
+"""Home Assistant's recorder as the way in: its states become readings, and what we do wrong is never its fault."""
 
 from __future__ import annotations
 

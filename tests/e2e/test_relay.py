@@ -1,0 +1,180 @@
+"""The relay against a real broker and a real database: every message becomes one row, whatever it holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import paho.mqtt.client as mqtt
+import psycopg
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from integrations.postgres.relay import Message, store
+from tests.e2e.parts import wait_until
+from tests.e2e.parts.mosquitto import Mosquitto, mosquitto
+from tests.e2e.parts.outbox import Outbox, Program
+
+TIMED = json.dumps({"weight": 81.4, "timestamp": "2026-11-22T06:31:00Z"})
+UNTIMED = json.dumps({"weight": 81.4, "impedance": 503})
+
+
+@pytest.fixture
+def broker() -> Iterator[Mosquitto]:
+    with mosquitto() as broker:
+        yield broker
+
+
+def start(box: Outbox, broker: Mosquitto, topic: str = "scale/#") -> Program:
+    relay = box.run("relay", MQTT_URL=broker.url, MQTT_TOPIC=topic)
+    wait_until("the relay is connected", lambda: "connected" in relay.log())
+    return relay
+
+
+def rows(box: Outbox) -> int:
+    return int(str(box.query("SELECT count(*) FROM readings")[0][0]))
+
+
+def taken(relay: Program) -> int:
+    return relay.log().count("stored") + relay.log().count("was there already")
+
+
+def test_a_message_is_kept_whole_and_with_its_topic(box: Outbox, broker: Mosquitto) -> None:
+    start(box, broker)
+    broker.publish("scale/anna", '{"weight": 81.40, "protein": 17.5, "segments": {"arm": [1, 2]}, "time": 1795329060}')
+    wait_until("it is stored", lambda: rows(box) == 1)
+    ((source, text, state),) = box.query("SELECT source, payload::text, state FROM readings")
+    assert (source, state) == ("mqtt:scale/anna", "waiting")
+    # To the last digit: 81.40 is what the scale said.
+    assert text == '{"time": 1795329060, "weight": 81.40, "protein": 17.5, "segments": {"arm": [1, 2]}}'
+
+
+def test_a_reading_without_a_time_is_given_that_of_its_arrival_for_good(box: Outbox, broker: Mosquitto) -> None:
+    start(box, broker)
+    broker.publish("scale/anna", UNTIMED)
+    wait_until("it is stored", lambda: rows(box) == 1)
+    ((received, payload, at),) = box.query(
+        "SELECT received, payload, to_char(received_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') "
+        "FROM readings"
+    )
+    assert received == json.loads(UNTIMED)
+    assert payload == json.loads(UNTIMED) | {"measured_at": at}
+
+
+def test_a_message_published_again_is_one_reading(box: Outbox, broker: Mosquitto) -> None:
+    relay = start(box, broker)
+    broker.publish("scale/anna", TIMED, TIMED)
+    broker.publish("scale/anna", TIMED, retain=True)
+    wait_until("all three were taken", lambda: taken(relay) == 3)
+    assert rows(box) == 1
+
+
+def test_a_retained_message_is_one_reading_also_for_a_new_subscription(box: Outbox, broker: Mosquitto) -> None:
+    relay = start(box, broker)
+    broker.publish("scale/anna", UNTIMED, retain=True)
+    wait_until("it is stored", lambda: rows(box) == 1)
+    relay.stop()
+    other = start(box, broker, "scale/+")  # other topics are another session, which gets what is retained
+    wait_until("it was recognised", lambda: "was there already" in other.log())
+    assert rows(box) == 1
+
+
+def test_a_retained_message_from_before_the_first_start_is_not_lost(box: Outbox, broker: Mosquitto) -> None:
+    broker.publish("scale/anna", UNTIMED, retain=True)
+    start(box, broker)
+    wait_until("it is stored", lambda: rows(box) == 1)
+
+
+def test_killed_between_commit_and_acknowledgement_the_relay_stores_nothing_twice(
+    box: Outbox, broker: Mosquitto
+) -> None:
+    relay = start(box, broker)
+    relay.kill()
+    broker.publish("scale/anna", UNTIMED)
+    seen: list[mqtt.MQTTMessage] = []
+    with psycopg.connect(box.database, autocommit=True) as connection:
+        # A relay in this process: it stores the message, and ends without having acknowledged it.
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2, client_id=client_id(broker), protocol=mqtt.MQTTv5, manual_ack=True
+        )
+        client.on_message = lambda _client, _data, message: seen.append(message)
+        session = Properties(PacketTypes.CONNECT)
+        session.SessionExpiryInterval = 3600
+        client.connect("127.0.0.1", broker.port, clean_start=False, properties=session)
+        client.loop_start()
+        wait_until("the message came", lambda: bool(seen))
+        client.loop_stop()
+        sock = client.socket()
+        assert sock
+        sock.close()
+        first = seen[0]
+        assert store(connection, Message(first.topic, bytes(first.payload), first.mid, first.dup, first.retain))
+    relay.start()
+    wait_until("it was recognised", lambda: "was there already" in relay.log())
+    assert rows(box) == 1
+
+
+def client_id(broker: Mosquitto) -> str:
+    """The relay's, as the broker's log has it."""
+    return next(word for word in broker.log().split() if word.startswith("weighbridge-relay-")).split(":")[0]
+
+
+def test_the_same_values_weighed_again_without_a_time_are_two_readings(box: Outbox, broker: Mosquitto) -> None:
+    with psycopg.connect(box.database, autocommit=True) as connection:
+        message = Message("scale/anna", UNTIMED.encode(), 1, redelivered=False, retained=False)
+        assert store(connection, message)
+        connection.execute("UPDATE readings SET key = 'of yesterday', received_at = received_at - interval '1 day'")
+        assert store(connection, message._replace(packet=2))
+        # A redelivery has the same packet identifier; with another one the first delivery never got here.
+        assert not store(connection, message._replace(packet=2, redelivered=True))
+    assert rows(box) == 2
+
+
+def test_what_is_published_while_the_relay_is_away_is_stored_once_it_is_back(box: Outbox, broker: Mosquitto) -> None:
+    relay = start(box, broker)
+    relay.kill()
+    broker.publish("scale/anna", *(json.dumps({"weight": 80 + n / 10, "time": 1795329060 + n}) for n in range(50)))
+    broker.restart()
+    relay.start()
+    wait_until("all are stored", lambda: rows(box) == 50)
+
+
+BROKEN = {
+    "no JSON": b"81,4 kg",
+    "nothing": b"",
+    "a bare number": b"81.4",
+    "a list": b'[{"weight": 81.4}]',
+    "a key twice": b'{"weight": 81.4, "weight": 82}',
+    "NaN": b'{"weight": NaN}',
+    "not UTF-8": b'{"weight": 81.4, "name": "J\xfcrgen"}',
+    "NUL": b'{"weight": 81.4, "name": "\\u0000"}',
+    "half a pair": b'{"weight": 81.4, "name": "\\ud83d"}',
+    "bytes": bytes(range(256)),
+    "a number beyond all measure": b'{"weight": 1e999999}',
+    "nested too deep": b'{"a":' * 100_000,
+}
+
+
+@pytest.mark.parametrize("payload", BROKEN.values(), ids=BROKEN)
+def test_what_is_no_reading_is_kept_as_text_and_parked_with_the_reason(
+    box: Outbox, broker: Mosquitto, payload: bytes
+) -> None:
+    relay = start(box, broker)
+    broker.publish("scale/anna", payload, TIMED)
+    wait_until("both are stored", lambda: rows(box) == 2)
+    ((text, state, title),) = box.query("SELECT payload #>> '{}', state, fault->>'title' FROM readings WHERE id = 1")
+    assert text == payload.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+    assert (state, title) == ("parked", "The message is not a reading")
+    assert box.state(2) == "waiting"
+    assert box.query("SELECT args FROM procrastinate_jobs") == [({"reading_id": 2},)]
+    assert "was there already" not in relay.log()
+
+
+def test_a_wrong_password_of_the_broker_is_said_in_the_log_and_not_shown(box: Outbox) -> None:
+    with mosquitto(user="house", password="right") as broker:
+        relay = box.run("relay", MQTT_URL=broker.url.replace("right", "planted-secret"), MQTT_TOPIC="scale")
+        wait_until("the refusal is in the log", lambda: "the broker refused" in relay.log())
+        assert "planted-secret" not in relay.log()
+        assert relay.stop() == 0

@@ -59,7 +59,7 @@ class Row(NamedTuple):
 
 
 def main() -> int:
-    benchmarks = (encoding, proving, serving, refusing, starting, many)
+    benchmarks = (encoding, proving, serving, refusing, starting, many, outbox)
     chosen = [b for b in benchmarks if len(sys.argv) == 1 or b.__name__ in sys.argv[1:]]
     rows: list[Row] = []
     for benchmark in chosen:
@@ -469,6 +469,38 @@ def many() -> list[Row]:
             0.8 <= ratio <= 1.2,
         ),
         Row("peak memory after 50,000 more readings", f"{growth:.2f} ×", "≤ 1.05 ×", growth <= 1.05),
+    ]
+
+
+# --- the outbox ---
+
+
+def outbox() -> list[Row]:
+    # Only those who measure it need a Postgres, and its libraries.
+    from _pytest.outcomes import Skipped
+
+    from scripts.bench_outbox import CONCURRENCY, CONFIRMING_FUNCTION, measure
+    from tests.e2e.parts.postgres import postgres
+
+    try:
+        with tempfile.TemporaryDirectory() as folder, postgres() as database:
+            source, port = Path(folder, "confirming_main.py"), free_port()
+            source.write_text(CONFIRMING_FUNCTION)
+            with server(source, port, folder):
+                wait_for_2xx(port, post("/", b"{}"))
+                rates = measure(database.new_database(), f"http://127.0.0.1:{port}")
+    except Skipped as e:
+        print(f"  skipped: {e}", file=sys.stderr)
+        return []
+    one = rates[1][1]
+    return [
+        Row(
+            f"outbox, {number} worker{'s' if number > 1 else ''} of {CONCURRENCY}: readings per second, of empty jobs",
+            f"{ours:.0f}/s of {bare:.0f}/s, {100 * ours / bare:.0f} %; {ours / one:.1f} × one worker",
+            "≥ 30 %",
+            ours / bare >= 0.3,
+        )
+        for number, (bare, ours) in rates.items()
     ]
 
 

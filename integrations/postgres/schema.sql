@@ -81,6 +81,10 @@ BEGIN
 END
 $$;
 
+-- procrastinate looks for other jobs of the same lock at each fetch, and has no index for it: with 1,000 readings in
+-- the queue a fetch took 10 ms, with this one less than 1 ms.
+CREATE INDEX IF NOT EXISTS weighbridge_lock ON procrastinate_jobs (lock) WHERE status IN ('todo', 'doing');
+
 CREATE OR REPLACE TRIGGER weighbridge_to_queue
     AFTER INSERT OR UPDATE OF revision ON readings FOR EACH ROW
     WHEN (NEW.state = 'waiting') EXECUTE FUNCTION weighbridge_to_queue();

@@ -73,3 +73,12 @@ def test_the_core_has_no_clock_no_randomness_no_environment_no_io(name: str) -> 
 def test_integrations_and_sdk_fallback_are_not_imported_by_the_function() -> None:
     for path in MODULES:
         assert not {name for _, name in imports_of(path)} & {"integrations", "sdk_fallback"}
+
+
+def test_integrations_import_nothing_of_ours_but_their_own_folder() -> None:
+    """They speak HTTP to the function, so that each can be taken away and used alone."""
+    modules = sorted((ROOT / "integrations").rglob("*.py"))
+    assert modules
+    for path in modules:
+        assert not outside(path) & {"function", "main", "scripts", "tests", "integrations", "sdk_fallback"}, path
+        assert all(level <= 1 for level, _ in imports_of(path)), path

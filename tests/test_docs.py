@@ -45,9 +45,9 @@ def test_the_answer_to_the_example_is_the_one_shown(tmp_path: Path) -> None:
 
 
 def test_every_make_target_named_exists() -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = set(re.findall(r"`(?:\w+=\S+ )*make ([a-z-]+)", README)) | set(
-        re.findall(r"^\$ .*?make ([a-z-]+)", README, re.M)
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"`(?:\w+=\S+ )*make ([a-z0-9-]+)", README)) | set(
+        re.findall(r"^\$ .*?make ([a-z0-9-]+)", README, re.M)
     )
     assert named
     assert named <= targets

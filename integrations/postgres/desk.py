@@ -6,6 +6,7 @@ Rule: `status` shows no measurement, so that it can be shown to others; `show` s
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
@@ -21,7 +22,9 @@ SHOWN = 50
 OPEN = f"""
 SELECT id, source, state, attempts, to_char(received_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') AS received,
     ceil(extract(epoch FROM next_attempt_at - now()))::bigint AS again_s,
-    coalesce(fault->>'title', receipt->'warnings'->>0, CASE state
+    coalesce(fault->>'title' || CASE jsonb_typeof(fault->'errors') WHEN 'array' THEN
+            (SELECT ': ' || string_agg(error->>'field', ', ') FROM jsonb_array_elements(fault->'errors') AS error)
+            ELSE '' END, receipt->'warnings'->>0, CASE state
         WHEN 'kept' THEN 'a file for import by hand'
         WHEN 'accepted' THEN 'Garmin Connect does not show it yet'
         ELSE '' END) AS reason
@@ -73,18 +76,11 @@ def status(connection: psycopg.Connection[Any]) -> str:
     if not rows:
         return heading
     table = [("id", "received (UTC)", "source", "state", "tries", "again in", "why")]
-    table += [
-        (
-            str(row["id"]),
-            row["received"],
-            row["source"],
-            row["state"],
-            str(row["attempts"]),
-            _span(row["again_s"]) if row["state"] != "parked" else "–",
-            row["reason"],
-        )
-        for row in rows[:SHOWN]
-    ]
+    for row in rows[:SHOWN]:
+        again = "–" if row["state"] == "parked" else _span(row["again_s"])
+        first, *others = textwrap.wrap(row["reason"], 72) or [""]
+        table.append((str(row["id"]), row["received"], row["source"], row["state"], str(row["attempts"]), again, first))
+        table += [("", "", "", "", "", "", line) for line in others]
     more = [f"… and more; the first {SHOWN} are shown"] if len(rows) > SHOWN else []
     return "\n".join([heading, "", *_lines(table), *more])
 

@@ -81,15 +81,15 @@ def deliveries(box: Outbox) -> int:
 
 
 def test_a_row_wakes_a_worker_at_once(box: Outbox, function: Function) -> None:
-    worker = box.run("worker")
+    """By looking alone, which it does once a second, each of these would take a second."""
+    box.run("worker")
     box.insert(READING)
     wait_for(box, "confirmed")  # the worker works
     started = time.monotonic()
-    later = json.dumps({"weight": 81.4, "measured_at": "2026-11-21T06:31:00Z"})
-    box.insert(later)
-    wait_for(box, "confirmed", 2)
-    assert time.monotonic() - started < 0.9, "it was found by looking, which it does once a second"
-    assert worker.stop() == 0
+    for day in range(1, 7):
+        box.insert(json.dumps({"weight": 81.4, "measured_at": f"2026-11-0{day}T06:31:00Z"}))
+        wait_for(box, "confirmed", 1 + day)
+    assert time.monotonic() - started < 3
 
 
 def test_what_garmin_has_already_is_present(box: Outbox, function: Function, garmin: GarminStandIn) -> None:

@@ -3,6 +3,7 @@
     schema.sql           the table `readings`, and the trigger that gives each to the queue
     home_assistant.sql   one way in: Home Assistant's recorder
     relay.py             the other way in: an MQTT broker
+    message.py           bytes of a message -> what the table takes
     worker.py            takes readings from the queue to the function
     verdict.py           what an answer of the function means for a reading
     desk.py              what people ask: status, show, retry, correct

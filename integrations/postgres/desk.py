@@ -16,6 +16,8 @@ import procrastinate
 import psycopg
 from psycopg.rows import dict_row
 
+from .message import read
+
 STATES = ("waiting", "accepted", "kept", "parked", "confirmed", "present")
 SHOWN = 50
 
@@ -104,14 +106,13 @@ def retry(connection: psycopg.Connection[Any], reading_id: int, *, replace: bool
 def correct(connection: psycopg.Connection[Any], reading_id: int, path: Path, *, replace: bool) -> str:
     """Send other values in place of those that came, which stay in the column `received`."""
     try:
-        text = path.read_text(encoding="utf-8")
-        correction = json.loads(text)
-    except (OSError, ValueError) as e:
-        raise Refused(f"{path} cannot be read as JSON ({type(e).__name__}).") from None
-    if not isinstance(correction, dict):
-        raise Refused(f"{path} does not hold a JSON object, which a reading is.")
+        contents = read(path.read_bytes())
+    except OSError as e:
+        raise Refused(f"{path} cannot be read: {e.strerror}.") from None
+    if contents.fault:
+        raise Refused(f"{path} does not hold a reading. {contents.fault['detail']}")
     with connection.transaction():
-        connection.execute(CORRECT, [text, reading_id])
+        connection.execute(CORRECT, [contents.json, reading_id])
         return retry(connection, reading_id, replace=replace)
 
 

@@ -17,7 +17,6 @@ Facts (MQTT 5):
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import signal
 import threading
@@ -30,9 +29,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
+from psycopg.types.json import Jsonb
 
+from .message import Contents, as_text, read
 from .settings import Broker, Settings
-from .verdict import problem
 
 log = logging.getLogger("weighbridge.relay")
 
@@ -42,7 +42,7 @@ PAUSE_S = 2.0
 
 INSERT = """
 INSERT INTO readings (source, payload, packet, state, fault)
-SELECT %(source)s, %(payload)s::text::jsonb, %(packet)s, %(state)s, %(fault)s::text::jsonb
+SELECT %(source)s, %(payload)s::text::jsonb, %(packet)s, %(state)s, %(fault)s
 WHERE NOT EXISTS (
     SELECT FROM (SELECT received, packet FROM readings WHERE source = %(source)s ORDER BY id DESC LIMIT %(among)s) last
     WHERE received = %(payload)s::text::jsonb AND (packet = %(packet)s OR %(retained)s)
@@ -61,7 +61,7 @@ class Message(NamedTuple):
 
 def store(connection: psycopg.Connection[Any], message: Message) -> bool:
     """Commit the message as a row, unless it is there already. Raises `psycopg.Error` when it could not be stored."""
-    text, fault = read(message.payload)
+    contents = read(message.payload)
     # How many of the topic's last rows it could be: none, when the broker says that it is sent for the first time.
     among = 1 if message.retained else UNDER_WAY if message.redelivered else 0
     values = {
@@ -71,48 +71,15 @@ def store(connection: psycopg.Connection[Any], message: Message) -> bool:
         "among": among,
     }
     try:
-        return _insert(connection, values, text, fault)
+        return _insert(connection, values, contents)
     except psycopg.DataError:
-        # JSON, but nothing for jsonb: a number beyond all measure.
-        text, fault = as_text(message.payload, "Postgres cannot hold a number of this JSON.")
-        return _insert(connection, values, text, fault)
+        return _insert(connection, values, as_text(message.payload, "Postgres cannot hold this JSON."))
 
 
-def _insert(connection: psycopg.Connection[Any], values: dict[str, Any], text: str, fault: str | None) -> bool:
-    state = "parked" if fault else "waiting"
-    return connection.execute(INSERT, values | {"payload": text, "fault": fault, "state": state}).rowcount == 1
-
-
-def read(payload: bytes) -> tuple[str, str | None]:
-    """A message -> JSON for `readings.payload`, and the fault (JSON, too) for which it is parked at once."""
-    try:
-        text = payload.decode("utf-8-sig")
-        document = json.loads(text, object_pairs_hook=_object, parse_constant=_no_number)
-        # Postgres would refuse half a surrogate pair and NUL, and write the whole message into its log.
-        if "\\u0000" in json.dumps(document, ensure_ascii=False).encode().decode():
-            raise ValueError("NUL")
-    except (ValueError, RecursionError):
-        return as_text(payload, "The message is not JSON that has one meaning: a syntax error, a key twice.")
-    if not isinstance(document, dict):
-        return as_text(payload, "The message is JSON, but not an object of names and values.")
-    return text, None
-
-
-def as_text(payload: bytes, detail: str) -> tuple[str, str]:
-    # jsonb holds no NUL.
-    text = payload.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
-    return json.dumps(text), json.dumps(problem("not-a-reading", "The message is not a reading", None, detail))
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a key stands twice")  # jsonb would take the last one, in silence
-    return members
-
-
-def _no_number(name: str) -> Any:
-    raise ValueError(name)
+def _insert(connection: psycopg.Connection[Any], values: dict[str, Any], contents: Contents) -> bool:
+    state = "parked" if contents.fault else "waiting"
+    fault = Jsonb(contents.fault) if contents.fault else None
+    return connection.execute(INSERT, values | {"payload": contents.json, "fault": fault, "state": state}).rowcount == 1
 
 
 class Relay:
@@ -128,7 +95,8 @@ class Relay:
     def run(self) -> None:
         """Until it is told to stop."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self.stop())
+            # In a thread of its own: the signal may have come while this one holds one of paho's locks.
+            signal.signal(number, lambda *_: threading.Thread(target=self.stop).start())
         connect = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho leaves it so
         connect.SessionExpiryInterval = SESSION_S
         connect.ReceiveMaximum = UNDER_WAY

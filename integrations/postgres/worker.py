@@ -35,7 +35,7 @@ QUEUE = "weighbridge"
 
 #: The function itself gives Garmin this long at most, and waits for the reading to be shown.
 ANSWER_WITHIN_S = 180.0
-#: A container is killed 10 s after it was asked to stop, Home Assistant's add-ons likewise.
+#: A container is killed 10 s after it was asked to stop.
 STOP_WITHIN_S = 4.0
 PAUSE_S = 2.0
 

@@ -395,8 +395,8 @@ def test_commands_name_what_is_missing_in_one_sentence(box: Outbox, tmp_path: Pa
     assert box.ask("show", 7, fails=True) == "There is no reading 7.\n"
     assert box.ask("retry", 7, fails=True) == "There is no reading 7.\n"
     (tmp_path / "list.json").write_text("[]")
-    assert "does not hold a JSON object" in box.ask("correct", 1, tmp_path / "list.json", fails=True)
-    assert "cannot be read as JSON" in box.ask("correct", 1, tmp_path / "none.json", fails=True)
+    assert "JSON, but not an object" in box.ask("correct", 1, tmp_path / "list.json", fails=True)
+    assert "cannot be read: No such file" in box.ask("correct", 1, tmp_path / "none.json", fails=True)
     assert "MQTT_URL is not set." in box.ask("relay", fails=True)
     box.environment["WEIGHBRIDGE_URL"] = "ftp://function"
     assert box.ask("worker", fails=True) == "WEIGHBRIDGE_URL is not an http:// or https:// address.\n"

@@ -1,0 +1,55 @@
+"""What the outbox takes from a message: its JSON to the last digit, or its text and a reason. Never an exception."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from integrations.postgres.message import read
+
+
+@given(st.binary() | st.text().map(str.encode))
+def test_any_bytes_are_either_json_as_it_came_or_text_with_a_reason(payload: bytes) -> None:
+    contents = read(payload)
+    held = json.loads(contents.json)
+    if contents.fault is None:
+        assert contents.json.encode() == payload.removeprefix(b"\xef\xbb\xbf")
+        assert isinstance(held, dict)
+    else:
+        assert held == payload.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+
+
+@given(st.dictionaries(st.text(), st.integers() | st.text() | st.booleans() | st.none()))
+def test_every_object_of_values_is_taken_unless_postgres_could_not_hold_it(values: dict[str, object]) -> None:
+    text = json.dumps(values, ensure_ascii=False)
+    holds = "\0" not in "".join([*values, *(value for value in values.values() if isinstance(value, str))])
+    if "\\u0000" not in text or not holds:
+        assert (read(text.encode("utf-8", "surrogatepass")).fault is None) == holds
+
+
+@pytest.mark.parametrize("number", ["81.4", "81.40", "-0.0", "1e3", "1.7e9", "123456789012345678901234567890"])
+def test_a_number_stays_as_it_was_written(number: str) -> None:
+    assert read(f'{{"weight": {number}}}'.encode()).json == f'{{"weight": {number}}}'
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "1e999999",
+        "1e301",
+        "-1e400",
+        "1e-999999",
+        "1e99999999999999999999",
+        "0." + "1" * 50,
+        "NaN",
+        "-Infinity",
+        "9" * 5000,
+    ],
+)
+def test_a_number_beyond_all_measure_is_kept_as_text(number: str) -> None:
+    contents = read(f'{{"weight": {number}}}'.encode())
+    assert contents.fault
+    assert json.loads(contents.json) == f'{{"weight": {number}}}'

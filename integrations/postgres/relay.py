@@ -19,6 +19,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -122,6 +123,7 @@ class Relay:
             client.tls_set()
         client.reconnect_delay_set(1, 30)
         client.on_connect = self._on_connect
+        client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         return client
@@ -133,6 +135,10 @@ class Relay:
         options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB)
         client.subscribe([(topic, options) for topic in self._broker.topics])
         log.info("connected to the broker")
+
+    def _on_connect_fail(self, _client: mqtt.Client, _data: object) -> None:
+        # paho calls this while it handles the exception.
+        log.error("the broker cannot be reached: %s", type(sys.exception()).__name__)
 
     def _on_disconnect(
         self, _client: mqtt.Client, _data: object, _flags: object, reason: Any, _properties: object

@@ -178,3 +178,15 @@ def test_a_wrong_password_of_the_broker_is_said_in_the_log_and_not_shown(box: Ou
         wait_until("the refusal is in the log", lambda: "the broker refused" in relay.log())
         assert "planted-secret" not in relay.log()
         assert relay.stop() == 0
+
+
+def test_over_tls_the_relay_trusts_only_a_certificate_that_it_knows(box: Outbox) -> None:
+    with mosquitto(tls=True) as broker:
+        trusting = box.run("relay", MQTT_URL=broker.url, MQTT_TOPIC="scale", SSL_CERT_FILE=str(broker.ca_bundle))
+        wait_until("the relay is connected", lambda: "connected" in trusting.log())
+        broker.publish("scale", TIMED)
+        wait_until("it is stored", lambda: rows(box) == 1)
+        trusting.stop()
+        wary = box.run("relay", MQTT_URL=broker.url, MQTT_TOPIC="scale")
+        wait_until("the relay says why", lambda: "cannot be reached: SSLCertVerificationError" in wary.log())
+        assert "connected" not in wary.log()

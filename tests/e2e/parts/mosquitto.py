@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
+import trustme
 from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.e2e.parts import find_program, free_port, is_listening, wait_until
@@ -33,8 +34,10 @@ max_queued_messages 0
 
 
 class Mosquitto:
-    def __init__(self, program: Path, folder: Path, user: str, password: str) -> None:
+    def __init__(self, program: Path, folder: Path, user: str, password: str, *, tls: bool) -> None:
         self.port = free_port()
+        self.tls = tls
+        self.ca_bundle = folder / "ca.pem"
         self._program = program
         self._folder = folder
         self._user, self._password = user, password
@@ -45,6 +48,12 @@ class Mosquitto:
             tool = find_program("mosquitto_passwd", package="mosquitto")
             subprocess.run([tool, "-b", passwords, user, password], check=True, capture_output=True)
             access = f"allow_anonymous false\npassword_file {passwords}"
+        if tls:
+            ca = trustme.CA()
+            ca.cert_pem.write_to_path(self.ca_bundle)
+            certificate = ca.issue_cert("localhost", "127.0.0.1")
+            certificate.private_key_and_cert_chain_pem.write_to_path(folder / "server.pem")
+            access += f"\ncertfile {folder}/server.pem\nkeyfile {folder}/server.pem"
         if os.getuid() == 0:  # else it would become the user mosquitto, who cannot read the folder
             access += "\nuser root"
         (folder / "mosquitto.conf").write_text(CONFIGURATION.format(port=self.port, folder=folder, access=access))
@@ -53,7 +62,7 @@ class Mosquitto:
     @property
     def url(self) -> str:
         credentials = f"{self._user}:{self._password}@" if self._user else ""
-        return f"mqtt://{credentials}127.0.0.1:{self.port}"
+        return f"mqtt{'s' if self.tls else ''}://{credentials}127.0.0.1:{self.port}"
 
     def start(self) -> None:
         with (self._folder / "log").open("ab") as log:
@@ -79,6 +88,8 @@ class Mosquitto:
         client.max_inflight_messages_set(100)
         if self._user:
             client.username_pw_set(self._user, self._password)
+        if self.tls:
+            client.tls_set(str(self.ca_bundle))
         client.connect("127.0.0.1", self.port)
         client.loop_start()
         try:
@@ -91,11 +102,11 @@ class Mosquitto:
 
 
 @contextmanager
-def mosquitto(*, user: str = "", password: str = "") -> Iterator[Mosquitto]:
-    """A broker on a free port of this machine; with a user, nobody else may connect."""
+def mosquitto(*, user: str = "", password: str = "", tls: bool = False) -> Iterator[Mosquitto]:
+    """A broker on a free port of this machine; with a user, nobody else may connect; with TLS, trust `ca_bundle`."""
     program = find_program("mosquitto", Path("/usr/sbin"), package="mosquitto")
     with tempfile.TemporaryDirectory(prefix="mosquitto-") as folder:
-        broker = Mosquitto(program, Path(folder), user, password)
+        broker = Mosquitto(program, Path(folder), user, password, tls=tls)
         try:
             yield broker
         finally:

@@ -26,7 +26,7 @@ from procrastinate.exceptions import ProcrastinateException
 from procrastinate.jobs import Job
 
 from .settings import Settings
-from .verdict import Verdict, judge, unanswered
+from .verdict import Pause, Verdict, judge, unanswered
 
 log = logging.getLogger("weighbridge.worker")
 
@@ -38,6 +38,7 @@ ANSWER_WITHIN_S = 180.0
 #: A container is killed 10 s after it was asked to stop.
 STOP_WITHIN_S = 4.0
 PAUSE_S = 2.0
+HICCUP = Pause(2, 60)
 
 TAKE = "SELECT state, revision, replace, payload::text AS payload FROM readings WHERE id = %(id)s"
 
@@ -61,13 +62,13 @@ class NotYet(Exception):
 class AsTold(BaseRetryStrategy):
     """Retry when `NotYet` says so, and soon after anything else, be it a database that went away or a shutdown."""
 
-    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision:  # noqa: ARG002
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision:
         if isinstance(exception, NotYet):
             return RetryDecision(retry_in={"milliseconds": round(1000 * exception.pause_s)})
         # The place, but not the words: an exception's text may hold a row.
         where = [f"{Path(f.filename).name}:{f.lineno}" for f in traceback.extract_tb(exception.__traceback__)]
         log.error("an attempt ended with %s (%s) and is made again", type(exception).__name__, " ".join(where[-3:]))
-        return RetryDecision(retry_in={"milliseconds": round(1000 * PAUSE_S)})
+        return RetryDecision(retry_in={"milliseconds": round(1000 * HICCUP.after(job.attempts))})
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +165,7 @@ async def run(settings: Settings) -> None:
             try:
                 await _work(make_app(database_url, connections=concurrency + 2), courier, concurrency, stopping)
             except (psycopg.Error, ProcrastinateException) as e:
-                log.error("Postgres is away: %s", type(e).__name__)  # noqa: TRY400 - its text may hold a row
+                log.error("Postgres is away, or was not migrated: %s", type(e).__name__)  # noqa: TRY400 - its text may hold a row
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), PAUSE_S)
 

@@ -347,6 +347,16 @@ def test_postgres_that_goes_away_is_awaited(
     assert worker.stop() == 0
 
 
+def test_a_worker_that_is_started_before_the_tables_are_made_awaits_them(box: Outbox, function: Function) -> None:
+    box.query("DROP SCHEMA public CASCADE")
+    box.query("CREATE SCHEMA public")
+    worker = box.run("worker")
+    wait_until("it says what is missing", lambda: "was not migrated" in worker.log())
+    box.ask("migrate")
+    box.insert(READING)
+    wait_for(box, "confirmed")
+
+
 def test_an_untimed_reading_sent_again_is_the_same_weigh_in(
     box: Outbox, function: Function, garmin: GarminStandIn
 ) -> None:

@@ -123,6 +123,7 @@ class Relay:
             client.tls_set()
         client.reconnect_delay_set(1, 30)
         client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
@@ -134,7 +135,16 @@ class Relay:
             return
         options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB)
         client.subscribe([(topic, options) for topic in self._broker.topics])
-        log.info("connected to the broker")
+
+    def _on_subscribe(
+        self, _client: mqtt.Client, _data: object, _mid: int, reasons: list[Any], _properties: object
+    ) -> None:
+        # Only from here on does the broker keep messages for this session.
+        refused = [str(reason) for reason in reasons if reason.is_failure]
+        if refused:
+            log.error("the broker refused a topic: %s", ", ".join(refused))
+        else:
+            log.info("connected to the broker")
 
     def _on_connect_fail(self, _client: mqtt.Client, _data: object) -> None:
         # paho calls this while it handles the exception.

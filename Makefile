@@ -9,7 +9,7 @@ E2E := .venv/installed-e2e
 BENCH := .venv/installed-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run run-garmin login template test test-e2e check fix bench lock clean
+.PHONY: help demo run run-garmin login template verify-sdk test test-e2e check fix bench lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile

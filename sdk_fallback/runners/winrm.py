@@ -1,0 +1,251 @@
+"""FitCSVTool on a Windows machine, over WinRM.
+
+Rule: NTLM over TLS, with the one certificate that we know (`WINRM_CA`), and messages encrypted on top: nothing is ever
+sent to a machine that is not ours, and there is no switch that would allow it. Every way out of a run, Ctrl-C
+included, ends the command, removes its folder and closes the shell, over a new connection when the old one is in doubt.
+
+Facts (pywinrm 0.5):
+- Its own loop for output never ends, so ours asks piece by piece, each time for no longer than is left.
+- Its faults come from several families, some of which are subclasses of each other; `_sentence` knows them all.
+- It would read a proxy from the environment, and trust what REQUESTS_CA_BUNDLE names, unless both are given.
+- A shell whose number got lost on the way cannot be closed; `idle_timeout` makes Windows close it.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import requests
+from pydantic import SecretStr
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+from winrm.exceptions import (
+    InvalidCredentialsError,
+    WinRMError,
+    WinRMOperationTimeoutError,
+    WinRMTransportError,
+    WSManFaultError,
+)
+from winrm.protocol import Protocol
+
+from .. import windows
+from ..errors import RunnerUnusable
+from ..settings import needed
+from .port import Ran
+
+DEADLINE_S = 120.0
+#: How long cleaning up may take after a run that went wrong, on top of the deadline.
+CLEAN_UP_S = 15.0
+#: How long a machine may be silent before it counts as hanging. It is asked to speak at least every half of this.
+SILENCE_S = 30.0
+PORT = 5986
+#: Pieces of standard input: base64 and encryption on top, each fits into 153,600 bytes, the least that Windows takes.
+PIECE_BYTES = 100_000
+#: The rest would need quoting, and no file of ours has it.
+_PLAIN = re.compile(r"[A-Za-z0-9_.-]+")
+
+_FAULTS = (WinRMError, WinRMTransportError, WinRMOperationTimeoutError, requests.RequestException, HTTPError, OSError)
+
+
+class Account(NamedTuple):
+    """Where, and as whom."""
+
+    host: str
+    port: int
+    user: str
+    password: SecretStr
+    #: PEM: the machine's own certificate, or the authority that signed it.
+    certificate: Path
+
+
+class _Shell(NamedTuple):
+    protocol: Protocol
+    shell: str
+    end: float
+
+
+class WinRM:
+    """A `Runner`."""
+
+    name = "Windows by WinRM"
+
+    def __init__(self, account: Account, *, deadline_s: float = DEADLINE_S, silence_s: float = SILENCE_S) -> None:
+        self._account = account
+        self._deadline_s, self._silence_s = deadline_s, silence_s
+
+    def run(self, files: Mapping[str, bytes], commands: Sequence[Sequence[str]]) -> Ran:
+        """See `port.Runner`."""
+        if not commands:
+            return Ran({}, [])
+        words = [*files, *(word for arguments in commands for word in arguments)]
+        if strange := next((word for word in words if not _PLAIN.fullmatch(word)), None):
+            raise ValueError(f"{strange!r} is no plain name")
+        end = time.monotonic() + self._deadline_s
+        folder = f"weighbridge-{uuid.uuid4()}"
+        # The guest stops by itself before we do, so that it can still tell.
+        task = windows.task(folder, files, commands, round(self._deadline_s * 0.8, 1))
+        with self._shell(end, folder) as shell:
+            answer = self._carry_out(shell, windows.command_line(), task)
+        return windows.ran(answer, len(commands), self.name)
+
+    def links(self) -> Iterator[str]:
+        """The chain up to a command that runs, a sentence for each link that holds. Raises at the one that does not."""
+        account = self._account
+        with self._translated(), socket.create_connection((account.host, account.port), self._silence_s) as connection:
+            yield f"Port {account.port} of {account.host} is open."
+            context = ssl.create_default_context(cafile=account.certificate)
+            with context.wrap_socket(connection, server_hostname=account.host):
+                yield f"Its certificate is the one in {account.certificate}."
+        with self._shell(time.monotonic() + self._deadline_s) as shell:
+            yield f"{account.user} may sign in, and open a shell."
+            self._carry_out(shell, "ver")
+            yield "A command runs there."
+
+    # -- the protocol ------------------------------------------------------------------------------------
+
+    def _protocol(self) -> Protocol:
+        account = self._account
+        host = f"[{account.host}]" if ":" in account.host else account.host
+        return Protocol(
+            f"https://{host}:{account.port}/wsman",
+            transport="ntlm",
+            username=account.user,
+            password=account.password.get_secret_value(),
+            ca_trust_path=str(account.certificate),
+            message_encryption="always",
+            proxy=None,
+        )
+
+    @contextmanager
+    def _shell(self, end: float, folder: str = "") -> Iterator[_Shell]:
+        """A shell on the machine, gone afterwards. What goes wrong inside becomes a `RunnerUnusable`."""
+        shell = None
+        done = False
+        try:
+            with self._translated():
+                protocol = self._timed(self._protocol(), end)
+                # 60 s is the least that Windows accepts.
+                idle = f"PT{max(60, int(self._deadline_s))}S"
+                shell = _Shell(protocol, protocol.open_shell(codepage=65001, idle_timeout=idle), end)
+                yield shell
+                self._timed(protocol, end).close_shell(shell.shell)
+                done = True
+        finally:
+            if shell and not done:
+                self._clean_up(shell.shell, folder)
+
+    def _clean_up(self, shell: str, folder: str) -> None:
+        """After a run that went wrong: close its shell, which ends what runs in it, then remove its folder.
+
+        What fails here is not told: the fault that led here says more, and Windows closes an idle shell by itself.
+        """
+        end = time.monotonic() + CLEAN_UP_S
+        with suppress(*_FAULTS):
+            self._timed(self._protocol(), end).close_shell(shell)
+        if not folder:
+            return
+        with suppress(*_FAULTS, RunnerUnusable):
+            protocol = self._timed(self._protocol(), end)
+            again = _Shell(protocol, protocol.open_shell(codepage=65001, idle_timeout="PT60S"), end)
+            try:
+                self._carry_out(again, rf'if exist "%TEMP%\{folder}" rmdir /s /q "%TEMP%\{folder}"')
+            finally:
+                self._timed(protocol, end).close_shell(again.shell)
+
+    def _carry_out(self, shell: _Shell, command: str, stdin: bytes = b"") -> bytes:
+        """Standard output of one command."""
+        protocol, number, end = shell
+        running = self._timed(protocol, end).run_command(number, command, console_mode_stdin=False)
+        for start in range(0, len(stdin), PIECE_BYTES):
+            piece = stdin[start : start + PIECE_BYTES]
+            last = start + PIECE_BYTES >= len(stdin)
+            self._timed(protocol, end).send_command_input(number, running, piece, end=last)
+        output, done = b"", False
+        while not done:
+            with suppress(WinRMOperationTimeoutError):  # nothing new so far
+                new, _, _, done = self._timed(protocol, end).get_command_output_raw(number, running)
+                output += new
+        self._timed(protocol, end).cleanup_command(number, running)
+        return output
+
+    def _timed(self, protocol: Protocol, end: float) -> Protocol:
+        """The same, for one more request that takes no longer than is left."""
+        left = end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        patience_s = min(self._silence_s, left)
+        protocol.transport.read_timeout_sec = patience_s  # type: ignore[assignment]  # requests takes fractions
+        protocol.operation_timeout_sec = max(1, int(patience_s / 2))
+        return protocol
+
+    # -- faults ------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except _FAULTS as e:
+            raise RunnerUnusable(self._sentence(e)) from e
+
+    def _sentence(self, e: Exception) -> str:
+        host, port, user, _, certificate = self._account
+        place = f"{host}:{port}"
+        causes = list(_causes(e))
+        if isinstance(e, InvalidCredentialsError):
+            return f"{host} refused the sign-in of {user}. Check WINRM_USER and WINRM_PASSWORD; too many tries lock it."
+        if wrong := next((c for c in causes if isinstance(c, ssl.SSLCertVerificationError)), None):
+            return (
+                f"The certificate of {place} is not trusted ({wrong.verify_message.rstrip('.')}), so nothing was sent. "
+                f"WINRM_CA ({certificate}) has to be the winrm.pem that setup.ps1 wrote there, for the name {host}."
+            )
+        if any(isinstance(c, ssl.SSLError) for c in causes):
+            return f"{place} does not speak TLS as it should. WinRM over HTTPS listens on port {PORT}: run setup.ps1."
+        if any(isinstance(c, (NewConnectionError, ConnectTimeoutError, ConnectionRefusedError)) for c in causes):
+            return f"Nothing answers at {place}. Is the machine on, and does its firewall let this one in (setup.ps1)?"
+        if isinstance(e, socket.gaierror):
+            return f"There is no machine called {host}. Check WINRM_HOST."
+        if isinstance(e, (TimeoutError, requests.Timeout)):
+            return f"{self.name} did not finish within {self._deadline_s:g} s, or was silent for {self._silence_s:g} s."
+        if isinstance(e, WSManFaultError):
+            return f"WinRM on {host} refused: {' '.join(e.reason.split())[:200]} ({e.wsman_fault_code or e.code})."
+        if isinstance(e, WinRMTransportError):
+            return f"{place} answered with HTTP {e.code}, which is not WinRM. Check WINRM_HOST, and run setup.ps1 there."
+        return f"The connection to {place} broke in the middle. Try again."
+
+
+def winrm(environment: Mapping[str, str]) -> WinRM:
+    """The machine that the environment names. Raises `RunnerUnusable`."""
+    where = urlsplit("//" + needed(environment, "WINRM_HOST", "the name of the Windows machine, or name:port"))
+    try:
+        host, port = where.hostname, where.port or PORT
+    except ValueError:
+        host = None
+    if not host or where.path:
+        raise RunnerUnusable("WINRM_HOST must be a name or an address, with or without :port.")
+    user = needed(environment, "WINRM_USER", "the account that setup.ps1 made")
+    password = needed(environment, "WINRM_PASSWORD", "the password of that account")
+    certificate = Path(needed(environment, "WINRM_CA", "the certificate file that setup.ps1 wrote, winrm.pem"))
+    try:
+        ssl.create_default_context(cafile=certificate)
+    except OSError as e:
+        raise RunnerUnusable(
+            f"WINRM_CA ({certificate}) cannot be used ({e.strerror or 'not a PEM file'}). "
+            "Copy the winrm.pem that setup.ps1 wrote there, and name it."
+        ) from e
+    return WinRM(Account(host, port, user, SecretStr(password), certificate))
+
+
+def _causes(e: BaseException | None) -> Iterator[BaseException]:
+    """A fault and all that it wraps: requests and urllib3 keep it in `args`, in `reason`, or chained."""
+    while e is not None:
+        yield e
+        inner = getattr(e, "reason", None) or next(iter(e.args), None)
+        e = inner if isinstance(inner, BaseException) else e.__cause__ or e.__context__

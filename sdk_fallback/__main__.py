@@ -23,8 +23,8 @@ from .crosscheck import Case, cross_check, encode_by_garmin
 from .errors import FallbackError, NothingAvailable
 from .fitcsvtool import decode_command, judge
 from .report import print_table, verify_golden
-from .runners.local_java import local_java
 from .runners.port import Runner
+from .runners.windows import MACHINES, runner_from
 
 AGREES, DIFFERS, UNUSABLE, SKIPPED = range(4)
 
@@ -33,8 +33,8 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """Run one command. What goes wrong is one sentence on stderr."""
     options = _parser().parse_args(arguments)
     try:
-        runner = local_java(environment, chosen=options.on is not None)
-        result: int = options.command(runner, options, environment)
+        with runner_from(environment, options.on) as runner:
+            result: int = options.command(runner, options, environment)
     except NothingAvailable as fault:
         print(f"Skipped, nothing was verified: {fault}", file=sys.stderr)
         return SKIPPED
@@ -74,7 +74,9 @@ def encode(runner: Runner, options: argparse.Namespace, environment: Mapping[str
 
 
 def doctor(runner: Runner, _options: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    """One real run, link by link."""
+    """The chain link by link, then one real run."""
+    for link in runner.links():
+        print(link)
     template = read_settings(environment).template.read_bytes()
     ran = runner.run({"template.fit": template}, [decode_command("template.fit", "template.csv")])
     judge(ran, 0, "template.csv")
@@ -104,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     look = commands.add_parser("doctor", help="see whether FitCSVTool can be used")
     look.set_defaults(command=doctor)
     for command in (check, write, look):
-        command.add_argument("--on", choices=["local"], help="the machine (default: what is configured)")
+        command.add_argument("--on", choices=MACHINES, help="the machine (default: what is configured)")
     return parser
 
 

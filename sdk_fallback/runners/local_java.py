@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..errors import NothingAvailable, RunnerUnusable
@@ -42,6 +42,11 @@ class LocalJava:
             outcomes = [self._run_once(folder, arguments, end) for arguments in commands]
             new = {path.name: path.read_bytes() for path in folder.iterdir() if path.name not in files}
         return Ran(new, outcomes)
+
+    def links(self) -> Iterator[str]:
+        """See `port.Runner`."""
+        yield f"Java is {self.java}."
+        yield f"The jar is {self.jar}."
 
     def _run_once(self, folder: Path, arguments: Sequence[str], end: float) -> Outcome:
         try:

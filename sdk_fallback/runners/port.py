@@ -6,7 +6,7 @@ What an exit code or an output means is `fitcsvtool`'s knowledge, not the machin
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 
@@ -38,5 +38,12 @@ class Runner(Protocol):
         arguments), one after the other.
 
         Raises `RunnerUnusable`.
+        """
+        ...
+
+    def links(self) -> Iterator[str]:
+        """What a run needs, from the near end to the far one: a sentence for each link that holds.
+
+        Raises `RunnerUnusable` at the first that does not.
         """
         ...

@@ -23,9 +23,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
+from xml.etree.ElementTree import ParseError
 
 import requests
 from pydantic import SecretStr
+from spnego.exceptions import SpnegoError
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 from winrm.exceptions import (
     InvalidCredentialsError,
@@ -52,7 +54,12 @@ PIECE_BYTES = 100_000
 #: The rest would need quoting, and no file of ours has it.
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]+")
 
-_FAULTS = (WinRMError, WinRMTransportError, WinRMOperationTimeoutError, requests.RequestException, HTTPError, OSError)
+#: What pywinrm stumbles over when an answer is not what WinRM would say.
+_NONSENSE = (SpnegoError, ParseError, AssertionError, AttributeError, LookupError, StopIteration)
+_FAULTS = (
+    *(WinRMError, WinRMTransportError, WinRMOperationTimeoutError, requests.RequestException, HTTPError, OSError),
+    *_NONSENSE,
+)
 
 
 class Account(NamedTuple):
@@ -217,7 +224,9 @@ class WinRM:
         if isinstance(e, WSManFaultError):
             return f"WinRM on {host} refused: {' '.join(e.reason.split())[:200]} ({e.wsman_fault_code or e.code})."
         if isinstance(e, WinRMTransportError):
-            return f"{place} answered with HTTP {e.code}, which is not WinRM. Check WINRM_HOST, and run setup.ps1 there."
+            return f"{place} answered with HTTP {e.code}. Is this WinRM? Check WINRM_HOST, and run setup.ps1 there."
+        if isinstance(e, _NONSENSE):
+            return f"{place} does not answer as WinRM does. Check WINRM_HOST, and run setup.ps1 there."
         return f"The connection to {place} broke in the middle. Try again."
 
 
@@ -236,8 +245,9 @@ def winrm(environment: Mapping[str, str]) -> WinRM:
     try:
         ssl.create_default_context(cafile=certificate)
     except OSError as e:
+        why = "not a PEM file" if isinstance(e, ssl.SSLError) else e.strerror
         raise RunnerUnusable(
-            f"WINRM_CA ({certificate}) cannot be used ({e.strerror or 'not a PEM file'}). "
+            f"WINRM_CA ({certificate}) cannot be used ({why}). "
             "Copy the winrm.pem that setup.ps1 wrote there, and name it."
         ) from e
     return WinRM(Account(host, port, user, SecretStr(password), certificate))

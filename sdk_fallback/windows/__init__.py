@@ -23,8 +23,8 @@ JAR = r"C:\weighbridge\FitCSVTool.jar"
 #: What the script says went wrong, in one word -> the sentence with the mend.
 FAULTS = {
     "damaged": "What was sent to {name} did not arrive whole (its checksum is wrong there). Try again.",
-    "no-jar": f"There is no {JAR} on {{name}}. Run setup.ps1 there, with -Jar and the FitCSVTool.jar of Garmin's FIT SDK.",
-    "no-java": "There is no Java on {name}. Run setup.ps1 there, or install one for the whole machine and restart WinRM.",
+    "no-jar": f"There is no {JAR} on {{name}}. Run setup.ps1 there, with -Jar and Garmin's FitCSVTool.jar.",
+    "no-java": "There is no Java on {name}. Run setup.ps1 there, or install one for all users and restart WinRM.",
     "late": "FitCSVTool did not finish in time on {name}; it was stopped.",
     "full": "The disk of {name} is full. Make room on its drive C:.",
 }

@@ -8,6 +8,8 @@ FallbackError
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 
 class FallbackError(Exception):
     """Root of what the fallback raises on purpose. No message holds a secret or a measurement."""
@@ -23,3 +25,11 @@ class NothingAvailable(RunnerUnusable):
 
 class RunNotBelieved(FallbackError):
     """FitCSVTool says of itself, or what it left behind says, that it did not do its work."""
+
+
+def causes(e: BaseException | None) -> Iterator[BaseException]:
+    """A fault and all that it wraps: requests and urllib3 keep it in `args`, in `reason`, or chained."""
+    while e is not None:
+        yield e
+        inner = getattr(e, "reason", None) or next(iter(e.args), None)
+        e = inner if isinstance(inner, BaseException) else e.__cause__ or e.__context__

@@ -2,28 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from ..errors import RunnerUnusable
 from ..settings import setting
 from .local_java import local_java
-from .port import Runner
+from .port import Ran, Runner
 
-#: What `--on` takes.
-MACHINES = ("local", "windows")
+#: What `--on` takes: this computer, a Windows by WinRM, a Windows by Proxmox' guest agent.
+MACHINES = ("local", "windows", "proxmox")
+#: The setting that names each.
+NAMED_BY = {"windows": "WINRM_HOST", "proxmox": "PROXMOX_HOST"}
 
 
 @contextmanager
 def runner_from(environment: Mapping[str, str], on: str | None = None) -> Iterator[Runner]:
-    """Raises `RunnerUnusable`, or `NothingAvailable` where nothing was chosen."""
-    configured = any(setting(environment, name) for name in ("WINRM_HOST",))
-    if on == "local" or not (on or configured):
+    """A runner that can be used until the end of the block.
+
+    Raises `RunnerUnusable`, or `NothingAvailable` where nothing was chosen.
+    """
+    chosen = on or next((machine for machine, name in NAMED_BY.items() if setting(environment, name)), "local")
+    if chosen == "local":
         yield local_java(environment, chosen=on is not None)
         return
-    if not configured:
-        raise RunnerUnusable("No Windows machine is named. Set WINRM_HOST (see sdk_fallback/windows/README.md).")
-    # Not before it is needed: the function's own requirements do without these libraries.
+    if not setting(environment, NAMED_BY[chosen]):
+        raise RunnerUnusable(f"No such machine is named. Set {NAMED_BY[chosen]} (see sdk_fallback/windows/README.md).")
+    # Not before they are needed: the function's own requirements do without these libraries.
+    from ..proxmox import virtual_machine
+    from .guest_agent import GuestAgent
     from .winrm import winrm
 
-    yield winrm(environment)
+    machine = virtual_machine(environment)
+    if chosen == "proxmox" and machine:
+        agent = GuestAgent(machine)
+        with machine.awake(agent.probe):
+            yield agent
+        return
+    runner = winrm(environment)
+    if not machine:
+        yield runner
+        return
+    with machine.awake(lambda: list(runner.links())):
+        yield _Woken(runner, machine.links)
+
+
+class _Woken:
+    """A `Runner` on a machine that Proxmox woke."""
+
+    def __init__(self, runner: Runner, links: Callable[[], Iterator[str]]) -> None:
+        self.name, self._runner, self._links = runner.name, runner, links
+
+    def run(self, files: Mapping[str, bytes], commands: Sequence[Sequence[str]]) -> Ran:
+        return self._runner.run(files, commands)
+
+    def links(self) -> Iterator[str]:
+        yield from self._links()
+        yield from self._runner.links()

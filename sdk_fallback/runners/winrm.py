@@ -39,7 +39,7 @@ from winrm.exceptions import (
 from winrm.protocol import Protocol
 
 from .. import windows
-from ..errors import RunnerUnusable
+from ..errors import RunnerUnusable, causes
 from ..settings import needed
 from .port import Ran
 
@@ -205,17 +205,17 @@ class WinRM:
     def _sentence(self, e: Exception) -> str:
         host, port, user, _, certificate = self._account
         place = f"{host}:{port}"
-        causes = list(_causes(e))
+        wrapped = list(causes(e))
         if isinstance(e, InvalidCredentialsError):
             return f"{host} refused the sign-in of {user}. Check WINRM_USER and WINRM_PASSWORD; too many tries lock it."
-        if wrong := next((c for c in causes if isinstance(c, ssl.SSLCertVerificationError)), None):
+        if wrong := next((c for c in wrapped if isinstance(c, ssl.SSLCertVerificationError)), None):
             return (
                 f"The certificate of {place} is not trusted ({wrong.verify_message.rstrip('.')}), so nothing was sent. "
                 f"WINRM_CA ({certificate}) has to be the winrm.pem that setup.ps1 wrote there, for the name {host}."
             )
-        if any(isinstance(c, ssl.SSLError) for c in causes):
+        if any(isinstance(c, ssl.SSLError) for c in wrapped):
             return f"{place} does not speak TLS as it should. WinRM over HTTPS listens on port {PORT}: run setup.ps1."
-        if any(isinstance(c, (NewConnectionError, ConnectTimeoutError, ConnectionRefusedError)) for c in causes):
+        if any(isinstance(c, (NewConnectionError, ConnectTimeoutError, ConnectionRefusedError)) for c in wrapped):
             return f"Nothing answers at {place}. Is the machine on, and does its firewall let this one in (setup.ps1)?"
         if isinstance(e, socket.gaierror):
             return f"There is no machine called {host}. Check WINRM_HOST."
@@ -251,11 +251,3 @@ def winrm(environment: Mapping[str, str]) -> WinRM:
             "Copy the winrm.pem that setup.ps1 wrote there, and name it."
         ) from e
     return WinRM(Account(host, port, user, SecretStr(password), certificate))
-
-
-def _causes(e: BaseException | None) -> Iterator[BaseException]:
-    """A fault and all that it wraps: requests and urllib3 keep it in `args`, in `reason`, or chained."""
-    while e is not None:
-        yield e
-        inner = getattr(e, "reason", None) or next(iter(e.args), None)
-        e = inner if isinstance(inner, BaseException) else e.__cause__ or e.__context__

@@ -1,0 +1,33 @@
+"""What stands in for cmd.exe under the guest agent: `/c`, and then one of the few commands that are asked of it.
+
+Run as `python -m tests.windows.agent_cmd TEMP /c word word …`. Any other command is refused with exit code 1.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+
+def main(temp: Path, words: list[str]) -> int:
+    line = " ".join(words)
+    if line == "/c ver":
+        print("Microsoft Windows [Version 10.0.19045.1]")
+        return 0
+    ended = re.fullmatch(r"/c taskkill /t /f /pid (\d+)(?: & rmdir /s /q %TEMP%\\(weighbridge-[\w-]+))?", line)
+    if not ended:
+        return 1
+    with suppress(ProcessLookupError):
+        os.killpg(int(ended[1]), signal.SIGKILL)
+    if ended[2]:
+        shutil.rmtree(temp / ended[2], ignore_errors=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2:]))

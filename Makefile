@@ -9,7 +9,7 @@ E2E := .venv/installed-e2e
 BENCH := .venv/installed-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run run-garmin login template verify-sdk test test-e2e check fix bench lock clean
+.PHONY: help demo run run-garmin login template verify-sdk test test-e2e check fix bench lock clean doctor
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -22,6 +22,9 @@ run: $(RUN) ## serve the function on 127.0.0.1:8080 (PORT=…), settings from th
 
 login: $(RUN) ## sign in to Garmin Connect once and store the token
 	@$(BIN)/python -m scripts.login $(ARGS)
+
+doctor: $(RUN) ## prove each link to Garmin Connect with your own account
+	@$(BIN)/python -m scripts.doctor $(ARGS)
 
 template: $(RUN) ## rebuild templates/, or make one of your own scale's file: FROM=my.fit
 	@$(BIN)/python -m scripts.build_templates $(if $(FROM),--from "$(FROM)")

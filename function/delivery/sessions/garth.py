@@ -97,6 +97,10 @@ class GarthSession:
             return None
         return (token.refresh_expires_at - self._now()) / SECONDS_PER_DAY
 
+    def renew(self) -> Token:
+        """Make a new token of the stored one now, whether it is due or not, and save it. Raises as `request` does."""
+        return self._store.refreshed(self._token(), self._refresh)
+
     def _token(self) -> Token:
         token = self._store.read()
         if token is None:

@@ -1,0 +1,45 @@
+"""The deliveries by the names that WEIGHBRIDGE_DELIVERY lists, put together from the settings.
+
+Strategy: each is imported when it is named, so that nobody pays for a library that he does not use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..settings import Settings
+from .folder import Folder
+
+if TYPE_CHECKING:
+    from .garmin import GarminConnect
+    from .sessions.garth import GarthSession
+
+#: The delivery that signs in with a token, for those who have named none.
+USUAL = "garth"
+
+
+def make_link(name: str, settings: Settings) -> GarminConnect | Folder:
+    """One link of the chain. `name` is one of `settings.DELIVERIES`."""
+    return Folder(settings.folder) if name == "folder" else garmin_connect(name, settings)
+
+
+def garmin_connect(name: str, settings: Settings, token_name: str = "default") -> GarminConnect:  # noqa: S107
+    """Garmin Connect over the session called `name`."""
+    from .garmin import GarminConnect
+
+    session = garth_session(settings, token_name)
+    session.warm()
+    return GarminConnect(session, name=name, confirm_s=settings.confirm_s)
+
+
+def garth_session(settings: Settings, token_name: str = "default") -> GarthSession:  # noqa: S107
+    from .sessions.garth import GarthSession
+    from .tokens import TokenStore
+
+    store = TokenStore(settings.tokens, token_name)
+    return GarthSession(store, domain=settings.garmin_domain, ca_bundle=settings.garmin_ca_bundle)
+
+
+def garmin_names(settings: Settings) -> tuple[str, ...]:
+    """The links that lead to Garmin Connect, in order; the usual one when only files are kept."""
+    return tuple(name for name in settings.delivery if name != "folder") or (USUAL,)

@@ -7,6 +7,7 @@ RUN := .venv/installed-run
 DEV := .venv/installed-dev
 E2E := .venv/installed-e2e
 BENCH := .venv/installed-bench
+NAMED = $(if $(NAME),--name "$(NAME)")
 
 .DEFAULT_GOAL := help
 .PHONY: help demo run run-garmin login template verify-sdk test test-e2e check fix bench lock clean doctor
@@ -20,11 +21,11 @@ demo: $(RUN) ## start the function, post a reading, show the receipt and decode 
 run: $(RUN) ## serve the function on 127.0.0.1:8080 (PORT=…), settings from the environment
 	@exec $(BIN)/functions-framework --source function/main.py --target handle --host 127.0.0.1 --port $(PORT)
 
-login: $(RUN) ## sign in to Garmin Connect once and store the token
-	@$(BIN)/python -m scripts.login $(ARGS)
+login: $(RUN) ## sign in to Garmin Connect once and store the token (NAME=anna, WAY=browser)
+	@$(BIN)/python -m scripts.login $(NAMED) $(if $(WAY),--way "$(WAY)") $(ARGS)
 
-doctor: $(RUN) ## prove each link to Garmin Connect with your own account
-	@$(BIN)/python -m scripts.doctor $(ARGS)
+doctor: $(RUN) ## prove each link to Garmin Connect with your own account (NAME=anna)
+	@$(BIN)/python -m scripts.doctor $(NAMED) $(ARGS)
 
 template: $(RUN) ## rebuild templates/, or make one of your own scale's file: FROM=my.fit
 	@$(BIN)/python -m scripts.build_templates $(if $(FROM),--from "$(FROM)")

@@ -33,9 +33,12 @@ from .http_types import Answer, Request, json_answer, json_error
 from .uploads import Refused, file_part, weigh_ins
 from .weights import WeightStore
 
-HOST_NAMES = ("localhost", *(f"{name}.localhost" for name in ("sso", "diauth", "connectapi", "connect")))
+HOSTS = ("sso", "diauth", "connectapi", "connect", "mobile.integration")
+HOST_NAMES = ("localhost", *(f"{name}.localhost" for name in HOSTS))
 MOST_WEIGH_INS_IN_A_FILE = 200
 LARGEST_REQUEST_BYTES = 50_000_000
+
+WEB_SIGN_IN = "/(mobile/sso/en_US|portal/sso/en-US)/sign-in"
 
 Handle = Callable[[Request], Answer]
 
@@ -194,6 +197,8 @@ class GarminStandIn:
             ("sso/signin-page", "sso", "GET", "/sso/signin", self.sign_in.signin_page),
             ("sso/signin", "sso", "POST", "/sso/signin", self.sign_in.signin),
             ("sso/mfa", "sso", "POST", "/sso/verifyMFA/loginEnterMfaCode", self.sign_in.mfa),
+            ("sso/web-page", "sso", "GET", WEB_SIGN_IN, self.sign_in.web_page),
+            ("sso/web-form", "sso", "POST", WEB_SIGN_IN, self.sign_in.web_form),
             ("diauth/token", "diauth", "POST", "/di-oauth2-service/oauth/token", self.sign_in.token),
             ("upload", "connectapi", "POST", r"/upload-service/upload(/\.?fit)?", self.upload),
             ("weight/dayview", "connectapi", "GET", f"{weight}/dayview/{day}", self.weights.dayview),

@@ -10,7 +10,7 @@ BENCH := .venv/installed-bench
 NAMED = $(if $(NAME),--name "$(NAME)")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run run-garmin login template verify-sdk test test-e2e check fix bench lock clean doctor
+.PHONY: help demo run run-garmin login template verify-sdk test test-e2e check fix bench lock clean doctor deliver-kept refresh
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -26,6 +26,12 @@ login: $(RUN) ## sign in to Garmin Connect once and store the token (NAME=anna, 
 
 doctor: $(RUN) ## prove each link to Garmin Connect with your own account (NAME=anna)
 	@$(BIN)/python -m scripts.doctor $(NAMED) $(ARGS)
+
+deliver-kept: $(RUN) ## deliver the files that were kept, now that a sign-in works
+	@$(BIN)/python -m scripts.deliver_kept $(ARGS)
+
+refresh: $(RUN) ## renew each stored token that is due (for a schedule: examples/crontab)
+	@$(BIN)/python -m scripts.refresh $(ARGS)
 
 template: $(RUN) ## rebuild templates/, or make one of your own scale's file: FROM=my.fit
 	@$(BIN)/python -m scripts.build_templates $(if $(FROM),--from "$(FROM)")

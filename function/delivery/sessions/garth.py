@@ -63,6 +63,8 @@ class GarthSession:
         self._ca_bundle = ca_bundle
         self._timeout_s = timeout_s
         self._now = now
+        #: A token that Garmin does not renew any more. It is not asked again and again: that could lock the account.
+        self._refused: Token | None = None
 
     def warm(self) -> None:
         """Begin to import garth in the background, so that the first upload need not wait for it."""
@@ -148,6 +150,8 @@ class GarthSession:
         return _answer(response)
 
     def _refresh(self, token: Token) -> Token:
+        if token == self._refused:
+            raise SignInNeeded(REFRESH_REFUSED)
         garth = import_garth()
         old = garth.http.OAuth2Token(
             access_token=token.access_token.get_secret_value(),
@@ -162,7 +166,10 @@ class GarthSession:
             fault = e.error
         except (ValueError, TypeError):
             raise GarminUnreachable(f"{REFRESH_BROKEN} Something other than a token came back: a proxy?") from None
-        raise _refresh_fault(fault)
+        refusal = _refresh_fault(fault)
+        if isinstance(refusal, SignInNeeded):
+            self._refused = token
+        raise refusal
 
 
 REFRESH_BROKEN = (

@@ -10,7 +10,7 @@ BENCH := .venv/installed-bench
 NAMED = $(if $(NAME),--name "$(NAME)")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run run-garmin login template verify-sdk test test-e2e check fix bench lock clean doctor deliver-kept refresh
+.PHONY: help demo run run-garmin login template verify-sdk test test-e2e check fix bench lock clean doctor deliver-kept refresh confirm
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -29,6 +29,9 @@ doctor: $(RUN) ## prove each link to Garmin Connect with your own account (NAME=
 
 deliver-kept: $(RUN) ## deliver the files that were kept, now that a sign-in works
 	@$(BIN)/python -m scripts.deliver_kept $(ARGS)
+
+confirm: $(RUN) ## look whether the kept files have arrived in Garmin Connect; nothing is sent
+	@$(BIN)/python -m scripts.confirm $(ARGS)
 
 refresh: $(RUN) ## renew each stored token that is due (for a schedule: examples/crontab)
 	@$(BIN)/python -m scripts.refresh $(ARGS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -34,6 +35,8 @@ class Settings:
     confirm_s: float
     garmin_domain: str
     garmin_ca_bundle: Path | None
+    personal_api_key: SecretStr | None
+    personal_api_key_ends: date | None
 
 
 class Variable(NamedTuple):
@@ -78,6 +81,16 @@ def _domain(text: str) -> str:
 
 def _optional_path(text: str) -> Path | None:
     return Path(text) if text else None
+
+
+def _optional_secret(text: str) -> SecretStr | None:
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError  # it travels in a header
+    return SecretStr(text) if text else None
+
+
+def _optional_day(text: str) -> date | None:
+    return date.fromisoformat(text) if text else None
 
 
 VARIABLES = (
@@ -146,6 +159,22 @@ VARIABLES = (
         "certificates to trust instead of the usual ones (a stand-in, a corporate proxy)",
         _optional_path,
         "the path of a PEM file",
+    ),
+    Variable(
+        "GARMIN_PERSONAL_API_KEY",
+        "personal_api_key",
+        "",
+        "a key of Garmin's official Personal API: readings are confirmed through it, whatever state the sign-in is in",
+        _optional_secret,
+        "a key without spaces",
+    ),
+    Variable(
+        "GARMIN_PERSONAL_API_KEY_ENDS",
+        "personal_api_key_ends",
+        "",
+        "the last day of that key, such as 2027-03-31; its end is announced two weeks before",
+        _optional_day,
+        "a day such as 2027-03-31",
     ),
 )
 

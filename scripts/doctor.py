@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from function.delivery.entries import instant_s, iso
 from function.delivery.garmin import GarminConnect
-from function.delivery.links import garmin_connect, garmin_names, garth_session
+from function.delivery.links import garmin_connect, garmin_names, garth_session, personal_api
 from function.delivery.port import Delivered
 from function.delivery.tokens import TokenStore
 from function.errors import GarminRefused, NotFound, OwnerFault, ReadingRejected, SettingsInvalid, WeighbridgeError
@@ -109,6 +109,16 @@ def _reading(visit: Visit) -> str:
     return f"Garmin Connect shows {len(found)} weigh-in(s) of the last {DAYS_READ} days{newest}."
 
 
+def _official(visit: Visit) -> str:
+    official = personal_api(visit.settings)
+    if official is None:
+        raise NotAsked("no GARMIN_PERSONAL_API_KEY is set; readings are confirmed through the sign-in alone.")
+    today = datetime.fromtimestamp(visit.now(), UTC).date()
+    found = official.weigh_ins(today - timedelta(days=DAYS_READ), today + timedelta(days=1))
+    announced = official.health().get("detail", "")
+    return f"Garmin's Personal API shows {len(found)} weigh-in(s) of the last {DAYS_READ} days. {announced}".strip()
+
+
 def _sending(visit: Visit) -> str:
     reading = Reading(measured_at=datetime.fromtimestamp(visit.now(), UTC), weight_kg=_asked_weight(visit.ask))
     (outcome,) = visit.garmin.deliver([reading], lambda some: prove(visit.template, some), replace=False)
@@ -146,6 +156,7 @@ LINKS = (
     Link("token", ("settings",), _token),
     Link("renewal", ("token",), _renewal),
     Link("reading", ("renewal",), _reading),
+    Link("official", ("settings",), _official),
     Link("sending", ("template", "reading"), _sending),
     Link("reading back", ("sending",), _reading_back),
     Link("taking back", ("reading back",), _taking_back),

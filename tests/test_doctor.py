@@ -23,6 +23,7 @@ def env(garmin: GarminStandIn, tmp_path: Path) -> dict[str, str]:
         "WEIGHBRIDGE_FOLDER": str(tmp_path / "weigh-ins"),
         "WEIGHBRIDGE_CONFIRM_SECONDS": "0.2",
         "GARMIN_DOMAIN": garmin.domain,
+        "GARMIN_PERSONAL_API_KEY": garmin.personal.key,
         "GARMIN_CA_BUNDLE": str(garmin.ca_bundle),
     }
 
@@ -70,6 +71,13 @@ def test_nothing_is_sent_unless_it_is_asked_for(
     assert garmin.uploads_received == 0
 
 
+def test_without_a_key_of_the_personal_api_the_rest_is_proven(
+    env: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([], {**env, "GARMIN_PERSONAL_API_KEY": ""}, ask=answers("")) == 0
+    assert marks(capsys.readouterr().out)["official"] == "–"
+
+
 @pytest.mark.parametrize(("weight", "words"), [("heavy", "not a weight"), ("700", "400"), ("nan", "not a weight")])
 def test_a_weight_that_cannot_be_is_not_sent(
     garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str], weight: str, words: str
@@ -90,6 +98,8 @@ def test_a_weight_that_cannot_be_is_not_sent(
         ("weight/range", "403-cloudflare", "reading", "another network"),
         ("weight/range", "429", "reading", "wait"),
         ("weight/range", "firewall-html", "reading", "firewall"),
+        ("personal/token", "401", "official", "Make a new key"),
+        ("personal/range", "429", "official", "wait"),
         ("upload", "412", "sending", "consent"),
         ("upload", "403", "sending", "another network"),
         ("upload", "400", "sending", "did not import"),
@@ -112,7 +122,8 @@ def test_each_failure_is_told_at_its_link_with_its_mend_and_what_hangs_on_it_is_
     shown = marks(screen)
     names = [each.name for each in LINKS]
     assert [name for name in names if shown[name] == "FAILS"] == [link]
-    assert {shown[name] for name in names[names.index(link) + 1 :]} <= {"–"}
+    if link != "official":  # nothing hangs on it
+        assert {shown[name] for name in names[names.index(link) + 1 :] if name != "official"} <= {"–"}
     assert words in screen
     assert "Mend what FAILS" in screen
 
@@ -168,6 +179,7 @@ def test_the_screen_holds_no_secret(
         for name in ("access_token", "refresh_token"):
             assert token[name] not in output.out + output.err
     assert planted["refresh_token"] != renewed["refresh_token"]
+    assert garmin.personal.key not in output.out + output.err
     assert "81.4" not in output.out + output.err
 
 

@@ -12,6 +12,7 @@ from .folder import Folder
 
 if TYPE_CHECKING:
     from .garmin import GarminConnect
+    from .personal_api import PersonalApi
     from .sessions.garth import GarthSession
 
 #: The delivery that signs in with a token, for those who have named none.
@@ -29,7 +30,21 @@ def garmin_connect(name: str, settings: Settings, token_name: str = "default") -
 
     session = garth_session(settings, token_name)
     session.warm()
-    return GarminConnect(session, name=name, confirm_s=settings.confirm_s)
+    return GarminConnect(session, name=name, confirm_s=settings.confirm_s, official=personal_api(settings))
+
+
+def personal_api(settings: Settings) -> PersonalApi | None:
+    """Garmin's official read-back, for those who have a key."""
+    if settings.personal_api_key is None:
+        return None
+    from .personal_api import PersonalApi
+
+    return PersonalApi(
+        settings.personal_api_key,
+        ends=settings.personal_api_key_ends,
+        domain=settings.garmin_domain,
+        ca_bundle=settings.garmin_ca_bundle,
+    )
 
 
 def garth_session(settings: Settings, token_name: str = "default") -> GarthSession:  # noqa: S107

@@ -30,10 +30,11 @@ import trustme
 from .account import Account, SignIn
 from .faults import TIMED_OUT, Fault, Faults, import_result, message
 from .http_types import Answer, Request, json_answer, json_error
+from .personal import TOKEN_PATH, PersonalApi
 from .uploads import Refused, file_part, weigh_ins
 from .weights import WeightStore
 
-HOSTS = ("sso", "diauth", "connectapi", "connect", "mobile.integration")
+HOSTS = ("personal.connectapi", "sso", "diauth", "connectapi", "connect", "mobile.integration")
 HOST_NAMES = ("localhost", *(f"{name}.localhost" for name in HOSTS))
 MOST_WEIGH_INS_IN_A_FILE = 200
 LARGEST_REQUEST_BYTES = 50_000_000
@@ -88,6 +89,7 @@ class GarminStandIn:
         self.account = account or Account()
         self.sign_in = SignIn(self.account, clock)
         self.weights = WeightStore(clock, time_zone, show_delay_s)
+        self.personal = PersonalApi(self.weights, clock)
         #: Which of Garmin's two shapes a stored upload is answered with.
         self.upload_answer: Literal["alternate", "processed", "accepted"] = "alternate"
         self.largest_upload_bytes = 65_536
@@ -206,6 +208,9 @@ class GarminStandIn:
              self.weights.range),
             ("weight/delete", "connectapi", "DELETE", rf"{weight}/{day}/byversion/(?P<sample_pk>\d+)",
              self.weights.delete),
+            ("personal/token", "personal", "POST", TOKEN_PATH, self.personal.token),
+            ("personal/range", "personal", "GET", f"{weight}/range/(?P<first>[^/]+)/(?P<last>[^/]+)",
+             self.personal.range),
             ("profile", "connectapi", "GET", "/userprofile-service/socialProfile", self.profile),
         )  # fmt: skip
         return tuple(

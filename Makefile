@@ -7,10 +7,11 @@ RUN := .venv/installed-run
 DEV := .venv/installed-dev
 E2E := .venv/installed-e2e
 BENCH := .venv/installed-bench
+BROWSER := .venv/installed-browser
 NAMED = $(if $(NAME),--name "$(NAME)")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run run-garmin login template verify-sdk test test-e2e check fix bench lock clean doctor deliver-kept refresh confirm
+.PHONY: help demo run run-garmin login template verify-sdk test test-e2e check fix bench lock clean doctor deliver-kept refresh confirm login-browser
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -23,6 +24,9 @@ run: $(RUN) ## serve the function on 127.0.0.1:8080 (PORT=…), settings from th
 
 login: $(RUN) ## sign in to Garmin Connect once and store the token (NAME=anna, WAY=browser)
 	@$(BIN)/python -m scripts.login $(NAMED) $(if $(WAY),--way "$(WAY)") $(ARGS)
+
+login-browser: $(BROWSER) ## sign in with a browser of its own once, for the delivery `browser` (needs a screen)
+	@$(BIN)/python -m scripts.login_browser $(ARGS)
 
 doctor: $(RUN) ## prove each link to Garmin Connect with your own account (NAME=anna)
 	@$(BIN)/python -m scripts.doctor $(NAMED) $(ARGS)
@@ -90,6 +94,11 @@ $(DEV): requirements-dev.txt | $(RUN)
 
 $(E2E): requirements-e2e.txt | $(DEV)
 	@echo "Installing what the tests with whole programs need into .venv …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(BROWSER): requirements-browser.txt | $(RUN)
+	@echo "Installing what drives a browser into .venv …"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 

@@ -7,6 +7,7 @@ it could be a secret in the wrong place.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -21,7 +22,7 @@ from .errors import SettingsInvalid
 TEMPLATES = Path(__file__).parent.parent / "templates"
 
 #: The deliveries that a chain may name.
-DELIVERIES = ("folder", "garth")
+DELIVERIES = ("folder", "garth", "browser")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,9 @@ class Settings:
     garmin_ca_bundle: Path | None
     personal_api_key: SecretStr | None
     personal_api_key_ends: date | None
+    browser: str
+    browser_profile: Path
+    browser_args: tuple[str, ...]
 
 
 class Variable(NamedTuple):
@@ -89,6 +93,10 @@ def _optional_secret(text: str) -> SecretStr | None:
     return SecretStr(text) if text else None
 
 
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(shlex.split(text))
+
+
 def _optional_day(text: str) -> date | None:
     return date.fromisoformat(text) if text else None
 
@@ -99,7 +107,8 @@ VARIABLES = (
         "delivery",
         "folder",
         "where readings go: `folder` keeps the FIT file for manual import, `garth` uploads it to Garmin Connect, "
-        "`garth,folder` keeps it when Garmin definitely did not get it",
+        "`browser` lets a signed-in Chromium do it; `garth,browser,folder` goes on to the next when Garmin definitely "
+        "did not get it",
         _delivery,
         f"one or more of {', '.join(DELIVERIES)}, separated by commas, each once",
     ),
@@ -175,6 +184,26 @@ VARIABLES = (
         "the last day of that key, such as 2027-03-31; its end is announced two weeks before",
         _optional_day,
         "a day such as 2027-03-31",
+    ),
+    Variable(
+        "WEIGHBRIDGE_BROWSER", "browser", "/usr/bin/chromium", "the Chromium of the delivery `browser`", str, "a path"
+    ),
+    Variable(
+        "WEIGHBRIDGE_BROWSER_PROFILE",
+        "browser_profile",
+        "browser",
+        "the folder of its profile, in which `make login-browser` signs in, and of pictures of pages that were not as "
+        "expected",
+        Path,
+        "a path",
+    ),
+    Variable(
+        "WEIGHBRIDGE_BROWSER_ARGS",
+        "browser_args",
+        "",
+        "more arguments for it, such as `--no-sandbox` in a container",
+        _words,
+        "arguments separated by spaces, as in a shell",
     ),
 )
 

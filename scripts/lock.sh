@@ -15,3 +15,4 @@ compile requirements-dev.txt --extra dev --constraints requirements.txt
 compile requirements-outbox.txt --extra outbox --constraints requirements-dev.txt
 compile requirements-e2e.txt --extra e2e --constraints requirements-dev.txt --constraints requirements-outbox.txt
 compile requirements-bench.txt --extra bench --constraints requirements-e2e.txt
+compile requirements-browser.txt --extra browser --constraints requirements-dev.txt

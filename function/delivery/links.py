@@ -13,6 +13,7 @@ from .folder import Folder
 if TYPE_CHECKING:
     from .garmin import GarminConnect
     from .personal_api import PersonalApi
+    from .sessions.browser import BrowserSession
     from .sessions.garth import GarthSession
 
 #: The delivery that signs in with a token, for those who have named none.
@@ -28,9 +29,28 @@ def garmin_connect(name: str, settings: Settings, token_name: str = "default") -
     """Garmin Connect over the session called `name`."""
     from .garmin import GarminConnect
 
-    session = garth_session(settings, token_name)
+    return GarminConnect(
+        browser_session(settings) if name == "browser" else _warm(garth_session(settings, token_name)),
+        name=name,
+        confirm_s=settings.confirm_s,
+        official=personal_api(settings),
+    )
+
+
+def _warm(session: GarthSession) -> GarthSession:
     session.warm()
-    return GarminConnect(session, name=name, confirm_s=settings.confirm_s, official=personal_api(settings))
+    return session
+
+
+def browser_session(settings: Settings) -> BrowserSession:
+    from .sessions.browser import BrowserSession
+
+    return BrowserSession(
+        settings.browser_profile,
+        domain=settings.garmin_domain,
+        executable=settings.browser,
+        arguments=settings.browser_args,
+    )
 
 
 def personal_api(settings: Settings) -> PersonalApi | None:

@@ -79,6 +79,7 @@ class SignIn:
     _failures_in_a_row: int = 0
     _visits: dict[str, Visit] = field(default_factory=dict)
     _tickets: dict[str, tuple[str, float]] = field(default_factory=dict)
+    _granting: dict[str, float] = field(default_factory=dict)
     _access_tokens: dict[str, float] = field(default_factory=dict)
     _refresh_tokens: dict[str, RefreshToken] = field(default_factory=dict)
 
@@ -157,6 +158,8 @@ class SignIn:
         allowed = WEB_CLIENTS.get((request.path.split("/")[1], request.query.get("clientId", "")))
         if allowed is None or service != allowed.format(domain=request.host.removeprefix("sso.")):
             return html_answer(400, page("Error", "The service is not allowed to ask for a sign-in."))
+        if self._granting.get(request.cookie("CASTGC") or "", 0.0) > self.clock():
+            return self._back_to(service)
         return self._show(request, service, "GARMIN Sign In", SIGNIN_FIELDS + SUBMIT)
 
     def web_form(self, request: Request) -> Answer:
@@ -174,7 +177,17 @@ class SignIn:
             return self._show(request, visit.service, "Enter the code", MFA_FIELDS + SUBMIT, password_was_right=True)
         self.sign_ins += 1
         self._failures_in_a_row = 0
-        return Answer(302, headers=(("location", f"{visit.service}?ticket={self.issue_ticket(visit.service)}"),))
+        granting = secrets.token_hex(16)
+        self._granting[granting] = self.clock() + self.refresh_token_lifetime_s
+        lasting = f"Max-Age={round(self.refresh_token_lifetime_s)}; Path=/; Secure; HttpOnly"
+        return self._back_to(visit.service, ("set-cookie", f"CASTGC={granting}; {lasting}"))
+
+    def _back_to(self, service: str, *headers: tuple[str, str]) -> Answer:
+        return Answer(302, headers=(("location", f"{service}?ticket={self.issue_ticket(service)}"), *headers))
+
+    def sign_out_browsers(self) -> None:
+        """From now on the page for people asks again."""
+        self._granting.clear()
 
     # -- tickets and tokens ------------------------------------------------------------------------------
 
@@ -184,6 +197,11 @@ class SignIn:
         self._tickets[ticket] = (service_url, self.clock() + self.ticket_lifetime_s)
         return ticket
 
+    def take_ticket(self, ticket: str, service_url: str) -> bool:
+        """A ticket is spent by the first attempt, whether that succeeds or not (CAS 2.5.1)."""
+        service, expires_at_s = self._tickets.pop(ticket, ("", 0.0))
+        return expires_at_s > self.clock() and service == service_url
+
     def token(self, request: Request) -> Answer:
         form = request.form()
         client_id = form.get("client_id", "")
@@ -191,9 +209,7 @@ class SignIn:
             return oauth_error(401, "invalid_client")
         match form.get("grant_type"):
             case grant if grant == GRANT_SERVICE_TICKET:
-                # A ticket is spent by the first attempt, whether that succeeds or not (CAS 2.5.1).
-                service, expires_at_s = self._tickets.pop(form.get("service_ticket", ""), ("", 0.0))
-                if expires_at_s <= self.clock() or service != form.get("service_url"):
+                if not self.take_ticket(form.get("service_ticket", ""), form.get("service_url", "")):
                     return oauth_error(self.invalid_grant_status, "invalid_grant")
                 self.exchanges += 1
             case grant if grant == GRANT_REFRESH:

@@ -29,6 +29,7 @@ persistence_location {folder}/
 autosave_interval 1
 autosave_on_changes true
 max_queued_messages 0
+log_type all
 {access}
 """
 

@@ -16,7 +16,7 @@ if [ ! -e "$root/.bootstrapped" ]; then
 fi
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 [ ! -e /etc/pip.conf ] || cp /etc/pip.conf "$root/etc/pip.conf"
-unshare -m sh -euc '
+env -u PIP_FIND_LINKS unshare -m sh -euc '
     mount --make-rprivate /
     mount -t proc proc "$1/proc"
     mount --rbind /dev "$1/dev"

@@ -32,6 +32,17 @@ from tests.e2e.parts import free_port, unavailable, wait_until
 ROOT = Path(__file__).parents[3]
 SHIPPED = ROOT / "integrations" / "home_assistant"
 HASS = ROOT / ".venv-ha" / "bin" / "hass"
+#: A folder with a Debian and a current Home Assistant in it (make test-ha-current).
+CURRENT = os.environ.get("HOME_ASSISTANT_ROOT", "")
+#: All mounts are in a namespace of its own, so that none is left behind.
+IN_ROOT = """
+mount --make-rprivate /
+mount -t proc proc "$1/proc"
+mount --rbind /dev "$1/dev"
+mkdir -p "$1/config"
+mount --bind "$2" "$1/config"
+exec chroot "$1" /ha/bin/hass -c /config --log-no-color
+"""
 
 CONFIGURATION = """\
 homeassistant:
@@ -65,12 +76,13 @@ BROKER_ENTRY: Mapping[str, Any] = {
 
 
 class HomeAssistant:
-    def __init__(
-        self, folder: Path, *, mqtt_port: int, secrets: Mapping[str, str], automations: str, command: tuple[str, ...]
-    ) -> None:
+    def __init__(self, folder: Path, *, mqtt_port: int, secrets: Mapping[str, str], automations: str) -> None:
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
-        self._folder, self._command = folder, command
+        self._folder = folder
+        self._command: tuple[str | Path, ...] = (HASS, "-c", folder, "--skip-pip", "--log-no-color")
+        if CURRENT:
+            self._command = ("unshare", "-m", "sh", "-euc", IN_ROOT, "sh", CURRENT, folder)
         self._token = ""
         self._install(mqtt_port, secrets, automations)
 
@@ -100,7 +112,7 @@ class HomeAssistant:
     def start(self) -> None:
         with (self._folder / "output").open("ab") as output:
             self._process = subprocess.Popen(
-                [*self._command, "-c", str(self._folder), "--skip-pip", "--log-no-color"],
+                self._command,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -195,15 +207,11 @@ class HomeAssistant:
 
 
 @contextmanager
-def home_assistant(
-    folder: Path, *, mqtt_port: int, automations: str = "[]", **secrets: str
-) -> Iterator[HomeAssistant]:
+def home_assistant(folder: Path, *, mqtt_port: int, automations: str = "[]", **secrets: str) -> Iterator[HomeAssistant]:
     """A Home Assistant in this folder; `secrets` are values for the lines of the shipped secrets.yaml."""
-    if not HASS.exists():
-        unavailable("Home Assistant is not installed: make .venv-ha/installed")
-    house = HomeAssistant(
-        folder, mqtt_port=mqtt_port, secrets=secrets, automations=automations, command=(str(HASS),)
-    )
+    if not CURRENT and not HASS.exists():
+        unavailable("Home Assistant is not installed: make .venv-ha/installed, with Python 3.11 or 3.12")
+    house = HomeAssistant(folder, mqtt_port=mqtt_port, secrets=secrets, automations=automations)
     try:
         house.start()
         yield house

@@ -52,7 +52,11 @@ def picture_of_the_card(target: Path) -> None:
             config={"views": [{"title": "Home", "panel": True, "cards": [yaml.safe_load(found[1])]}]},
         )
         with browser(480, 900) as page:
-            tokens = house.home.tokens | {"hassUrl": house.home.address, "clientId": f"{house.home.address}/", "expires": 9e15}
+            tokens = house.home.tokens | {
+                "hassUrl": house.home.address,
+                "clientId": f"{house.home.address}/",
+                "expires": 9e15,
+            }
             page.add_init_script(f"localStorage.setItem('hassTokens', {json.dumps(json.dumps(tokens))})")
             page.goto(f"{house.home.address}/lovelace/0?kiosk")
             card = page.locator("hui-vertical-stack-card").first
@@ -67,14 +71,17 @@ def picture_of_the_card(target: Path) -> None:
 
 def picture_of_the_flow(target: Path) -> None:
     with tempfile.TemporaryDirectory() as folder, mosquitto() as broker:
-        with node_red(
-            Path(folder),
-            WEIGHBRIDGE_URL=f"http://127.0.0.1:{free_port()}",
-            WEIGHBRIDGE_KEY="-",
-            WEIGHBRIDGE_TOPIC="scale/#",
-            MQTT_HOST="127.0.0.1",
-            MQTT_PORT=str(broker.port),
-        ) as red, browser(1800, 900) as page:
+        with (
+            node_red(
+                Path(folder),
+                WEIGHBRIDGE_URL=f"http://127.0.0.1:{free_port()}",
+                WEIGHBRIDGE_KEY="-",
+                WEIGHBRIDGE_TOPIC="scale/#",
+                MQTT_HOST="127.0.0.1",
+                MQTT_PORT=str(broker.port),
+            ) as red,
+            browser(1800, 900) as page,
+        ):
             page.goto(red.address)
             page.get_by_text("confirmed in Garmin").first.wait_for()
             page.keyboard.press("Escape")

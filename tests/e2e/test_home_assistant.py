@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.parts import free_port, wait_until
-from tests.e2e.parts.home_assistant import HomeAssistant, home_assistant
+from tests.e2e.parts.home_assistant import CURRENT, ROOT, HomeAssistant, home_assistant
 from tests.e2e.parts.mosquitto import Mosquitto, mosquitto
 from tests.function_client import Running, process
 from tests.garmin.server import GarminStandIn
@@ -44,8 +45,8 @@ SENSORS = """
 class House:
     """Broker, function, Garmin's stand-in and Home Assistant, wired as the READMEs say."""
 
-    def __init__(self, folder: Path, stack: ExitStack, **secrets: str) -> None:
-        self._stack = stack
+    def __init__(self, folder: Path, stack: ExitStack, *, delivery: str = "garth", **secrets: str) -> None:
+        self._stack, self._delivery, self._folder = stack, delivery, folder
         self.garmin = stack.enter_context(GarminStandIn())
         self.broker: Mosquitto = stack.enter_context(mosquitto())
         self.tokens = folder / "tokens"
@@ -81,7 +82,8 @@ class House:
 
     def start_function(self) -> None:
         environment = {
-            "WEIGHBRIDGE_DELIVERY": "garth",
+            "WEIGHBRIDGE_DELIVERY": self._delivery,
+            "WEIGHBRIDGE_FOLDER": self._folder / "weigh-ins",
             "WEIGHBRIDGE_TOKENS": self.tokens,
             "WEIGHBRIDGE_API_KEYS": f"house={KEY}",
             "GARMIN_DOMAIN": self.garmin.domain,
@@ -143,7 +145,14 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 @pytest.fixture
 def house(shared: House) -> House:
     shared.garmin.faults.clear()
+    shared.garmin.weights.show_delay_s = 0
     return shared
+
+
+def test_it_is_the_home_assistant_that_was_asked_for(house: House) -> None:
+    wanted = re.search(r"^HOME_ASSISTANT_CURRENT := (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert wanted
+    assert house.home.get("/api/config")["version"] == (wanted[1] if CURRENT else "2024.3.3")
 
 
 def test_a_published_reading_ends_as_one_weigh_in_and_is_told_in_words(house: House) -> None:
@@ -309,6 +318,29 @@ def test_garmin_s_wish_to_wait_is_honoured(house: House) -> None:
     assert house.weigh_ins_at(at) == 1
 
 
+def test_what_garmin_took_but_does_not_show_yet_is_told_so_and_asked_for_until_it_shows(house: House) -> None:
+    at = "2026-11-22T06:46:00+00:00"
+    house.garmin.weights.show_delay_s = 9.5  # the function looks for 8 s
+    house.publish(NINE | {"time": at})
+    house.wait_until_told("not visible there yet")
+    house.wait_until_delivered(at)
+    assert house.weigh_ins_at(at) == 1
+    assert house.home.state("sensor.weighbridge_state") in ("present", "confirmed")
+
+
+def test_a_token_that_garmin_or_the_disk_lost_is_told_before_a_weigh_in_needs_it(house: House) -> None:
+    token = house.tokens / "default.json"
+    content = token.read_bytes()
+    token.unlink()
+    house.home.call("homeassistant.update_entity", entity_id="sensor.weighbridge_health")
+    told = house.wait_until_told("make login")
+    assert "weighbridge_sign_in" in told
+    token.touch(mode=0o600)
+    token.write_bytes(content)
+    house.home.call("homeassistant.update_entity", entity_id="sensor.weighbridge_health")
+    wait_until("the sign-in is no longer asked for", lambda: "weighbridge_sign_in" not in house.home.notifications())
+
+
 def test_a_sign_in_that_is_needed_is_told_and_mended_the_weigh_in_goes_off(house: House) -> None:
     at = "2026-11-22T06:44:00+00:00"
     house.garmin.sign_in.revoke()
@@ -335,3 +367,16 @@ def test_a_wrong_key_is_told_and_crashes_nothing(tmp_path: Path) -> None:
         assert "a-wrong-key" not in log
         assert "81.4" not in log
         assert "Traceback" not in log
+
+
+def test_a_file_that_is_kept_is_told_with_the_way_to_import_it(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        house = House(tmp_path, stack, delivery="folder")
+        house.publish(NINE | {"time": "2026-11-22T06:47:00+00:00"})
+        told = house.wait_until_told("kept as a file for import by hand")["weighbridge_2026_11_22t06_47_00z"]
+        (kept,) = (tmp_path / "weigh-ins").iterdir()
+        assert kept.name in told
+        assert "(https://connect.garmin.com/app/import-data)" in told
+        wait_until("nothing waits", lambda: house.waiting() == "0")
+        assert house.home.state("sensor.weighbridge_last_weigh_in") == "unknown"
+        wait_until("the values are shown", lambda: house.home.state("sensor.weighbridge_weight") == "81.4")

@@ -58,6 +58,8 @@ http:
   server_host: 127.0.0.1
   server_port: {port}
 automation: !include automations.yaml
+logger:
+  default: warning
 """
 
 BROKER_ENTRY: Mapping[str, Any] = {

@@ -24,6 +24,7 @@ env -u PIP_FIND_LINKS unshare -m sh -euc '
         python3 -m venv /ha
         /ha/bin/pip install --quiet --disable-pip-version-check homeassistant==$2
         constraints=\$(/ha/bin/python -c \"import homeassistant, pathlib; print(pathlib.Path(homeassistant.__file__).with_name('"'package_constraints.txt'"'))\")
-        /ha/bin/pip install --quiet --disable-pip-version-check -c \$constraints paho-mqtt home-assistant-frontend jsonpath xmltodict
+        /ha/bin/pip install --quiet --disable-pip-version-check -c \$constraints paho-mqtt home-assistant-frontend jsonpath xmltodict \\
+            sqlalchemy fnv-hash-fast psutil-home-assistant psycopg2-binary
         "
 ' sh "$root" "$version"

@@ -11,8 +11,8 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from contextlib import ExitStack, contextmanager
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import yaml
@@ -70,25 +70,26 @@ def picture_of_the_card(target: Path) -> None:
 
 
 def picture_of_the_flow(target: Path) -> None:
-    with tempfile.TemporaryDirectory() as folder, mosquitto() as broker:
-        with (
-            node_red(
-                Path(folder),
-                WEIGHBRIDGE_URL=f"http://127.0.0.1:{free_port()}",
-                WEIGHBRIDGE_KEY="-",
-                WEIGHBRIDGE_TOPIC="scale/#",
-                MQTT_HOST="127.0.0.1",
-                MQTT_PORT=str(broker.port),
-            ) as red,
-            browser(1800, 900) as page,
-        ):
-            page.goto(red.address)
-            page.get_by_text("confirmed in Garmin").first.wait_for()
-            page.keyboard.press("Escape")
-            page.wait_for_load_state("networkidle")
-            box = page.locator("#red-ui-workspace-chart svg").first.bounding_box()
-            assert box
-            page.screenshot(path=target, clip={"x": box["x"], "y": box["y"], "width": 1290, "height": 380})
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mosquitto() as broker,
+        node_red(
+            Path(folder),
+            WEIGHBRIDGE_URL=f"http://127.0.0.1:{free_port()}",
+            WEIGHBRIDGE_KEY="-",
+            WEIGHBRIDGE_TOPIC="scale/#",
+            MQTT_HOST="127.0.0.1",
+            MQTT_PORT=str(broker.port),
+        ) as red,
+        browser(1800, 900) as page,
+    ):
+        page.goto(red.address)
+        page.get_by_text("confirmed in Garmin").first.wait_for()
+        page.keyboard.press("Escape")
+        page.wait_for_load_state("networkidle")
+        box = page.locator("#red-ui-workspace-chart svg").first.bounding_box()
+        assert box
+        page.screenshot(path=target, clip={"x": box["x"], "y": box["y"], "width": 1290, "height": 380})
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -25,6 +26,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 from websockets.sync.client import connect
 
 from tests.e2e.parts import free_port, unavailable, wait_until
@@ -78,7 +80,7 @@ BROKER_ENTRY: Mapping[str, Any] = {
 
 
 class HomeAssistant:
-    def __init__(self, folder: Path, *, mqtt_port: int, secrets: Mapping[str, str], automations: str) -> None:
+    def __init__(self, folder: Path, *, mqtt_port: int, secrets: Mapping[str, str], **more: str) -> None:
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self._folder = folder
@@ -86,11 +88,12 @@ class HomeAssistant:
         if CURRENT:
             self._command = ("unshare", "-m", "sh", "-euc", IN_ROOT, "sh", CURRENT, folder)
         self._token = ""
-        self._install(mqtt_port, secrets, automations)
+        self._set_up(mqtt_port, **more)
+        if secrets:
+            self._install(secrets)
 
-    def _install(self, mqtt_port: int, secrets: Mapping[str, str], automations: str) -> None:
+    def _install(self, secrets: Mapping[str, str]) -> None:
         """As the README says: the package, the blueprint, the lines of secrets.yaml with one's own values."""
-        (self._folder / "packages").mkdir()
         shutil.copy(SHIPPED / "weighbridge.yaml", self._folder / "packages" / "weighbridge.yaml")
         shutil.copytree(SHIPPED / "blueprints", self._folder / "blueprints")
         lines = []
@@ -98,8 +101,12 @@ class HomeAssistant:
             name = line.partition(":")[0]
             lines.append(f"{name}: {json.dumps(secrets[name])}" if name in secrets else line)
         (self._folder / "secrets.yaml").write_text("\n".join(lines))
+
+    def _set_up(self, mqtt_port: int, *, automations: str = "[]", configuration: str = "") -> None:
+        """A Home Assistant before anything of ours is in it: with a broker, and with what its owner wrote."""
+        (self._folder / "packages").mkdir()
         (self._folder / "automations.yaml").write_text(automations)
-        (self._folder / "configuration.yaml").write_text(CONFIGURATION.format(port=self.port))
+        (self._folder / "configuration.yaml").write_text(CONFIGURATION.format(port=self.port) + configuration)
         storage = self._folder / ".storage"
         storage.mkdir()
         entry = {**BROKER_ENTRY, "data": {"broker": "127.0.0.1", "port": mqtt_port, "discovery": True}}
@@ -209,11 +216,17 @@ class HomeAssistant:
 
 
 @contextmanager
-def home_assistant(folder: Path, *, mqtt_port: int, automations: str = "[]", **secrets: str) -> Iterator[HomeAssistant]:
-    """A Home Assistant in this folder; `secrets` are values for the lines of the shipped secrets.yaml."""
+def home_assistant(
+    folder: Path, *, mqtt_port: int, automations: str = "[]", configuration: str = "", **secrets: str
+) -> Iterator[HomeAssistant]:
+    """A Home Assistant in this folder; with `secrets`, values for the lines of secrets.yaml, it has the package."""
     if not CURRENT and not HASS.exists():
-        unavailable("Home Assistant is not installed: make .venv-ha/installed, with Python 3.11 or 3.12")
-    house = HomeAssistant(folder, mqtt_port=mqtt_port, secrets=secrets, automations=automations)
+        if sys.version_info[:2] not in ((3, 11), (3, 12)):
+            pytest.skip("this Home Assistant runs on Python 3.11 and 3.12 alone (make test-ha-current has a newer one)")
+        unavailable("Home Assistant is not installed: make .venv-ha/installed")
+    house = HomeAssistant(
+        folder, mqtt_port=mqtt_port, secrets=secrets, automations=automations, configuration=configuration
+    )
     try:
         house.start()
         yield house

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,13 @@ BLUEPRINT = HOME_ASSISTANT / "blueprints" / "automation" / "weighbridge" / "sens
 
 
 class Tagged(str):
-    """`!secret name` or `!input name`, which only Home Assistant resolves."""
+    """`!secret name` and the like, which only Home Assistant resolves."""
 
     __slots__ = ()
 
 
 class Loader(yaml.SafeLoader):
-    """YAML as Home Assistant reads it: two tags of its own, and no key twice."""
+    """YAML as Home Assistant reads it: with tags of its own, and no key twice."""
 
 
 def _tagged(loader: Loader, node: yaml.ScalarNode) -> Tagged:
@@ -44,13 +45,13 @@ def _mapping(loader: Loader, node: yaml.MappingNode) -> dict[object, object]:
     return {key: loader.construct_object(value, deep=True) for key, (_, value) in zip(keys, node.value, strict=True)}
 
 
-for tag in ("!secret", "!input"):
+for tag in ("!secret", "!input", "!include_dir_named"):
     Loader.add_constructor(tag, _tagged)
 Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
 def load(path: Path) -> Any:
-    return yaml.load(path.read_text(), Loader)  # a SafeLoader with two more tags
+    return yaml.load(path.read_text(), Loader)  # a SafeLoader with more tags
 
 
 def walk(value: object) -> list[object]:
@@ -86,6 +87,9 @@ MENTIONED = re.compile(
 #: The Markdown of the READMEs, of which the card is a part.
 CARD = re.compile(r"<!-- card -->\n```yaml\n(.*?)```", re.DOTALL)
 
+#: What is to be copied from a page.
+FENCE = re.compile(r"^ *```(yaml|json)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+
 
 def test_every_entity_that_is_mentioned_is_made_by_the_package() -> None:
     made = entities(load(PACKAGE))
@@ -101,6 +105,13 @@ def test_the_card_is_yaml_and_shows_what_the_package_makes() -> None:
     card = yaml.safe_load(found[1])
     shown = {value for value in walk(card) if isinstance(value, str) and MENTIONED.fullmatch(value)}
     assert {"sensor.weighbridge_state", "sensor.weighbridge_weight"} <= shown <= entities(load(PACKAGE))
+
+
+def test_every_example_of_a_page_is_what_its_fence_says() -> None:
+    for page in INTEGRATIONS.glob("*/README.md"):
+        for kind, text in FENCE.findall(page.read_text()):
+            example = textwrap.dedent(text)
+            json.loads(example) if kind == "json" else yaml.load(example, Loader)
 
 
 def test_every_secret_that_is_used_is_in_the_lines_to_copy_and_none_else() -> None:
@@ -166,6 +177,13 @@ def test_the_flow_s_settings_come_from_the_environment_and_its_page_names_each()
     used = set(re.findall(r"\$\{([A-Z_]+)\}", text)) | set(re.findall(r'env\.get\(\\"(\w+)\\"\)', text))
     page = (NODE_RED / "README.md").read_text()
     assert used == set(re.findall(r"^ *\| `([A-Z_]+)` \|", page, re.MULTILINE))
+
+
+def test_the_page_of_the_flow_explains_each_of_its_branches() -> None:
+    branches = {node["name"] for node in flow() if node["type"] == "debug"}
+    page = (NODE_RED / "README.md").read_text()
+    table = page.partition("| branch | means |\n|---|---|\n")[2].partition("\n\n")[0]
+    assert {line.split("|")[1].strip() for line in table.splitlines()} == branches
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.e2e.parts import free_port, wait_until
-from tests.e2e.parts.home_assistant import CURRENT, ROOT, HomeAssistant, home_assistant
+from tests.e2e.parts.home_assistant import CURRENT, ROOT, SHIPPED, HomeAssistant, home_assistant
 from tests.e2e.parts.mosquitto import Mosquitto, mosquitto
 from tests.function_client import Running, process
 from tests.garmin.server import GarminStandIn
@@ -31,15 +32,41 @@ NINE = {
     "subcutaneous fat": "16.1 %",
     "visceral fat": "7",
 }
-SENSORS = """
-- id: sensors
-  use_blueprint:
-    path: weighbridge/sensors.yaml
-    input:
-      weight: sensor.scale_weight
-      body_fat: sensor.scale_body_fat
-      bone_mass: sensor.scale_bone_mass
-"""
+PAGE = (SHIPPED / "README.md").read_text()
+
+
+def example(name: str) -> Any:
+    """What the page gives to copy, under this name."""
+    found = re.search(rf"<!-- {name} -->\n```(?:yaml|json)\n(.*?)```", PAGE, re.DOTALL)
+    assert found, name
+    return yaml.safe_load(found[1])
+
+
+def automations() -> str:
+    """What the page says to make of the blueprint and of its examples. The phone's part is played by the bell."""
+    phone = json.dumps(example("example: phone"))
+    assert "notify.mobile_app_your_phone" in phone
+    return json.dumps(
+        [
+            {
+                "id": "sensors",
+                "use_blueprint": {
+                    "path": "weighbridge/sensors.yaml",
+                    "input": {
+                        "weight": "sensor.scale_weight",
+                        "body_fat": "sensor.scale_body_fat",
+                        "bone_mass": "sensor.scale_bone_mass",
+                    },
+                },
+            },
+            {
+                "id": "script",
+                "trigger": {"platform": "event", "event_type": "somebody_weighed"},
+                "action": example("example: script"),
+            },
+            {"id": "phone", **json.loads(phone.replace("mobile_app_your_phone", "persistent_notification"))},
+        ]
+    )
 
 
 class House:
@@ -65,7 +92,7 @@ class House:
             "weighbridge_entity": "bodymiscale.anna",
         }
         self.home: HomeAssistant = stack.enter_context(
-            home_assistant(home, mqtt_port=self.broker.port, automations=SENSORS, **given | secrets)
+            home_assistant(home, mqtt_port=self.broker.port, automations=automations(), **given | secrets)
         )
         self._listens = 0
         self.wait_until_it_listens()
@@ -110,7 +137,7 @@ class House:
 
         def is_told() -> bool:
             told.clear()
-            told.update(self.home.notifications())
+            told.update({k: v for k, v in self.home.notifications().items() if k.startswith("weighbridge_")})
             return any(words in message for message in told.values())
 
         wait_until(f"Home Assistant tells {words!r}", is_told, within_s)
@@ -187,6 +214,26 @@ def test_the_nine_values_are_sensors_of_one_device(house: House) -> None:
     )
     registry: list[dict[str, Any]] = house.home.ask(type="config/entity_registry/list")
     assert len({entry["device_id"] for entry in registry if entry["entity_id"] in expected}) == 1
+    announced = house.broker.retained("homeassistant/sensor/weighbridge/weight_kg/config")
+    assert json.loads(announced) == example("example: discovery")
+
+
+def test_the_cards_of_the_page_show_entities_that_are_there(house: House) -> None:
+    shown = set(re.findall(r"entity: (\S+)|^  - (\w+\.\w+)$", PAGE, re.MULTILINE))
+    entities = {one or other for one, other in shown}
+    assert len(entities) > 20
+    assert [entity for entity in entities if house.home.state(entity) == "absent"] == []
+
+
+def test_the_page_s_examples_make_a_weigh_in_of_two_sensors_and_tell_the_phone(house: House) -> None:
+    home, before = house.home, len(house.weigh_ins())
+    home.set_state("sensor.bathroom_weight", "82.6")
+    home.set_state("sensor.bathroom_fat", "18.4")
+    home.fire("somebody_weighed")
+    words = "82.6 kg, 18.4 % fat: confirmed in Garmin Connect."
+    house.wait_until_told(words)
+    wait_until("the phone is told, too", lambda: list(home.notifications().values()).count(words) == 2)
+    assert len(house.weigh_ins()) == before + 1
 
 
 def test_while_the_function_is_away_a_weigh_in_waits_and_is_then_delivered_once(house: House) -> None:
@@ -348,6 +395,7 @@ def test_a_sign_in_that_is_needed_is_told_and_mended_the_weigh_in_goes_off(house
     house.publish(NINE | {"time": at})
     told = house.wait_until_told("make login")
     assert "weighbridge_sign_in" in told
+    wait_until("the phone is told, too", lambda: "Garmin: sign in again" in house.home.notifications().values())
     house.garmin.write_token(house.tokens)
     house.home.call("input_button.press", entity_id="input_button.weighbridge_try_again")
     house.wait_until_delivered(at)

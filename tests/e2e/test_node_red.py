@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,7 +16,7 @@ import pytest
 
 from tests.e2e.parts import free_port, wait_until
 from tests.e2e.parts.mosquitto import Mosquitto, mosquitto
-from tests.e2e.parts.node_red import NodeRed, node_red
+from tests.e2e.parts.node_red import FLOW, ROOT, NodeRed, node_red
 from tests.function_client import Running, process
 from tests.garmin.server import GarminStandIn
 
@@ -105,6 +108,18 @@ def test_a_file_that_is_kept_is_told_as_kept(house: House) -> None:
     red = house.start_node_red()
     house.publish(READING | {"time": "2026-11-22T06:31:00Z"})
     assert wait_for(red, KEPT) == "81.4 kg, 18.2 % fat: kept as a file for import by hand."
+
+
+def test_the_page_s_curl_is_answered_as_it_says_and_makes_a_weigh_in(house: House) -> None:
+    house.start_function()
+    red = house.start_node_red()
+    found = re.search(r"^ *\$ (curl .*)\n *(.*)$", (FLOW.parent / "README.md").read_text(), re.MULTILINE)
+    assert found
+    command = shlex.split(found[1].replace("localhost:1880", red.address))
+    answer = subprocess.run(["curl", "-s", *command[1:]], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert answer.stdout == found[2]
+    assert wait_for(red, CONFIRMED) == "81.4 kg, 18.2 % fat: confirmed in Garmin Connect."
+    assert len(house.weigh_ins()) == 1
 
 
 def test_while_the_function_is_away_a_reading_waits_and_outlives_a_restart_and_is_sent_once(house: House) -> None:

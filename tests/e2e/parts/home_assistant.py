@@ -55,6 +55,7 @@ homeassistant:
 frontend:
 config:
 lovelace:
+notify:
 api:
 http:
   server_host: 127.0.0.1
@@ -189,6 +190,9 @@ class HomeAssistant:
 
     def call(self, service: str, **data: object) -> None:
         self._request("POST", f"/api/services/{service.replace('.', '/')}", json.dumps(data).encode())
+
+    def fire(self, event: str) -> None:
+        self._request("POST", f"/api/events/{event}", b"{}")
 
     def ask(self, **command: object) -> Any:
         """A command of the WebSocket interface."""

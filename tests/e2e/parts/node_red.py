@@ -19,12 +19,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from filelock import FileLock
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from tests.e2e.parts import find_program, free_port, wait_until
+from tests.e2e.parts import find_program, free_port, unavailable, wait_until
 
 ROOT = Path(__file__).parents[3]
 FLOW = ROOT / "integrations" / "node_red" / "flow.json"
@@ -52,7 +51,7 @@ def program() -> Path:
                 [npm, "ci", "--no-audit", "--no-fund"], cwd=PACKAGE, capture_output=True, text=True, check=False
             )
             if done.returncode:
-                pytest.fail(f"npm could not install Node-RED: {done.stderr}")
+                unavailable(f"npm could not install Node-RED; is the network there? {done.stderr}")
             stamp.write_bytes(lock)
     return PACKAGE / "node_modules" / ".bin" / "node-red"
 

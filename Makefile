@@ -9,9 +9,12 @@ E2E := .venv/installed-e2e
 BENCH := .venv/installed-bench
 BROWSER := .venv/installed-browser
 NAMED = $(if $(NAME),--name "$(NAME)")
+HOME_ASSISTANT := .venv-ha/installed
+HOME_ASSISTANT_CURRENT := 2026.2.3
+HOME_ASSISTANT_ROOT := .ha-current/root
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run run-garmin login template verify-sdk test test-e2e check fix bench lock clean doctor deliver-kept refresh confirm login-browser
+.PHONY: help demo run run-garmin login template verify-sdk test test-e2e test-ha-current check fix bench lock clean doctor deliver-kept refresh confirm login-browser
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -52,8 +55,12 @@ verify-sdk: $(DEV) ## cross-check our encoding with Garmin's own FitCSVTool
 test: $(DEV) ## run the tests
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
-test-e2e: $(E2E) ## run the tests with whole programs around the function: Postgres, Mosquitto …
+test-e2e: $(E2E) $(HOME_ASSISTANT) ## run the tests with whole programs around the function: Postgres, Home Assistant …
 	@$(BIN)/python -m pytest tests/e2e $(ARGS)
+
+test-ha-current: $(E2E) ## the same with a current Home Assistant, in a Debian root of its own (as root on Debian)
+	@tests/e2e/install_home_assistant_current.sh "$(CURDIR)/$(HOME_ASSISTANT_ROOT)" $(HOME_ASSISTANT_CURRENT)
+	@HOME_ASSISTANT_ROOT="$(CURDIR)/$(HOME_ASSISTANT_ROOT)" $(BIN)/python -m pytest tests/e2e/test_home_assistant.py tests/e2e/test_house.py $(ARGS)
 
 check: $(E2E) ## lint, format, types, architecture
 	@$(BIN)/ruff check .
@@ -73,7 +80,7 @@ lock: .venv/created ## compile requirements*.txt anew from pyproject.toml
 	@scripts/lock.sh $(BIN)/uv
 
 clean: ## remove what was built
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis sdk_fallback/js/node_modules
+	rm -rf --one-file-system .venv .venv-ha .ha-current .mypy_cache .ruff_cache .pytest_cache .hypothesis sdk_fallback/js/node_modules tests/e2e/node_red_package/node_modules
 
 .venv/created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
@@ -101,6 +108,17 @@ $(BROWSER): requirements-browser.txt | $(RUN)
 	@echo "Installing what drives a browser into .venv …"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
+
+# Where it cannot be installed, its tests say so: skipped, or failed with CI set if this Python could have run it.
+$(HOME_ASSISTANT): tests/e2e/requirements-home-assistant.txt | .venv/created
+	@if ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))'; then \
+	  echo "This Home Assistant runs on Python 3.11 and 3.12 alone: name one with make PYTHON=/path/to/python3.11"; \
+	elif echo "Installing Home Assistant into .venv-ha …" && $(PYTHON) -m venv .venv-ha \
+	  && .venv-ha/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<; then \
+	  touch $@; \
+	else \
+	  echo "Home Assistant could not be installed"; \
+	fi
 
 $(BENCH): requirements-bench.txt | $(E2E)
 	@echo "Installing what the benchmark compares with into .venv …"

@@ -369,7 +369,7 @@ session.close()
 
 
 def python_for_everybody(folder: Path) -> Path:
-    """This Python with these packages, or the system's of the same version when others may not enter this one's home."""
+    """This Python and its packages, or the system's of this version where others may not enter this one's home."""
     system = Path("/usr/bin/python3")
     if all(parent.stat().st_mode & 0o001 for parent in Path(sys.executable).resolve().parents):
         return Path(sys.executable)

@@ -7,9 +7,14 @@ RUN := .venv/installed-run
 DEV := .venv/installed-dev
 E2E := .venv/installed-e2e
 BENCH := .venv/installed-bench
+BROWSER := .venv/installed-browser
+NAMED = $(if $(NAME),--name "$(NAME)")
+HOME_ASSISTANT := .venv-ha/installed
+HOME_ASSISTANT_CURRENT := 2026.2.3
+HOME_ASSISTANT_ROOT := .ha-current/root
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run run-garmin login template verify-sdk test test-e2e check fix bench lock clean
+.PHONY: help demo run run-garmin login template verify-sdk test test-e2e test-ha-current check fix bench lock clean doctor deliver-kept refresh confirm login-browser
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -20,8 +25,23 @@ demo: $(RUN) ## start the function, post a reading, show the receipt and decode 
 run: $(RUN) ## serve the function on 127.0.0.1:8080 (PORT=…), settings from the environment
 	@exec $(BIN)/functions-framework --source function/main.py --target handle --host 127.0.0.1 --port $(PORT)
 
-login: $(RUN) ## sign in to Garmin Connect once and store the token
-	@$(BIN)/python -m scripts.login $(ARGS)
+login: $(RUN) ## sign in to Garmin Connect once and store the token (NAME=anna, WAY=browser)
+	@$(BIN)/python -m scripts.login $(NAMED) $(if $(WAY),--way "$(WAY)") $(ARGS)
+
+login-browser: $(BROWSER) ## sign in with a browser of its own once, for the delivery `browser` (needs a screen)
+	@$(BIN)/python -m scripts.login_browser $(ARGS)
+
+doctor: $(RUN) ## prove each link to Garmin Connect with your own account (NAME=anna)
+	@$(BIN)/python -m scripts.doctor $(NAMED) $(ARGS)
+
+deliver-kept: $(RUN) ## deliver the files that were kept, now that a sign-in works
+	@$(BIN)/python -m scripts.deliver_kept $(ARGS)
+
+confirm: $(RUN) ## look whether the kept files have arrived in Garmin Connect; nothing is sent
+	@$(BIN)/python -m scripts.confirm $(ARGS)
+
+refresh: $(RUN) ## renew each stored token that is due (for a schedule: examples/crontab)
+	@$(BIN)/python -m scripts.refresh $(ARGS)
 
 template: $(RUN) ## rebuild templates/, or make one of your own scale's file: FROM=my.fit
 	@$(BIN)/python -m scripts.build_templates $(if $(FROM),--from "$(FROM)")
@@ -35,8 +55,12 @@ verify-sdk: $(DEV) ## cross-check our encoding with Garmin's own FitCSVTool
 test: $(DEV) ## run the tests
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
-test-e2e: $(E2E) ## run the tests with whole programs around the function: Postgres, Mosquitto …
+test-e2e: $(E2E) $(HOME_ASSISTANT) ## run the tests with whole programs around the function: Postgres, Home Assistant …
 	@$(BIN)/python -m pytest tests/e2e $(ARGS)
+
+test-ha-current: $(E2E) ## the same with a current Home Assistant, in a Debian root of its own (as root on Debian)
+	@tests/e2e/install_home_assistant_current.sh "$(CURDIR)/$(HOME_ASSISTANT_ROOT)" $(HOME_ASSISTANT_CURRENT)
+	@HOME_ASSISTANT_ROOT="$(CURDIR)/$(HOME_ASSISTANT_ROOT)" $(BIN)/python -m pytest tests/e2e/test_home_assistant.py tests/e2e/test_house.py $(ARGS)
 
 check: $(E2E) ## lint, format, types, architecture
 	@$(BIN)/ruff check .
@@ -56,7 +80,7 @@ lock: .venv/created ## compile requirements*.txt anew from pyproject.toml
 	@scripts/lock.sh $(BIN)/uv
 
 clean: ## remove what was built
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis sdk_fallback/js/node_modules
+	rm -rf --one-file-system .venv .venv-ha .ha-current .mypy_cache .ruff_cache .pytest_cache .hypothesis sdk_fallback/js/node_modules tests/e2e/node_red_package/node_modules
 
 .venv/created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
@@ -79,6 +103,22 @@ $(E2E): requirements-e2e.txt | $(DEV)
 	@echo "Installing what the tests with whole programs need into .venv …"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
+
+$(BROWSER): requirements-browser.txt | $(RUN)
+	@echo "Installing what drives a browser into .venv …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+# Where it cannot be installed, its tests say so: skipped, or failed with CI set if this Python could have run it.
+$(HOME_ASSISTANT): tests/e2e/requirements-home-assistant.txt | .venv/created
+	@if ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))'; then \
+	  echo "This Home Assistant runs on Python 3.11 and 3.12 alone: name one with make PYTHON=/path/to/python3.11"; \
+	elif echo "Installing Home Assistant into .venv-ha …" && $(PYTHON) -m venv .venv-ha \
+	  && .venv-ha/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<; then \
+	  touch $@; \
+	else \
+	  echo "Home Assistant could not be installed"; \
+	fi
 
 $(BENCH): requirements-bench.txt | $(E2E)
 	@echo "Installing what the benchmark compares with into .venv …"

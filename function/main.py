@@ -39,6 +39,7 @@ from .access import admit
 from .body import Payloads, read_body
 from .delivery.chain import Chain
 from .delivery.folder import Folder
+from .delivery.links import make_link
 from .delivery.port import Delivery, WeighInStore, file_name
 from .errors import FieldError, WeighbridgeError
 from .fit.template import read_template
@@ -47,7 +48,6 @@ from .problems import headers_of, kind_of, problem
 from .settings import Settings, read_settings
 
 if TYPE_CHECKING:
-    from .delivery.garmin import GarminConnect
     from .delivery.receipt import Receipt
 
 LARGEST_BODY_BYTES = 1 << 20
@@ -183,16 +183,9 @@ def compose(settings: Settings, now: Callable[[], datetime] = lambda: datetime.n
         content = settings.template.read_bytes()
     except OSError as e:
         raise errors.TemplateUnusable(f"The template {settings.template} cannot be read: {e.strerror}.") from e
-    store: WeighInStore | None = None
-    links: list[Delivery] = []
-    for name in settings.delivery:
-        if name == "garth":
-            garmin = _garmin_by_garth(settings)
-            links.append(garmin)
-            store = store or garmin
-        else:
-            links.append(Folder(settings.folder))
-    delivery = links[0] if len(links) == 1 else Chain(links)
+    links = [make_link(name, settings) for name in settings.delivery]
+    store = next((link for link in links if not isinstance(link, Folder)), None)
+    delivery: Delivery = links[0] if len(links) == 1 else Chain(links)
     template = read_template(content)
     rehearse(template)
     return Application(settings, Weighbridge(template, delivery, settings.timezone), store, now)
@@ -247,19 +240,6 @@ class Shell:
             if self._application is None:
                 self._application = compose(read_settings(self._environment))
             return self._application
-
-
-def _garmin_by_garth(settings: Settings) -> GarminConnect:
-    # Only those who upload pay for the import.
-    from .delivery.garmin import GarminConnect
-    from .delivery.sessions.garth import GarthSession
-    from .delivery.tokens import TokenStore
-
-    session = GarthSession(
-        TokenStore(settings.tokens), domain=settings.garmin_domain, ca_bundle=settings.garmin_ca_bundle
-    )
-    session.warm()
-    return GarminConnect(session, name="garth", confirm_s=settings.confirm_s)
 
 
 def _route(method: str, path: str) -> tuple[Route, re.Match[str]]:

@@ -215,6 +215,7 @@ _PROBLEM: Mapping[str, object] = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
+        "retry_after_s": {"type": "integer", "description": "As the header Retry-After."},
         "errors": {
             "type": "array",
             "items": {

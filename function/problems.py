@@ -55,6 +55,9 @@ def problem(fault: Exception) -> dict[str, object]:
         "status": kind.status,
         "detail": detail,
     }
+    # Said again here, for callers that never see a header (Home Assistant's rest_command) and for parts of a batch.
+    if (pause_s := _retry_after_s(fault)) is not None:
+        problem["retry_after_s"] = pause_s
     if isinstance(fault, errors.ValuesRejected):
         problem["errors"] = [{"field": e.field, "input": e.input, "message": e.message} for e in fault.errors]
     if isinstance(fault, errors.Conflict):
@@ -65,14 +68,17 @@ def problem(fault: Exception) -> dict[str, object]:
 def headers_of(fault: Exception) -> dict[str, str]:
     """The headers that a fault's status calls for."""
     headers: dict[str, str] = {}
-    retry_after_s = fault.retry_after_s if isinstance(fault, errors.RateLimited) else kind_of(fault).retry_after_s
-    if retry_after_s is not None:
-        headers["Retry-After"] = str(retry_after_s)
+    if (pause_s := _retry_after_s(fault)) is not None:
+        headers["Retry-After"] = str(pause_s)
     if isinstance(fault, errors.MethodNotAllowed):
         headers["Allow"] = ", ".join(fault.allowed)
     if isinstance(fault, errors.Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
     return headers
+
+
+def _retry_after_s(fault: Exception) -> int | None:
+    return fault.retry_after_s if isinstance(fault, errors.RateLimited) else kind_of(fault).retry_after_s
 
 
 def kind_of(fault: Exception) -> Fault:

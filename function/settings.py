@@ -7,8 +7,10 @@ it could be a secret in the wrong place.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -20,7 +22,7 @@ from .errors import SettingsInvalid
 TEMPLATES = Path(__file__).parent.parent / "templates"
 
 #: The deliveries that a chain may name.
-DELIVERIES = ("folder", "garth")
+DELIVERIES = ("folder", "garth", "browser")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,11 @@ class Settings:
     confirm_s: float
     garmin_domain: str
     garmin_ca_bundle: Path | None
+    personal_api_key: SecretStr | None
+    personal_api_key_ends: date | None
+    browser: str
+    browser_profile: Path
+    browser_args: tuple[str, ...]
 
 
 class Variable(NamedTuple):
@@ -80,13 +87,28 @@ def _optional_path(text: str) -> Path | None:
     return Path(text) if text else None
 
 
+def _optional_secret(text: str) -> SecretStr | None:
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError  # it travels in a header
+    return SecretStr(text) if text else None
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(shlex.split(text))
+
+
+def _optional_day(text: str) -> date | None:
+    return date.fromisoformat(text) if text else None
+
+
 VARIABLES = (
     Variable(
         "WEIGHBRIDGE_DELIVERY",
         "delivery",
         "folder",
         "where readings go: `folder` keeps the FIT file for manual import, `garth` uploads it to Garmin Connect, "
-        "`garth,folder` keeps it when Garmin definitely did not get it",
+        "`browser` lets a signed-in Chromium do it; `garth,browser,folder` goes on to the next when Garmin definitely "
+        "did not get it",
         _delivery,
         f"one or more of {', '.join(DELIVERIES)}, separated by commas, each once",
     ),
@@ -146,6 +168,42 @@ VARIABLES = (
         "certificates to trust instead of the usual ones (a stand-in, a corporate proxy)",
         _optional_path,
         "the path of a PEM file",
+    ),
+    Variable(
+        "GARMIN_PERSONAL_API_KEY",
+        "personal_api_key",
+        "",
+        "a key of Garmin's official Personal API: readings are confirmed through it, whatever state the sign-in is in",
+        _optional_secret,
+        "a key without spaces",
+    ),
+    Variable(
+        "GARMIN_PERSONAL_API_KEY_ENDS",
+        "personal_api_key_ends",
+        "",
+        "the last day of that key, such as 2027-03-31; its end is announced two weeks before",
+        _optional_day,
+        "a day such as 2027-03-31",
+    ),
+    Variable(
+        "WEIGHBRIDGE_BROWSER", "browser", "/usr/bin/chromium", "the Chromium of the delivery `browser`", str, "a path"
+    ),
+    Variable(
+        "WEIGHBRIDGE_BROWSER_PROFILE",
+        "browser_profile",
+        "browser",
+        "the folder of its profile, in which `make login-browser` signs in, and of pictures of pages that were not as "
+        "expected",
+        Path,
+        "a path",
+    ),
+    Variable(
+        "WEIGHBRIDGE_BROWSER_ARGS",
+        "browser_args",
+        "",
+        "more arguments for it, such as `--no-sandbox` in a container",
+        _words,
+        "arguments separated by spaces, as in a shell",
     ),
 )
 

@@ -8,10 +8,13 @@ compile() {
     shift
     "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
         --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
-        pyproject.toml --output-file "$output" "$@"
+        --output-file "$output" "$@"
 }
-compile requirements.txt --extra garth
-compile requirements-dev.txt --extra dev --constraints requirements.txt
-compile requirements-outbox.txt --extra outbox --constraints requirements-dev.txt
-compile requirements-e2e.txt --extra e2e --constraints requirements-dev.txt --constraints requirements-outbox.txt
-compile requirements-bench.txt --extra bench --constraints requirements-e2e.txt
+compile requirements.txt pyproject.toml --extra garth
+compile requirements-dev.txt pyproject.toml --extra dev --constraints requirements.txt
+compile requirements-outbox.txt pyproject.toml --extra outbox --constraints requirements-dev.txt
+compile requirements-e2e.txt pyproject.toml --extra e2e --constraints requirements-dev.txt --constraints requirements-outbox.txt
+compile requirements-bench.txt pyproject.toml --extra bench --constraints requirements-e2e.txt
+compile requirements-browser.txt pyproject.toml --extra browser --constraints requirements-dev.txt
+# Home Assistant pins what it needs, old versions too, so it has an environment of its own.
+compile tests/e2e/requirements-home-assistant.txt tests/e2e/home-assistant.in

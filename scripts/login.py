@@ -3,6 +3,10 @@
 Rule: the password is asked for, never taken from an argument or a variable, and is kept nowhere. What is printed
 holds no secret. After a failure the next attempt has to wait, because repeated failures lock an account for one
 to three days; the waiting time is kept beside the token, so that a script in a loop meets it too.
+
+Strategy: the ways are tried in the order of `WAYS`. The next one takes over when Garmin blocks the one before; a wrong
+password or code ends it, since every further attempt counts towards the lock. The user's own browser comes last,
+because it works wherever a person can sign in at all.
 """
 
 from __future__ import annotations
@@ -15,14 +19,24 @@ import math
 import os
 import sys
 import time
+import webbrowser
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import SecretStr
 
-from function.delivery.sessions.garth import sign_in
+from function.delivery.sessions.garth import exchange_ticket, sign_in, sign_in_page
 from function.delivery.tokens import Token, TokenStore, parse_token
-from function.errors import GarminUnreachable, RateLimited, SignInNeeded, TokenStoreUnusable, WeighbridgeError
+from function.errors import (
+    GarminRefused,
+    GarminUnreachable,
+    RateLimited,
+    SignInNeeded,
+    TokenStoreUnusable,
+    WeighbridgeError,
+)
 from function.settings import Settings, read_settings
 
 #: Seconds to wait after the first, second … failure in a row; the last one stays.
@@ -30,23 +44,59 @@ COOL_DOWN_S = (60, 300, 1800, 6 * 3600, 24 * 3600)
 RATE_LIMIT_COOL_DOWN_S = 3600
 
 
+CONTAINER_FILES = (Path("/.dockerenv"), Path("/run/.containerenv"))  # Docker's and Podman's
+
+ELSEWHERE = """\
+This is a container. A sign-in does better on another machine, one with a browser and a home connection:
+  1. there, in a copy of this repository:   make login{name}
+  2. here, from where that file lies:
+     docker compose run --rm -T weighbridge python -m scripts.login{option} --import - < {file}
+     (or copy the file into the token folder, {folder}, so that the container's user can write it)
+  3. there again: delete {file}, because one token must not be used in two places.
+"""
+
+Ask = Callable[[str], str]
+
+
+def open_page(address: str) -> bool:
+    """Open a page in the user's browser, where there is a screen to show it on."""
+    screen = sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    return bool(screen) and webbrowser.open(address)
+
+
+def in_container() -> bool:
+    return any(file.exists() for file in CONTAINER_FILES)
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """The person who signs in."""
+
+    ask: Ask = input
+    ask_secret: Ask = getpass.getpass
+    open_page: Callable[[str], bool] = open_page
+    in_container: Callable[[], bool] = in_container
+
+
 def main(
     argv: Sequence[str],
     env: Mapping[str, str],
+    terminal: Terminal | None = None,
     *,
-    ask: Callable[[str], str] = input,
-    ask_secret: Callable[[str], str] = getpass.getpass,
     now: Callable[[], float] = time.time,
 ) -> int:
     """Sign in, or import a token. Returns the exit code: 0, or 1 with one sentence on stderr."""
     options = _parser().parse_args(argv)
+    terminal = terminal or Terminal()
     try:
         settings = read_settings(env)
         store = TokenStore(settings.tokens, options.name)
         if options.import_env or options.import_file:
             token = _imported(options, env)
         else:
-            token = _signed_in(settings, CoolDown(store, now), options, ask, ask_secret)
+            if terminal.in_container():
+                print(_elsewhere(store, options.name))
+            token = _signed_in(settings, CoolDown(store, now), options, terminal)
         lifetime = _lifetime(token, now())
         store.save(token)
     except (WeighbridgeError, ValueError) as fault:
@@ -58,13 +108,20 @@ def main(
     print(f"Stored in {store.path}. {lifetime}")
     if options.import_env or options.import_file:
         print("Use this token nowhere else from now on: each renewal here makes the copy there worthless.")
+    print(f"To prove every link with this account: make doctor{_argument('NAME', options.name)}")
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m scripts.login", description="Sign in to Garmin Connect once.")
-    parser.add_argument("--name", default="default", help="which token to store (default: %(default)s)")
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.login",
+        description="Sign in to Garmin Connect once.",
+        epilog="The ways to sign in, in the order in which they are tried: "
+        + "; ".join(f"{way.name}: {way.explained}" for way in WAYS),
+    )
+    parser.add_argument("--name", default="default", help="which token to store, one a person (default: %(default)s)")
     source = parser.add_mutually_exclusive_group()
+    source.add_argument("--way", choices=[way.name for way in WAYS], help="begin with this way to sign in")
     source.add_argument(
         "--import",
         dest="import_file",
@@ -73,12 +130,23 @@ def _parser() -> argparse.ArgumentParser:
         "string; - reads it from the standard input",
     )
     source.add_argument("--import-env", action="store_true", help="take the token from the variable GARTH_TOKEN")
-    source.add_argument(
+    parser.add_argument(
         "--ignore-cool-down",
         action="store_true",
         help="try at once after a failure; the risk: repeated failures lock the account for one to three days",
     )
     return parser
+
+
+def _argument(word: str, name: str) -> str:
+    return "" if name == "default" else f" {word}={name}"
+
+
+def _elsewhere(store: TokenStore, name: str) -> str:
+    option = "" if name == "default" else f" --name {name}"
+    return ELSEWHERE.format(
+        name=_argument("NAME", name), option=option, file=f"tokens/{store.path.name}", folder=store.folder
+    )
 
 
 def _imported(options: argparse.Namespace, env: Mapping[str, str]) -> Token:
@@ -97,35 +165,71 @@ def _imported(options: argparse.Namespace, env: Mapping[str, str]) -> Token:
         raise ValueError(f"{options.import_file} is not a text file.") from None
 
 
-def _signed_in(
-    settings: Settings,
-    cool_down: CoolDown,
-    options: argparse.Namespace,
-    ask: Callable[[str], str],
-    ask_secret: Callable[[str], str],
-) -> Token:
-    if not options.ignore_cool_down:
+def _by_password(settings: Settings, terminal: Terminal) -> Token:
+    email = terminal.ask("Garmin e-mail: ").strip()
+    password = SecretStr(terminal.ask_secret("Password (not shown): "))
+    print("Signing in; this takes some seconds …", flush=True)
+    return sign_in(
+        email,
+        password,
+        prompt_mfa=lambda: terminal.ask_secret("Code from your e-mail or app (not shown): "),
+        domain=settings.garmin_domain,
+        ca_bundle=settings.garmin_ca_bundle,
+    )
+
+
+def _by_browser(settings: Settings, terminal: Terminal) -> Token:
+    address = sign_in_page(settings.garmin_domain)
+    opened = terminal.open_page(address)
+    print(
+        f"{'Opened in your browser' if opened else 'Open this page in a browser, on any machine'}:\n\n  {address}\n\n"
+        "Sign in there. The page that follows is empty or an error; what counts is its address, which ends in\n"
+        "ticket=ST-… It works once and for some seconds only: have this window ready, and paste at once.",
+        flush=True,
+    )
+    pasted = terminal.ask_secret("The address, or the ticket alone (not shown): ")
+    return exchange_ticket(pasted, domain=settings.garmin_domain, ca_bundle=settings.garmin_ca_bundle)
+
+
+class Way(NamedTuple):
+    """One way to sign in."""
+
+    name: str
+    explained: str
+    sign_in: Callable[[Settings, Terminal], Token]
+    #: Whether a failure counts towards Garmin's lock of the account.
+    risks_lock: bool
+
+
+WAYS = (
+    Way("password", "e-mail, password and code, asked for here", _by_password, risks_lock=True),
+    Way("browser", "your own browser, whose address you paste here; works where scripts are blocked", _by_browser,
+        risks_lock=False),
+)  # fmt: skip
+
+
+def _signed_in(settings: Settings, cool_down: CoolDown, options: argparse.Namespace, terminal: Terminal) -> Token:
+    names = [way.name for way in WAYS]
+    ways = WAYS[names.index(options.way) if options.way else 0 :]
+    if ways[0].risks_lock and not options.ignore_cool_down:
         cool_down.check()
     # Before the questions: a folder that cannot take the token would waste a sign-in.
     cool_down.probe()
-    email = ask("Garmin e-mail: ").strip()
-    password = SecretStr(ask_secret("Password (not shown): "))
-    print("Signing in; this takes some seconds …", flush=True)
-    try:
-        token = sign_in(
-            email,
-            password,
-            prompt_mfa=lambda: ask_secret("Code from your e-mail or app (not shown): "),
-            domain=settings.garmin_domain,
-            ca_bundle=settings.garmin_ca_bundle,
-        )
-    except GarminUnreachable:
-        raise  # says nothing about the account
-    except WeighbridgeError as fault:
-        cool_down.begin(fault)
-        raise
-    cool_down.end()
-    return token
+    for way, next_way in zip(ways, (*ways[1:], None), strict=True):
+        try:
+            token = way.sign_in(settings, terminal)
+        except GarminUnreachable:
+            raise  # says nothing about the account, and holds for each way
+        except WeighbridgeError as fault:
+            if way.risks_lock:
+                cool_down.begin(fault)
+            if next_way is None or not isinstance(fault, GarminRefused | RateLimited):
+                raise
+            print(f"{fault}\n\nThe next way, {next_way.name}: {next_way.explained}.\n", file=sys.stderr, flush=True)
+        else:
+            cool_down.end()
+            return token
+    raise AssertionError("the last way either signs in or raises")
 
 
 class CoolDown:
@@ -142,7 +246,8 @@ class CoolDown:
         if left_s > 0:
             raise RateLimited(
                 f"The last sign-in failed. Wait {_duration(left_s)} before the next one: repeated failures lock the "
-                "account for one to three days. (--ignore-cool-down tries at once, at that risk.)",
+                "account for one to three days. Your own browser can be tried at once: make login WAY=browser. "
+                "(--ignore-cool-down tries the password at once, at that risk.)",
                 left_s,
             )
 

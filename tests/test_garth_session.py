@@ -238,6 +238,59 @@ def test_a_renewal_whose_answer_was_lost_is_said_plainly(garmin: GarminStandIn, 
         session.request("GET", RANGE)
 
 
+def test_a_token_that_is_refused_is_not_asked_for_again_until_somebody_has_signed_in(
+    garmin: GarminStandIn, session: GarthSession, store: TokenStore
+) -> None:
+    """A scale that goes on sending must not lock the account."""
+    garmin.expire_access_tokens()
+    garmin.revoke()
+    for _ in range(5):
+        with pytest.raises(SignInNeeded, match="make login"):
+            session.request("GET", RANGE)
+    assert garmin.sign_in.refused_refreshes == 1
+    garmin.write_token(store.folder)
+    assert session.request("GET", RANGE).status == 200
+
+
+RENEWS = """
+    import sys
+    from pathlib import Path
+    from function.delivery.sessions.garth import GarthSession
+    from function.delivery.tokens import TokenStore
+    folder, domain, ca_bundle = sys.argv[1:]
+    GarthSession(TokenStore(Path(folder)), domain=domain, ca_bundle=Path(ca_bundle)).renew()
+"""
+
+
+def test_a_process_that_is_killed_between_renewal_and_saving_leaves_a_plain_sentence(
+    garmin: GarminStandIn, session: GarthSession, store: TokenStore
+) -> None:
+    """Garmin has made the new token and forgotten the old one; the new one is on its way to nobody."""
+    garmin.faults.add("diauth/token", "slow", delay_s=30)
+    child = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(RENEWS), str(store.folder), garmin.domain, str(garmin.ca_bundle)],
+        cwd=ROOT,
+    )
+    try:
+        deadline = time.monotonic() + 30
+        while garmin.sign_in.refreshes == 0 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    finally:
+        child.kill()
+        child.wait()
+    assert garmin.sign_in.refreshes == 1
+    garmin.expire_access_tokens()
+    for _ in range(3):
+        with pytest.raises(SignInNeeded, match=r"an earlier renewal was lost. Sign in anew: make login"):
+            session.request("GET", RANGE)
+    assert garmin.sign_in.refused_refreshes == 1
+
+
+def test_a_token_is_renewed_when_asked_though_it_is_not_due(session: GarthSession, store: TokenStore) -> None:
+    before = store.read()
+    assert session.renew() == store.read() != before
+
+
 def test_days_left_count_down_to_the_end_of_the_refresh_token(garmin: GarminStandIn, store: TokenStore) -> None:
     days = later(garmin, store, 10 * DAY_S).token_days_left()
     assert days == pytest.approx(20, abs=0.01)

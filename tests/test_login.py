@@ -11,12 +11,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from curl_cffi.requests import Session
 
 from function.delivery.sessions.garth import GarthSession
 from function.delivery.tokens import TokenStore
-from scripts.login import COOL_DOWN_S, RATE_LIMIT_COOL_DOWN_S, main
+from scripts.login import COOL_DOWN_S, RATE_LIMIT_COOL_DOWN_S, Terminal, main
 
 from .garmin.server import GarminStandIn
 
@@ -50,12 +52,27 @@ def nobody(prompt: str) -> str:
     raise AssertionError(f"nothing should be asked: {prompt}")
 
 
+def person(
+    *,
+    ask: Callable[[str], str] = nobody,
+    ask_secret: Callable[[str], str] = nobody,
+    open_page: Callable[[str], bool] = lambda _address: False,
+    container: bool = False,
+) -> Terminal:
+    return Terminal(ask, ask_secret, open_page, lambda: container)
+
+
+NOBODY = person()
+
+
 def sign_in(garmin: GarminStandIn, env: dict[str, str], *argv: str, password: str = "", now: float = 0.0) -> int:
     return main(
         argv,
         env,
-        ask=answers(garmin.account.email),
-        ask_secret=answers(password or garmin.account.password, garmin.account.mfa_code or "none"),
+        person(
+            ask=answers(garmin.account.email),
+            ask_secret=answers(password or garmin.account.password, garmin.account.mfa_code or "none"),
+        ),
         now=lambda: now or time.time(),
     )
 
@@ -125,7 +142,7 @@ def test_after_each_failure_the_next_attempt_waits_longer_and_garmin_is_not_aske
         assert sign_in(garmin, env, password="wrong", now=now) == 1
         assert "did not take this e-mail and password" in capsys.readouterr().err
         asked = len(garmin.requests)
-        assert main([], env, ask=nobody, ask_secret=nobody, now=lambda at=now + wait_s - 1: at) == 1  # type: ignore[misc]
+        assert main([], env, NOBODY, now=lambda at=now + wait_s - 1: at) == 1  # type: ignore[misc]
         assert "--ignore-cool-down" in capsys.readouterr().err
         assert (len(garmin.requests), garmin.sign_in.failed_sign_ins) == (asked, number)
         now += wait_s
@@ -145,7 +162,7 @@ def test_a_rate_limit_cools_down_for_longer_than_a_typing_error(
 ) -> None:
     garmin.faults.add("sso/signin-page", "429-html")
     assert sign_in(garmin, env, now=1_000_000) == 1
-    assert main([], env, ask=nobody, ask_secret=nobody, now=lambda: 1_000_000 + RATE_LIMIT_COOL_DOWN_S - 1) == 1
+    assert main([], env, NOBODY, now=lambda: 1_000_000 + RATE_LIMIT_COOL_DOWN_S - 1) == 1
     assert "Wait 1 second before" in capsys.readouterr().err
 
 
@@ -159,7 +176,7 @@ def test_a_folder_that_cannot_take_a_token_is_noticed_before_anything_is_asked(
     env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("")
-    assert main([], {**env, "WEIGHBRIDGE_TOKENS": str(tmp_path / "file")}, ask=nobody, ask_secret=nobody) == 1
+    assert main([], {**env, "WEIGHBRIDGE_TOKENS": str(tmp_path / "file")}, NOBODY) == 1
     assert "WEIGHBRIDGE_TOKENS" in capsys.readouterr().err
 
 
@@ -169,13 +186,180 @@ def test_without_a_terminal_nothing_is_stored_and_nothing_is_thrown(
     def end_of_input(_prompt: str) -> str:
         raise EOFError
 
-    assert main([], env, ask=end_of_input, ask_secret=nobody) == 1
+    assert main([], env, person(ask=end_of_input)) == 1
     assert "at a terminal" in capsys.readouterr().err
 
 
 def test_a_password_cannot_be_given_as_an_argument(env: dict[str, str]) -> None:
     with pytest.raises(SystemExit):
-        main(["--password", "x"], env, ask=nobody, ask_secret=nobody)
+        main(["--password", "x"], env, NOBODY)
+
+
+# -- the user's own browser ------------------------------------------------------------------------------
+
+
+class Browser:
+    """A person with a browser of his own: opens the page that is shown, signs in, and copies the address."""
+
+    def __init__(self, garmin: GarminStandIn) -> None:
+        self.garmin = garmin
+        self.address = ""
+        self.before_pasting: Callable[[], None] = lambda: None
+        self.copy: Callable[[str], str] = lambda address: address
+
+    def open(self, address: str) -> bool:
+        with Session(verify=cast(Any, str(self.garmin.ca_bundle))) as session:
+            answer = session.get(address)
+            account = self.garmin.account
+            fields = [{"username": account.email, "password": account.password}]
+            fields += [{"mfa-code": account.mfa_code}] if account.mfa_code else []
+            for form in fields:
+                csrf = answer.text.partition('name="_csrf" value="')[2].partition('"')[0]
+                answer = session.post(address, data={**form, "_csrf": csrf}, allow_redirects=False)
+            self.address = answer.headers["location"] or ""
+        return True
+
+    def paste(self, _question: str) -> str:
+        self.before_pasting()
+        return self.copy(self.address)
+
+
+@pytest.fixture
+def browser(garmin: GarminStandIn) -> Browser:
+    return Browser(garmin)
+
+
+def just_the_ticket(address: str) -> str:
+    return address.partition("ticket=")[2]
+
+
+@pytest.mark.parametrize("code", [None, "734512"], ids=["no code", "code"])
+@pytest.mark.parametrize("copy", [str, just_the_ticket, lambda address: f"  {address}&x=1\n"])
+def test_the_address_that_a_browser_ends_at_is_exchanged_for_a_token_that_works(
+    garmin: GarminStandIn,
+    env: dict[str, str],
+    browser: Browser,
+    capsys: pytest.CaptureFixture[str],
+    code: str | None,
+    copy: Callable[[str], str],
+) -> None:
+    garmin.account.mfa_code = code
+    browser.copy = copy
+    terminal = person(ask_secret=browser.paste, open_page=browser.open)
+    assert main(["--way", "browser"], env, terminal) == 0
+    output = capsys.readouterr()
+    assert "clientId=GCM_ANDROID_DARK" in output.out
+    assert "ST-0" not in output.out + output.err
+    assert just_the_ticket(browser.address) not in output.out + output.err
+    store = TokenStore(Path(env["WEIGHBRIDGE_TOKENS"]))
+    session = GarthSession(store, domain=garmin.domain, ca_bundle=garmin.ca_bundle)
+    assert session.request("GET", RANGE).status == 200
+
+
+def test_a_ticket_that_comes_too_late_is_told_and_costs_no_waiting(
+    garmin: GarminStandIn, env: dict[str, str], browser: Browser, capsys: pytest.CaptureFixture[str]
+) -> None:
+    garmin.sign_in.ticket_lifetime_s = -1
+    terminal = person(ask_secret=browser.paste, open_page=browser.open)
+    assert main(["--way", "browser"], env, terminal) == 1
+    error = capsys.readouterr().err
+    assert "for some seconds only" in error
+    assert just_the_ticket(browser.address) not in error
+    garmin.sign_in.ticket_lifetime_s = 10
+    assert main(["--way", "browser"], env, terminal) == 0
+
+
+def test_a_ticket_works_once(env: dict[str, str], browser: Browser, capsys: pytest.CaptureFixture[str]) -> None:
+    terminal = person(ask_secret=browser.paste, open_page=browser.open)
+    assert main(["--way", "browser"], env, terminal) == 0
+    assert main(["--way", "browser"], env, person(ask_secret=browser.paste)) == 1
+    assert "works once" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("pasted", ["", "https://connect.garmin.com/app/home", "ticket=", "correct horse"])
+def test_what_holds_no_ticket_is_not_sent_and_not_repeated(
+    garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str], pasted: str
+) -> None:
+    assert main(["--way", "browser"], env, person(ask_secret=answers(pasted))) == 1
+    error = capsys.readouterr().err
+    assert "no ticket" in error
+    assert not pasted or pasted == "ticket=" or pasted not in error
+    assert garmin.requests == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [("429", "wait"), ("403-cloudflare", "another network"), ("503", "out of order"), ("drop-before", "reached"),
+     ("firewall-html", "not a token")],
+)  # fmt: skip
+def test_an_exchange_that_fails_says_whose_fault_it_is(
+    garmin: GarminStandIn,
+    env: dict[str, str],
+    browser: Browser,
+    capsys: pytest.CaptureFixture[str],
+    fault: str,
+    words: str,
+) -> None:
+    garmin.faults.add("diauth/token", fault, times=None)
+    assert main(["--way", "browser"], env, person(ask_secret=browser.paste, open_page=browser.open)) == 1
+    error = capsys.readouterr().err
+    assert words in error
+    assert just_the_ticket(browser.address) not in error
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("fault", ["429-html", "403-cloudflare", "firewall-html"])
+def test_where_garmin_blocks_the_password_the_browser_is_the_next_way(
+    garmin: GarminStandIn, env: dict[str, str], browser: Browser, capsys: pytest.CaptureFixture[str], fault: str
+) -> None:
+    garmin.faults.add("sso/signin-page", fault, times=None)
+    secrets = iter([lambda _: garmin.account.password, browser.paste])
+    terminal = person(
+        ask=answers(garmin.account.email), ask_secret=lambda question: next(secrets)(question), open_page=browser.open
+    )
+    assert main([], env, terminal) == 0
+    assert "The next way, browser" in capsys.readouterr().err
+    assert TokenStore(Path(env["WEIGHBRIDGE_TOKENS"])).read() is not None
+
+
+@pytest.mark.usefixtures("impatient")
+def test_while_the_password_cools_down_the_browser_may_be_used(
+    garmin: GarminStandIn, env: dict[str, str], browser: Browser, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sign_in(garmin, env, password="wrong") == 1
+    assert main([], env, NOBODY) == 1
+    assert "WAY=browser" in capsys.readouterr().err
+    assert main(["--way", "browser"], env, person(ask_secret=browser.paste, open_page=browser.open)) == 0
+
+
+@pytest.mark.usefixtures("impatient")
+def test_an_account_that_is_locked_is_not_tried_another_way(
+    garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(5):
+        sign_in(garmin, env, "--ignore-cool-down", password="wrong")
+    capsys.readouterr()
+    assert garmin.sign_in.locked
+    assert sign_in(garmin, env, "--ignore-cool-down") == 1
+    error = capsys.readouterr().err
+    assert "lock the account" in error
+    assert "next way" not in error
+
+
+# -- in a container --------------------------------------------------------------------------------------
+
+
+def test_in_a_container_another_machine_is_named_with_its_commands(
+    env: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def end_of_input(_prompt: str) -> str:
+        raise EOFError
+
+    assert main(["--name", "anna"], env, person(ask=end_of_input, container=True)) == 1
+    shown = capsys.readouterr().out
+    assert "make login NAME=anna" in shown
+    assert "--name anna --import - < tokens/anna.json" in shown
+    assert env["WEIGHBRIDGE_TOKENS"] in shown
 
 
 # -- importing -------------------------------------------------------------------------------------------
@@ -202,7 +386,7 @@ def test_a_token_of_another_tool_is_imported_and_works(
     file.write_text(form(issued))
     monkeypatch.setattr(sys, "stdin", io.StringIO(form(issued)))
     argv = {"file": ["--import", str(file)], "stdin": ["--import", "-"], "variable": ["--import-env"]}[way]
-    assert main(argv, {**env, "GARTH_TOKEN": form(issued)}, ask=nobody, ask_secret=nobody) == 0
+    assert main(argv, {**env, "GARTH_TOKEN": form(issued)}, NOBODY) == 0
     output = capsys.readouterr()
     assert "nowhere else" in output.out
     assert str(issued["access_token"]) not in output.out + output.err
@@ -226,7 +410,7 @@ def test_what_cannot_be_imported_is_one_sentence_and_leaves_the_old_token(
 ) -> None:
     path = garmin.write_token(Path(env["WEIGHBRIDGE_TOKENS"]))
     before = path.read_text()
-    assert main(argv, env, ask=nobody, ask_secret=nobody) == 1
+    assert main(argv, env, NOBODY) == 1
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1
@@ -239,6 +423,6 @@ def test_a_token_that_has_ended_is_not_imported(
     garmin.sign_in.refresh_token_lifetime_s = -10
     file = tmp_path / "token.json"
     file.write_text(json.dumps(garmin.issue_token()))
-    assert main(["--import", str(file)], env, ask=nobody, ask_secret=nobody) == 1
+    assert main(["--import", str(file)], env, NOBODY) == 1
     assert "has ended" in capsys.readouterr().err
     assert not Path(env["WEIGHBRIDGE_TOKENS"], "default.json").exists()

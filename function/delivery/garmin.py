@@ -14,8 +14,10 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace as replace_fields
 from datetime import UTC, date, timedelta
 from itertools import chain, repeat
+from typing import NamedTuple, Protocol
 
 from ..errors import Conflict, GarminUnreachable, NotFound, OutcomeUnknown, WeighbridgeError
 from ..fit.verify import VerifiedFit
@@ -31,6 +33,24 @@ WEIGHT = "/weight-service/weight"
 PAUSES_S = (0.5, 1.0, 2.0, 4.0)
 
 
+class ReadBack(Protocol):
+    """A way to see what Garmin holds that does not depend on the session: the official Personal API."""
+
+    def weigh_ins(self, first: date, last: date) -> Sequence[Entry]: ...
+
+    def health(self) -> Mapping[str, object]: ...
+
+
+class Looked(NamedTuple):
+    """What a look came to: the entry of each reading, everything last seen around them, why the last look failed if
+    it did, and what else there is to say."""
+
+    found: list[Entry | None]
+    shown: Sequence[Entry]
+    trouble: WeighbridgeError | None
+    remarks: tuple[str, ...]
+
+
 class GarminConnect:
     """A `Delivery` and a `WeighInStore`. Safe to share between threads when its session is."""
 
@@ -40,13 +60,16 @@ class GarminConnect:
         *,
         name: str,
         confirm_s: float,
+        official: ReadBack | None = None,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`confirm_s`: for how long to look for an uploaded reading; 0 = answer `accepted` without a look."""
+        """`confirm_s`: for how long to look for an uploaded reading; 0 = answer `accepted` without a look.
+        `official`: a way to look that does not depend on the session."""
         self.name = name
         self._session = session
         self._confirm_s = confirm_s
+        self._official = official
         self._sleep = sleep
         self._monotonic = monotonic
 
@@ -84,20 +107,22 @@ class GarminConnect:
 
     def health(self) -> Mapping[str, object]:
         """See `port.Delivery`. Looks at the stored token only; the network is never touched."""
+        state: dict[str, object] = {"name": self.name, "ready": True}
         try:
             days = self._session.token_days_left()
         except WeighbridgeError as fault:
-            return {"name": self.name, "ready": False, "detail": str(fault)}
-        if days is None:
-            return {"name": self.name, "ready": True}
-        state = {"name": self.name, "ready": days > 0, "token_days_left": round(max(days, 0.0), 1)}
-        return state if days > 0 else state | {"detail": "The Garmin token has ended. Sign in anew: make login."}
+            state |= {"ready": False, "detail": str(fault)}
+        else:
+            if days is not None:
+                state |= {"ready": days > 0, "token_days_left": round(max(days, 0.0), 1)}
+                state |= {} if days > 0 else {"detail": "The Garmin token has ended. Sign in anew: make login."}
+        return state if self._official is None else state | {"read_back": self._official.health()}
 
     # -- WeighInStore ------------------------------------------------------------------------------------
 
     def list_weigh_ins(self, first: date, last: date) -> Sequence[WeighIn]:
         """What Garmin holds from `first` to `last` (the account's calendar days, both included), oldest first."""
-        entries = sorted(self._range(first, last), key=lambda entry: (entry.instant_s, entry.sample_pk))
+        entries = sorted(self.entries(first, last), key=lambda entry: (entry.instant_s, entry.sample_pk))
         return [WeighIn(entry.id, entry.calendar_date, entry.shown()) for entry in entries]
 
     def delete_weigh_in(self, weigh_in_id: str) -> None:
@@ -126,34 +151,39 @@ class GarminConnect:
             verdict = Verdict(fault, look=False)
         if not verdict.look or (self._confirm_s == 0 and verdict.fault is None and not replace):
             return [verdict.fault or Delivered("accepted", fit, name, warnings=verdict.warnings)] * len(readings)
-        found, shown, trouble = self._look_for(readings, near=verdict.duplicate)
+        looked = self._look_for(readings, near=verdict.duplicate)
+        verdict = replace_fields(verdict, warnings=(*verdict.warnings, *looked.remarks))
         return [
             self._arrived(reading, fit, name, entry, verdict, at_instant_of(held, reading))
             if entry
-            else _not_arrived(reading, fit, name, verdict, held, shown, trouble, self._confirm_s)
-            for reading, entry in zip(readings, found, strict=True)
+            else _not_arrived(reading, fit, name, verdict, held, looked, self._confirm_s)
+            for reading, entry in zip(readings, looked.found, strict=True)
         ]
 
-    def _look_for(
-        self, readings: Sequence[Reading], *, near: bool
-    ) -> tuple[list[Entry | None], list[Entry], WeighbridgeError | None]:
-        """Look at least once, and until all are found or the time is over: what was found for each reading,
-        everything last seen around them, and why the last look failed if it did."""
+    def _look_for(self, readings: Sequence[Reading], *, near: bool) -> Looked:
+        """Look at least once, and until all are found or the time is over."""
+        first, last = _days_around(readings)
+        official = self._official
+        remarks: tuple[str, ...] = ()
         deadline = self._monotonic() + self._confirm_s
-        shown: list[Entry] = []
+        shown: Sequence[Entry] = []
         trouble: WeighbridgeError | None = None
         pauses: Iterator[float] = chain(PAUSES_S, repeat(PAUSES_S[-1]))
         while True:
             try:
-                shown, trouble = self._around(readings), None
+                shown, trouble = (official.weigh_ins if official else self.entries)(first, last), None
             except WeighbridgeError as e:
+                if official:
+                    remarks = (f"It was not looked for through Garmin's Personal API: {e}",)
+                    official = None
+                    continue
                 trouble = e
             found = [next((e for e in shown if fits(reading, e, near=near)), None) for reading in readings]
             left_s = deadline - self._monotonic()
             # Only an unreachable Garmin may be reachable a moment later.
             hopeless = trouble is not None and not isinstance(trouble, GarminUnreachable)
             if all(found) or left_s <= 0 or hopeless:
-                return found, shown, trouble
+                return Looked(found, shown, trouble, remarks)
             self._sleep(min(next(pauses), left_s))
 
     def _arrived(
@@ -184,10 +214,10 @@ class GarminConnect:
 
     def _around(self, readings: Sequence[Reading]) -> list[Entry]:
         """The entries of the days of these readings, and of a day more at both ends."""
-        days = [reading.measured_at.astimezone(UTC).date() for reading in readings]
-        return self._range(min(days) - timedelta(days=1), max(days) + timedelta(days=1))
+        return self.entries(*_days_around(readings))
 
-    def _range(self, first: date, last: date) -> list[Entry]:
+    def entries(self, first: date, last: date) -> list[Entry]:
+        """What Garmin holds from `first` to `last` (the account's calendar days, both included), in its order."""
         path = f"{WEIGHT}/range/{first.isoformat()}/{last.isoformat()}"
         try:
             answer = self._session.request("GET", path, params={"includeAll": "true"})
@@ -215,11 +245,17 @@ class GarminConnect:
     def _look_if_gone(self, day: date, sample_pk: int, why: str) -> None:
         unknown = f"Garmin Connect gave no answer to the deletion ({why})"
         try:
-            there = any(entry.sample_pk == sample_pk for entry in self._range(day, day))
+            there = any(entry.sample_pk == sample_pk for entry in self.entries(day, day))
         except WeighbridgeError as e:
             raise OutcomeUnknown(f"{unknown}, and could not be looked at. Send the same deletion again.") from e
         if there:
             raise OutcomeUnknown(f"{unknown}, and still shows the weigh-in. Send the same deletion again.")
+
+
+def _days_around(readings: Sequence[Reading]) -> tuple[date, date]:
+    # The account's calendar days may be the day before or after the UTC ones.
+    days = [reading.measured_at.astimezone(UTC).date() for reading in readings]
+    return min(days) - timedelta(days=1), max(days) + timedelta(days=1)
 
 
 def _not_arrived(
@@ -228,10 +264,10 @@ def _not_arrived(
     name: str,
     verdict: Verdict,
     held: Sequence[Entry],
-    shown: Sequence[Entry],
-    trouble: WeighbridgeError | None,
+    looked: Looked,
     confirm_s: float,
 ) -> Outcome:
+    trouble = looked.trouble
     if verdict.fault is not None and trouble is not None:
         return OutcomeUnknown(
             f"It is not known whether Garmin Connect has the reading, because it could not be looked at: {trouble} "
@@ -241,7 +277,7 @@ def _not_arrived(
         return verdict.fault
     warnings = list(verdict.warnings)
     known = {entry.id for entry in held}
-    others = [entry for entry in at_instant_of(shown, reading) if entry.id not in known]
+    others = [entry for entry in at_instant_of(looked.shown, reading) if entry.id not in known]
     if trouble is not None:
         warnings.append(f"Garmin Connect took the file, but could not be asked whether it shows the reading: {trouble}")
     elif others:

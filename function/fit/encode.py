@@ -1,4 +1,4 @@
-"""Reading -> raw integers: scale, round half up, range.
+"""Reading -> raw integers (scale, round half up, range), and back.
 
 Rule: decimal-exact. 64.6 kg is 6460 and never 6459; a tie goes up, as in Garmin's Java and JavaScript SDKs; a value
 that is not there is left out, and never a zero; one that a field cannot hold is refused, and never wrapped.
@@ -12,7 +12,17 @@ from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
 from ..errors import FieldError, ReadingRejected
-from .profile import DEVELOPER, FIT_EPOCH_UNIX_S, OLDEST_DATE_TIME, UINT32, WEIGHT_CALCULATING, WEIGHT_SCALE
+from .profile import (
+    DEVELOPER,
+    FIELDS,
+    FIT_EPOCH_UNIX_S,
+    FLOAT32,
+    OLDEST_DATE_TIME,
+    UINT32,
+    WEIGHT_CALCULATING,
+    WEIGHT_SCALE,
+    told,
+)
 
 #: FIT field name -> raw integer. Of a float32 it is the integer that its four bytes are (`profile.told` reads it).
 RawFields = Mapping[str, int]
@@ -60,3 +70,14 @@ def encode(reading: object) -> RawFields:
             hundredths = Decimal(value).quantize(_HUNDREDTH, ROUND_HALF_UP)
             (raws[name],) = struct.unpack("<I", struct.pack("<f", hundredths))
     return raws
+
+
+def decode(raws: RawFields) -> dict[str, object]:
+    """What raw values tell, by the attributes of a reading: `encode` makes the same raw values of it again."""
+    values: dict[str, object] = {"measured_at": _EPOCH + raws["timestamp"] * _SECOND}
+    for name, raw in raws.items():
+        field = FIELDS[name]
+        if name != "timestamp":
+            exact = Decimal(raw) / field.scale
+            values[field.source] = Decimal(str(told(field, raw))) if field.base_type is FLOAT32 else exact
+    return values

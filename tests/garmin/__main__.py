@@ -18,6 +18,7 @@ A stand-in for Garmin Connect listens on https://connectapi.{domain}. Ctrl+C end
 
   export GARMIN_DOMAIN={domain}
   export GARMIN_CA_BUNDLE={ca_bundle}
+  export GARMIN_PERSONAL_API_KEY={key}
 {tokens}
 Sign in as   {email}   password: {password}   code: {mfa_code}
 
@@ -59,6 +60,7 @@ def story(garmin: GarminStandIn, token_dir: Path | None) -> str:
         domain=garmin.domain,
         ca_bundle=garmin.ca_bundle,
         tokens=f"  export WEIGHBRIDGE_TOKENS={token_dir.resolve()}\n" if token_dir else "",
+        key=garmin.personal.key,
         email=garmin.account.email,
         password=garmin.account.password,
         mfa_code=garmin.account.mfa_code or "none",

@@ -4,6 +4,8 @@ Facts:
 - A service ticket works once, for seconds, and only for the service it was asked for (CAS protocol 3.1.1).
 - A refresh token rotates: the moment a new one is given, the old one is dead.
 - Repeated failed sign-ins lock the account, even for the right password.
+- The pages for people (the app's under /mobile, the web's under /portal) send the browser on to the service with
+  the ticket in the address (CAS protocol 2.2.4). Nobody need be at home there: the address is what counts.
 """
 
 from __future__ import annotations
@@ -24,6 +26,12 @@ CLIENT_IDS = (
     "GARMIN_CONNECT_MOBILE_ANDROID_DI_2024Q4",
     "GARMIN_CONNECT_MOBILE_ANDROID_DI",
 )
+#: Which page may ask for a sign-in for which service: (first part of the path, clientId) -> service.
+WEB_CLIENTS = {
+    ("mobile", "GCM_ANDROID_DARK"): "https://mobile.integration.{domain}/gcm/android",
+    ("mobile", "GCM_IOS_DARK"): "https://mobile.integration.{domain}/gcm/ios",
+    ("portal", "GarminConnect"): "https://connect.{domain}/app",
+}
 FAILED_SIGN_INS_UNTIL_LOCKED = 5
 VISIT_LIFETIME_S = 600.0
 
@@ -71,6 +79,7 @@ class SignIn:
     _failures_in_a_row: int = 0
     _visits: dict[str, Visit] = field(default_factory=dict)
     _tickets: dict[str, tuple[str, float]] = field(default_factory=dict)
+    _granting: dict[str, float] = field(default_factory=dict)
     _access_tokens: dict[str, float] = field(default_factory=dict)
     _refresh_tokens: dict[str, RefreshToken] = field(default_factory=dict)
 
@@ -95,7 +104,7 @@ class SignIn:
     def signin(self, request: Request) -> Answer:
         form = request.form()
         visit = self._take_visit(request, form)
-        if visit is None or visit.password_was_right:
+        if visit is None or visit.password_was_right or form.get("embed") != "true":
             return html_answer(403, page("Error", "The form has expired."))
         right = (form.get("username"), form.get("password")) == (self.account.email, self.account.password)
         if self.locked or not right:
@@ -107,7 +116,8 @@ class SignIn:
     def mfa(self, request: Request) -> Answer:
         form = request.form()
         visit = self._take_visit(request, form)
-        if visit is None or not visit.password_was_right or form.get("fromPage") != "setupEnterMfaCode":
+        whole = (form.get("embed"), form.get("fromPage")) == ("true", "setupEnterMfaCode")
+        if visit is None or not visit.password_was_right or not whole:
             return html_answer(403, page("Error", "The form has expired."))
         if self.locked or form.get("mfa-code") != self.account.mfa_code:
             return self._fail(request, visit, MFA_FIELDS)
@@ -119,14 +129,14 @@ class SignIn:
         csrf, browser = secrets.token_hex(16), request.cookie("SESSION") or secrets.token_hex(16)
         self._visits[csrf] = Visit(browser, service, self.clock() + VISIT_LIFETIME_S, password_was_right)
         form = f'<form method="post"><input type="hidden" name="_csrf" value="{csrf}" />{fields}</form>'
-        cookie = f"SESSION={browser}; Path=/sso; Secure; HttpOnly"
+        cookie = f"SESSION={browser}; Path=/{request.path.split('/')[1]}; Secure; HttpOnly"
         return html_answer(200, page(title, form), ("set-cookie", cookie))
 
     def _take_visit(self, request: Request, form: dict[str, str]) -> Visit | None:
         visit = self._visits.pop(form.get("_csrf", ""), None)
         fresh = visit is not None and visit.expires_at_s > self.clock()
         same_browser = visit is not None and visit.browser == request.cookie("SESSION")
-        return visit if fresh and same_browser and form.get("embed") == "true" else None
+        return visit if fresh and same_browser else None
 
     def _fail(self, request: Request, visit: Visit, fields: str) -> Answer:
         self.failed_sign_ins += 1
@@ -141,6 +151,44 @@ class SignIn:
         script = f'<script>var response_url = "{visit.service}?ticket={ticket}";</script>'
         return html_answer(200, page("Success", script))
 
+    # -- the pages for people ------------------------------------------------------------------------------
+
+    def web_page(self, request: Request) -> Answer:
+        service = request.query.get("service", "")
+        allowed = WEB_CLIENTS.get((request.path.split("/")[1], request.query.get("clientId", "")))
+        if allowed is None or service != allowed.format(domain=request.host.removeprefix("sso.")):
+            return html_answer(400, page("Error", "The service is not allowed to ask for a sign-in."))
+        if self._granting.get(request.cookie("CASTGC") or "", 0.0) > self.clock():
+            return self._back_to(service)
+        return self._show(request, service, "GARMIN Sign In", SIGNIN_FIELDS + SUBMIT)
+
+    def web_form(self, request: Request) -> Answer:
+        form = request.form()
+        visit = self._take_visit(request, form)
+        if visit is None:
+            return html_answer(403, page("Error", "The form has expired."))
+        if visit.password_was_right:
+            right = form.get("mfa-code") == self.account.mfa_code
+        else:
+            right = (form.get("username"), form.get("password")) == (self.account.email, self.account.password)
+        if self.locked or not right:
+            return self._fail(request, visit, (MFA_FIELDS if visit.password_was_right else SIGNIN_FIELDS) + SUBMIT)
+        if self.account.mfa_code is not None and not visit.password_was_right:
+            return self._show(request, visit.service, "Enter the code", MFA_FIELDS + SUBMIT, password_was_right=True)
+        self.sign_ins += 1
+        self._failures_in_a_row = 0
+        granting = secrets.token_hex(16)
+        self._granting[granting] = self.clock() + self.refresh_token_lifetime_s
+        lasting = f"Max-Age={round(self.refresh_token_lifetime_s)}; Path=/; Secure; HttpOnly"
+        return self._back_to(visit.service, ("set-cookie", f"CASTGC={granting}; {lasting}"))
+
+    def _back_to(self, service: str, *headers: tuple[str, str]) -> Answer:
+        return Answer(302, headers=(("location", f"{service}?ticket={self.issue_ticket(service)}"), *headers))
+
+    def sign_out_browsers(self) -> None:
+        """From now on the page for people asks again."""
+        self._granting.clear()
+
     # -- tickets and tokens ------------------------------------------------------------------------------
 
     def issue_ticket(self, service_url: str) -> str:
@@ -149,6 +197,11 @@ class SignIn:
         self._tickets[ticket] = (service_url, self.clock() + self.ticket_lifetime_s)
         return ticket
 
+    def take_ticket(self, ticket: str, service_url: str) -> bool:
+        """A ticket is spent by the first attempt, whether that succeeds or not (CAS 2.5.1)."""
+        service, expires_at_s = self._tickets.pop(ticket, ("", 0.0))
+        return expires_at_s > self.clock() and service == service_url
+
     def token(self, request: Request) -> Answer:
         form = request.form()
         client_id = form.get("client_id", "")
@@ -156,9 +209,7 @@ class SignIn:
             return oauth_error(401, "invalid_client")
         match form.get("grant_type"):
             case grant if grant == GRANT_SERVICE_TICKET:
-                # A ticket is spent by the first attempt, whether that succeeds or not (CAS 2.5.1).
-                service, expires_at_s = self._tickets.pop(form.get("service_ticket", ""), ("", 0.0))
-                if expires_at_s <= self.clock() or service != form.get("service_url"):
+                if not self.take_ticket(form.get("service_ticket", ""), form.get("service_url", "")):
                     return oauth_error(self.invalid_grant_status, "invalid_grant")
                 self.exchanges += 1
             case grant if grant == GRANT_REFRESH:
@@ -218,6 +269,7 @@ class SignIn:
 
 SIGNIN_FIELDS = '<input name="username" /><input name="password" type="password" />'
 MFA_FIELDS = '<input name="mfa-code" /><input type="hidden" name="fromPage" value="setupEnterMfaCode" />'
+SUBMIT = '<button type="submit">Sign In</button>'
 
 
 def page(title: str, content: str) -> str:

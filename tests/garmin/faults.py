@@ -23,6 +23,10 @@ CLOUDFLARE_PAGE = (
 )
 FIREWALL_PAGE = "<html><head><title>Access denied</title></head><body>Your network blocks this page.</body></html>"
 TOO_MANY_PAGE = "<html><head><title>Too many requests</title></head><body>Try again later.</body></html>"
+CONSENT_PAGE = (
+    "<html><head><title>Garmin Connect</title></head>"
+    "<body>We have changed our terms of use.<button>Accept</button></body></html>"
+)
 
 
 def import_result(
@@ -98,6 +102,7 @@ FAULTS: Mapping[str, Fault] = {
     "truncated-json": Fault(True, Answer(200, b'{"detailedImportResult":{"uploadId":2121', "application/json")),
     "not-json": Fault(False, Answer(200, b"\xff\x00 nothing", "application/json")),
     "firewall-html": Fault(False, html_answer(200, FIREWALL_PAGE)),
+    "consent-html": Fault(False, html_answer(200, CONSENT_PAGE)),
     "drop-before": Fault(False, Answer(0, drop="before")),
     "drop-after": Fault(True, Answer(0, drop="before")),
     "drop-within": Fault(True, replace(json_answer(200, ACCEPTED), drop="within")),

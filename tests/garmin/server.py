@@ -7,6 +7,8 @@ that it earned itself is never covered up by a fault's good news. The stand-in's
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 import socket
@@ -26,16 +28,23 @@ from typing import Any, ClassVar, Literal, Self
 from urllib.parse import parse_qsl, urlsplit
 
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
 from .account import Account, SignIn
 from .faults import TIMED_OUT, Fault, Faults, import_result, message
 from .http_types import Answer, Request, json_answer, json_error
+from .personal import TOKEN_PATH, PersonalApi
 from .uploads import Refused, file_part, weigh_ins
+from .web import Web
 from .weights import WeightStore
 
-HOST_NAMES = ("localhost", *(f"{name}.localhost" for name in ("sso", "diauth", "connectapi", "connect")))
+HOSTS = ("personal.connectapi", "sso", "diauth", "connectapi", "connect", "mobile.integration")
+HOST_NAMES = ("localhost", *(f"{name}.localhost" for name in HOSTS))
 MOST_WEIGH_INS_IN_A_FILE = 200
 LARGEST_REQUEST_BYTES = 50_000_000
+
+WEB_SIGN_IN = "/(mobile/sso/en_US|portal/sso/en-US)/sign-in"
 
 Handle = Callable[[Request], Answer]
 
@@ -47,7 +56,8 @@ class Route:
     method: str
     path: re.Pattern[str]
     handle: Handle
-    needs_token: bool
+    #: Why a request is refused before anything else, if it is.
+    refusal: Callable[[Request], Answer | None]
 
 
 @dataclass(frozen=True)
@@ -85,6 +95,8 @@ class GarminStandIn:
         self.account = account or Account()
         self.sign_in = SignIn(self.account, clock)
         self.weights = WeightStore(clock, time_zone, show_delay_s)
+        self.personal = PersonalApi(self.weights, clock)
+        self.web = Web(self.sign_in, clock)
         #: Which of Garmin's two shapes a stored upload is answered with.
         self.upload_answer: Literal["alternate", "processed", "accepted"] = "alternate"
         self.largest_upload_bytes = 65_536
@@ -106,7 +118,9 @@ class GarminStandIn:
         self.ca_bundle = Path(self._folder.name, "ca.pem")
         ca.cert_pem.write_to_path(self.ca_bundle)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        ca.issue_cert(*HOST_NAMES, "127.0.0.1").configure_cert(context)
+        certificate = ca.issue_cert(*HOST_NAMES, "127.0.0.1")
+        certificate.configure_cert(context)
+        self.certificate_hash = spki_hash(certificate.cert_chain_pems[0].bytes())
         try:
             self._server = Server(("127.0.0.1", self._wanted_port), self, context)
         except OSError:
@@ -194,6 +208,8 @@ class GarminStandIn:
             ("sso/signin-page", "sso", "GET", "/sso/signin", self.sign_in.signin_page),
             ("sso/signin", "sso", "POST", "/sso/signin", self.sign_in.signin),
             ("sso/mfa", "sso", "POST", "/sso/verifyMFA/loginEnterMfaCode", self.sign_in.mfa),
+            ("sso/web-page", "sso", "GET", WEB_SIGN_IN, self.sign_in.web_page),
+            ("sso/web-form", "sso", "POST", WEB_SIGN_IN, self.sign_in.web_form),
             ("diauth/token", "diauth", "POST", "/di-oauth2-service/oauth/token", self.sign_in.token),
             ("upload", "connectapi", "POST", r"/upload-service/upload(/\.?fit)?", self.upload),
             ("weight/dayview", "connectapi", "GET", f"{weight}/dayview/{day}", self.weights.dayview),
@@ -201,12 +217,34 @@ class GarminStandIn:
              self.weights.range),
             ("weight/delete", "connectapi", "DELETE", rf"{weight}/{day}/byversion/(?P<sample_pk>\d+)",
              self.weights.delete),
+            ("personal/token", "personal", "POST", TOKEN_PATH, self.personal.token),
+            ("personal/range", "personal", "GET", f"{weight}/range/(?P<first>[^/]+)/(?P<last>[^/]+)",
+             self.personal.range),
             ("profile", "connectapi", "GET", "/userprofile-service/socialProfile", self.profile),
         )  # fmt: skip
-        return tuple(
-            Route(name, host, method, re.compile(path), handle, needs_token=host == "connectapi")
-            for name, host, method, path, handle in table
+        web: tuple[tuple[str, str, str, str, Handle], ...] = (
+            ("web/app", "connect", "GET", "/app(/home|/activities|/)?", self.web.app),
+            ("web/import", "connect", "GET", "/app/import-data", self.web.app),
+            ("web/consent", "connect", "POST", "/app/consent", self.web.consent),
+            ("web/status", "connect", "GET", r"/site-status/garmin-connect-status\.json", self.web.status),
         )
+        # The pages' own API is the same API behind another door.
+        inside = tuple(
+            (f"gc/{name}", "connect", method, f"/gc-api{path}", handle)
+            for name, host, method, path, handle in table
+            if host == "connectapi"
+        )
+        refusals: dict[str, Callable[[Request], Answer | None]] = {"connectapi": self._without_token}
+        return tuple(
+            Route(name, host, method, re.compile(path), handle, refusals.get(host, lambda _request: None))
+            for name, host, method, path, handle in (*table, *web)
+        ) + tuple(
+            Route(name, host, method, re.compile(path), handle, self.web.refusal)
+            for name, host, method, path, handle in inside
+        )
+
+    def _without_token(self, request: Request) -> Answer | None:
+        return None if self.sign_in.is_signed_in(request) else json_error(401, "HTTP 401 Unauthorized")
 
     def answer(self, request: Request) -> tuple[Answer, float]:
         """The answer to one request, and the seconds to let pass before it is sent."""
@@ -229,9 +267,10 @@ class GarminStandIn:
             return answer, delay_s
 
     def _carry_out(self, route: Route, request: Request) -> tuple[Answer, float, str | None]:
-        if route.needs_token and not self.sign_in.is_signed_in(request):
-            return json_error(401, "HTTP 401 Unauthorized"), 0.0, None
-        if route.name == "upload":
+        refusal = route.refusal(request)
+        if refusal is not None:
+            return refusal, 0.0, None
+        if route.handle == self.upload:
             self.uploads_received += 1
         planned = self.faults.next_for(route.name)
         if planned is None:
@@ -301,6 +340,13 @@ class GarminStandIn:
         except ValueError as e:
             return json_error(400, str(e))
         return Answer(204)
+
+
+def spki_hash(certificate: bytes) -> str:
+    """What Chromium wants to hear in order to trust one certificate: the SHA-256 of its public key, in base64."""
+    key = x509.load_pem_x509_certificate(certificate).public_key()
+    der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return base64.b64encode(hashlib.sha256(der).digest()).decode()
 
 
 class Server(ThreadingHTTPServer):

@@ -483,6 +483,7 @@ FAULTS_AS_NAMED: dict[str, tuple[int | None, bool, bytes]] = {
     "truncated-json": (200, True, b'{"detailedImportResult"'),
     "not-json": (200, False, b"\xff"),
     "firewall-html": (200, False, b"<html>"),
+    "consent-html": (200, False, b"terms of use"),
     "drop-before": (DROPPED, False, b""),
     "drop-after": (DROPPED, True, b""),
     "drop-within": (DROPPED, True, b""),

@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -62,6 +63,8 @@ class GarthSession:
         self._ca_bundle = ca_bundle
         self._timeout_s = timeout_s
         self._now = now
+        #: A token that Garmin does not renew any more. It is not asked again and again: that could lock the account.
+        self._refused: Token | None = None
 
     def warm(self) -> None:
         """Begin to import garth in the background, so that the first upload need not wait for it."""
@@ -96,6 +99,10 @@ class GarthSession:
         if token.refresh_expires_at is None:
             return None
         return (token.refresh_expires_at - self._now()) / SECONDS_PER_DAY
+
+    def renew(self) -> Token:
+        """Make a new token of the stored one now, whether it is due or not, and save it. Raises as `request` does."""
+        return self._store.refreshed(self._token(), self._refresh)
 
     def _token(self) -> Token:
         token = self._store.read()
@@ -143,6 +150,8 @@ class GarthSession:
         return _answer(response)
 
     def _refresh(self, token: Token) -> Token:
+        if token == self._refused:
+            raise SignInNeeded(REFRESH_REFUSED)
         garth = import_garth()
         old = garth.http.OAuth2Token(
             access_token=token.access_token.get_secret_value(),
@@ -157,7 +166,10 @@ class GarthSession:
             fault = e.error
         except (ValueError, TypeError):
             raise GarminUnreachable(f"{REFRESH_BROKEN} Something other than a token came back: a proxy?") from None
-        raise _refresh_fault(fault)
+        refusal = _refresh_fault(fault)
+        if isinstance(refusal, SignInNeeded):
+            self._refused = token
+        raise refusal
 
 
 REFRESH_BROKEN = (
@@ -220,9 +232,51 @@ WRONG_CREDENTIALS = (
 )
 WRONG_CODE = "Garmin did not take this code. Sign in again, and use the newest code."
 CLOUDFLARE = (
-    "A firewall in front of Garmin's sign-in (Cloudflare) wants a browser. Try from another network, such as one "
-    "at home, or import a token: make login ARGS='--import FILE'."
+    "A firewall in front of Garmin's sign-in (Cloudflare) wants a browser. Sign in with your own: make login "
+    "WAY=browser. Or try from another network, such as one at home."
 )
+
+
+#: The page of Garmin's own app, and where it sends a browser that has signed in: with the ticket in the address.
+SIGN_IN_PAGE = "https://sso.{domain}/mobile/sso/en_US/sign-in?clientId=GCM_ANDROID_DARK&service={service}"
+SERVICE = "https://mobile.integration.{domain}/gcm/android"
+TICKET = re.compile(r"(?:^|ticket=)(ST-[A-Za-z0-9._-]+)")
+TICKET_REFUSED = (
+    "Garmin did not take the ticket: it works once, and for some seconds only. Sign in again in the browser (a private "
+    "window helps), and paste the new address at once."
+)
+NO_TICKET = (
+    "There is no ticket in this. After the sign-in the browser shows an empty page or an error, whose address holds "
+    "ticket=ST-…: copy all of that address."
+)
+
+
+def sign_in_page(domain: str) -> str:
+    """Where a person signs in with a browser, to bring back a ticket."""
+    return SIGN_IN_PAGE.format(domain=domain, service=SERVICE.format(domain=domain))
+
+
+def exchange_ticket(pasted: str, *, domain: str, ca_bundle: Path | None = None, timeout_s: float = 30.0) -> Token:
+    """The ticket that a browser has brought (alone, or in its address) -> a token.
+
+    Raises `SignInNeeded` (no ticket, or too late), `RateLimited`, `GarminRefused` or `GarminUnreachable`.
+    """
+    match = TICKET.search(pasted.strip())
+    if match is None:
+        raise SignInNeeded(NO_TICKET)
+    garth = import_garth()
+    try:
+        with _client(domain, ca_bundle, timeout_s) as client, _token_url(domain):
+            service = SERVICE.format(domain=domain)
+            return _token_of(garth.oauth.exchange_service_ticket(client.session, match[1], service))
+    except garth.exc.GarthHTTPError as e:
+        error = e.error
+    except (ValueError, TypeError):
+        raise GarminUnreachable("Garmin took the ticket, but what came back is not a token: a proxy?") from None
+    if not _is_status(error):
+        raise _unreachable(error.code)
+    answer = _answer(error.response)
+    raise SignInNeeded(TICKET_REFUSED) if answer.status in (400, 401) else fault_of(answer, "the ticket")
 
 
 def _sign_in_fault(garth: Any, error: Any, answers: list[Answer], wrong: str) -> WeighbridgeError:
@@ -243,7 +297,7 @@ def _sign_in_fault(garth: Any, error: Any, answers: list[Answer], wrong: str) ->
         return SignInNeeded(wrong)
     return GarminRefused(
         "Garmin's sign-in page is not as expected; it may have changed, or a proxy stands between. Sign in with "
-        "another tool and import its token: make login ARGS='--import FILE'."
+        "your own browser (make login WAY=browser), or import another tool's token (make login ARGS='--import FILE')."
     )
 
 

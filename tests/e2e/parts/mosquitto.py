@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
+import paho.mqtt.subscribe as subscribe
 import trustme
 from paho.mqtt.enums import CallbackAPIVersion
 
@@ -29,6 +30,7 @@ persistence_location {folder}/
 autosave_interval 1
 autosave_on_changes true
 max_queued_messages 0
+log_type all
 {access}
 """
 
@@ -99,6 +101,12 @@ class Mosquitto:
         finally:
             client.disconnect()
             client.loop_stop()
+
+    def retained(self, topic: str) -> bytes:
+        """What the broker keeps on this topic."""
+        found = subscribe.simple(topic, hostname="127.0.0.1", port=self.port, qos=1)
+        assert isinstance(found, mqtt.MQTTMessage)
+        return found.payload
 
 
 @contextmanager

@@ -1,0 +1,80 @@
+"""The deliveries by the names that WEIGHBRIDGE_DELIVERY lists, put together from the settings.
+
+Strategy: each is imported when it is named, so that nobody pays for a library that he does not use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..settings import Settings
+from .folder import Folder
+
+if TYPE_CHECKING:
+    from .garmin import GarminConnect
+    from .personal_api import PersonalApi
+    from .sessions.browser import BrowserSession
+    from .sessions.garth import GarthSession
+
+#: The delivery that signs in with a token, for those who have named none.
+USUAL = "garth"
+
+
+def make_link(name: str, settings: Settings) -> GarminConnect | Folder:
+    """One link of the chain. `name` is one of `settings.DELIVERIES`."""
+    return Folder(settings.folder) if name == "folder" else garmin_connect(name, settings)
+
+
+def garmin_connect(name: str, settings: Settings, token_name: str = "default") -> GarminConnect:  # noqa: S107
+    """Garmin Connect over the session called `name`."""
+    from .garmin import GarminConnect
+
+    return GarminConnect(
+        browser_session(settings) if name == "browser" else _warm(garth_session(settings, token_name)),
+        name=name,
+        confirm_s=settings.confirm_s,
+        official=personal_api(settings),
+    )
+
+
+def _warm(session: GarthSession) -> GarthSession:
+    session.warm()
+    return session
+
+
+def browser_session(settings: Settings) -> BrowserSession:
+    from .sessions.browser import BrowserSession
+
+    return BrowserSession(
+        settings.browser_profile,
+        domain=settings.garmin_domain,
+        executable=settings.browser,
+        arguments=settings.browser_args,
+    )
+
+
+def personal_api(settings: Settings) -> PersonalApi | None:
+    """Garmin's official read-back, for those who have a key."""
+    if settings.personal_api_key is None:
+        return None
+    from .personal_api import PersonalApi
+
+    return PersonalApi(
+        settings.personal_api_key,
+        ends=settings.personal_api_key_ends,
+        domain=settings.garmin_domain,
+        ca_bundle=settings.garmin_ca_bundle,
+    )
+
+
+def garth_session(settings: Settings, token_name: str = "default") -> GarthSession:  # noqa: S107
+    from .sessions.garth import GarthSession
+    from .tokens import TokenStore
+
+    store = TokenStore(settings.tokens, token_name)
+    return GarthSession(store, domain=settings.garmin_domain, ca_bundle=settings.garmin_ca_bundle)
+
+
+def garmin_names(settings: Settings) -> tuple[str, ...]:
+    """The links that lead to Garmin Connect, in order; the usual one when only files are kept."""
+    return tuple(name for name in settings.delivery if name != "folder") or (USUAL,)

@@ -1,0 +1,45 @@
+"""FIT bytes that `patch` made -> the template and the raw values that make them again: the way back.
+
+Rule: what comes out is proven by going forth again; a file that does not come out byte for byte is none of ours.
+So a file that was kept can be sent later as it is, whatever template is set by then.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from fastcrc.crc16 import arc as crc16
+
+from ..errors import TemplateUnusable
+from .encode import RawFields
+from .patch import MOST_READINGS, patch
+from .profile import WEIGHT_SCALE_MESSAGE
+from .template import Record, Template, read_header, read_template, walk
+
+
+def unpatch(content: bytes) -> tuple[Template, list[RawFields]]:
+    """Raises `TemplateUnusable` for anything that `patch` cannot have made."""
+    header_size, data_end = read_header(content)
+    weighings = [r for r in walk(content, header_size, data_end) if r.definition.message == WEIGHT_SCALE_MESSAGE]
+    if not 1 <= len(weighings) <= MOST_READINGS:
+        raise TemplateUnusable(f"The file holds {len(weighings)} weigh-ins; 1 to {MOST_READINGS} were expected.")
+    template = read_template(_with_the_first_alone(content, header_size, weighings))
+    if any(record.end - record.start != template.record.size for record in weighings):
+        raise TemplateUnusable("The weigh-ins of the file are not all of one kind.")
+    rows = [_raws(template, content[record.start : record.end]) for record in weighings]
+    if patch(template, rows) != content:
+        raise TemplateUnusable("The file has something in it that Weighbridge does not write.")
+    return template, rows
+
+
+def _with_the_first_alone(content: bytes, header_size: int, weighings: list[Record]) -> bytes:
+    file = bytearray(content[: weighings[0].end] + content[weighings[-1].end : -2])
+    struct.pack_into("<I", file, 4, len(file) - header_size)
+    if header_size == 14:
+        struct.pack_into("<H", file, 12, crc16(bytes(file[:12])))
+    return bytes(file) + crc16(bytes(file)).to_bytes(2, "little")
+
+
+def _raws(template: Template, record: bytes) -> RawFields:
+    parts = zip(template.layout, template.record.unpack(record), strict=True)
+    return {name: raw for (name, invalid), raw in parts if name and raw != invalid}

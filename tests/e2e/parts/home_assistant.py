@@ -1,0 +1,238 @@
+"""A real Home Assistant with the shipped package, as its README says to install it.
+
+with home_assistant(folder, broker=broker, readings_url="http://…") as house:
+    house.state("sensor.weighbridge_state")
+    house.notifications()
+    house.call("input_number.set_value", entity_id="…", value=81.4)
+    house.restart()
+
+Strategy: the person who lives there signs in as at a first start (onboarding), and all else goes through the REST and
+WebSocket interfaces that the frontend uses. It is stopped and started as a process, with its folder kept.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.sync.client import connect
+
+from tests.e2e.parts import free_port, unavailable, wait_until
+
+ROOT = Path(__file__).parents[3]
+SHIPPED = ROOT / "integrations" / "home_assistant"
+HASS = ROOT / ".venv-ha" / "bin" / "hass"
+#: A folder with a Debian and a current Home Assistant in it (make test-ha-current).
+CURRENT = os.environ.get("HOME_ASSISTANT_ROOT", "")
+#: All mounts are in a namespace of its own, so that none is left behind.
+IN_ROOT = """
+mount --make-rprivate /
+mount -t proc proc "$1/proc"
+mount --rbind /dev "$1/dev"
+mkdir -p "$1/config"
+mount --bind "$2" "$1/config"
+exec chroot "$1" /ha/bin/hass -c /config --log-no-color
+"""
+
+CONFIGURATION = """\
+homeassistant:
+  name: Home
+  time_zone: Europe/Berlin
+  unit_system: metric
+  packages: !include_dir_named packages
+frontend:
+config:
+lovelace:
+notify:
+api:
+http:
+  server_host: 127.0.0.1
+  server_port: {port}
+automation: !include automations.yaml
+logger:
+  default: warning
+"""
+
+BROKER_ENTRY: Mapping[str, Any] = {
+    "entry_id": "broker",
+    "version": 1,
+    "minor_version": 1,
+    "domain": "mqtt",
+    "title": "mqtt",
+    "options": {},
+    "pref_disable_new_entities": False,
+    "pref_disable_polling": False,
+    "source": "user",
+    "unique_id": None,
+    "disabled_by": None,
+}
+
+
+class HomeAssistant:
+    def __init__(self, folder: Path, *, mqtt_port: int, secrets: Mapping[str, str], **more: str) -> None:
+        self.port = free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        self._folder = folder
+        self._command: tuple[str | Path, ...] = (HASS, "-c", folder, "--skip-pip", "--log-no-color")
+        if CURRENT:
+            self._command = ("unshare", "-m", "sh", "-euc", IN_ROOT, "sh", CURRENT, folder)
+        self._token = ""
+        self._set_up(mqtt_port, **more)
+        if secrets:
+            self._install(secrets)
+
+    def _install(self, secrets: Mapping[str, str]) -> None:
+        """As the README says: the package, the blueprint, the lines of secrets.yaml with one's own values."""
+        shutil.copy(SHIPPED / "weighbridge.yaml", self._folder / "packages" / "weighbridge.yaml")
+        shutil.copytree(SHIPPED / "blueprints", self._folder / "blueprints")
+        lines = []
+        for line in (SHIPPED / "secrets.yaml").read_text().splitlines():
+            name = line.partition(":")[0]
+            lines.append(f"{name}: {json.dumps(secrets[name])}" if name in secrets else line)
+        (self._folder / "secrets.yaml").write_text("\n".join(lines))
+
+    def _set_up(self, mqtt_port: int, *, automations: str = "[]", configuration: str = "") -> None:
+        """A Home Assistant before anything of ours is in it: with a broker, and with what its owner wrote."""
+        (self._folder / "packages").mkdir()
+        (self._folder / "automations.yaml").write_text(automations)
+        (self._folder / "configuration.yaml").write_text(CONFIGURATION.format(port=self.port) + configuration)
+        storage = self._folder / ".storage"
+        storage.mkdir()
+        entry = {**BROKER_ENTRY, "data": {"broker": "127.0.0.1", "port": mqtt_port, "discovery": True}}
+        entries = {"version": 1, "minor_version": 1, "key": "core.config_entries", "data": {"entries": [entry]}}
+        (storage / "core.config_entries").write_text(json.dumps(entries))
+        # Of the first start only the making of an account is left.
+        done = {"done": ["core_config", "analytics", "integration"]}
+        (storage / "onboarding").write_text(json.dumps({"version": 4, "key": "onboarding", "data": done}))
+
+    # -- life --------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        with (self._folder / "output").open("ab") as output:
+            self._process = subprocess.Popen(
+                self._command,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={k: v for k, v in os.environ.items() if not k.startswith(("WEIGHBRIDGE_", "GARMIN_"))},
+            )
+        wait_until("Home Assistant answers", self._is_answering, 120)
+        if not self._token:
+            self._token = self._sign_in()
+        wait_until("Home Assistant has started", lambda: self.get("/api/config")["state"] == "RUNNING", 120)
+
+    def stop(self) -> None:
+        """Ask it to stop, as its host does; it then writes down what it restores."""
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait(timeout=60)
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def log(self) -> str:
+        return (self._folder / "output").read_text(errors="replace")
+
+    def _is_answering(self) -> bool:
+        if self._process.poll() is not None:
+            raise RuntimeError(f"Home Assistant ended: {self.log()}")
+        try:
+            urllib.request.urlopen(f"{self.address}/manifest.json", timeout=5).close()
+        except (OSError, urllib.error.URLError):
+            return False
+        return True
+
+    def _sign_in(self) -> str:
+        client_id = f"{self.address}/"
+        person = {"name": "Ann", "username": "ann", "password": "a password", "language": "en", "client_id": client_id}
+        code = self._request("POST", "/api/onboarding/users", json.dumps(person).encode())["auth_code"]
+        form = {"grant_type": "authorization_code", "code": code, "client_id": client_id}
+        body = urllib.parse.urlencode(form).encode()
+        self.tokens = self._request("POST", "/auth/token", body, "application/x-www-form-urlencoded")
+        return str(self.tokens["access_token"])
+
+    # -- what a person sees and does ----------------------------------------------------------------------
+
+    def get(self, path: str) -> Any:
+        return self._request("GET", path)
+
+    def state(self, entity: str) -> str:
+        try:
+            return str(self.get(f"/api/states/{entity}")["state"])
+        except urllib.error.HTTPError as e:
+            e.close()
+            return "absent"
+
+    def attribute(self, entity: str, name: str) -> Any:
+        return self.get(f"/api/states/{entity}")["attributes"].get(name)
+
+    def set_state(self, entity: str, state: object, **attributes: object) -> None:
+        """As an integration would: the entity is there from then on."""
+        body = {"state": str(state), "attributes": attributes}
+        self._request("POST", f"/api/states/{entity}", json.dumps(body).encode())
+
+    def call(self, service: str, **data: object) -> None:
+        self._request("POST", f"/api/services/{service.replace('.', '/')}", json.dumps(data).encode())
+
+    def fire(self, event: str) -> None:
+        self._request("POST", f"/api/events/{event}", b"{}")
+
+    def ask(self, **command: object) -> Any:
+        """A command of the WebSocket interface."""
+        with connect(f"ws://127.0.0.1:{self.port}/api/websocket", max_size=None) as socket:
+            socket.recv()
+            socket.send(json.dumps({"type": "auth", "access_token": self._token}))
+            socket.recv()
+            socket.send(json.dumps({"id": 1, **command}))
+            return json.loads(socket.recv())["result"]
+
+    def notifications(self) -> dict[str, str]:
+        """What the bell shows: notification_id -> message."""
+        return {n["notification_id"]: n["message"] for n in self.ask(type="persistent_notification/get")}
+
+    def _request(
+        self, method: str, path: str, body: bytes | None = None, media_type: str = "application/json"
+    ) -> dict[str, Any]:
+        headers = {"Content-Type": media_type}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        request = urllib.request.Request(self.address + path, body, headers, method=method)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            found: dict[str, Any] = json.loads(answer.read() or b"{}")
+            return found
+
+
+@contextmanager
+def home_assistant(
+    folder: Path, *, mqtt_port: int, automations: str = "[]", configuration: str = "", **secrets: str
+) -> Iterator[HomeAssistant]:
+    """A Home Assistant in this folder; with `secrets`, values for the lines of secrets.yaml, it has the package."""
+    if not CURRENT and not HASS.exists():
+        if sys.version_info[:2] not in ((3, 11), (3, 12)):
+            pytest.skip("this Home Assistant runs on Python 3.11 and 3.12 alone (make test-ha-current has a newer one)")
+        unavailable("Home Assistant is not installed: make .venv-ha/installed")
+    house = HomeAssistant(
+        folder, mqtt_port=mqtt_port, secrets=secrets, automations=automations, configuration=configuration
+    )
+    try:
+        house.start()
+        yield house
+    finally:
+        house.kill()

@@ -1,0 +1,139 @@
+"""A real Node-RED with the shipped flow, its settings from the environment as its README says.
+
+with node_red(folder, MQTT_HOST="127.0.0.1", …) as red:
+    red.address              "http://127.0.0.1:PORT"
+    red.debugged("kept")     what the debug node of this name has shown, newest last
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from tests.e2e.parts import find_program, free_port, unavailable, wait_until
+
+ROOT = Path(__file__).parents[3]
+FLOW = ROOT / "integrations" / "node_red" / "flow.json"
+PACKAGE = ROOT / "tests" / "e2e" / "node_red_package"
+
+SETTINGS = """\
+module.exports = {
+  flowFile: "flow.json", uiHost: "127.0.0.1", uiPort: PORT, credentialSecret: false, diagnostics: { enabled: false },
+  telemetry: { enabled: false, updateNotification: false }, editorTheme: { tours: false },
+  contextStorage: { default: { module: "localfilesystem", config: { flushInterval: 1 } } },
+  logging: { console: { level: "info", metrics: false, audit: false } },
+};
+"""
+
+
+def program() -> Path:
+    """Node-RED itself, installed from its lock file when it is not yet."""
+    npm = find_program("npm", package="npm")
+    find_program("node", package="nodejs")
+    lock = (PACKAGE / "package-lock.json").read_bytes()
+    stamp = PACKAGE / "node_modules" / ".installed"
+    with FileLock(PACKAGE / ".installing"):
+        if not stamp.exists() or stamp.read_bytes() != lock:
+            done = subprocess.run(
+                [npm, "ci", "--no-audit", "--no-fund"], cwd=PACKAGE, capture_output=True, text=True, check=False
+            )
+            if done.returncode:
+                unavailable(f"npm could not install Node-RED; is the network there? {done.stderr}")
+            stamp.write_bytes(lock)
+    return PACKAGE / "node_modules" / ".bin" / "node-red"
+
+
+class NodeRed:
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self.port = free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        self._folder = folder
+        self._environment = {k: v for k, v in os.environ.items() if not k.startswith("WEIGHBRIDGE_")} | environment
+        self._shown: list[dict[str, Any]] = []
+        self._listens = threading.Event()
+        self._program = program()
+        shutil.copy(FLOW, folder / "flow.json")
+        (folder / "output").touch()
+        (folder / "settings.js").write_text(SETTINGS.replace("PORT", str(self.port)))
+
+    def start(self) -> None:
+        starts = self.log().count("Started flows")
+        with (self._folder / "output").open("ab") as output:
+            self._process = subprocess.Popen(
+                [self._program, "-u", self._folder, "-s", self._folder / "settings.js"],
+                env=self._environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        wait_until("Node-RED answers", self._is_answering, 60)
+        wait_until("Node-RED's flows have started", lambda: self.log().count("Started flows") > starts, 60)
+        threading.Thread(target=self._listen, daemon=True).start()
+        wait_until("Node-RED shows what is debugged", self._listens.is_set)
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(timeout=30)
+
+    def log(self) -> str:
+        return (self._folder / "output").read_text(errors="replace")
+
+    def debugged(self, name: str) -> list[dict[str, Any]]:
+        """The messages that the debug node of this name has shown in the editor's sidebar."""
+        return [shown["msg"] for shown in self._shown if shown.get("name") == name]
+
+    def post(self, body: bytes) -> int:
+        """The status with which the webhook answers."""
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.address}/weigh-in", body, headers, method="POST")
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as e:
+            e.close()
+            return e.code
+
+    def _is_answering(self) -> bool:
+        if self._process.poll() is not None:
+            raise RuntimeError(f"Node-RED ended: {self.log()}")
+        try:
+            urllib.request.urlopen(f"{self.address}/settings", timeout=5).close()
+        except OSError:
+            return False
+        return True
+
+    def _listen(self) -> None:
+        """As the editor does: the sidebar's messages come over a WebSocket."""
+        try:
+            with connect(f"ws://127.0.0.1:{self.port}/comms", max_size=None) as socket:
+                socket.send(json.dumps({"subscribe": "debug"}))
+                self._listens.set()
+                for text in socket:
+                    for event in json.loads(text):
+                        if event.get("topic") == "debug":
+                            data = event["data"]
+                            self._shown.append({"name": data.get("name"), "msg": json.loads(data["msg"])})
+        except (ConnectionClosed, OSError):
+            return
+
+
+@contextmanager
+def node_red(folder: Path, **environment: str) -> Iterator[NodeRed]:
+    red = NodeRed(folder, environment)
+    try:
+        red.start()
+        yield red
+    finally:
+        red.stop()

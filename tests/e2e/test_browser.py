@@ -1,0 +1,553 @@
+"""A real Chromium, headless, against Garmin's web side: both ways in, every trouble its own sentence, no secret out."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pydantic
+import pytest
+
+from function.delivery.garmin import GarminConnect
+from function.delivery.port import ConnectionDropped, Delivered
+from function.delivery.sessions.browser import BrowserSession
+from function.errors import GarminRefused, GarminUnreachable, SettingsInvalid, SignInNeeded, WeighbridgeError
+from function.fit.template import read_template
+from function.pipeline import prove
+from function.reading import Reading
+from function.settings import TEMPLATES
+from tests.function_client import process
+from tests.garmin.http_types import Request
+from tests.garmin.server import GarminStandIn
+from tests.garmin.uploads import file_part
+
+ROOT = Path(__file__).parent.parent.parent
+CHROMIUM = shutil.which("chromium") or ""
+TEMPLATE = read_template((TEMPLATES / "weight_scale.fit").read_bytes())
+RANGE = "/weight-service/weight/range/2026-11-01/2026-11-02"
+EVENING = datetime(2026, 11, 20, 18, 0, tzinfo=UTC)
+
+if not CHROMIUM and os.environ.get("CI") != "true":
+    pytest.skip("needs Chromium: apt install chromium", allow_module_level=True)
+
+
+def reading(number: int = 0) -> Reading:
+    return Reading(measured_at=EVENING - timedelta(days=number), weight_kg=Decimal("81.4") + number % 7)
+
+
+def arguments(garmin: GarminStandIn) -> tuple[str, ...]:
+    return (f"--ignore-certificate-errors-spki-list={garmin.certificate_hash}",)
+
+
+def type_in(page: Any, garmin: GarminStandIn) -> None:
+    """What a person does on the sign-in page."""
+    page.fill("input[name=username]", garmin.account.email)
+    page.fill("input[name=password]", garmin.account.password)
+    page.click("button")
+    if garmin.account.mfa_code:
+        page.fill("input[name=mfa-code]", garmin.account.mfa_code)
+        page.click("button")
+    page.wait_for_url("**/app/**")
+
+
+def sign_in_by_hand(profile: Path, garmin: GarminStandIn) -> None:
+    from playwright.sync_api import sync_playwright
+
+    profile.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            str(profile / "profile"),
+            executable_path=CHROMIUM,
+            args=["--disable-gpu", *(["--no-sandbox"] if os.geteuid() == 0 else []), *arguments(garmin)],
+        )
+        page = context.pages[0]
+        page.goto(f"https://connect.{garmin.domain}/app")
+        type_in(page, garmin)
+        context.close()
+
+
+@pytest.fixture
+def profile(garmin: GarminStandIn, tmp_path: Path) -> Path:
+    sign_in_by_hand(tmp_path / "browser", garmin)
+    garmin.requests.clear()
+    return tmp_path / "browser"
+
+
+Open = Callable[..., BrowserSession]
+
+
+@pytest.fixture
+def open_session(garmin: GarminStandIn, profile: Path) -> Iterator[Open]:
+    opened: list[BrowserSession] = []
+
+    def open_(*, domain: str = "", timeout_s: float = 15.0, page_s: float = 3.0) -> BrowserSession:
+        session = BrowserSession(
+            profile,
+            domain=domain or garmin.domain,
+            executable=CHROMIUM,
+            arguments=arguments(garmin),
+            timeout_s=timeout_s,
+            page_s=page_s,
+        )
+        opened.append(session)
+        return session
+
+    yield open_
+    for session in opened:
+        session.close()
+
+
+def deliver(session: BrowserSession, *readings: Reading, confirm_s: float = 5.0) -> list[Any]:
+    garmin = GarminConnect(session, name="browser", confirm_s=confirm_s)
+    return list(garmin.deliver(readings, lambda some: prove(TEMPLATE, some), replace=False))
+
+
+def routes(garmin: GarminStandIn) -> list[str | None]:
+    return [logged.route for logged in garmin.requests]
+
+
+def files_received(garmin: GarminStandIn) -> list[bytes]:
+    """The content of each file that is uploaded from now on, whichever way."""
+    files: list[bytes] = []
+    answer = garmin.answer
+
+    def record(request: Request) -> object:
+        if "/upload-service/" in request.path:
+            files.append(file_part(request.headers["content-type"], request.body)[1])
+        return answer(request)
+
+    garmin.answer = record  # type: ignore[method-assign, assignment]
+    return files
+
+
+# -- the two ways ----------------------------------------------------------------------------------------
+
+
+def test_inside_the_page_a_reading_is_sent_read_back_listed_and_taken_back(
+    garmin: GarminStandIn, open_session: Open
+) -> None:
+    session = open_session()
+    files = files_received(garmin)
+    (outcome,) = deliver(session, reading())
+    assert isinstance(outcome, Delivered)
+    assert outcome.status == "confirmed"
+    assert files == [outcome.fit.content]
+    assert deliver(session, reading())[0].status == "present"
+    connect = GarminConnect(session, name="browser", confirm_s=1)
+    (entry,) = connect.list_weigh_ins(date(2026, 11, 19), date(2026, 11, 21))
+    connect.delete_weigh_in(entry.id)
+    assert garmin.weigh_ins() == []
+    assert not [route for route in routes(garmin) if route in ("upload", "weight/range")], "no token was used"
+    assert routes(garmin).count("web/app") == 1
+
+
+def test_where_the_page_s_own_request_is_refused_the_import_page_is_the_second_way(
+    garmin: GarminStandIn, open_session: Open
+) -> None:
+    garmin.faults.add("gc/upload", "403", times=2)  # at once, and with a fresh CSRF token
+    files = files_received(garmin)
+    (outcome,) = deliver(open_session(), reading())
+    assert outcome.status == "confirmed"
+    assert files[-1] == outcome.fit.content
+    assert (garmin.web.consents, len(garmin.weigh_ins())) == (1, 1)
+    assert "web/import" in routes(garmin)
+
+
+def test_consent_that_was_given_is_not_given_again(garmin: GarminStandIn, open_session: Open) -> None:
+    garmin.web.consent_given = True
+    garmin.faults.add("gc/upload", "403", times=2)
+    assert deliver(open_session(), reading())[0].status == "confirmed"
+    assert garmin.web.consents == 0
+
+
+# -- sessions and tokens of the page ---------------------------------------------------------------------
+
+
+def test_a_session_that_ended_comes_back_by_itself_while_the_sign_in_lasts(
+    garmin: GarminStandIn, open_session: Open
+) -> None:
+    session = open_session()
+    assert session.request("GET", RANGE).status == 200
+    garmin.web.end_sessions()
+    assert session.request("GET", RANGE).status == 200
+    assert "sso/web-page" in routes(garmin)
+
+
+def test_a_csrf_token_that_is_no_longer_right_is_fetched_anew(garmin: GarminStandIn, open_session: Open) -> None:
+    session = open_session()
+    session.request("GET", RANGE)
+    garmin.web.change_csrf()
+    assert session.request("GET", RANGE).status == 200
+
+
+def test_the_csrf_token_may_stand_in_the_page_s_own_requests_alone(garmin: GarminStandIn, open_session: Open) -> None:
+    garmin.web.csrf_in_meta = False
+    assert open_session().request("GET", RANGE).status == 200
+
+
+def test_any_other_status_is_an_answer(garmin: GarminStandIn, open_session: Open) -> None:
+    session = open_session()
+    for fault in ("429-retry-after", "500", "412"):
+        garmin.faults.add("gc/weight/range", fault)
+        answer = session.request("GET", RANGE, params={"includeAll": "true"})
+        assert answer.status == int(fault[:3])
+    assert session.request("GET", RANGE).headers["content-type"].startswith("application/json")
+
+
+# -- troubles --------------------------------------------------------------------------------------------
+
+
+def sign_out(garmin: GarminStandIn) -> None:
+    garmin.web.end_sessions()
+    garmin.sign_in.sign_out_browsers()
+
+
+def fault(route: str, name: str) -> Callable[[GarminStandIn], None]:
+    return lambda garmin: garmin.faults.add(route, name, times=None)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "kind", "words"),
+    [
+        (sign_out, SignInNeeded, "not signed in to Garmin Connect any more"),
+        (fault("web/app", "consent-html"), SignInNeeded, "asks for consent"),
+        (fault("web/app", "403-cloudflare"), GarminRefused, "A firewall"),
+        (fault("web/app", "firewall-html"), GarminRefused, "A firewall"),
+        (fault("web/app", "200-empty"), GarminRefused, "not as expected"),
+        (fault("web/app", "503"), GarminUnreachable, "could not open"),
+    ],
+    ids=["signed out", "consent", "cloudflare", "firewall", "changed", "503"],
+)
+def test_each_trouble_is_a_sentence_of_its_own_with_a_picture_for_its_owner(
+    garmin: GarminStandIn,
+    open_session: Open,
+    profile: Path,
+    trouble: Callable[[GarminStandIn], None],
+    kind: type[WeighbridgeError],
+    words: str,
+) -> None:
+    trouble(garmin)
+    with pytest.raises(kind, match=words) as caught:
+        deliver(open_session(), reading())
+    assert type(caught.value) is kind
+    assert caught.value.nothing_sent
+    assert garmin.uploads_received == 0
+    (picture,) = (profile / "pictures").iterdir()
+    assert str(picture) in str(caught.value)
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    assert (picture.stat().st_mode & 0o077, picture.parent.stat().st_mode & 0o077) == (0, 0)
+
+
+def test_an_import_page_that_has_changed_sends_nothing_and_says_so(
+    garmin: GarminStandIn, open_session: Open, profile: Path
+) -> None:
+    garmin.web.import_input = "<p>Choose a file in our app.</p>"
+    garmin.faults.add("gc/upload", "403", times=2)
+    with pytest.raises(GarminRefused, match="may have changed"):
+        deliver(open_session(), reading())
+    assert garmin.weigh_ins() == []
+    assert len(list((profile / "pictures").iterdir())) == 1
+
+
+def test_a_garmin_that_cannot_be_reached_gets_nothing(open_session: Open) -> None:
+    with pytest.raises(GarminUnreachable, match="nothing was sent"):
+        deliver(open_session(domain="localhost:9"), reading())
+
+
+@pytest.mark.parametrize("route", ["gc/upload", "gc/weight/range"])
+def test_an_answer_that_is_lost_is_a_dropped_connection(garmin: GarminStandIn, open_session: Open, route: str) -> None:
+    session = open_session()
+    session.request("GET", RANGE)
+    garmin.faults.add(route, "drop-within", times=None)
+    content = prove(TEMPLATE, [reading()]).content
+    asked = ("POST", "/upload-service/upload") if route == "gc/upload" else ("GET", RANGE)
+    with pytest.raises(ConnectionDropped):
+        session.request(*asked, file=("a.fit", content) if route == "gc/upload" else None)
+
+
+def test_an_upload_whose_answer_was_lost_is_looked_for_and_found(garmin: GarminStandIn, open_session: Open) -> None:
+    garmin.faults.add("gc/upload", "drop-within")
+    (outcome,) = deliver(open_session(), reading())
+    assert outcome.status == "confirmed"
+    assert len(garmin.weigh_ins()) == 1
+
+
+def test_a_browser_that_is_killed_in_the_middle_is_started_anew(garmin: GarminStandIn, open_session: Open) -> None:
+    session = open_session()
+    session.request("GET", RANGE)
+    garmin.faults.add("gc/weight/range", "slow", delay_s=10)
+    child = session._child
+    assert child is not None
+    killer = threading.Timer(1.0, os.killpg, (child.pid, signal.SIGKILL))
+    killer.start()
+    with pytest.raises(ConnectionDropped):
+        session.request("GET", RANGE)
+    assert session.request("GET", RANGE).status == 200
+
+
+def test_without_a_profile_or_a_browser_the_mend_is_named(garmin: GarminStandIn, tmp_path: Path, profile: Path) -> None:
+    with pytest.raises(SignInNeeded, match="make login-browser"):
+        BrowserSession(tmp_path / "none", domain=garmin.domain, executable=CHROMIUM).request("GET", RANGE)
+    session = BrowserSession(profile, domain=garmin.domain, executable="/nowhere/chromium")
+    with pytest.raises(SettingsInvalid, match="WEIGHBRIDGE_BROWSER"):
+        session.request("GET", RANGE)
+    session.close()
+
+
+# -- secrets ---------------------------------------------------------------------------------------------
+
+
+def descendants(pid: int) -> list[int]:
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        parents[int(stat.parent.name)] = int(fields[1])
+    found = [pid]
+    for each in found:
+        found += [child for child, parent in parents.items() if parent == each]
+    return found
+
+
+def test_the_browser_s_processes_know_nothing_of_the_function_s_secrets(
+    garmin: GarminStandIn, open_session: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("WEIGHBRIDGE_API_KEYS", "GARMIN_PERSONAL_API_KEY", "GARTH_TOKEN", "POSTGRES_PASSWORD"):
+        monkeypatch.setenv(name, f"planted-{name}")
+    session = open_session()
+    session.request("GET", RANGE)
+    assert session._child is not None
+    pids = descendants(session._child.pid)
+    assert len(pids) > 3, "a driver and a browser"
+    for pid in pids:
+        for what in ("environ", "cmdline"):
+            try:
+                told = Path(f"/proc/{pid}/{what}").read_bytes()
+            except OSError:
+                continue  # it has just ended
+            assert b"planted-" not in told
+            assert garmin.account.password.encode() not in told
+
+
+def test_an_idle_browser_ends_and_leaves_no_process(garmin: GarminStandIn, open_session: Open) -> None:
+    session = open_session()
+    session.request("GET", RANGE)
+    assert session._child is not None
+    pids = descendants(session._child.pid)
+    session.close()
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and any(Path(f"/proc/{pid}").exists() for pid in pids):
+        time.sleep(0.05)
+    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
+AS_NOBODY = """
+import os, sys
+from pathlib import Path
+os.setgid(65534); os.setuid(65534)
+os.environ["HOME"] = sys.argv[1]
+from function.delivery.sessions.browser import BrowserSession
+session = BrowserSession(Path(sys.argv[1]), domain=sys.argv[2], executable=sys.argv[3], arguments=tuple(sys.argv[4:]))
+print(session.request("GET", "/weight-service/weight/range/2026-11-01/2026-11-02").status, os.getuid())
+session.close()
+"""
+
+
+def python_for_everybody(folder: Path) -> Path:
+    """This Python and its packages, or the system's of this version where others may not enter this one's home."""
+    system = Path("/usr/bin/python3")
+    if all(parent.stat().st_mode & 0o001 for parent in Path(sys.executable).resolve().parents):
+        return Path(sys.executable)
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if not system.resolve().name.endswith(version):
+        pytest.skip(f"needs a Python {version} that every user can run")
+    subprocess.run([system, "-m", "venv", "--without-pip", folder], check=True)
+    packages = Path(pydantic.__file__).parent.parent
+    (folder / f"lib/python{version}/site-packages/these.pth").write_text(str(packages))
+    return folder / "bin" / "python"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the other tests run as an ordinary user already")
+def test_it_runs_as_an_ordinary_user_too(garmin: GarminStandIn, profile: Path) -> None:
+    python = python_for_everybody(profile.parent / "venv")
+    for path in (profile, *profile.rglob("*")):
+        os.chown(path, 65534, 65534, follow_symlinks=False)
+    for parent in profile.parents:
+        if parent.owner() == "root" and parent != Path("/"):
+            parent.chmod(parent.stat().st_mode | 0o011)
+    done = subprocess.run(
+        # A container or a machine without user namespaces has no sandbox for an ordinary user.
+        [python, "-c", AS_NOBODY, profile, garmin.domain, CHROMIUM, *arguments(garmin), "--no-sandbox"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.stdout, done.returncode) == ("200 65534\n", 0), done.stderr
+
+
+# -- the function and its chain --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def environment(garmin: GarminStandIn, profile: Path, tmp_path: Path) -> dict[str, object]:
+    garmin.write_token(tmp_path / "tokens")
+    return {
+        "WEIGHBRIDGE_DELIVERY": "garth,browser,folder",
+        "WEIGHBRIDGE_TOKENS": tmp_path / "tokens",
+        "WEIGHBRIDGE_FOLDER": tmp_path / "weigh-ins",
+        "WEIGHBRIDGE_BROWSER": CHROMIUM,
+        "WEIGHBRIDGE_BROWSER_PROFILE": profile,
+        "WEIGHBRIDGE_BROWSER_ARGS": " ".join(arguments(garmin)),
+        "GARMIN_DOMAIN": garmin.domain,
+        "GARMIN_CA_BUNDLE": garmin.ca_bundle,
+    }
+
+
+def post(address: str, weight_kg: float, at: str) -> tuple[int, Any]:
+    body = json.dumps({"weight_kg": weight_kg, "measured_at": at}).encode()
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address, data=body), timeout=120) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as e:
+        with e:
+            return e.code, json.load(e)
+
+
+def test_each_link_takes_over_only_when_the_one_before_definitely_did_not_deliver(
+    garmin: GarminStandIn, environment: dict[str, object]
+) -> None:
+    with process(environment) as (address, running):
+        assert post(address, 81.0, "2026-11-20T06:00:00Z")[1]["warnings"] == []
+        garmin.expire_access_tokens()
+        garmin.revoke()
+        status, receipt = post(address, 81.1, "2026-11-20T07:00:00Z")
+        assert (status, receipt["status"]) == (201, "confirmed")
+        assert receipt["warnings"][0].startswith("garth did not deliver")
+        sign_out(garmin)
+        status, receipt = post(address, 81.2, "2026-11-20T08:00:00Z")
+        assert (status, receipt["status"]) == (202, "kept")
+        assert [warning.split(" did not")[0] for warning in receipt["warnings"]] == ["garth", "browser"]
+        log = running.log()
+    assert [entry["weight"] for entry in garmin.weigh_ins()] == [81100.0, 81000.0]
+    assert garmin.account.password not in log
+    assert "81.2" not in log
+
+
+def test_an_unknown_outcome_of_the_token_s_way_is_not_sent_again_by_the_browser(
+    garmin: GarminStandIn, environment: dict[str, object]
+) -> None:
+    garmin.faults.add("upload", "504")
+    with process(environment | {"WEIGHBRIDGE_CONFIRM_SECONDS": 0.2}) as (address, _):
+        assert post(address, 81.0, "2026-11-20T06:00:00Z")[0] == 504
+    assert (garmin.uploads_received, "gc/upload" in routes(garmin)) == (1, False)
+
+
+# -- signing in ------------------------------------------------------------------------------------------
+
+
+def test_login_browser_waits_for_a_person_who_signs_in_with_a_code(garmin: GarminStandIn, tmp_path: Path) -> None:
+    """The person comes over the DevTools protocol, since there is no screen; the window is Chromium's own."""
+    from playwright.sync_api import sync_playwright
+
+    garmin.account.mfa_code = "734512"
+    profile = tmp_path / "new"
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("WEIGHBRIDGE_", "GARMIN_"))},
+        "WEIGHBRIDGE_BROWSER": CHROMIUM,
+        "WEIGHBRIDGE_BROWSER_PROFILE": str(profile),
+        "WEIGHBRIDGE_BROWSER_ARGS": " ".join([*arguments(garmin), "--headless=new", "--remote-debugging-port=0"]),
+        "GARMIN_DOMAIN": garmin.domain,
+    }
+    log = tmp_path / "log"
+    with log.open("wb") as file:
+        login = subprocess.Popen(
+            [sys.executable, "-m", "scripts.login_browser", "--wait-s", "60"],
+            cwd=ROOT,
+            env=environment,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        port_file = profile / "profile" / "DevToolsActivePort"
+        deadline = time.monotonic() + 30
+        while not port_file.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.connect_over_cdp(f"http://127.0.0.1:{port_file.read_text().split()[0]}")
+            page = browser.contexts[0].pages[0]
+            page.wait_for_selector("input[name=username]")
+            page.fill("input[name=username]", garmin.account.email)
+            page.fill("input[name=password]", garmin.account.password)
+            page.click("button")
+            page.fill("input[name=mfa-code]", "734512")
+            page.click("button")
+            assert login.wait(timeout=60) == 0
+    finally:
+        login.kill()
+        login.wait()
+    said = log.read_text()
+    assert "Signed in" in said
+    for secret in (garmin.account.password, "734512", "ST-"):
+        assert secret not in said
+    assert (profile.stat().st_mode & 0o077) == 0
+    session = BrowserSession(profile, domain=garmin.domain, executable=CHROMIUM, arguments=arguments(garmin))
+    try:
+        assert session.request("GET", RANGE).status == 200
+    finally:
+        session.close()
+
+
+# -- the same readings, whichever way --------------------------------------------------------------------
+
+
+def test_the_same_sixty_readings_are_the_same_weigh_ins_by_every_way_and_with_a_switch_in_the_middle(
+    garmin: GarminStandIn, open_session: Open, tmp_path: Path
+) -> None:
+    from function.delivery.sessions.garth import GarthSession
+    from function.delivery.tokens import TokenStore
+
+    garmin.write_token(tmp_path / "tokens")
+    garth = GarthSession(TokenStore(tmp_path / "tokens"), domain=garmin.domain, ca_bundle=garmin.ca_bundle)
+    readings = [reading(number) for number in range(60)]
+    files = files_received(garmin)
+
+    def send(ways: list[Any]) -> tuple[list[bytes], list[Any]]:
+        files.clear()
+        with garmin._lock:
+            garmin.weights.entries.clear()
+        for number, each in enumerate(readings):
+            connect = GarminConnect(ways[number * len(ways) // 60], name="x", confirm_s=5)
+            (outcome,) = connect.deliver([each], lambda some: prove(TEMPLATE, some), replace=False)
+            assert isinstance(outcome, Delivered)
+            assert outcome.status == "confirmed"
+        shown = [{k: v for k, v in entry.items() if k != "samplePk"} for entry in garmin.weigh_ins()]
+        return list(files), shown
+
+    browser = open_session()
+    by_garth = send([garth])
+    assert len(by_garth[1]) == 60
+    assert send([browser]) == by_garth
+    assert send([garth, browser, garth]) == by_garth
+    # Sent once more by the other way, everything is there already.
+    again = GarminConnect(browser, name="x", confirm_s=5).deliver(
+        readings, lambda some: prove(TEMPLATE, some), replace=False
+    )
+    assert {outcome.status for outcome in again if isinstance(outcome, Delivered)} == {"present"}
+    assert len(garmin.weigh_ins()) == 60

@@ -1,0 +1,430 @@
+"""A real Home Assistant with the shipped files: what a weigh-in becomes, and what must never become one."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.e2e.parts import free_port, wait_until
+from tests.e2e.parts.home_assistant import CURRENT, ROOT, SHIPPED, HomeAssistant, home_assistant
+from tests.e2e.parts.mosquitto import Mosquitto, mosquitto
+from tests.function_client import Running, process
+from tests.garmin.server import GarminStandIn
+
+KEY = "the-secret-key-of-the-house"
+NINE = {
+    "weight": "81.4 kg",
+    "body fat": "18.2 %",
+    "fat mass": "14.8 kg",
+    "fat free body weight": "66.6 kg",
+    "muscle mass": "63.2 kg",
+    "Bone mass": "3.4 kg",
+    "water weight": "45.9 kg",
+    "subcutaneous fat": "16.1 %",
+    "visceral fat": "7",
+}
+PAGE = (SHIPPED / "README.md").read_text()
+
+
+def example(name: str) -> Any:
+    """What the page gives to copy, under this name."""
+    found = re.search(rf"<!-- {name} -->\n```(?:yaml|json)\n(.*?)```", PAGE, re.DOTALL)
+    assert found, name
+    return yaml.safe_load(found[1])
+
+
+def automations() -> str:
+    """What the page says to make of the blueprint and of its examples. The phone's part is played by the bell."""
+    phone = json.dumps(example("example: phone"))
+    assert "notify.mobile_app_your_phone" in phone
+    return json.dumps(
+        [
+            {
+                "id": "sensors",
+                "use_blueprint": {
+                    "path": "weighbridge/sensors.yaml",
+                    "input": {
+                        "weight": "sensor.scale_weight",
+                        "body_fat": "sensor.scale_body_fat",
+                        "bone_mass": "sensor.scale_bone_mass",
+                    },
+                },
+            },
+            {
+                "id": "script",
+                "trigger": {"platform": "event", "event_type": "somebody_weighed"},
+                "action": example("example: script"),
+            },
+            {"id": "phone", **json.loads(phone.replace("mobile_app_your_phone", "persistent_notification"))},
+        ]
+    )
+
+
+class House:
+    """Broker, function, Garmin's stand-in and Home Assistant, wired as the READMEs say."""
+
+    def __init__(self, folder: Path, stack: ExitStack, *, delivery: str = "garth", **secrets: str) -> None:
+        self._stack, self._delivery, self._folder = stack, delivery, folder
+        self.garmin = stack.enter_context(GarminStandIn())
+        self.broker: Mosquitto = stack.enter_context(mosquitto())
+        self.tokens = folder / "tokens"
+        self.garmin.write_token(self.tokens)
+        self.port = free_port()
+        self._function: Running | None = None
+        self.start_function()
+        home = folder / "home"
+        home.mkdir()
+        address = f"http://127.0.0.1:{self.port}"
+        given = {
+            "weighbridge_readings_url": f"{address}/readings",
+            "weighbridge_health_url": f"{address}/health",
+            "weighbridge_key": KEY,
+            "weighbridge_topic": "scale/#",
+            "weighbridge_entity": "bodymiscale.anna",
+        }
+        self.home: HomeAssistant = stack.enter_context(
+            home_assistant(home, mqtt_port=self.broker.port, automations=automations(), **given | secrets)
+        )
+        self._listens = 0
+        self.wait_until_it_listens()
+
+    def wait_until_it_listens(self) -> None:
+        self._listens += 1
+        wait_until(
+            "Home Assistant listens to the scale", lambda: self.broker.log().count("\tscale/# (QoS") >= self._listens
+        )
+
+    def restart_home(self) -> None:
+        self.home.restart()
+        self.wait_until_it_listens()
+
+    def start_function(self) -> None:
+        environment = {
+            "WEIGHBRIDGE_DELIVERY": self._delivery,
+            "WEIGHBRIDGE_FOLDER": self._folder / "weigh-ins",
+            "WEIGHBRIDGE_TOKENS": self.tokens,
+            "WEIGHBRIDGE_API_KEYS": f"house={KEY}",
+            "GARMIN_DOMAIN": self.garmin.domain,
+            "GARMIN_CA_BUNDLE": self.garmin.ca_bundle,
+        }
+        self._function = self._stack.enter_context(process(environment, port=self.port))[1]
+
+    def stop_function(self) -> None:
+        assert self._function
+        self._function.kill()
+
+    def publish(self, reading: object, *, topic: str = "scale/anna", retain: bool = False) -> None:
+        self.broker.publish(topic, json.dumps(reading), retain=retain)
+
+    def weigh_ins(self) -> list[datetime]:
+        return [self.garmin.weights.local_time(entry) for entry in self.garmin.weights.visible()]
+
+    def weigh_ins_at(self, instant: str) -> int:
+        seconds = datetime.fromisoformat(instant).timestamp()
+        return sum(entry.instant_s == seconds for entry in self.garmin.weights.visible())
+
+    def wait_until_told(self, words: str, within_s: float = 40) -> dict[str, str]:
+        told: dict[str, str] = {}
+
+        def is_told() -> bool:
+            told.clear()
+            told.update({k: v for k, v in self.home.notifications().items() if k.startswith("weighbridge_")})
+            return any(words in message for message in told.values())
+
+        wait_until(f"Home Assistant tells {words!r}", is_told, within_s)
+        return told
+
+    def waiting(self) -> str:
+        return self.home.state("sensor.weighbridge_waiting")
+
+    def wait_until_delivered(self, instant: str) -> None:
+        """Told, and nothing left: whatever might still follow it has had its chance."""
+        at = instant.replace("+00:00", "Z")
+        wait_until(
+            f"the weigh-in of {at} is delivered",
+            lambda: self.home.state("sensor.weighbridge_last_weigh_in") == instant and self.waiting() == "0",
+            40,
+        )
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with ExitStack() as stack:
+        house = House(tmp_path_factory.mktemp("house"), stack)
+        yield house
+        assert house.garmin.unexpected == []
+        log = house.home.log()
+        assert KEY not in log, "the key is in Home Assistant's log"
+        assert "81.4" not in log, "a measurement is in Home Assistant's log"
+        assert "Traceback" not in log, log
+        assert "Error while executing automation" not in log, log
+
+
+@pytest.fixture
+def house(shared: House) -> House:
+    shared.garmin.faults.clear()
+    shared.garmin.weights.show_delay_s = 0
+    return shared
+
+
+def test_it_is_the_home_assistant_that_was_asked_for(house: House) -> None:
+    wanted = re.search(r"^HOME_ASSISTANT_CURRENT := (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert wanted
+    assert house.home.get("/api/config")["version"] == (wanted[1] if CURRENT else "2024.3.3")
+
+
+def test_a_published_reading_ends_as_one_weigh_in_and_is_told_in_words(house: House) -> None:
+    at = "2026-11-22T06:31:00+00:00"
+    house.publish(NINE | {"time": at})
+    told = house.wait_until_told("confirmed")
+    assert told["weighbridge_2026_11_22t06_31_00z"] == "81.4 kg, 18.2 % fat: confirmed in Garmin Connect."
+    house.wait_until_delivered(at)
+    assert house.weigh_ins_at(at) == 1
+    assert house.home.state("sensor.weighbridge_state") == "confirmed"
+    wait_until("the token's days are shown", lambda: float(house.home.state("sensor.weighbridge_token_days")) > 1)
+    assert house.home.state("binary_sensor.weighbridge_problem") == "off"
+
+
+def test_the_nine_values_are_sensors_of_one_device(house: House) -> None:
+    at = "2026-11-22T06:32:00+00:00"
+    house.publish(NINE | {"time": at})
+    house.wait_until_delivered(at)
+    expected = {
+        "sensor.weighbridge_weight": "81.4",
+        "sensor.weighbridge_body_fat": "18.2",
+        "sensor.weighbridge_fat_mass": "14.8",
+        "sensor.weighbridge_fat_free_mass": "66.6",
+        "sensor.weighbridge_muscle_mass": "63.2",
+        "sensor.weighbridge_bone_mass": "3.4",
+        "sensor.weighbridge_body_water": "45.9",
+        "sensor.weighbridge_subcutaneous_fat": "16.1",
+        "sensor.weighbridge_visceral_fat": "7",
+    }
+    wait_until(
+        "the sensors show the values", lambda: {entity: house.home.state(entity) for entity in expected} == expected
+    )
+    registry: list[dict[str, Any]] = house.home.ask(type="config/entity_registry/list")
+    assert len({entry["device_id"] for entry in registry if entry["entity_id"] in expected}) == 1
+    announced = house.broker.retained("homeassistant/sensor/weighbridge/weight_kg/config")
+    assert json.loads(announced) == example("example: discovery")
+
+
+def test_the_cards_of_the_page_show_entities_that_are_there(house: House) -> None:
+    shown = set(re.findall(r"entity: (\S+)|^  - (\w+\.\w+)$", PAGE, re.MULTILINE))
+    entities = {one or other for one, other in shown}
+    assert len(entities) > 20
+    assert [entity for entity in entities if house.home.state(entity) == "absent"] == []
+
+
+def test_the_page_s_examples_make_a_weigh_in_of_two_sensors_and_tell_the_phone(house: House) -> None:
+    home, before = house.home, len(house.weigh_ins())
+    home.set_state("sensor.bathroom_weight", "82.6")
+    home.set_state("sensor.bathroom_fat", "18.4")
+    home.fire("somebody_weighed")
+    words = "82.6 kg, 18.4 % fat: confirmed in Garmin Connect."
+    house.wait_until_told(words)
+    wait_until("the phone is told, too", lambda: list(home.notifications().values()).count(words) == 2)
+    assert len(house.weigh_ins()) == before + 1
+
+
+def test_while_the_function_is_away_a_weigh_in_waits_and_is_then_delivered_once(house: House) -> None:
+    at = "2026-11-22T06:33:00+00:00"
+    house.stop_function()
+    house.publish(NINE | {"time": at})
+    assert "weighbridge_waiting" in house.wait_until_told("did not answer")
+    assert house.waiting() == "1"
+    house.start_function()
+    house.wait_until_delivered(at)
+    assert house.weigh_ins_at(at) == 1
+    assert "weighbridge_waiting" not in house.home.notifications()
+
+
+def test_what_waits_outlives_a_restart_of_home_assistant(house: House) -> None:
+    first, second = "2026-11-22T06:34:00+00:00", "2026-11-22T06:35:00+00:00"
+    house.stop_function()
+    house.publish(NINE | {"time": first})
+    house.publish(NINE | {"time": second})
+    wait_until("both wait", lambda: house.waiting() == "2")
+    house.home.stop()
+    house.start_function()
+    house.home.start()
+    house.wait_until_it_listens()
+    house.wait_until_delivered(second)
+    assert (house.weigh_ins_at(first), house.weigh_ins_at(second)) == (1, 1)
+
+
+def test_a_retained_message_is_no_second_weigh_in_after_a_restart(house: House) -> None:
+    at = "2026-11-22T06:36:00+00:00"
+    before = len(house.weigh_ins())
+    house.publish(NINE | {"time": at}, retain=True, topic="scale/dated")
+    house.wait_until_delivered(at)
+    house.publish(NINE | {"weight": "81.5 kg", "fat free body weight": "66.7 kg"}, retain=True, topic="scale/undated")
+    house.wait_until_told("81.5 kg")
+    wait_until("both are delivered", lambda: house.waiting() == "0")
+    assert len(house.weigh_ins()) == before + 2
+    kept = {"weight": "80.9 kg"}
+    house.home.stop()
+    house.publish(kept, retain=True, topic="scale/kept")
+    house.home.start()
+    house.wait_until_it_listens()
+    # The broker hands its retained messages out together, so by now Home Assistant has seen them all.
+    told = house.wait_until_told("scale/kept")
+    assert "Nobody knows when" in told["weighbridge_undated"]
+    marker = "2026-11-22T06:37:00+00:00"
+    house.publish(NINE | {"time": marker})
+    house.wait_until_delivered(marker)
+    assert len(house.weigh_ins()) == before + 3
+    for topic in ("scale/dated", "scale/undated", "scale/kept"):
+        house.broker.publish(topic, b"", retain=True)
+
+
+def test_sensors_without_a_value_send_nothing_and_crash_nothing(house: House) -> None:
+    home, before = house.home, len(house.weigh_ins())
+    for value in ("unknown", "unavailable", "None", ""):
+        home.set_state("bodymiscale.anna", "ok", weight=value, body_fat=value, last_measurement_time=value)
+        home.set_state("sensor.scale_weight", value)
+        house.publish({"weight": value, "body fat": "18.2"})
+        house.publish({"impedance": 500, "time": "2026-11-22T06:30:00Z"})
+    home.set_state("bodymiscale.anna", "unavailable")
+    for nonsense in (b"not json", b"[1, 2]", b"81.4", b"null", b"\xff\xfe", b'{"weight": 1e400}', b"{}"):
+        house.broker.publish("scale/nonsense", nonsense)
+    # A sensor that comes back after a restart shows what it showed before.
+    home.set_state("sensor.scale_weight", "unavailable")
+    home.set_state("sensor.scale_weight", "81.4", unit_of_measurement="kg")
+    marker = "2026-11-22T06:38:00+00:00"
+    time.sleep(5)  # the settling time of the shipped package, after which something would be sent
+    house.publish(NINE | {"time": marker})
+    house.wait_until_delivered(marker)
+    assert len(house.weigh_ins()) == before + 1
+
+
+def test_the_sensors_of_the_blueprint_make_one_weigh_in_once_they_have_settled(house: House) -> None:
+    home, before = house.home, len(house.weigh_ins())
+    home.set_state("sensor.scale_weight", "79.0", unit_of_measurement="kg")
+    home.set_state("sensor.scale_weight", "179.5", unit_of_measurement="lb")
+    home.set_state("sensor.scale_body_fat", "18.2", unit_of_measurement="%")
+    home.set_state("sensor.scale_bone_mass", "unknown", unit_of_measurement="kg")
+    house.wait_until_told("81.42 kg, 18.2 % fat: confirmed")
+    assert len(house.weigh_ins()) == before + 1
+
+
+def test_bodymiscale_s_attributes_make_one_weigh_in_at_their_own_time(house: House) -> None:
+    at = "2026-11-22T06:39:00+00:00"
+    attributes = {"weight": 81.4, "bmi": 24.0, "problem": "none", "last_measurement_time": at}
+    house.home.set_state("bodymiscale.anna", "ok", **attributes)
+    house.home.set_state("bodymiscale.anna", "ok", **attributes, body_fat=18.2, friendly_name="Anna")
+    house.wait_until_delivered(at)
+    assert house.weigh_ins_at(at) == 1
+
+
+def test_the_form_sends_what_is_typed_once_and_is_empty_then(house: House) -> None:
+    before = len(house.weigh_ins())
+    form = "input_number.weighbridge_form_"
+    for name, value in (("weight", 81.35), ("body_fat", 18.2), ("visceral_fat", 7)):
+        house.home.call("input_number.set_value", entity_id=form + name, value=value)
+    house.home.call("input_button.press", entity_id="input_button.weighbridge_send_form")
+    house.wait_until_told("81.35 kg, 18.2 % fat: confirmed")
+    wait_until("the form is empty", lambda: house.home.state(form + "weight") == "0.0")
+    house.home.call("input_button.press", entity_id="input_button.weighbridge_send_form")
+    marker = "2026-11-22T06:40:00+00:00"
+    house.publish(NINE | {"time": marker})
+    house.wait_until_delivered(marker)
+    assert len(house.weigh_ins()) == before + 2
+
+
+def test_a_reading_that_is_rejected_is_told_with_its_reason_and_stops_no_other(house: House) -> None:
+    bad, good = "2026-11-22T06:41:00+00:00", "2026-11-22T06:42:00+00:00"
+    house.stop_function()
+    house.publish(NINE | {"time": bad, "body fat": "182 %"})
+    house.publish(NINE | {"time": good})
+    wait_until("both wait", lambda: house.waiting() == "2")
+    house.start_function()
+    told = house.wait_until_told("body fat: 182 %")
+    assert any(message.startswith("The reading cannot be right.") for message in told.values())
+    house.wait_until_delivered(good)
+    assert (house.weigh_ins_at(bad), house.weigh_ins_at(good)) == (0, 1)
+
+
+def test_garmin_s_wish_to_wait_is_honoured(house: House) -> None:
+    at = "2026-11-22T06:43:00+00:00"
+    house.garmin.faults.add("upload", "429", retry_after=6)
+    house.publish(NINE | {"time": at})
+    house.wait_until_told("asks to wait")
+    since = time.monotonic()
+    house.wait_until_delivered(at)
+    assert time.monotonic() - since > 5
+    assert house.weigh_ins_at(at) == 1
+
+
+def test_what_garmin_took_but_does_not_show_yet_is_told_so_and_asked_for_until_it_shows(house: House) -> None:
+    at = "2026-11-22T06:46:00+00:00"
+    house.garmin.weights.show_delay_s = 9.5  # the function looks for 8 s
+    house.publish(NINE | {"time": at})
+    house.wait_until_told("not visible there yet")
+    house.wait_until_delivered(at)
+    assert house.weigh_ins_at(at) == 1
+    assert house.home.state("sensor.weighbridge_state") in ("present", "confirmed")
+
+
+def test_a_token_that_garmin_or_the_disk_lost_is_told_before_a_weigh_in_needs_it(house: House) -> None:
+    token = house.tokens / "default.json"
+    content = token.read_bytes()
+    token.unlink()
+    house.home.call("homeassistant.update_entity", entity_id="sensor.weighbridge_health")
+    told = house.wait_until_told("make login")
+    assert "weighbridge_sign_in" in told
+    token.touch(mode=0o600)
+    token.write_bytes(content)
+    house.home.call("homeassistant.update_entity", entity_id="sensor.weighbridge_health")
+    wait_until("the sign-in is no longer asked for", lambda: "weighbridge_sign_in" not in house.home.notifications())
+
+
+def test_a_sign_in_that_is_needed_is_told_and_mended_the_weigh_in_goes_off(house: House) -> None:
+    at = "2026-11-22T06:44:00+00:00"
+    house.garmin.sign_in.revoke()
+    house.garmin.sign_in.expire_access_tokens()
+    house.publish(NINE | {"time": at})
+    told = house.wait_until_told("make login")
+    assert "weighbridge_sign_in" in told
+    wait_until("the phone is told, too", lambda: "Garmin: sign in again" in house.home.notifications().values())
+    house.garmin.write_token(house.tokens)
+    house.home.call("input_button.press", entity_id="input_button.weighbridge_try_again")
+    house.wait_until_delivered(at)
+    assert house.weigh_ins_at(at) == 1
+    wait_until("the sign-in is no longer asked for", lambda: "weighbridge_sign_in" not in house.home.notifications())
+
+
+def test_a_wrong_key_is_told_and_crashes_nothing(tmp_path: Path) -> None:
+    at = "2026-11-22T06:45:00+00:00"
+    with ExitStack() as stack:
+        house = House(tmp_path, stack, weighbridge_key="a-wrong-key")
+        house.publish(NINE | {"time": at})
+        house.wait_until_told("A key is needed")
+        assert house.waiting() == "1"
+        assert house.weigh_ins() == []
+        log = house.home.log()
+        assert "a-wrong-key" not in log
+        assert "81.4" not in log
+        assert "Traceback" not in log
+
+
+def test_a_file_that_is_kept_is_told_with_the_way_to_import_it(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        house = House(tmp_path, stack, delivery="folder")
+        house.publish(NINE | {"time": "2026-11-22T06:47:00+00:00"})
+        told = house.wait_until_told("kept as a file for import by hand")["weighbridge_2026_11_22t06_47_00z"]
+        (kept,) = (tmp_path / "weigh-ins").iterdir()
+        assert kept.name in told
+        assert "(https://connect.garmin.com/app/import-data)" in told
+        wait_until("nothing waits", lambda: house.waiting() == "0")
+        assert house.home.state("sensor.weighbridge_last_weigh_in") == "unknown"
+        wait_until("the values are shown", lambda: house.home.state("sensor.weighbridge_weight") == "81.4")

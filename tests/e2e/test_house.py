@@ -1,0 +1,119 @@
+"""The whole way as the idea draws it: MQTT -> Home Assistant -> its recorder on Postgres -> trigger -> worker ->
+function -> Garmin. Every program is a real one, and Home Assistant is set up with the very text of the outbox's page.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.parts import wait_until
+from tests.e2e.parts.home_assistant import HomeAssistant, home_assistant
+from tests.e2e.parts.mosquitto import Mosquitto, mosquitto
+from tests.e2e.parts.outbox import Outbox
+from tests.garmin.server import GarminStandIn
+
+PAGE = Path(__file__).parents[2] / "integrations" / "postgres" / "README.md"
+SCALE = "sensor.bathroom_scale"
+TOPIC = "scale/bathroom"
+
+
+def configuration(database: str) -> str:
+    """What the page says to add to configuration.yaml, with the address of this database."""
+    page = PAGE.read_text()
+    found = re.search(r"<!-- configuration: recorder -->\n```yaml\n(.*?)```", page, re.DOTALL)
+    assert found
+    assert f"migrate --home-assistant {SCALE}\n" in page
+    text = found[1].replace("postgresql://homeassistant:password@localhost/homeassistant", database)
+    assert database in text
+    assert TOPIC in text
+    return text
+
+
+def reading(instant: str, weight_kg: float) -> str:
+    return json.dumps({"weight": f"{weight_kg} kg", "body fat": "18.2 %", "impedance": 512, "time": instant})
+
+
+def weigh_ins_at(garmin: GarminStandIn, instant: str) -> int:
+    seconds = datetime.fromisoformat(instant).timestamp()
+    return sum(entry.instant_s == seconds for entry in garmin.weights.visible())
+
+
+def restart(home: HomeAssistant, broker: Mosquitto, *, listens: int) -> None:
+    home.restart()
+    wait_until("Home Assistant listens again", lambda: broker.log().count(f"\t{TOPIC} (QoS") >= listens)
+
+
+def test_a_message_reaches_garmin_through_home_assistant_s_recorder_once_whatever_is_away_in_between(
+    box: Outbox, garmin: GarminStandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    garmin.write_token(tmp_path / "tokens")
+    function = box.function(
+        {
+            "WEIGHBRIDGE_DELIVERY": "garth",
+            "WEIGHBRIDGE_TOKENS": tmp_path / "tokens",
+            "GARMIN_DOMAIN": garmin.domain,
+            "GARMIN_CA_BUNDLE": garmin.ca_bundle,
+        }
+    )
+    function.start()
+    folder = tmp_path / "home"
+    folder.mkdir()
+    with (
+        mosquitto() as broker,
+        home_assistant(folder, mqtt_port=broker.port, configuration=configuration(box.database)) as home,
+    ):
+        wait_until("Home Assistant listens to the scale", lambda: f"\t{TOPIC} (QoS" in broker.log())
+        wait_until("recorder has made its tables", lambda: box.query("SELECT to_regclass('states')") != [(None,)])
+        box.ask("migrate", "--home-assistant", SCALE)
+        worker = box.run("worker")
+
+        first = "2026-11-22T06:31:00+00:00"
+        since = time.monotonic()
+        broker.publish(TOPIC, reading(first, 81.4))
+        wait_until("it is in Garmin Connect", lambda: box.state(1) == "confirmed")
+        took_s = time.monotonic() - since
+        assert weigh_ins_at(garmin, first) == 1
+        # Also what Garmin has no field for is kept, and nothing else was made of the message.
+        ((received,),) = box.query("SELECT received FROM readings")
+        assert received == json.loads(reading(first, 81.4))
+
+        # Function and worker are away: the reading waits in Postgres, not in Home Assistant.
+        second = "2026-11-22T06:32:00+00:00"
+        function.kill()
+        worker.kill()
+        broker.publish(TOPIC, reading(second, 81.3))
+        wait_until("it waits", lambda: box.state(2) == "waiting")
+        home.stop()
+        function.start()
+        worker.start()
+        wait_until("it is in Garmin Connect", lambda: box.state(2) == "confirmed")
+        home.start()
+        wait_until("Home Assistant listens again", lambda: broker.log().count(f"\t{TOPIC} (QoS") == 2)
+
+        # A message that the broker keeps comes again after each restart, and a sensor can lose its value.
+        third = "2026-11-22T06:33:00+00:00"
+        broker.publish(TOPIC, reading(third, 81.2), retain=True)
+        wait_until("it is in Garmin Connect", lambda: box.state(3) == "confirmed")
+        restart(home, broker, listens=3)
+        wait_until("the sensor shows it again", lambda: home.attribute(SCALE, "weight") == "81.2 kg")
+        home.set_state(SCALE, "unknown")
+        home.set_state(SCALE, "unavailable")
+        fourth = "2026-11-22T06:34:00+00:00"
+        broker.publish(TOPIC, reading(fourth, 81.1))
+        wait_until("it is in Garmin Connect", lambda: box.state(4) == "confirmed")
+        log = home.log()
+
+    assert box.states() == {"confirmed": 4}
+    assert [weigh_ins_at(garmin, instant) for instant in (first, second, third, fourth)] == [1, 1, 1, 1]
+    assert len(list(garmin.weights.visible())) == 4
+    assert garmin.unexpected == []
+    assert "Traceback" not in log, log
+    assert "81.4" not in log
+    with capsys.disabled():
+        print(f"\n  MQTT -> Home Assistant -> recorder -> trigger -> worker -> Garmin: {took_s:.2f} s")

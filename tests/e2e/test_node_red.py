@@ -1,0 +1,173 @@
+"""A real Node-RED with the shipped flow: its four branches, and what it must not send."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.parts import find_program, free_port, wait_until
+from tests.e2e.parts.mosquitto import Mosquitto, mosquitto
+from tests.e2e.parts.node_red import FLOW, ROOT, NodeRed, node_red
+from tests.function_client import Running, process
+from tests.garmin.server import GarminStandIn
+
+KEY = "the-secret-key-of-the-house"
+READING = {"weight": "81.4 kg", "body fat": "18.2 %"}
+CONFIRMED, KEPT, REJECTED, LATER = "confirmed in Garmin", "kept: import by hand", "rejected", "later"
+
+
+class House:
+    def __init__(self, folder: Path, garmin: GarminStandIn, stack: ExitStack) -> None:
+        self.garmin, self._stack, self._folder = garmin, stack, folder
+        self.broker: Mosquitto = stack.enter_context(mosquitto())
+        garmin.write_token(folder / "tokens")
+        self.port = free_port()
+        self.function: Running | None = None
+
+    def start_function(self, delivery: str = "garth") -> None:
+        environment = {
+            "WEIGHBRIDGE_DELIVERY": delivery,
+            "WEIGHBRIDGE_FOLDER": self._folder / "weigh-ins",
+            "WEIGHBRIDGE_TOKENS": self._folder / "tokens",
+            "WEIGHBRIDGE_API_KEYS": f"house={KEY}",
+            "GARMIN_DOMAIN": self.garmin.domain,
+            "GARMIN_CA_BUNDLE": self.garmin.ca_bundle,
+        }
+        self.function = self._stack.enter_context(process(environment, port=self.port))[1]
+
+    def start_node_red(self, key: str = KEY) -> NodeRed:
+        folder = self._folder / "node-red"
+        folder.mkdir()
+        red = self._stack.enter_context(
+            node_red(
+                folder,
+                WEIGHBRIDGE_URL=f"http://127.0.0.1:{self.port}",
+                WEIGHBRIDGE_KEY=key,
+                WEIGHBRIDGE_TOPIC="scale/#",
+                MQTT_HOST="127.0.0.1",
+                MQTT_PORT=str(self.broker.port),
+            )
+        )
+        self.wait_until_it_listens(1)
+        return red
+
+    def wait_until_it_listens(self, times: int) -> None:
+        wait_until("Node-RED listens to the scale", lambda: self.broker.log().count("\tscale/# (QoS") >= times)
+
+    def publish(self, reading: object, *, retain: bool = False) -> None:
+        self.broker.publish("scale/anna", json.dumps(reading), retain=retain)
+
+    def weigh_ins(self) -> list[int]:
+        return [entry.instant_s for entry in self.garmin.weights.visible()]
+
+
+@pytest.fixture
+def house(tmp_path: Path, garmin: GarminStandIn) -> Iterator[House]:
+    with ExitStack() as stack:
+        yield House(tmp_path, garmin, stack)
+
+
+def wait_for(red: NodeRed, branch: str, times: int = 1) -> str:
+    wait_until(f"{branch!r} is shown", lambda: len(red.debugged(branch)) >= times)
+    return str(red.debugged(branch)[-1]["payload"])
+
+
+def test_a_reading_from_mqtt_or_the_webhook_is_one_weigh_in_and_a_wrong_one_is_rejected(house: House) -> None:
+    house.start_function()
+    red = house.start_node_red()
+    house.publish(READING | {"time": "2026-11-22T06:31:00Z"})
+    assert wait_for(red, CONFIRMED) == "81.4 kg, 18.2 % fat: confirmed in Garmin Connect."
+    assert red.post(json.dumps(READING | {"time": "2026-11-22T06:32:00Z"}).encode()) == 202
+    wait_for(red, CONFIRMED, 2)
+    house.publish(READING | {"time": "2026-11-22T06:33:00Z", "body fat": "182 %"})
+    said = wait_for(red, REJECTED)
+    assert said.startswith("The reading cannot be right.")
+    assert "body fat: 182 %" in said
+    for nonsense in (b"{}", b'{"weight": "unavailable"}', b"[1]", b'"text"', b'{"weight": null}'):
+        assert red.post(nonsense) == 400
+        house.broker.publish("scale/nonsense", nonsense)
+    house.publish(READING | {"time": "2026-11-22T06:34:00Z"})
+    wait_for(red, CONFIRMED, 3)
+    assert len(house.weigh_ins()) == 3
+    assert red.debugged(LATER) == []
+    assert KEY not in red.log()
+    assert "81.4" not in red.log()
+
+
+def test_a_file_that_is_kept_is_told_as_kept(house: House) -> None:
+    house.start_function("folder")
+    red = house.start_node_red()
+    house.publish(READING | {"time": "2026-11-22T06:31:00Z"})
+    assert wait_for(red, KEPT) == "81.4 kg, 18.2 % fat: kept as a file for import by hand."
+
+
+def test_the_page_s_curl_is_answered_as_it_says_and_makes_a_weigh_in(house: House) -> None:
+    house.start_function()
+    red = house.start_node_red()
+    found = re.search(r"^ *\$ (curl .*)\n *(.*)$", (FLOW.parent / "README.md").read_text(), re.MULTILINE)
+    assert found
+    _, *arguments = shlex.split(found[1].replace("localhost:1880", red.address))
+    curl = find_program("curl", package="curl")
+    answer = subprocess.run([curl, "-s", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert answer.stdout == found[2]
+    assert wait_for(red, CONFIRMED) == "81.4 kg, 18.2 % fat: confirmed in Garmin Connect."
+    assert len(house.weigh_ins()) == 1
+
+
+def test_while_the_function_is_away_a_reading_waits_and_outlives_a_restart_and_is_sent_once(house: House) -> None:
+    red = house.start_node_red()
+    house.publish(READING)
+    assert "did not answer" in wait_for(red, LATER, 2)
+    measured_at = red.debugged(LATER)[0]["reading"]["measured_at"]
+    red.stop()
+    house.start_function()
+    red.start()
+    wait_for(red, CONFIRMED)
+    house.publish(READING | {"time": "2026-11-22T06:34:00Z"})
+    wait_for(red, CONFIRMED, 2)
+    assert sorted(house.weigh_ins())[1:] == [int(datetime.fromisoformat(measured_at).timestamp())]
+
+
+def test_garmin_s_wish_to_wait_is_honoured(house: House, garmin: GarminStandIn) -> None:
+    house.start_function()
+    red = house.start_node_red()
+    garmin.faults.add("upload", "429", retry_after=4)
+    house.publish(READING | {"time": "2026-11-22T06:31:00Z"})
+    wait_for(red, LATER)
+    since = time.monotonic()
+    wait_for(red, CONFIRMED)
+    assert time.monotonic() - since > 3
+    assert len(house.weigh_ins()) == 1
+
+
+def test_what_the_broker_had_kept_is_sent_with_its_own_time_and_never_as_of_now(house: House) -> None:
+    house.start_function()
+    house.broker.publish("scale/dated", json.dumps(READING | {"time": "2026-11-22T06:31:00Z"}), retain=True)
+    house.broker.publish("scale/undated", json.dumps(READING), retain=True)
+    red = house.start_node_red()
+    wait_for(red, CONFIRMED)
+    red.stop()
+    red.start()
+    house.wait_until_it_listens(2)
+    wait_for(red, CONFIRMED, 2)
+    house.publish(READING | {"time": "2026-11-22T06:32:00Z"})
+    wait_for(red, CONFIRMED, 3)
+    assert len(house.weigh_ins()) == 2
+
+
+def test_a_wrong_key_makes_a_reading_wait_and_says_so(house: House) -> None:
+    house.start_function()
+    red = house.start_node_red(key="a-wrong-key")
+    house.publish(READING | {"time": "2026-11-22T06:31:00Z"})
+    assert wait_for(red, LATER).startswith("A key is needed.")
+    assert house.weigh_ins() == []
+    assert "a-wrong-key" not in red.log()

@@ -1,0 +1,204 @@
+"""The text of what is copied into other programs: sound before any of them reads it.
+
+The real programs run these files in tests/e2e; here is what can be known without them, in milliseconds.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from function.dialects import DIALECTS, TIME, normal
+
+INTEGRATIONS = Path(__file__).parent.parent / "integrations"
+HOME_ASSISTANT = INTEGRATIONS / "home_assistant"
+NODE_RED = INTEGRATIONS / "node_red"
+PACKAGE = HOME_ASSISTANT / "weighbridge.yaml"
+BLUEPRINT = HOME_ASSISTANT / "blueprints" / "automation" / "weighbridge" / "sensors.yaml"
+
+
+class Tagged(str):
+    """`!secret name` and the like, which only Home Assistant resolves."""
+
+    __slots__ = ()
+
+
+class Loader(yaml.SafeLoader):
+    """YAML as Home Assistant reads it: with tags of its own, and no key twice."""
+
+
+def _tagged(loader: Loader, node: yaml.ScalarNode) -> Tagged:
+    return Tagged(f"{node.tag} {loader.construct_scalar(node)}")
+
+
+def _mapping(loader: Loader, node: yaml.MappingNode) -> dict[object, object]:
+    loader.flatten_mapping(node)
+    keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
+    twice = {key for key in keys if keys.count(key) > 1}
+    assert not twice, f"line {node.start_mark.line + 1}: {twice} stands twice"
+    return {key: loader.construct_object(value, deep=True) for key, (_, value) in zip(keys, node.value, strict=True)}
+
+
+for tag in ("!secret", "!input", "!include_dir_named"):
+    Loader.add_constructor(tag, _tagged)
+Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+
+
+def load(path: Path) -> Any:
+    return yaml.load(path.read_text(), Loader)  # a SafeLoader with more tags
+
+
+def walk(value: object) -> list[object]:
+    """Every key and every scalar, however deep."""
+    if isinstance(value, dict):
+        return [found for pair in value.items() for part in pair for found in walk(part)]
+    if isinstance(value, list):
+        return [found for part in value for found in walk(part)]
+    return [value]
+
+
+def slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+
+
+def entities(package: dict[str, Any]) -> set[str]:
+    """The entities that Home Assistant makes of the package."""
+    found = {f"{domain}.{key}" for domain in ("input_number", "input_button", "script") for key in package[domain]}
+    found |= {f"automation.{slug(automation['alias'])}" for automation in package["automation"]}
+    for section in [*package["template"], *package["rest"], *package["mqtt"]]:
+        for domain in ("sensor", "binary_sensor", "event"):
+            items = section.get(domain, [])
+            found |= {f"{domain}.{slug(item['name'])}" for item in (items if isinstance(items, list) else [items])}
+    announced = next(a for a in package["automation"] if a["id"] == "weighbridge_sensors")
+    table = announced["action"][0]["default"][0]["repeat"]["for_each"]
+    return found | {f"sensor.weighbridge_{slug(name)}" for _, name, _, _ in table}
+
+
+#: An entity of ours, wherever it is written: in a list, a template or a card.
+MENTIONED = re.compile(
+    r"\b(?:sensor|binary_sensor|event|input_number|input_button|script|automation)\.weighbridge_[a-z_]+\b"
+)
+#: The Markdown of the READMEs, of which the card is a part.
+CARD = re.compile(r"<!-- card -->\n```yaml\n(.*?)```", re.DOTALL)
+
+#: What is to be copied from a page.
+FENCE = re.compile(r"^ *```(yaml|json)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+
+
+def test_every_entity_that_is_mentioned_is_made_by_the_package() -> None:
+    made = entities(load(PACKAGE))
+    for path in (PACKAGE, BLUEPRINT, HOME_ASSISTANT / "README.md"):
+        mentioned = set(MENTIONED.findall(path.read_text()))
+        # The form's nine are reached by a common beginning in no file; each is written out.
+        assert mentioned <= made, f"{path.name} mentions {mentioned - made}"
+
+
+def test_the_card_is_yaml_and_shows_what_the_package_makes() -> None:
+    found = CARD.search((HOME_ASSISTANT / "README.md").read_text())
+    assert found
+    card = yaml.safe_load(found[1])
+    shown = {value for value in walk(card) if isinstance(value, str) and MENTIONED.fullmatch(value)}
+    assert {"sensor.weighbridge_state", "sensor.weighbridge_weight"} <= shown <= entities(load(PACKAGE))
+
+
+def test_every_example_of_a_page_is_what_its_fence_says() -> None:
+    for page in INTEGRATIONS.glob("*/README.md"):
+        for kind, text in FENCE.findall(page.read_text()):
+            example = textwrap.dedent(text)
+            json.loads(example) if kind == "json" else yaml.load(example, Loader)
+
+
+def test_every_secret_that_is_used_is_in_the_lines_to_copy_and_none_else() -> None:
+    used = {value.removeprefix("!secret ") for value in walk(load(PACKAGE)) if isinstance(value, Tagged)}
+    assert used == set(load(HOME_ASSISTANT / "secrets.yaml"))
+
+
+def test_the_blueprint_uses_each_of_its_inputs() -> None:
+    blueprint = load(BLUEPRINT)
+    used = {value.removeprefix("!input ") for value in walk(blueprint) if isinstance(value, Tagged)}
+    assert used == set(blueprint["blueprint"]["input"])
+
+
+def test_automations_and_helpers_have_names_of_their_own() -> None:
+    package = load(PACKAGE)
+    ids = [automation["id"] for automation in package["automation"]]
+    assert len(ids) == len(set(ids))
+    assert all(name.startswith("weighbridge_") for name in [*ids, *package["script"], *package["rest_command"]])
+
+
+def names_of_times() -> set[str]:
+    return {
+        normal(key) for dialect in DIALECTS.values() for key, meaning in dialect.items() if meaning.attribute == TIME
+    }
+
+
+def names_of_weights() -> set[str]:
+    return {
+        normal(key)
+        for dialect in DIALECTS.values()
+        for key, meaning in dialect.items()
+        if meaning.attribute == "weight_kg"
+    }
+
+
+def test_both_callers_know_a_time_and_a_weight_by_every_name_that_the_function_knows() -> None:
+    words = load(PACKAGE)["script"]["weighbridge_weigh_in"]["variables"]
+    assert set(words["time_names"]) == names_of_times()
+    assert set(words["weight_names"]) == names_of_weights()
+    (code,) = [node["func"] for node in flow() if node.get("name") == "a reading, with its time"]
+    for constant, names in (("TIMES", names_of_times()), ("WEIGHTS", names_of_weights())):
+        found = re.search(rf"const {constant} = (\[.*?\]);", code)
+        assert found
+        assert set(json.loads(found[1])) == names
+
+
+def flow() -> list[dict[str, Any]]:
+    nodes: list[dict[str, Any]] = json.loads((NODE_RED / "flow.json").read_text())
+    return nodes
+
+
+def test_every_wire_of_the_flow_ends_at_a_node_and_every_node_is_reached() -> None:
+    nodes = {node["id"]: node for node in flow()}
+    ends = {end for node in nodes.values() for output in node.get("wires", []) for end in output}
+    assert ends <= set(nodes)
+    starts = {"tab", "mqtt-broker", "mqtt in", "http in", "inject"}
+    assert {node["type"] for id_, node in nodes.items() if id_ not in ends} == starts
+    assert all(len(node["wires"]) == node["outputs"] for node in nodes.values() if node["type"] == "function")
+
+
+def test_the_flow_s_settings_come_from_the_environment_and_its_page_names_each() -> None:
+    text = (NODE_RED / "flow.json").read_text()
+    used = set(re.findall(r"\$\{([A-Z_]+)\}", text)) | set(re.findall(r'env\.get\(\\"(\w+)\\"\)', text))
+    page = (NODE_RED / "README.md").read_text()
+    assert used == set(re.findall(r"^ *\| `([A-Z_]+)` \|", page, re.MULTILINE))
+
+
+def test_the_page_of_the_flow_explains_each_of_its_branches() -> None:
+    branches = {node["name"] for node in flow() if node["type"] == "debug"}
+    page = (NODE_RED / "README.md").read_text()
+    table = page.partition("| branch | means |\n|---|---|\n")[2].partition("\n\n")[0]
+    assert {line.split("|")[1].strip() for line in table.splitlines()} == branches
+
+
+@pytest.mark.parametrize(
+    "page", [HOME_ASSISTANT / "README.md", NODE_RED / "README.md"], ids=["Home Assistant", "Node-RED"]
+)
+def test_every_picture_and_file_that_a_page_names_is_there(page: Path) -> None:
+    named = [target for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()) if "://" not in target]
+    assert any(target.endswith((".png", ".svg")) for target in named)
+    for target in named:
+        assert (page.parent / target).exists(), target
+
+
+def test_no_file_is_indented_with_tabs_or_ends_in_spaces() -> None:
+    for path in (PACKAGE, BLUEPRINT, HOME_ASSISTANT / "secrets.yaml"):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            assert "\t" not in line, f"{path.name}:{number}"
+            assert line == line.rstrip(), f"{path.name}:{number}"
+            assert len(line) <= 120, f"{path.name}:{number}"

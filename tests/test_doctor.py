@@ -1,0 +1,192 @@
+"""make doctor: each link is proven by using it, and each failure names its mend."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from function.delivery.tokens import TokenStore
+from scripts.doctor import LINKS, main
+
+from .garmin.server import GarminStandIn
+
+
+@pytest.fixture
+def env(garmin: GarminStandIn, tmp_path: Path) -> dict[str, str]:
+    garmin.write_token(tmp_path / "tokens")
+    return {
+        "WEIGHBRIDGE_DELIVERY": "garth,folder",
+        "WEIGHBRIDGE_TOKENS": str(tmp_path / "tokens"),
+        "WEIGHBRIDGE_FOLDER": str(tmp_path / "weigh-ins"),
+        "WEIGHBRIDGE_CONFIRM_SECONDS": "0.2",
+        "GARMIN_DOMAIN": garmin.domain,
+        "GARMIN_PERSONAL_API_KEY": garmin.personal.key,
+        "GARMIN_CA_BUNDLE": str(garmin.ca_bundle),
+    }
+
+
+def answers(*texts: str) -> Callable[[str], str]:
+    left = list(texts)
+    return lambda _question: left.pop(0)
+
+
+def marks(screen: str) -> dict[str, str]:
+    """The name of each link -> ok, FAILS or –."""
+    found = {}
+    for line in screen.splitlines():
+        mark, name = line[2:8].strip(), line[8:22].strip()
+        if name in {link.name for link in LINKS}:
+            found[name] = mark
+    return found
+
+
+def test_a_healthy_chain_is_proven_link_by_link_and_leaves_no_weigh_in(
+    garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([], env, ask=answers("81,4 kg", "y")) == 0
+    assert marks(capsys.readouterr().out) == {link.name: "ok" for link in LINKS}
+    assert (garmin.uploads_stored, garmin.sign_in.refreshes, garmin.weigh_ins()) == (1, 1, [])
+
+
+def test_a_weigh_in_that_is_not_taken_back_stays(
+    garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([], env, ask=answers("81.4", "")) == 0
+    assert marks(capsys.readouterr().out)["taking back"] == "–"
+    assert [held["weight"] for held in garmin.weigh_ins()] == [81400.0]
+
+
+def test_nothing_is_sent_unless_it_is_asked_for(
+    garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def nobody(_question: str) -> str:
+        raise EOFError
+
+    assert main([], env, ask=nobody) == 0
+    shown = marks(capsys.readouterr().out)
+    assert (shown["reading"], shown["sending"], shown["reading back"]) == ("ok", "–", "–")
+    assert garmin.uploads_received == 0
+
+
+def test_without_a_key_of_the_personal_api_the_rest_is_proven(
+    env: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([], {**env, "GARMIN_PERSONAL_API_KEY": ""}, ask=answers("")) == 0
+    assert marks(capsys.readouterr().out)["official"] == "–"
+
+
+@pytest.mark.parametrize(("weight", "words"), [("heavy", "not a weight"), ("700", "400"), ("nan", "not a weight")])
+def test_a_weight_that_cannot_be_is_not_sent(
+    garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str], weight: str, words: str
+) -> None:
+    assert main([], env, ask=answers(weight)) == 1
+    screen = capsys.readouterr().out
+    assert marks(screen)["sending"] == "FAILS"
+    assert words in screen
+    assert garmin.uploads_received == 0
+
+
+@pytest.mark.parametrize(
+    ("route", "fault", "link", "words"),
+    [
+        ("diauth/token", "429", "renewal", "wait"),
+        ("diauth/token", "503", "renewal", "out of order"),
+        ("diauth/token", "firewall-html", "renewal", "a proxy"),
+        ("weight/range", "403-cloudflare", "reading", "another network"),
+        ("weight/range", "429", "reading", "wait"),
+        ("weight/range", "firewall-html", "reading", "firewall"),
+        ("personal/token", "401", "official", "Make a new key"),
+        ("personal/range", "429", "official", "wait"),
+        ("upload", "412", "sending", "consent"),
+        ("upload", "403", "sending", "another network"),
+        ("upload", "400", "sending", "did not import"),
+        ("upload", "504", "sending", "Send the same reading again"),
+        ("weight/delete", "403", "taking back", "forbids"),
+    ],
+)
+def test_each_failure_is_told_at_its_link_with_its_mend_and_what_hangs_on_it_is_not_tried(
+    garmin: GarminStandIn,
+    env: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+    route: str,
+    fault: str,
+    link: str,
+    words: str,
+) -> None:
+    garmin.faults.add(route, fault, times=None)
+    assert main([], env, ask=answers("81.4", "y")) == 1
+    screen = capsys.readouterr().out
+    shown = marks(screen)
+    names = [each.name for each in LINKS]
+    assert [name for name in names if shown[name] == "FAILS"] == [link]
+    if link != "official":  # nothing hangs on it
+        assert {shown[name] for name in names[names.index(link) + 1 :] if name != "official"} <= {"–"}
+    assert words in screen
+    assert "Mend what FAILS" in screen
+
+
+def test_a_weigh_in_that_garmin_does_not_show_fails_at_reading_back(
+    garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    garmin.weights.show_delay_s = 3600
+    assert main([], env, ask=answers("81.4")) == 1
+    screen = capsys.readouterr().out
+    assert (marks(screen)["sending"], marks(screen)["reading back"]) == ("ok", "FAILS")
+    assert "WEIGHBRIDGE_CONFIRM_SECONDS" in screen
+
+
+@pytest.mark.parametrize(
+    ("change", "link", "words"),
+    [
+        ({"WEIGHBRIDGE_TOKENS": "/nonexistent"}, "token", "make login"),
+        ({"WEIGHBRIDGE_TEMPLATE": "/nonexistent"}, "template", "WEIGHBRIDGE_TEMPLATE"),
+        ({"WEIGHBRIDGE_DELIVERY": "pigeon"}, "settings", "WEIGHBRIDGE_DELIVERY must be"),
+        ({"GARMIN_CA_BUNDLE": ""}, "renewal", "GARMIN_CA_BUNDLE"),
+        ({"GARMIN_DOMAIN": "weighbridge.invalid"}, "renewal", "Check the network"),
+    ],
+)
+def test_a_wrong_setting_is_told_at_its_link(
+    env: dict[str, str], capsys: pytest.CaptureFixture[str], change: dict[str, str], link: str, words: str
+) -> None:
+    assert main([], {**env, **change}, ask=answers("", "")) == 1
+    screen = capsys.readouterr().out
+    assert marks(screen)[link] == "FAILS"
+    assert words in screen
+
+
+def test_a_sign_in_that_has_ended_is_told_and_a_new_one_named(
+    garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    garmin.revoke()
+    assert main([], env, ask=answers("")) == 1
+    screen = capsys.readouterr().out
+    assert marks(screen)["renewal"] == "FAILS"
+    assert "make login" in screen
+
+
+def test_the_screen_holds_no_secret(
+    garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = TokenStore(Path(env["WEIGHBRIDGE_TOKENS"]))
+    planted = json.loads(store.path.read_text())
+    main([], env, ask=answers("81.4", "y"))
+    renewed = json.loads(store.path.read_text())
+    output = capsys.readouterr()
+    for token in (planted, renewed):
+        for name in ("access_token", "refresh_token"):
+            assert token[name] not in output.out + output.err
+    assert planted["refresh_token"] != renewed["refresh_token"]
+    assert garmin.personal.key not in output.out + output.err
+    assert "81.4" not in output.out + output.err
+
+
+def test_the_token_of_another_person_is_named(
+    garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(env["WEIGHBRIDGE_TOKENS"])
+    (folder / "default.json").rename(folder / "anna.json")
+    assert main([], env, ask=answers("")) == 1
+    assert main(["--name", "anna"], env, ask=answers("")) == 0

@@ -1,0 +1,319 @@
+"""Garmin's official Personal API confirms what arrived, whatever state the sign-in is in."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from function.delivery.garmin import GarminConnect
+from function.delivery.links import garmin_connect
+from function.delivery.personal_api import PAUSE_S, PersonalApi
+from function.delivery.port import Delivered
+from function.errors import GarminRefused, GarminUnreachable, RateLimited, SignInNeeded, WeighbridgeError
+from function.fit.encode import encode
+from function.settings import read_settings
+from scripts.confirm import main
+
+from .garmin.http_types import Request
+from .garmin.server import GarminStandIn
+from .test_kept import PLAIN, delivered, keep, reading, waiting
+
+FIRST, LAST = date(2026, 11, 19), date(2026, 11, 22)
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = NOON
+
+    def __call__(self) -> float:
+        return self.now_s
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+
+
+@pytest.fixture
+def clock(garmin: GarminStandIn) -> Clock:
+    clock = Clock()
+    garmin.personal.clock = garmin.weights.clock = clock
+    return clock
+
+
+@pytest.fixture
+def api(garmin: GarminStandIn, clock: Clock) -> PersonalApi:
+    return personal(garmin, clock)
+
+
+def personal(garmin: GarminStandIn, clock: Clock, *, key: str = "", ends: date | None = None) -> PersonalApi:
+    return PersonalApi(
+        SecretStr(key or garmin.personal.key),
+        ends=ends,
+        domain=garmin.domain,
+        ca_bundle=garmin.ca_bundle,
+        now=clock,
+        sleep=clock.sleep,
+    )
+
+
+def routes(garmin: GarminStandIn) -> list[tuple[str | None, int | None]]:
+    return [(logged.route, logged.status) for logged in garmin.requests]
+
+
+# -- reading ---------------------------------------------------------------------------------------------
+
+
+def test_one_key_buys_one_token_for_a_day_of_looks(garmin: GarminStandIn, api: PersonalApi, clock: Clock) -> None:
+    garmin.weights.add(encode(reading()))
+    for _ in range(5):
+        (entry,) = api.weigh_ins(FIRST, LAST)
+        clock.now_s += 3600
+    assert str(entry.values["weight_kg"]) == "81.400"
+    assert garmin.personal.tokens_given == 1
+    clock.now_s += 20 * 3600
+    assert len(api.weigh_ins(FIRST, LAST)) == 1
+    assert garmin.personal.tokens_given == 2
+
+
+def test_a_token_that_ends_early_is_bought_anew_once(garmin: GarminStandIn, api: PersonalApi) -> None:
+    api.weigh_ins(FIRST, LAST)
+    garmin.personal.withdraw_tokens()
+    assert api.weigh_ins(FIRST, LAST) == []
+    garmin.faults.add("personal/range", "401", times=None)
+    with pytest.raises(SignInNeeded, match="Make a new key"):
+        api.weigh_ins(FIRST, LAST)
+    assert garmin.personal.tokens_given == 3
+
+
+def test_a_rate_limit_is_respected_without_asking_again(garmin: GarminStandIn, api: PersonalApi, clock: Clock) -> None:
+    garmin.faults.add("personal/range", "429-retry-after")
+    with pytest.raises(RateLimited) as first:
+        api.weigh_ins(FIRST, LAST)
+    assert first.value.retry_after_s == 14
+    asked = len(garmin.requests)
+    clock.now_s += 10
+    with pytest.raises(RateLimited) as second:
+        api.weigh_ins(FIRST, LAST)
+    assert (second.value.retry_after_s, len(garmin.requests)) == (4, asked)
+    clock.now_s += 4.1
+    assert api.weigh_ins(FIRST, LAST) == []
+
+
+def test_twelve_threads_at_once_are_no_burst(garmin: GarminStandIn) -> None:
+    api = PersonalApi(SecretStr(garmin.personal.key), ends=None, domain=garmin.domain, ca_bundle=garmin.ca_bundle)
+    start = threading.Barrier(12, timeout=30)
+
+    def look(_: int) -> int:
+        start.wait()
+        return len(api.weigh_ins(FIRST, LAST))
+
+    with ThreadPoolExecutor(12) as pool:
+        assert list(pool.map(look, range(12))) == [0] * 12
+    assert (garmin.personal.tokens_given, garmin.personal.refused_for_haste) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("route", "fault", "kind", "words"),
+    [
+        ("personal/token", "401", SignInNeeded, "Make a new key"),
+        ("personal/token", "403", SignInNeeded, "Make a new key"),
+        ("personal/token", "403-cloudflare", GarminRefused, "another network"),
+        ("personal/token", "firewall-html", GarminUnreachable, "a proxy"),
+        ("personal/token", "429-retry-after", RateLimited, "wait"),
+        ("personal/token", "503", GarminUnreachable, "out of order"),
+        ("personal/token", "drop-before", GarminUnreachable, "could not be reached"),
+        ("personal/range", "403-cloudflare", GarminRefused, "another network"),
+        ("personal/range", "firewall-html", GarminUnreachable, "firewall"),
+        ("personal/range", "truncated-json", GarminUnreachable, "broke off"),
+        ("personal/range", "drop-within", GarminUnreachable, "could not be reached"),
+    ],
+)
+def test_each_failure_is_one_sentence_without_the_key(
+    garmin: GarminStandIn, api: PersonalApi, route: str, fault: str, kind: type[WeighbridgeError], words: str
+) -> None:
+    garmin.faults.add(route, fault, times=None)
+    with pytest.raises(kind, match=words) as caught:
+        api.weigh_ins(FIRST, LAST)
+    assert garmin.personal.key not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_a_wrong_key_is_told_and_not_shown(garmin: GarminStandIn, clock: Clock) -> None:
+    with pytest.raises(SignInNeeded) as caught:
+        personal(garmin, clock, key="planted-key").weigh_ins(FIRST, LAST)
+    assert "planted-key" not in str(caught.value)
+
+
+def test_key_and_token_are_in_no_address_and_no_representation(garmin: GarminStandIn, api: PersonalApi) -> None:
+    heard: list[Request] = []
+    answer = garmin.answer
+    garmin.answer = lambda request: (heard.append(request), answer(request))[1]  # type: ignore[method-assign]
+    api.weigh_ins(FIRST, LAST)
+    assert [request.headers["authorization"].split()[0] for request in heard] == ["ApiKey", "Bearer"]
+    for request in heard:
+        assert garmin.personal.key not in f"{request.path}{request.query}{request.body!r}"
+    assert garmin.personal.key not in repr(vars(api))
+
+
+# -- the end of the key ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ends", "days", "words"),
+    [
+        (date(2026, 12, 31), 39, None),
+        (date(2026, 12, 6), 14, "ends in 14 day"),
+        (date(2026, 11, 22), 0, "ends in 0 day"),
+        (date(2026, 11, 21), 0, "has ended"),
+    ],
+)
+def test_the_end_of_the_key_is_announced_two_weeks_before(
+    garmin: GarminStandIn, clock: Clock, ends: date, days: int, words: str | None
+) -> None:
+    health = personal(garmin, clock, ends=ends).health()
+    assert health["key_days_left"] == days
+    assert (words in str(health.get("detail"))) if words else "detail" not in health
+
+
+# -- confirming what was uploaded ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def env(garmin: GarminStandIn, tmp_path: Path) -> dict[str, str]:
+    garmin.write_token(tmp_path / "tokens")
+    return {
+        "WEIGHBRIDGE_DELIVERY": "garth,folder",
+        "WEIGHBRIDGE_TOKENS": str(tmp_path / "tokens"),
+        "WEIGHBRIDGE_FOLDER": str(tmp_path / "weigh-ins"),
+        "WEIGHBRIDGE_CONFIRM_SECONDS": "1",
+        "GARMIN_DOMAIN": garmin.domain,
+        "GARMIN_CA_BUNDLE": str(garmin.ca_bundle),
+        "GARMIN_PERSONAL_API_KEY": garmin.personal.key,
+    }
+
+
+def connect(env: Mapping[str, str]) -> GarminConnect:
+    return garmin_connect("garth", read_settings(env))
+
+
+def deliver(env: Mapping[str, str]) -> Delivered:
+    from function.pipeline import prove
+
+    (outcome,) = connect(env).deliver([reading()], lambda some: prove(PLAIN, some), replace=False)
+    assert isinstance(outcome, Delivered), outcome
+    return outcome
+
+
+def test_a_reading_is_confirmed_through_the_official_way(garmin: GarminStandIn, env: dict[str, str]) -> None:
+    assert deliver(env).status == "confirmed"
+    assert [route for route, _ in routes(garmin)] == ["weight/range", "upload", "personal/token", "personal/range"]
+
+
+@pytest.mark.parametrize("upload", ["200", "drop-after"])
+def test_a_sign_in_that_dies_with_the_upload_does_not_keep_it_from_being_confirmed(
+    garmin: GarminStandIn, env: dict[str, str], upload: str
+) -> None:
+    garmin.faults.add("upload", upload)
+    answer = garmin.answer
+
+    def then_die(request: Request) -> object:
+        answered = answer(request)
+        if request.path.startswith("/upload-service/"):
+            garmin.expire_access_tokens()
+            garmin.revoke()
+        return answered
+
+    garmin.answer = then_die  # type: ignore[method-assign, assignment]
+    assert deliver(env).status == "confirmed"
+
+
+def test_where_the_official_way_fails_garmin_connect_itself_is_asked_and_the_reason_told(
+    garmin: GarminStandIn, env: dict[str, str]
+) -> None:
+    outcome = deliver(env | {"GARMIN_PERSONAL_API_KEY": "planted-key"})
+    assert outcome.status == "confirmed"
+    assert any("Make a new key" in warning for warning in outcome.warnings)
+    assert "planted-key" not in str(outcome)
+
+
+def test_health_tells_the_days_of_the_key(env: dict[str, str]) -> None:
+    ends = (datetime.now(UTC) + timedelta(days=5)).date().isoformat()
+    health = connect(env | {"GARMIN_PERSONAL_API_KEY_ENDS": ends}).health()
+    assert health["ready"] is True
+    assert health["read_back"]["key_days_left"] == 5  # type: ignore[index]
+    assert env["GARMIN_PERSONAL_API_KEY"] not in str(health)
+
+
+# -- make confirm ----------------------------------------------------------------------------------------
+
+
+def test_files_that_were_imported_by_hand_end_as_confirmed_without_any_sign_in(
+    garmin: GarminStandIn, env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "weigh-ins"
+    by_hand, twins, missing = (
+        keep(folder, reading(0)),
+        keep(folder, reading(1), reading(2)),
+        keep(folder, reading(3), reading(4)),
+    )
+    for number in (0, 1, 2, 3):
+        garmin.weights.add(encode(reading(number)))
+    garmin.revoke()
+    garmin.expire_access_tokens()
+    assert main([], env) == 1
+    output = capsys.readouterr()
+    assert output.out.count("confirmed") == 2
+    assert "1 of 2 not in Garmin" in output.out
+    assert (delivered(folder), waiting(folder)) == (sorted([by_hand.name, twins.name]), [missing.name])
+    assert garmin.uploads_received == 0
+    assert env["GARMIN_PERSONAL_API_KEY"] not in output.out + output.err
+    garmin.weights.add(encode(reading(4)))
+    assert main([], env) == 0
+
+
+def test_the_same_day_with_other_values_does_not_count(
+    garmin: GarminStandIn, env: dict[str, str], tmp_path: Path
+) -> None:
+    keep(tmp_path / "weigh-ins", reading(0))
+    garmin.weights.add(encode(reading(0, "90")))
+    assert main([], env) == 1
+
+
+def test_without_a_key_the_sign_in_is_used_and_still_nothing_is_sent(
+    garmin: GarminStandIn, env: dict[str, str], tmp_path: Path
+) -> None:
+    keep(tmp_path / "weigh-ins", reading(0))
+    garmin.weights.add(encode(reading(0)))
+    assert main([], env | {"GARMIN_PERSONAL_API_KEY": ""}) == 0
+    assert garmin.uploads_received == 0
+
+
+def test_forty_files_are_looked_for_without_meeting_the_rate_limit(
+    garmin: GarminStandIn, env: dict[str, str], tmp_path: Path
+) -> None:
+    for number in range(40):
+        keep(tmp_path / "weigh-ins", reading(-number))
+    garmin.weights.entries.clear()
+    started = time.monotonic()
+    assert main([], env) == 1
+    assert garmin.personal.refused_for_haste == 0
+    assert time.monotonic() - started >= 40 * PAUSE_S
+
+
+def test_a_wrong_key_and_an_empty_folder_are_one_sentence_each(
+    env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([], env) == 0
+    assert "Nothing waits" in capsys.readouterr().out
+    keep(tmp_path / "weigh-ins", reading(0))
+    assert main([], env | {"GARMIN_PERSONAL_API_KEY": "planted-key"}) == 1
+    error = capsys.readouterr().err
+    assert "Make a new key" in error
+    assert "planted-key" not in error

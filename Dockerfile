@@ -30,7 +30,7 @@ ENV PATH=/function/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     HOME=/tmp PORT=8080 THREADS=256 WEIGHBRIDGE_FOLDER=/data/weigh-ins WEIGHBRIDGE_TOKENS=/data/tokens
 COPY --from=packages /function /function
 COPY templates/*.fit /app/templates/
-COPY scripts/__init__.py scripts/login.py /app/scripts/
+COPY scripts/__init__.py scripts/login.py scripts/doctor.py scripts/refresh.py scripts/deliver_kept.py scripts/confirm.py /app/scripts/
 COPY function /app/function
 # A volume that is mounted here for the first time gets this owner.
 RUN install -d -o 10001 -g 10001 /data

@@ -31,7 +31,7 @@ SECRETS = {
     "MQTT_PASSWORD": "planted-mqtt-0a1b2c3d4e",
 }
 IN_THE_FOLDER = "planted-in-the-folder-0a1b2c3d"
-LONG_RUNNING = ("broker", "relay", "postgres", "worker", "function")
+LONG_RUNNING = ("broker", "relay", "postgres", "worker", "function", "refresh")
 FIRST = datetime(2024, 3, 1, 6, 30, tzinfo=UTC)
 GARMIN_PORT = 8443
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-import pytest
 from filelock import FileLock
 
-from tests.e2e.parts import find_program
+from tests.e2e.parts import find_program, unavailable
 
 
 def installed(package: Path, name: str) -> Path:
@@ -23,6 +22,6 @@ def installed(package: Path, name: str) -> Path:
                 [npm, "ci", "--no-audit", "--no-fund"], cwd=package, capture_output=True, text=True, check=False
             )
             if done.returncode:
-                pytest.fail(f"npm could not install {name}: {done.stderr}")
+                unavailable(f"npm could not install {name}: is the network there? {done.stderr[-500:]}")
             stamp.write_bytes(lock)
     return package / "node_modules" / ".bin" / name

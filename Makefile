@@ -14,7 +14,7 @@ HOME_ASSISTANT_CURRENT := 2026.2.3
 HOME_ASSISTANT_ROOT := .ha-current/root
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run run-garmin login template verify-sdk test test-e2e test-ha-current check fix bench lock clean doctor deliver-kept refresh confirm login-browser
+.PHONY: help demo run run-garmin login login-browser doctor deliver-kept confirm refresh template verify-sdk up down test test-e2e test-ha-current check fix bench lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -48,6 +48,14 @@ template: $(RUN) ## rebuild templates/, or make one of your own scale's file: FR
 
 run-garmin: $(DEV) ## serve a stand-in for Garmin Connect, to play the whole story without an account
 	@exec $(BIN)/python -m tests.garmin $(ARGS)
+
+up: ## start the whole house as containers: function, outbox, broker, Postgres (settings in .env)
+	@command -v docker >/dev/null || { echo "Docker is needed: https://docs.docker.com/engine/install/" >&2; exit 1; }
+	@test -f .env || { echo "Settings are needed: cp .env.example .env, and fill it in" >&2; exit 1; }
+	@docker compose up --build --wait
+
+down: ## stop those containers; what they hold stays
+	@docker compose down
 
 verify-sdk: $(DEV) ## cross-check our encoding with Garmin's own FitCSVTool
 	@$(BIN)/python -m sdk_fallback verify $(ARGS)

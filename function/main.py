@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from .delivery.receipt import Receipt
 
 LARGEST_BODY_BYTES = 1 << 20
+#: A sender that pauses longer than this within its body holds a thread that others wait for.
+LONGEST_PAUSE_S = 10
 
 HTTP_STATUS = {"checked": 200, "present": 200, "confirmed": 201, "accepted": 202, "kept": 202}
 
@@ -69,7 +71,9 @@ class Call:
         too_large = (request.content_length or 0) > LARGEST_BODY_BYTES
         try:
             body = b"" if too_large else request.stream.read(LARGEST_BODY_BYTES + 1)
-        except HTTPException:
+        except (HTTPException, TimeoutError) as e:
+            if isinstance(e, TimeoutError) or isinstance(e.__context__, TimeoutError):
+                raise errors.TooSlow(f"Nothing more of the body came for {LONGEST_PAUSE_S} s.") from None
             raise errors.NotJson("The body ended before its announced length.") from None
         if too_large or len(body) > LARGEST_BODY_BYTES:
             raise errors.TooLarge(f"The body is larger than {LARGEST_BODY_BYTES} bytes. Send it in parts.")
@@ -203,6 +207,8 @@ class Shell:
     def answer(self, request: Request) -> Response:
         started = time.perf_counter()
         entry: dict[str, object] = {"severity": "INFO", "method": request.method, "route": "unknown"}
+        if "gunicorn.socket" in request.environ:  # no other server of functions-framework's has one
+            request.environ["gunicorn.socket"].settimeout(LONGEST_PAUSE_S)
         try:
             answer = self._answer(request, entry)
         except Exception as fault:  # noqa: BLE001  # the last net: a caller gets problem+json, never a traceback
@@ -212,7 +218,8 @@ class Shell:
             if not isinstance(fault, WeighbridgeError):
                 # The place, but not the words: an exception's text may hold what the caller sent.
                 entry |= {"where": [f"{f.filename}:{f.lineno}" for f in traceback.extract_tb(fault.__traceback__)]}
-            _discard_the_rest(request)
+            if not isinstance(fault, errors.TooSlow):
+                _discard_the_rest(request)
         if answer.status >= 500:
             entry["severity"] = "ERROR"
         entry |= {"status": answer.status, "duration_ms": round(1000 * (time.perf_counter() - started), 1)}
@@ -258,7 +265,7 @@ def _route(method: str, path: str) -> tuple[Route, re.Match[str]]:
 def _discard_the_rest(request: Request) -> None:
     """Throw away what was not read of a request, within bounds, so that its sender gets to read the answer."""
     left = 4 * LARGEST_BODY_BYTES
-    with contextlib.suppress(HTTPException):  # the sender is gone
+    with contextlib.suppress(HTTPException, TimeoutError):  # the sender is gone, or waits
         while left > 0 and (chunk := request.stream.read(65_536)):
             left -= len(chunk)
 

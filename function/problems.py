@@ -24,6 +24,7 @@ FAULTS: Mapping[type[Exception], Fault] = {
     errors.Forbidden: Fault(403, "forbidden", "No key is configured"),
     errors.NotFound: Fault(404, "not-found", "There is nothing here"),
     errors.MethodNotAllowed: Fault(405, "method-not-allowed", "This address does not take that method"),
+    errors.TooSlow: Fault(408, "too-slow", "The body came too slowly"),
     errors.Conflict: Fault(409, "conflict", "Garmin holds other values for this instant"),
     errors.TooLarge: Fault(413, "too-large", "The body is too large"),
     errors.MediaTypeUnsupported: Fault(415, "media-type-unsupported", "This kind of body is not understood"),
@@ -72,6 +73,8 @@ def headers_of(fault: Exception) -> dict[str, str]:
         headers["Retry-After"] = str(pause_s)
     if isinstance(fault, errors.MethodNotAllowed):
         headers["Allow"] = ", ".join(fault.allowed)
+    if isinstance(fault, errors.TooSlow):
+        headers["Connection"] = "close"  # what is left of the body would be taken for the next request
     if isinstance(fault, errors.Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
     return headers

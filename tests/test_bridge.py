@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -258,6 +259,21 @@ def test_a_body_that_comes_slowly_is_limited_too() -> None:
         except ConnectionError:
             answer = answer or connection.recv(4096)
     assert answer.startswith(b"HTTP/1.1 413")
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 100", b"Transfer-Encoding: chunked"])
+def test_a_sender_that_stops_in_the_middle_is_told_so_and_holds_no_thread_for_good(
+    framing: bytes, tmp_path: Path
+) -> None:
+    port = free_port()
+    with process({"THREADS": 2, "WEIGHBRIDGE_FOLDER": tmp_path}, port=port), ExitStack() as stack:
+        waiting = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(2)]
+        for connection in waiting:
+            connection.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\n" + framing + b"\r\n\r\n5\r\n{")
+        status, _ = call(f"http://127.0.0.1:{port}", READING)
+        answers = [connection.makefile("rb").read() for connection in waiting]
+    assert status == 202
+    assert all(answer.startswith(b"HTTP/1.1 408") and b"urn:weighbridge:too-slow" in answer for answer in answers)
 
 
 def wait_until(condition: Callable[[], bool], within_s: float = 20) -> None:

@@ -130,7 +130,7 @@ def test_the_crontab_runs_what_it_names_every_day(env: dict[str, str]) -> None:
 
 
 def test_the_compose_service_runs_what_there_is(env: dict[str, str]) -> None:
-    text = (ROOT / "examples" / "compose.refresh.yaml").read_text()
-    (command,) = re.findall(r'command: \["python3?", "-m", "(scripts\.\w+)", "--daily"\]', text)
+    text = (ROOT / "compose.yaml").read_text()
+    (command,) = re.findall(r"command: \[python3, -m, (scripts\.\w+), --daily\]", text)
     done = subprocess.run([sys.executable, "-m", command, "--help"], cwd=ROOT, capture_output=True, check=True)
     assert b"--daily" in done.stdout

@@ -35,6 +35,8 @@ Faults                {faults}
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.garmin", description=__doc__)
     parser.add_argument("--port", type=int, default=8443, help="0 takes a free one")
+    parser.add_argument("--host-name", default="localhost", help="its name; connectapi.NAME and others belong to it")
+    parser.add_argument("--address", default="127.0.0.1", help="where it listens")
     parser.add_argument("--show-delay-s", type=float, default=0.0, help="until an uploaded weigh-in is visible")
     parser.add_argument("--mfa-code", default="123456", help="'' for an account without a second factor")
     parser.add_argument("--token-dir", type=Path, help="write a ready token there, as default.json")
@@ -43,7 +45,13 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     account = Account(mfa_code=options.mfa_code or None)
-    stand_in = GarminStandIn(port=options.port, account=account, show_delay_s=options.show_delay_s)
+    stand_in = GarminStandIn(
+        port=options.port,
+        host_name=options.host_name,
+        address=options.address,
+        account=account,
+        show_delay_s=options.show_delay_s,
+    )
     with ExitStack() as stack:
         try:
             garmin = stack.enter_context(stand_in)

@@ -39,8 +39,7 @@ from .uploads import Refused, file_part, weigh_ins
 from .web import Web
 from .weights import WeightStore
 
-HOSTS = ("personal.connectapi", "sso", "diauth", "connectapi", "connect", "mobile.integration")
-HOST_NAMES = ("localhost", *(f"{name}.localhost" for name in HOSTS))
+SERVICES = ("personal.connectapi", "sso", "diauth", "connectapi", "connect", "mobile.integration")
 MOST_WEIGH_INS_IN_A_FILE = 200
 LARGEST_REQUEST_BYTES = 50_000_000
 
@@ -76,7 +75,7 @@ class GarminStandIn:
     """A Garmin Connect with one account, from `with` to the end of the block.
 
     with GarminStandIn() as garmin:
-        garmin.domain       "localhost:PORT", for GARMIN_DOMAIN
+        garmin.domain       "localhost:PORT", for GARMIN_DOMAIN (or another `host_name`)
         garmin.ca_bundle    the file for GARMIN_CA_BUNDLE
         garmin.faults.add("upload", "drop-after")
     """
@@ -85,6 +84,8 @@ class GarminStandIn:
         self,
         *,
         port: int = 0,
+        host_name: str = "localhost",
+        address: str = "127.0.0.1",
         account: Account | None = None,
         show_delay_s: float = 0.0,
         time_zone: str = "Europe/Berlin",
@@ -106,7 +107,7 @@ class GarminStandIn:
         self.unexpected: list[str] = []
         self.routes = self._routes()
         self.faults = Faults(tuple(route.name for route in self.routes), seed)
-        self._wanted_port = port
+        self._host_name, self._address, self._wanted_port = host_name, address, port
         self._lock = threading.RLock()
         self.closing = threading.Event()
 
@@ -118,16 +119,17 @@ class GarminStandIn:
         self.ca_bundle = Path(self._folder.name, "ca.pem")
         ca.cert_pem.write_to_path(self.ca_bundle)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        certificate = ca.issue_cert(*HOST_NAMES, "127.0.0.1")
+        names = [self._host_name, *(f"{service}.{self._host_name}" for service in SERVICES)]
+        certificate = ca.issue_cert(*names, "127.0.0.1")
         certificate.configure_cert(context)
         self.certificate_hash = spki_hash(certificate.cert_chain_pems[0].bytes())
         try:
-            self._server = Server(("127.0.0.1", self._wanted_port), self, context)
+            self._server = Server((self._address, self._wanted_port), self, context)
         except OSError:
             self._folder.cleanup()
             raise
         self.port = int(self._server.server_address[1])
-        self.domain = f"localhost:{self.port}"
+        self.domain = f"{self._host_name}:{self.port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
         return self

@@ -19,11 +19,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from tests.e2e.parts import find_program, free_port, unavailable, wait_until
+from tests.e2e.parts import free_port, wait_until
+from tests.e2e.parts.npm import installed
 
 ROOT = Path(__file__).parents[3]
 FLOW = ROOT / "integrations" / "node_red" / "flow.json"
@@ -39,23 +39,6 @@ module.exports = {
 """
 
 
-def program() -> Path:
-    """Node-RED itself, installed from its lock file when it is not yet."""
-    npm = find_program("npm", package="npm")
-    find_program("node", package="nodejs")
-    lock = (PACKAGE / "package-lock.json").read_bytes()
-    stamp = PACKAGE / "node_modules" / ".installed"
-    with FileLock(PACKAGE / ".installing"):
-        if not stamp.exists() or stamp.read_bytes() != lock:
-            done = subprocess.run(
-                [npm, "ci", "--no-audit", "--no-fund"], cwd=PACKAGE, capture_output=True, text=True, check=False
-            )
-            if done.returncode:
-                unavailable(f"npm could not install Node-RED; is the network there? {done.stderr}")
-            stamp.write_bytes(lock)
-    return PACKAGE / "node_modules" / ".bin" / "node-red"
-
-
 class NodeRed:
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.port = free_port()
@@ -64,7 +47,7 @@ class NodeRed:
         self._environment = {k: v for k, v in os.environ.items() if not k.startswith("WEIGHBRIDGE_")} | environment
         self._shown: list[dict[str, Any]] = []
         self._listens = threading.Event()
-        self._program = program()
+        self._program = installed(PACKAGE, "node-red")
         shutil.copy(FLOW, folder / "flow.json")
         (folder / "output").touch()
         (folder / "settings.js").write_text(SETTINGS.replace("PORT", str(self.port)))

@@ -1,0 +1,43 @@
+# Two images: `function` (the default) and `outbox` (relay and worker of integrations/postgres).
+# Rule: nothing that builds is in what runs; no secret is in a layer; nobody is root; the root file system may be
+# read-only (gunicorn wants a writable /tmp).
+
+FROM python:3.13-slim-trixie AS packages
+COPY requirements.txt requirements-outbox.txt /
+RUN python3 -m venv /function \
+ && /function/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /requirements.txt \
+ && /function/bin/pip uninstall --yes --quiet pip \
+ && python3 -m venv /outbox \
+ && /outbox/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /requirements-outbox.txt \
+ && /outbox/bin/pip uninstall --yes --quiet pip
+
+
+FROM python:3.13-slim-trixie AS outbox
+ENV PATH=/outbox/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+COPY --from=packages /outbox /outbox
+COPY integrations/__init__.py /app/integrations/
+COPY integrations/postgres /app/integrations/postgres
+WORKDIR /app
+USER 10001:10001
+ENTRYPOINT ["python3", "-m", "integrations.postgres"]
+CMD ["worker"]
+
+
+FROM python:3.13-slim-trixie AS function
+# A thread mostly waits, for its sender or for Garmin: enough of them that slow senders hold up nobody.
+# hadolint ignore=DL3064  # where tokens lie is no secret
+ENV PATH=/function/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    HOME=/tmp PORT=8080 THREADS=256 WEIGHBRIDGE_FOLDER=/data/weigh-ins WEIGHBRIDGE_TOKENS=/data/tokens
+COPY --from=packages /function /function
+COPY templates/*.fit /app/templates/
+COPY scripts/__init__.py scripts/login.py scripts/doctor.py scripts/refresh.py scripts/deliver_kept.py scripts/confirm.py /app/scripts/
+COPY function /app/function
+# A volume that is mounted here for the first time gets this owner.
+RUN install -d -o 10001 -g 10001 /data
+WORKDIR /app
+USER 10001:10001
+EXPOSE 8080
+# Alive is whatever answers; whether a reading could be delivered, /health says in words.
+HEALTHCHECK --interval=5s --timeout=5s --start-period=20s \
+    CMD ["python3", "-c", "from http.client import HTTPConnection as C; from os import environ as e; c = C('127.0.0.1', int(e['PORT']), timeout=4); c.request('GET', '/health'); c.getresponse()"]
+CMD ["functions-framework", "--source", "function/main.py", "--target", "handle", "--host", "0.0.0.0"]

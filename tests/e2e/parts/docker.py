@@ -1,0 +1,279 @@
+"""A real Docker engine of the test's own, and images built from the shipped Dockerfile.
+
+Strategy: nothing can be pulled on a machine without a registry, so the images that the Dockerfile and compose.yaml
+name are made of Debian's packages and given those names; then the shipped files run as they are. Buildah builds, and
+the engine runs, in a network namespace of its own: this machine's network is never touched.
+
+Debian packages: docker.io iptables iproute2 buildah debootstrap; and Go, which builds Compose.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import tomllib
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from tests.e2e.parts import find_program, unavailable, wait_until
+
+ROOT = Path(__file__).parents[3]
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "weighbridge"
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+COMPOSE_MODULE = "github.com/docker/compose/v2/cmd@v2.40.3"
+SUITE = "trixie"
+#: What containers know as `host-gateway`: the engine's side of their network.
+GATEWAY = "172.17.0.1"
+
+#: The name in Dockerfile or compose.yaml -> Debian's packages, what to do with them, and the start command.
+BASES: Mapping[str, tuple[str, str, str]] = {
+    "python:3.13-slim-trixie": ("", "", "python3"),
+    "postgres:17-trixie": (
+        "postgresql",
+        "install -d -o postgres -g postgres -m 3777 /var/lib/postgresql/data /run/postgresql",
+        "/start-postgres",
+    ),
+    "eclipse-mosquitto:2.0.22": (
+        "mosquitto mosquitto-clients",
+        "install -d -o 1883 -g 1883 /mosquitto/data",
+        "mosquitto",
+    ),
+}
+
+#: What the official image does: the first start sets up, answering on the socket alone; then the server listens.
+START_POSTGRES = """#!/bin/sh
+set -eu
+export PATH=/usr/lib/postgresql/17/bin:$PATH PGDATA=/var/lib/postgresql/data
+if [ ! -s "$PGDATA/PG_VERSION" ]; then
+    umask 077
+    printf %s "$POSTGRES_PASSWORD" > /tmp/password
+    initdb --encoding=UTF8 --locale=C.UTF-8 --username="$POSTGRES_USER" --pwfile=/tmp/password \\
+        --auth-local=trust --auth-host=scram-sha-256 >/dev/null
+    rm /tmp/password
+    echo "host all all all scram-sha-256" >> "$PGDATA/pg_hba.conf"
+    pg_ctl -w -o "-c listen_addresses=" start >/dev/null
+    [ "$POSTGRES_DB" = postgres ] || createdb --username="$POSTGRES_USER" "$POSTGRES_DB"
+    pg_ctl -w stop >/dev/null
+fi
+exec postgres -c 'listen_addresses=*'
+"""
+
+
+def run(*command: object, timeout_s: float = 600, said: str = "", **options: Any) -> str:
+    """The output of a command that must succeed."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        input=said,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+        **options,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"{command[0]} {command[1:8]} ended with {done.returncode}:\n{done.stdout[-3000:]}")
+    return str(done.stdout)
+
+
+class Engine:
+    """The engine, and Compose with the shipped file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("WEIGHBRIDGE_", "GARMIN_"))},
+            "DOCKER_HOST": f"unix://{folder}/docker.sock",
+            "DOCKER_CONFIG": str(folder / "config"),
+        }
+
+    def docker(self, *arguments: object, **options: Any) -> str:
+        return run("docker", *arguments, env=self._environment, **options)
+
+    def compose(self, *arguments: object, **options: Any) -> str:
+        """Compose with the shipped file, the test's additions (test.yaml) and its settings (.env)."""
+        files = ["-f", ROOT / "compose.yaml", "-f", self.folder / "test.yaml", "--env-file", self.folder / ".env"]
+        return self.docker("compose", *files, *arguments, **options)
+
+    def container(self, service: str) -> dict[str, Any]:
+        identifier = self.compose("ps", "--all", "--quiet", service).strip()
+        found: dict[str, Any] = json.loads(self.docker("inspect", identifier))[0]
+        return found
+
+
+@contextmanager
+def engine(context: Path = ROOT) -> Iterator[Engine]:
+    """A Docker engine with the images of compose.yaml, ours built from the context; their archives are in `folder`.
+
+    Until it ends, this thread is in the engine's network.
+    """
+    if os.geteuid() != 0:
+        unavailable("a Docker engine of the test's own needs root")
+    for program, package in (("dockerd", "docker.io"), ("buildah", "buildah"), ("debootstrap", "debootstrap")):
+        find_program(program, Path("/usr/sbin"), package=package)
+    compose = compose_program()
+    folder = Path(tempfile.mkdtemp(prefix="weighbridge-engine-"))
+    try:
+        with ThreadPoolExecutor() as pool:
+            bases = pool.map(base_image, BASES)
+            built = pool.submit(built_images, folder, context)
+            archives = [*bases, *built.result()]
+        (folder / "config" / "cli-plugins").mkdir(parents=True)
+        (folder / "config" / "cli-plugins" / "docker-compose").symlink_to(compose)
+        this = Engine(folder)
+        with network_of_its_own(), _daemon(this):
+            for archive in archives:
+                this.docker("load", "--quiet", "--input", archive)
+            yield this
+    finally:
+        # A daemon that was killed may have left mounts; what is mounted is never deleted.
+        for mount in sorted(_mounts_below(folder), reverse=True):
+            run("umount", "--lazy", mount)
+        if not _mounts_below(folder):
+            shutil.rmtree(folder)
+
+
+@contextmanager
+def network_of_its_own() -> Iterator[None]:
+    """This thread, and whatever it starts or opens, sees a network that holds nothing but itself."""
+    new_network = 0x40000000  # CLONE_NEWNET, see unshare(2)
+    libc = ctypes.CDLL(None, use_errno=True)
+    with Path("/proc/thread-self/ns/net").open() as outside:
+        if libc.unshare(new_network) != 0:
+            unavailable(f"a network of the test's own cannot be had: {os.strerror(ctypes.get_errno())}")
+        try:
+            run("ip", "link", "set", "lo", "up")
+            yield
+        finally:
+            libc.setns(outside.fileno(), new_network)
+
+
+@contextmanager
+def _daemon(engine: Engine) -> Iterator[None]:
+    folder = engine.folder
+    command = [
+        *("dockerd", "--storage-driver", "vfs", "--data-root", str(folder / "data"), "--pidfile", str(folder / "pid")),
+        *("--bip", f"{GATEWAY}/16", "--exec-root", str(folder / "exec"), "--host", f"unix://{folder}/docker.sock"),
+    ]
+    with (folder / "dockerd.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+    try:
+        wait_until("the engine answers", lambda: _answers(engine), 60)
+        yield
+    finally:
+        with contextlib.suppress(Exception):
+            engine.compose("down", "--volumes", "--timeout", "5")
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def _answers(engine: Engine) -> bool:
+    try:
+        engine.docker("version")
+    except RuntimeError:
+        return False
+    return True
+
+
+def _mounts_below(folder: Path) -> list[str]:
+    mounts = (line.split()[1] for line in Path("/proc/mounts").read_text().splitlines())
+    return [mount for mount in mounts if mount.startswith(f"{folder}/")]
+
+
+def compose_program() -> Path:
+    """Docker Compose, built from its source once, because no registry of this project's has it ready-made."""
+    program = CACHE / COMPOSE_MODULE.rpartition("@")[2] / "docker-compose"
+    with _once("compose"):
+        if not program.exists():
+            go = find_program("go", Path("/usr/local/go/bin"), package="golang")
+            with tempfile.TemporaryDirectory() as folder:
+                module, version = COMPOSE_MODULE.split("@")
+                Path(folder, "go.mod").write_text("module build\n\ngo 1.24\n")
+                run(go, "get", "-tool", f"{module}@{version}", cwd=folder)
+                run(go, "build", "-o", "docker-compose", module, cwd=folder)
+                program.parent.mkdir(parents=True, exist_ok=True)
+                shutil.move(Path(folder, "docker-compose"), program)
+    return program
+
+
+def base_image(name: str) -> Path:
+    """An archive of an image of this name, made of Debian's packages once."""
+    packages, prepare, start = BASES[name]
+    recipe = hashlib.sha256(f"{BASES[name]}{START_POSTGRES}".encode()).hexdigest()[:12]
+    archive = CACHE / "images" / f"{name.replace(':', '-')}-{recipe}.tar"
+    with _once(archive.stem):
+        if not archive.exists():
+            archive.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix="weighbridge-base-") as folder:
+                root = Path(folder, "root")
+                _debian(root, packages)
+                (root / "start-postgres").write_text(START_POSTGRES)
+                (root / "start-postgres").chmod(0o755)
+                if prepare:
+                    run("chroot", root, *prepare.split())
+                _commit(root, name, start, archive)
+    return archive
+
+
+def _debian(root: Path, packages: str) -> None:
+    """A minimal Debian with Python in it, from the mirror that this machine uses."""
+    mirrors = run("apt-get", "indextargets", "--format", "$(REPO_URI)").split()
+    mirror = next((uri for uri in mirrors if uri.rstrip("/").endswith("/debian")), "")
+    if not mirror:
+        unavailable("apt knows no mirror of Debian: apt-get update")
+    include = ",".join(["python3", "python3-venv", "ca-certificates", *packages.split()])
+    run("debootstrap", "--variant=minbase", f"--include={include}", SUITE, root, mirror)
+    shutil.rmtree(root / "var" / "cache" / "apt", ignore_errors=True)
+    shutil.rmtree(root / "var" / "lib" / "apt" / "lists", ignore_errors=True)
+
+
+def _commit(root: Path, name: str, start: str, archive: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="weighbridge-buildah-") as store:
+        buildah = ("buildah", "--root", f"{store}/root", "--runroot", f"{store}/run", "--storage-driver", "vfs")
+        run(*buildah, "from", "--name", "base", "scratch")
+        # As an archive, which keeps whose each file is.
+        run("tar", "--create", "--numeric-owner", "--file", f"{store}/root.tar", "--directory", root, ".")
+        run(*buildah, "add", "--quiet", "base", f"{store}/root.tar", "/")
+        run(*buildah, "config", "--cmd", start, "base")
+        run(*buildah, "commit", "--quiet", "--rm", "base", f"docker.io/library/{name}")
+        partial = archive.with_suffix(".partial")
+        run(*buildah, "push", "--quiet", f"docker.io/library/{name}", f"docker-archive:{partial}:{name}")
+        partial.replace(archive)
+
+
+def built_images(folder: Path, context: Path) -> list[Path]:
+    """Archives of the images that compose.yaml builds, from the shipped Dockerfile."""
+    store = folder / "buildah"
+    buildah = ("buildah", "--root", store / "root", "--runroot", store / "run", "--storage-driver", "vfs")
+    python = "python:3.13-slim-trixie"
+    run(*buildah, "pull", "--quiet", f"docker-archive:{base_image(python)}")
+    certificates = "/etc/ssl/certs/ca-certificates.crt"
+    archives = []
+    for target in ("function", "outbox"):
+        name, archive = f"weighbridge-{target}", folder / f"{target}.tar"
+        run(
+            *(*buildah, "bud", "--isolation", "chroot", "--network", "host", "--pull-never", "--format", "docker"),
+            *("--layers", "--volume", f"{certificates}:{certificates}:ro", "--target", target, "--tag", name, context),
+        )
+        run(*buildah, "push", "--quiet", name, f"docker-archive:{archive}:{name}:{VERSION}")
+        archives.append(archive)
+    run(*buildah, "rmi", "--all", "--force")
+    return archives
+
+
+@contextmanager
+def _once(what: str) -> Iterator[None]:
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with FileLock(CACHE / f"{what}.lock"):
+        yield

@@ -27,7 +27,8 @@ def runner_from(environment: Mapping[str, str], on: str | None = None) -> Iterat
         yield local_java(environment, chosen=on is not None)
         return
     if not setting(environment, NAMED_BY[chosen]):
-        raise RunnerUnusable(f"No Windows machine is named. Set {NAMED_BY[chosen]} (see sdk_fallback/windows/README.md).")
+        name = NAMED_BY[chosen]
+        raise RunnerUnusable(f"No Windows machine is named. Set {name} (see sdk_fallback/windows/README.md).")
     # Not before they are needed: the function's own requirements do without these libraries.
     from ..proxmox import virtual_machine
     from .guest_agent import GuestAgent

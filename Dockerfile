@@ -3,9 +3,9 @@
 # read-only (gunicorn wants a writable /tmp).
 
 FROM python:3.13-slim-trixie AS packages
-COPY requirements.txt requirements-outbox.txt /
+COPY requirements-google.txt requirements-outbox.txt /
 RUN python3 -m venv /function \
- && /function/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /requirements.txt \
+ && /function/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /requirements-google.txt \
  && /function/bin/pip uninstall --yes --quiet pip \
  && python3 -m venv /outbox \
  && /outbox/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /requirements-outbox.txt \

@@ -7,6 +7,7 @@ it could be a secret in the wrong place.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ class Settings:
     template: Path
     timezone: ZoneInfo
     tokens: Path
+    token_secret: str
     confirm_s: float
     garmin_domain: str
     garmin_ca_bundle: Path | None
@@ -93,6 +95,12 @@ def _optional_secret(text: str) -> SecretStr | None:
     return SecretStr(text) if text else None
 
 
+def _secret_name(text: str) -> str:
+    if not re.fullmatch(r"(?:projects/[\w:.-]+(?:/locations/[a-z0-9-]+)?/secrets/[\w-]{1,200})?", text, re.ASCII):
+        raise ValueError
+    return text
+
+
 def _words(text: str) -> tuple[str, ...]:
     return tuple(shlex.split(text))
 
@@ -144,6 +152,14 @@ VARIABLES = (
         "the folder of the Garmin token (writable: each refresh makes a new one)",
         Path,
         "a path",
+    ),
+    Variable(
+        "WEIGHBRIDGE_TOKEN_SECRET",
+        "token_secret",
+        "",
+        "for a host without a disk: the secret in Google Secret Manager that holds the token instead",
+        _secret_name,
+        "projects/PROJECT/secrets/NAME, or projects/PROJECT/locations/REGION/secrets/NAME",
     ),
     Variable(
         "WEIGHBRIDGE_CONFIRM_SECONDS",

@@ -19,9 +19,8 @@ from typing import NamedTuple
 
 from function.delivery.entries import instant_s, iso
 from function.delivery.garmin import GarminConnect
-from function.delivery.links import garmin_connect, garmin_names, garth_session, personal_api
+from function.delivery.links import garmin_connect, garmin_names, garth_session, personal_api, token_store
 from function.delivery.port import Delivered
-from function.delivery.tokens import TokenStore
 from function.errors import GarminRefused, NotFound, OwnerFault, ReadingRejected, SettingsInvalid, WeighbridgeError
 from function.fit.template import Template, read_template
 from function.pipeline import prove, rehearse
@@ -82,9 +81,9 @@ def _template(visit: Visit) -> str:
 
 
 def _token(visit: Visit) -> str:
-    store = TokenStore(visit.settings.tokens, visit.token_name)
+    store = token_store(visit.settings, visit.token_name)
     days = garth_session(visit.settings, visit.token_name).token_days_left()  # raises when there is none
-    age_s = max(visit.now() - store.path.stat().st_mtime, 0)
+    age_s = max(visit.now() - store.renewed_at(), 0)
     age = f"stored {_span(age_s)} ago"
     if days is None:
         return f"{age}; Garmin did not say when the sign-in ends."

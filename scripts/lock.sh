@@ -11,6 +11,7 @@ compile() {
         --output-file "$output" "$@"
 }
 compile requirements.txt pyproject.toml --extra garth
+compile requirements-google.txt pyproject.toml --extra garth --extra google --constraints requirements.txt
 compile requirements-dev.txt pyproject.toml --extra dev --constraints requirements.txt
 compile requirements-outbox.txt pyproject.toml --extra outbox --constraints requirements-dev.txt
 compile requirements-e2e.txt pyproject.toml --extra e2e --constraints requirements-dev.txt --constraints requirements-outbox.txt

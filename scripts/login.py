@@ -27,6 +27,7 @@ from typing import NamedTuple
 
 from pydantic import SecretStr
 
+from function.delivery.links import token_store
 from function.delivery.sessions.garth import exchange_ticket, sign_in, sign_in_page
 from function.delivery.tokens import Token, TokenStore, parse_token
 from function.errors import (
@@ -90,13 +91,15 @@ def main(
     terminal = terminal or Terminal()
     try:
         settings = read_settings(env)
-        store = TokenStore(settings.tokens, options.name)
+        # The waiting time after a failure is this machine's, wherever the token is kept.
+        folder = TokenStore(settings.tokens, options.name)
+        store = token_store(settings, options.name)
         if options.import_env or options.import_file:
             token = _imported(options, env)
         else:
             if terminal.in_container():
-                print(_elsewhere(store, options.name))
-            token = _signed_in(settings, CoolDown(store, now), options, terminal)
+                print(_elsewhere(folder, options.name))
+            token = _signed_in(settings, CoolDown(folder, now), options, terminal)
         lifetime = _lifetime(token, now())
         store.save(token)
     except (WeighbridgeError, ValueError) as fault:
@@ -105,7 +108,7 @@ def main(
     except (EOFError, KeyboardInterrupt):
         print("\nNothing was stored: the questions need answers at a terminal.", file=sys.stderr)
         return 1
-    print(f"Stored in {store.path}. {lifetime}")
+    print(f"Stored in {getattr(store, 'path', store.place)}. {lifetime}")
     if options.import_env or options.import_file:
         print("Use this token nowhere else from now on: each renewal here makes the copy there worthless.")
     print(f"To prove every link with this account: make doctor{_argument('NAME', options.name)}")

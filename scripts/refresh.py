@@ -12,8 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from function.delivery.links import garth_session
-from function.delivery.tokens import TokenStore
+from function.delivery.links import garth_session, token_store
 from function.errors import WeighbridgeError
 from function.settings import Settings, read_settings
 
@@ -46,7 +45,7 @@ def _look_once(env: Mapping[str, str], now: Callable[[], float], *, forced: bool
     except WeighbridgeError as fault:
         print(fault, file=sys.stderr)
         return 1
-    names = sorted(path.stem for path in settings.tokens.glob("[!.]*.json"))
+    names = ["default"] if settings.token_secret else sorted(p.stem for p in settings.tokens.glob("[!.]*.json"))
     if not names:
         print(f"There is no Garmin token in {settings.tokens}. Sign in once: make login.", file=sys.stderr)
         return 1
@@ -56,7 +55,7 @@ def _look_once(env: Mapping[str, str], now: Callable[[], float], *, forced: bool
 def _renew(settings: Settings, name: str, now_s: float, *, forced: bool) -> int:
     try:
         session = garth_session(settings, name)
-        age_days = (now_s - TokenStore(settings.tokens, name).path.stat().st_mtime) / DAY_S
+        age_days = (now_s - token_store(settings, name).renewed_at()) / DAY_S
         if forced or age_days >= RENEW_AFTER_DAYS:
             session.renew()
             word = "renewed now"

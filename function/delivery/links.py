@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .personal_api import PersonalApi
     from .sessions.browser import BrowserSession
     from .sessions.garth import GarthSession
+    from .tokens import Store
 
 #: The delivery that signs in with a token, for those who have named none.
 USUAL = "garth"
@@ -67,12 +68,24 @@ def personal_api(settings: Settings) -> PersonalApi | None:
     )
 
 
+def token_store(settings: Settings, token_name: str = "default") -> Store:  # noqa: S107
+    """Where the token of this name is kept."""
+    if not settings.token_secret:
+        from .tokens import TokenStore
+
+        return TokenStore(settings.tokens, token_name)
+    from .secret_manager import SecretTokenStore
+
+    suffix = "" if token_name == "default" else f"-{token_name}"  # noqa: S105  # a name
+    return SecretTokenStore(settings.token_secret + suffix)
+
+
 def garth_session(settings: Settings, token_name: str = "default") -> GarthSession:  # noqa: S107
     from .sessions.garth import GarthSession
-    from .tokens import TokenStore
 
-    store = TokenStore(settings.tokens, token_name)
-    return GarthSession(store, domain=settings.garmin_domain, ca_bundle=settings.garmin_ca_bundle)
+    return GarthSession(
+        token_store(settings, token_name), domain=settings.garmin_domain, ca_bundle=settings.garmin_ca_bundle
+    )
 
 
 def garmin_names(settings: Settings) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from pydantic import SecretStr
 
@@ -129,6 +129,20 @@ def _unix_s(value: object) -> float | None:
     return float(value) if usable and isinstance(value, int | float) else None
 
 
+class Store(Protocol):
+    """What keeps one token. `secret_manager.py` has the other one."""
+
+    place: str
+
+    def read(self) -> Token | None: ...
+
+    def renewed_at(self) -> float: ...
+
+    def save(self, token: Token) -> None: ...
+
+    def refreshed(self, stale: Token, refresh: Callable[[Token], Token]) -> Token: ...
+
+
 class TokenStore:
     """The token called `name` in a folder of its own: `{name}.json`, which only its owner can read."""
 
@@ -137,6 +151,8 @@ class TokenStore:
             raise ValueError(f"A token's name is made of letters, digits, - and _; got {name!r}.")
         self.folder = folder
         self.path = folder / f"{name}.json"
+        #: As a sentence names it.
+        self.place = str(folder)
         self._lock_path = folder / f".{name}.lock"
         self._draft_path = folder / f".{name}.part"
 
@@ -154,6 +170,10 @@ class TokenStore:
             return parse_token(text)
         except SignInNeeded:
             raise TokenStoreUnusable(f"The token file {self.path} is damaged. Sign in anew: make login.") from None
+
+    def renewed_at(self) -> float:
+        """When the token was saved last, in Unix seconds. Raises `OSError` when there is none."""
+        return self.path.stat().st_mtime
 
     def save(self, token: Token) -> None:
         """Keep this token instead of the one before. Raises `TokenStoreUnusable`; then the old one stays."""

@@ -31,7 +31,7 @@ from pydantic import SecretStr
 from ...errors import GarminRefused, GarminUnreachable, SettingsInvalid, SignInNeeded, WeighbridgeError
 from ..garmin_answers import fault_of
 from ..port import Answer, ConnectionDropped
-from ..tokens import Token, TokenStore
+from ..tokens import Store, Token
 
 REFRESH_BEFORE_EXPIRY_S = 900  # as garminconnect does: an upload must not meet the end of its token
 SECONDS_PER_DAY = 86_400
@@ -51,7 +51,7 @@ class GarthSession:
 
     def __init__(
         self,
-        store: TokenStore,
+        store: Store,
         *,
         domain: str,
         ca_bundle: Path | None = None,
@@ -107,7 +107,7 @@ class GarthSession:
     def _token(self) -> Token:
         token = self._store.read()
         if token is None:
-            raise SignInNeeded(f"There is no Garmin token in {self._store.folder}. Sign in once: make login.")
+            raise SignInNeeded(f"There is no Garmin token in {self._store.place}. Sign in once: make login.")
         return token
 
     def _send(

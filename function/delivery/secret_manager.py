@@ -1,0 +1,181 @@
+"""The token store for a host without a disk: a secret in Google Secret Manager, under the same rules as the folder.
+
+Rule: a new token is a new version of the secret, saved before it is used; whoever renews holds a lease on the secret,
+and has made sure that it may add a version before Garmin is asked.
+
+Facts (Secret Manager REST v1):
+- `versions/latest:access` gives the newest version; `dataCrc32c` is its CRC-32C.
+- A change of the secret with an `etag` that is no longer the current one is refused (409 or 412): whoever writes the
+  lease first has it. The lease has an end, so that a killed process does not hold it for good.
+- Each version that is not destroyed costs money, and an old token is worthless, so the version before is destroyed.
+- A regional secret is served at an address of its region.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import re
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+import fastcrc
+import requests
+from google.auth import default as google_default
+from google.auth.exceptions import GoogleAuthError
+from google.auth.transport.requests import AuthorizedSession
+
+from ..errors import SignInNeeded, TokenStoreUnusable
+from .tokens import Token, parse_token
+
+SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+NAME = re.compile(r"projects/[\w:.-]+(?:/locations/(?P<region>[a-z0-9-]+))?/secrets/[\w-]{1,200}", re.ASCII)
+#: The annotation that says who renews, and until when: "uuid 1795419000".
+LEASE = "weighbridge-lease"
+#: Longer than a renewal may take, whose requests have time-outs of 30 s.
+LEASE_S = 90
+POLL_S = 0.5
+REQUEST_S = 10.0
+ADD, UPDATE = "secretmanager.versions.add", "secretmanager.secrets.update"
+
+
+class SecretTokenStore:
+    """The token of one person in the secret `secret`: `projects/…/secrets/…`, or `projects/…/locations/…/secrets/…`."""
+
+    def __init__(self, secret: str, *, endpoint: str = "", now: Callable[[], float] = time.time) -> None:
+        """`endpoint` is for a stand-in; the secret's name tells the real one."""
+        found = NAME.fullmatch(secret)
+        if not found:
+            raise ValueError(f"A secret's name looks like projects/my-project/secrets/garmin; got {secret!r}.")
+        region = f"secretmanager.{found['region']}.rep" if found["region"] else "secretmanager"
+        self._address = f"{endpoint or f'https://{region}.googleapis.com'}/v1/{secret}"
+        self._now = now
+        self.place = secret
+        self._lock = threading.Lock()
+        self._session: AuthorizedSession | None = None
+        #: The last token seen. A newer one shows itself at the latest when Garmin refuses this one.
+        self._seen: Token | None = None
+
+    def read(self) -> Token | None:
+        """The token, or None when nobody has signed in. Raises `TokenStoreUnusable`."""
+        return self._seen or self._read()
+
+    def renewed_at(self) -> float:
+        """When the token was saved last, in Unix seconds. Raises `TokenStoreUnusable`."""
+        created = self._ask("GET", "/versions/latest")["createTime"]
+        # Nanoseconds, which datetime does not take.
+        return datetime.fromisoformat(re.sub(r"\.\d+", "", created).replace("Z", "+00:00")).timestamp()
+
+    def save(self, token: Token) -> None:
+        """Keep this token instead of the one before. Raises `TokenStoreUnusable`; then the old one stays."""
+        with self._lock, self._lease():
+            self._add(token)
+
+    def refreshed(self, stale: Token, refresh: Callable[[Token], Token]) -> Token:
+        """See `TokenStore.refreshed`."""
+        with self._lock, self._lease():
+            current = self._read()
+            if current is None:
+                raise SignInNeeded("The Garmin token is gone. Sign in anew: make login.")
+            if current != stale:
+                return current
+            self._may_add()
+            token = refresh(current)
+            self._add(token)
+            return token
+
+    # -- the secret --------------------------------------------------------------------------------------
+
+    def _read(self) -> Token | None:
+        answer = self._ask("GET", "/versions/latest:access", allowed=(404,))
+        if not answer:
+            return None
+        data = base64.b64decode(answer["payload"]["data"])
+        if int(answer["payload"].get("dataCrc32c", _crc32c(data))) != _crc32c(data):
+            raise TokenStoreUnusable(f"The secret {self.place} did not arrive whole. Try again.")
+        try:
+            self._seen = parse_token(data.decode("utf-8", "replace"))
+        except SignInNeeded:
+            raise TokenStoreUnusable(f"What {self.place} holds is no token. Sign in anew: make login.") from None
+        return self._seen
+
+    def _may_add(self) -> None:
+        wanted = {"permissions": [ADD]}
+        if ADD not in self._ask("POST", ":testIamPermissions", wanted).get("permissions", []):
+            raise self._refused_with(f"{ADD} is missing")
+
+    def _add(self, token: Token) -> None:
+        data = token.to_json().encode()
+        payload = {"data": base64.b64encode(data).decode(), "dataCrc32c": str(_crc32c(data))}
+        version = int(self._ask("POST", ":addVersion", {"payload": payload})["name"].rpartition("/")[2])
+        self._seen = token
+        if version > 1:
+            with contextlib.suppress(TokenStoreUnusable):  # it costs some cents, and nothing else
+                self._ask("POST", f"/versions/{version - 1}:destroy", {}, allowed=(400, 404))
+
+    @contextlib.contextmanager
+    def _lease(self) -> Iterator[None]:
+        """The secret is ours alone, among processes and hosts. Raises `TokenStoreUnusable`."""
+        ours = str(uuid.uuid4())
+        while not self._took(ours):
+            time.sleep(POLL_S)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(TokenStoreUnusable):  # it ends by itself
+                secret = self._ask("GET", "")
+                if secret.get("annotations", {}).get(LEASE, "").startswith(ours):
+                    self._annotate(secret, None)
+
+    def _took(self, ours: str) -> bool:
+        secret = self._ask("GET", "")
+        _, _, end = secret.get("annotations", {}).get(LEASE, "").partition(" ")
+        if end and float(end) > self._now():
+            return False
+        return self._annotate(secret, f"{ours} {self._now() + LEASE_S:.0f}")
+
+    def _annotate(self, secret: Mapping[str, Any], lease: str | None) -> bool:
+        annotations = {name: text for name, text in secret.get("annotations", {}).items() if name != LEASE}
+        changed = {"annotations": annotations | ({LEASE: lease} if lease else {}), "etag": secret["etag"]}
+        return bool(self._ask("PATCH", "?updateMask=annotations", changed, allowed=(409, 412)))
+
+    # -- requests ----------------------------------------------------------------------------------------
+
+    def _ask(self, method: str, path: str, body: object = None, *, allowed: tuple[int, ...] = ()) -> dict[str, Any]:
+        """The answer; empty for a status that is allowed."""
+        try:
+            if self._session is None:
+                credentials, _ = google_default(scopes=[SCOPE])
+                self._session = AuthorizedSession(credentials)
+            answer = self._session.request(method, self._address + path, json=body, timeout=REQUEST_S)
+        except GoogleAuthError as e:
+            raise TokenStoreUnusable(
+                f"Google gives no credentials for {self.place} ({type(e).__name__}). On Cloud Run, give the service an "
+                "account; elsewhere, set GOOGLE_APPLICATION_CREDENTIALS."
+            ) from None
+        except requests.RequestException as e:
+            raise TokenStoreUnusable(f"Secret Manager cannot be reached ({type(e).__name__}). Try again.") from None
+        if answer.status_code in allowed:
+            return {}
+        if answer.status_code == 404:
+            raise TokenStoreUnusable(f"There is no secret {self.place}. Make it: gcloud secrets create.")
+        if answer.status_code == 403:
+            raise self._refused_with("403")
+        if answer.status_code != 200:
+            raise TokenStoreUnusable(f"Secret Manager answered with {answer.status_code}. Try again.")
+        answered: dict[str, Any] = answer.json()
+        return answered
+
+    def _refused_with(self, what: str) -> TokenStoreUnusable:
+        return TokenStoreUnusable(
+            f"This account may not do with {self.place} what is needed ({what}). Give it the roles "
+            f"secretmanager.secretAccessor and secretmanager.secretVersionManager there, and {UPDATE}."
+        )
+
+
+def _crc32c(data: bytes) -> int:
+    return int(fastcrc.crc32.iscsi(data))

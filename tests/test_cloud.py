@@ -1,0 +1,59 @@
+"""The manifests of integrations/cloud: their settings are ours, and they ask of the image what it is."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from function.main import ROUTES
+from function.settings import VARIABLES, read_settings
+
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "integrations" / "cloud"
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+
+
+def service_of(name: str) -> Any:
+    documents = list(yaml.safe_load_all((FOLDER / name).read_text()))
+    (service,) = [document for document in documents if document["kind"] == "Service"]
+    return service["spec"]["template"]["spec"]
+
+
+@pytest.mark.parametrize("name", ["knative.yaml", "cloud-run.yaml"])
+def test_a_manifest_runs_this_version_with_settings_that_exist(name: str) -> None:
+    (container,) = service_of(name)["containers"]
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert container["image"].endswith(f"/weighbridge-function:{version}")
+    values = {variable["name"]: variable.get("value", "home=0123456789abcdef") for variable in container["env"]}
+    assert values.keys() <= {variable.name for variable in VARIABLES}
+    # As read, each is understood.
+    read_settings({key: value.replace("PROJECT", "my-project") for key, value in values.items()})
+    (port,) = container["ports"]
+    assert f"PORT={port['containerPort']}" in DOCKERFILE
+    probe = container.get("readinessProbe") or container["startupProbe"]
+    (route,) = [route for route in ROUTES if route.path.fullmatch(probe["httpGet"]["path"])]
+    assert route.open
+
+
+def test_knative_runs_it_as_the_image_s_user_with_its_folder_in_a_volume() -> None:
+    spec = service_of("knative.yaml")
+    (container,) = spec["containers"]
+    (user,) = set(re.findall(r"^USER (\d+):\d+", DOCKERFILE, re.MULTILINE))
+    assert container["securityContext"]["runAsUser"] == spec["securityContext"]["fsGroup"] == int(user)
+    assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/data", "/tmp"}
+    assert "WEIGHBRIDGE_TOKENS=/data/tokens" in DOCKERFILE
+    assert "requirements-google.txt" in DOCKERFILE
+
+
+def test_the_role_of_the_page_has_what_the_token_store_needs() -> None:
+    from function.delivery import secret_manager
+
+    page = (FOLDER / "README.md").read_text()
+    granted = set(re.findall(r"secretmanager\.\w+\.\w+", page.partition("--permissions ")[2].partition("\n")[0]))
+    assert {secret_manager.ADD, secret_manager.UPDATE} < granted
+    assert {f"secretmanager.{what}" for what in ("secrets.get", "versions.get", "versions.access")} < granted

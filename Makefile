@@ -95,7 +95,7 @@ lock: .venv/created ## compile requirements*.txt anew from pyproject.toml
 	@scripts/lock.sh $(BIN)/uv
 
 clean: ## remove what was built
-	rm -rf --one-file-system .venv .venv-ha .ha-current .mypy_cache .ruff_cache .pytest_cache .hypothesis sdk_fallback/js/node_modules tests/e2e/node_red_package/node_modules
+	rm -rf --one-file-system .venv .venv-ha .ha-current .mypy_cache .ruff_cache .pytest_cache .hypothesis sdk_fallback/js/node_modules tests/e2e/node_red_package/node_modules tests/e2e/axe_package/node_modules
 
 .venv/created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \

@@ -73,6 +73,8 @@ class Function:
             return _no_answer(self.address, "is not reached", "Is it running (make run), and is this its address?")
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError):
             return _no_answer(self.address, "gave no whole answer", "Sending the same again is safe.")
+        if not response.content:
+            return Answer(response.status_code, {})
         if "json" not in response.headers.get("content-type", ""):
             named = re.search(r'filename="([^"]+)"', response.headers.get("content-disposition", ""))
             return Answer(response.status_code, {}, response.content, named[1] if named else "")

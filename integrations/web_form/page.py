@@ -308,6 +308,8 @@ def _look_back(function: Function) -> None:
     if _asks_for_a_key(answer) or not answer.ok:
         _problem(answer)
         return
+    if told := st.session_state.pop("told", ""):
+        st.success(told)
     rows: list[Mapping[str, Any]] = answer.body["readings"]
     if not rows:
         st.markdown("Garmin holds no weigh-in of these days.")
@@ -354,8 +356,6 @@ def _chart(title: str, points: Sequence[Point]) -> None:
 
 def _table(function: Function, rows: Sequence[Mapping[str, Any]]) -> None:
     st.header("Weigh-ins", anchor=False)
-    if told := st.session_state.pop("told", ""):
-        st.success(told)
     shown: int = st.session_state.get("rows", ROWS)
     for row in list(reversed(rows))[:shown]:
         _row(function, row)
@@ -396,8 +396,8 @@ def _take_back(function: Function, id_: str, when: str) -> None:
         _problem(answer)
         return
     st.session_state["told"] = f"The weigh-in of {when} was taken back."
-    _ask_if_sure("")
-    _forget()
+    for name in ("sure", "sent", "looked"):
+        st.session_state.pop(name, None)
     st.rerun()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Button
 
 from integrations.web_form.values import NINE, Point, moving_average, people_of, reading_of, shared, typed
 from tests.e2e.parts import free_port
@@ -25,7 +26,9 @@ AT = "2026-11-22T06:31:00+00:00"
 
 
 @pytest.fixture
-def open_page(garmin: GarminStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+def open_page(
+    garmin: GarminStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., AppTest]]:
     with ExitStack() as stack:
 
         def open_(**settings: object) -> AppTest:
@@ -34,6 +37,9 @@ def open_page(garmin: GarminStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyP
             return AppTest.from_file(str(APP), default_timeout=60).run()
 
         yield open_
+
+
+Open = Callable[..., AppTest]
 
 
 def fill(page: AppTest, values: tuple[str, ...] = VALUES, at: str = AT) -> AppTest:
@@ -48,7 +54,7 @@ def said(page: AppTest) -> str:
     return "\n".join(str(element.value) for kind in kinds for element in page.get(kind))
 
 
-def button(page: AppTest, label: str) -> object:
+def button(page: AppTest, label: str) -> Button:
     (found,) = [b for b in page.button if b.label.startswith(label)]
     return found
 
@@ -106,8 +112,8 @@ def test_what_garmin_holds_fills_the_fields_and_what_has_no_field_goes_along() -
 
 
 def test_the_average_is_that_of_the_days_before_and_no_older() -> None:
-    days = [1, 2, 8, 9]
-    points = [Point(datetime(2026, 11, day, 6, tzinfo=BERLIN), value) for day, value in zip(days, (80, 82, 84, 90))]  # noqa: B905
+    weights = {1: 80, 2: 82, 8: 84, 9: 90}
+    points = [Point(datetime(2026, 11, day, 6, tzinfo=BERLIN), value) for day, value in weights.items()]
     assert [p.value for p in moving_average(points, 7)] == [80, 81, 83, 87]
 
 
@@ -120,7 +126,7 @@ def test_each_person_has_a_function_of_their_own() -> None:
 # -- the page ----------------------------------------------------------------------------------------------
 
 
-def test_an_empty_page_asks_for_nothing_and_blames_nobody(open_page: object, garmin: GarminStandIn) -> None:
+def test_an_empty_page_asks_for_nothing_and_blames_nobody(open_page: Open, garmin: GarminStandIn) -> None:
     page = open_page()
     assert not page.exception
     assert not page.error
@@ -130,7 +136,7 @@ def test_an_empty_page_asks_for_nothing_and_blames_nobody(open_page: object, gar
     ]
 
 
-def test_nine_values_are_shown_as_they_would_be_sent_and_nothing_is(open_page: object, garmin: GarminStandIn) -> None:
+def test_nine_values_are_shown_as_they_would_be_sent_and_nothing_is(open_page: Open, garmin: GarminStandIn) -> None:
     page = fill(open_page())
     assert not page.exception
     assert not page.error
@@ -141,13 +147,13 @@ def test_nine_values_are_shown_as_they_would_be_sent_and_nothing_is(open_page: o
     assert not garmin.weights.visible()
 
 
-def test_a_mistake_is_told_in_the_function_s_own_words_and_nothing_can_be_sent(open_page: object) -> None:
+def test_a_mistake_is_told_in_the_function_s_own_words_and_nothing_can_be_sent(open_page: Open) -> None:
     page = fill(open_page(), ("81.4", "182"))
     assert [e.value for e in page.error] == ["A body fat of 0.1 to 90 % was expected."]
     assert not [b for b in page.button if b.label == "Send to Garmin"]
 
 
-def test_pounds_and_stones_are_the_same_weight(open_page: object) -> None:
+def test_pounds_and_stones_are_the_same_weight(open_page: Open) -> None:
     page = open_page()
     page.segmented_control(key="unit").set_value("lb")
     page = fill(page, ("179.5",))
@@ -156,7 +162,7 @@ def test_pounds_and_stones_are_the_same_weight(open_page: object) -> None:
     assert list(page.table[0].value["sent as"]) == ["weight 81.42"]
 
 
-def test_sent_it_is_confirmed_with_the_values_read_back(open_page: object, garmin: GarminStandIn) -> None:
+def test_sent_it_is_confirmed_with_the_values_read_back(open_page: Open, garmin: GarminStandIn) -> None:
     page = fill(open_page())
     button(page, "Send to Garmin").click().run()
     assert "**confirmed** · 81.4 kg, 18.2 % fat: confirmed in Garmin Connect." in said(page)
@@ -168,7 +174,7 @@ def test_sent_it_is_confirmed_with_the_values_read_back(open_page: object, garmi
 
 
 def test_other_values_at_the_same_instant_are_shown_side_by_side_before_they_replace(
-    open_page: object, garmin: GarminStandIn
+    open_page: Open, garmin: GarminStandIn
 ) -> None:
     page = fill(open_page(), ("81.4",))
     button(page, "Send to Garmin").click().run()
@@ -178,11 +184,11 @@ def test_other_values_at_the_same_instant_are_shown_side_by_side_before_they_rep
     assert "What Garmin holds: weight (kg) 81.4" in said(page)
     button(page, "Replace what Garmin holds").click().run()
     assert "**confirmed** · 80.4 kg" in said(page)
-    assert [entry.weight_g for entry in garmin.weights.visible()] == [80400]
+    assert [entry.raw["weight"] for entry in garmin.weights.visible()] == [8040]
 
 
 def test_one_is_corrected_at_its_own_instant_and_keeps_what_has_no_field(
-    open_page: object, garmin: GarminStandIn
+    open_page: Open, garmin: GarminStandIn
 ) -> None:
     page = open_page()
     page.text_area(key="pasted").set_value(
@@ -196,11 +202,11 @@ def test_one_is_corrected_at_its_own_instant_and_keeps_what_has_no_field(
     button(page, "Replace it in Garmin").click().run()
     assert "**confirmed** · 80.9 kg" in said(page)
     (entry,) = garmin.weights.visible()
-    assert entry.weight_g == 80900
+    assert entry.raw["weight"] == 8090
     assert entry.instant_s == datetime.fromisoformat(AT).timestamp()
 
 
-def test_one_is_taken_back_only_when_asked_twice(open_page: object, garmin: GarminStandIn) -> None:
+def test_one_is_taken_back_only_when_asked_twice(open_page: Open, garmin: GarminStandIn) -> None:
     page = fill(open_page(), ("81.4",))
     button(page, "Send to Garmin").click().run()
     button(page, "Take back").click().run()
@@ -212,7 +218,7 @@ def test_one_is_taken_back_only_when_asked_twice(open_page: object, garmin: Garm
     assert "was taken back." in said(page)
 
 
-def test_a_key_is_asked_for_only_where_the_function_asks(open_page: object) -> None:
+def test_a_key_is_asked_for_only_where_the_function_asks(open_page: Open) -> None:
     page = open_page(WEIGHBRIDGE_API_KEYS="house=a-key-of-the-house")
     assert "A key is needed" in said(page)
     page.text_input[0].set_value("wrong").run()
@@ -225,7 +231,7 @@ def test_a_key_is_asked_for_only_where_the_function_asks(open_page: object) -> N
 
 
 def test_a_broken_sign_in_is_said_and_the_file_is_handed_out_instead(
-    open_page: object, garmin: GarminStandIn, tmp_path: Path
+    open_page: Open, garmin: GarminStandIn, tmp_path: Path
 ) -> None:
     page = open_page(WEIGHBRIDGE_TOKENS=tmp_path / "nobody")
     page = fill(page)
@@ -233,7 +239,7 @@ def test_a_broken_sign_in_is_said_and_the_file_is_handed_out_instead(
     assert [b.proto.label for b in page.get("download_button")] == ["Download the FIT file"]
 
 
-def test_a_folder_as_delivery_says_where_the_file_lies(open_page: object) -> None:
+def test_a_folder_as_delivery_says_where_the_file_lies(open_page: Open) -> None:
     page = fill(open_page(WEIGHBRIDGE_DELIVERY="folder"))
     button(page, "Send to Garmin").click().run()
     assert "**kept**" in said(page)
@@ -247,7 +253,7 @@ def test_a_function_that_does_not_run_is_named_with_its_mend(monkeypatch: pytest
     assert not page.text_input
 
 
-def test_a_paste_of_more_than_one_or_of_nonsense_changes_no_field(open_page: object) -> None:
+def test_a_paste_of_more_than_one_or_of_nonsense_changes_no_field(open_page: Open) -> None:
     page = open_page()
     for text, words in (
         ('[{"weight": 80}, {"weight": 81}]', "more than one reading"),

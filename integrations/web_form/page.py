@@ -149,7 +149,7 @@ def _weigh_in(function: Function) -> None:
         if checked and checked.ok:
             _send(function, reading, replace=correcting is not None)
             _download(function, reading)
-        st.button("Clear the fields", on_click=_clear)
+        st.button("Leave it as it was" if correcting else "Clear the fields", on_click=_clear)
     _outcome(function, reading)
     if checked and checked.ok:
         _preview(checked.body)
@@ -197,7 +197,7 @@ def _take_over(receipt: Mapping[str, Any]) -> None:
     values = {field["name"]: field["value"] for field in receipt["fields"] if "derived" not in field}
     # Without a time of its own the moment of arrival would count; the page's own time is the better one.
     timed = not any("No time was given" in note for note in receipt["notes"])
-    _fill(values, receipt["measured_at"] if timed else _now())
+    _fill(values, _local(receipt["measured_at"]) if timed else _now())
 
 
 def _send(function: Function, reading: str, *, replace: bool) -> None:
@@ -343,8 +343,8 @@ def _chart(title: str, points: Sequence[Point]) -> None:
         values = [{"time": f"{p.moment.astimezone(zone):%Y-%m-%dT%H:%M:%S}", "value": round(p.value, 3)} for p in some]
         return alt.Data(values=values)  # type: ignore[no-untyped-call]
 
-    x = alt.X("time:T", title=None)
-    y = alt.Y("value:Q", title=None, scale=alt.Scale(zero=False))
+    x = alt.X("time:T", title=None, axis=alt.Axis(format="%-d %b", tickCount=4))
+    y = alt.Y("value:Q", title=None, scale=alt.Scale(zero=False, nice=True), axis=alt.Axis(format="~g", tickCount=5))
     dots = alt.Chart(data(points)).mark_point(filled=True, color="#595f69", opacity=0.6).encode(x, y)
     line = alt.Chart(data(moving_average(points, AVERAGE_DAYS))).mark_line(color="#0b6e4f").encode(x, y)
     chart = alt.layer(dots, line).properties(title=title, height=180)
@@ -405,7 +405,7 @@ def _take_back(function: Function, id_: str, when: str) -> None:
 
 
 def _correct(row: Mapping[str, Any]) -> None:
-    _fill(row, row["measured_at"])
+    _fill(row, _local(row["measured_at"]))
     st.session_state["correcting"] = row["measured_at"]
 
 
@@ -413,12 +413,12 @@ def _ask_if_sure(id_: str) -> None:
     st.session_state["sure"] = id_
 
 
-def _fill(values: Mapping[str, Any], measured_at: str) -> None:
+def _fill(values: Mapping[str, Any], time: str) -> None:
     state = st.session_state
     taken = typed(values)
     for field in FIELDS:
         state[field.key] = taken.texts.get(field.key, "")
-    state[TIME.key] = measured_at
+    state[TIME.key] = time
     state["more"] = taken.more
 
 
@@ -452,6 +452,10 @@ def _now() -> str:
 
 def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
+
+
+def _local(measured_at: str) -> str:
+    return _moment(measured_at).astimezone(_zone()).isoformat(" ")
 
 
 def _told(measured_at: str) -> str:

@@ -53,6 +53,10 @@ class Function:
         """What would be sent of this JSON."""
         return self._ask("POST", "/readings?dry_run=true", reading)
 
+    def check_lines(self, readings: bytes) -> Answer:
+        """What would be sent of these JSON lines."""
+        return self._ask("POST", "/readings?dry_run=true", readings, "application/x-ndjson")
+
     def send(self, reading: str, *, replace: bool) -> Answer:
         return self._ask("POST", f"/readings?replace={str(replace).lower()}", reading)
 
@@ -65,8 +69,10 @@ class Function:
     def take_back(self, reading_id: str) -> Answer:
         return self._ask("DELETE", f"/readings/{reading_id}")
 
-    def _ask(self, method: str, path: str, body: str | None = None) -> Answer:
-        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self.key}"} if self.key else {})
+    def _ask(
+        self, method: str, path: str, body: str | bytes | None = None, media_type: str = "application/json"
+    ) -> Answer:
+        headers = {"Content-Type": media_type} | ({"Authorization": f"Bearer {self.key}"} if self.key else {})
         try:
             response = httpx.request(method, self.address + path, content=body, headers=headers, timeout=TIMEOUT)
         except httpx.ConnectError:

@@ -50,6 +50,8 @@ CHARTS = {
 #: Problems after which the proven file can still be brought in by hand.
 BY_HAND = ("sign-in-needed", "garmin-refused", "garmin-unreachable", "rate-limited", "not-connected")
 ROWS = 10
+#: Of a long file, so many refused readings are told.
+MOST_REFUSED = 20
 
 
 def show() -> None:
@@ -150,10 +152,10 @@ def _weigh_in(function: Function) -> None:
             _send(function, reading, replace=correcting is not None)
             _download(function, reading)
         st.button("Leave it as it was" if correcting else "Clear the fields", on_click=_clear)
-    _outcome(function, reading)
-    if checked and checked.ok:
+    sent = _outcome(function, reading)
+    if checked and checked.ok and not sent:
         _preview(checked.body)
-    elif checked and not errors and checked.kind != "unauthorized":
+    elif checked and not checked.ok and not errors and checked.kind != "unauthorized":
         st.error(checked.words)
     elif empty:
         st.markdown(
@@ -227,18 +229,18 @@ def _download(function: Function, reading: str) -> None:
         _problem(fit)
 
 
-def _outcome(function: Function, reading: str) -> None:
-    """What became of the reading in the fields, if it was sent."""
+def _outcome(function: Function, reading: str) -> bool:
+    """What became of the reading in the fields, if it was sent; and whether it arrived."""
     sent, answer = st.session_state.get("sent", ("", None))
     if answer is None or sent != reading:
-        return
+        return False
     if not answer.ok:
         _problem(answer)
         if answer.kind == "conflict" and st.button("Replace what Garmin holds"):
             with st.spinner("Sent. It is being looked for in Garmin …"):
                 _keep(reading, function.send(reading, replace=True))
             st.rerun()
-        return
+        return False
     receipt = answer.body
     show_as = st.success if receipt["status"] in ("confirmed", "present") else st.info
     show_as(f"**{receipt['status']}** · {receipt['summary']}")
@@ -251,6 +253,7 @@ def _outcome(function: Function, reading: str) -> None:
         st.table(
             [{"value": _words(k), "in Garmin": str(v)} for k, v in held.items() if k != "measured_at"], hide_index=True
         )
+    return True
 
 
 def _preview(receipt: Mapping[str, Any]) -> None:
@@ -311,16 +314,50 @@ def _look_back(function: Function) -> None:
     if told := st.session_state.pop("told", ""):
         st.success(told)
     rows: list[Mapping[str, Any]] = answer.body["readings"]
-    if not rows:
+    if rows:
+        _draw(rows)
+        _table(function, rows)
+    else:
         st.markdown("Garmin holds no weigh-in of these days.")
-        return
+    _history(function)
+
+
+def _draw(rows: Sequence[Mapping[str, Any]]) -> None:
+    """The charts of weigh-ins, oldest first."""
     charts = [(name, title) for name, title in CHARTS.items() if any(name in row for row in rows)]
     for start in range(0, len(charts), 2):
         for column, (name, title) in zip(st.columns(2), charts[start : start + 2], strict=False):
             with column:
                 _chart(title, [Point(_moment(row["measured_at"]), row[name]) for row in rows if name in row])
     st.markdown(f"Dots are weigh-ins, the line is the mean of {AVERAGE_DAYS} days.")
-    _table(function, rows)
+
+
+def _history(function: Function) -> None:
+    """The trend of a file, which the function reads and nobody sends."""
+    st.header("History of a file", anchor=False)
+    file = st.file_uploader("JSON lines, one reading each; it is drawn here, and not sent", type=["ndjson", "jsonl"])
+    if file is None:
+        return
+    answer = function.check_lines(file.getvalue())
+    if not answer.ok:
+        _problem(answer)
+        return
+    results: Sequence[Mapping[str, Any]] = answer.body["results"]
+    rows = [
+        {"measured_at": result["measured_at"]} | {field["name"]: field["value"] for field in result["fields"]}
+        for result in results
+        if "fields" in result
+    ]
+    _draw(sorted(rows, key=lambda row: _moment(row["measured_at"])))
+    refused = [
+        f"- Reading {number}: {result['detail']} "
+        + " ".join(f"{error['field']}: {error['message']}" for error in result.get("errors", []))
+        for number, result in enumerate(results, 1)
+        if "detail" in result
+    ]
+    st.markdown(f"{len(rows)} of {len(results)} readings are understood.")
+    if refused:
+        st.error("\n".join(refused[:MOST_REFUSED]))
 
 
 def _looked(function: Function, days: int) -> Answer:

@@ -264,3 +264,30 @@ def test_a_paste_of_more_than_one_or_of_nonsense_changes_no_field(open_page: Ope
         button(page, "Take over").click().run()
         assert words in said(page)
         assert page.text_input(key="weight").value == ""
+
+
+def test_a_history_file_is_drawn_and_not_sent_and_what_is_refused_is_told(
+    open_page: Open, garmin: GarminStandIn
+) -> None:
+    page = open_page()
+    days = [{"measured_at": f"2026-11-{day:02}T06:31:00Z", "weight": 80 + day / 10} for day in range(1, 20)]
+    lines = "\n".join(json.dumps(day) for day in [*days, {"measured_at": "2026-11-20T06:31:00Z", "weight": 8000}])
+    page.file_uploader[0].set_value(("history.ndjson", lines.encode(), "application/x-ndjson")).run()
+    assert "19 of 20 readings are understood." in said(page)
+    assert "Reading 20: The reading was rejected; nothing was sent. weight: A weight of 2 to 400 kg" in said(page)
+    (chart,) = page.get("vega_lite_chart")
+    assert "19 weigh-ins from 80.1 to 81.9, the last is 81.9" in str(chart.proto)
+    assert not garmin.weights.visible()
+
+
+def test_a_banner_says_when_the_sign_in_ends_soon(open_page: Open, garmin: GarminStandIn) -> None:
+    garmin.sign_in.refresh_token_lifetime_s = 3.04 * 86_400
+    assert "The sign-in to Garmin ends in 3 days." in open_page().warning[0].value
+
+
+def test_the_readme_names_each_button_and_the_default_address() -> None:
+    readme = (APP.parent / "README.md").read_text(encoding="utf-8")
+    page = (APP.parent / "page.py").read_text(encoding="utf-8")
+    for words in ("Download the FIT file", "Send to Garmin", "Correct", "Take back", "http://127.0.0.1:8080"):
+        assert words in readme
+        assert words in page

@@ -8,13 +8,14 @@ DEV := .venv/installed-dev
 E2E := .venv/installed-e2e
 BENCH := .venv/installed-bench
 BROWSER := .venv/installed-browser
+FORM := .venv/installed-form
 NAMED = $(if $(NAME),--name "$(NAME)")
 HOME_ASSISTANT := .venv-ha/installed
 HOME_ASSISTANT_CURRENT := 2026.2.3
 HOME_ASSISTANT_ROOT := .ha-current/root
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run run-garmin login login-browser doctor deliver-kept confirm refresh template verify-sdk up down test test-e2e test-ha-current check fix bench lock clean
+.PHONY: help demo run run-garmin login login-browser doctor deliver-kept confirm refresh template verify-sdk form up down test test-e2e test-ha-current screenshots check fix bench lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -24,6 +25,9 @@ demo: $(RUN) ## start the function, post a reading, show the receipt and decode 
 
 run: $(RUN) ## serve the function on 127.0.0.1:8080 (PORT=…), settings from the environment
 	@exec $(BIN)/functions-framework --source function/main.py --target handle --host 127.0.0.1 --port $(PORT)
+
+form: $(FORM) ## serve a page to type, look at and correct weigh-ins (WEIGHBRIDGE_URL=…), see integrations/web_form
+	@exec $(BIN)/python -m integrations.web_form $(ARGS)
 
 login: $(RUN) ## sign in to Garmin Connect once and store the token (NAME=anna, WAY=browser)
 	@$(BIN)/python -m scripts.login $(NAMED) $(if $(WAY),--way "$(WAY)") $(ARGS)
@@ -70,6 +74,9 @@ test-ha-current: $(E2E) ## the same with a current Home Assistant, in a Debian r
 	@tests/e2e/install_home_assistant_current.sh "$(CURDIR)/$(HOME_ASSISTANT_ROOT)" $(HOME_ASSISTANT_CURRENT)
 	@HOME_ASSISTANT_ROOT="$(CURDIR)/$(HOME_ASSISTANT_ROOT)" $(BIN)/python -m pytest tests/e2e/test_home_assistant.py tests/e2e/test_house.py $(ARGS)
 
+screenshots: $(E2E) ## take the form's pictures for its README anew (needs Debian's chromium)
+	@$(BIN)/python -m tests.e2e.form_pictures
+
 check: $(E2E) ## lint, format, types, architecture
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -88,7 +95,7 @@ lock: .venv/created ## compile requirements*.txt anew from pyproject.toml
 	@scripts/lock.sh $(BIN)/uv
 
 clean: ## remove what was built
-	rm -rf --one-file-system .venv .venv-ha .ha-current .mypy_cache .ruff_cache .pytest_cache .hypothesis sdk_fallback/js/node_modules tests/e2e/node_red_package/node_modules
+	rm -rf --one-file-system .venv .venv-ha .ha-current .mypy_cache .ruff_cache .pytest_cache .hypothesis sdk_fallback/js/node_modules tests/e2e/node_red_package/node_modules tests/e2e/axe_package/node_modules
 
 .venv/created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
@@ -114,6 +121,11 @@ $(E2E): requirements-e2e.txt | $(DEV)
 
 $(BROWSER): requirements-browser.txt | $(RUN)
 	@echo "Installing what drives a browser into .venv …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(FORM): requirements-form.txt | .venv/created
+	@echo "Installing the form into .venv …"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 

@@ -1,0 +1,148 @@
+"""Pure: what is typed or pasted -> what the function reads; what it answers -> what is typed; the moving average.
+
+Rule: the function alone judges values. Here a unit is added where none was typed, and nothing is calculated but what a
+chart needs.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+
+class Field(NamedTuple):
+    """One field of the page. Its key is the app's own word, which the function knows, and names in its errors."""
+
+    key: str
+    #: "mass" stands for the unit that was chosen.
+    unit: str
+    #: The function's name for it, in its answers.
+    name: str
+    #: Another name, and its unit, that says the same where the first is missing.
+    other: tuple[str, str] = ("", "")
+
+    @property
+    def label(self) -> str:
+        return self.key[0].upper() + self.key[1:]
+
+
+#: In the order of the Fitdays app.
+NINE = (
+    Field("weight", "mass", "weight_kg"),
+    Field("body fat", "%", "body_fat_percent"),
+    Field("fat mass", "mass", "fat_mass_kg"),
+    Field("fat free body weight", "mass", "fat_free_mass_kg"),
+    Field("muscle mass", "mass", "muscle_mass_kg"),
+    Field("bone mass", "mass", "bone_mass_kg"),
+    Field("water weight", "mass", "body_water_kg", ("body_water_percent", "%")),
+    Field("subcutaneous fat", "%", "subcutaneous_fat_percent"),
+    Field("visceral fat", "", "visceral_fat_rating"),
+)
+HEIGHT = Field("height", "cm", "height_cm")
+TIME = Field("time", "", "measured_at")
+FIELDS = (*NINE, HEIGHT)
+KEYS = frozenset(field.key for field in (*FIELDS, TIME))
+UNITS = ("kg", "lb", "st")
+
+_BARE_NUMBER = re.compile(r"[\d.,]+", re.ASCII)
+
+
+def reading_of(texts: Mapping[str, str], unit: str, zone: ZoneInfo, more: Mapping[str, object]) -> dict[str, object]:
+    """What was typed, by key -> the JSON object for the function. `more` goes along as it is."""
+    reading: dict[str, object] = {}
+    for field in FIELDS:
+        if text := texts.get(field.key, "").strip():
+            of_field = unit if field.unit == "mass" else field.unit
+            reading[field.key] = f"{text} {of_field}".rstrip() if _BARE_NUMBER.fullmatch(text) else text
+    if text := texts.get(TIME.key, "").strip():
+        reading[TIME.key] = _with_offset(text, zone)
+    return reading | dict(more)
+
+
+def _with_offset(text: str, zone: ZoneInfo) -> str:
+    """A wall clock's time gets the offset of the person's zone; what is none goes on as it is."""
+    try:
+        moment = datetime.fromisoformat(text.upper())
+    except ValueError:
+        return text
+    alone = moment.tzinfo is not None or len(text) <= len("2026-11-23")
+    return text if alone else moment.replace(tzinfo=zone).isoformat()
+
+
+class Taken(NamedTuple):
+    """A reading of the function, taken over into the fields."""
+
+    texts: dict[str, str]
+    #: What has no field on the page.
+    more: dict[str, object]
+
+
+def typed(values: Mapping[str, object]) -> Taken:
+    """Values by the function's names -> what a person would have typed."""
+    texts: dict[str, str] = {}
+    for field in FIELDS:
+        other, other_unit = field.other
+        if (value := values.get(field.name)) is not None:
+            unit = "kg" if field.unit == "mass" else field.unit
+            texts[field.key] = f"{value} {unit}".rstrip()
+        elif (value := values.get(other)) is not None:
+            texts[field.key] = f"{value} {other_unit}"
+    weight, bmi = values.get("weight_kg"), values.get("bmi")
+    if HEIGHT.key not in texts and isinstance(weight, int | float) and isinstance(bmi, int | float) and bmi > 0:
+        # The height stays when the weight is corrected; the body mass index does not.
+        texts[HEIGHT.key] = f"{100 * math.sqrt(weight / bmi):.1f} cm"
+    with_field = {name for field in FIELDS for name in (field.name, field.other[0])}
+    apart = with_field | {"id", "calendar_date", "measured_at", "bmi"}
+    return Taken(texts, {name: value for name, value in values.items() if name not in apart})
+
+
+#: A number with its unit as share screens show it; what stands after it (Standard, High …) is a judgement.
+_VALUE = r"\d+\s*st\s*\d[\d.,]*(?:\s*lbs?)?|\d[\d.,]*\s*(?:kg|lbs?|st|jin|kcal|cm|%)?"
+_LINE = re.compile(rf"(?P<label>\D*?)[\s::|]*(?P<value>{_VALUE})(?:\s.*)?", re.ASCII | re.IGNORECASE)
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:?\d\d)?|\d\d:\d\d \d\d/\d\d/\d{4}", re.ASCII)
+
+
+def shared(text: str) -> dict[str, str]:
+    """The text of a share screen -> names and values: `Weight 81.4kg`, `Weight: 81.4 kg`, or a line for each."""
+    found: dict[str, str] = {}
+    label = ""
+    for line in filter(None, (line.strip() for line in text.splitlines())):
+        if moment := _MOMENT.search(line):
+            found[TIME.key] = moment[0]
+        elif (match := _LINE.fullmatch(line)) and (match["label"] or label):
+            found[match["label"].strip() or label] = match["value"].strip()
+            label = ""
+        else:
+            label = line
+    return found
+
+
+class Point(NamedTuple):
+    moment: datetime
+    value: float
+
+
+def moving_average(points: Sequence[Point], days: int) -> list[Point]:
+    """For each point the mean of those of the `days` that end with it. Oldest first, in and out."""
+    averages, start, total = [], 0, 0.0
+    for index, point in enumerate(points):
+        total += point.value
+        while points[start].moment <= point.moment - timedelta(days=days):
+            total -= points[start].value
+            start += 1
+        averages.append(Point(point.moment, total / (index + 1 - start)))
+    return averages
+
+
+def people_of(text: str) -> dict[str, str]:
+    """ "http://…" -> one address without a name; "Anna=http://…, Ben=http://…" -> each person's."""
+    people = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, equals, address = part.partition("=")
+        named = bool(equals) and "://" not in name
+        people[name.strip() if named else ""] = (address if named else part).strip().rstrip("/")
+    return people

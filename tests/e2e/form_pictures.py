@@ -1,0 +1,75 @@
+"""The pictures of the form in its README, taken of the real page around a real function: `make screenshots`.
+
+Nothing in them is painted, but the weigh-ins of the weeks before are made up.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+import urllib.request
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from playwright.sync_api import expect, sync_playwright
+
+from tests.e2e.test_form_page import DESKTOP, PHONE, TIME, House, click, fill_nine, launch, settle
+from tests.garmin.server import GarminStandIn
+
+FOLDER = Path(__file__).parents[2] / "integrations" / "web_form"
+AT = datetime(2026, 11, 22, 6, 31, tzinfo=UTC)
+
+
+def weeks_before(address: str) -> None:
+    readings = []
+    for day in range(1, 28):
+        weight = round(81.4 + day * 0.06 + 0.5 * math.sin(day * 2.1), 1)
+        fat = round(18.2 + day * 0.03 + 0.3 * math.sin(day * 1.3), 1)
+        readings.append(
+            {
+                "measured_at": (AT - timedelta(days=day, minutes=7 * day % 50)).isoformat(),
+                "weight_kg": weight,
+                "body_fat_percent": fat,
+                "muscle_mass_kg": round(weight * (1 - fat / 100) - 3.4, 1),
+                "bone_mass_kg": 3.4,
+                "body_water_percent": round(68.9 * (1 - fat / 100), 1),
+                "visceral_fat_rating": 7,
+            }
+        )
+    asked = urllib.request.Request(f"{address}/readings", json.dumps(readings).encode(), method="POST")
+    with urllib.request.urlopen(asked, timeout=60) as answer:
+        results = json.load(answer)["results"]
+    assert [result["status"] for result in results] == ["confirmed"] * len(readings)
+
+
+def main() -> None:
+    expect.set_options(timeout=20_000)
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        garmin = stack.enter_context(GarminStandIn())
+        house = House(garmin, Path(folder), stack, launch(stack.enter_context(sync_playwright())))
+        page = house.open(DESKTOP)
+        weeks_before(house.function)
+        fill_nine(page, f"{AT + timedelta(hours=1):%Y-%m-%d %H:%M}")
+        page.set_viewport_size({"width": 900, "height": 1180})
+        settle(page)
+        page.screenshot(path=FOLDER / "preview.png")
+
+        click(page, "Send to Garmin")
+        expect(page.get_by_text("confirmed in Garmin Connect")).to_be_visible()
+        page.set_viewport_size({**PHONE, "height": 1000})
+        settle(page)
+        page.get_by_label(TIME).scroll_into_view_if_needed()
+        page.get_by_text("confirmed in Garmin Connect").evaluate("it => it.scrollIntoView({block: 'center'})")
+        page.screenshot(path=FOLDER / "confirmed.png")
+
+        expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(4)
+        page.get_by_role("heading", name="Trend").evaluate("it => it.scrollIntoView()")
+        settle(page)
+        expect(page.get_by_test_id("stVegaLiteChart").last.locator("canvas, svg").first).to_be_visible()
+        page.screenshot(path=FOLDER / "trend.png")
+
+
+if __name__ == "__main__":
+    main()

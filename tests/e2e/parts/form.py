@@ -1,0 +1,74 @@
+"""The form as `make form` serves it, around a function and a Garmin of its own.
+
+with house(folder) as it:
+    it.form             "http://127.0.0.1:PORT"
+    it.function         the function's address
+    it.weights()        (weight in kg, instant) of all that Garmin shows
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.e2e.parts import free_port, wait_until
+from tests.function_client import ROOT, process
+from tests.garmin.server import GarminStandIn
+
+
+@contextmanager
+def function(garmin: GarminStandIn, folder: Path, **more: object) -> Iterator[str]:
+    """The address of a function that is signed in to this Garmin."""
+    garmin.write_token(folder / "tokens")
+    environment = {
+        "WEIGHBRIDGE_DELIVERY": "garth",
+        "WEIGHBRIDGE_FOLDER": folder / "weigh-ins",
+        "WEIGHBRIDGE_TOKENS": folder / "tokens",
+        "GARMIN_DOMAIN": garmin.domain,
+        "GARMIN_CA_BUNDLE": garmin.ca_bundle,
+        **more,
+    }
+    with process(environment) as (address, _):
+        yield address
+
+
+class Form(NamedTuple):
+    address: str
+    log: Path
+
+
+@contextmanager
+def form(folder: Path, people: str) -> Iterator[Form]:
+    """The page for this WEIGHBRIDGE_URL, as a process of its own."""
+    port, log = free_port(), folder / "form.log"
+    environment: Mapping[str, str] = os.environ | {"WEIGHBRIDGE_URL": people}
+    with log.open("wb") as output:
+        running = subprocess.Popen(
+            [sys.executable, "-m", "integrations.web_form", "--server.port", str(port)],
+            cwd=ROOT,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        wait_until("the form answers", lambda: _healthy(port) or running.poll() is not None)
+        assert running.poll() is None, log.read_text()
+        yield Form(f"http://127.0.0.1:{port}", log)
+    finally:
+        running.terminate()
+        running.wait(10)
+
+
+def _healthy(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False

@@ -59,7 +59,7 @@ class Row(NamedTuple):
 
 
 def main() -> int:
-    benchmarks = (encoding, proving, serving, refusing, starting, many, outbox)
+    benchmarks = (encoding, proving, serving, refusing, starting, many, outbox, form)
     chosen = [b for b in benchmarks if len(sys.argv) == 1 or b.__name__ in sys.argv[1:]]
     rows: list[Row] = []
     for benchmark in chosen:
@@ -501,6 +501,39 @@ def outbox() -> list[Row]:
             ours / bare >= 0.3,
         )
         for number, (bare, ours) in rates.items()
+    ]
+
+
+# --- the form ---
+
+
+def form() -> list[Row]:
+    # Only those who measure it need a browser, and Streamlit.
+    from _pytest.outcomes import Skipped
+
+    from scripts.bench_form import measure
+
+    port = free_port()
+    try:
+        with tempfile.TemporaryDirectory() as folder, server(ROOT / "function" / "main.py", port, folder):
+            wait_for_2xx(port, post("/readings?dry_run=true", BODY))
+            bare, ours = measure(f"http://127.0.0.1:{port}")
+    except Skipped as e:
+        print(f"  skipped: {e}", file=sys.stderr)
+        return []
+    return [
+        Row(
+            "form, start to the page, against a bare page of Streamlit",
+            f"{ours.start_s:.2f} s against {bare.start_s:.2f} s, {ours.start_s / bare.start_s:.2f} ×",
+            "≤ 1.8 ×",
+            ours.start_s / bare.start_s <= 1.8,
+        ),
+        Row(
+            "form, ten fields to the receipt, against the same",
+            f"{ours.submit_s:.2f} s against {bare.submit_s:.2f} s, {ours.submit_s / bare.submit_s:.2f} ×",
+            "≤ 4 ×",
+            ours.submit_s / bare.submit_s <= 4,
+        ),
     ]
 
 

@@ -30,7 +30,8 @@ def client(monkeypatch: pytest.MonkeyPatch, **environment: object) -> FlaskClien
             monkeypatch.delenv(name)
     for name, value in environment.items():
         monkeypatch.setenv(name, str(value))
-    return functions_framework.create_app("handle", str(MAIN), "http").test_client()
+    client: FlaskClient = functions_framework.create_app("handle", str(MAIN), "http").test_client()
+    return client
 
 
 class Running:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
-from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, ViewportSize, expect, sync_playwright
 
 from tests.e2e.parts import find_program, unavailable
 from tests.e2e.parts.form import Form, form, function
@@ -21,7 +21,7 @@ from tests.garmin.server import GarminStandIn
 
 AXE = Path(__file__).with_name("axe_package")
 KEY = "the-secret-key-of-the-house"
-DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+DESKTOP, PHONE = ViewportSize(width=1280, height=900), ViewportSize(width=390, height=844)
 NINE = {
     "Weight": "81,4",
     "Body fat (%)": "18.2",
@@ -60,7 +60,7 @@ class House:
         self.function = ""
         self.form: Form | None = None
 
-    def open(self, viewport: dict[str, int] = DESKTOP, **settings: object) -> Page:
+    def open(self, viewport: ViewportSize = DESKTOP, **settings: object) -> Page:
         self.function = self._stack.enter_context(function(self.garmin, self._folder, **settings))
         self.form = self._stack.enter_context(form(self._folder, self.function))
         context = self._chromium.new_context(viewport=viewport, timezone_id="Europe/Berlin", accept_downloads=True)
@@ -113,7 +113,7 @@ def fill_nine(page: Page, at: str = AT) -> None:
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_a_weigh_in_is_typed_seen_sent_confirmed_drawn_corrected_and_taken_back(
-    house: House, viewport: dict[str, int]
+    house: House, viewport: ViewportSize
 ) -> None:
     page = house.open(viewport)
     fill_nine(page)
@@ -230,7 +230,7 @@ def axe() -> str:
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_axe_finds_nothing_serious_in_any_state_of_the_page(house: House, viewport: dict[str, int], axe: str) -> None:
+def test_axe_finds_nothing_serious_in_any_state_of_the_page(house: House, viewport: ViewportSize, axe: str) -> None:
     page = house.open(viewport, WEIGHBRIDGE_API_KEYS=f"house={KEY}")
     assert serious(page, axe) == [], "asking for a key"
     enter_key(page)

@@ -47,11 +47,18 @@ class Form(NamedTuple):
 @contextmanager
 def form(folder: Path, people: str) -> Iterator[Form]:
     """The page for this WEIGHBRIDGE_URL, as a process of its own."""
+    with streamlit(["integrations.web_form"], folder, people) as served:
+        yield served
+
+
+@contextmanager
+def streamlit(module: list[str], folder: Path, people: str) -> Iterator[Form]:
+    """A page of Streamlit, started by `python -m` and listening."""
     port, log = free_port(), folder / "form.log"
     environment: Mapping[str, str] = os.environ | {"WEIGHBRIDGE_URL": people}
     with log.open("wb") as output:
         running = subprocess.Popen(
-            [sys.executable, "-m", "integrations.web_form", "--server.port", str(port)],
+            [sys.executable, "-m", *module, "--server.port", str(port)],
             cwd=ROOT,
             env=environment,
             stdout=output,

@@ -1,0 +1,71 @@
+"""What the form costs beyond Streamlit: start-up, and a weigh-in from the first field to the receipt.
+
+Strategy: the same browser drives both, the other being a page of Streamlit with the same fields and one button that
+posts to the same function. Ours asks the function for a preview at each change; that is what the ratio shows.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.e2e.parts.form import streamlit
+from tests.e2e.test_form_page import NINE, TIME, launch, settle, type_in
+
+ROUNDS = 5
+RECEIPT = "kept as a file"
+BARE_PAGE = f"""\
+import os
+
+import httpx
+import streamlit as st
+
+st.title("Weighbridge")
+typed = {{label: st.text_input(label) for label in {[*NINE, TIME]!r}}}
+if st.button("Send to Garmin"):
+    reading = {{"weight": typed["Weight"], "measured_at": typed[{TIME!r}]}}
+    st.header(httpx.post(os.environ["WEIGHBRIDGE_URL"], json=reading).json()["summary"])
+"""
+
+
+class Times(NamedTuple):
+    start_s: float
+    submit_s: float
+
+
+def measure(function: str) -> tuple[Times, Times]:
+    """Of the bare page and of ours: process start until the page is there, and ten fields until the receipt."""
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        bare = Path(folder, "bare.py")
+        bare.write_text(BARE_PAGE)
+        modules = ["streamlit", "run", str(bare), "--server.headless=true"], ["integrations.web_form"]
+        browser = launch(playwright)
+        found: list[list[Times]] = [[], []]
+        for round_ in range(ROUNDS):
+            for i, module in enumerate(modules):
+                at = f"2026-11-22T06:{10 * round_ + i:02d}:00Z"
+                found[i].append(_once(browser, module, Path(folder), function, at))
+        browser.close()
+    bare_times, ours = (Times(*(statistics.median(column) for column in zip(*times, strict=True))) for times in found)
+    return bare_times, ours
+
+
+def _once(browser: Browser, module: list[str], folder: Path, function: str, at: str) -> Times:
+    started = time.perf_counter()
+    with streamlit(module, folder, function) as served:
+        page = browser.new_page()
+        page.goto(served.address)
+        page.get_by_label(TIME, exact=True).wait_for()
+        settle(page)
+        ready = time.perf_counter()
+        type_in(page, {**NINE, TIME: at})
+        page.get_by_role("button", name="Send to Garmin").click()
+        page.get_by_text(RECEIPT).first.wait_for()
+        done = time.perf_counter()
+        page.close()
+    return Times(ready - started, done - ready)

@@ -9,13 +9,14 @@ E2E := .venv/installed-e2e
 BENCH := .venv/installed-bench
 BROWSER := .venv/installed-browser
 FORM := .venv/installed-form
+HISTORY := .venv/installed-history
 NAMED = $(if $(NAME),--name "$(NAME)")
 HOME_ASSISTANT := .venv-ha/installed
 HOME_ASSISTANT_CURRENT := 2026.2.3
 HOME_ASSISTANT_ROOT := .ha-current/root
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run run-garmin login login-browser doctor deliver-kept confirm refresh template verify-sdk form up down test test-e2e test-ha-current screenshots check fix bench lock clean
+.PHONY: help demo run run-garmin login login-browser doctor deliver-kept confirm refresh template verify-sdk form import up down test test-e2e test-ha-current screenshots check fix bench lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -28,6 +29,10 @@ run: $(RUN) ## serve the function on 127.0.0.1:8080 (PORT=…), settings from th
 
 form: $(FORM) ## serve a page to type, look at and correct weigh-ins (WEIGHBRIDGE_URL=…), see integrations/web_form
 	@exec $(BIN)/python -m integrations.web_form $(ARGS)
+
+import: $(HISTORY) ## look at a history of weigh-ins and send it: FILE=my-export.csv, see integrations/history
+	@test -n "$(FILE)" || { echo "A file is needed: make import FILE=my-export.csv" >&2; exit 1; }
+	@$(BIN)/python -m scripts.import_history "$(FILE)" $(ARGS)
 
 login: $(RUN) ## sign in to Garmin Connect once and store the token (NAME=anna, WAY=browser)
 	@$(BIN)/python -m scripts.login $(NAMED) $(if $(WAY),--way "$(WAY)") $(ARGS)
@@ -59,7 +64,7 @@ up: ## start the whole house as containers: function, outbox, broker, Postgres (
 	@docker compose up --build --wait
 
 down: ## stop those containers; what they hold stays
-	@docker compose down
+	@docker compose --profile "*" down
 
 verify-sdk: $(DEV) ## cross-check our encoding with Garmin's own FitCSVTool
 	@$(BIN)/python -m sdk_fallback verify $(ARGS)
@@ -72,7 +77,7 @@ test-e2e: $(E2E) $(HOME_ASSISTANT) ## run the tests with whole programs around t
 
 test-ha-current: $(E2E) ## the same with a current Home Assistant, in a Debian root of its own (as root on Debian)
 	@tests/e2e/install_home_assistant_current.sh "$(CURDIR)/$(HOME_ASSISTANT_ROOT)" $(HOME_ASSISTANT_CURRENT)
-	@HOME_ASSISTANT_ROOT="$(CURDIR)/$(HOME_ASSISTANT_ROOT)" $(BIN)/python -m pytest tests/e2e/test_home_assistant.py tests/e2e/test_house.py $(ARGS)
+	@HOME_ASSISTANT_ROOT="$(CURDIR)/$(HOME_ASSISTANT_ROOT)" $(BIN)/python -m pytest tests/e2e/test_home_assistant.py tests/e2e/test_house.py tests/e2e/test_containers_home_assistant.py $(ARGS)
 
 screenshots: $(E2E) ## take the form's pictures for its README anew (needs Debian's chromium)
 	@$(BIN)/python -m tests.e2e.form_pictures
@@ -121,6 +126,11 @@ $(E2E): requirements-e2e.txt | $(DEV)
 
 $(BROWSER): requirements-browser.txt | $(RUN)
 	@echo "Installing what drives a browser into .venv …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(HISTORY): requirements-history.txt | $(RUN)
+	@echo "Installing what reads histories into .venv …"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 

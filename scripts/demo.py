@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,7 +23,7 @@ START_DEADLINE_S = 30
 def main() -> int:
     reading = (ROOT / "examples" / "fitdays.json").read_bytes()
     folder = ROOT / "weigh-ins"
-    with function_process(folder) as address:
+    with function_process(embedded(folder)) as address:
         print(f"The function listens on {address}. A reading, as the Fitdays app shows it:\n")
         print(indented(reading.decode().strip()))
         print(f"\n$ curl -d @examples/fitdays.json {address}\n")
@@ -42,8 +42,14 @@ def main() -> int:
     return 0
 
 
+def embedded(folder: Path) -> dict[str, str]:
+    """The environment of a function that keeps files in this folder, whatever else is set here."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WEIGHBRIDGE_", "GARMIN_"))}
+    return kept | {"WEIGHBRIDGE_FOLDER": str(folder)}
+
+
 @contextmanager
-def function_process(folder: Path) -> Iterator[str]:
+def function_process(environment: Mapping[str, str]) -> Iterator[str]:
     """A real functions-framework process on a free port of this machine, ready to answer."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
@@ -52,28 +58,30 @@ def function_process(folder: Path) -> Iterator[str]:
         *("--source", str(ROOT / "function" / "main.py"), "--target", "handle"),
         *("--host", "127.0.0.1", "--port", str(port)),
     ]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WEIGHBRIDGE_", "GARMIN_"))}
-    environment = kept | {"WEIGHBRIDGE_FOLDER": str(folder)}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
     try:
         address = f"http://127.0.0.1:{port}"
-        wait_until_healthy(address, process)
+        deadline = time.monotonic() + START_DEADLINE_S
+        while not is_answering(address):
+            if process.poll() is not None or time.monotonic() > deadline:
+                sys.exit("The function did not start; run `make run` to see why.")
+            time.sleep(0.05)
         yield address
     finally:
         process.terminate()
         process.wait()
 
 
-def wait_until_healthy(address: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + START_DEADLINE_S
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            urllib.request.urlopen(f"{address}/health", timeout=5).close()  # noqa: S310  # our own address
-        except (urllib.error.URLError, ConnectionError):
-            time.sleep(0.05)
-        else:
-            return
-    sys.exit("The function did not start; run `make run` to see why.")
+def is_answering(address: str) -> bool:
+    """Whether a function is there, be it ready to deliver or not."""
+    try:
+        with urllib.request.urlopen(f"{address}/health", timeout=5) as answer:  # noqa: S310  # our own address
+            return b'"delivery"' in answer.read()
+    except urllib.error.HTTPError as e:
+        with e:
+            return b'"delivery"' in e.read()
+    except OSError:
+        return False
 
 
 def post(address: str, body: bytes) -> dict[str, dict[str, str]]:

@@ -15,7 +15,7 @@ from function.dialects import DIALECTS, UNUSED
 from function.problems import FAULTS
 from function.reading import IDENTITIES, LEAN_SOFT_TISSUE, MEASURES
 from function.settings import TEMPLATES, VARIABLES
-from scripts.demo import function_process, post
+from scripts.demo import embedded, function_process, post
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -102,7 +102,7 @@ def main() -> int:
     text = README.read_text(encoding="utf-8")
     for name, table in TABLES.items():
         text = re.sub(rf"(<!-- table: {name} -->\n)(?:\|.*\n)*", _after_marker(table()), text)
-    with tempfile.TemporaryDirectory() as folder, function_process(Path(folder)) as address:
+    with tempfile.TemporaryDirectory() as folder, function_process(embedded(Path(folder))) as address:
         receipt = post(address, (ROOT / "examples" / "fitdays.json").read_bytes())
     text = with_block(text, "output: curl -d @examples/fitdays.json", json.dumps(receipt, indent=2, ensure_ascii=False))
     demo = subprocess.run([sys.executable, "-m", "scripts.demo"], cwd=ROOT, check=True, capture_output=True, text=True)

@@ -1,0 +1,91 @@
+"""The export of Apple Health -> weigh-ins.
+
+Facts: each value is a `Record` of its own, with type, unit, value and startDate; the values of one weigh-in share their
+startDate and sourceName. The unit "%" goes with a fraction: 0.182 is 18.2 %. All weights come first, then all fat
+percentages, so nothing is whole before the end of the file. The file may be a gigabyte, of which weigh-ins are little.
+
+Law: no entity is expanded by us, and expat (2.4.1 and newer) itself stops one that grows beyond measure.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import zipfile
+from decimal import Decimal, InvalidOperation
+from typing import IO
+from xml.etree.ElementTree import Element, ParseError, iterparse  # see Law
+
+from .errors import FileUnusable
+
+WORDS = {
+    "HKQuantityTypeIdentifierBodyMass": "weight",
+    "HKQuantityTypeIdentifierBodyFatPercentage": "body fat",
+    "HKQuantityTypeIdentifierLeanBodyMass": "fat_free_mass_kg",
+    "HKQuantityTypeIdentifierBodyMassIndex": "BMI",
+}
+
+
+def read_apple_health(data: bytes) -> dict[str, dict[str, str]]:
+    """startDate and source -> the weigh-in, as the function reads it, oldest first. Raises `FileUnusable`."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    try:
+        with _xml(data) as file:
+            events = iterparse(file, ("start", "end"))  # noqa: S314  # see Law
+            _, root = next(events)
+            if root.tag != "HealthData":
+                raise FileUnusable("This XML is no export of Apple Health: HealthData was expected as its root.")
+            for event, element in events:
+                if event == "end" and element.tag == "Record":
+                    _take(element, found)
+                if event == "end":
+                    root.clear()
+    except ParseError as e:
+        row, column = e.position
+        raise FileUnusable(f"Row {row}, column {column}: the XML is damaged. Export it once more.") from None
+    except zipfile.BadZipFile:
+        raise FileUnusable("The archive is damaged. Export it once more.") from None
+    weigh_ins = {f"{at} ({source})": values for (at, source), values in sorted(found.items()) if "weight" in values}
+    if not weigh_ins:
+        raise FileUnusable("Apple Health's export holds no weight.")
+    return weigh_ins
+
+
+def is_archive(data: bytes) -> bool:
+    """Whether this ZIP is Apple's, and no spreadsheet."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return _name(archive) is not None
+    except zipfile.BadZipFile:
+        return False
+
+
+def _xml(data: bytes) -> IO[bytes]:
+    if not data.startswith(b"PK"):
+        return io.BytesIO(data)
+    archive = zipfile.ZipFile(io.BytesIO(data))
+    return archive.open(_name(archive) or "")
+
+
+def _name(archive: zipfile.ZipFile) -> str | None:
+    # In the phone's language: export.xml, Exportar.xml, 导出.xml; beside it there is export_cda.xml.
+    names = [n for n in archive.namelist() if n.startswith("apple_health_export/") and n.count("/") == 1]
+    return next((n for n in names if n.endswith(".xml") and not n.endswith("_cda.xml")), None)
+
+
+def _take(record: Element, found: dict[tuple[str, str], dict[str, str]]) -> None:
+    word = WORDS.get(record.get("type", ""))
+    if word is None:
+        return
+    at, value, unit = record.get("startDate", ""), record.get("value", ""), record.get("unit", "")
+    if unit == "%":
+        with contextlib.suppress(InvalidOperation):  # it goes on as it is, and is named
+            value = f"{Decimal(value) * 100:f}"
+    elif unit == "count":
+        unit = ""
+    found.setdefault((at, record.get("sourceName", "")), {"time": _iso(at)})[word] = f"{value} {unit}".strip()
+
+
+def _iso(at: str) -> str:
+    """ "2022-11-22 07:31:00 +0100" -> an offset with a colon, which every reader of ISO 8601 knows."""
+    return f"{at[:19]}{at[20:23]}:{at[23:]}" if len(at) == 25 and at[19] == " " else at

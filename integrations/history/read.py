@@ -1,0 +1,174 @@
+"""A file of any kind -> readings, row by row.
+
+Rule: no value is judged here; that is the function's, which knows the rules. Here is found out which cell is which
+value, and when. A row that cannot become a reading is kept, with the reason.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from . import times
+from .apple_health import is_archive, read_apple_health
+from .columns import Column, is_missing, normal, recognise
+from .errors import FileUnusable, MappingInvalid
+from .table import LONGEST_CELL, Table, read_table
+from .table import Row as TableRow
+
+#: So many rows tell what the columns are.
+SAMPLE = 500
+_BARE = re.compile(r"[\d.,]+", re.ASCII)
+#: Garmin's own header, in which a day stands in a row of its own above its times.
+_GARMIN = ("time", "weight", "change")
+
+
+class Row(NamedTuple):
+    """One weigh-in of the file: the JSON for the function, or why there is none."""
+
+    number: int
+    line: bytes
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What was found in a file."""
+
+    kind: str
+    rows: list[Row]
+    #: Of a table.
+    columns: tuple[Column, ...] = ()
+
+    @property
+    def readings(self) -> list[Row]:
+        return [row for row in self.rows if not row.fault]
+
+
+def read(
+    data: bytes, *, mapping: Mapping[str, str] | None = None, order: str = "", timezone: ZoneInfo | None = None
+) -> History:
+    """Read a history file.
+
+    `mapping`: header -> word, see `columns.KIND_OF`. `order`: `times.DAY_FIRST` or `times.MONTH_FIRST`, where the file
+    leaves it open. `timezone`: of times without an offset; without it the function's own counts.
+    Raises `FileUnusable` or `MappingInvalid`.
+    """
+    if not data.strip():
+        raise FileUnusable("The file is empty.")
+    start = data[:200].lstrip(b"\xef\xbb\xbf \t\r\n")
+    if start.startswith(b"{"):
+        return History("JSON lines", [_json_line(number, line) for number, line in _lines(data)])
+    if start.startswith(b"["):
+        raise FileUnusable("This is a JSON list; JSON lines were expected: one reading a line, without the brackets.")
+    if start.startswith(b"<") or (data.startswith(b"PK") and is_archive(data)):
+        found = read_apple_health(data)
+        return History("Apple Health", [Row(i, _line(values)) for i, values in enumerate(found.values(), 1)])
+    table = read_table(data)
+    if tuple(map(normal, table.headers[:3])) == _GARMIN:
+        return _garmin(table, mapping or {}, timezone)
+    return _table(table, mapping or {}, order, timezone)
+
+
+# -- JSON lines --------------------------------------------------------------------------------------------
+
+
+def _lines(data: bytes) -> Iterator[tuple[int, bytes]]:
+    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+        if stripped := line.strip():
+            yield number, stripped
+
+
+def _json_line(number: int, line: bytes) -> Row:
+    try:
+        value = json.loads(line)
+    except UnicodeDecodeError as e:
+        return Row(number, b"", f"byte {e.start + 1}: this is no UTF-8")
+    except json.JSONDecodeError as e:
+        return Row(number, b"", f"column {e.colno}: {e.msg}")
+    except (ValueError, RecursionError):
+        return Row(number, b"", "this JSON cannot be read")
+    return Row(number, line) if isinstance(value, dict) else Row(number, b"", "a JSON object was expected")
+
+
+# -- tables ------------------------------------------------------------------------------------------------
+
+
+def _table(table: Table, mapping: Mapping[str, str], order: str, timezone: ZoneInfo | None) -> History:
+    sample = [row.cells for row in islice(table.rows(), SAMPLE)]
+    columns = recognise(table.headers, sample, mapping)
+    place = {column.word: i for i, column in enumerate(columns)}
+    missing = [word for word in ("time", "weight") if word not in place]
+    if missing:
+        raise MappingInvalid(
+            f"No column of the file is known to be the {' or the '.join(missing)}. Its columns are: "
+            f'{", ".join(table.headers)}. Name it in a mapping file: "the header" = "{missing[0]}".'
+        )
+    at = place["time"]
+    if not order:
+        found = times.order_of(row.cells[at] for row in table.rows() if at < len(row.cells))
+        if isinstance(found, times.Unclear):
+            raise MappingInvalid(
+                f"Is {found.example!r} the day first, or the month? No row of the file tells. Say --day-first or "
+                "--month-first."
+            )
+        order = found
+    told = [(i, column) for i, column in enumerate(columns) if column.word and i != at]
+
+    def reading(row: TableRow) -> Row:
+        if len(row.cells) != len(columns):
+            longer = len(row.cells) > len(columns) and any(row.cells[len(columns) :])
+            if longer or len(row.cells) <= max(i for i, _ in told):
+                return Row(row.number, b"", f"{len(row.cells)} cells, where the header names {len(columns)} columns")
+        values = {"time": _in_zone(times.as_iso(row.cells[at], order), timezone)}
+        return _row(row, values, told)
+
+    return History("a table", [reading(row) for row in table.rows()], tuple(columns))
+
+
+def _garmin(table: Table, mapping: Mapping[str, str], timezone: ZoneInfo | None) -> History:
+    """Garmin Connect's own: a row with a day, below it rows with times of that day."""
+    columns = recognise(table.headers, [], mapping)
+    told = [(i, column) for i, column in enumerate(columns) if column.word and i != 0]
+    rows: list[Row] = []
+    day: tuple[int, int, int] | None = None
+    for row in table.rows():
+        first = row.cells[0]
+        if not any(row.cells[1:]):
+            day = times.worded_day(first)
+            if day is None:
+                rows.append(Row(row.number, b"", f"{first[:LONGEST_CELL]!r} is no day such as 'Jul 18, 2026'"))
+        elif not times.is_clock(first):
+            rows.append(Row(row.number, b"", f"column {columns[0].header}: {first[:LONGEST_CELL]!r} is no time of day"))
+        elif day is None:
+            rows.append(Row(row.number, b"", "no row above says which day it is"))
+        else:
+            rows.append(_row(row, {"time": _in_zone(times.on_day(day, first), timezone)}, told))
+    return History("Garmin Connect's CSV", rows, tuple(columns))
+
+
+def _row(row: TableRow, values: dict[str, str], told: list[tuple[int, Column]]) -> Row:
+    for i, column in told:
+        cell = row.cells[i] if i < len(row.cells) else ""
+        if len(cell) > LONGEST_CELL:
+            return Row(row.number, b"", f"column {column.header}: a text of {len(cell)} characters")
+        if not is_missing(cell):
+            values[column.word] = f"{cell} {column.unit}".rstrip() if _BARE.fullmatch(cell) else cell
+    return Row(row.number, _line(values))
+
+
+def _line(values: Mapping[str, str]) -> bytes:
+    return json.dumps(values, ensure_ascii=False).encode()
+
+
+def _in_zone(text: str, timezone: ZoneInfo | None) -> str:
+    """The time with the zone's offset, where it has none of its own."""
+    if timezone is None:
+        return text
+    moment = times.moment_of(text)
+    return text if moment is None or moment.tzinfo else moment.replace(tzinfo=timezone).isoformat()

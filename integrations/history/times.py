@@ -1,0 +1,106 @@
+"""How the times of a file are written.
+
+Rule: 03/04 is the third of April or the fourth of March, and the file decides as a whole: one day after the twelfth
+tells. Where none does, the person is asked; nothing is guessed.
+
+Facts: the function itself reads ISO 8601, epochs, and the `HH:MM DD/MM/YYYY` of the Fitdays export.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+#: What goes on to the function as it is.
+_ITS_OWN = re.compile(r"\d{4}-\d\d-\d\d[T ].*|\d{9,14}(\.\d+)?|\d\d:\d\d(:\d\d)? \d\d/\d\d/\d{4}", re.ASCII)
+_FITDAYS = re.compile(r"(\d\d):(\d\d)(?::(\d\d))? (\d\d)/(\d\d)/(\d{4})", re.ASCII)
+_DAY = re.compile(r"(\d{1,2})([./])(\d{1,2})\2(\d{4})", re.ASCII)
+_CLOCK = re.compile(r"(\d{1,2})[:.](\d\d)(?:[:.](\d\d))?(?:\s*([ap])\.?\s*m\.?)?", re.ASCII | re.IGNORECASE)
+_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTHS = {name: number for number, name in enumerate(_NAMES, 1)}
+_WORDED = re.compile(r"(?:([A-Za-z]{3})[a-z]*\.? (\d{1,2})|(\d{1,2})\.? ([A-Za-z]{3})[a-z]*\.?),? (\d{4})", re.ASCII)
+
+DAY_FIRST, MONTH_FIRST = "day first", "month first"
+
+
+class Unclear(NamedTuple):
+    """Both orders are possible in all of the file."""
+
+    example: str
+
+
+def order_of(texts: Iterable[str]) -> str | Unclear:
+    """Which of day and month comes first in these times."""
+    example = ""
+    for text in texts:
+        found = _DAY.match(text)
+        if found is None or _ITS_OWN.fullmatch(text):
+            continue
+        first, second = int(found[1]), int(found[3])
+        if found[2] == "." or first > 12:
+            return DAY_FIRST
+        if second > 12:
+            return MONTH_FIRST
+        if first != second:
+            example = example or text
+    return Unclear(example) if example else DAY_FIRST
+
+
+def as_iso(text: str, order: str) -> str:
+    """A time of the file -> one that the function reads. What is no time goes on as it is, so that it is named."""
+    if _ITS_OWN.fullmatch(text):
+        return text
+    found = _DAY.match(text)
+    clock = text[found.end() :].strip(" ,T") if found else ""
+    if not found or not clock:
+        return text
+    first, second = int(found[1]), int(found[3])
+    day, month = (first, second) if order == DAY_FIRST else (second, first)
+    return _iso(int(found[4]), month, day, clock) or text
+
+
+def moment_of(text: str) -> datetime | None:
+    """The datetime of a text that the function reads as one, be it aware or naive; nothing for an epoch."""
+    try:
+        if found := _FITDAYS.fullmatch(text):
+            hours, minutes, seconds, days, months, years = (int(part or 0) for part in found.groups())
+            return datetime(years, months, days, hours, minutes, seconds)  # noqa: DTZ001  # the caller knows the zone
+        return None if text.isdigit() else datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def worded_day(text: str) -> tuple[int, int, int] | None:
+    """ "Jul 18, 2026", "21 Sep 2023" or 2026-07-18 -> year, month, day."""
+    text = text.strip()
+    if found := _WORDED.fullmatch(text):
+        month = _MONTHS.get((found[1] or found[4]).lower())
+        return (int(found[5]), month, int(found[2] or found[3])) if month else None
+    if re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
+        return int(text[:4]), int(text[5:7]), int(text[8:])
+    return None
+
+
+def on_day(day: tuple[int, int, int], clock: str) -> str:
+    """A day and the time of day -> one text; what is no time of day goes on as it is."""
+    return _iso(*day, clock) or clock
+
+
+def is_clock(text: str) -> bool:
+    return _CLOCK.fullmatch(text.strip()) is not None
+
+
+def _iso(year: int, month: int, day: int, clock: str) -> str:
+    found = _CLOCK.fullmatch(clock)
+    if found is None:
+        return ""
+    hour = int(found[1])
+    if half := (found[4] or "").lower():
+        hour = hour % 12 + (12 if half == "p" else 0)
+    try:
+        moment = datetime(year, month, day, hour, int(found[2]), int(found[3] or 0))  # noqa: DTZ001  # as written
+    except ValueError:
+        return ""
+    return moment.isoformat(" ")

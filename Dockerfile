@@ -1,4 +1,4 @@
-# Two images: `function` (the default) and `outbox` (relay and worker of integrations/postgres).
+# Three images: `function` (the default), `outbox` (relay and worker of integrations/postgres), and `form`.
 # Rule: nothing that builds is in what runs; no secret is in a layer; nobody is root; the root file system may be
 # read-only (gunicorn wants a writable /tmp).
 
@@ -10,6 +10,28 @@ RUN python3 -m venv /function \
  && python3 -m venv /outbox \
  && /outbox/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /requirements-outbox.txt \
  && /outbox/bin/pip uninstall --yes --quiet pip
+
+
+# Apart, so that nobody waits for Streamlit who does not want the page.
+FROM python:3.13-slim-trixie AS form-packages
+COPY requirements-form.txt /
+RUN python3 -m venv /form \
+ && /form/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /requirements-form.txt \
+ && /form/bin/pip uninstall --yes --quiet pip
+
+
+FROM python:3.13-slim-trixie AS form
+ENV PATH=/form/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
+COPY --from=form-packages /form /form
+COPY integrations/__init__.py /app/integrations/
+COPY integrations/web_form/*.py /app/integrations/web_form/
+WORKDIR /app
+USER 10001:10001
+EXPOSE 8501
+HEALTHCHECK --interval=5s --timeout=5s --start-period=20s \
+    CMD ["python3", "-c", "from urllib.request import urlopen as u; u('http://127.0.0.1:8501/_stcore/health', timeout=4)"]
+ENTRYPOINT ["python3", "-m", "integrations.web_form"]
+CMD ["--server.address=0.0.0.0"]
 
 
 FROM python:3.13-slim-trixie AS outbox

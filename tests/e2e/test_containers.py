@@ -10,7 +10,7 @@ import socketserver
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -20,9 +20,11 @@ from typing import Any
 import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
+from playwright.sync_api import expect, sync_playwright
 
 from tests.e2e.parts import wait_until
 from tests.e2e.parts.docker import GATEWAY, ROOT, Engine, engine
+from tests.e2e.test_form_page import TIME, click, enter_key, launch, type_in
 from tests.garmin.server import SERVICES, GarminStandIn
 
 SECRETS = {
@@ -35,10 +37,9 @@ LONG_RUNNING = ("broker", "relay", "postgres", "worker", "function", "refresh")
 FIRST = datetime(2024, 3, 1, 6, 30, tzinfo=UTC)
 GARMIN_PORT = 8443
 
-#: What only a test adds: where its Garmin is, and whose certificate to trust.
-ADDITIONS = """
-services:
-  function:
+#: What only a test adds to a service: where its Garmin is, and whose certificate to trust.
+ADDITION = """
+  {service}:
     environment: {{GARMIN_CA_BUNDLE: /garmin-ca.pem, WEIGHBRIDGE_CONFIRM_SECONDS: 2}}
     volumes: ["{ca_bundle}:/garmin-ca.pem:ro"]
     extra_hosts: [{hosts}]
@@ -71,23 +72,11 @@ class House:
         self.published = 0
 
     def weigh(self, times: int = 1) -> None:
-        """Publish as a gateway does: each message until the broker has taken it."""
-        client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="gateway", clean_session=False)
-        client.username_pw_set("weighbridge", SECRETS["MQTT_PASSWORD"])
-        client.reconnect_delay_set(1, 1)
-        client.connect_async("127.0.0.1", 1883)
-        client.loop_start()
-        wait_until("the broker takes the scale in", client.is_connected, 60)
-        for _ in range(times):
-            reading = {
-                "measured_at": (FIRST + timedelta(days=self.published)).isoformat(),
-                "weight_kg": 80 + self.published / 100,
-            }
-            message = client.publish("scale/anna", json.dumps(reading), qos=1)
-            wait_until("the broker has taken the weigh-in", message.is_published)
-            self.published += 1
-        client.disconnect()
-        client.loop_stop()
+        with gateway() as publish:
+            for _ in range(times):
+                measured_at = (FIRST + timedelta(days=self.published)).isoformat()
+                publish("scale/anna", {"measured_at": measured_at, "weight_kg": 80 + self.published / 100})
+                self.published += 1
 
     def all_arrived(self) -> None:
         wait_until("every weigh-in is at Garmin", lambda: len(self.garmin.weights.entries) >= self.published, 60)
@@ -116,18 +105,47 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     copy_with_secrets(context)
     garmin = GarminStandIn(port=GARMIN_PORT, host_name="garmin.test", address="0.0.0.0")
     with engine(context) as docker, garmin, name_server():
-        hosts = ["garmin.test", *(f"{service}.garmin.test" for service in SERVICES)]
-        names = ", ".join(f'"{host}:host-gateway"' for host in hosts)
-        additions = ADDITIONS.format(ca_bundle=garmin.ca_bundle, hosts=names, gateway=GATEWAY)
-        (docker.folder / "test.yaml").write_text(additions)
-        settings = SECRETS | {"WEIGHBRIDGE_DELIVERY": "garth", "GARMIN_DOMAIN": garmin.domain}
-        (docker.folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
-        garmin.write_token(docker.folder)
-        token = (docker.folder / "default.json").read_text()
-        login = ("run", "--rm", "--no-deps", "-T", "function", "python3", "-m", "scripts.login", "--import", "-")
-        assert "Stored in /data/tokens/default.json." in docker.compose(*login, said=token)
+        garmin_for(docker, garmin, "function")
         docker.compose("up", "--wait", "--no-build", "--pull", "never")
         yield House(docker, garmin)
+
+
+def garmin_for(docker: Engine, garmin: GarminStandIn, *services: str, **settings: str) -> None:
+    """Write the house's settings, tell the services where their Garmin is, and bring the function its token."""
+    hosts = ["garmin.test", *(f"{service}.garmin.test" for service in SERVICES)]
+    names = ", ".join(f'"{host}:host-gateway"' for host in hosts)
+    additions = [
+        ADDITION.format(service=service, ca_bundle=garmin.ca_bundle, hosts=names, gateway=GATEWAY)
+        for service in services
+    ]
+    (docker.folder / "test.yaml").write_text("services:" + "".join(additions))
+    values = SECRETS | {"WEIGHBRIDGE_DELIVERY": "garth", "GARMIN_DOMAIN": garmin.domain} | settings
+    (docker.folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+    garmin.write_token(docker.folder)
+    token = (docker.folder / "default.json").read_text()
+    login = ("run", "--rm", "--no-deps", "-T", "function", "python3", "-m", "scripts.login", "--import", "-")
+    assert "Stored in /data/tokens/default.json." in docker.compose(*login, said=token)
+
+
+@contextmanager
+def gateway() -> Iterator[Callable[[str, Mapping[str, Any]], None]]:
+    """Publishes as a scale's bridge does: each message until the broker has taken it."""
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="gateway", clean_session=False)
+    client.username_pw_set("weighbridge", SECRETS["MQTT_PASSWORD"])
+    client.reconnect_delay_set(1, 1)
+    client.connect_async("127.0.0.1", 1883)
+    client.loop_start()
+    wait_until("the broker takes the scale in", client.is_connected, 60)
+
+    def publish(topic: str, reading: Mapping[str, Any]) -> None:
+        message = client.publish(topic, json.dumps(reading), qos=1)
+        wait_until("the broker has taken the weigh-in", message.is_published)
+
+    try:
+        yield publish
+    finally:
+        client.disconnect()
+        client.loop_stop()
 
 
 def copy_with_secrets(context: Path) -> None:
@@ -154,7 +172,10 @@ def test_a_message_at_the_broker_becomes_one_weigh_in_at_garmin(house: House) ->
 
 @pytest.mark.parametrize("service", LONG_RUNNING)
 def test_each_service_is_nobody_in_a_read_only_system_with_no_capability(house: House, service: str) -> None:
-    container = house.engine.container(service)
+    is_nobody_in_a_read_only_system(house.engine.container(service))
+
+
+def is_nobody_in_a_read_only_system(container: Mapping[str, Any]) -> None:
     host = container["HostConfig"]
     assert container["Config"]["User"] not in ("", "root", "0")
     assert host["ReadonlyRootfs"]
@@ -169,7 +190,7 @@ def test_each_service_is_nobody_in_a_read_only_system_with_no_capability(house: 
 
 def test_no_secret_is_in_a_layer_and_the_images_are_small(house: House, capsys: pytest.CaptureFixture[str]) -> None:
     sizes = []
-    for target, most_mb in (("function", 120), ("outbox", 140)):
+    for target, most_mb in (("function", 120), ("outbox", 140), ("form", 700)):
         archive = house.engine.folder / f"{target}.tar"
         found = subprocess.run(["grep", "-c", "-a", "-F", IN_THE_FOLDER, archive], stdout=subprocess.PIPE, check=False)
         assert found.stdout == b"0\n"
@@ -249,6 +270,22 @@ def test_200_callers_at_once_are_all_answered(house: House) -> None:
         assert set(pool.map(call, range(200))) == {200}
 
 
+def test_the_page_of_the_form_profile_sends_a_weigh_in_once_it_has_the_key(house: House) -> None:
+    house.engine.compose("--profile", "form", "up", "--wait", "--no-build", "--pull", "never", "form")
+    is_nobody_in_a_read_only_system(house.engine.container("form"))
+    with sync_playwright() as playwright:
+        page = launch(playwright).new_page()
+        page.set_default_timeout(30_000)
+        expect.set_options(timeout=30_000)
+        page.goto("http://127.0.0.1:8501")
+        enter_key(page, SECRETS["WEIGHBRIDGE_KEY"])
+        type_in(page, {"Weight": "81,4", "Body fat (%)": "18.2", TIME: "2025-02-01T06:30:00Z"})
+        click(page, "Send to Garmin")
+        expect(page.get_by_text("81.4 kg, 18.2 % fat: confirmed in Garmin Connect")).to_be_visible()
+    house.published += 1
+    house.all_arrived()
+
+
 def test_no_secret_and_no_measurement_is_in_what_the_services_say(house: House) -> None:
     said = house.engine.compose("logs", "--no-color")
     assert "POST" in said
@@ -264,8 +301,8 @@ def test_without_its_secrets_nothing_starts_and_the_mend_is_named(house: House, 
 
 def test_down_takes_less_than_five_seconds_a_service(house: House, capsys: pytest.CaptureFixture[str]) -> None:
     started = time.monotonic()
-    house.engine.compose("down")
+    house.engine.compose("--profile", "form", "down")
     took_s = time.monotonic() - started
-    assert took_s < 5 * len(LONG_RUNNING)
+    assert took_s < 5 * (len(LONG_RUNNING) + 1)
     with capsys.disabled():
-        print(f"\n  down: {took_s:.1f} s for {len(LONG_RUNNING)} services")
+        print(f"\n  down: {took_s:.1f} s for {len(LONG_RUNNING) + 1} services")

@@ -18,7 +18,7 @@ import shutil
 import subprocess
 import tempfile
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -113,8 +113,8 @@ class Engine:
 
 
 @contextmanager
-def engine(context: Path = ROOT) -> Iterator[Engine]:
-    """A Docker engine with the images of compose.yaml, ours built from the context; their archives are in `folder`.
+def engine(context: Path = ROOT, targets: Sequence[str] = ("function", "outbox", "form")) -> Iterator[Engine]:
+    """A Docker engine with the images of compose.yaml; ours are built from the context, and are archives in `folder`.
 
     Until it ends, this thread is in the engine's network.
     """
@@ -127,7 +127,7 @@ def engine(context: Path = ROOT) -> Iterator[Engine]:
     try:
         with ThreadPoolExecutor() as pool:
             bases = pool.map(base_image, BASES)
-            built = pool.submit(built_images, folder, context)
+            built = pool.submit(built_images, folder, context, targets)
             archives = [*bases, *built.result()]
         (folder / "config" / "cli-plugins").mkdir(parents=True)
         (folder / "config" / "cli-plugins" / "docker-compose").symlink_to(compose)
@@ -252,7 +252,7 @@ def _commit(root: Path, name: str, start: str, archive: Path) -> None:
         partial.replace(archive)
 
 
-def built_images(folder: Path, context: Path) -> list[Path]:
+def built_images(folder: Path, context: Path, targets: Sequence[str]) -> list[Path]:
     """Archives of the images that compose.yaml builds, from the shipped Dockerfile."""
     store = folder / "buildah"
     buildah = ("buildah", "--root", store / "root", "--runroot", store / "run", "--storage-driver", "vfs")
@@ -260,7 +260,7 @@ def built_images(folder: Path, context: Path) -> list[Path]:
     run(*buildah, "pull", "--quiet", f"docker-archive:{base_image(python)}")
     certificates = "/etc/ssl/certs/ca-certificates.crt"
     archives = []
-    for target in ("function", "outbox"):
+    for target in targets:
         name, archive = f"weighbridge-{target}", folder / f"{target}.tar"
         run(
             *(*buildah, "bud", "--isolation", "chroot", "--network", "host", "--pull-never", "--format", "docker"),

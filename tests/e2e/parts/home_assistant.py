@@ -80,15 +80,89 @@ BROKER_ENTRY: Mapping[str, Any] = {
 }
 
 
-class HomeAssistant:
+class Frontend:
+    """What a person sees and does, once Home Assistant answers at this address."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._token = ""
+
+    def is_answering(self) -> bool:
+        try:
+            urllib.request.urlopen(f"{self.address}/manifest.json", timeout=5).close()
+        except (OSError, urllib.error.URLError):
+            return False
+        return True
+
+    def has_started(self) -> bool:
+        return bool(self.get("/api/config")["state"] == "RUNNING")
+
+    def sign_in(self) -> None:
+        client_id = f"{self.address}/"
+        person = {"name": "Ann", "username": "ann", "password": "a password", "language": "en", "client_id": client_id}
+        code = self.request("POST", "/api/onboarding/users", json.dumps(person).encode())["auth_code"]
+        form = {"grant_type": "authorization_code", "code": code, "client_id": client_id}
+        body = urllib.parse.urlencode(form).encode()
+        self.tokens = self.request("POST", "/auth/token", body, "application/x-www-form-urlencoded")
+        self._token = str(self.tokens["access_token"])
+
+    def get(self, path: str) -> Any:
+        return self.request("GET", path)
+
+    def state(self, entity: str) -> str:
+        try:
+            return str(self.get(f"/api/states/{entity}")["state"])
+        except urllib.error.HTTPError as e:
+            e.close()
+            return "absent"
+
+    def attribute(self, entity: str, name: str) -> Any:
+        return self.get(f"/api/states/{entity}")["attributes"].get(name)
+
+    def set_state(self, entity: str, state: object, **attributes: object) -> None:
+        """As an integration would: the entity is there from then on."""
+        body = {"state": str(state), "attributes": attributes}
+        self.request("POST", f"/api/states/{entity}", json.dumps(body).encode())
+
+    def call(self, service: str, **data: object) -> None:
+        self.request("POST", f"/api/services/{service.replace('.', '/')}", json.dumps(data).encode())
+
+    def fire(self, event: str) -> None:
+        self.request("POST", f"/api/events/{event}", b"{}")
+
+    def ask(self, **command: object) -> Any:
+        """A command of the WebSocket interface."""
+        with connect(f"{self.address.replace('http', 'ws')}/api/websocket", max_size=None) as socket:
+            socket.recv()
+            socket.send(json.dumps({"type": "auth", "access_token": self._token}))
+            socket.recv()
+            socket.send(json.dumps({"id": 1, **command}))
+            return json.loads(socket.recv())["result"]
+
+    def notifications(self) -> dict[str, str]:
+        """What the bell shows: notification_id -> message."""
+        return {n["notification_id"]: n["message"] for n in self.ask(type="persistent_notification/get")}
+
+    def request(
+        self, method: str, path: str, body: bytes | None = None, media_type: str = "application/json"
+    ) -> dict[str, Any]:
+        headers = {"Content-Type": media_type}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        request = urllib.request.Request(self.address + path, body, headers, method=method)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            found: dict[str, Any] = json.loads(answer.read() or b"{}")
+            return found
+
+
+class HomeAssistant(Frontend):
     def __init__(self, folder: Path, *, mqtt_port: int, secrets: Mapping[str, str], **more: str) -> None:
         self.port = free_port()
-        self.address = f"http://127.0.0.1:{self.port}"
+        super().__init__(f"http://127.0.0.1:{self.port}")
         self._folder = folder
         self._command: tuple[str | Path, ...] = (HASS, "-c", folder, "--skip-pip", "--log-no-color")
         if CURRENT:
             self._command = ("unshare", "-m", "sh", "-euc", IN_ROOT, "sh", CURRENT, folder)
-        self._token = ""
         self._set_up(mqtt_port, **more)
         if secrets:
             self._install(secrets)
@@ -128,10 +202,10 @@ class HomeAssistant:
                 start_new_session=True,
                 env={k: v for k, v in os.environ.items() if not k.startswith(("WEIGHBRIDGE_", "GARMIN_"))},
             )
-        wait_until("Home Assistant answers", self._is_answering, 120)
+        wait_until("Home Assistant answers", self.is_answering, 120)
         if not self._token:
-            self._token = self._sign_in()
-        wait_until("Home Assistant has started", lambda: self.get("/api/config")["state"] == "RUNNING", 120)
+            self.sign_in()
+        wait_until("Home Assistant has started", self.has_started, 120)
 
     def stop(self) -> None:
         """Ask it to stop, as its host does; it then writes down what it restores."""
@@ -150,73 +224,10 @@ class HomeAssistant:
     def log(self) -> str:
         return (self._folder / "output").read_text(errors="replace")
 
-    def _is_answering(self) -> bool:
+    def is_answering(self) -> bool:
         if self._process.poll() is not None:
             raise RuntimeError(f"Home Assistant ended: {self.log()}")
-        try:
-            urllib.request.urlopen(f"{self.address}/manifest.json", timeout=5).close()
-        except (OSError, urllib.error.URLError):
-            return False
-        return True
-
-    def _sign_in(self) -> str:
-        client_id = f"{self.address}/"
-        person = {"name": "Ann", "username": "ann", "password": "a password", "language": "en", "client_id": client_id}
-        code = self._request("POST", "/api/onboarding/users", json.dumps(person).encode())["auth_code"]
-        form = {"grant_type": "authorization_code", "code": code, "client_id": client_id}
-        body = urllib.parse.urlencode(form).encode()
-        self.tokens = self._request("POST", "/auth/token", body, "application/x-www-form-urlencoded")
-        return str(self.tokens["access_token"])
-
-    # -- what a person sees and does ----------------------------------------------------------------------
-
-    def get(self, path: str) -> Any:
-        return self._request("GET", path)
-
-    def state(self, entity: str) -> str:
-        try:
-            return str(self.get(f"/api/states/{entity}")["state"])
-        except urllib.error.HTTPError as e:
-            e.close()
-            return "absent"
-
-    def attribute(self, entity: str, name: str) -> Any:
-        return self.get(f"/api/states/{entity}")["attributes"].get(name)
-
-    def set_state(self, entity: str, state: object, **attributes: object) -> None:
-        """As an integration would: the entity is there from then on."""
-        body = {"state": str(state), "attributes": attributes}
-        self._request("POST", f"/api/states/{entity}", json.dumps(body).encode())
-
-    def call(self, service: str, **data: object) -> None:
-        self._request("POST", f"/api/services/{service.replace('.', '/')}", json.dumps(data).encode())
-
-    def fire(self, event: str) -> None:
-        self._request("POST", f"/api/events/{event}", b"{}")
-
-    def ask(self, **command: object) -> Any:
-        """A command of the WebSocket interface."""
-        with connect(f"ws://127.0.0.1:{self.port}/api/websocket", max_size=None) as socket:
-            socket.recv()
-            socket.send(json.dumps({"type": "auth", "access_token": self._token}))
-            socket.recv()
-            socket.send(json.dumps({"id": 1, **command}))
-            return json.loads(socket.recv())["result"]
-
-    def notifications(self) -> dict[str, str]:
-        """What the bell shows: notification_id -> message."""
-        return {n["notification_id"]: n["message"] for n in self.ask(type="persistent_notification/get")}
-
-    def _request(
-        self, method: str, path: str, body: bytes | None = None, media_type: str = "application/json"
-    ) -> dict[str, Any]:
-        headers = {"Content-Type": media_type}
-        if self._token:
-            headers["Authorization"] = f"Bearer {self._token}"
-        request = urllib.request.Request(self.address + path, body, headers, method=method)
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            found: dict[str, Any] = json.loads(answer.read() or b"{}")
-            return found
+        return super().is_answering()
 
 
 @contextmanager

@@ -1,0 +1,89 @@
+"""The shipped compose.yaml with its Home Assistant, run by a real Docker engine (make test-ha-current).
+
+Strategy: nothing can be pulled on a machine without a registry, so the image is made of the Debian root that holds a
+current Home Assistant, and given the name and the start program of Home Assistant's own.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.parts import wait_until
+from tests.e2e.parts.docker import ROOT, Engine, engine
+from tests.e2e.parts.home_assistant import CURRENT, Frontend
+from tests.e2e.test_containers import GARMIN_PORT, SECRETS, garmin_for, gateway, name_server
+from tests.garmin.server import GarminStandIn
+
+TOPIC = "weight/bathroom"
+INIT = '#!/bin/sh\nexec /ha/bin/hass --skip-pip -c /config "$@"\n'
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, GarminStandIn]]:
+    if not CURRENT:
+        pytest.skip("its image is made of the root of make test-ha-current")
+    garmin = GarminStandIn(port=GARMIN_PORT, host_name="garmin.test", address="0.0.0.0")
+    with engine(targets=("function",)) as docker, garmin, name_server():
+        import_image(docker, tmp_path_factory.mktemp("image"))
+        services = ("function", "home-assistant")
+        garmin_for(docker, garmin, *services, COMPOSE_PROFILES="home-assistant", HOME_ASSISTANT_TOPIC=TOPIC)
+        docker.compose("up", "--wait", "--no-build", "--pull", "never", "home-assistant", "function", "broker")
+        yield docker, garmin
+
+
+def import_image(docker: Engine, folder: Path) -> None:
+    found = re.search(r"image: (homeassistant/\S+)", (ROOT / "compose.yaml").read_text())
+    assert found
+    (folder / "init").write_text(INIT)
+    (folder / "init").chmod(0o755)
+    root = ("--create", "--numeric-owner", "--directory", CURRENT, "--exclude=./config", "--exclude=./proc", ".")
+    archive = docker.folder / "home-assistant.tar"
+    subprocess.run(["tar", "--file", archive, *root, "--directory", folder, "init"], check=True)
+    docker.docker("import", "--change", 'ENTRYPOINT ["/init"]', archive, found[1])
+    archive.unlink()
+
+
+def connect_the_broker(home: Frontend) -> None:
+    """Settings, Devices & services, Add integration, MQTT: what the page says to type."""
+    flow = home.request("POST", "/api/config/config_entries/flow", json.dumps({"handler": "mqtt"}).encode())
+    typed = {"broker": "broker", "port": 1883, "username": "weighbridge", "password": SECRETS["MQTT_PASSWORD"]}
+    done = home.request("POST", f"/api/config/config_entries/flow/{flow['flow_id']}", json.dumps(typed).encode())
+    assert done["type"] == "create_entry", done
+
+
+def test_home_assistant_comes_with_the_package_and_its_topic_leads_to_garmin(
+    house: tuple[Engine, GarminStandIn],
+) -> None:
+    docker, garmin = house
+    home = Frontend("http://127.0.0.1:8123")
+    wait_until("Home Assistant answers", home.is_answering, 120)
+    home.sign_in()
+    wait_until("Home Assistant has started", home.has_started, 240)
+    connect_the_broker(home)
+    docker.compose("restart", "home-assistant")  # its automations subscribe at the start
+    wait_until("Home Assistant answers", home.is_answering, 120)
+    wait_until("Home Assistant has started", home.has_started, 240)
+    wait_until("the package listens", lambda: home.state("event.weighbridge_scale") == "unknown", 60)
+    assert home.state("sensor.weighbridge_health") == "ok"
+
+    with gateway() as publish:
+        publish(TOPIC, {"measured_at": "2026-11-22T06:31:00Z", "weight": "81.4 kg", "body fat": "18.2 %"})
+    wait_until(
+        "the bell tells of it",
+        lambda: "81.4 kg, 18.2 % fat: confirmed in Garmin Connect." in "".join(home.notifications().values()),
+        60,
+    )
+    assert [entry.raw["weight"] for entry in garmin.weights.visible()] == [8140]
+
+    # Who lives there keeps what they wrote, and Home Assistant knows them, over a container that is made anew.
+    docker.compose("up", "--wait", "--no-build", "--pull", "never", "--force-recreate", "--no-deps", "home-assistant")
+    wait_until("Home Assistant answers again", home.is_answering, 120)
+    wait_until("Home Assistant has started again", home.has_started, 240)
+    assert home.state("sensor.weighbridge_last_weigh_in") == "2026-11-22T06:31:00+00:00"
+    assert len(garmin.weights.entries) == 1

@@ -59,9 +59,12 @@ def _run(options: argparse.Namespace, console: Console, address: str) -> int:
         raise FileUnusable(f"{options.file} cannot be read: {e.strerror}.") from None
     history = read(data, mapping=_mapping(options.mapping), order=options.order, timezone=_zone(options.timezone))
     del data
-    function = Function(
-        address or os.environ.get("WEIGHBRIDGE_URL") or "http://127.0.0.1:8080", os.environ.get("WEIGHBRIDGE_KEY", "")
-    )
+    address = address or os.environ.get("WEIGHBRIDGE_URL") or "http://127.0.0.1:8080"
+    with Function(address, os.environ.get("WEIGHBRIDGE_KEY", "")) as function:
+        return _import(function, history, options, console)
+
+
+def _import(function: Function, history: History, options: argparse.Namespace, console: Console) -> int:
     delivery = function.health().get("delivery", {})
     _show_columns(console, history)
     rows = history.readings

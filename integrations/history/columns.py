@@ -98,7 +98,8 @@ ROWS_THAT_TELL = 3
 _SUM_KG, _SHARE_KG = 0.11, 0.11
 _NUMBER = re.compile(r"(\d+(?:[.,]\d+)?)\s*(?:\([^)]*\))?\s*(%|[^\W\d_]{0,5})", re.UNICODE)
 _IN_BRACKETS = re.compile(r"^(.*?)\s*[(\[]\s*([^)\]]*?)\s*[)\]]\s*$")
-_TIME = re.compile(r".*\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}.*|\d{10}|\d{13}")
+_EPOCH = re.compile(r"\d{10}|\d{13}", re.ASCII)
+_DATE = re.compile(r"(\d\d:\d\d(:\d\d)? )?\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}", re.ASCII)
 _MASSES = ("kg", "lb", "lbs", "st", "g", "jin", "斤")
 MISSING = frozenset({"", "-", "--", "- -", "n/a", "null", "none"})
 
@@ -184,11 +185,13 @@ def _look(index: int, cells: Sequence[str]) -> Look:
 
 
 def _read(cell: str) -> tuple[str, float | None]:
+    if _EPOCH.fullmatch(cell):
+        return TIME, None
     if found := _NUMBER.fullmatch(cell):
-        unit, number = found[2].casefold(), float(found[1].replace(",", "."))
+        unit = found[2].casefold()
         kind = MASS if unit in _MASSES else {"%": PERCENT, "kcal": ENERGY, "": BARE}.get(unit, OTHER)
-        return (kind, number) if not _TIME.fullmatch(cell) else (TIME, None)
-    return (TIME if _TIME.fullmatch(cell) else OTHER), None
+        return kind, float(found[1].replace(",", "."))
+    return (TIME if _DATE.match(cell) else OTHER), None
 
 
 def _is_in_fitdays_order(looks: Sequence[Look], found: Mapping[int, tuple[str, str]]) -> bool:

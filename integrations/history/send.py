@@ -54,12 +54,18 @@ class Outcome:
 
 
 class Function:
-    """The function at an address. `key` may be empty."""
+    """The function at an address, over connections that end with the block. `key` may be empty."""
 
     def __init__(self, address: str, key: str = "") -> None:
         headers = {"Content-Type": "application/x-ndjson"} | ({"Authorization": f"Bearer {key}"} if key else {})
         self.address = address.rstrip("/")
         self._client = httpx.Client(headers=headers, timeout=TIMEOUT)
+
+    def __enter__(self) -> Function:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
 
     def health(self) -> Mapping[str, Any]:
         """Raises `Stopped` when nothing is there."""

@@ -42,11 +42,11 @@ def readings() -> list[dict[str, object]]:
     ]
 
 
-def third_of_answers_lost(garmin: GarminStandIn) -> None:
+def third_of_answers_lost(garmin: GarminStandIn, *, waiting: str = "429-retry-after") -> None:
     # One ninth each: the later ones only meet what the earlier ones left.
     for route, faults in {
         "upload": ("drop-within", "503", "504-carried-out"),
-        "weight": ("drop-before", "500", "429-retry-after"),
+        "weight": ("drop-before", "500", waiting),
     }.items():
         for name, probability in zip(faults, (1 / 9, 1 / 8, 1 / 7), strict=True):
             garmin.faults.add(route, name, times=None, probability=probability)

@@ -24,7 +24,7 @@ from tests.garmin.server import GarminStandIn
 
 
 @contextmanager
-def function(garmin: GarminStandIn, folder: Path, **more: object) -> Iterator[str]:
+def function(garmin: GarminStandIn, folder: Path, port: int = 0, /, **more: object) -> Iterator[str]:
     """The address of a function that is signed in to this Garmin."""
     garmin.write_token(folder / "tokens")
     environment = {
@@ -35,7 +35,7 @@ def function(garmin: GarminStandIn, folder: Path, **more: object) -> Iterator[st
         "GARMIN_CA_BUNDLE": garmin.ca_bundle,
         **more,
     }
-    with process(environment) as (address, _):
+    with process(environment, port=port) as (address, _):
         yield address
 
 

@@ -1,0 +1,356 @@
+"""Histories: each dialect is read to the same weigh-ins, and an import survives whatever stops it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from function.dialects import interpret
+from function.errors import ReadingRejected
+from integrations.history.columns import FITDAYS_ORDER
+from integrations.history.errors import FileUnusable, MappingInvalid
+from integrations.history.read import History, Row, read
+from integrations.history.send import Function, Outcome, Stopped, send
+from tests.e2e.parts import free_port, histories
+from tests.e2e.parts.form import function
+from tests.e2e.parts.histories import LANGUAGES, WEIGH_INS
+from tests.e2e.test_outbox_chaos import third_of_answers_lost
+from tests.function_client import ROOT, process
+from tests.garmin.server import GarminStandIn
+
+BERLIN = ZoneInfo("Europe/Berlin")
+NOW = datetime(2026, 11, 22, tzinfo=ZoneInfo("UTC"))
+
+
+def read_by_the_function(history: History) -> list[dict[str, object]]:
+    """What the function makes of each row, in its own names."""
+    assert [row.fault for row in history.rows if row.fault] == []
+    found = []
+    for row in history.rows:
+        reading = interpret(json.loads(row.line), now=NOW, timezone=BERLIN).reading
+        found.append({name: value for name, value in dict(reading).items() if value is not None})
+    return found
+
+
+FILES: dict[str, tuple[bytes, set[str]]] = {
+    **{
+        f"Fitdays, {language}": (histories.fitdays(language), {"muscle", "bone", "water", "visceral"})
+        for language in LANGUAGES
+    },
+    "Garmin Connect": (histories.garmin(), {"muscle", "bone", "water"}),
+    "Garmin Connect, a day's clock of 24 hours": (histories.garmin("%H:%M", "%d %b %Y"), {"muscle", "bone", "water"}),
+    "openScale": (histories.openscale(), {"muscle", "bone", "water", "visceral"}),
+    "Withings": (histories.withings(), {"muscle", "bone", "water"}),
+    "Apple Health": (histories.apple_health(), set()),
+    "Apple Health's archive": (histories.apple_health(archive=True), set()),
+    "JSON lines": (histories.json_lines(), set()),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_dialect_is_read_to_the_same_weigh_ins(name: str) -> None:
+    data, has = FILES[name]
+    found = read_by_the_function(read(data, timezone=BERLIN))
+    assert [reading["measured_at"] for reading in found] == [w.at.replace(tzinfo=BERLIN) for w in WEIGH_INS]
+    expected: dict[str, Callable[[histories.WeighIn], float]] = {
+        "weight_kg": lambda w: w.weight_kg,
+        "body_fat_percent": lambda w: w.fat_percent,
+    }
+    expected |= {"muscle_mass_kg": lambda w: w.muscle_kg} if "muscle" in has else {}
+    expected |= {"bone_mass_kg": lambda w: w.bone_kg} if "bone" in has else {}
+    expected |= {"body_water_percent": lambda w: w.water_kg / w.weight_kg * 100} if "water" in has else {}
+    expected |= {"visceral_fat_rating": lambda w: w.visceral} if "visceral" in has else {}
+    for attribute, value in expected.items():
+        shown = [float(str(reading[attribute])) for reading in found]
+        assert shown == pytest.approx([value(w) for w in WEIGH_INS], abs=0.07), attribute
+
+
+def test_columns_in_another_order_and_an_unknown_language_are_found_by_arithmetic_alone() -> None:
+    first = list(range(19))
+    random.Random(4).shuffle(first)
+    data = histories.fitdays("of nobody", order=[0, *[i for i in first if i]])
+    with pytest.raises(MappingInvalid, match="No column of the file is known to be the time"):
+        read(data)
+    known = {column.word: column for column in read(data, mapping={"xy0": "time"}).columns}
+    for word in ("weight", "body fat", "fat mass", "fat free body weight", "muscle mass", "bone mass", "water weight"):
+        assert (known[word].header, known[word].known_by) == (f"xy{FITDAYS_ORDER.index(word)}", "the arithmetic")
+
+
+def test_what_is_not_known_is_shown_and_a_mapping_puts_it_right() -> None:
+    data = b"Zeit;Masse;Fettanteil;Notiz\n2022-11-22 07:31;81,4;18,2;gut\n"
+    with pytest.raises(MappingInvalid, match=r"known to be the time or the weight\. Its columns are: Zeit, Masse"):
+        read(data)
+    history = read(data, mapping={"Zeit": "time", "Masse": "weight", "Fettanteil": "body fat"}, timezone=BERLIN)
+    assert [(c.header, c.word, c.known_by) for c in history.columns] == [
+        ("Zeit", "time", "your mapping"),
+        ("Masse", "weight", "your mapping"),
+        ("Fettanteil", "body fat", "your mapping"),
+        ("Notiz", "", "unknown"),
+    ]
+    (reading,) = read_by_the_function(history)
+    assert (str(reading["weight_kg"]), str(reading["body_fat_percent"])) == ("81.4", "18.2")
+    with pytest.raises(MappingInvalid, match="The mapping names a column 'Gewicht', but the file has: Zeit, Masse"):
+        read(data, mapping={"Gewicht": "weight"})
+    with pytest.raises(MappingInvalid, match="says that 'Masse' is 'mass'"):
+        read(data, mapping={"Masse": "mass"})
+
+
+@pytest.mark.parametrize(
+    ("days", "order", "expected"),
+    [
+        (("03/04/2022 07:31", "13/04/2022 07:31"), "", "2022-04-03"),
+        (("03/04/2022 7:31 AM", "03/14/2022 7:31 PM"), "", "2022-03-04"),
+        (("03/04/2022 07:31",), "day first", "2022-04-03"),
+        (("03/04/2022 07:31",), "month first", "2022-03-04"),
+        (("03.04.2022 07:31:05",), "", "2022-04-03"),
+    ],
+)
+def test_which_of_day_and_month_comes_first_the_file_decides_as_a_whole(
+    days: tuple[str, ...], order: str, expected: str
+) -> None:
+    data = "date,weight\n" + "".join(f"{day},81.4\n" for day in days)
+    (first, *_) = read_by_the_function(read(data.encode(), order=order))
+    assert str(first["measured_at"]).startswith(expected)
+
+
+def test_a_day_that_could_be_a_month_is_asked_for_and_not_guessed() -> None:
+    with pytest.raises(MappingInvalid, match="Is '03/04/2022 07:31' the day first, or the month"):
+        read(b"date,weight\n03/04/2022 07:31,81.4\n")
+
+
+@pytest.mark.parametrize(
+    ("data", "place"),
+    [
+        (b"", "The file is empty"),
+        (b"date,weight\n2022-11-22 07:31,81.4\n\x00\xff\xfe\x81,2", "Row 3, byte 2 of it: this is no text"),
+        (histories.fitdays()[:3000], "The spreadsheet cannot be read"),
+        (histories.apple_health()[:-40], "Row 30, column 0: the XML is damaged"),
+        (histories.apple_health(archive=True)[:-60], "cannot be read|is damaged"),
+        (b"<html><body/></html>", "no export of Apple Health"),
+        (b'[{"weight": 81.4}]', "This is a JSON list"),
+    ],
+)
+def test_a_file_that_is_damaged_as_a_whole_says_where(data: bytes, place: str) -> None:
+    with pytest.raises(FileUnusable, match=place):
+        read(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "number", "fault"),
+    [
+        (b'{"weight": 81.4}\n{"weight": 81.4,, "fat": 2}\n', 2, "column 17: "),
+        (b'{"weight": 81.4}\n[1]\n', 2, "a JSON object was expected"),
+        (b"date,weight,fat\n2022-11-22 07:31,81.4,18\n2022-11-23 07:31,81", 3, "2 cells, where the header names 3"),
+        (b"date,weight\n2022-11-22 07:31,81.4\n2022-11-23 07:31,8,1,4\n", 3, "4 cells, where the header names 2"),
+        (b"date,weight\n2022-11-22 07:31," + b"8" * 300 + b"\n", 2, "column weight: a text of 300 characters"),
+        (histories.garmin().replace(b" Nov 12, 2022", b" Nvo 12, 2022"), 6, "'Nvo 12, 2022' is no day"),
+        (histories.garmin().replace(b"7:31 AM", b"late", 1), 3, "column Time: 'late' is no time of day"),
+    ],
+)
+def test_a_damaged_row_is_named_by_row_and_column_and_the_others_go_on(data: bytes, number: int, fault: str) -> None:
+    history = read(data)
+    (first, *_) = [row for row in history.rows if row.fault]
+    assert first.number == number
+    assert fault in first.fault
+    assert len(history.readings) >= 1 or len(history.rows) == 1
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_spreadsheet_with_bytes_gone_wrong_ends_in_words_and_never_in_a_traceback(seed: int) -> None:
+    dice = random.Random(seed)
+    data = bytearray(histories.fitdays())
+    for _ in range(20):
+        data[dice.randrange(len(data))] = dice.randrange(256)
+    try:
+        history = read(bytes(data))
+    except (FileUnusable, MappingInvalid):
+        return
+    for row in history.readings:
+        try:
+            interpret(json.loads(row.line), now=NOW, timezone=BERLIN)
+        except ReadingRejected as e:
+            assert e.errors
+
+
+# -- sending -----------------------------------------------------------------------------------------------
+
+READINGS = 5_000
+
+
+def write_history(path: Path, rows: int) -> None:
+    """A phone's years: a weigh-in every day and a half, each of whose values fits the others."""
+    dice = random.Random(rows)
+    lines = ["date,weight,body fat,fat mass,fat-free mass,muscle mass,bone mass"]
+    start = datetime(2005, 1, 1, 6, 30, tzinfo=ZoneInfo("UTC"))
+    for number in range(rows):
+        weight, fat_percent = dice.randrange(780, 850) / 10, dice.randrange(170, 200) / 10
+        fat = round(weight * fat_percent / 100, 1)
+        free = round(weight - fat, 1)
+        at = start + timedelta(minutes=number * 2160 * READINGS // max(rows, READINGS))
+        lines.append(f"{at.isoformat()},{weight},{fat_percent} %,{fat},{free:.1f},{free - 3.4:.1f},3.4")
+    path.write_text("\n".join(lines))
+
+
+def importing(file: Path, address: str, log: Path, *more: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "integrations.history", str(file), *more]
+    environment = os.environ | {"WEIGHBRIDGE_URL": address, "COLUMNS": "200"}
+    with log.open("wb") as output:
+        return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
+
+
+def test_5000_rows_arrive_once_each_though_garmin_fails_and_the_import_is_killed_on_its_way(
+    garmin: GarminStandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, log = tmp_path / "history.csv", tmp_path / "log"
+    write_history(file, READINGS)
+    third_of_answers_lost(garmin, waiting="502")  # Garmin's "later", 14 s each time, is obeyed in a test of its own
+    with function(garmin, tmp_path, WEIGHBRIDGE_CONFIRM_SECONDS=4) as address:
+        killed = 0
+        for share in (0.1, 0.3, 0.6):
+            with importing(file, address, log, "--yes") as running:
+                deadline = time.monotonic() + 120
+                while len(garmin.weights.entries) < share * READINGS and running.poll() is None:
+                    assert time.monotonic() < deadline
+                    time.sleep(0.01)
+                killed += running.poll() is None
+                running.kill()
+        started = time.monotonic()
+        there = len(garmin.weights.entries)
+        running = importing(file, address, log, "--yes")
+        usage = peak_kib(running)
+        took_s = time.monotonic() - started
+        assert running.returncode == 0, log.read_text()
+    assert killed >= 2
+    assert len(garmin.weights.entries) == READINGS
+    assert len({entry.raw["timestamp"] for entry in garmin.weights.entries}) == READINGS
+    said = log.read_text()
+    assert re.search(r"5,000 of 5,000: .*were there already", said), said
+    with capsys.disabled():
+        print(
+            f"\n  history: killed {killed} times at up to {there:,} of {READINGS:,}; the rest in {took_s:.0f} s, "
+            f"{READINGS / took_s:,.0f} rows a second, peak memory {usage / 1024:.0f} MiB"
+        )
+
+
+def peak_kib(running: subprocess.Popen[bytes]) -> int:
+    """Wait for its end; the most memory that it had (VmHWM)."""
+    peak = 0
+    while running.poll() is None:
+        with contextlib.suppress(OSError, AttributeError):
+            status = Path(f"/proc/{running.pid}/status").read_text()
+            found = re.search(r"VmHWM:\s+(\d+) kB", status)
+            peak = max(peak, int(found[1]) if found else 0)
+        time.sleep(0.05)
+    return peak
+
+
+def test_memory_stays_flat_ten_times_the_rows_take_less_than_twice_as_much(tmp_path: Path) -> None:
+    peaks = []
+    with process({"WEIGHBRIDGE_FOLDER": tmp_path / "kept"}) as (address, _):
+        for rows in (1_000, 10_000):
+            write_history(tmp_path / "history.csv", rows)
+            running = importing(tmp_path / "history.csv", address, tmp_path / "log", "--preview")
+            peaks.append(peak_kib(running))
+            assert running.returncode == 0
+    assert peaks[1] < 2 * peaks[0]
+
+
+def test_the_preview_shows_what_would_be_sent_and_why_a_row_is_left_out(garmin: GarminStandIn, tmp_path: Path) -> None:
+    file, log = tmp_path / "history.csv", tmp_path / "log"
+    write_history(file, 12)
+    lines = file.read_text().splitlines()
+    lines[4] = lines[4].replace(",3.4", ",13.4")
+    lines[6] = "yesterday" + lines[6][lines[6].index(",") :]
+    lines[8] = lines[8].split(",")[0]
+    file.write_text("\n".join(lines))
+    with function(garmin, tmp_path) as address:
+        running = importing(file, address, log, "--preview")
+        assert running.wait(60) == 0
+        said = log.read_text()
+        for words in (
+            "a table: 12 weigh-ins.",
+            "body fat",
+            "its header",
+            "3 cannot become readings:",
+            "  row 5: ",
+            "  row 7: time 'yesterday': A time was expected",
+            "  row 9: 1 cells, where the header names 7 columns",
+            "Nothing was sent. 9 readings would be; say --yes to send them.",
+        ):
+            assert words in said, said
+        assert garmin.weights.entries == []
+        running = importing(file, address, log, "--yes")
+        assert running.wait(60) == 0
+    assert "9 of 9: 9 confirmed in Garmin Connect, 3 left out;" in log.read_text()
+    assert len(garmin.weights.entries) == 9
+
+
+def rows_of(count: int) -> list[Row]:
+    return read(b"\n".join(b'{"time": "2022-11-%02dT06:30:00Z", "weight": 81.4}' % (n + 1) for n in range(count))).rows
+
+
+def send_all(address: str, rows: list[Row], sleep: Callable[[float], None] = pytest.fail) -> Outcome:
+    outcome = Outcome()
+    with Function(address) as there:
+        send(there, rows, outcome, progress=lambda *_: None, sleep=sleep)
+    return outcome
+
+
+def test_a_function_that_is_gone_for_a_while_is_waited_for(garmin: GarminStandIn, tmp_path: Path) -> None:
+    port, pauses = free_port(), []
+    with contextlib.ExitStack() as stack:
+
+        def sleep(pause_s: float) -> None:
+            pauses.append(pause_s)
+            if len(pauses) == 3:
+                stack.enter_context(function(garmin, tmp_path, port))
+
+        outcome = send_all(f"http://127.0.0.1:{port}", rows_of(3), sleep)
+    assert pauses == [1, 2, 4]
+    assert outcome.counts == {"confirmed": 3}
+
+
+def test_garmin_s_later_is_obeyed_to_the_second(garmin: GarminStandIn, tmp_path: Path) -> None:
+    garmin.faults.add("upload", "429-retry-after")
+    pauses: list[float] = []
+    with function(garmin, tmp_path) as address:
+        outcome = send_all(address, rows_of(3), pauses.append)
+    assert pauses == [14]
+    assert outcome.counts == {"confirmed": 3}
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"WEIGHBRIDGE_API_KEYS": "house=a-key-of-the-house"}, "Authorization"),
+        ({"WEIGHBRIDGE_TOKENS": "/nowhere"}, "make login"),
+    ],
+)
+def test_what_only_a_person_can_mend_ends_the_import_at_once(
+    garmin: GarminStandIn, tmp_path: Path, settings: dict[str, str], words: str
+) -> None:
+    with function(garmin, tmp_path, **settings) as address, pytest.raises(Stopped, match=words):
+        send_all(address, rows_of(3))
+    assert garmin.weights.entries == []
+
+
+def test_one_row_that_garmin_holds_with_other_values_stops_no_other(garmin: GarminStandIn, tmp_path: Path) -> None:
+    rows = rows_of(3)
+    with function(garmin, tmp_path) as address:
+        send_all(address, [rows[1]._replace(line=rows[1].line.replace(b"81.4", b"79.9"))])
+        outcome = send_all(address, rows)
+    assert outcome.counts == {"confirmed": 2}
+    ((row, why),) = outcome.refused
+    assert (row.number, why.partition(";")[0]) == (2, "Garmin Connect holds an entry at this instant with other values")

@@ -25,6 +25,7 @@ ENV PATH=/form/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
 COPY --from=form-packages /form /form
 COPY integrations/__init__.py /app/integrations/
 COPY integrations/web_form/*.py /app/integrations/web_form/
+COPY integrations/history/*.py /app/integrations/history/
 WORKDIR /app
 USER 10001:10001
 EXPOSE 8501

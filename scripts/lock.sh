@@ -14,9 +14,10 @@ compile requirements.txt pyproject.toml --extra garth
 compile requirements-google.txt pyproject.toml --extra garth --extra google --constraints requirements.txt
 compile requirements-dev.txt pyproject.toml --extra dev --constraints requirements.txt
 compile requirements-outbox.txt pyproject.toml --extra outbox --constraints requirements-dev.txt
-compile requirements-form.txt pyproject.toml --extra form --constraints requirements-dev.txt --constraints requirements-outbox.txt
 compile requirements-history.txt pyproject.toml --extra history --constraints requirements-dev.txt \
-    --constraints requirements-form.txt
+    --constraints requirements-outbox.txt
+compile requirements-form.txt pyproject.toml --extra form --constraints requirements-dev.txt --constraints requirements-outbox.txt \
+    --constraints requirements-history.txt
 compile requirements-e2e.txt pyproject.toml --extra e2e --constraints requirements-dev.txt --constraints requirements-outbox.txt \
     --constraints requirements-form.txt --constraints requirements-history.txt
 compile requirements-bench.txt pyproject.toml --extra bench --constraints requirements-e2e.txt

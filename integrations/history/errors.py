@@ -8,4 +8,8 @@ class FileUnusable(Exception):
 
 
 class MappingInvalid(Exception):
-    """The mapping file says something that cannot be followed."""
+    """What is known of the columns does not do, or what a person says of them cannot be followed."""
+
+
+class OrderUnclear(MappingInvalid):
+    """Day and month could be either way in every row: a person has to tell."""

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from . import times
 from .apple_health import is_archive, read_apple_health
 from .columns import Column, is_missing, normal, recognise
-from .errors import FileUnusable, MappingInvalid
+from .errors import FileUnusable, MappingInvalid, OrderUnclear
 from .table import LONGEST_CELL, Table, read_table
 from .table import Row as TableRow
 
@@ -96,12 +96,17 @@ def _json_line(number: int, line: bytes) -> Row:
     return Row(number, line) if isinstance(value, dict) else Row(number, b"", "a JSON object was expected")
 
 
+def columns_of(data: bytes, mapping: Mapping[str, str]) -> list[Column]:
+    """The columns of a table, whether or not they make a reading. Raises `FileUnusable` or `MappingInvalid`."""
+    table = read_table(data)
+    return recognise(table.headers, [row.cells for row in islice(table.rows(), SAMPLE)], mapping)
+
+
 # -- tables ------------------------------------------------------------------------------------------------
 
 
 def _table(table: Table, mapping: Mapping[str, str], order: str, timezone: ZoneInfo | None) -> History:
-    sample = [row.cells for row in islice(table.rows(), SAMPLE)]
-    columns = recognise(table.headers, sample, mapping)
+    columns = recognise(table.headers, [row.cells for row in islice(table.rows(), SAMPLE)], mapping)
     place = {column.word: i for i, column in enumerate(columns)}
     missing = [word for word in ("time", "weight") if word not in place]
     if missing:
@@ -113,7 +118,7 @@ def _table(table: Table, mapping: Mapping[str, str], order: str, timezone: ZoneI
     if not order:
         found = times.order_of(row.cells[at] for row in table.rows() if at < len(row.cells))
         if isinstance(found, times.Unclear):
-            raise MappingInvalid(
+            raise OrderUnclear(
                 f"Is {found.example!r} the day first, or the month? No row of the file tells. Say --day-first or "
                 "--month-first."
             )

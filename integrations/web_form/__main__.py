@@ -15,7 +15,7 @@ OPTIONS = {
     "server.headless": "true",  # opens no browser by itself, and asks for no e-mail address
     "server.address": "127.0.0.1",
     "server.fileWatcherType": "none",
-    "server.maxUploadSize": "1",
+    "server.maxUploadSize": "200",  # MB: Apple Health keeps more than weights
     "browser.gatherUsageStats": "false",
     "client.toolbarMode": "minimal",
     "client.showErrorDetails": "none",  # a traceback is for the log, not for whoever looks at the page

@@ -53,10 +53,6 @@ class Function:
         """What would be sent of this JSON."""
         return self._ask("POST", "/readings?dry_run=true", reading)
 
-    def check_lines(self, readings: bytes) -> Answer:
-        """What would be sent of these JSON lines."""
-        return self._ask("POST", "/readings?dry_run=true", readings, "application/x-ndjson")
-
     def send(self, reading: str, *, replace: bool) -> Answer:
         return self._ask("POST", f"/readings?replace={str(replace).lower()}", reading)
 

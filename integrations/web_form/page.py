@@ -14,12 +14,13 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import altair as alt
 import streamlit as st
 
+from .charts import draw
 from .client import Answer, Function
+from .clock import local, now, told, zone
+from .history import show_history
 from .values import (
     FIELDS,
     HEIGHT,
@@ -28,8 +29,6 @@ from .values import (
     TIME,
     UNITS,
     Field,
-    Point,
-    moving_average,
     people_of,
     reading_of,
     shared,
@@ -39,19 +38,10 @@ from .values import (
 IMPORT_PAGE = "https://connect.garmin.com/app/import-data"
 #: From here on the banner asks for a new sign-in.
 DAYS_OF_WARNING = 7
-AVERAGE_DAYS = 7
 SPANS = {"1 month": 30, "3 months": 91, "1 year": 365}
-CHARTS = {
-    "weight_kg": "Weight (kg)",
-    "body_fat_percent": "Body fat (%)",
-    "muscle_mass_kg": "Muscle (kg)",
-    "body_water_percent": "Water (%)",
-}
 #: Problems after which the proven file can still be brought in by hand.
 BY_HAND = ("sign-in-needed", "garmin-refused", "garmin-unreachable", "rate-limited", "not-connected")
 ROWS = 10
-#: Of a long file, so many refused readings are told.
-MOST_REFUSED = 20
 
 
 def show() -> None:
@@ -116,19 +106,19 @@ def _by_hand() -> str:
 
 def _weigh_in(function: Function) -> None:
     state = st.session_state
-    state.setdefault(TIME.key, _now())
+    state.setdefault(TIME.key, now())
     state.setdefault("more", {})
     correcting: str | None = state.get("correcting")
     st.header("Correct a weigh-in" if correcting else "Weigh in", anchor=False)
     if correcting:
         st.info(
-            f"You are correcting the weigh-in of {_told(correcting)}. The new one is confirmed before the old one goes."
+            f"You are correcting the weigh-in of {told(correcting)}. The new one is confirmed before the old one goes."
         )
     else:
         _paste(function)
 
     texts = {key: str(state.get(key, "")) for key in KEYS}
-    reading = json.dumps(reading_of(texts, state.get("unit") or "kg", _zone(), state["more"]))
+    reading = json.dumps(reading_of(texts, state.get("unit") or "kg", zone(), state["more"]))
     empty = not any(texts[field.key].strip() for field in NINE)
     checked = None if empty else function.check(reading)
     if checked and _asks_for_a_key(checked):
@@ -199,7 +189,7 @@ def _take_over(receipt: Mapping[str, Any]) -> None:
     values = {field["name"]: field["value"] for field in receipt["fields"] if "derived" not in field}
     # Without a time of its own the moment of arrival would count; the page's own time is the better one.
     timed = not any("No time was given" in note for note in receipt["notes"])
-    _fill(values, _local(receipt["measured_at"]) if timed else _now())
+    _fill(values, local(receipt["measured_at"]) if timed else now())
 
 
 def _send(function: Function, reading: str, *, replace: bool) -> None:
@@ -297,8 +287,8 @@ def _problem(answer: Answer) -> None:
     for name, title in (("ours", "This reading"), ("theirs", "What Garmin holds")):
         values = answer.body.get(name, [])
         for entry in values if isinstance(values, list) else [values]:
-            told = [f"{_words(key)} {value}" for key, value in entry.items() if key not in ("id", "measured_at")]
-            st.markdown(f"{title}: {', '.join(told)}")
+            parts = [f"{_words(key)} {value}" for key, value in entry.items() if key not in ("id", "measured_at")]
+            st.markdown(f"{title}: {', '.join(parts)}")
 
 
 # -- looking back ------------------------------------------------------------------------------------------
@@ -311,53 +301,15 @@ def _look_back(function: Function) -> None:
     if _asks_for_a_key(answer) or not answer.ok:
         _problem(answer)
         return
-    if told := st.session_state.pop("told", ""):
-        st.success(told)
+    if said := st.session_state.pop("told", ""):
+        st.success(said)
     rows: list[Mapping[str, Any]] = answer.body["readings"]
     if rows:
-        _draw(rows)
+        draw(rows)
         _table(function, rows)
     else:
         st.markdown("Garmin holds no weigh-in of these days.")
-    _history(function)
-
-
-def _draw(rows: Sequence[Mapping[str, Any]]) -> None:
-    """The charts of weigh-ins, oldest first."""
-    charts = [(name, title) for name, title in CHARTS.items() if any(name in row for row in rows)]
-    for start in range(0, len(charts), 2):
-        for column, (name, title) in zip(st.columns(2), charts[start : start + 2], strict=False):
-            with column:
-                _chart(title, [Point(_moment(row["measured_at"]), row[name]) for row in rows if name in row])
-    st.markdown(f"Dots are weigh-ins, the line is the mean of {AVERAGE_DAYS} days.")
-
-
-def _history(function: Function) -> None:
-    """The trend of a file, which the function reads and nobody sends."""
-    st.header("History of a file", anchor=False)
-    file = st.file_uploader("JSON lines, one reading each; it is drawn here, and not sent", type=["ndjson", "jsonl"])
-    if file is None:
-        return
-    answer = function.check_lines(file.getvalue())
-    if not answer.ok:
-        _problem(answer)
-        return
-    results: Sequence[Mapping[str, Any]] = answer.body["results"]
-    rows = [
-        {"measured_at": result["measured_at"]} | {field["name"]: field["value"] for field in result["fields"]}
-        for result in results
-        if "fields" in result
-    ]
-    _draw(sorted(rows, key=lambda row: _moment(row["measured_at"])))
-    refused = [
-        f"- Reading {number}: {result['detail']} "
-        + " ".join(f"{error['field']}: {error['message']}" for error in result.get("errors", []))
-        for number, result in enumerate(results, 1)
-        if "detail" in result
-    ]
-    st.markdown(f"{len(rows)} of {len(results)} readings are understood.")
-    if refused:
-        st.error("\n".join(refused[:MOST_REFUSED]))
+    show_history(function.address, function.key)
 
 
 def _looked(function: Function, days: int) -> Answer:
@@ -372,25 +324,6 @@ def _looked(function: Function, days: int) -> Answer:
     return answer
 
 
-def _chart(title: str, points: Sequence[Point]) -> None:
-    zone = _zone()
-
-    def data(some: Sequence[Point]) -> alt.Data:
-        # Naive, so that the browser shows the clock of the person's zone as it is.
-        values = [{"time": f"{p.moment.astimezone(zone):%Y-%m-%dT%H:%M:%S}", "value": round(p.value, 3)} for p in some]
-        return alt.Data(values=values)  # type: ignore[no-untyped-call]
-
-    x = alt.X("time:T", title=None, axis=alt.Axis(format="%-d %b", tickCount=4))
-    y = alt.Y("value:Q", title=None, scale=alt.Scale(zero=False, nice=True), axis=alt.Axis(format="~g", tickCount=5))
-    dots = alt.Chart(data(points)).mark_point(filled=True, color="#595f69", opacity=0.6).encode(x, y)
-    line = alt.Chart(data(moving_average(points, AVERAGE_DAYS))).mark_line(color="#0b6e4f").encode(x, y)
-    chart = alt.layer(dots, line).properties(title=title, height=180)
-    low, high = min(p.value for p in points), max(p.value for p in points)
-    st.altair_chart(
-        chart, alt=f"{title}: {len(points)} weigh-ins from {low:g} to {high:g}, the last is {points[-1].value:g}"
-    )
-
-
 def _table(function: Function, rows: Sequence[Mapping[str, Any]]) -> None:
     st.header("Weigh-ins", anchor=False)
     shown: int = st.session_state.get("rows", ROWS)
@@ -402,7 +335,7 @@ def _table(function: Function, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _row(function: Function, row: Mapping[str, Any]) -> None:
-    id_, when = str(row["id"]), _told(row["measured_at"])
+    id_, when = str(row["id"]), told(row["measured_at"])
     parts = [f"{row[name]:g} {unit}" for name, unit in _SHORT.items() if name in row]
     with st.container(border=True, key=f"row-{id_.replace('.', '-')}"):
         st.markdown(f"**{when}** · {' · '.join(parts)}")
@@ -442,7 +375,7 @@ def _take_back(function: Function, id_: str, when: str) -> None:
 
 
 def _correct(row: Mapping[str, Any]) -> None:
-    _fill(row, _local(row["measured_at"]))
+    _fill(row, local(row["measured_at"]))
     st.session_state["correcting"] = row["measured_at"]
 
 
@@ -461,7 +394,7 @@ def _fill(values: Mapping[str, Any], time: str) -> None:
 
 def _clear() -> None:
     """Empty fields and the present moment: the next weigh-in."""
-    _fill({}, _now())
+    _fill({}, now())
     for name in ("correcting", "sent", "pasted answer", "sure", "looked"):
         st.session_state.pop(name, None)
 
@@ -472,32 +405,7 @@ def _forget() -> None:
         st.session_state.pop(name, None)
 
 
-# -- times and words ---------------------------------------------------------------------------------------
-
-
-def _zone() -> ZoneInfo:
-    """The browser's zone: the clock on which a person looks."""
-    try:
-        return ZoneInfo(st.context.timezone or "UTC")
-    except (ZoneInfoNotFoundError, ValueError):
-        return ZoneInfo("UTC")
-
-
-def _now() -> str:
-    return f"{datetime.now(_zone()):%Y-%m-%d %H:%M:%S}"
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)
-
-
-def _local(measured_at: str) -> str:
-    return _moment(measured_at).astimezone(_zone()).isoformat(" ")
-
-
-def _told(measured_at: str) -> str:
-    moment = _moment(measured_at).astimezone(_zone())
-    return f"{moment.day} {moment:%b %Y}, {moment:%H:%M}"
+# -- words -------------------------------------------------------------------------------------------------
 
 
 def _words(name: str) -> str:

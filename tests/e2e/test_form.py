@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
 
 from integrations.web_form.values import NINE, Point, moving_average, people_of, reading_of, shared, typed
-from tests.e2e.parts import free_port
+from tests.e2e.parts import free_port, histories
 from tests.e2e.parts.form import function
 from tests.function_client import ROOT
 from tests.garmin.server import GarminStandIn
@@ -266,18 +266,57 @@ def test_a_paste_of_more_than_one_or_of_nonsense_changes_no_field(open_page: Ope
         assert page.text_input(key="weight").value == ""
 
 
-def test_a_history_file_is_drawn_and_not_sent_and_what_is_refused_is_told(
+def test_a_history_file_is_drawn_and_what_is_refused_is_told_and_a_button_sends_it(
     open_page: Open, garmin: GarminStandIn
 ) -> None:
     page = open_page()
-    days = [{"measured_at": f"2026-11-{day:02}T06:31:00Z", "weight": 80 + day / 10} for day in range(1, 20)]
-    lines = "\n".join(json.dumps(day) for day in [*days, {"measured_at": "2026-11-20T06:31:00Z", "weight": 8000}])
+    days = [{"measured_at": f"2026-10-{day:02}T06:31:00Z", "weight": 80 + day / 10} for day in range(1, 20)]
+    lines = "\n".join(json.dumps(day) for day in [*days, {"measured_at": "2026-10-20T06:31:00Z", "weight": 8000}])
     page.file_uploader[0].set_value(("history.ndjson", lines.encode(), "application/x-ndjson")).run()
-    assert "19 of 20 readings are understood." in said(page)
-    assert "Reading 20: The reading was rejected; nothing was sent. weight: A weight of 2 to 400 kg" in said(page)
+    assert "JSON lines: 19 of 20 weigh-ins are understood." in said(page)
+    assert "Row 20: weight 8000: A weight of 2 to 400 kg" in said(page)
     (chart,) = page.get("vega_lite_chart")
     assert "19 weigh-ins from 80.1 to 81.9, the last is 81.9" in str(chart.proto)
     assert not garmin.weights.visible()
+    for expected in ("19 of 19: 19 confirmed in Garmin Connect.", "19 of 19: 19 were there already."):
+        button(page, "Send 19 weigh-ins to Garmin").click().run()
+        assert expected in said(page)
+        assert len(garmin.weights.visible()) == 19
+
+
+def test_an_export_of_the_app_in_an_unknown_language_is_recognised_and_can_be_put_right(open_page: Open) -> None:
+    page = open_page()
+    excel = "application/vnd.ms-excel"
+    page.file_uploader[0].set_value(("Fitdays.csv", histories.fitdays("of nobody"), excel)).run()
+    assert "A table: 8 of 8 weigh-ins are understood." in said(page)
+    (visceral,) = [box for box in page.selectbox if box.label.startswith("xy5: visceral fat, known by its place")]
+    visceral.set_value("(left out)").run()
+    assert "xy5: left out" in [box.label for box in page.selectbox]
+    page.file_uploader[0].set_value(("other.csv", b"Zeit;Masse\n2022-11-22 07:31;81,4\n", "text/csv")).run()
+    assert "No column of the file is known to be the time or the weight." in said(page)
+    for header, word in (("Zeit", "time"), ("Masse", "weight")):
+        (box,) = [box for box in page.selectbox if box.label.startswith(header)]
+        box.set_value(word).run()
+    assert "A table: 1 of 1 weigh-ins are understood." in said(page)
+
+
+def test_dates_that_could_be_read_in_two_ways_are_asked_about(open_page: Open) -> None:
+    page = open_page()
+    page.file_uploader[0].set_value(("us.csv", b"date,weight\n03/04/2022 07:31,81.4\n", "text/csv")).run()
+    assert "the day may come first, or the month" in page.warning[0].value
+    page.segmented_control(key="order").set_value("month first").run()
+    assert "A table: 1 of 1 weigh-ins are understood." in said(page)
+    assert page.run().warning  # and the answer stays
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [(b"PK\x03\x04 no archive", "The spreadsheet cannot be read."), (b"<html/>", "no export of Apple")],
+)
+def test_a_file_that_cannot_be_read_says_why(open_page: Open, data: bytes, words: str) -> None:
+    page = open_page()
+    page.file_uploader[0].set_value(("file.xls", data, "application/octet-stream")).run()
+    assert words in said(page)
 
 
 def test_a_banner_says_when_the_sign_in_ends_soon(open_page: Open, garmin: GarminStandIn) -> None:

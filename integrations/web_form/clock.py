@@ -1,0 +1,33 @@
+"""Times as the person at the page reads them: on the clock of the browser's zone."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import streamlit as st
+
+
+def zone() -> ZoneInfo:
+    """The browser's zone: the clock on which a person looks."""
+    try:
+        return ZoneInfo(st.context.timezone or "UTC")
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")
+
+
+def now() -> str:
+    return f"{datetime.now(zone()):%Y-%m-%d %H:%M:%S}"
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def local(measured_at: str) -> str:
+    return moment(measured_at).astimezone(zone()).isoformat(" ")
+
+
+def told(measured_at: str) -> str:
+    at = moment(measured_at).astimezone(zone())
+    return f"{at.day} {at:%b %Y}, {at:%H:%M}"

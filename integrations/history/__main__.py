@@ -12,7 +12,6 @@ import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from rich.console import Console
@@ -130,20 +129,23 @@ def _show_columns(console: Console, history: History) -> None:
     if unknown := [column.header for column in history.columns if not column.word and column.known_by == "unknown"]:
         told = ", ".join(unknown[:SHOWN]) + (f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else "")
         console.print(f"Left out, because nothing tells what they are: {told}.", markup=False)
-    console.print(
-        'Is one wrong? Write a file of lines such as "the header" = "body fat", and say --mapping that.toml.\n'
-    )
+    console.print('Is one wrong? Write lines such as "the header" = "body fat" into a file, and say --mapping FILE.\n')
 
 
 def _show_rows(console: Console, checked: Outcome, total: int) -> None:
     if not checked.receipts:
         return
-    table = Table("row", "measured at (UTC)", *(name.rpartition("_")[0].replace("_", " ") for name in VALUES), box=None)
+    table = Table(box=None, header_style="dim")
+    table.add_column("row", no_wrap=True)
+    table.add_column("measured at (UTC)", no_wrap=True)
+    for name in VALUES:
+        stem, _, unit = name.rpartition("_")
+        table.add_column(f"{stem.replace('_', ' ')}{ {'kg': ' kg', 'percent': ' %'}.get(unit, '') }", justify="right")
     for position, (row, receipt) in enumerate(checked.receipts):
         if position == SHOWN and total > 2 * SHOWN:
             table.add_row("…")
         values = {field["name"]: field["value"] for field in receipt["fields"]}
-        cells = (_cell(values.get(name)) for name in VALUES)
+        cells = (_cell(values.get(name), 0 if name.endswith("rating") else 1) for name in VALUES)
         table.add_row(
             str(row.number), receipt["measured_at"].replace("T", " ").rstrip("Z").removesuffix("+00:00"), *cells
         )
@@ -152,8 +154,8 @@ def _show_rows(console: Console, checked: Outcome, total: int) -> None:
         console.print(f"- {note}", style="dim", markup=False)
 
 
-def _cell(value: Any) -> str:
-    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+def _cell(value: float | str | None, decimals: int) -> str:
+    return "" if value is None else f"{float(value):.{decimals}f}"
 
 
 def _show_refused(console: Console, what: str, rows: Sequence[tuple[Row, str]]) -> None:

@@ -205,7 +205,7 @@ def write_history(path: Path, rows: int) -> None:
 
 def importing(file: Path, address: str, log: Path, *more: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "integrations.history", str(file), *more]
-    environment = os.environ | {"WEIGHBRIDGE_URL": address, "COLUMNS": "200"}
+    environment = os.environ | {"WEIGHBRIDGE_URL": address, "COLUMNS": "120"}
     with log.open("wb") as output:
         return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
 
@@ -354,3 +354,18 @@ def test_one_row_that_garmin_holds_with_other_values_stops_no_other(garmin: Garm
     assert outcome.counts == {"confirmed": 2}
     ((row, why),) = outcome.refused
     assert (row.number, why.partition(";")[0]) == (2, "Garmin Connect holds an entry at this instant with other values")
+
+
+def test_the_page_shows_what_the_command_says(tmp_path: Path) -> None:
+    page = (ROOT / "integrations" / "history" / "README.md").read_text(encoding="utf-8")
+    shown = re.search(r"<!-- output -->\n```console\n\$ make import FILE=(\S+) ARGS=\"(.*)\"\n(.*?)```", page, re.S)
+    assert shown
+    log = tmp_path / "log"
+    with process({"WEIGHBRIDGE_FOLDER": tmp_path / "kept"}) as (address, _):
+        assert importing(ROOT / shown[1], address, log, *shown[2].split()).wait(60) == 0
+    assert [line.rstrip() for line in log.read_text().splitlines()] == shown[3].splitlines()
+    for word in ("time", "weight", *KINDS_OF_EXPORT):
+        assert word in page
+
+
+KINDS_OF_EXPORT = ("Fitdays", "Garmin Connect", "openScale", "Withings", "Apple Health", "JSON lines")

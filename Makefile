@@ -43,8 +43,8 @@ login-browser: $(BROWSER) ## sign in with a browser of its own once, for the del
 doctor: $(RUN) ## prove each link to Garmin Connect with your own account (NAME=anna)
 	@$(BIN)/python -m scripts.doctor $(NAMED) $(ARGS)
 
-deliver-kept: $(RUN) ## deliver the files that were kept, now that a sign-in works
-	@$(BIN)/python -m scripts.deliver_kept $(ARGS)
+deliver-kept: $(RUN) ## deliver the files that were kept, now that a sign-in works (NAME=anna)
+	@$(BIN)/python -m scripts.deliver_kept $(NAMED) $(ARGS)
 
 confirm: $(RUN) ## look whether the kept files have arrived in Garmin Connect; nothing is sent
 	@$(BIN)/python -m scripts.confirm $(ARGS)

@@ -39,10 +39,12 @@ from .access import admit
 from .body import Payloads, read_body
 from .delivery.chain import Chain
 from .delivery.folder import Folder
+from .delivery.household import Account, Household
 from .delivery.links import make_link
-from .delivery.port import Delivery, WeighInStore, file_name
+from .delivery.port import WeighInStore, file_name
 from .errors import FieldError, WeighbridgeError
 from .fit.template import read_template
+from .people import Person, read_people
 from .pipeline import READINGS_PER_FILE, Weighbridge, rehearse
 from .problems import headers_of, kind_of, problem
 from .settings import Settings, read_settings
@@ -103,7 +105,8 @@ class Application:
 
     settings: Settings
     weighbridge: Weighbridge
-    store: WeighInStore | None
+    #: A person's name, or none where there is but one -> what can be read, if anything.
+    store: Callable[[str | None], WeighInStore | None]
     now: Callable[[], datetime]
 
     def post_readings(self, call: Call) -> Answer:
@@ -136,12 +139,12 @@ class Application:
         first = _day(call.query, "from", last - timedelta(days=30))
         if first > last:
             raise errors.QueryInvalid([FieldError("from", first.isoformat(), "a day not after `to` was expected.")])
-        weigh_ins = self._garmin().list_weigh_ins(first, last)
+        weigh_ins = self._garmin(call).list_weigh_ins(first, last)
         entries = [{"id": w.id, "calendar_date": w.calendar_date.isoformat(), **w.values} for w in weigh_ins]
         return Answer(200, _json({"from": first.isoformat(), "to": last.isoformat(), "readings": entries}))
 
     def delete_reading(self, call: Call) -> Answer:
-        self._garmin().delete_weigh_in(call.id)
+        self._garmin(call).delete_weigh_in(call.id)
         return Answer(204, b"")
 
     def get_health(self, _call: Call) -> Answer:
@@ -162,20 +165,21 @@ class Application:
 
         return Answer(200, _json(document()))
 
-    def _garmin(self) -> WeighInStore:
-        if self.store is None:
+    def _garmin(self, call: Call) -> WeighInStore:
+        store = self.store(call.query.get("person"))
+        if store is None:
             raise errors.NotConnected(
                 "This function keeps files in a folder and is not connected to Garmin. Set WEIGHBRIDGE_DELIVERY "
                 "to garth and sign in with `make login`."
             )
-        return self.store
+        return store
 
 
 ROUTES = (
     Route("POST", re.compile(r"/(readings)?"), "/readings", Application.post_readings, ("dry_run", "replace")),
     Route("POST", re.compile(r"/fit"), "/fit", Application.post_fit),
-    Route("GET", re.compile(r"/readings"), "/readings", Application.get_readings, ("from", "to")),
-    Route("DELETE", re.compile(r"/readings/(?P<id>[^/]+)"), "/readings/{id}", Application.delete_reading),
+    Route("GET", re.compile(r"/readings"), "/readings", Application.get_readings, ("from", "to", "person")),
+    Route("DELETE", re.compile(r"/readings/(?P<id>[^/]+)"), "/readings/{id}", Application.delete_reading, ("person",)),
     Route("GET", re.compile(r"/health"), "/health", Application.get_health, open=True),
     Route("GET", re.compile(r"/openapi\.json"), "/openapi.json", Application.get_openapi, open=True),
 )
@@ -187,12 +191,33 @@ def compose(settings: Settings, now: Callable[[], datetime] = lambda: datetime.n
         content = settings.template.read_bytes()
     except OSError as e:
         raise errors.TemplateUnusable(f"The template {settings.template} cannot be read: {e.strerror}.") from e
-    links = [make_link(name, settings) for name in settings.delivery]
-    store = next((link for link in links if not isinstance(link, Folder)), None)
-    delivery: Delivery = links[0] if len(links) == 1 else Chain(links)
     template = read_template(content)
     rehearse(template)
-    return Application(settings, Weighbridge(template, delivery, settings.timezone), store, now)
+    if settings.people is None:
+        account = _account(settings)
+        weighbridge = Weighbridge(template, account.delivery, settings.timezone)
+        return Application(settings, weighbridge, lambda name: _only(account, name), now)
+    try:
+        people = read_people(settings.people.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as e:
+        reason = e.strerror if isinstance(e, OSError) else "it is no UTF-8"
+        raise errors.SettingsInvalid(f"The file of WEIGHBRIDGE_PEOPLE cannot be read: {reason}.") from e
+    household = Household({person: _account(settings, person) for person in people})
+    weighbridge = Weighbridge(template, household, settings.timezone, household.settle)
+    return Application(settings, weighbridge, lambda name: household.account(name).store, now)
+
+
+def _account(settings: Settings, person: Person | None = None) -> Account:
+    """The chain of deliveries, to the account of a person if there are several."""
+    links = [make_link(name, settings, person) for name in settings.delivery]
+    store = next((link for link in links if not isinstance(link, Folder)), None)
+    return Account(links[0] if len(links) == 1 else Chain(links), store)
+
+
+def _only(account: Account, name: str | None) -> WeighInStore | None:
+    if name is not None:
+        raise errors.NotFound("No people are set up here (WEIGHBRIDGE_PEOPLE), so there is but one account.")
+    return account.store
 
 
 class Shell:

@@ -165,6 +165,13 @@ _POST_FIT: Mapping[str, object] = {
 
 _DAY: Mapping[str, object] = {"type": "string", "format": "date"}
 
+_WHOSE: Mapping[str, object] = {
+    "name": "person",
+    "in": "query",
+    "description": "Whose account, by name or alias; needed where several people are set up, and only there.",
+    "schema": {"type": "string"},
+}
+
 _GET_READINGS: Mapping[str, object] = {
     "operationId": "listReadings",
     "summary": "What Garmin holds, in our names and units; the last 30 days unless told.",
@@ -172,15 +179,19 @@ _GET_READINGS: Mapping[str, object] = {
     "parameters": [
         {"name": "from", "in": "query", "schema": _DAY},
         {"name": "to", "in": "query", "schema": _DAY},
+        _WHOSE,
     ],
-    "responses": {"200": _json("The weigh-ins.", "WeighIns"), **_problems(400, *_ACCESS, *_SET_UP, *_GARMIN)},
+    "responses": {"200": _json("The weigh-ins.", "WeighIns"), **_problems(400, *_ACCESS, 404, *_SET_UP, *_GARMIN)},
 }
 
 _DELETE_READING: Mapping[str, object] = {
     "operationId": "takeBackReading",
     "summary": "Take one weigh-in back.",
     "security": _SECURITY,
-    "parameters": [{"name": "id", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}],
+    "parameters": [
+        {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}},
+        _WHOSE,
+    ],
     "responses": {
         "204": {"description": "Taken back."},
         **_problems(400, *_ACCESS, 404, *_SET_UP, *_GARMIN),

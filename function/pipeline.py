@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -41,6 +41,10 @@ def rehearse(template: Template) -> None:
         raise TemplateUnusable(f"No reading could be proven in this template. {e}") from e
 
 
+def _as_it_is(interpreted: Interpreted) -> Interpreted:
+    return interpreted
+
+
 @dataclass(frozen=True, slots=True)
 class Weighbridge:
     """A template, a delivery, and the zone of times without an offset."""
@@ -48,6 +52,8 @@ class Weighbridge:
     template: Template
     delivery: Delivery
     timezone: ZoneInfo
+    #: Begins a request: what it returns makes a reading its person's.
+    settle: Callable[[], Callable[[Interpreted], Interpreted]] = lambda: _as_it_is
 
     def weigh(
         self, payloads: Sequence[object], *, now: datetime, dry_run: bool, replace: bool
@@ -58,11 +64,12 @@ class Weighbridge:
         """
         results: dict[int, Receipt | WeighbridgeError] = {}
         good: list[tuple[int, Interpreted]] = []
+        settled = self.settle()
         for index, payload in enumerate(payloads):
             try:
                 if isinstance(payload, WeighbridgeError):
                     raise payload
-                good.append((index, interpret(payload, now=now, timezone=self.timezone)))
+                good.append((index, settled(interpret(payload, now=now, timezone=self.timezone))))
             except WeighbridgeError as fault:
                 results[index] = fault
         for start in range(0, len(good), READINGS_PER_FILE):
@@ -73,7 +80,8 @@ class Weighbridge:
 
     def fit(self, payloads: Sequence[object], *, now: datetime) -> tuple[list[Reading], VerifiedFit]:
         """Payloads -> the proven file itself. Nothing is sent; the first fault ends it."""
-        readings = [interpret(payload, now=now, timezone=self.timezone).reading for payload in payloads]
+        settled = self.settle()
+        readings = [settled(interpret(payload, now=now, timezone=self.timezone)).reading for payload in payloads]
         return readings, prove(self.template, readings)
 
     def _deliver(

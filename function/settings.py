@@ -40,6 +40,7 @@ class Settings:
     garmin_ca_bundle: Path | None
     personal_api_key: SecretStr | None
     personal_api_key_ends: date | None
+    people: Path | None
     browser: str
     browser_profile: Path
     browser_args: tuple[str, ...]
@@ -200,6 +201,14 @@ VARIABLES = (
         "the last day of that key, such as 2027-03-31; its end is announced two weeks before",
         _optional_day,
         "a day such as 2027-03-31",
+    ),
+    Variable(
+        "WEIGHBRIDGE_PEOPLE",
+        "people",
+        "",
+        "a TOML file of the people of the house, each with a Garmin account of their own (`examples/people.toml`)",
+        _optional_path,
+        "the path of a TOML file",
     ),
     Variable(
         "WEIGHBRIDGE_BROWSER", "browser", "/usr/bin/chromium", "the Chromium of the delivery `browser`", str, "a path"

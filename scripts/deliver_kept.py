@@ -11,10 +11,11 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from function.delivery.chain import Chain
 from function.delivery.kept import Kept, kept_files, put_away, read_kept
-from function.delivery.links import garmin_names, make_link
+from function.delivery.links import garmin_connect, garmin_names
 from function.delivery.port import Delivered, Delivery, Outcome
 from function.errors import (
     GarminUnreachable,
@@ -35,11 +36,20 @@ def main(argv: Sequence[str], env: Mapping[str, str]) -> int:
     """Deliver what waits. Returns the exit code: 0 when nothing is left, 1 otherwise."""
     parser = argparse.ArgumentParser(prog="python -m scripts.deliver_kept", description="Deliver the kept files.")
     parser.add_argument("--replace", action="store_true", help="replace entries at the same instant with other values")
+    parser.add_argument(
+        "--name", default="default", help="whose files, where WEIGHBRIDGE_PEOPLE is set: their token's name"
+    )
     options = parser.parse_args(argv)
     try:
         settings = read_settings(env)
+        if options.name != "default":
+            settings = replace(
+                settings,
+                folder=settings.folder / options.name,
+                browser_profile=settings.browser_profile / options.name,
+            )
         paths = kept_files(settings.folder)
-        links = [make_link(name, settings) for name in garmin_names(settings)] if paths else []
+        links = [garmin_connect(name, settings, options.name) for name in garmin_names(settings)] if paths else []
     except WeighbridgeError as fault:
         print(fault, file=sys.stderr)
         return 1

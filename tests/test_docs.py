@@ -72,3 +72,9 @@ def test_every_dialect_is_named() -> None:
 def test_no_path_of_a_machine_is_written_down() -> None:
     assert str(TEMPLATES.parent.parent) not in README
     assert all(f"urn:weighbridge:{fault.slug}" in README or fault.slug in README for fault in FAULTS.values())
+
+
+def test_the_example_of_people_is_the_file() -> None:
+    shown = re.search(r"<!-- file: examples/people.toml -->\n```toml\n(.*?)```", README, re.DOTALL)
+    assert shown
+    assert shown[1] == (ROOT / "examples" / "people.toml").read_text(encoding="utf-8")

@@ -5,12 +5,14 @@ Strategy: each is imported when it is named, so that nobody pays for a library t
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..settings import Settings
 from .folder import Folder
 
 if TYPE_CHECKING:
+    from ..people import Person
     from .garmin import GarminConnect
     from .personal_api import PersonalApi
     from .sessions.browser import BrowserSession
@@ -21,9 +23,19 @@ if TYPE_CHECKING:
 USUAL = "garth"
 
 
-def make_link(name: str, settings: Settings) -> GarminConnect | Folder:
-    """One link of the chain. `name` is one of `settings.DELIVERIES`."""
-    return Folder(settings.folder) if name == "folder" else garmin_connect(name, settings)
+def make_link(name: str, settings: Settings, person: Person | None = None) -> GarminConnect | Folder:
+    """One link of the chain, to the account of a person if there are several. `name`: one of `settings.DELIVERIES`."""
+    if person is not None:
+        # What is one person's alone: files, a browser's sign-in, the Personal API's key, and the token below.
+        settings = replace(
+            settings,
+            folder=settings.folder / person.token,
+            browser_profile=settings.browser_profile / person.token,
+            personal_api_key=None,
+        )
+    if name == "folder":
+        return Folder(settings.folder)
+    return garmin_connect(name, settings, person.token if person else "default")
 
 
 def garmin_connect(name: str, settings: Settings, token_name: str = "default") -> GarminConnect:  # noqa: S107

@@ -58,6 +58,7 @@ class Visit:
 class RefreshToken:
     client_id: str
     expires_at_s: float
+    owner: str = ""
 
 
 @dataclass
@@ -81,6 +82,7 @@ class SignIn:
     _tickets: dict[str, tuple[str, float]] = field(default_factory=dict)
     _granting: dict[str, float] = field(default_factory=dict)
     _access_tokens: dict[str, float] = field(default_factory=dict)
+    _owners: dict[str, str] = field(default_factory=dict)
     _refresh_tokens: dict[str, RefreshToken] = field(default_factory=dict)
 
     @property
@@ -203,7 +205,7 @@ class SignIn:
         return expires_at_s > self.clock() and service == service_url
 
     def token(self, request: Request) -> Answer:
-        form = request.form()
+        form, owner = request.form(), ""
         client_id = form.get("client_id", "")
         if client_id not in self.known_client_ids or basic_user(request) != client_id:
             return oauth_error(401, "invalid_client")
@@ -220,11 +222,12 @@ class SignIn:
                     return oauth_error(self.invalid_grant_status, "invalid_grant")
                 del self._refresh_tokens[presented]
                 self.refreshes += 1
+                owner = known.owner
             case _:
                 return oauth_error(400, "unsupported_grant_type")
-        return json_answer(200, self._new_tokens(client_id))
+        return json_answer(200, self._new_tokens(client_id, owner))
 
-    def _new_tokens(self, client_id: str) -> dict[str, object]:
+    def _new_tokens(self, client_id: str, owner: str) -> dict[str, object]:
         now_s = self.clock()
         expires_at_s = now_s + self.access_token_lifetime_s
         jti = secrets.token_hex(8)
@@ -232,7 +235,8 @@ class SignIn:
         access = jwt({**claims, "iat": round(now_s), "exp": round(expires_at_s)})
         refresh = secrets.token_urlsafe(32)
         self._access_tokens[access] = expires_at_s
-        self._refresh_tokens[refresh] = RefreshToken(client_id, now_s + self.refresh_token_lifetime_s)
+        self._owners[access] = owner
+        self._refresh_tokens[refresh] = RefreshToken(client_id, now_s + self.refresh_token_lifetime_s, owner)
         return {
             "scope": "CONNECT_READ CONNECT_WRITE",
             "jti": jti,
@@ -243,9 +247,9 @@ class SignIn:
             "refresh_token_expires_in": round(self.refresh_token_lifetime_s) - 1,
         }
 
-    def issue_token(self, client_id: str = CLIENT_IDS[0]) -> dict[str, object]:
+    def issue_token(self, client_id: str = CLIENT_IDS[0], *, owner: str = "") -> dict[str, object]:
         """A token as a finished sign-in leaves it: what garth's OAuth2Token takes, with absolute times."""
-        token = self._new_tokens(client_id)
+        token = self._new_tokens(client_id, owner)
         now_s = self.clock()
         return {
             **token,
@@ -257,6 +261,10 @@ class SignIn:
     def is_signed_in(self, request: Request) -> bool:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         return scheme == "Bearer" and self._access_tokens.get(token, 0.0) > self.clock()
+
+    def owner_of(self, request: Request) -> str:
+        """Whose account a request speaks for; the account that signs in is ""."""
+        return self._owners.get(request.headers.get("authorization", "").partition(" ")[2], "")
 
     def expire_access_tokens(self) -> None:
         """From now on every access token given so far gets a 401, whatever its `exp` promised."""

@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 import traceback
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -96,6 +97,9 @@ class GarminStandIn:
         self.account = account or Account()
         self.sign_in = SignIn(self.account, clock)
         self.weights = WeightStore(clock, time_zone, show_delay_s)
+        #: Those of further accounts, whose tokens are issued by name.
+        self.weights_of = defaultdict[str, WeightStore](lambda: WeightStore(clock, time_zone, show_delay_s))
+        self.weights_of[""] = self.weights
         self.personal = PersonalApi(self.weights, clock)
         self.web = Web(self.sign_in, clock)
         #: Which of Garmin's two shapes a stored upload is answered with.
@@ -146,18 +150,18 @@ class GarminStandIn:
     def token_url(self) -> str:
         return f"https://diauth.{self.domain}/di-oauth2-service/oauth/token"
 
-    def issue_token(self) -> dict[str, object]:
+    def issue_token(self, owner: str = "") -> dict[str, object]:
         """What a sign-in would have left in the token store."""
         with self._lock:
-            return self.sign_in.issue_token()
+            return self.sign_in.issue_token(owner=owner)
 
-    def write_token(self, folder: Path) -> Path:
-        """`issue_token` as `default.json` in a folder that only its owner can read."""
+    def write_token(self, folder: Path, owner: str = "") -> Path:
+        """`issue_token` as `default.json`, or the owner's, in a folder that only its owner can read."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = folder / "default.json"
+        path = folder / f"{owner or 'default'}.json"
         path.unlink(missing_ok=True)
         path.touch(mode=0o600, exist_ok=False)
-        path.write_text(json.dumps(self.issue_token(), indent=2))
+        path.write_text(json.dumps(self.issue_token(owner), indent=2))
         return path
 
     def expire_access_tokens(self) -> None:
@@ -214,11 +218,12 @@ class GarminStandIn:
             ("sso/web-form", "sso", "POST", WEB_SIGN_IN, self.sign_in.web_form),
             ("diauth/token", "diauth", "POST", "/di-oauth2-service/oauth/token", self.sign_in.token),
             ("upload", "connectapi", "POST", r"/upload-service/upload(/\.?fit)?", self.upload),
-            ("weight/dayview", "connectapi", "GET", f"{weight}/dayview/{day}", self.weights.dayview),
+            ("weight/dayview", "connectapi", "GET", f"{weight}/dayview/{day}",
+             lambda request: self._weights(request).dayview(request)),
             ("weight/range", "connectapi", "GET", f"{weight}/range/(?P<first>[^/]+)/(?P<last>[^/]+)",
-             self.weights.range),
+             lambda request: self._weights(request).range(request)),
             ("weight/delete", "connectapi", "DELETE", rf"{weight}/{day}/byversion/(?P<sample_pk>\d+)",
-             self.weights.delete),
+             lambda request: self._weights(request).delete(request)),
             ("personal/token", "personal", "POST", TOKEN_PATH, self.personal.token),
             ("personal/range", "personal", "GET", f"{weight}/range/(?P<first>[^/]+)/(?P<last>[^/]+)",
              self.personal.range),
@@ -244,6 +249,9 @@ class GarminStandIn:
             Route(name, host, method, re.compile(path), handle, self.web.refusal)
             for name, host, method, path, handle in inside
         )
+
+    def _weights(self, request: Request) -> WeightStore:
+        return self.weights_of[self.sign_in.owner_of(request)]
 
     def _without_token(self, request: Request) -> Answer | None:
         return None if self.sign_in.is_signed_in(request) else json_error(401, "HTTP 401 Unauthorized")
@@ -302,7 +310,7 @@ class GarminStandIn:
         except Refused as e:
             return json_answer(e.status, import_result(upload_id="", failures=(message(e.code, e.content),)))
         for raw in found:
-            self.weights.add(raw)
+            self._weights(request).add(raw)
         self.uploads_stored += 1
         alternate = self.upload_answer == "alternate" and self.uploads_stored % 2 == 0
         processed = alternate or self.upload_answer == "processed"

@@ -1,0 +1,248 @@
+"""Several people at one scale: each reading reaches its person's account, and none by a guess."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from function.errors import ReadingRejected, SettingsInvalid
+from function.people import RECENT, Person, Weight, read_people, who
+from function.reading import Reading
+
+from .function_client import ROOT, client
+from .garmin.server import GarminStandIn
+
+EXAMPLE = ROOT / "examples" / "people.toml"
+ANNA, BEN = read_people(EXAMPLE.read_text())
+NOW = datetime(2026, 11, 22, 6, 31, tzinfo=UTC)
+
+
+def reading(kg: float | Decimal, person: str | None = None) -> Reading:
+    return Reading(measured_at=NOW, weight_kg=Decimal(str(kg)), person=person)
+
+
+def weighed(days_ago: float, kg: float) -> Weight:
+    return Weight(NOW - timedelta(days=days_ago), Decimal(str(kg)))
+
+
+@pytest.mark.parametrize(
+    ("kg", "annas", "bens", "expected"),
+    [
+        (60, [], [], "Anna"),
+        (80, [], [], "Ben"),
+        (67, [], [], "it could be Anna and Ben"),
+        (67, [weighed(1, 60)], [weighed(1, 67.5)], "Ben"),
+        (67, [weighed(1, 66.8)], [weighed(1, 80)], "Anna"),
+        (67, [weighed(1, 66.8)], [weighed(1, 67.5)], "it could be Anna and Ben"),
+        (67, [weighed(40, 60)], [weighed(1, 67.5)], "it could be Anna and Ben"),
+        (67, [weighed(1, 60)], [weighed(1, 80)], "fits nobody"),
+        (80, [], [weighed(2, 92), weighed(1, 81)], "Ben"),
+        (92, [], [weighed(1, 80)], "fits nobody"),
+        (178, [], [], "fits nobody"),
+    ],
+)
+def test_a_reading_without_a_name_is_the_one_whose_range_and_recent_weights_it_fits(
+    kg: float, annas: list[Weight], bens: list[Weight], expected: str
+) -> None:
+    recent = {"Anna": annas, "Ben": bens}
+    try:
+        found = who((ANNA, BEN), reading(kg), lambda person, _: recent[person.name]).name
+    except ReadingRejected as e:
+        (error,) = e.errors
+        assert error.field == "person"
+        found = error.message
+    assert expected in found
+
+
+@given(
+    kg=st.decimals(40, 120, places=1),
+    annas=st.decimals(50, 75, places=1),
+    bens=st.decimals(60, 100, places=1),
+    days=st.integers(0, 40),
+)
+def test_whoever_is_found_is_the_only_one_who_fits(kg: Decimal, annas: Decimal, bens: Decimal, days: int) -> None:
+    weights = {"Anna": [weighed(days, float(annas))], "Ben": [weighed(days, float(bens))]}
+
+    def fits(person: Person, last: Decimal) -> bool:
+        assert person.weight_kg is not None
+        near = timedelta(days=days) > RECENT or abs(kg - last) <= last * 4 / 100
+        return person.weight_kg[0] <= kg <= person.weight_kg[1] and near
+
+    fitting = [person for person, last in ((ANNA, annas), (BEN, bens)) if fits(person, last)]
+    try:
+        assert [who((ANNA, BEN), reading(kg), lambda person, _: weights[person.name])] == fitting
+    except ReadingRejected:
+        assert len(fitting) != 1
+
+
+@pytest.mark.parametrize("name", ["Ben", "ben", " BEN ", "2"])
+def test_a_name_or_an_alias_decides_whatever_the_weight(name: str) -> None:
+    assert who((ANNA, BEN), reading(40, name), lambda *_: pytest.fail("nobody has to be asked")) == BEN
+
+
+def test_a_name_that_nobody_has_is_refused_with_those_that_are_known() -> None:
+    with pytest.raises(ReadingRejected) as caught:
+        who((ANNA, BEN), reading(60, "Carl"), lambda *_: ())
+    (error,) = caught.value.errors
+    assert (error.field, error.input) == ("person", "Carl")
+    assert error.message == "Nobody of that name is known here, but Anna, Ben."
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", r"must hold \[\[person\]\] tables"),
+        ("person = 3", r"must hold \[\[person\]\] tables"),
+        ("[[person]", "is no TOML"),
+        ("[[person]]\nalias = 'x'", "person 1: alias must be left out"),
+        ("[[person]]\nname = ''", "person 1 .*: name must be a text"),
+        ("[[person]]\nname = 'A'\ntoken = '../x'", r"person 1 \(A\): token must be a word"),
+        ("[[person]]\nname = 'A'\naliases = 'x'", "aliases must be a list"),
+        ("[[person]]\nname = 'A'\nweight_kg = [70, 55]", "weight_kg must be two weights"),
+        ("[[person]]\nname = 'A'\nweight_kg = [1, 2000]", "weight_kg must be two weights"),
+        ("[[person]]\nname = 'A'\nheight_cm = 1.68", "height_cm must be a number from"),
+        ("[[person]]\nname = 'A'\nheight_cm = true", "height_cm must be a number from"),
+        ("[[person]]\nname = 'A'\nmuscle = 'all'", "muscle must be muscle_mass_kg or skeletal_muscle_mass_kg"),
+        ("[[person]]\nname = 'A'\n[[person]]\nname = 'B'\naliases = ['a']", "the name or alias 'a' stands for two"),
+        ("[[person]]\nname = 'A'\ntoken = 'x'\n[[person]]\nname = 'B'\ntoken = 'x'", "the token 'x' stands for two"),
+    ],
+)
+def test_a_file_that_cannot_be_right_is_refused_by_person_and_key(text: str, words: str) -> None:
+    with pytest.raises(SettingsInvalid, match=words):
+        read_people(text)
+
+
+# -- through the function ------------------------------------------------------------------------------------
+
+
+@contextmanager
+def home(monkeypatch: pytest.MonkeyPatch, garmin: GarminStandIn, folder: Path, **more: object) -> Iterator[Any]:
+    for token in ("anna", "ben"):
+        garmin.write_token(folder / "tokens", token)
+    settings = {
+        "WEIGHBRIDGE_PEOPLE": EXAMPLE,
+        "WEIGHBRIDGE_DELIVERY": "garth",
+        "WEIGHBRIDGE_TOKENS": folder / "tokens",
+        "WEIGHBRIDGE_FOLDER": folder / "kept",
+        "GARMIN_DOMAIN": garmin.domain,
+        "GARMIN_CA_BUNDLE": garmin.ca_bundle,
+    }
+    yield client(monkeypatch, **(settings | more))
+
+
+def weights(garmin: GarminStandIn, owner: str) -> list[float]:
+    return [entry.raw["weight"] / 100 for entry in garmin.weights_of[owner].visible()]
+
+
+def test_each_reading_reaches_its_person_s_account_and_no_other(
+    monkeypatch: pytest.MonkeyPatch, garmin: GarminStandIn, tmp_path: Path
+) -> None:
+    with home(monkeypatch, garmin, tmp_path) as function:
+        answer = function.post(
+            "/readings",
+            json=[
+                {"measured_at": "2026-11-20T06:31:00Z", "weight": 66, "person": "anna-phone"},
+                {"measured_at": "2026-11-20T06:35:00Z", "weight": 80},
+                {"measured_at": "2026-11-20T06:36:00Z", "weight": 178},
+                {"measured_at": "2026-11-20T06:37:00Z", "weight": 58},
+            ],
+        )
+        found = [result.get("status") for result in answer.json["results"]]
+        assert found == ["confirmed", "confirmed", 422, "confirmed"]
+        assert (sorted(weights(garmin, "anna")), weights(garmin, "ben"), weights(garmin, "")) == ([58, 66], [80], [])
+        # By range it could be both; by what they weighed lately it is neither, and then Ben.
+        for kg, status in ((69.5, 422), (78, 201)):
+            at = {"measured_at": "2026-11-21T06:31:00Z"}
+            assert function.post("/readings", json={**at, "weight": kg}).status_code == status
+        assert sorted(weights(garmin, "ben")) == [78, 80]
+
+
+def test_weigh_ins_are_read_and_taken_back_by_the_person_s_name(
+    monkeypatch: pytest.MonkeyPatch, garmin: GarminStandIn, tmp_path: Path
+) -> None:
+    with home(monkeypatch, garmin, tmp_path) as function:
+        for kg in (60, 80):
+            assert function.post("/", json={"measured_at": "2026-11-20T06:31:00Z", "weight": kg}).status_code == 201
+        span = "from=2026-11-19&to=2026-11-22"
+        (annas,) = function.get(f"/readings?{span}&person=Anna").json["readings"]
+        (bens,) = function.get(f"/readings?{span}&person=2").json["readings"]
+        assert (annas["weight_kg"], bens["weight_kg"]) == (60, 80)
+        refused = function.get(f"/readings?{span}")
+        assert refused.status_code == 400
+        assert refused.json["errors"][0]["message"] == "One of these was expected: Anna, Ben."
+        unknown = function.get(f"/readings?{span}&person=Carl")
+        assert unknown.status_code == 404
+        assert unknown.json["detail"] == "Nobody of that name is known here, but Anna, Ben."
+        assert function.delete(f"/readings/{annas['id']}?person=Anna").status_code == 204
+        assert (weights(garmin, "anna"), weights(garmin, "ben")) == ([], [80])
+
+
+def test_the_height_and_the_muscle_of_a_person_are_those_set_up(
+    monkeypatch: pytest.MonkeyPatch, garmin: GarminStandIn, tmp_path: Path
+) -> None:
+    with home(monkeypatch, garmin, tmp_path) as function:
+        both = {"muscle mass": 63.2, "bone mass": 3.4, "skeletal_muscle_mass_kg": 36.5}
+        receipt = function.post(
+            "/", json={"measured_at": "2026-11-20T06:31:00Z", "weight": 81.4, "body fat": 18.2, **both}
+        ).json
+        sent = {field["fit_field"]: field["sent"] for field in receipt["fields"] if field["fit_field"]}
+        assert (sent["muscle_mass"], sent["bmi"]) == (36.5, 24.6)
+        assert "The height is that of Ben, as set up here." in receipt["notes"]
+        assert "Garmin's muscle is the skeletal muscle, as set up here for Ben." in receipt["notes"]
+        assert receipt["status"] == "confirmed"
+        without = function.post(
+            "/", json={"measured_at": "2026-11-21T06:31:00Z", "weight": 81.4, "muscle mass": 63.2}
+        ).json
+        assert "muscle_mass" not in {field["fit_field"] for field in without["fields"]}
+        assert any(note.startswith("The muscle mass was left out: for Ben") for note in without["notes"])
+
+
+def test_health_shows_the_sign_in_of_each_and_is_only_as_good_as_the_worst(
+    monkeypatch: pytest.MonkeyPatch, garmin: GarminStandIn, tmp_path: Path
+) -> None:
+    with home(monkeypatch, garmin, tmp_path) as function:
+        assert function.get("/health").status_code == 200
+        (tmp_path / "tokens" / "ben.json").unlink()
+        health = function.get("/health")
+        assert health.status_code == 503
+        assert {name: state["ready"] for name, state in health.json["delivery"]["people"].items()} == {
+            "Anna": True,
+            "Ben": False,
+        }
+        assert "NAME=ben" in health.json["delivery"]["detail"]
+        # Who has a sign-in still weighs in.
+        results = function.post("/", json=[{"weight": 60, "person": "Anna"}, {"weight": 80, "person": "Ben"}])
+        assert [result["status"] for result in results.json["results"]] == ["confirmed", 503]
+
+
+def test_kept_files_of_two_people_lie_apart(
+    monkeypatch: pytest.MonkeyPatch, garmin: GarminStandIn, tmp_path: Path
+) -> None:
+    with home(monkeypatch, garmin, tmp_path, WEIGHBRIDGE_DELIVERY="folder") as function:
+        for kg in (60, 80):
+            assert function.post("/", json={"measured_at": "2026-11-20T06:31:00Z", "weight": kg}).status_code == 202
+    assert [len(list((tmp_path / "kept" / who).glob("*.fit"))) for who in ("anna", "ben")] == [1, 1]
+
+
+def test_when_garmin_cannot_say_what_was_weighed_lately_nobody_is_guessed(
+    monkeypatch: pytest.MonkeyPatch, garmin: GarminStandIn, tmp_path: Path
+) -> None:
+    garmin.faults.add("weight/range", "503", times=None)
+    with home(monkeypatch, garmin, tmp_path) as function:
+        answer = function.post("/", json={"measured_at": "2026-11-20T06:31:00Z", "weight": 67})
+        assert answer.status_code == 503
+        assert garmin.uploads_received == 0
+
+
+def test_a_file_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    answer = client(monkeypatch, WEIGHBRIDGE_PEOPLE=tmp_path / "nobody.toml").post("/", json={"weight": 60})
+    assert answer.status_code == 500
+    assert answer.json["detail"] == "The file of WEIGHBRIDGE_PEOPLE cannot be read: No such file or directory."

@@ -7,6 +7,7 @@ root=$1 version=$2
 command -v debootstrap >/dev/null || { echo "debootstrap is not installed (Debian: apt install debootstrap)" >&2; exit 1; }
 if [ ! -e "$root/.bootstrapped" ]; then
     rm -rf --one-file-system "$root"
+    mkdir -p "$(dirname "$root")"
     debootstrap --variant=minbase \
         --include=python3,python3-venv,python3-dev,build-essential,ca-certificates,libffi-dev,libssl-dev,libjpeg-dev,zlib1g-dev \
         trixie "$root" >"$root.log" 2>&1 || { tail "$root.log" >&2; exit 1; }

@@ -18,8 +18,10 @@ compile requirements-history.txt pyproject.toml --extra history --constraints re
     --constraints requirements-outbox.txt
 compile requirements-form.txt pyproject.toml --extra form --constraints requirements-dev.txt --constraints requirements-outbox.txt \
     --constraints requirements-history.txt
+compile requirements-fitdays.txt pyproject.toml --extra fitdays --constraints requirements-dev.txt \
+    --constraints requirements-outbox.txt
 compile requirements-e2e.txt pyproject.toml --extra e2e --constraints requirements-dev.txt --constraints requirements-outbox.txt \
-    --constraints requirements-form.txt --constraints requirements-history.txt
+    --constraints requirements-form.txt --constraints requirements-history.txt --constraints requirements-fitdays.txt
 compile requirements-bench.txt pyproject.toml --extra bench --constraints requirements-e2e.txt
 compile requirements-browser.txt pyproject.toml --extra browser --constraints requirements-dev.txt
 # Home Assistant pins what it needs, old versions too, so it has an environment of its own.

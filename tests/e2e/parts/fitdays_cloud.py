@@ -120,9 +120,8 @@ class FitdaysCloud:
 
     def _login(self, values: dict[str, str]) -> tuple[int, bytes]:
         once = hashlib.md5(f"{PASSWORD}hx".encode()).hexdigest().upper()  # the app's
-        twice = hashlib.md5(f"{once}hx".encode()).hexdigest().upper()
-        digests = {once, twice, hashlib.md5(once.encode()).hexdigest().upper()}
-        if values.get("email") != EMAIL or values.get("password") not in digests:
+        twice = hashlib.md5(once.encode()).hexdigest().upper()
+        if (values.get("email"), values.get("password")) != (EMAIL, twice):
             self.refused_logins += 1
             return self._told(1002, msg="login failed")
         self.logins += 1

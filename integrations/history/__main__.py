@@ -56,7 +56,13 @@ def _run(options: argparse.Namespace, console: Console, address: str) -> int:
         data = Path(options.file).read_bytes()
     except OSError as e:
         raise FileUnusable(f"{options.file} cannot be read: {e.strerror}.") from None
-    history = read(data, mapping=_mapping(options.mapping), order=options.order, timezone=_zone(options.timezone))
+    history = read(
+        data,
+        mapping=_mapping(options.mapping),
+        order=options.order,
+        timezone=_zone(options.timezone),
+        person=options.person,
+    )
     del data
     address = address or os.environ.get("WEIGHBRIDGE_URL") or "http://127.0.0.1:8080"
     with Function(address, os.environ.get("WEIGHBRIDGE_KEY", "")) as function:
@@ -223,6 +229,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("file", help="an export of Fitdays, Garmin, openScale, Withings, Apple Health; or JSON lines")
     parser.add_argument("--mapping", default="", help="a TOML file that says which column is what")
     parser.add_argument("--timezone", default="", help="of times without an offset, such as Europe/Berlin")
+    parser.add_argument("--person", default="", help="whose they are, where the function serves several people")
     order = parser.add_mutually_exclusive_group()
     order.add_argument("--day-first", dest="order", action="store_const", const=DAY_FIRST, default="")
     order.add_argument("--month-first", dest="order", action="store_const", const=MONTH_FIRST)

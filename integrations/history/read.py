@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -51,14 +51,32 @@ class History:
 
 
 def read(
-    data: bytes, *, mapping: Mapping[str, str] | None = None, order: str = "", timezone: ZoneInfo | None = None
+    data: bytes,
+    *,
+    mapping: Mapping[str, str] | None = None,
+    order: str = "",
+    timezone: ZoneInfo | None = None,
+    person: str = "",
 ) -> History:
     """Read a history file.
 
     `mapping`: header -> word, see `columns.KIND_OF`. `order`: `times.DAY_FIRST` or `times.MONTH_FIRST`, where the file
-    leaves it open. `timezone`: of times without an offset; without it the function's own counts.
+    leaves it open. `timezone`: of times without an offset; without it the function's own counts. `person`: whose each
+    weigh-in is that names nobody.
     Raises `FileUnusable` or `MappingInvalid`.
     """
+    history = _read(data, mapping or {}, order, timezone)
+    if person:
+        history = replace(history, rows=[_of_person(row, person) for row in history.rows])
+    return history
+
+
+def _of_person(row: Row, person: str) -> Row:
+    values = json.loads(row.line) if row.line else {"person": person}
+    return row if "person" in values else row._replace(line=_line({**values, "person": person}))
+
+
+def _read(data: bytes, mapping: Mapping[str, str], order: str, timezone: ZoneInfo | None) -> History:
     if not data.strip():
         raise FileUnusable("The file is empty.")
     start = data[:200].lstrip(b"\xef\xbb\xbf \t\r\n")
@@ -71,8 +89,8 @@ def read(
         return History("Apple Health", [Row(i, _line(values)) for i, values in enumerate(found.values(), 1)])
     table = read_table(data)
     if tuple(map(normal, table.headers[:3])) == _GARMIN:
-        return _garmin(table, mapping or {}, timezone)
-    return _table(table, mapping or {}, order, timezone)
+        return _garmin(table, mapping, timezone)
+    return _table(table, mapping, order, timezone)
 
 
 # -- JSON lines --------------------------------------------------------------------------------------------

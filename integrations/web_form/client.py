@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 
@@ -45,6 +46,8 @@ class Answer:
 class Function:
     address: str
     key: str = ""
+    #: Whose account is meant, where the function serves several people.
+    person: str = ""
 
     def health(self) -> Answer:
         return self._ask("GET", "/health")
@@ -60,10 +63,13 @@ class Function:
         return self._ask("POST", "/fit", reading)
 
     def readings(self, first: str, last: str) -> Answer:
-        return self._ask("GET", f"/readings?from={first}&to={last}")
+        return self._ask("GET", f"/readings?{urlencode({'from': first, 'to': last, **self._whose()})}")
 
     def take_back(self, reading_id: str) -> Answer:
-        return self._ask("DELETE", f"/readings/{reading_id}")
+        return self._ask("DELETE", f"/readings/{reading_id}?{urlencode(self._whose())}")
+
+    def _whose(self) -> dict[str, str]:
+        return {"person": self.person} if self.person else {}
 
     def _ask(
         self, method: str, path: str, body: str | bytes | None = None, media_type: str = "application/json"

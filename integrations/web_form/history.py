@@ -40,7 +40,7 @@ class Looked(NamedTuple):
     checked: Outcome
 
 
-def show_history(address: str, key: str) -> None:
+def show_history(address: str, key: str, person: str) -> None:
     st.header("History of a file", anchor=False)
     file = st.file_uploader("Export of Fitdays, Garmin, openScale, Withings, Apple Health; or JSON lines", type=KINDS)
     if file is None:
@@ -53,12 +53,12 @@ def show_history(address: str, key: str) -> None:
         order = st.segmented_control("Which comes first?", [DAY_FIRST, MONTH_FIRST], key="order") or ""
         if not order:
             return
-    question = (file.file_id, tuple(mapping.items()), order, key)
+    question = (file.file_id, tuple(mapping.items()), order, key, person)
     try:
         asked, looked = st.session_state.get("history", (None, None))
         if asked != question:
             with st.spinner("The file is read, and every row of it checked …"):
-                looked = _look(file.getvalue(), mapping, order, address, key)
+                looked = _look(file.getvalue(), mapping, order, Function(address, key), person)
             st.session_state["history"] = (question, looked)
     except OrderUnclear:
         st.session_state["order asked"] = file.file_id
@@ -76,11 +76,11 @@ def show_history(address: str, key: str) -> None:
     _offer(looked, address, key, question)
 
 
-def _look(data: bytes, mapping: Mapping[str, str], order: str, address: str, key: str) -> Looked:
-    history = read(data, mapping=mapping, order=order, timezone=zone())
+def _look(data: bytes, mapping: Mapping[str, str], order: str, function: Function, person: str) -> Looked:
+    history = read(data, mapping=mapping, order=order, timezone=zone(), person=person)
     rows = history.readings
     step = max(1, len(rows) // MOST_DRAWN)
-    with Function(address, key) as function:
+    with function:
         shown = frozenset(row.number for row in rows[::step])
         return Looked(history, check(function, rows, shown=shown, progress=lambda _: None))
 

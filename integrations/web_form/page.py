@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -52,6 +53,11 @@ def show() -> None:
     _banner(health)
     if not health.body.get("status"):
         return
+    if people := list(health.body.get("delivery", {}).get("people", ())):
+        name = st.segmented_control(
+            "Who?", people, required=True, default=people[0], key="of the house", on_change=_clear
+        )
+        function = replace(function, person=name)
     _weigh_in(function)
     _look_back(function)
 
@@ -118,7 +124,8 @@ def _weigh_in(function: Function) -> None:
         _paste(function)
 
     texts = {key: str(state.get(key, "")) for key in KEYS}
-    reading = json.dumps(reading_of(texts, state.get("unit") or "kg", zone(), state["more"]))
+    more = state["more"] | ({"person": function.person} if function.person else {})
+    reading = json.dumps(reading_of(texts, state.get("unit") or "kg", zone(), more))
     empty = not any(texts[field.key].strip() for field in NINE)
     checked = None if empty else function.check(reading)
     if checked and _asks_for_a_key(checked):
@@ -309,7 +316,7 @@ def _look_back(function: Function) -> None:
         _table(function, rows)
     else:
         st.markdown("Garmin holds no weigh-in of these days.")
-    show_history(function.address, function.key)
+    show_history(function.address, function.key, function.person)
 
 
 def _looked(function: Function, days: int) -> Answer:

@@ -204,7 +204,10 @@ def retained(port: int, count: int) -> dict[str, bytes]:
         (ACCOUNT | {"FITDAYS_EVERY_SECONDS": "soon"}, "FITDAYS_EVERY_SECONDS must be a number"),
         (ACCOUNT | {"MQTT_URL": "http://x"}, "MQTT_URL is no mqtt:// or mqtts:// address"),
         (ACCOUNT | {"WEIGHBRIDGE_URL": "127.0.0.1:8080"}, "WEIGHBRIDGE_URL is no http:// or https:// address"),
-        ({"FITDAYS_EMAIL": EMAIL, "FITDAYS_PASSWORD_FILE": "/nowhere"}, "The file that FITDAYS_PASSWORD_FILE names cannot be read"),
+        (
+            {"FITDAYS_EMAIL": EMAIL, "FITDAYS_PASSWORD_FILE": "/nowhere"},
+            "The file that FITDAYS_PASSWORD_FILE names cannot be read",
+        ),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_named(settings: dict[str, str], words: str) -> None:

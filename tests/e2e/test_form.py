@@ -319,6 +319,28 @@ def test_a_file_that_cannot_be_read_says_why(open_page: Open, data: bytes, words
     assert words in said(page)
 
 
+def test_the_people_of_one_function_each_see_and_reach_their_own_account(
+    open_page: Open, garmin: GarminStandIn, tmp_path: Path
+) -> None:
+    for token in ("anna", "ben"):
+        garmin.write_token(tmp_path / "tokens", token)
+    page = open_page(WEIGHBRIDGE_PEOPLE=ROOT / "examples" / "people.toml")
+    for name, weight in (("Ben", "90"), ("Anna", "60")):
+        page.segmented_control(key="of the house").set_value(name).run()
+        assert "Garmin holds no weigh-in of these days." in said(page)
+        button(fill(page, (weight,)), "Send to Garmin").click().run()
+        assert "**confirmed**" in said(page)
+        assert f"· {weight} kg" in said(page)
+    held = {name: [entry.raw["weight"] for entry in garmin.weights_of[name].visible()] for name in ("anna", "ben", "")}
+    assert held == {"anna": [6000], "ben": [9000], "": []}
+    days = "\n".join(f'{{"time": "2026-10-{day:02}T06:31:00Z", "weight": 69}}' for day in range(1, 4))
+    page.file_uploader[0].set_value(("history.jsonl", days.encode(), "application/x-ndjson")).run()
+    button(page, "Send 3 weigh-ins to Garmin").click().run()
+    button(page, "Take back").click().run()
+    button(page, "Yes, take it back").click().run()
+    assert [len(garmin.weights_of[name].visible()) for name in ("anna", "ben")] == [3, 1]
+
+
 def test_a_banner_says_when_the_sign_in_ends_soon(open_page: Open, garmin: GarminStandIn) -> None:
     garmin.sign_in.refresh_token_lifetime_s = 3.04 * 86_400
     assert "The sign-in to Garmin ends in 3 days." in open_page().warning[0].value

@@ -16,7 +16,7 @@ HOME_ASSISTANT_CURRENT := 2026.2.3
 HOME_ASSISTANT_ROOT := .ha-current/root
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run run-garmin login login-browser doctor deliver-kept confirm refresh template verify-sdk form import up down test test-e2e test-ha-current screenshots check fix bench lock clean
+.PHONY: help demo run run-garmin login login-browser doctor deliver-kept confirm refresh template verify-sdk form import up down test test-e2e test-ha-current test-garminconnect screenshots check fix bench lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -78,6 +78,9 @@ test-e2e: $(E2E) $(HOME_ASSISTANT) ## run the tests with whole programs around t
 test-ha-current: $(E2E) ## the same with a current Home Assistant, in a Debian root of its own (as root on Debian)
 	@tests/e2e/install_home_assistant_current.sh "$(CURDIR)/$(HOME_ASSISTANT_ROOT)" $(HOME_ASSISTANT_CURRENT)
 	@HOME_ASSISTANT_ROOT="$(CURDIR)/$(HOME_ASSISTANT_ROOT)" $(BIN)/python -m pytest tests/e2e/test_home_assistant.py tests/e2e/test_house.py tests/e2e/test_containers_home_assistant.py $(ARGS)
+
+test-garminconnect: ## run the tests of the library garminconnect, with the Python of test-ha-current's Debian root
+	@tests/e2e/test_garminconnect_current.sh "$(CURDIR)/$(HOME_ASSISTANT_ROOT)" "$(CURDIR)" -q $(ARGS)
 
 screenshots: $(E2E) ## take the form's pictures for its README anew (needs Debian's chromium)
 	@$(BIN)/python -m tests.e2e.form_pictures

@@ -23,7 +23,7 @@ from .errors import SettingsInvalid
 TEMPLATES = Path(__file__).parent.parent / "templates"
 
 #: The deliveries that a chain may name.
-DELIVERIES = ("folder", "garth", "browser")
+DELIVERIES = ("folder", "garth", "garminconnect", "browser")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +116,8 @@ VARIABLES = (
         "delivery",
         "folder",
         "where readings go: `folder` keeps the FIT file for manual import, `garth` uploads it to Garmin Connect, "
-        "`browser` lets a signed-in Chromium do it; `garth,browser,folder` goes on to the next when Garmin definitely "
-        "did not get it",
+        "`garminconnect` does so over another library (Python 3.12 and newer), `browser` lets a signed-in Chromium do "
+        "it; `garth,browser,folder` goes on to the next when Garmin definitely did not get it",
         _delivery,
         f"one or more of {', '.join(DELIVERIES)}, separated by commas, each once",
     ),

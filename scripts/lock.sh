@@ -12,6 +12,7 @@ compile() {
 }
 compile requirements.txt pyproject.toml --extra garth
 compile requirements-google.txt pyproject.toml --extra garth --extra google --constraints requirements.txt
+compile requirements-garminconnect.txt pyproject.toml --extra garminconnect --constraints requirements.txt
 compile requirements-dev.txt pyproject.toml --extra dev --constraints requirements.txt
 compile requirements-outbox.txt pyproject.toml --extra outbox --constraints requirements-dev.txt
 compile requirements-history.txt pyproject.toml --extra history --constraints requirements-dev.txt \

@@ -34,6 +34,7 @@ from function.errors import (
     GarminRefused,
     GarminUnreachable,
     RateLimited,
+    SettingsInvalid,
     SignInNeeded,
     TokenStoreUnusable,
     WeighbridgeError,
@@ -194,6 +195,22 @@ def _by_browser(settings: Settings, terminal: Terminal) -> Token:
     return exchange_ticket(pasted, domain=settings.garmin_domain, ca_bundle=settings.garmin_ca_bundle)
 
 
+def _by_garminconnect(settings: Settings, terminal: Terminal) -> Token:
+    from function.delivery.sessions.garminconnect import import_garminconnect, sign_in
+
+    import_garminconnect()  # before the questions
+    email = terminal.ask("Garmin e-mail: ").strip()
+    password = SecretStr(terminal.ask_secret("Password (not shown): "))
+    print("Signing in, in up to five ways; this may take a minute …", flush=True)
+    return sign_in(
+        email,
+        password,
+        prompt_mfa=lambda: terminal.ask_secret("Code from your e-mail or app (not shown): "),
+        domain=settings.garmin_domain,
+        ca_bundle=settings.garmin_ca_bundle,
+    )
+
+
 class Way(NamedTuple):
     """One way to sign in."""
 
@@ -206,6 +223,8 @@ class Way(NamedTuple):
 
 WAYS = (
     Way("password", "e-mail, password and code, asked for here", _by_password, risks_lock=True),
+    Way("garminconnect", "the same, over another library and its five ways in (Python 3.12 and newer)",
+        _by_garminconnect, risks_lock=True),
     Way("browser", "your own browser, whose address you paste here; works where scripts are blocked", _by_browser,
         risks_lock=False),
 )  # fmt: skip
@@ -223,6 +242,10 @@ def _signed_in(settings: Settings, cool_down: CoolDown, options: argparse.Namesp
             token = way.sign_in(settings, terminal)
         except GarminUnreachable:
             raise  # says nothing about the account, and holds for each way
+        except SettingsInvalid as fault:  # its library is not there
+            if next_way is None or way.name == options.way:
+                raise
+            print(f"{fault}\n\nThe next way, {next_way.name}: {next_way.explained}.\n", file=sys.stderr, flush=True)
         except WeighbridgeError as fault:
             if way.risks_lock:
                 cool_down.begin(fault)

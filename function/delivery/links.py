@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .personal_api import PersonalApi
     from .sessions.browser import BrowserSession
     from .sessions.garth import GarthSession
+    from .sessions.token_session import TokenSession
     from .tokens import Store
 
 #: The delivery that signs in with a token, for those who have named none.
@@ -43,16 +44,26 @@ def garmin_connect(name: str, settings: Settings, token_name: str = "default") -
     from .garmin import GarminConnect
 
     return GarminConnect(
-        browser_session(settings) if name == "browser" else _warm(garth_session(settings, token_name)),
+        browser_session(settings) if name == "browser" else _warm(_token_session(name, settings, token_name)),
         name=name,
         confirm_s=settings.confirm_s,
         official=personal_api(settings),
     )
 
 
-def _warm(session: GarthSession) -> GarthSession:
+def _warm(session: TokenSession) -> TokenSession:
     session.warm()
     return session
+
+
+def _token_session(name: str, settings: Settings, token_name: str) -> TokenSession:
+    if name != "garminconnect":
+        return garth_session(settings, token_name)
+    from .sessions.garminconnect import GarminconnectSession
+
+    return GarminconnectSession(
+        token_store(settings, token_name), domain=settings.garmin_domain, ca_bundle=settings.garmin_ca_bundle
+    )
 
 
 def browser_session(settings: Settings) -> BrowserSession:

@@ -112,7 +112,7 @@ class SignIn:
         if self.locked or not right:
             return self._fail(request, visit, SIGNIN_FIELDS)
         if self.account.mfa_code is not None:
-            return self._show(request, visit.service, "Enter the code", MFA_FIELDS, password_was_right=True)
+            return self._show(request, visit.service, "Enter MFA code for login", MFA_FIELDS, password_was_right=True)
         return self._succeed(visit)
 
     def mfa(self, request: Request) -> Answer:

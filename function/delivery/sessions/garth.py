@@ -21,7 +21,6 @@ import math
 import os
 import re
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,40 +30,19 @@ from pydantic import SecretStr
 from ...errors import GarminRefused, GarminUnreachable, SettingsInvalid, SignInNeeded, WeighbridgeError
 from ..garmin_answers import fault_of
 from ..port import Answer, ConnectionDropped
-from ..tokens import Store, Token
+from ..tokens import Token
+from .token_session import NOTHING_SENT_CODES, REFRESH_BROKEN, TokenSession, refusal_of, unreachable
 
-REFRESH_BEFORE_EXPIRY_S = 900  # as garminconnect does: an upload must not meet the end of its token
-SECONDS_PER_DAY = 86_400
 IMPERSONATE = "chrome120"  # the browser whose TLS handshake garth shows
 
-#: libcurl errors that happen before a byte of the request has left (curl/curl.h): 5 and 6 name resolution,
-#: 7 connect, 35, 58, 59, 60, 77, 83, 91 TLS. Everything else may have reached Garmin.
-NOTHING_SENT_CODES = frozenset({5, 6, 7, 35, 58, 59, 60, 77, 83, 91})
 CERTIFICATE_CODES = frozenset({60, 77})
 
 #: `oauth.DI_TOKEN_URL` belongs to the whole process, so its users take turns.
 _token_url_lock = threading.Lock()
 
 
-class GarthSession:
-    """Authenticated requests with the token of a store. Safe to share between threads."""
-
-    def __init__(
-        self,
-        store: Store,
-        *,
-        domain: str,
-        ca_bundle: Path | None = None,
-        timeout_s: float = 30.0,
-        now: Callable[[], float] = time.time,
-    ) -> None:
-        self._store = store
-        self._domain = domain
-        self._ca_bundle = ca_bundle
-        self._timeout_s = timeout_s
-        self._now = now
-        #: A token that Garmin does not renew any more. It is not asked again and again: that could lock the account.
-        self._refused: Token | None = None
+class GarthSession(TokenSession):
+    """A `TokenSession` over garth-ng."""
 
     def warm(self) -> None:
         """Begin to import garth in the background, so that the first upload need not wait for it."""
@@ -74,41 +52,6 @@ class GarthSession:
                 import_garth()
 
         threading.Thread(target=quietly, name="import garth", daemon=True).start()
-
-    def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, str] | None = None,
-        file: tuple[str, bytes] | None = None,
-    ) -> Answer:
-        """See `port.Session`."""
-        token = self._token()
-        if token.expires_at - self._now() < REFRESH_BEFORE_EXPIRY_S:
-            token = self._store.refreshed(token, self._refresh)
-        answer = self._send(token, method, path, params, file)
-        if answer.status == 401:
-            token = self._store.refreshed(token, self._refresh)
-            answer = self._send(token, method, path, params, file)
-        return answer
-
-    def token_days_left(self) -> float | None:
-        """See `port.Session`. Raises `SignInNeeded` when there is no token, or `TokenStoreUnusable`."""
-        token = self._token()
-        if token.refresh_expires_at is None:
-            return None
-        return (token.refresh_expires_at - self._now()) / SECONDS_PER_DAY
-
-    def renew(self) -> Token:
-        """Make a new token of the stored one now, whether it is due or not, and save it. Raises as `request` does."""
-        return self._store.refreshed(self._token(), self._refresh)
-
-    def _token(self) -> Token:
-        token = self._store.read()
-        if token is None:
-            raise SignInNeeded(f"There is no Garmin token in {self._store.place}. Sign in once: make login.")
-        return token
 
     def _send(
         self,
@@ -149,9 +92,7 @@ class GarthSession:
                     form.close()
         return _answer(response)
 
-    def _refresh(self, token: Token) -> Token:
-        if token == self._refused:
-            raise SignInNeeded(REFRESH_REFUSED)
+    def _renewed(self, token: Token) -> Token:
         garth = import_garth()
         old = garth.http.OAuth2Token(
             access_token=token.access_token.get_secret_value(),
@@ -166,32 +107,11 @@ class GarthSession:
             fault = e.error
         except (ValueError, TypeError):
             raise GarminUnreachable(f"{REFRESH_BROKEN} Something other than a token came back: a proxy?") from None
-        refusal = _refresh_fault(fault)
-        if isinstance(refusal, SignInNeeded):
-            self._refused = token
-        raise refusal
-
-
-REFRESH_BROKEN = (
-    "The Garmin token could not be renewed, so nothing was uploaded. Send the same again; if the renewal was lost "
-    "on its way, the next one is refused and a new sign-in is needed: make login."
-)
-REFRESH_REFUSED = (
-    "Garmin does not renew the token any more: it has ended, another program has renewed it, or the answer to an "
-    "earlier renewal was lost. Sign in anew: make login."
-)
-
-
-def _refresh_fault(error: Any) -> WeighbridgeError:
-    answer = _answer(error.response) if _is_status(error) else None
-    if answer is None:
-        if error.code in NOTHING_SENT_CODES:
-            return _unreachable(error.code)
-        return GarminUnreachable(f"{REFRESH_BROKEN} The connection broke off (curl error {int(error.code)}).")
-    # invalid_grant is a 400 (RFC 6749 section 5.2), invalid_client a 401.
-    if answer.status in (400, 401):
-        return SignInNeeded(REFRESH_REFUSED)
-    return fault_of(answer, "to renew the token")
+        if _is_status(fault):
+            raise refusal_of(_answer(fault.response))
+        if fault.code in NOTHING_SENT_CODES:
+            raise _unreachable(fault.code)
+        raise GarminUnreachable(f"{REFRESH_BROKEN} The connection broke off (curl error {int(fault.code)}).")
 
 
 def sign_in(
@@ -372,12 +292,4 @@ def _is_status(error: Any) -> bool:
 
 
 def _unreachable(code: int) -> GarminUnreachable:
-    if code in CERTIFICATE_CODES:
-        return GarminUnreachable(
-            f"The certificate of Garmin Connect is not trusted (curl error {int(code)}). Behind a proxy that reads "
-            "along, or with a stand-in, set GARMIN_CA_BUNDLE to its certificates."
-        )
-    return GarminUnreachable(
-        f"Garmin Connect could not be reached (curl error {int(code)}); nothing was sent. Check the network and "
-        "GARMIN_DOMAIN."
-    )
+    return unreachable(f"curl error {int(code)}", certificate=code in CERTIFICATE_CODES)

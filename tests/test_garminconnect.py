@@ -1,0 +1,287 @@
+"""The other library: whatever Garmin answers, garminconnect and garth come to the same.
+
+It needs Python 3.12 or newer. `make test-garminconnect` runs this module with Debian's current one.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from function.delivery.garmin import GarminConnect
+from function.delivery.port import Delivered, Outcome
+from function.delivery.sessions.garminconnect import GarminconnectSession, sign_in
+from function.delivery.sessions.garth import GarthSession
+from function.delivery.sessions.token_session import TokenSession
+from function.delivery.tokens import TokenStore
+from function.errors import (
+    GarminRefused,
+    GarminUnreachable,
+    RateLimited,
+    SettingsInvalid,
+    SignInNeeded,
+    WeighbridgeError,
+)
+from function.fit.template import read_template
+from function.pipeline import prove
+from function.reading import Reading
+from function.settings import TEMPLATES
+from scripts import login
+
+from .garmin.account import Account
+from .garmin.faults import FAULTS
+from .garmin.server import GarminStandIn
+
+INSTALLED = sys.version_info >= (3, 12) and importlib.util.find_spec("garminconnect") is not None
+needs_the_library = pytest.mark.skipif(
+    not INSTALLED, reason="garminconnect needs Python 3.12 or newer: make test-garminconnect"
+)
+
+TEMPLATE = read_template((TEMPLATES / "weight_scale.fit").read_bytes())
+RANGE = "/weight-service/weight/range/2026-11-01/2026-11-22"
+
+
+def reading(number: int) -> Reading:
+    return Reading(
+        measured_at=datetime(2026, 9, 1, 6, 30, tzinfo=UTC) + timedelta(days=number),
+        weight_kg=Decimal(8000 + number) / 100,
+        body_fat_percent=Decimal(180 + number) / 10,
+    )
+
+
+def session(kind: type[TokenSession], garmin: GarminStandIn, folder: Path, **options: Any) -> TokenSession:
+    return kind(TokenStore(folder), domain=garmin.domain, ca_bundle=garmin.ca_bundle, **options)
+
+
+def deliver(way: TokenSession, *readings: Reading) -> Outcome | type[WeighbridgeError]:
+    connect = GarminConnect(way, name="x", confirm_s=1)
+    try:
+        return connect.deliver(readings, lambda some: prove(TEMPLATE, some), replace=False)[0]
+    except WeighbridgeError as fault:
+        return type(fault)
+
+
+@needs_the_library
+def test_the_same_sixty_readings_are_the_same_files_and_weigh_ins_with_a_switch_in_the_middle(
+    garmin: GarminStandIn, tmp_path: Path
+) -> None:
+    garmin.write_token(tmp_path)
+    files: list[bytes] = []
+
+    def send(ways: list[type[TokenSession]]) -> tuple[list[dict[str, Any]], int]:
+        garmin.weights.entries.clear()
+        for number in range(60):
+            outcome = deliver(session(ways[number * len(ways) // 60], garmin, tmp_path), reading(number))
+            assert isinstance(outcome, Delivered)
+            assert outcome.status == "confirmed"
+            files.append(outcome.fit.content)
+        shown = [{k: v for k, v in entry.items() if k != "samplePk"} for entry in garmin.weigh_ins()]
+        return shown, garmin.uploads_stored
+
+    by_garth, _ = send([GarthSession])
+    sent_by_garth = files.copy()
+    files.clear()
+    assert len(by_garth) == 60
+    assert send([GarminconnectSession])[0] == by_garth
+    assert files == sent_by_garth
+    files.clear()
+    assert send([GarthSession, GarminconnectSession, GarthSession])[0] == by_garth
+    assert files == sent_by_garth
+    stored = garmin.uploads_stored
+    for number in range(60):
+        outcome = deliver(session(GarminconnectSession, garmin, tmp_path), reading(number))
+        assert isinstance(outcome, Delivered)
+        assert outcome.status == "present"
+    assert (garmin.uploads_stored, len(garmin.weigh_ins())) == (stored, 60)
+
+
+@needs_the_library
+@pytest.mark.parametrize("route", ["upload", "weight/range"])
+@pytest.mark.parametrize("fault", [name for name in FAULTS if name != "slow"])
+def test_whatever_garmin_answers_both_libraries_come_to_the_same(
+    garmin: GarminStandIn, tmp_path: Path, fault: str, route: str
+) -> None:
+    found = []
+    for number, kind in enumerate((GarthSession, GarminconnectSession)):
+        folder = tmp_path / kind.__name__
+        garmin.write_token(folder)
+        garmin.reset()
+        garmin.faults.add(route, fault, times=None if fault == "401" else 1)
+        outcome = deliver(session(kind, garmin, folder), reading(number))
+        found.append(
+            (
+                getattr(outcome, "status", outcome if isinstance(outcome, type) else type(outcome)),
+                len(garmin.weights.entries),
+            )
+        )
+    assert found[0] == found[1]
+
+
+@needs_the_library
+def test_a_token_that_ends_soon_or_is_refused_is_renewed_once_and_saved_before_it_is_used(
+    garmin: GarminStandIn, tmp_path: Path
+) -> None:
+    garmin.sign_in.access_token_lifetime_s = 600
+    garmin.write_token(tmp_path)
+    store = TokenStore(tmp_path)
+    before = store.read()
+    garmin.sign_in.access_token_lifetime_s = 86_400
+    way = session(GarminconnectSession, garmin, tmp_path)
+    assert way.request("GET", RANGE).status == 200
+    after = store.read()
+    assert garmin.sign_in.refreshes == 1
+    assert after != before
+    assert way.request("GET", RANGE).status == 200
+    assert garmin.sign_in.refreshes == 1
+    garmin.expire_access_tokens()
+    assert way.request("GET", RANGE).status == 200
+    assert garmin.sign_in.refreshes == 2
+    # And garth goes on with what garminconnect has saved.
+    assert session(GarthSession, garmin, tmp_path).request("GET", RANGE).status == 200
+    assert garmin.sign_in.refused_refreshes == 0
+
+
+@needs_the_library
+def test_a_token_that_is_not_renewed_any_more_is_asked_about_once(garmin: GarminStandIn, tmp_path: Path) -> None:
+    garmin.write_token(tmp_path)
+    garmin.sign_in._refresh_tokens.clear()
+    garmin.expire_access_tokens()
+    way = session(GarminconnectSession, garmin, tmp_path)
+    for _ in range(3):
+        with pytest.raises(SignInNeeded, match="make login"):
+            way.request("GET", RANGE)
+    assert garmin.sign_in.refused_refreshes == 1
+
+
+@needs_the_library
+def test_a_garmin_that_is_not_there_or_not_trusted_is_told_apart_from_one_that_may_have_the_reading(
+    garmin: GarminStandIn, tmp_path: Path
+) -> None:
+    garmin.write_token(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    nobody = GarminconnectSession(TokenStore(tmp_path), domain=f"localhost:{port}", ca_bundle=garmin.ca_bundle)
+    with pytest.raises(GarminUnreachable, match="nothing was sent"):
+        nobody.request("GET", RANGE)
+    unknown = GarminconnectSession(TokenStore(tmp_path), domain=garmin.domain)
+    with pytest.raises(GarminUnreachable, match="is not trusted"):
+        unknown.request("GET", RANGE)
+
+
+# -- signing in ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def guarded() -> Iterator[GarminStandIn]:
+    """An account with a second factor."""
+    with GarminStandIn(account=Account(mfa_code="734512")) as garmin:
+        yield garmin
+
+
+def attempt(garmin: GarminStandIn, password: str = "", code: str = "") -> Any:
+    return sign_in(
+        garmin.account.email,
+        SecretStr(password or garmin.account.password),
+        prompt_mfa=lambda: code or str(garmin.account.mfa_code),
+        domain=garmin.domain,
+        ca_bundle=garmin.ca_bundle,
+    )
+
+
+@needs_the_library
+def test_a_password_and_a_code_become_a_token_with_which_a_reading_arrives(
+    guarded: GarminStandIn, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurry(monkeypatch)
+    caplog.set_level(logging.DEBUG)
+    TokenStore(tmp_path).save(attempt(guarded))
+    outcome = deliver(session(GarminconnectSession, guarded, tmp_path), reading(1))
+    assert isinstance(outcome, Delivered)
+    assert outcome.status == "confirmed"
+    token = TokenStore(tmp_path).read()
+    assert token is not None
+    for secret in (guarded.account.password, "734512", "ST-", token.access_token.get_secret_value(), "80.01"):
+        assert secret not in caplog.text
+
+
+@needs_the_library
+@pytest.mark.parametrize(
+    ("password", "code", "fault"), [("a wrong password", "", SignInNeeded), ("", "000000", SignInNeeded)]
+)
+def test_a_wrong_password_or_code_ends_it_at_once(
+    guarded: GarminStandIn, monkeypatch: pytest.MonkeyPatch, password: str, code: str, fault: type[WeighbridgeError]
+) -> None:
+    hurry(monkeypatch)
+    with pytest.raises(fault):
+        attempt(guarded, password, code)
+
+
+@needs_the_library
+def test_when_every_way_is_blocked_that_is_said(garmin: GarminStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    hurry(monkeypatch)
+    for route in ("sso/embed", "sso/signin-page", "sso/signin"):
+        garmin.faults.add(route, "403-cloudflare", times=None)
+    with pytest.raises((GarminRefused, RateLimited)):
+        attempt(garmin)
+
+
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library waits like a person between pages; nobody looks here."""
+    import garminconnect.client
+
+    monkeypatch.setattr(garminconnect.client.time, "sleep", lambda _: None)
+
+
+@needs_the_library
+def test_make_login_goes_on_to_it_when_garth_is_blocked_and_to_the_browser_after_it(
+    guarded: GarminStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hurry(monkeypatch)
+    # garth's first page is refused once; the other library finds it open.
+    guarded.faults.add("sso/signin-page", "403-cloudflare", times=1)
+    secrets = {"Password (not shown): ": guarded.account.password}
+    terminal = login.Terminal(
+        ask=lambda _: guarded.account.email,
+        ask_secret=lambda question: secrets.get(question, "734512"),
+        open_page=lambda _: False,
+        in_container=lambda: False,
+    )
+    environment = {
+        "WEIGHBRIDGE_TOKENS": str(tmp_path),
+        "GARMIN_DOMAIN": guarded.domain,
+        "GARMIN_CA_BUNDLE": str(guarded.ca_bundle),
+    }
+    assert login.main([], environment, terminal) == 0
+    said = capsys.readouterr()
+    assert "The next way, garminconnect: the same, over another library" in said.err
+    assert "Stored in" in said.out
+    assert session(GarthSession, guarded, tmp_path).request("GET", RANGE).status == 200
+
+
+# -- where it is missing ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(INSTALLED, reason="the library is there")
+def test_without_the_library_one_sentence_says_what_is_needed(garmin: GarminStandIn, tmp_path: Path) -> None:
+    garmin.write_token(tmp_path)
+    calls: list[Callable[[], object]] = [
+        lambda: session(GarminconnectSession, garmin, tmp_path).request("GET", RANGE),
+        lambda: attempt(garmin),
+    ]
+    for call in calls:
+        with pytest.raises(SettingsInvalid, match=r"requirements-garminconnect\.txt"):
+            call()
+
+
+def test_the_ways_to_sign_in_are_in_the_order_in_which_they_are_tried() -> None:
+    assert [way.name for way in login.WAYS] == ["password", "garminconnect", "browser"]

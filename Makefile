@@ -16,7 +16,7 @@ HOME_ASSISTANT_CURRENT := 2026.2.3
 HOME_ASSISTANT_ROOT := .ha-current/root
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run run-garmin login login-browser doctor deliver-kept confirm refresh template verify-sdk form import up down test test-e2e test-ha-current test-garminconnect screenshots check fix bench lock clean
+.PHONY: help demo run run-garmin login login-browser doctor deliver-kept confirm refresh template verify-sdk form import up down test test-e2e test-ha-current test-garminconnect screenshots check check-upstream fix bench lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -90,6 +90,9 @@ check: $(E2E) ## lint, format, types, architecture
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest tests/test_architecture.py
+
+check-upstream: $(RUN) ## see whether the newest release of a library changed what we rely on (once a week, say)
+	@$(BIN)/python -m scripts.check_upstream $(ARGS)
 
 fix: $(DEV) ## mend what ruff can mend by itself
 	@$(BIN)/ruff check --fix .

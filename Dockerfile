@@ -1,11 +1,13 @@
-# Three images: `function` (the default), `outbox` (relay and worker of integrations/postgres), and `form`.
+# Four images: `function`, `function-browser` (the same with a Chromium in it), `outbox` (relay and worker of
+# integrations/postgres), and `form`.
 # Rule: nothing that builds is in what runs; no secret is in a layer; nobody is root; the root file system may be
 # read-only (gunicorn wants a writable /tmp).
 
 FROM python:3.13-slim-trixie AS packages
-COPY requirements-google.txt requirements-outbox.txt /
+COPY requirements-google.txt requirements-garminconnect.txt requirements-outbox.txt /
 RUN python3 -m venv /function \
  && /function/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /requirements-google.txt \
+    -r /requirements-garminconnect.txt \
  && /function/bin/pip uninstall --yes --quiet pip \
  && python3 -m venv /outbox \
  && /outbox/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /requirements-outbox.txt \
@@ -64,3 +66,25 @@ EXPOSE 8080
 HEALTHCHECK --interval=5s --timeout=5s --start-period=20s \
     CMD ["python3", "-c", "from http.client import HTTPConnection as C; from os import environ as e; c = C('127.0.0.1', int(e['PORT']), timeout=4); c.request('GET', '/health'); c.getresponse()"]
 CMD ["functions-framework", "--source", "function/main.py", "--target", "handle", "--host", "0.0.0.0"]
+
+
+# The same with a browser in it, for the delivery `browser`: apart, because it is several times as large.
+FROM packages AS browser-packages
+COPY requirements-browser.txt /
+RUN python3 -m venv /pip \
+ && /pip/bin/pip --python /function/bin/python3 install --no-cache-dir --disable-pip-version-check --require-hashes \
+    -r /requirements-browser.txt
+
+
+FROM function AS function-browser
+# hadolint ignore=DL3002  # for the installation alone
+USER 0:0
+# hadolint ignore=DL3008  # a browser is to be the newest
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends chromium \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt
+COPY --from=browser-packages /function /function
+COPY scripts/login_browser.py /app/scripts/
+# Its sandbox wants rights that a container does not give; the container is the sandbox.
+ENV WEIGHBRIDGE_BROWSER_PROFILE=/data/browser WEIGHBRIDGE_BROWSER_ARGS="--no-sandbox --disable-dev-shm-usage"
+USER 10001:10001

@@ -170,9 +170,20 @@ def _imported(options: argparse.Namespace, env: Mapping[str, str]) -> Token:
 
 
 def _by_password(settings: Settings, terminal: Terminal) -> Token:
+    return _with_password(sign_in, "this takes some seconds", settings, terminal)
+
+
+def _by_garminconnect(settings: Settings, terminal: Terminal) -> Token:
+    from function.delivery.sessions.garminconnect import import_garminconnect, sign_in
+
+    import_garminconnect()  # before the questions
+    return _with_password(sign_in, "in up to five ways; this may take a minute", settings, terminal)
+
+
+def _with_password(sign_in: Callable[..., Token], saying: str, settings: Settings, terminal: Terminal) -> Token:
     email = terminal.ask("Garmin e-mail: ").strip()
     password = SecretStr(terminal.ask_secret("Password (not shown): "))
-    print("Signing in; this takes some seconds …", flush=True)
+    print(f"Signing in; {saying} …", flush=True)
     return sign_in(
         email,
         password,
@@ -193,22 +204,6 @@ def _by_browser(settings: Settings, terminal: Terminal) -> Token:
     )
     pasted = terminal.ask_secret("The address, or the ticket alone (not shown): ")
     return exchange_ticket(pasted, domain=settings.garmin_domain, ca_bundle=settings.garmin_ca_bundle)
-
-
-def _by_garminconnect(settings: Settings, terminal: Terminal) -> Token:
-    from function.delivery.sessions.garminconnect import import_garminconnect, sign_in
-
-    import_garminconnect()  # before the questions
-    email = terminal.ask("Garmin e-mail: ").strip()
-    password = SecretStr(terminal.ask_secret("Password (not shown): "))
-    print("Signing in, in up to five ways; this may take a minute …", flush=True)
-    return sign_in(
-        email,
-        password,
-        prompt_mfa=lambda: terminal.ask_secret("Code from your e-mail or app (not shown): "),
-        domain=settings.garmin_domain,
-        ca_bundle=settings.garmin_ca_bundle,
-    )
 
 
 class Way(NamedTuple):

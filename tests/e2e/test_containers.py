@@ -190,7 +190,7 @@ def is_nobody_in_a_read_only_system(container: Mapping[str, Any]) -> None:
 
 def test_no_secret_is_in_a_layer_and_the_images_are_small(house: House, capsys: pytest.CaptureFixture[str]) -> None:
     sizes = []
-    for target, most_mb in (("function", 120), ("outbox", 140), ("form", 700)):
+    for target, most_mb in (("function", 140), ("function-browser", 1200), ("outbox", 140), ("form", 700)):
         archive = house.engine.folder / f"{target}.tar"
         found = subprocess.run(["grep", "-c", "-a", "-F", IN_THE_FOLDER, archive], stdout=subprocess.PIPE, check=False)
         assert found.stdout == b"0\n"
@@ -201,6 +201,16 @@ def test_no_secret_is_in_a_layer_and_the_images_are_small(house: House, capsys: 
         sizes.append(f"weighbridge-{target} {ours_mb:.0f} MB")
     with capsys.disabled():
         print(f"\n  images, without the Python that they stand on: {', '.join(sizes)}")
+
+
+def test_the_image_with_a_browser_opens_a_page_as_nobody_in_a_read_only_system(house: House) -> None:
+    confined = ("--read-only", "--tmpfs", "/tmp:exec", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
+    page = "data:text/html,<h1>Here</h1>"
+    program = f"exec chromium --headless $WEIGHBRIDGE_BROWSER_ARGS --user-data-dir=/tmp/profile --dump-dom '{page}'"
+    run = ("run", "--rm", *confined, "weighbridge-function-browser:0.1.0")
+    assert "<h1>Here</h1>" in house.engine.docker(*run, "sh", "-c", program)
+    assert house.engine.docker(*run, "id", "-u").strip() == "10001"
+    assert "playwright" in house.engine.docker(*run, "python3", "-c", "import garth, playwright; print(playwright)")
 
 
 @pytest.mark.parametrize("service", LONG_RUNNING)

@@ -113,7 +113,9 @@ class Engine:
 
 
 @contextmanager
-def engine(context: Path = ROOT, targets: Sequence[str] = ("function", "outbox", "form")) -> Iterator[Engine]:
+def engine(
+    context: Path = ROOT, targets: Sequence[str] = ("function", "function-browser", "outbox", "form")
+) -> Iterator[Engine]:
     """A Docker engine with the images of compose.yaml; ours are built from the context, and are archives in `folder`.
 
     Until it ends, this thread is in the engine's network.

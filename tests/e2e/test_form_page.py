@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
-from playwright.sync_api import Browser, Page, Playwright, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, FilePayload, Page, Playwright, ViewportSize, expect, sync_playwright
 
-from tests.e2e.parts import find_program, unavailable
+from tests.e2e.parts import find_program, histories, unavailable
 from tests.e2e.parts.form import Form, form, function
 from tests.garmin.server import GarminStandIn
 
@@ -249,6 +249,29 @@ def test_axe_finds_nothing_serious_in_any_state_of_the_page(house: House, viewpo
     click(page, "Take back 22 Nov")
     settle(page)
     assert serious(page, axe) == [], "correcting and taking back"
+    upload(page)
+    expect(page.get_by_text("8 of 8 weigh-ins are understood")).to_be_visible()
+    page.get_by_text("What the columns are").click()
+    assert serious(page, axe) == [], "with a history"
+
+
+def upload(page: Page) -> None:
+    """An export of the Fitdays app, in a language that nobody knows."""
+    file = FilePayload(name="export.csv", mimeType="text/csv", buffer=histories.fitdays("of nobody"))
+    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(file)
+    settle(page)
+
+
+def test_years_out_of_the_app_s_export_are_seen_put_right_and_sent(house: House) -> None:
+    page = house.open()
+    upload(page)
+    expect(page.get_by_text("8 of 8 weigh-ins are understood")).to_be_visible()
+    page.get_by_text("What the columns are: 19 of 34 are known").click()
+    expect(page.get_by_label("xy5: visceral fat, known by its place")).to_be_visible()
+    assert house.weights() == []
+    click(page, "Send 8 weigh-ins to Garmin")
+    expect(page.get_by_text("8 of 8: 8 confirmed in Garmin Connect.")).to_be_visible()
+    assert sorted(house.weights()) == [w.weight_kg for w in sorted(histories.WEIGH_INS, key=lambda w: w.weight_kg)]
 
 
 def serious(page: Page, axe: str) -> list[str]:

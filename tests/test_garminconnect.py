@@ -216,14 +216,25 @@ def test_a_password_and_a_code_become_a_token_with_which_a_reading_arrives(
 
 @needs_the_library
 @pytest.mark.parametrize(
-    ("password", "code", "fault"), [("a wrong password", "", SignInNeeded), ("", "000000", SignInNeeded)]
+    ("password", "code", "words"),
+    [("a wrong password", "", "did not take this e-mail and password"), ("", "000000", "did not take this code")],
 )
 def test_a_wrong_password_or_code_ends_it_at_once(
-    guarded: GarminStandIn, monkeypatch: pytest.MonkeyPatch, password: str, code: str, fault: type[WeighbridgeError]
+    guarded: GarminStandIn, monkeypatch: pytest.MonkeyPatch, password: str, code: str, words: str
 ) -> None:
     hurry(monkeypatch)
-    with pytest.raises(fault):
+    with pytest.raises(SignInNeeded, match=words):
         attempt(guarded, password, code)
+
+
+@needs_the_library
+def test_an_account_that_is_locked_is_said_to_be(guarded: GarminStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    hurry(monkeypatch)
+    for _ in range(5):
+        with pytest.raises(SignInNeeded):
+            attempt(guarded, "a wrong password")
+    with pytest.raises(SignInNeeded, match="Garmin has locked this account"):
+        attempt(guarded)
 
 
 @needs_the_library

@@ -342,7 +342,7 @@ def test_an_account_that_is_locked_is_not_tried_another_way(
     assert garmin.sign_in.locked
     assert sign_in(garmin, env, "--ignore-cool-down") == 1
     error = capsys.readouterr().err
-    assert "lock the account" in error
+    assert "Garmin has locked this account" in error
     assert "next way" not in error
 
 

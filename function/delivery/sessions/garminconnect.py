@@ -31,7 +31,17 @@ from ...errors import GarminRefused, GarminUnreachable, RateLimited, SettingsInv
 from ..garmin_answers import DEFAULT_RETRY_AFTER_S
 from ..port import Answer, ConnectionDropped
 from ..tokens import Token
-from .token_session import NOTHING_SENT_CODES, REFRESH_BROKEN, TokenSession, refusal_of, unreachable
+from .token_session import (
+    CLOUDFLARE,
+    LOCKED,
+    NOTHING_SENT_CODES,
+    REFRESH_BROKEN,
+    WRONG_CODE,
+    WRONG_CREDENTIALS,
+    TokenSession,
+    refusal_of,
+    unreachable,
+)
 
 KNOWN_DOMAINS = ("garmin.com", "garmin.cn")
 
@@ -104,19 +114,24 @@ def sign_in(
     library = import_garminconnect()
     with _trusting(ca_bundle), _client(domain, ca_bundle, None, renewable=True) as client:
         answers = _watched(client, ca_bundle)
+        asked: list[str] = []
+
+        def code() -> str:
+            asked.append(prompt_mfa().strip())
+            return asked[-1]
+
         try:
-            client.login(email, password.get_secret_value(), prompt_mfa=lambda: prompt_mfa().strip())
-        except library.GarminConnectAuthenticationError:
-            raise SignInNeeded(
-                "Garmin did not take this e-mail, password or code. Try them in a browser at connect.garmin.com first: "
-                "repeated failures lock the account."
-            ) from None
+            client.login(email, password.get_secret_value(), prompt_mfa=code)
+        except library.GarminConnectAuthenticationError as e:
+            # The page's title is in its text, and names no secret; it goes no further all the same.
+            locked = "locked" in str(e).lower()
+            raise SignInNeeded(LOCKED if locked else WRONG_CODE if asked else WRONG_CREDENTIALS) from None
         except library.GarminConnectTooManyRequestsError:
             raise RateLimited(
                 "Garmin asks this machine, or its network, to wait with signing in.", DEFAULT_RETRY_AFTER_S
             ) from None
         except library.GarminConnectConnectionError:
-            raise GarminRefused("None of garminconnect's ways to sign in got through to Garmin.") from None
+            raise GarminRefused(f"None of garminconnect's five ways to sign in got through. {CLOUDFLARE}") from None
         if not client.di_token:
             raise GarminRefused("Garmin took the sign-in, but gave garminconnect no token that can be kept.")
         return _token_of(client, answers[-1], now())

@@ -31,7 +31,17 @@ from ...errors import GarminRefused, GarminUnreachable, SettingsInvalid, SignInN
 from ..garmin_answers import fault_of
 from ..port import Answer, ConnectionDropped
 from ..tokens import Token
-from .token_session import NOTHING_SENT_CODES, REFRESH_BROKEN, TokenSession, refusal_of, unreachable
+from .token_session import (
+    CLOUDFLARE,
+    LOCKED,
+    NOTHING_SENT_CODES,
+    REFRESH_BROKEN,
+    WRONG_CODE,
+    WRONG_CREDENTIALS,
+    TokenSession,
+    refusal_of,
+    unreachable,
+)
 
 IMPERSONATE = "chrome120"  # the browser whose TLS handshake garth shows
 
@@ -146,17 +156,6 @@ def sign_in(
     raise _sign_in_fault(garth, error, answers, wrong)
 
 
-WRONG_CREDENTIALS = (
-    "Garmin did not take this e-mail and password. Try them in a browser at connect.garmin.com first: repeated "
-    "failures lock the account."
-)
-WRONG_CODE = "Garmin did not take this code. Sign in again, and use the newest code."
-CLOUDFLARE = (
-    "A firewall in front of Garmin's sign-in (Cloudflare) wants a browser. Sign in with your own: make login "
-    "WAY=browser. Or try from another network, such as one at home."
-)
-
-
 #: The page of Garmin's own app, and where it sends a browser that has signed in: with the ticket in the address.
 SIGN_IN_PAGE = "https://sso.{domain}/mobile/sso/en_US/sign-in?clientId=GCM_ANDROID_DARK&service={service}"
 SERVICE = "https://mobile.integration.{domain}/gcm/android"
@@ -211,6 +210,8 @@ def _sign_in_fault(garth: Any, error: Any, answers: list[Answer], wrong: str) ->
     if isinstance(cause, garth.exc.GarthHTTPError) and not _is_status(cause.error):
         return _unreachable(cause.error.code)
     # A page without a form is for garth an AuthenticationError("No CSRF token …"); only the status says why.
+    if last is not None and b"locked" in _title(last):
+        return SignInNeeded(LOCKED)
     if last is not None and last.status >= 400:
         return GarminRefused(CLOUDFLARE) if last.status == 403 else fault_of(last, "the sign-in")
     if isinstance(cause, garth.exc.AuthenticationError) and "CSRF" not in cause.msg:
@@ -219,6 +220,11 @@ def _sign_in_fault(garth: Any, error: Any, answers: list[Answer], wrong: str) ->
         "Garmin's sign-in page is not as expected; it may have changed, or a proxy stands between. Sign in with "
         "your own browser (make login WAY=browser), or import another tool's token (make login ARGS='--import FILE')."
     )
+
+
+def _title(answer: Answer) -> bytes:
+    match = re.search(rb"<title>(.*?)</title>", answer.body, re.DOTALL)
+    return match[1].lower() if match else b""
 
 
 def import_garth() -> Any:

@@ -31,6 +31,19 @@ REFRESH_REFUSED = (
     "Garmin does not renew the token any more: it has ended, another program has renewed it, or the answer to an "
     "earlier renewal was lost. Sign in anew: make login."
 )
+WRONG_CREDENTIALS = (
+    "Garmin did not take this e-mail and password. Try them in a browser at connect.garmin.com first: repeated "
+    "failures lock the account."
+)
+WRONG_CODE = "Garmin did not take this code. Sign in again, and use the newest code."
+CLOUDFLARE = (
+    "A firewall in front of Garmin's sign-in (Cloudflare) wants a browser. Sign in with your own: make login "
+    "WAY=browser. Or try from another network, such as one at home."
+)
+LOCKED = (
+    "Garmin has locked this account after too many failed sign-ins. Unlock it in a browser at connect.garmin.com, or "
+    "wait one to three days; every further attempt makes it longer."
+)
 NOT_TRUSTED = (
     "The certificate of Garmin Connect is not trusted{detail}. Behind a proxy that reads along, or with a stand-in, "
     "set GARMIN_CA_BUNDLE to its certificates."

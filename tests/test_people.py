@@ -223,6 +223,21 @@ def test_health_shows_the_sign_in_of_each_and_is_only_as_good_as_the_worst(
         assert [result["status"] for result in results.json["results"]] == ["confirmed", 503]
 
 
+def test_who_lives_there_is_told_to_nobody_without_the_key(
+    monkeypatch: pytest.MonkeyPatch, garmin: GarminStandIn, tmp_path: Path
+) -> None:
+    key = "the-key-of-the-house"
+    with home(monkeypatch, garmin, tmp_path, WEIGHBRIDGE_API_KEYS=f"house={key}") as function:
+        assert "Anna" in function.get("/health", headers={"Authorization": f"Bearer {key}"}).text
+        for missing in ((), ("ben",)):
+            for token in missing:
+                (tmp_path / "tokens" / f"{token}.json").unlink()
+            said = function.get("/health").text.casefold()
+            assert '"delivery"' in said
+            assert "anna" not in said
+            assert "ben" not in said.replace(str(tmp_path).casefold(), "")
+
+
 def test_kept_files_of_two_people_lie_apart(
     monkeypatch: pytest.MonkeyPatch, garmin: GarminStandIn, tmp_path: Path
 ) -> None:

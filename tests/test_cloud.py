@@ -43,7 +43,8 @@ def test_a_manifest_runs_this_version_with_settings_that_exist(name: str) -> Non
 def test_knative_runs_it_as_the_image_s_user_with_its_folder_in_a_volume() -> None:
     spec = service_of("knative.yaml")
     (container,) = spec["containers"]
-    (user,) = set(re.findall(r"^USER (\d+):\d+", DOCKERFILE, re.MULTILINE))
+    function = DOCKERFILE[DOCKERFILE.index(" AS function\n") : DOCKERFILE.index(" AS browser-packages\n")]
+    (user,) = re.findall(r"^USER (\d+):\d+", function, re.MULTILINE)
     assert container["securityContext"]["runAsUser"] == spec["securityContext"]["fsGroup"] == int(user)
     assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/data", "/tmp"}
     assert "WEIGHBRIDGE_TOKENS=/data/tokens" in DOCKERFILE

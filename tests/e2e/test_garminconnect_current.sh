@@ -24,6 +24,8 @@ exec env -u PIP_FIND_LINKS unshare -m sh -euc '
         for list in dev garminconnect; do
             /weighbridge-venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-\$list.txt
         done
+        # Without it every test would be skipped.
+        /weighbridge-venv/bin/python -c \"import garminconnect\"
         export PYTHONDONTWRITEBYTECODE=1
         exec /weighbridge-venv/bin/python -m pytest -p no:cacheprovider tests/test_garminconnect.py \"\$@\"
     " sh "$@"

@@ -48,6 +48,8 @@ def main(arguments: Sequence[str] | None = None, *, address: str = "") -> int:
         return _run(options, console, address)
     except (FileUnusable, MappingInvalid, Stopped) as e:
         console.print(f"{e}", style="red", markup=False)
+        if isinstance(e, Stopped) and e.kind == "unauthorized":
+            console.print("Set WEIGHBRIDGE_KEY to one of the function's WEIGHBRIDGE_API_KEYS.")
         return 1
 
 
@@ -111,7 +113,9 @@ def _send(function: Function, rows: Sequence[Row], console: Console, left_out: i
         elapsed_s = bar.tasks[0].elapsed or 0.001
     told = [f"{outcome.counts[status]:,} {words}" for status, words in WORDS.items() if outcome.counts[status]]
     told += [f"{left_out:,} left out"] * bool(left_out) + [f"{len(outcome.refused):,} refused"] * bool(outcome.refused)
-    console.print(f"{outcome.done:,} of {len(rows):,}: {', '.join(told)}; {outcome.done / elapsed_s:,.0f} a second.")
+    console.print(
+        f"{outcome.done:,} of {len(rows):,}: {', '.join(told) or 'nothing arrived'}; {outcome.done / elapsed_s:,.0f} a second."
+    )
     _show_refused(console, "were refused", outcome.refused)
     _show_refused(console, "arrived with a remark", outcome.warnings)
     if why:

@@ -36,7 +36,11 @@ PASSING = ("garmin-unreachable", "outcome-unknown", "rate-limited", "no-answer",
 
 
 class Stopped(Exception):
-    """The import cannot go on; the message says why, and the mend."""
+    """The import cannot go on; the message says why, and the mend. `kind` is the problem's own name, if it has one."""
+
+    def __init__(self, message: str, kind: str = "") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 @dataclass
@@ -92,7 +96,8 @@ class Function:
             return results
         if kind_of(answer) in PASSING:
             return [answer] * len(rows)
-        raise Stopped(words_of(answer) or f"The function at {self.address} gave an answer that is not its own.")
+        message = words_of(answer) or f"The function at {self.address} gave an answer that is not its own."
+        raise Stopped(message, kind_of(answer))
 
 
 NO_ANSWER = {"type": "urn:history:no-answer", "detail": "The function gave no answer."}
@@ -158,7 +163,7 @@ def send(
                     again.append(row)
                     fault = result
                 elif kind and int(result.get("status", 0)) >= 500:
-                    raise Stopped(words_of(result))
+                    raise Stopped(words_of(result), kind)
                 else:
                     _count(outcome, row, result)
             progress(outcome.done, "")

@@ -346,6 +346,13 @@ def test_what_only_a_person_can_mend_ends_the_import_at_once(
     assert garmin.weights.entries == []
 
 
+def test_a_key_that_is_missing_is_asked_for_by_its_variable(garmin: GarminStandIn, tmp_path: Path) -> None:
+    write_history(tmp_path / "history.csv", 3)
+    with function(garmin, tmp_path, WEIGHBRIDGE_API_KEYS="house=a-key-of-the-house") as address:
+        assert importing(tmp_path / "history.csv", address, tmp_path / "log", "--yes").wait(60) == 1
+    assert "Set WEIGHBRIDGE_KEY to one of the function's WEIGHBRIDGE_API_KEYS." in (tmp_path / "log").read_text()
+
+
 def test_one_row_that_garmin_holds_with_other_values_stops_no_other(garmin: GarminStandIn, tmp_path: Path) -> None:
     rows = rows_of(3)
     with function(garmin, tmp_path) as address:

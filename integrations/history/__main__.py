@@ -113,9 +113,8 @@ def _send(function: Function, rows: Sequence[Row], console: Console, left_out: i
         elapsed_s = bar.tasks[0].elapsed or 0.001
     told = [f"{outcome.counts[status]:,} {words}" for status, words in WORDS.items() if outcome.counts[status]]
     told += [f"{left_out:,} left out"] * bool(left_out) + [f"{len(outcome.refused):,} refused"] * bool(outcome.refused)
-    console.print(
-        f"{outcome.done:,} of {len(rows):,}: {', '.join(told) or 'nothing arrived'}; {outcome.done / elapsed_s:,.0f} a second."
-    )
+    became = ", ".join(told) or "nothing arrived"
+    console.print(f"{outcome.done:,} of {len(rows):,}: {became}; {outcome.done / elapsed_s:,.0f} a second.")
     _show_refused(console, "were refused", outcome.refused)
     _show_refused(console, "arrived with a remark", outcome.warnings)
     if why:

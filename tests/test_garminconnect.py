@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import os
 import socket
+import ssl
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -16,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from pydantic import SecretStr
 
 from function.delivery.garmin import GarminConnect
-from function.delivery.port import Delivered, Outcome
+from function.delivery.port import ConnectionDropped, Delivered, Outcome
 from function.delivery.sessions.garminconnect import GarminconnectSession, sign_in
 from function.delivery.sessions.garth import GarthSession
 from function.delivery.sessions.token_session import TokenSession
@@ -176,6 +180,33 @@ def test_a_garmin_that_is_not_there_or_not_trusted_is_told_apart_from_one_that_m
     unknown = GarminconnectSession(TokenStore(tmp_path), domain=garmin.domain)
     with pytest.raises(GarminUnreachable, match="is not trusted"):
         unknown.request("GET", RANGE)
+
+
+@needs_the_library
+def test_a_connection_that_is_garbled_after_the_request_may_have_brought_the_reading(tmp_path: Path) -> None:
+    """requests calls it an SSLError, as an untrusted certificate; taken for one, the next way would double it."""
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("localhost", "connectapi.localhost").configure_cert(context)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def garble() -> None:
+            connection = context.wrap_socket(listener.accept()[0], server_side=True)
+            connection.recv(65_536)
+            descriptor = connection.detach()
+            os.write(descriptor, b"this is no TLS" * 10)
+            os.close(descriptor)
+
+        thread = threading.Thread(target=garble)
+        thread.start()
+        with GarminStandIn() as garmin:
+            garmin.write_token(tmp_path / "tokens")
+        domain = f"localhost:{listener.getsockname()[1]}"
+        way = GarminconnectSession(TokenStore(tmp_path / "tokens"), domain=domain, ca_bundle=tmp_path / "ca.pem")
+        with pytest.raises(ConnectionDropped):
+            way.request("GET", RANGE)
+        thread.join()
 
 
 # -- signing in ----------------------------------------------------------------------------------------------

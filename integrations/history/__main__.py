@@ -20,7 +20,7 @@ from rich.table import Table
 
 from .errors import FileUnusable, MappingInvalid
 from .read import History, Row, read
-from .send import Function, Outcome, Stopped, check, send
+from .send import BECAME, Function, Outcome, Stopped, check, send
 from .times import DAY_FIRST, MONTH_FIRST
 
 SHOWN = 5
@@ -33,12 +33,6 @@ VALUES = (
     "body_water_percent",
     "visceral_fat_rating",
 )
-WORDS = {
-    "confirmed": "confirmed in Garmin Connect",
-    "present": "were there already",
-    "accepted": "taken by Garmin, not visible yet",
-    "kept": "kept as files",
-}
 
 
 def main(arguments: Sequence[str] | None = None, *, address: str = "") -> int:
@@ -111,7 +105,7 @@ def _send(function: Function, rows: Sequence[Row], console: Console, left_out: i
         except KeyboardInterrupt:
             why, code = "Stopped.", 130
         elapsed_s = bar.tasks[0].elapsed or 0.001
-    told = [f"{outcome.counts[status]:,} {words}" for status, words in WORDS.items() if outcome.counts[status]]
+    told = [f"{outcome.counts[status]:,} {words}" for status, words in BECAME.items() if outcome.counts[status]]
     told += [f"{left_out:,} left out"] * bool(left_out) + [f"{len(outcome.refused):,} refused"] * bool(outcome.refused)
     became = ", ".join(told) or "nothing arrived"
     console.print(f"{outcome.done:,} of {len(rows):,}: {became}; {outcome.done / elapsed_s:,.0f} a second.")

@@ -214,10 +214,10 @@ def _reckon(looks: Sequence[Look], found: dict[int, tuple[str, str]]) -> None:
     place = {word: i for i, (word, _) in found.items() if word}
     left = [look for look in looks if look.place not in found]
 
-    def take(**words: Look) -> None:
+    def take(words: Mapping[str, Look]) -> None:
         for word, look in words.items():
-            found[look.place] = word.replace("_", " "), "the arithmetic"
-            place[word.replace("_", " ")] = look.place
+            found[look.place] = word, "the arithmetic"
+            place[word] = look.place
             left.remove(look)
 
     if "weight" not in place:
@@ -225,7 +225,7 @@ def _reckon(looks: Sequence[Look], found: dict[int, tuple[str, str]]) -> None:
         heaviest = [a for a in masses if all(_exceeds(a, b) for b in masses if b is not a)]
         if len(masses) < 2 or len(heaviest) != 1:
             return
-        take(weight=heaviest[0])
+        take({"weight": heaviest[0]})
     weight = looks[place["weight"]]
     if not {"fat mass", "fat free body weight", "body fat"} & place.keys():
         triples = [
@@ -238,25 +238,18 @@ def _reckon(looks: Sequence[Look], found: dict[int, tuple[str, str]]) -> None:
         if len(triples) != 1:
             return
         fat, free, share = triples[0]
-        take(fat_mass=fat, fat_free_body_weight=free, body_fat=share)
-    if "fat free body weight" in place and not {"muscle mass", "bone mass"} & place.keys():
-        free = looks[place["fat free body weight"]]
-        pairs = [
-            (a, b) if _exceeds(a, b) else (b, a)
-            for a, b in combinations((look for look in left if look.kind == MASS), 2)
-            if _sum(a, b, free)
-        ]
+        take({"fat mass": fat, "fat free body weight": free, "body fat": share})
+    for whole, larger, smaller in (
+        ("fat free body weight", "muscle mass", "bone mass"),
+        ("muscle mass", "water weight", "protein mass"),
+    ):
+        if whole not in place or {larger, smaller} & place.keys():
+            continue
+        masses = [look for look in left if look.kind == MASS]
+        pairs = [(a, b) for a, b in combinations(masses, 2) if _sum(a, b, looks[place[whole]])]
         if len(pairs) == 1:
-            take(muscle_mass=pairs[0][0], bone_mass=pairs[0][1])
-    if "muscle mass" in place and not {"water weight", "protein mass"} & place.keys():
-        muscle = looks[place["muscle mass"]]
-        pairs = [
-            (a, b) if _exceeds(a, b) else (b, a)
-            for a, b in combinations((look for look in left if look.kind == MASS), 2)
-            if _sum(a, b, muscle)
-        ]
-        if len(pairs) == 1:
-            take(water_weight=pairs[0][0], protein_mass=pairs[0][1])
+            a, b = pairs[0]
+            take({larger: a, smaller: b} if _exceeds(a, b) else {larger: b, smaller: a})
 
 
 def _exceeds(a: Look, b: Look) -> bool:

@@ -31,6 +31,13 @@ PAUSES_S = (1, 2, 4, 8, 16, 32, 60, 60, 60)
 #: Whoever watches waits as long as this for Garmin's own "later"; else the import is to be started later.
 LONGEST_WAIT_S = 900
 ARRIVED = ("confirmed", "present", "accepted", "kept", "checked")
+#: What became of a row, as a summary says it.
+BECAME = {
+    "confirmed": "confirmed in Garmin Connect",
+    "present": "were there already",
+    "accepted": "taken by Garmin, not visible yet",
+    "kept": "kept as files",
+}
 #: Problems that pass by themselves.
 PASSING = ("garmin-unreachable", "outcome-unknown", "rate-limited", "no-answer", "internal-error")
 
@@ -157,16 +164,19 @@ def send(
         while waiting:
             again: list[Row] = []
             fault: Mapping[str, Any] = {}
+            ending: Stopped | None = None
             for row, result in zip(waiting, function.post(waiting, dry_run=False), strict=True):
                 kind = kind_of(result)
                 if kind in PASSING:
                     again.append(row)
                     fault = result
                 elif kind and int(result.get("status", 0)) >= 500:
-                    raise Stopped(words_of(result), kind)
+                    ending = Stopped(words_of(result), kind)
                 else:
                     _count(outcome, row, result)
             progress(outcome.done, "")
+            if ending:  # after the rows beside it, some of which may have arrived
+                raise ending
             tries = tries + 1 if len(again) == len(waiting) else 1
             waiting = again
             if waiting:

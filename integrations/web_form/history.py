@@ -14,7 +14,7 @@ import streamlit as st
 from integrations.history.columns import KIND_OF
 from integrations.history.errors import FileUnusable, MappingInvalid, OrderUnclear
 from integrations.history.read import History, columns_of, read
-from integrations.history.send import Function, Outcome, Stopped, check, send
+from integrations.history.send import BECAME, Function, Outcome, Stopped, check, send
 from integrations.history.times import DAY_FIRST, MONTH_FIRST
 
 from .charts import draw
@@ -25,12 +25,6 @@ KINDS = ["csv", "xls", "xlsx", "xml", "zip", "ndjson", "jsonl"]
 MOST_REFUSED, MOST_DRAWN = 20, 2_000
 RECOGNISED = "as recognised"
 LEFT_OUT = "(left out)"
-WORDS = {
-    "confirmed": "confirmed in Garmin Connect",
-    "present": "were there already",
-    "accepted": "taken by Garmin, not visible yet",
-    "kept": "kept as files",
-}
 
 
 class Looked(NamedTuple):
@@ -144,7 +138,7 @@ def _offer(looked: Looked, address: str, key: str, question: object) -> None:
             send(function, good, outcome, progress=show_progress)
     except Stopped as e:
         why = f"{e} {len(good) - outcome.done:,} were not sent. Send again: what has arrived is not sent twice."
-    parts = [f"{outcome.counts[status]:,} {words}" for status, words in WORDS.items() if outcome.counts[status]]
+    parts = [f"{outcome.counts[status]:,} {words}" for status, words in BECAME.items() if outcome.counts[status]]
     said = [(True, f"{outcome.done:,} of {len(good):,}: {', '.join(parts)}.")] if parts else []
     said += [(False, f"Row {row.number} was refused: {words}") for row, words in outcome.refused[:MOST_REFUSED]]
     said += [(False, why)] * bool(why)

@@ -346,6 +346,17 @@ def test_what_only_a_person_can_mend_ends_the_import_at_once(
     assert garmin.weights.entries == []
 
 
+def test_what_arrived_beside_a_row_that_ends_the_import_is_counted(garmin: GarminStandIn, tmp_path: Path) -> None:
+    garmin.write_token(tmp_path / "tokens", "anna")
+    lines = [b'{"time": "2022-11-01T06:30:00Z", "weight": 80, "person": "%s"}' % name for name in (b"Ben", b"Anna")]
+    outcome = Outcome()
+    settings = {"WEIGHBRIDGE_PEOPLE": ROOT / "examples" / "people.toml"}
+    with function(garmin, tmp_path, **settings) as address, Function(address) as there:
+        with pytest.raises(Stopped, match="make login"):
+            send(there, read(b"\n".join(lines)).rows, outcome, progress=lambda *_: None, sleep=pytest.fail)
+    assert outcome.counts == {"confirmed": 1}
+
+
 def test_a_key_that_is_missing_is_asked_for_by_its_variable(garmin: GarminStandIn, tmp_path: Path) -> None:
     write_history(tmp_path / "history.csv", 3)
     with function(garmin, tmp_path, WEIGHBRIDGE_API_KEYS="house=a-key-of-the-house") as address:

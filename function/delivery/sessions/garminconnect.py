@@ -32,6 +32,7 @@ from ..garmin_answers import DEFAULT_RETRY_AFTER_S
 from ..port import Answer, ConnectionDropped
 from ..tokens import Token
 from .token_session import (
+    CERTIFICATE_CODES,
     CLOUDFLARE,
     LOCKED,
     NOTHING_SENT_CODES,
@@ -44,6 +45,7 @@ from .token_session import (
 )
 
 KNOWN_DOMAINS = ("garmin.com", "garmin.cn")
+NOT_VERIFIED = "CERTIFICATE_VERIFY_FAILED"  # OpenSSL's word
 
 
 class GarminconnectSession(TokenSession):
@@ -69,9 +71,11 @@ class GarminconnectSession(TokenSession):
                 response = getattr(e, "response", None)  # any status from 400 up
                 if response is None:
                     raise ConnectionDropped("garminconnect gave up before an answer came.") from None
-            except requests.exceptions.SSLError:
-                raise unreachable(certificate=True) from None
             except requests.exceptions.RequestException as e:
+                # Of the TLS errors only this one is sure to come before the request: what is garbled after it is an
+                # SSLError too.
+                if NOT_VERIFIED in str(e):
+                    raise unreachable(certificate=True) from None
                 if _nothing_was_sent(e):
                     raise unreachable() from None
                 raise ConnectionDropped(
@@ -91,7 +95,7 @@ class GarminconnectSession(TokenSession):
                 raise GarminUnreachable(f"{REFRESH_BROKEN} Something other than a token came back: a proxy?") from None
             except library.client.cffi_requests.RequestsError as e:
                 if e.code in NOTHING_SENT_CODES:
-                    raise unreachable(f"curl error {int(e.code)}") from None
+                    raise unreachable(f"curl error {int(e.code)}", certificate=e.code in CERTIFICATE_CODES) from None
                 broke = f"The connection broke off (curl error {int(e.code)})."
                 raise GarminUnreachable(f"{REFRESH_BROKEN} {broke}") from None
             return _token_of(client, answers[-1], self._now())

@@ -32,6 +32,7 @@ from ..garmin_answers import fault_of
 from ..port import Answer, ConnectionDropped
 from ..tokens import Token
 from .token_session import (
+    CERTIFICATE_CODES,
     CLOUDFLARE,
     LOCKED,
     NOTHING_SENT_CODES,
@@ -45,7 +46,6 @@ from .token_session import (
 
 IMPERSONATE = "chrome120"  # the browser whose TLS handshake garth shows
 
-CERTIFICATE_CODES = frozenset({60, 77})
 
 #: `oauth.DI_TOKEN_URL` belongs to the whole process, so its users take turns.
 _token_url_lock = threading.Lock()

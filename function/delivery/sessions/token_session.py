@@ -22,6 +22,7 @@ SECONDS_PER_DAY = 86_400
 #: libcurl errors that happen before a byte of the request has left (curl/curl.h): 5 and 6 name resolution,
 #: 7 connect, 35, 58, 59, 60, 77, 83, 91 TLS. Everything else may have reached Garmin.
 NOTHING_SENT_CODES = frozenset({5, 6, 7, 35, 58, 59, 60, 77, 83, 91})
+CERTIFICATE_CODES = frozenset({60, 77})
 
 REFRESH_BROKEN = (
     "The Garmin token could not be renewed, so nothing was uploaded. Send the same again; if the renewal was lost "

@@ -351,9 +351,13 @@ def test_what_arrived_beside_a_row_that_ends_the_import_is_counted(garmin: Garmi
     lines = [b'{"time": "2022-11-01T06:30:00Z", "weight": 80, "person": "%s"}' % name for name in (b"Ben", b"Anna")]
     outcome = Outcome()
     settings = {"WEIGHBRIDGE_PEOPLE": ROOT / "examples" / "people.toml"}
-    with function(garmin, tmp_path, **settings) as address, Function(address) as there:
-        with pytest.raises(Stopped, match="make login"):
-            send(there, read(b"\n".join(lines)).rows, outcome, progress=lambda *_: None, sleep=pytest.fail)
+    rows = read(b"\n".join(lines)).rows
+    with (
+        function(garmin, tmp_path, **settings) as address,
+        Function(address) as there,
+        pytest.raises(Stopped, match="make login"),
+    ):
+        send(there, rows, outcome, progress=lambda *_: None, sleep=pytest.fail)
     assert outcome.counts == {"confirmed": 1}
 
 

@@ -25,13 +25,13 @@ from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from function.delivery.folder import Folder
-from function.dialects import interpret
-from function.fit.encode import encode
-from function.fit.patch import patch
-from function.fit.template import read_template
-from function.pipeline import READINGS_PER_FILE, Weighbridge, prove
-from function.reading import Reading
+from weighbridge.delivery.folder import Folder
+from weighbridge.reading.interpret import interpret
+from weighbridge.fit.encode import encode
+from weighbridge.fit.patch import patch
+from weighbridge.fit.template import read_template
+from weighbridge.pipeline import READINGS_PER_FILE, Weighbridge, prove
+from weighbridge.reading.reading import Reading
 
 ROOT = Path(__file__).parent.parent
 NOW = datetime(2026, 11, 22, 6, 31, tzinfo=UTC)

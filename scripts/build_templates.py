@@ -14,11 +14,11 @@ from pathlib import Path
 
 from fastcrc.crc16 import arc as crc16
 
-from function.errors import TemplateUnusable, WeighbridgeError
-from function.fit import profile
-from function.fit.profile import DEVELOPER, ENUM, FLOAT32, UINT8, UINT16, UINT32, WEIGHT_SCALE
-from function.fit.template import Record, read_header, read_template, walk
-from function.pipeline import rehearse
+from weighbridge.errors import TemplateUnusable, WeighbridgeError
+from weighbridge.fit import profile
+from weighbridge.fit.profile import DEVELOPER, ENUM, FLOAT32, UINT8, UINT16, UINT32, WEIGHT_SCALE
+from weighbridge.fit.template import Record, read_header, read_template, walk
+from weighbridge.pipeline import rehearse
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 

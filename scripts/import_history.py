@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from integrations.history.__main__ import main as import_history
-from scripts.demo import function_process, is_answering
+from weighbridge_history.__main__ import main as import_history
+from weighbridge.operate.demo import function_process, is_answering
 
 USUAL = "http://127.0.0.1:8080"
 

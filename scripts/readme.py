@@ -10,12 +10,13 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from function.delivery.receipt import DEVELOPER_FIELDS, NATIVE, NO_HOME
-from function.dialects import DIALECTS, UNUSED
-from function.problems import FAULTS
-from function.reading import IDENTITIES, LEAN_SOFT_TISSUE, MEASURES
-from function.settings import TEMPLATES, VARIABLES
-from scripts.demo import embedded, function_process, post
+from weighbridge.receipt import DEVELOPER_FIELDS, NATIVE, NO_HOME
+from weighbridge.reading.dialects import DIALECTS, UNUSED
+from weighbridge.http.problems import FAULTS
+from weighbridge.reading.identities import IDENTITIES, LEAN_SOFT_TISSUE
+from weighbridge.reading.measures import MEASURES
+from weighbridge.settings import TEMPLATES, VARIABLES
+from weighbridge.operate.demo import embedded, function_process, post
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"

@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from function.body import parse_json
-from function.dialects import interpret
-from function.errors import FieldError, ReadingRejected, ValuesRejected, WeighbridgeError
-from function.pipeline import READINGS_PER_FILE
-from function.settings import read_settings
+from weighbridge.http.body import parse_json
+from weighbridge.reading.interpret import interpret
+from weighbridge.errors import FieldError, ReadingRejected, ValuesRejected, WeighbridgeError
+from weighbridge.pipeline import READINGS_PER_FILE
+from weighbridge.settings import read_settings
 
 from .crosscheck import Case, cross_check, encode_by_garmin
 from .errors import FallbackError, NothingAvailable

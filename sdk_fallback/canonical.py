@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from fastcrc.crc16 import arc as crc16
 
-from function.errors import TemplateUnusable
-from function.fit.profile import DEVELOPER_BY_NAME, FLOAT32
-from function.fit.template import FieldPlace, Record, developer_names, walk
+from weighbridge.errors import TemplateUnusable
+from weighbridge.fit.profile import DEVELOPER_BY_NAME, FLOAT32
+from weighbridge.fit.template import FieldPlace, Record, developer_names, walk
 
 #: Bytes of one element, by base type number (FIT protocol, "Base Types"); 1 for all others.
 _ELEMENT_BYTES = {0x83: 2, 0x84: 2, 0x8B: 2, 0x85: 4, 0x86: 4, 0x8C: 4, 0x88: 4, 0x89: 8, 0x8E: 8, 0x8F: 8, 0x90: 8}

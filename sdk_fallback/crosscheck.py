@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from function.errors import ProofFailed
-from function.fit.encode import encode
-from function.fit.patch import patch
-from function.fit.template import read_template
-from function.fit.verify import VerifiedFit, verify
-from function.reading import Reading
+from weighbridge.errors import ProofFailed
+from weighbridge.fit.encode import encode
+from weighbridge.fit.patch import patch
+from weighbridge.fit.template import read_template
+from weighbridge.fit.verify import VerifiedFit, verify
+from weighbridge.reading.reading import Reading
 
 from .canonical import Canonical, Damaged, canonical
 from .compare import Difference, compare_files, compare_texts

@@ -20,8 +20,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
-from function.fit.profile import DEVELOPER, FIT_EPOCH_UNIX_S, WEIGHT_SCALE, Field
-from function.reading import Reading
+from weighbridge.fit.profile import DEVELOPER, FIT_EPOCH_UNIX_S, WEIGHT_SCALE, Field
+from weighbridge.reading.reading import Reading
 
 from .errors import RunnerUnusable, RunNotBelieved
 from .runners.port import Outcome, Ran

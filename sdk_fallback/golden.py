@@ -13,8 +13,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from function.fit.profile import DEVELOPER, FIELDS, told
-from function.reading import Reading
+from weighbridge.fit.profile import DEVELOPER, FIELDS, told
+from weighbridge.reading.reading import Reading
 
 DEVELOPER_NAMES = frozenset(field.name for field in DEVELOPER)
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from function.fit.encode import encode
-from function.fit.patch import patch
-from function.fit.template import Template, read_template
+from weighbridge.fit.encode import encode
+from weighbridge.fit.patch import patch
+from weighbridge.fit.template import Template, read_template
 
 from .compare import LEGITIMATE, NOTHING, Difference, Place
 from .crosscheck import Case, cross_check

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from function.errors import TemplateUnusable
-from function.fit.template import read_template
+from weighbridge.errors import TemplateUnusable
+from weighbridge.fit.template import read_template
 from scripts.build_templates import SHIPPED, TEMPLATES, from_scale, prove_usable
 from tests.fit_builder import (
     BYTE,

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from function.dialects import DIALECTS, TIME, normal
+from weighbridge.reading.dialects import DIALECTS, TIME, normal
 
 INTEGRATIONS = Path(__file__).parent.parent / "integrations"
 HOME_ASSISTANT = INTEGRATIONS / "home_assistant"

@@ -7,19 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from function.delivery.chain import Chain
-from function.delivery.folder import Folder
-from function.delivery.port import Delivered, Outcome, Prove
-from function.errors import (
-    Conflict,
-    GarminRefused,
-    GarminUnreachable,
-    OutcomeUnknown,
-    RateLimited,
-    SignInNeeded,
-    WeighbridgeError,
-)
-from function.reading import Reading
+from weighbridge.delivery.chain import Chain
+from weighbridge.delivery.folder import Folder
+from weighbridge.delivery.port import Delivered, Outcome, Prove
+from weighbridge.errors import Conflict, GarminRefused, GarminUnreachable, OutcomeUnknown, RateLimited, SignInNeeded, WeighbridgeError
+from weighbridge.reading.reading import Reading
 from tests.test_folder import READING, proven
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from function.main import ROUTES
-from function.settings import VARIABLES, read_settings
+from weighbridge.http.app import ROUTES
+from weighbridge.settings import VARIABLES, read_settings
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "integrations" / "cloud"
@@ -52,7 +52,7 @@ def test_knative_runs_it_as_the_image_s_user_with_its_folder_in_a_volume() -> No
 
 
 def test_the_role_of_the_page_has_what_the_token_store_needs() -> None:
-    from function.delivery import secret_manager
+    from weighbridge.garmin import secret_manager
 
     page = (FOLDER / "README.md").read_text()
     granted = set(re.findall(r"secretmanager\.\w+\.\w+", page.partition("--permissions ")[2].partition("\n")[0]))

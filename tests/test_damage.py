@@ -7,12 +7,12 @@ import re
 import pytest
 from fastcrc.crc16 import arc
 
-from function.errors import ProofFailed
-from function.fit.encode import encode
-from function.fit.patch import patch
-from function.fit.template import read_template
-from function.fit.verify import verify
-from function.settings import TEMPLATES
+from weighbridge.errors import ProofFailed
+from weighbridge.fit.encode import encode
+from weighbridge.fit.patch import patch
+from weighbridge.fit.template import read_template
+from weighbridge.fit.verify import verify
+from weighbridge.settings import TEMPLATES
 from tests.golden import GOLDEN
 
 NAMES = ("weight_scale", "weight_scale_developer")

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from function.dialects import DIALECTS, LONGEST_TEXT, NOT_MEASURED, VOCABULARY, Interpreted, Meaning, interpret, normal
-from function.errors import FieldError, ReadingRejected
-from function.reading import MEASURES
+from weighbridge.reading.dialects import DIALECTS, NOT_MEASURED, VOCABULARY, Meaning, normal
+from weighbridge.reading.interpret import LONGEST_TEXT, Interpreted, interpret
+from weighbridge.errors import FieldError, ReadingRejected
+from weighbridge.reading.measures import MEASURES
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 NOW = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)

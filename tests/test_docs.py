@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from function.dialects import DIALECTS
-from function.problems import FAULTS
-from function.settings import TEMPLATES, VARIABLES
+from weighbridge.reading.dialects import DIALECTS
+from weighbridge.http.problems import FAULTS
+from weighbridge.settings import TEMPLATES, VARIABLES
 from scripts.readme import TABLES, plain
 from tests.function_client import process
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from function.delivery.tokens import TokenStore
-from scripts.doctor import LINKS, main
+from weighbridge.garmin.tokens import TokenStore
+from weighbridge.operate.doctor import LINKS, main
 
 from .garmin.server import GarminStandIn
 

@@ -8,11 +8,11 @@ from functools import cache
 
 import pytest
 
-from function.fit.encode import encode
-from function.fit.patch import MOST_READINGS, patch
-from function.fit.template import read_template
-from function.fit.verify import verify
-from function.settings import TEMPLATES
+from weighbridge.fit.encode import encode
+from weighbridge.fit.patch import MOST_READINGS, patch
+from weighbridge.fit.template import read_template
+from weighbridge.fit.verify import verify
+from weighbridge.settings import TEMPLATES
 from tests.golden import INSTANT
 from tests.outside import WeighIn, by_fitdecode, by_garmin_javascript, by_garmin_python
 from tests.values import Values

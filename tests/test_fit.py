@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from function.errors import ProofFailed, ReadingRejected
-from function.fit.encode import encode
-from function.fit.patch import MOST_READINGS, patch
-from function.fit.profile import FIELDS, WEIGHT_SCALE
-from function.fit.template import Template, read_template
-from function.fit.verify import verify
-from function.pipeline import READINGS_PER_FILE
+from weighbridge.errors import ProofFailed, ReadingRejected
+from weighbridge.fit.encode import encode
+from weighbridge.fit.patch import MOST_READINGS, patch
+from weighbridge.fit.profile import FIELDS, WEIGHT_SCALE
+from weighbridge.fit.template import Template, read_template
+from weighbridge.fit.verify import verify
+from weighbridge.pipeline import READINGS_PER_FILE
 from tests.golden import DEVELOPER_NAMES, GOLDEN, INSTANT, Golden, readable
 from tests.outside import WeighIn, by_fitdecode, by_garmin_javascript, by_garmin_python
 from tests.values import Values

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from function.delivery.folder import Folder
-from function.errors import FolderUnusable
-from function.fit.template import read_template
-from function.fit.verify import VerifiedFit
-from function.pipeline import prove
-from function.reading import Reading
-from function.settings import TEMPLATES
+from weighbridge.delivery.folder import Folder
+from weighbridge.errors import FolderUnusable
+from weighbridge.fit.template import read_template
+from weighbridge.fit.verify import VerifiedFit
+from weighbridge.pipeline import prove
+from weighbridge.reading.reading import Reading
+from weighbridge.settings import TEMPLATES
 
 TEMPLATE = read_template((TEMPLATES / "weight_scale.fit").read_bytes())
 READING = Reading(measured_at=datetime(2026, 11, 23, 6, 31, tzinfo=UTC), weight_kg=Decimal("81.4"))
@@ -43,8 +43,8 @@ def test_no_name_of_a_file_tells_a_measurement(tmp_path: Path) -> None:
 FULL = """
     import resource, sys
     from tests.test_folder import READING, proven
-    from function.delivery.folder import Folder
-    from function.errors import FolderUnusable
+    from weighbridge.delivery.folder import Folder
+    from weighbridge.errors import FolderUnusable
     from pathlib import Path
     resource.setrlimit(resource.RLIMIT_FSIZE, (20, 20))
     try:

@@ -14,33 +14,18 @@ from typing import Any
 
 import pytest
 
-from function.delivery.garmin import GarminConnect
-from function.delivery.garmin_answers import (
-    DEFAULT_RETRY_AFTER_S,
-    read_upload_answer,
-    read_weigh_ins,
-    retry_after_s,
-    sanitise,
-)
-from function.delivery.port import Answer, Delivered, Outcome
-from function.delivery.sessions.garth import GarthSession
-from function.delivery.tokens import TokenStore
-from function.errors import (
-    Conflict,
-    GarminFault,
-    GarminRefused,
-    GarminUnreachable,
-    NotFound,
-    OutcomeUnknown,
-    RateLimited,
-    SignInNeeded,
-    WeighbridgeError,
-)
-from function.fit.template import read_template
-from function.fit.verify import VerifiedFit
-from function.pipeline import prove
-from function.reading import Reading
-from function.settings import TEMPLATES
+from weighbridge.garmin.connect import GarminConnect
+from weighbridge.garmin.answers import DEFAULT_RETRY_AFTER_S, read_upload_answer, read_weigh_ins, retry_after_s, sanitise
+from weighbridge.garmin.sessions.port import Answer
+from weighbridge.delivery.port import Delivered, Outcome
+from weighbridge.garmin.sessions.garth import GarthSession
+from weighbridge.garmin.tokens import TokenStore
+from weighbridge.errors import Conflict, GarminFault, GarminRefused, GarminUnreachable, NotFound, OutcomeUnknown, RateLimited, SignInNeeded, WeighbridgeError
+from weighbridge.fit.template import read_template
+from weighbridge.fit.verify import VerifiedFit
+from weighbridge.pipeline import prove
+from weighbridge.reading.reading import Reading
+from weighbridge.settings import TEMPLATES
 
 from .garmin import http_types
 from .garmin.server import GarminStandIn

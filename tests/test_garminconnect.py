@@ -22,25 +22,19 @@ import pytest
 import trustme
 from pydantic import SecretStr
 
-from function.delivery.garmin import GarminConnect
-from function.delivery.port import ConnectionDropped, Delivered, Outcome
-from function.delivery.sessions.garminconnect import GarminconnectSession, sign_in
-from function.delivery.sessions.garth import GarthSession
-from function.delivery.sessions.token_session import TokenSession
-from function.delivery.tokens import TokenStore
-from function.errors import (
-    GarminRefused,
-    GarminUnreachable,
-    RateLimited,
-    SettingsInvalid,
-    SignInNeeded,
-    WeighbridgeError,
-)
-from function.fit.template import read_template
-from function.pipeline import prove
-from function.reading import Reading
-from function.settings import TEMPLATES
-from scripts import login
+from weighbridge.garmin.connect import GarminConnect
+from weighbridge.garmin.sessions.port import ConnectionDropped
+from weighbridge.delivery.port import Delivered, Outcome
+from weighbridge.garmin.sessions.garminconnect import GarminconnectSession, sign_in
+from weighbridge.garmin.sessions.garth import GarthSession
+from weighbridge.garmin.sessions.token_session import TokenSession
+from weighbridge.garmin.tokens import TokenStore
+from weighbridge.errors import GarminRefused, GarminUnreachable, RateLimited, SettingsInvalid, SignInNeeded, WeighbridgeError
+from weighbridge.fit.template import read_template
+from weighbridge.pipeline import prove
+from weighbridge.reading.reading import Reading
+from weighbridge.settings import TEMPLATES
+from weighbridge.operate import login
 
 from .garmin.account import Account
 from .garmin.faults import FAULTS

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from function.delivery.port import ConnectionDropped
-from function.delivery.sessions.garth import GarthSession, sign_in
-from function.delivery.tokens import TokenStore
-from function.errors import GarminRefused, GarminUnreachable, RateLimited, SignInNeeded, WeighbridgeError
+from weighbridge.garmin.sessions.port import ConnectionDropped
+from weighbridge.garmin.sessions.garth import GarthSession, sign_in
+from weighbridge.garmin.tokens import TokenStore
+from weighbridge.errors import GarminRefused, GarminUnreachable, RateLimited, SignInNeeded, WeighbridgeError
 
 from .garmin.server import GarminStandIn
 
@@ -255,8 +255,8 @@ def test_a_token_that_is_refused_is_not_asked_for_again_until_somebody_has_signe
 RENEWS = """
     import sys
     from pathlib import Path
-    from function.delivery.sessions.garth import GarthSession
-    from function.delivery.tokens import TokenStore
+    from weighbridge.garmin.sessions.garth import GarthSession
+    from weighbridge.garmin.tokens import TokenStore
     folder, domain, ca_bundle = sys.argv[1:]
     GarthSession(TokenStore(Path(folder)), domain=domain, ca_bundle=Path(ca_bundle)).renew()
 """
@@ -302,8 +302,8 @@ def test_days_left_count_down_to_the_end_of_the_refresh_token(garmin: GarminStan
 FRESH = """
     import os, sys, threading
     from pathlib import Path
-    from function.delivery.sessions.garth import GarthSession
-    from function.delivery.tokens import TokenStore
+    from weighbridge.garmin.sessions.garth import GarthSession
+    from weighbridge.garmin.tokens import TokenStore
     assert "garth" not in sys.modules, "imported before it is needed"
     folder, domain, ca_bundle = sys.argv[1:]
     session = GarthSession(TokenStore(Path(folder)), domain=domain, ca_bundle=Path(ca_bundle))

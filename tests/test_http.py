@@ -13,8 +13,8 @@ from flask import Request
 from flask.testing import FlaskClient
 from werkzeug.test import EnvironBuilder, TestResponse
 
-from function.fit.template import read_template
-from function.main import Shell
+from weighbridge.fit.template import read_template
+from weighbridge.http.app import Shell
 from tests.function_client import client
 
 ROOT = Path(__file__).parent.parent

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from function.delivery.folder import Folder
-from function.delivery.kept import read_kept
-from function.errors import FolderUnusable, TemplateUnusable
-from function.fit.encode import RawFields, decode, encode
-from function.fit.patch import patch
-from function.fit.template import Template, read_template
-from function.fit.unpatch import unpatch
-from function.pipeline import prove
-from function.reading import Reading
-from function.settings import TEMPLATES
-from scripts.deliver_kept import main
+from weighbridge.delivery.folder import Folder
+from weighbridge.delivery.kept import read_kept
+from weighbridge.errors import FolderUnusable, TemplateUnusable
+from weighbridge.fit.encode import RawFields, decode, encode
+from weighbridge.fit.patch import patch
+from weighbridge.fit.template import Template, read_template
+from weighbridge.fit.unpatch import unpatch
+from weighbridge.pipeline import prove
+from weighbridge.reading.reading import Reading
+from weighbridge.settings import TEMPLATES
+from weighbridge.operate.deliver_kept import main
 
 from .garmin.server import GarminStandIn
 from .golden import GOLDEN, Golden

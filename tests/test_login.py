@@ -16,9 +16,9 @@ from typing import Any, cast
 import pytest
 from curl_cffi.requests import Session
 
-from function.delivery.sessions.garth import GarthSession
-from function.delivery.tokens import TokenStore
-from scripts.login import COOL_DOWN_S, RATE_LIMIT_COOL_DOWN_S, Terminal, main
+from weighbridge.garmin.sessions.garth import GarthSession
+from weighbridge.garmin.tokens import TokenStore
+from weighbridge.operate.login import COOL_DOWN_S, RATE_LIMIT_COOL_DOWN_S, Terminal, main
 
 from .garmin.server import GarminStandIn
 

@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from function.main import ROUTES
-from function.openapi import document
+from weighbridge.http.app import ROUTES
+from weighbridge.http.openapi import document
 from tests.function_client import process
 from tests.garmin.server import GarminStandIn
 

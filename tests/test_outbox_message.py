@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integrations.postgres.message import read
+from weighbridge_outbox.message import read
 
 
 @given(st.binary() | st.text().map(str.encode))

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from function.errors import ReadingRejected, SettingsInvalid
-from function.people import RECENT, Person, Weight, read_people, who
-from function.reading import Reading
+from weighbridge.errors import ReadingRejected, SettingsInvalid
+from weighbridge.reading.people import RECENT, Person, Weight, read_people, who
+from weighbridge.reading.reading import Reading
 
 from .function_client import ROOT, client
 from .garmin.server import GarminStandIn

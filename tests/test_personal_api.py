@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from function.delivery.garmin import GarminConnect
-from function.delivery.links import garmin_connect
-from function.delivery.personal_api import PAUSE_S, PersonalApi
-from function.delivery.port import Delivered
-from function.errors import GarminRefused, GarminUnreachable, RateLimited, SignInNeeded, WeighbridgeError
-from function.fit.encode import encode
-from function.settings import read_settings
-from scripts.confirm import main
+from weighbridge.garmin.connect import GarminConnect
+from weighbridge.compose import garmin_connect
+from weighbridge.garmin.personal_api import PAUSE_S, PersonalApi
+from weighbridge.delivery.port import Delivered
+from weighbridge.errors import GarminRefused, GarminUnreachable, RateLimited, SignInNeeded, WeighbridgeError
+from weighbridge.fit.encode import encode
+from weighbridge.settings import read_settings
+from weighbridge.operate.confirm import main
 
 from .garmin.http_types import Request
 from .garmin.server import GarminStandIn
@@ -204,7 +204,7 @@ def connect(env: Mapping[str, str]) -> GarminConnect:
 
 
 def deliver(env: Mapping[str, str]) -> Delivered:
-    from function.pipeline import prove
+    from weighbridge.pipeline import prove
 
     (outcome,) = connect(env).deliver([reading()], lambda some: prove(PLAIN, some), replace=False)
     assert isinstance(outcome, Delivered), outcome

@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from function.dialects import interpret
-from function.errors import ReadingRejected
-from function.fit.encode import encode
-from function.reading import DERIVATIONS, IDENTITIES, LEAN_SOFT_TISSUE, MEASURES, Reading, contradictions, derive
+from weighbridge.reading.interpret import interpret
+from weighbridge.errors import ReadingRejected
+from weighbridge.fit.encode import encode
+from weighbridge.reading.identities import DERIVATIONS, IDENTITIES, LEAN_SOFT_TISSUE, contradictions, derive
+from weighbridge.reading.measures import MEASURES
+from weighbridge.reading.reading import Reading
 
 INSTANT = datetime(2026, 11, 23, 6, 31, tzinfo=UTC)
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from function.delivery.tokens import TokenStore
-from scripts.refresh import RENEW_AFTER_DAYS, main
+from weighbridge.garmin.tokens import TokenStore
+from weighbridge.operate.refresh import RENEW_AFTER_DAYS, main
 
 from .garmin.server import GarminStandIn
 

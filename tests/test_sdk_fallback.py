@@ -20,11 +20,12 @@ from pathlib import Path
 import pytest
 from fastcrc.crc16 import arc as crc16
 
-from function.fit.encode import encode
-from function.fit.patch import MOST_READINGS, patch
-from function.fit.profile import DEVELOPER, WEIGHT_SCALE
-from function.fit.template import read_template
-from function.reading import MEASURES, Reading
+from weighbridge.fit.encode import encode
+from weighbridge.fit.patch import MOST_READINGS, patch
+from weighbridge.fit.profile import DEVELOPER, WEIGHT_SCALE
+from weighbridge.fit.template import read_template
+from weighbridge.reading.measures import MEASURES
+from weighbridge.reading.reading import Reading
 from scripts.readme import sdk_ending
 from sdk_fallback.__main__ import AGREES, DIFFERS, SKIPPED, UNUSABLE, main
 from sdk_fallback.canonical import canonical

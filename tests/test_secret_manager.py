@@ -15,12 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from pydantic import SecretStr
 
-from function.delivery.links import token_store
-from function.delivery.secret_manager import LEASE, LEASE_S, SecretTokenStore
-from function.delivery.sessions.garth import GarthSession
-from function.delivery.tokens import Token, parse_token
-from function.errors import SignInNeeded, TokenStoreUnusable
-from function.settings import read_settings
+from weighbridge.compose import token_store
+from weighbridge.garmin.secret_manager import LEASE, LEASE_S, SecretTokenStore
+from weighbridge.garmin.sessions.garth import GarthSession
+from weighbridge.garmin.tokens import Token, parse_token
+from weighbridge.errors import SignInNeeded, TokenStoreUnusable
+from weighbridge.settings import read_settings
 from tests.garmin.server import GarminStandIn
 from tests.google.server import BEARER, SECRET, Google, google
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from function.errors import SettingsInvalid
-from function.settings import VARIABLES, read_settings
+from weighbridge.errors import SettingsInvalid
+from weighbridge.settings import VARIABLES, read_settings
 
 
 def test_without_any_variable_files_are_kept_for_this_machine_alone() -> None:

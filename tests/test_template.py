@@ -15,13 +15,13 @@ from garmin_fit_sdk import Encoder
 from hypothesis import given
 from hypothesis import strategies as st
 
-from function.errors import TemplateUnusable
-from function.fit.encode import encode
-from function.fit.patch import patch
-from function.fit.profile import FIELDS, WEIGHT_SCALE
-from function.fit.template import LARGEST_TEMPLATE_BYTES, read_template
-from function.fit.verify import verify
-from function.pipeline import rehearse
+from weighbridge.errors import TemplateUnusable
+from weighbridge.fit.encode import encode
+from weighbridge.fit.patch import patch
+from weighbridge.fit.profile import FIELDS, WEIGHT_SCALE
+from weighbridge.fit.template import LARGEST_TEMPLATE_BYTES, read_template
+from weighbridge.fit.verify import verify
+from weighbridge.pipeline import rehearse
 from tests.fit_builder import (
     BYTE,
     DEVELOPER_DATA_ID,

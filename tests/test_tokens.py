@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from function.delivery.tokens import Token, TokenStore, parse_token
-from function.errors import SignInNeeded, TokenStoreUnusable
+from weighbridge.garmin.tokens import Token, TokenStore, parse_token
+from weighbridge.errors import SignInNeeded, TokenStoreUnusable
 
 from .garmin.account import jwt
 from .garmin.server import GarminStandIn
@@ -184,8 +184,8 @@ def test_a_refresh_that_fails_leaves_the_old_token_and_frees_the_lock(tmp_path: 
 REFRESH_IN_A_PROCESS = """
     import sys, time
     from pathlib import Path
-    from function.delivery.sessions.garth import GarthSession, import_garth
-    from function.delivery.tokens import TokenStore
+    from weighbridge.garmin.sessions.garth import GarthSession, import_garth
+    from weighbridge.garmin.tokens import TokenStore
     folder, domain, ca_bundle, go = sys.argv[1:]
     import_garth()
     session = GarthSession(TokenStore(Path(folder)), domain=domain, ca_bundle=Path(ca_bundle))
@@ -256,8 +256,8 @@ def test_kill_9_at_any_moment_leaves_the_old_token_or_the_new_one(tmp_path: Path
 WITHOUT_ROOM = """
     import resource, signal, sys
     from pathlib import Path
-    from function.delivery.tokens import TokenStore
-    from function.errors import TokenStoreUnusable
+    from weighbridge.garmin.tokens import TokenStore
+    from weighbridge.errors import TokenStoreUnusable
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then a write over the limit is an OSError, as on a full disk
     resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, 8_000))
     store = TokenStore(Path(sys.argv[1]))

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from function.delivery.receipt import WORDS
-from function.main import HTTP_STATUS
-from function.problems import FAULTS, Fault
-from integrations.postgres.verdict import HOURLY, RARELY, RECEIPTS, SOON, judge, retry_after_s, unanswered
+from weighbridge.receipt import WORDS
+from weighbridge.http.app import HTTP_STATUS
+from weighbridge.http.problems import FAULTS, Fault
+from weighbridge_outbox.verdict import HOURLY, RARELY, RECEIPTS, SOON, judge, retry_after_s, unanswered
 
 NOW = datetime(2026, 11, 22, 6, 31, tzinfo=UTC)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from function.fit.profile import DEVELOPER, WEIGHT_SCALE
+from weighbridge.fit.profile import DEVELOPER, WEIGHT_SCALE
 
 SOURCES = [field.source for field in (*WEIGHT_SCALE, *DEVELOPER) if field.source]
 

@@ -21,14 +21,15 @@ from typing import Any
 import pydantic
 import pytest
 
-from function.delivery.garmin import GarminConnect
-from function.delivery.port import ConnectionDropped, Delivered
-from function.delivery.sessions.browser import BrowserSession
-from function.errors import GarminRefused, GarminUnreachable, SettingsInvalid, SignInNeeded, WeighbridgeError
-from function.fit.template import read_template
-from function.pipeline import prove
-from function.reading import Reading
-from function.settings import TEMPLATES
+from weighbridge.garmin.connect import GarminConnect
+from weighbridge.garmin.sessions.port import ConnectionDropped
+from weighbridge.delivery.port import Delivered
+from weighbridge.garmin.sessions.browser import BrowserSession
+from weighbridge.errors import GarminRefused, GarminUnreachable, SettingsInvalid, SignInNeeded, WeighbridgeError
+from weighbridge.fit.template import read_template
+from weighbridge.pipeline import prove
+from weighbridge.reading.reading import Reading
+from weighbridge.settings import TEMPLATES
 from tests.function_client import process
 from tests.garmin.http_types import Request
 from tests.garmin.server import GarminStandIn
@@ -361,7 +362,7 @@ import os, sys
 from pathlib import Path
 os.setgid(65534); os.setuid(65534)
 os.environ["HOME"] = sys.argv[1]
-from function.delivery.sessions.browser import BrowserSession
+from weighbridge.garmin.sessions.browser import BrowserSession
 session = BrowserSession(Path(sys.argv[1]), domain=sys.argv[2], executable=sys.argv[3], arguments=tuple(sys.argv[4:]))
 print(session.request("GET", "/weight-service/weight/range/2026-11-01/2026-11-02").status, os.getuid())
 session.close()
@@ -520,8 +521,8 @@ def test_login_browser_waits_for_a_person_who_signs_in_with_a_code(garmin: Garmi
 def test_the_same_sixty_readings_are_the_same_weigh_ins_by_every_way_and_with_a_switch_in_the_middle(
     garmin: GarminStandIn, open_session: Open, tmp_path: Path
 ) -> None:
-    from function.delivery.sessions.garth import GarthSession
-    from function.delivery.tokens import TokenStore
+    from weighbridge.garmin.sessions.garth import GarthSession
+    from weighbridge.garmin.tokens import TokenStore
 
     garmin.write_token(tmp_path / "tokens")
     garth = GarthSession(TokenStore(tmp_path / "tokens"), domain=garmin.domain, ca_bundle=garmin.ca_bundle)

@@ -15,8 +15,8 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from integrations.fitdays.settings import VARIABLES, SettingsInvalid, read_settings
-from integrations.fitdays.sinks import SENSORS
+from weighbridge_fitdays.settings import VARIABLES, SettingsInvalid, read_settings
+from weighbridge_fitdays.sinks import SENSORS
 from tests.e2e.parts import wait_until
 from tests.e2e.parts.fitdays_cloud import EMAIL, PASSWORD, FitdaysCloud
 from tests.e2e.parts.form import function

@@ -13,7 +13,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
 
-from integrations.web_form.values import NINE, Point, moving_average, people_of, reading_of, shared, typed
+from weighbridge_form.values import NINE, Point, moving_average, people_of, reading_of, shared, typed
 from tests.e2e.parts import free_port, histories
 from tests.e2e.parts.form import function
 from tests.function_client import ROOT

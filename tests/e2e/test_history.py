@@ -17,12 +17,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from function.dialects import interpret
-from function.errors import ReadingRejected
-from integrations.history.columns import FITDAYS_ORDER
-from integrations.history.errors import FileUnusable, MappingInvalid
-from integrations.history.read import History, Row, read
-from integrations.history.send import Function, Outcome, Stopped, send
+from weighbridge.reading.interpret import interpret
+from weighbridge.errors import ReadingRejected
+from weighbridge_history.columns import FITDAYS_ORDER
+from weighbridge_history.errors import FileUnusable, MappingInvalid
+from weighbridge_history.read import History, Row, read
+from weighbridge_history.send import Function, Outcome, Stopped, send
 from tests.e2e.parts import free_port, histories
 from tests.e2e.parts.form import function
 from tests.e2e.parts.histories import LANGUAGES, WEIGH_INS

@@ -18,7 +18,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from function.dialects import DIALECTS, NOT_MEASURED, TIME
+from weighbridge.reading.dialects import DIALECTS, NOT_MEASURED, TIME
 from tests.e2e.parts import wait_until
 from tests.e2e.parts.mosquitto import mosquitto
 from tests.e2e.parts.outbox import Function, Outbox, Program

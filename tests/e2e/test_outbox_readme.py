@@ -6,8 +6,8 @@ import json
 import re
 from pathlib import Path
 
-from integrations.postgres.desk import STATES
-from integrations.postgres.settings import VARIABLES
+from weighbridge_outbox.desk import STATES
+from weighbridge_outbox.settings import VARIABLES
 from tests.e2e.parts import wait_until
 from tests.e2e.parts.outbox import Outbox
 from tests.garmin.server import GarminStandIn

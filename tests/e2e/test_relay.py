@@ -12,7 +12,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from integrations.postgres.relay import Message, store
+from weighbridge_outbox.relay import Message, store
 from tests.e2e.parts import wait_until
 from tests.e2e.parts.mosquitto import Mosquitto, mosquitto
 from tests.e2e.parts.outbox import Outbox, Program

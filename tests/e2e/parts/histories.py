@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import xlwt
 
-from integrations.history.columns import FITDAYS_ORDER, HEADERS
+from weighbridge_history.columns import FITDAYS_ORDER, HEADERS
 
 
 class WeighIn(NamedTuple):

@@ -1,0 +1,160 @@
+"""The calls, blocking and async.
+
+Rule: every end of a call is a `Reply`; no exception of the HTTP library goes further, since its text may hold what was
+sent. Proxies of the environment are not used: the function is at home.
+
+Strategy: a call is data (method, path, parameters, body), so that the two clients share all but the sending.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+import httpx
+
+from .answers import Reply, no_answer, read_reply
+from .settings import Target
+
+#: Garmin is looked at, gets the file and is looked at again; that takes its time.
+TIMEOUT = httpx.Timeout(300, connect=5)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    method: str
+    path: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    media_type: str = "application/json"
+
+
+def _health() -> _Call:
+    return _Call("GET", "/health")
+
+
+def _post(reading: str | bytes, *, dry_run: bool, replace: bool) -> _Call:
+    return _Call("POST", "/readings", _switches(dry_run=dry_run, replace=replace), _bytes(reading))
+
+
+def _post_lines(lines: Sequence[bytes], *, dry_run: bool, replace: bool) -> _Call:
+    switches = _switches(dry_run=dry_run, replace=replace)
+    return _Call("POST", "/readings", switches, b"\n".join(lines), "application/x-ndjson")
+
+
+def _fit(reading: str | bytes) -> _Call:
+    return _Call("POST", "/fit", body=_bytes(reading))
+
+
+def _readings(first: str, last: str, person: str) -> _Call:
+    return _Call("GET", "/readings", {"from": first, "to": last, **_whose(person)})
+
+
+def _delete(reading_id: str, person: str) -> _Call:
+    return _Call("DELETE", f"/readings/{quote(reading_id, safe='')}", _whose(person))
+
+
+def _switches(**switches: bool) -> dict[str, str]:
+    return {name: "true" for name, on in switches.items() if on}
+
+
+def _whose(person: str) -> dict[str, str]:
+    return {"person": person} if person else {}
+
+
+def _bytes(text: str | bytes) -> bytes:
+    return text.encode() if isinstance(text, str) else text
+
+
+class Client:
+    """The function at an address, over connections that are kept until `close`."""
+
+    def __init__(self, target: Target, *, timeout: httpx.Timeout = TIMEOUT) -> None:
+        self.address = target.url
+        self._http = httpx.Client(base_url=target.url, headers=target.headers, timeout=timeout, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    def health(self) -> Reply:
+        """Whether a reading could be delivered now."""
+        return self._send(_health())
+
+    def post(self, reading: str | bytes, *, dry_run: bool = False, replace: bool = False) -> Reply:
+        """Deliver one reading (JSON), or several (a JSON array)."""
+        return self._send(_post(reading, dry_run=dry_run, replace=replace))
+
+    def post_lines(self, lines: Sequence[bytes], *, dry_run: bool = False, replace: bool = False) -> Reply:
+        """Deliver several readings, a JSON text each."""
+        return self._send(_post_lines(lines, dry_run=dry_run, replace=replace))
+
+    def fit(self, reading: str | bytes) -> Reply:
+        """The proven file of a reading; nothing is sent."""
+        return self._send(_fit(reading))
+
+    def readings(self, first: str, last: str, *, person: str = "") -> Reply:
+        """What Garmin holds from one day to another, such as 2026-11-23."""
+        return self._send(_readings(first, last, person))
+
+    def delete(self, reading_id: str, *, person: str = "") -> Reply:
+        """Take one weigh-in back."""
+        return self._send(_delete(reading_id, person))
+
+    def _send(self, call: _Call) -> Reply:
+        try:
+            response = self._http.send(_request(self._http, call))
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as e:
+            return _failed(self.address, e)
+        return _reply(self.address, response)
+
+
+class AsyncClient:
+    """The same, awaited."""
+
+    def __init__(self, target: Target, *, timeout: httpx.Timeout = TIMEOUT) -> None:
+        self.address = target.url
+        self._http = httpx.AsyncClient(base_url=target.url, headers=target.headers, timeout=timeout, trust_env=False)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+
+    async def post(self, reading: str | bytes, *, replace: bool = False) -> Reply:
+        """Deliver one reading (JSON), or several (a JSON array)."""
+        return await self._send(_post(reading, dry_run=False, replace=replace))
+
+    async def _send(self, call: _Call) -> Reply:
+        try:
+            response = await self._http.send(_request(self._http, call))
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as e:
+            return _failed(self.address, e)
+        return _reply(self.address, response)
+
+
+def _request(http: httpx.Client | httpx.AsyncClient, call: _Call) -> httpx.Request:
+    headers = {"Content-Type": call.media_type} if call.body is not None else {}
+    return http.build_request(call.method, call.path, params=call.params or None, content=call.body, headers=headers)
+
+
+def _failed(address: str, fault: Exception) -> Reply:
+    # A class says enough; a text may hold what was sent.
+    reached = not isinstance(fault, httpx.ConnectError | httpx.ConnectTimeout | httpx.InvalidURL)
+    return no_answer(address, f"The attempt ended with {type(fault).__name__}.", reached=reached)
+
+
+def _reply(address: str, response: httpx.Response) -> Reply:
+    return read_reply(response.status_code, response.headers, response.content, address=address, now=datetime.now(UTC))

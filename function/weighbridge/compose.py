@@ -1,0 +1,147 @@
+"""The composition root: settings -> the parts, put together.
+
+Strategy: a library is imported when a delivery that needs it is named, so that nobody pays for one that is not used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from . import errors
+from .delivery.chain import Chain
+from .delivery.folder import Folder
+from .fit.template import Template, read_template
+from .household import Account, Household
+from .pipeline import Weighbridge, rehearse
+from .reading.people import read_people
+from .settings import GARMIN, Settings
+
+if TYPE_CHECKING:
+    from .delivery.port import WeighInStore
+    from .garmin.connect import GarminConnect
+    from .garmin.personal_api import PersonalApi
+    from .garmin.sessions.browser import BrowserSession
+    from .garmin.sessions.token_session import TokenSession
+    from .garmin.tokens import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """Everything that lives longer than a request."""
+
+    settings: Settings
+    weighbridge: Weighbridge
+    #: A person's name, or none where there is only one -> what can be read, if anything.
+    store: Callable[[str | None], WeighInStore | None]
+
+
+def compose(settings: Settings) -> Composed:
+    """Raises `TemplateUnusable` or `SettingsInvalid`."""
+    template = usable_template(settings)
+    if settings.people is None:
+        account = _account(settings)
+        weighbridge = Weighbridge(template, account.delivery, settings.timezone)
+        return Composed(settings, weighbridge, lambda name: _only(account, name))
+    try:
+        people = read_people(settings.people.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as e:
+        reason = e.strerror if isinstance(e, OSError) else "it is not valid UTF-8"
+        raise errors.SettingsInvalid(f"The file of WEIGHBRIDGE_PEOPLE cannot be read: {reason}.") from e
+    household = Household({person: _account(settings.for_person(person.token)) for person in people})
+    weighbridge = Weighbridge(template, household, settings.timezone, household.settle)
+    return Composed(settings, weighbridge, lambda name: household.account(name).store)
+
+
+def usable_template(settings: Settings) -> Template:
+    """The template that is set, proven to take readings. Raises `TemplateUnusable`."""
+    try:
+        content = settings.template.read_bytes()
+    except OSError as e:
+        raise errors.TemplateUnusable(f"The template {settings.template} cannot be read: {e.strerror}.") from e
+    template = read_template(content)
+    rehearse(template)
+    return template
+
+
+def _account(settings: Settings) -> Account:
+    links = [
+        Folder(settings.folder) if name == "folder" else garmin_connect(name, settings) for name in settings.delivery
+    ]
+    store = next((link for link in links if not isinstance(link, Folder)), None)
+    return Account(links[0] if len(links) == 1 else Chain(links), store)
+
+
+def _only(account: Account, name: str | None) -> WeighInStore | None:
+    if name is not None:
+        raise errors.NotFound("No people are set up here (WEIGHBRIDGE_PEOPLE), so there is only one account.")
+    return account.store
+
+
+# -- the ways to Garmin Connect ----------------------------------------------------------------------------
+
+
+def garmin_names(settings: Settings) -> tuple[str, ...]:
+    """The links that lead to Garmin Connect, in order; the usual one when only files are kept."""
+    return tuple(name for name in settings.delivery if name != "folder") or GARMIN[:1]
+
+
+def garmin_connect(name: str, settings: Settings) -> GarminConnect:
+    """Garmin Connect over the session called `name`."""
+    from .garmin.connect import GarminConnect
+
+    session: BrowserSession | TokenSession
+    if name == "browser":
+        session = browser_session(settings)
+    else:
+        session = token_session(name, settings)
+        session.warm()
+    return GarminConnect(session, name=name, confirm_s=settings.confirm_s, official=personal_api(settings))
+
+
+def token_session(name: str, settings: Settings) -> TokenSession:
+    """`name`: one of `settings.GARMIN`."""
+    session: type[TokenSession]
+    if name == "garminconnect":
+        from .garmin.sessions.garminconnect import GarminconnectSession as session  # noqa: N813
+    else:
+        from .garmin.sessions.garth import GarthSession as session  # noqa: N813
+    return session(token_store(settings), domain=settings.garmin_domain, ca_bundle=settings.garmin_ca_bundle)
+
+
+def browser_session(settings: Settings) -> BrowserSession:
+    from .garmin.sessions.browser import BrowserSession
+
+    return BrowserSession(
+        settings.browser_profile,
+        domain=settings.garmin_domain,
+        executable=settings.browser,
+        arguments=settings.browser_args,
+    )
+
+
+def personal_api(settings: Settings) -> PersonalApi | None:
+    """Garmin's official read-back, for those who have a key."""
+    if settings.personal_api_key is None:
+        return None
+    from .garmin.personal_api import PersonalApi
+
+    return PersonalApi(
+        settings.personal_api_key,
+        ends=settings.personal_api_key_ends,
+        domain=settings.garmin_domain,
+        ca_bundle=settings.garmin_ca_bundle,
+    )
+
+
+def token_store(settings: Settings) -> Store:
+    """Where the token of these settings' person is kept."""
+    if not settings.token_secret:
+        from .garmin.tokens import TokenStore
+
+        return TokenStore(settings.tokens, settings.token_name)
+    from .garmin.secret_manager import SecretTokenStore
+
+    suffix = "" if settings.token_name == "default" else f"-{settings.token_name}"  # noqa: S105  # a name
+    return SecretTokenStore(settings.token_secret + suffix)

@@ -1,0 +1,79 @@
+"""Files that were kept for want of a sign-in, read again so that they can be delivered or found.
+
+Rule: nothing is stored beside a kept file. All that has to be known of it is in its own bytes, and its name says which
+bytes those are; one that does not fit its name, or is not proven anew, is not sent. What has arrived is moved into
+the folder `delivered`, so that nothing is lost and nothing is sent in vain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import FolderUnusable, ProofFailed, ReadingRejected, TemplateUnusable
+from ..fit.encode import RawFields, decode
+from ..fit.template import Template
+from ..fit.unpatch import unpatch
+from ..fit.verify import VerifiedFit, verify
+from ..reading.reading import Reading
+from .port import file_name
+
+DELIVERED = "delivered"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One kept file: its proof, and what it says."""
+
+    path: Path
+    template: Template
+    fit: VerifiedFit
+    #: Each weigh-in of the file, and what the file says of it.
+    rows: Mapping[Reading, RawFields]
+
+    @property
+    def readings(self) -> tuple[Reading, ...]:
+        return tuple(self.rows)
+
+
+def kept_files(folder: Path) -> list[Path]:
+    """The files that may wait in a folder, the oldest weigh-in of each kind first."""
+    return sorted(folder.glob("*weigh-in*_*.fit"))
+
+
+def read_kept(path: Path) -> Kept:
+    """Read a kept file and prove it. Raises `FolderUnusable` when it is not as it was kept."""
+    try:
+        content = path.read_bytes()
+        template, rows = unpatch(content)
+        fit = verify(content, template, rows)
+        readings = [Reading.model_validate(decode(raws)) for raws in rows]
+    except OSError as e:
+        raise FolderUnusable(f"The file {path} cannot be read: {e.strerror}.") from e
+    except (TemplateUnusable, ProofFailed, ReadingRejected):
+        raise _changed(path) from None
+    if file_name(readings, fit) != path.name:
+        raise _changed(path)
+    return Kept(path, template, fit, dict(zip(readings, rows, strict=True)))
+
+
+def put_away(kept: Kept) -> None:
+    """Move a file that has arrived out of the way. Raises `FolderUnusable`."""
+    target = kept.path.parent / DELIVERED
+    try:
+        target.mkdir(mode=0o700, exist_ok=True)
+        kept.path.replace(target / kept.path.name)
+    except FileNotFoundError:
+        pass  # another run has put it away
+    except OSError as e:
+        raise FolderUnusable(
+            f"{kept.path.name} has arrived, but cannot be moved to {target}: {e.strerror}. Make that folder writable."
+        ) from e
+
+
+def _changed(path: Path) -> FolderUnusable:
+    return FolderUnusable(
+        f"{path.name} is not as it was kept (changed, cut off, renamed, or of another program), so it is not sent. "
+        "Send its reading again, or import it by hand."
+    )

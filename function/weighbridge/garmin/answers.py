@@ -1,0 +1,217 @@
+"""What Garmin Connect's answers mean: bytes of an answer -> a verdict, entries, or a fault with its mend.
+
+Rule: pure; no answer, however odd, gets more than a `WeighbridgeError`. A body's own words reach a message only
+after `sanitise`.
+
+Facts (recorded answers of matin/garth `tests/cassettes/test_upload.yaml`; garmin-connect-api 0.3.1 and eufy-sync for
+weight files): an upload is answered 200, 201 or 202 with `successes`, with two empty lists, or with nothing at all.
+After a 5xx or a broken connection the file may be stored (XiaoSiHwang/garmin-weight-sync issue 8).
+"""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal, DecimalException
+from typing import Any
+
+from ..errors import GarminRefused, GarminUnreachable, OutcomeUnknown, RateLimited, SignInNeeded, WeighbridgeError
+from ..notes import Code, Note
+from .entries import VALUES, Entry, iso, quantised
+from .sessions.port import Answer
+
+DEFAULT_RETRY_AFTER_S = 300
+LONGEST_RETRY_AFTER_S = 86_400
+
+DUPLICATE = 202  # a message code of `failures`, not an HTTP status
+LARGEST_DIGITS = 20  # of any number that Garmin shows: an id or milliseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the answer to an upload says. Without a fault, Garmin has taken the file."""
+
+    #: What becomes of a reading that a look does not find.
+    fault: WeighbridgeError | None = None
+    #: Whether a look could find anything.
+    look: bool = True
+    #: Garmin says it has it already: an entry near the instant counts.
+    duplicate: bool = False
+    warnings: tuple[Note, ...] = ()
+
+
+def read_upload_answer(answer: Answer) -> Verdict:
+    """The answer of the upload-service -> what to make of it."""
+    if answer.status == 408 or answer.status >= 500:
+        return unknown(status_of(answer))
+    taken = 200 <= answer.status < 300
+    if taken and not answer.body.strip():
+        return Verdict()
+    document = _json(answer.body)
+    # A refused upload has "" for an uploadId.
+    result = document.get("detailedImportResult") if isinstance(document, dict) else None
+    result = result if isinstance(result, dict) else {}
+    messages = _failure_messages(result)
+    said = sanitise(" ".join(text for _, text in messages)) or "no reason"
+    if answer.status == 409 or ((taken or answer.status == 400) and DUPLICATE in [code for code, _ in messages]):
+        return Verdict(
+            GarminRefused(
+                f"Garmin Connect calls the reading a duplicate ({said}), but a look did not find it. Look at the day "
+                "in Garmin Connect, and delete what is there or send the reading with another time."
+            ),
+            duplicate=True,
+        )
+    has_id = bool(result.get("uploadId"))
+    if (taken or answer.status == 400) and messages:
+        return Verdict(
+            GarminRefused(f"Garmin Connect did not import the file: {said}"),
+            look=has_id or bool(result.get("successes")),
+            warnings=(Note(Code.GARMIN_REMARK, f"Garmin Connect took the file with a remark: {said}"),),
+        )
+    if answer.status == 400 and has_id:
+        text = "Garmin Connect took the file, with HTTP 400 but without a remark."
+        return Verdict(warnings=(Note(Code.GARMIN_REMARK, text),))
+    if taken and not isinstance(document, dict):
+        return unknown(f"HTTP {answer.status} with a page that is not Garmin's: a firewall or a proxy?")
+    if taken:
+        return Verdict()
+    return Verdict(fault_of(answer, "the file"), look=False)
+
+
+SEND_AGAIN = "Send the same reading again: it cannot become a second weigh-in."
+REFUSALS = {
+    401: "The Garmin token is not taken any more. Sign in anew: make login.",
+    412: (
+        "Garmin Connect wants consent to uploads first (HTTP 412): open Garmin Connect once, accept what it asks "
+        "(Settings, Data, Device Upload), and send the reading again."
+    ),
+    413: "Garmin Connect finds the file too large (HTTP 413). Send fewer readings at once.",
+}
+FORBIDDEN_PAGE = (
+    "A firewall in front of Garmin Connect (Cloudflare) shut the door (HTTP 403, with a page). Try from another "
+    "network, such as one at home, or wait some hours."
+)
+FORBIDDEN = (
+    "Garmin Connect forbids this (HTTP 403) although it knows the token. Try from another network; if that does "
+    "not help, sign in anew: make login."
+)
+
+
+def fault_of(answer: Answer, refused: str) -> WeighbridgeError:
+    """An answer that is neither a success nor special to its request -> a fault with its mend. The body stays
+    out of it; `refused` ends the sentence "Garmin Connect refused …"."""
+    if answer.status == 401:
+        return SignInNeeded(REFUSALS[401])
+    if answer.status == 429:
+        return RateLimited("Garmin Connect asks to wait before the next request (HTTP 429).", retry_after_s(answer))
+    if answer.status == 403:
+        return GarminRefused(FORBIDDEN_PAGE if _is_page(answer) else FORBIDDEN)
+    if answer.status == 408 or answer.status >= 500:
+        return GarminUnreachable(f"Garmin Connect is out of order ({status_of(answer)}). Send the same again later.")
+    return GarminRefused(REFUSALS.get(answer.status, f"Garmin Connect refused {refused} ({status_of(answer)})."))
+
+
+def retry_after_s(answer: Answer) -> int:
+    """Seconds to wait: the Retry-After header as seconds or date (RFC 9110 section 10.2.3), else a default.
+
+    A date is compared with the answer's own Date, so that our clock need not be right.
+    """
+    text = answer.headers.get("retry-after", "").strip()
+    seconds: float = DEFAULT_RETRY_AFTER_S
+    if re.fullmatch(r"\d{1,9}", text, re.ASCII):
+        seconds = int(text)
+    elif text:
+        try:
+            until, now = (email.utils.parsedate_to_datetime(t) for t in (text, answer.headers.get("date", "")))
+            seconds = (until - now).total_seconds()
+        except (ValueError, TypeError):
+            pass
+    return round(min(max(seconds, 1), LONGEST_RETRY_AFTER_S))
+
+
+def read_weigh_ins(answer: Answer) -> list[Entry]:
+    """The body of `range` -> entries. Raises `GarminUnreachable` (not Garmin's words) or `GarminRefused`."""
+    document = _json(answer.body)
+    if document is None:
+        raise GarminUnreachable(
+            "What came in place of Garmin's list of weigh-ins is not whole JSON: a firewall or a proxy may stand "
+            "between, or the answer broke off. Send the same again later."
+        )
+    try:
+        return [_entry(raw) for day in document["dailyWeightSummaries"] for raw in day["allWeightMetrics"]]
+    except (KeyError, TypeError, ValueError, OverflowError, DecimalException):
+        raise GarminRefused(
+            "Garmin's list of weigh-ins has not the expected shape (dailyWeightSummaries, allWeightMetrics); Garmin "
+            "may have changed it. Nothing is sent while it cannot be seen what is there."
+        ) from None
+
+
+def sanitise(text: str) -> str:
+    """Garmin's words, fit for a message: printable, short, and without numbers that could be an account's."""
+    printable = "".join(c if c.isprintable() else " " for c in text[:2000])
+    return re.sub(r"\d[\d\s-]{3,}\d", "…", " ".join(printable.split()))[:200]
+
+
+def _entry(raw: Mapping[str, object]) -> Entry:
+    values = {}
+    for value in VALUES:
+        if value.garmin in raw and raw[value.garmin] is not None:
+            values[value.name] = quantised(_number(raw[value.garmin]) / value.divisor, value.step)
+    if "weight_kg" not in values:
+        raise KeyError("weight")
+    instant_s, sample_pk = int(_number(raw["timestampGMT"])) // 1000, int(_number(raw["samplePk"]))
+    iso(instant_s)  # an instant that has no date is no instant
+    return Entry(date.fromisoformat(str(raw["calendarDate"])), sample_pk, instant_s, values)
+
+
+def _number(value: object) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise TypeError("not a number")
+    number = Decimal(value)
+    if number.adjusted() > LARGEST_DIGITS:
+        raise ValueError("no such quantity")  # 1e999999999 is 14 bytes of JSON and 400 MB as an int
+    return number
+
+
+def _json(body: bytes) -> Any:
+    """Numbers with a fraction as Decimal. None for anything that is not whole JSON."""
+
+    def refuse(word: str) -> object:
+        raise ValueError(word)  # NaN and Infinity are no JSON (RFC 8259 section 6)
+
+    try:
+        return json.loads(body, parse_float=Decimal, parse_constant=refuse)
+    except (ValueError, RecursionError, DecimalException):
+        return None
+
+
+def _failure_messages(result: Mapping[str, object]) -> list[tuple[object, str]]:
+    """(code, text) of everything in `failures`, which may have any shape."""
+    failures = result.get("failures")
+    found: list[tuple[object, str]] = []
+    for failure in failures if isinstance(failures, list) else []:
+        messages = failure.get("messages") if isinstance(failure, dict) else None
+        parts = [m for m in messages if isinstance(m, dict)] if isinstance(messages, list) else []
+        found += [(m.get("code"), str(m.get("content") or "")) for m in parts] or [(None, "")]
+    return found
+
+
+def unknown(why: str) -> Verdict:
+    return Verdict(
+        OutcomeUnknown(
+            f"It is not known whether Garmin Connect has the reading ({why.rstrip('.')}); a look did not find it. "
+            f"{SEND_AGAIN}"
+        )
+    )
+
+
+def status_of(answer: Answer) -> str:
+    return f"HTTP {answer.status}"
+
+
+def _is_page(answer: Answer) -> bool:
+    return "html" in answer.headers.get("content-type", "").lower() or answer.body.lstrip()[:1] == b"<"

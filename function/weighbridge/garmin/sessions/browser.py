@@ -1,0 +1,205 @@
+"""A `Session` over a real browser that a person has signed in once: for when every token is blocked.
+
+Strategy: the browser lives in a process of its own (`browser_process.py`), which gets nothing of this one's
+environment and ends when it has been idle. What it meets becomes one sentence each, with the place of a picture.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from ...errors import GarminRefused, GarminUnreachable, SettingsInvalid, SignInNeeded, WeighbridgeError
+from .port import Answer, ConnectionDropped
+
+PROCESS = Path(__file__).with_name("browser_process.py")
+IDLE_S = 10.0
+#: Beyond a request's own time-out: the start of the browser, two pages, and the second way.
+ROUND_S = 120.0
+#: All that the browser's process needs of this one's environment.
+PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR")
+
+SIGN_IN = "make login-browser, on a machine with a screen, with this profile."
+FAULTS: Mapping[str, tuple[type[WeighbridgeError], str]] = {
+    "signed out": (SignInNeeded, f"The browser is not signed in to Garmin Connect any more. Sign in anew: {SIGN_IN}"),
+    "consent": (
+        SignInNeeded,
+        f"Garmin Connect shows a page that asks for consent before anything else. Read and answer it: {SIGN_IN}",
+    ),
+    "firewall": (
+        GarminRefused,
+        "A firewall in front of Garmin Connect did not let the browser pass. Its clearance belongs to a network: run "
+        f"the browser where it was signed in, or sign in here: {SIGN_IN}",
+    ),
+    "changed": (
+        GarminRefused,
+        "The page of Garmin Connect is not as expected; it may have changed. Nothing was sent. Import kept files by "
+        "hand, and look for a newer Weighbridge.",
+    ),
+    "unreachable": (
+        GarminUnreachable,
+        "The browser could not open Garmin Connect; nothing was sent. Check the network and GARMIN_DOMAIN.",
+    ),
+    "dropped": (ConnectionDropped, "The browser's request broke off before an answer came."),
+    "in use": (
+        GarminUnreachable,
+        "The browser's profile is in use by another process; nothing was sent. Send the same again later.",
+    ),
+    "no browser": (
+        SettingsInvalid,
+        "The delivery `browser` needs Playwright and a Chromium that starts: pip install -r requirements-browser.txt, "
+        "apt install chromium, and WEIGHBRIDGE_BROWSER if it lies elsewhere (in a container also "
+        "WEIGHBRIDGE_BROWSER_ARGS=--no-sandbox).",
+    ),
+}
+
+
+class BrowserSession:
+    """Requests made inside a page of Garmin Connect. Safe to share between threads; they take turns."""
+
+    def __init__(
+        self,
+        profile: Path,
+        *,
+        domain: str,
+        executable: str,
+        arguments: tuple[str, ...] = (),
+        timeout_s: float = 30.0,
+        page_s: float = 20.0,
+    ) -> None:
+        """`page_s`: for how long a page may build itself up, or a firewall look at the browser."""
+        self._profile = profile
+        self._start = {
+            "profile": str(profile.absolute()),
+            "executable": executable,
+            "arguments": list(arguments),
+            "origin": f"https://connect.{domain}",
+            "page_s": page_s,
+        }
+        self._timeout_s = timeout_s
+        self._lock = threading.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._idle: threading.Timer | None = None
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        file: tuple[str, bytes] | None = None,
+    ) -> Answer:
+        """See `port.Session`."""
+        self.token_days_left()
+        asked: dict[str, object] = {
+            "method": method,
+            "url": f"/gc-api{path}{f'?{urlencode(params)}' if params else ''}",
+            "timeout_s": self._timeout_s,
+        }
+        if file:
+            asked["file"] = {"name": file[0], "base64": base64.b64encode(file[1]).decode()}
+        said = self._ask(asked, self._timeout_s + ROUND_S)
+        return Answer(said["status"], said["headers"], base64.b64decode(said["base64"]))
+
+    def token_days_left(self) -> float | None:
+        """See `port.Session`. A browser does not tell how long its sign-in lasts."""
+        if not (self._profile / "profile").exists():
+            raise SignInNeeded(f"There is no browser profile in {self._profile}. Sign in once: {SIGN_IN}")
+        return None
+
+    def sign_in(self, timeout_s: float) -> None:
+        """Open the browser on this screen, and wait until a person has signed in. Raises `SignInNeeded`."""
+        self._ask({"login": True, "timeout_s": timeout_s}, timeout_s + ROUND_S)
+        self.close()
+
+    def close(self) -> None:
+        """End the browser's process, and wait until it has."""
+        with self._lock:
+            self._end()
+
+    # -- the process -----------------------------------------------------------------------------------------
+
+    def _ask(self, asked: Mapping[str, object], timeout_s: float) -> dict[str, Any]:
+        with self._lock:
+            if self._idle:
+                self._idle.cancel()
+            try:
+                child = self._running()
+                assert child.stdin  # noqa: S101  # it was opened with a pipe
+                child.stdin.write(json.dumps(asked).encode() + b"\n")
+                child.stdin.flush()
+                said = _read_line(child, timeout_s)
+            except OSError:
+                said = None
+            if said is None:
+                self._end(kill=True)
+                said = {"trouble": "dropped"}
+            self._idle = threading.Timer(IDLE_S, self.close)
+            self._idle.daemon = True
+            self._idle.start()
+        if "trouble" in said:
+            kind, sentence = FAULTS[said["trouble"]]
+            picture = said.get("picture")
+            raise kind(f"{sentence} A picture of the page: {picture}" if picture else sentence)
+        return said
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._child is None or self._child.poll() is not None:
+            self._child = subprocess.Popen(  # noqa: S603  # our own file
+                [sys.executable, "-I", str(PROCESS)],
+                env={name: os.environ[name] for name in PASSED_ON if name in os.environ},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            assert self._child.stdin  # noqa: S101  # it was opened with a pipe
+            self._child.stdin.write(json.dumps(self._start).encode() + b"\n")
+        return self._child
+
+    def _end(self, *, kill: bool = False) -> None:
+        child, self._child = self._child, None
+        if child is None:
+            return
+        if kill:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+        for pipe in (child.stdin, child.stdout):
+            if pipe:
+                with contextlib.suppress(OSError):
+                    pipe.close()  # the end of its input is how it learns that it should end
+        try:
+            child.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def _read_line(child: subprocess.Popen[bytes], timeout_s: float) -> dict[str, Any] | None:
+    """One line of the process, or None when it has ended or says nothing in time."""
+    assert child.stdout  # noqa: S101  # it was opened with a pipe
+    deadline = time.monotonic() + timeout_s
+    line = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(child.stdout, selectors.EVENT_READ)
+        while not line.endswith(b"\n"):
+            if not selector.select(max(deadline - time.monotonic(), 0)):
+                return None
+            chunk = os.read(child.stdout.fileno(), 65_536)
+            if not chunk:
+                return None
+            line += chunk
+    said: dict[str, Any] = json.loads(line)
+    return said

@@ -1,0 +1,243 @@
+"""A `Session` over garminconnect, and its ways to sign in. The only module that knows that library.
+
+Strategy: the library most widely used, and most often repaired when Garmin changes its sign-in. It sends the same
+requests with the same token as garth does, so that one can stand in for the other from one day to the next.
+
+Facts (garminconnect 0.3.20, Python 3.12 and newer):
+- It renews a token by itself when less than 900 s are left, and after a 401; what it renews is lost unless saved. So
+  it gets no refresh token for a request, and then sends a request that met a 401 once more as it was.
+- A status from 400 up is an exception whose `response` is the answer; a 204 is an object without headers.
+- It knows garmin.com and garmin.cn; its addresses are attributes, and can be set afterwards.
+- `Client.login` tries five ways in turn. What stops it is a wrong password or code; all else goes on to the next way.
+- Its exceptions' texts are its own, with addresses made unreadable, and are not repeated all the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from pydantic import SecretStr
+
+from ...errors import GarminRefused, GarminUnreachable, RateLimited, SettingsInvalid, SignInNeeded
+from ..answers import DEFAULT_RETRY_AFTER_S
+from ..tokens import Token
+from .port import Answer, ConnectionDropped
+from .token_session import (
+    CERTIFICATE_CODES,
+    CLOUDFLARE,
+    LOCKED,
+    NOTHING_SENT_CODES,
+    REFRESH_BROKEN,
+    WRONG_CODE,
+    WRONG_CREDENTIALS,
+    TokenSession,
+    refusal_of,
+    unreachable,
+)
+
+KNOWN_DOMAINS = ("garmin.com", "garmin.cn")
+NOT_VERIFIED = "CERTIFICATE_VERIFY_FAILED"  # OpenSSL's word
+
+
+class GarminconnectSession(TokenSession):
+    """A `TokenSession` over garminconnect."""
+
+    def _send(
+        self,
+        token: Token,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        file: tuple[str, bytes] | None,
+    ) -> Answer:
+        library = import_garminconnect()
+        requests = library.client.requests
+        options: dict[str, Any] = {"timeout": self._timeout_s}
+        options |= {"params": dict(params)} if params else {}
+        options |= {"files": {"file": (*file, "application/octet-stream")}} if file else {}
+        with _client(self._domain, self._ca_bundle, token, renewable=False) as client:
+            try:
+                response = client.request(method, "connectapi", path, **options)
+            except library.GarminConnectConnectionError as e:
+                response = getattr(e, "response", None)  # any status from 400 up
+                if response is None:
+                    raise ConnectionDropped("garminconnect gave up before an answer came.") from None
+            except requests.exceptions.RequestException as e:
+                # Of the TLS errors only this one is sure to come before the request: what is garbled after it is an
+                # SSLError too.
+                if NOT_VERIFIED in str(e):
+                    raise unreachable(certificate=True) from None
+                if _nothing_was_sent(e):
+                    raise unreachable() from None
+                raise ConnectionDropped(
+                    f"The connection to Garmin Connect broke off before an answer came ({type(e).__name__})."
+                ) from None
+        return _answer(response)
+
+    def _renewed(self, token: Token) -> Token:
+        library = import_garminconnect()
+        with _client(self._domain, self._ca_bundle, token, renewable=True) as client:
+            answers = _watched(client, self._ca_bundle)
+            try:
+                client._refresh_di_token()
+            except library.GarminConnectAuthenticationError:
+                raise refusal_of(answers[-1]) from None
+            except (ValueError, KeyError, TypeError):
+                raise GarminUnreachable(f"{REFRESH_BROKEN} Something other than a token came back: a proxy?") from None
+            except library.client.cffi_requests.RequestsError as e:
+                if e.code in NOTHING_SENT_CODES:
+                    raise unreachable(f"curl error {int(e.code)}", certificate=e.code in CERTIFICATE_CODES) from None
+                broke = f"The connection broke off (curl error {int(e.code)})."
+                raise GarminUnreachable(f"{REFRESH_BROKEN} {broke}") from None
+            return _token_of(client, answers[-1], self._now())
+
+
+def sign_in(
+    email: str,
+    password: SecretStr,
+    *,
+    prompt_mfa: Callable[[], str],
+    domain: str,
+    ca_bundle: Path | None = None,
+    now: Callable[[], float] = time.time,
+) -> Token:
+    """Sign in with a password in one of five ways, and, if Garmin asks for it, the code of the second factor.
+
+    Raises `SignInNeeded` (wrong password or code), `RateLimited`, `GarminRefused`, or `SettingsInvalid` where the
+    library is missing.
+    """
+    library = import_garminconnect()
+    with _trusting(ca_bundle), _client(domain, ca_bundle, None, renewable=True) as client:
+        answers = _watched(client, ca_bundle)
+        asked: list[str] = []
+
+        def code() -> str:
+            asked.append(prompt_mfa().strip())
+            return asked[-1]
+
+        try:
+            client.login(email, password.get_secret_value(), prompt_mfa=code)
+        except library.GarminConnectAuthenticationError as e:
+            # The page's title is in its text, and names no secret; it goes no further all the same.
+            locked = "locked" in str(e).lower()
+            raise SignInNeeded(LOCKED if locked else WRONG_CODE if asked else WRONG_CREDENTIALS) from None
+        except library.GarminConnectTooManyRequestsError:
+            raise RateLimited(
+                "Garmin asks this machine, or its network, to wait with signing in.", DEFAULT_RETRY_AFTER_S
+            ) from None
+        except library.GarminConnectConnectionError:
+            raise GarminRefused(f"None of garminconnect's five ways to sign in got through. {CLOUDFLARE}") from None
+        if not client.di_token:
+            raise GarminRefused("Garmin took the sign-in, but gave garminconnect no token that can be kept.")
+        return _token_of(client, answers[-1], now())
+
+
+def import_garminconnect() -> Any:
+    """The library. Raises `SettingsInvalid` when it is not installed, or cannot be."""
+    try:
+        import garminconnect
+        import garminconnect.client.transport  # which releases for older Pythons do not have
+    except ImportError:
+        raise SettingsInvalid(
+            "garminconnect is not installed, and the delivery and the sign-in of that name need it: with Python 3.12 "
+            "or newer, pip install -r requirements-garminconnect.txt."
+        ) from None
+    # What it says of a failure is for its own users; some of it quotes what a server answered.
+    logging.getLogger("garminconnect").setLevel(logging.CRITICAL)
+    return garminconnect
+
+
+@contextlib.contextmanager
+def _client(domain: str, ca_bundle: Path | None, token: Token | None, *, renewable: bool) -> Iterator[Any]:
+    """A client with connections of its own, closed at the end."""
+    client = import_garminconnect().client.Client(domain if domain in KNOWN_DOMAINS else KNOWN_DOMAINS[0])
+    for name, value in vars(client).items():
+        if isinstance(value, str) and value.startswith("https://"):
+            setattr(client, name, _moved(value, client.domain, domain))
+    client._domain = domain
+    if token is not None:
+        client.di_token = token.access_token.get_secret_value()
+        client.di_refresh_token = token.refresh_token.get_secret_value() if renewable else None
+        client.di_client_id = token.client_id
+    for session in (client._api_session, client.cs):
+        session.verify = str(ca_bundle) if ca_bundle else True
+        session.trust_env = ca_bundle is None  # or REQUESTS_CA_BUNDLE would count more
+    try:
+        yield client
+    finally:
+        client._api_session.close()
+        client.cs.close()
+
+
+@contextlib.contextmanager
+def _trusting(ca_bundle: Path | None) -> Iterator[None]:
+    """Have the connections that the library opens by itself while it signs in trust these certificates. They are the
+    whole process's, so this is for `make login`, which does nothing else."""
+    if ca_bundle is None:
+        yield
+        return
+    package, trusted = import_garminconnect().client, str(ca_bundle)
+    original, before = package.cffi_requests, os.environ.get("REQUESTS_CA_BUNDLE")
+    package.cffi_requests = SimpleNamespace(
+        Session=partial(original.Session, verify=trusted), post=original.post, RequestsError=original.RequestsError
+    )
+    os.environ["REQUESTS_CA_BUNDLE"] = trusted
+    try:
+        yield
+    finally:
+        package.cffi_requests = original
+        del os.environ["REQUESTS_CA_BUNDLE"]
+        os.environ |= {"REQUESTS_CA_BUNDLE": before} if before else {}
+
+
+def _moved(address: str, known: str, domain: str) -> str:
+    """An address of the library's, in this domain."""
+    scheme, _, rest = address.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.removesuffix(known)}{domain}{slash}{path}" if host.endswith(known) else address
+
+
+def _watched(client: Any, ca_bundle: Path | None) -> list[Answer]:
+    """The answers that the token endpoint gives from now on; asked with our certificates."""
+    answers: list[Answer] = []
+    post = import_garminconnect().client.cffi_requests.post
+
+    def watched(url: str, **options: Any) -> Any:
+        response = post(url, impersonate="chrome", verify=str(ca_bundle) if ca_bundle else True, **options)
+        answers.append(_answer(response))
+        return response
+
+    client._http_post = watched
+    return answers
+
+
+def _answer(response: Any) -> Answer:
+    headers = {name.lower(): value or "" for name, value in getattr(response, "headers", {}).items()}
+    return Answer(response.status_code, headers, response.content)
+
+
+def _token_of(client: Any, answer: Answer, now_s: float) -> Token:
+    told = json.loads(answer.body)
+    lifetime = told.get("refresh_token_expires_in")
+    return Token(
+        SecretStr(client.di_token),
+        SecretStr(client.di_refresh_token),
+        client.di_client_id,
+        now_s + float(told.get("expires_in", 0)),
+        now_s + float(lifetime) if lifetime else None,
+    )
+
+
+def _nothing_was_sent(error: Exception) -> bool:
+    """Whether the connection was never there: urllib3's reason is inside requests' exception."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return type(reason).__name__ in ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError")

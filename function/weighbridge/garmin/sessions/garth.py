@@ -1,0 +1,301 @@
+"""A `Session` over garth-ng, and the sign-in that `make login` uses. The only module that knows garth.
+
+Strategy: garth brings the sign-in widget, the token exchange and an HTTP client whose TLS looks like a
+browser's. Tokens are ours to keep (`tokens.py`), and so is the decision to send anything twice.
+
+Facts (garth-ng 1.1.0):
+- Importing it takes up to 1.4 s and builds a client that takes GARTH_HOME, GARTH_TOKEN and GARTH_TELEMETRY_…
+  from the environment, and may raise for them: it is imported when needed, with these out of sight.
+- `Client.request` sends a 5xx again by itself, three times, POST or not; `retries=0` stops that.
+- libcurl by itself sends a request again when a kept connection was dropped without an answer, POST or not
+  (`Curl_retry_request`). A new session for each request has no kept connection, and is shared by no threads.
+- The token endpoint is a global for garmin.com (`oauth.DI_TOKEN_URL`).
+- Its exceptions' texts may hold an address with a ticket in it, and pydantic's may hold a token: none is let
+  through, which is why every `raise` here says `from None`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from ...errors import GarminRefused, GarminUnreachable, SettingsInvalid, SignInNeeded, WeighbridgeError
+from ..answers import fault_of
+from ..tokens import Token
+from .port import Answer, ConnectionDropped
+from .token_session import (
+    CERTIFICATE_CODES,
+    CLOUDFLARE,
+    LOCKED,
+    NOTHING_SENT_CODES,
+    REFRESH_BROKEN,
+    WRONG_CODE,
+    WRONG_CREDENTIALS,
+    TokenSession,
+    refusal_of,
+    unreachable,
+)
+
+IMPERSONATE = "chrome120"  # the browser whose TLS handshake garth shows
+
+
+#: `oauth.DI_TOKEN_URL` belongs to the whole process, so its users take turns.
+_token_url_lock = threading.Lock()
+
+
+class GarthSession(TokenSession):
+    """A `TokenSession` over garth-ng."""
+
+    def warm(self) -> None:
+        """Begin to import garth in the background, so that the first upload need not wait for it."""
+
+        def quietly() -> None:
+            with contextlib.suppress(WeighbridgeError):  # the first request will say it
+                import_garth()
+
+        threading.Thread(target=quietly, name="import garth", daemon=True).start()
+
+    def _send(
+        self,
+        token: Token,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        file: tuple[str, bytes] | None,
+    ) -> Answer:
+        garth = import_garth()
+        options: dict[str, Any] = {"params": dict(params)} if params else {}
+        with _client(self._domain, self._ca_bundle, self._timeout_s) as client:
+            # The token's end is judged above; garth must not refresh behind the store's back.
+            client.oauth2_token = garth.http.OAuth2Token(
+                access_token=token.access_token.get_secret_value(),
+                refresh_token="",
+                expires_in=0,
+                expires_at=math.inf,
+                client_id=token.client_id,
+            )
+            form = garth.http.CurlMime() if file else None
+            try:
+                if form is not None and file is not None:
+                    name, content = file
+                    form.addpart(name="file", filename=name, data=content, content_type="application/octet-stream")
+                    options["multipart"] = form
+                response = client.request(method, "connectapi", path, api=True, **options)
+            except garth.exc.GarthHTTPError as e:
+                response = e.error.response  # any status from 400 up
+            except garth.http.RequestException as e:
+                if e.code in NOTHING_SENT_CODES:
+                    raise _unreachable(e.code) from None
+                raise ConnectionDropped(
+                    f"The connection to Garmin Connect broke off before an answer came (curl error {int(e.code)})."
+                ) from None
+            finally:
+                if form is not None:
+                    form.close()
+        return _answer(response)
+
+    def _renewed(self, token: Token) -> Token:
+        garth = import_garth()
+        old = garth.http.OAuth2Token(
+            access_token=token.access_token.get_secret_value(),
+            refresh_token=token.refresh_token.get_secret_value(),
+            expires_in=0,
+            client_id=token.client_id,
+        )
+        try:
+            with _client(self._domain, self._ca_bundle, self._timeout_s) as client, _token_url(self._domain):
+                return _token_of(garth.oauth.refresh_oauth2_token(client.session, old))
+        except garth.exc.GarthHTTPError as e:
+            fault = e.error
+        except (ValueError, TypeError):
+            raise GarminUnreachable(f"{REFRESH_BROKEN} Something other than a token came back: a proxy?") from None
+        if _is_status(fault):
+            raise refusal_of(_answer(fault.response))
+        if fault.code in NOTHING_SENT_CODES:
+            raise _unreachable(fault.code)
+        raise GarminUnreachable(f"{REFRESH_BROKEN} The connection broke off (curl error {int(fault.code)}).")
+
+
+def sign_in(
+    email: str,
+    password: SecretStr,
+    *,
+    prompt_mfa: Callable[[], str],
+    domain: str,
+    ca_bundle: Path | None = None,
+    timeout_s: float = 30.0,
+) -> Token:
+    """Sign in with a password and, if Garmin asks for it, the code of the second factor.
+
+    Raises `SignInNeeded` (wrong password or code), `RateLimited`, `GarminRefused` or `GarminUnreachable`.
+    """
+    garth = import_garth()
+    wrong = WRONG_CREDENTIALS
+    with _client(domain, ca_bundle, timeout_s) as client, _token_url(domain):
+        answers = _watched(client.session)
+        try:
+            result = client.login(email, password.get_secret_value(), return_on_mfa=True)
+            if isinstance(result, garth.sso.MFAState):
+                wrong = WRONG_CODE
+                result = client.resume_login(result, prompt_mfa().strip())
+            return _token_of(result)
+        except garth.exc.GarthException as e:
+            error = e
+        except garth.http.RequestException as e:
+            raise _unreachable(e.code) from None
+        except (ValueError, TypeError):
+            raise GarminUnreachable("Garmin took the sign-in, but what came back is not a token: a proxy?") from None
+    raise _sign_in_fault(garth, error, answers, wrong)
+
+
+#: The page of Garmin's own app, and where it sends a browser that has signed in: with the ticket in the address.
+SIGN_IN_PAGE = "https://sso.{domain}/mobile/sso/en_US/sign-in?clientId=GCM_ANDROID_DARK&service={service}"
+SERVICE = "https://mobile.integration.{domain}/gcm/android"
+TICKET = re.compile(r"(?:^|ticket=)(ST-[A-Za-z0-9._-]+)")
+TICKET_REFUSED = (
+    "Garmin did not take the ticket: it works once, and for some seconds only. Sign in again in the browser (a private "
+    "window helps), and paste the new address at once."
+)
+NO_TICKET = (
+    "There is no ticket in this. After the sign-in the browser shows an empty page or an error, whose address holds "
+    "ticket=ST-…: copy all of that address."
+)
+
+
+def sign_in_page(domain: str) -> str:
+    """Where a person signs in with a browser, to bring back a ticket."""
+    return SIGN_IN_PAGE.format(domain=domain, service=SERVICE.format(domain=domain))
+
+
+def exchange_ticket(pasted: str, *, domain: str, ca_bundle: Path | None = None, timeout_s: float = 30.0) -> Token:
+    """The ticket that a browser has brought (alone, or in its address) -> a token.
+
+    Raises `SignInNeeded` (no ticket, or too late), `RateLimited`, `GarminRefused` or `GarminUnreachable`.
+    """
+    match = TICKET.search(pasted.strip())
+    if match is None:
+        raise SignInNeeded(NO_TICKET)
+    garth = import_garth()
+    try:
+        with _client(domain, ca_bundle, timeout_s) as client, _token_url(domain):
+            service = SERVICE.format(domain=domain)
+            return _token_of(garth.oauth.exchange_service_ticket(client.session, match[1], service))
+    except garth.exc.GarthHTTPError as e:
+        error = e.error
+    except (ValueError, TypeError):
+        raise GarminUnreachable("Garmin took the ticket, but what came back is not a token: a proxy?") from None
+    if not _is_status(error):
+        raise _unreachable(error.code)
+    answer = _answer(error.response)
+    raise SignInNeeded(TICKET_REFUSED) if answer.status in (400, 401) else fault_of(answer, "the ticket")
+
+
+def _sign_in_fault(garth: Any, error: Any, answers: list[Answer], wrong: str) -> WeighbridgeError:
+    """garth's exception, and the answers that led to it -> whose fault it is."""
+    # sso.login hides the cause behind "All login strategies exhausted".
+    cause = error.__cause__ if type(error) is garth.exc.GarthException and error.__cause__ else error
+    last = answers[-1] if answers else None
+    if isinstance(cause, garth.exc.CloudflareError):
+        return GarminRefused(CLOUDFLARE)
+    if isinstance(cause, garth.exc.NetworkError):
+        return _unreachable(cause.__cause__.code)
+    if isinstance(cause, garth.exc.GarthHTTPError) and not _is_status(cause.error):
+        return _unreachable(cause.error.code)
+    # A page without a form is for garth an AuthenticationError("No CSRF token …"); only the status says why.
+    if last is not None and b"locked" in _title(last):
+        return SignInNeeded(LOCKED)
+    if last is not None and last.status >= 400:
+        return GarminRefused(CLOUDFLARE) if last.status == 403 else fault_of(last, "the sign-in")
+    if isinstance(cause, garth.exc.AuthenticationError) and "CSRF" not in cause.msg:
+        return SignInNeeded(wrong)
+    return GarminRefused(
+        "Garmin's sign-in page is not as expected; it may have changed, or a proxy stands between. Sign in with "
+        "your own browser (make login WAY=browser), or import another tool's token (make login ARGS='--import FILE')."
+    )
+
+
+def _title(answer: Answer) -> bytes:
+    match = re.search(rb"<title>(.*?)</title>", answer.body, re.DOTALL)
+    return match[1].lower() if match else b""
+
+
+def import_garth() -> Any:
+    """The library, with nothing taken from the environment. Raises `SettingsInvalid` when it is not installed."""
+    # Also read whenever a client is built, so they are hidden each time. Nothing else in this process wants them.
+    for name in [name for name in os.environ if name.upper().startswith("GARTH_")]:
+        os.environ.pop(name, None)
+    try:
+        import garth
+        import garth.exc
+        import garth.sso
+    except ImportError:
+        raise SettingsInvalid(
+            "garth-ng is not installed, and the delivery `garth` needs it: pip install -r requirements.txt."
+        ) from None
+    return garth
+
+
+@contextlib.contextmanager
+def _client(domain: str, ca_bundle: Path | None, timeout_s: float) -> Iterator[Any]:
+    """A garth client with a connection of its own, closed at the end."""
+    garth = import_garth()
+    verify = str(ca_bundle) if ca_bundle else True
+    with garth.http.Session(impersonate=IMPERSONATE, verify=verify, timeout=timeout_s) as session:
+        client = garth.Client(session=session, domain=domain, telemetry_enabled=False)
+        client.configure(timeout=timeout_s, retries=0)  # the constructor cannot take these (a TypeError)
+        yield client
+
+
+@contextlib.contextmanager
+def _token_url(domain: str) -> Iterator[None]:
+    garth = import_garth()
+    with _token_url_lock:
+        garth.oauth.DI_TOKEN_URL = f"https://diauth.{domain}/di-oauth2-service/oauth/token"
+        yield
+
+
+def _watched(session: Any) -> list[Answer]:
+    """The answers that this session gets from now on."""
+    answers: list[Answer] = []
+    request = session.request
+
+    def watched(*args: Any, **options: Any) -> Any:
+        response = request(*args, **options)
+        answers.append(_answer(response))
+        return response
+
+    session.request = watched
+    return answers
+
+
+def _answer(response: Any) -> Answer:
+    headers = {name.lower(): value or "" for name, value in response.headers.items()}
+    return Answer(response.status_code, headers, response.content)
+
+
+def _token_of(token: Any) -> Token:
+    """garth's OAuth2Token, whose times it has made absolute."""
+    return Token(
+        SecretStr(token.access_token),
+        SecretStr(token.refresh_token),
+        token.client_id,
+        token.expires_at or 0.0,
+        token.refresh_token_expires_at,
+    )
+
+
+def _is_status(error: Any) -> bool:
+    """Whether a RequestException is about an HTTP status, not about a connection."""
+    return error.code == 0 and error.response is not None
+
+
+def _unreachable(code: int) -> GarminUnreachable:
+    return unreachable(f"curl error {int(code)}", certificate=code in CERTIFICATE_CODES)

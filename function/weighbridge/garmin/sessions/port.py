@@ -1,0 +1,53 @@
+"""The port of the sessions: authenticated requests to Garmin Connect, over whatever library.
+
+Rule: a session only makes requests; what the answers mean is `answers.py`'s knowledge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+from ...errors import GarminFault
+
+
+class Answer(NamedTuple):
+    """Garmin's answer to one request. Header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class ConnectionDropped(GarminFault):
+    """The request left, but no whole answer came back: Garmin may or may not have acted on it."""
+
+    nothing_sent = False
+
+
+class Session(Protocol):
+    """Authenticated requests to Garmin Connect. The token is refreshed and saved behind this line."""
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        file: tuple[str, bytes] | None = None,
+    ) -> Answer:
+        """One request to `https://connectapi.{domain}{path}`, `file` as the multipart field "file".
+
+        Any HTTP status is an `Answer`, except that a 401 is answered by one refresh and one more try.
+
+        Raises `SignInNeeded`, `TokenStoreUnusable`, `RateLimited` (while refreshing), `GarminUnreachable`
+        (nothing was sent) or `ConnectionDropped`.
+        """
+        ...
+
+    def token_days_left(self) -> float | None:
+        """Days until the user must sign in again, if known. Never touches the network.
+
+        Raises `SignInNeeded` when there is no token, or `TokenStoreUnusable`.
+        """
+        ...

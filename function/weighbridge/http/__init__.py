@@ -1,0 +1,1 @@
+"""The function over HTTP: routes, bodies, keys, problems."""

@@ -1,0 +1,218 @@
+"""Bytes of a request -> payloads. What JSON leaves open is closed here.
+
+Rule: any bytes give payloads or a `CallerFault`, in time linear in their number. Numbers become `Decimal`, so
+that 64.6 stays 64.6. A key that stands twice in an object, NaN and Infinity (RFC 8259 section 6), and numbers
+longer than any scale writes are refused: guessing which one was meant would put a wrong value into someone's
+health record.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import NamedTuple, NoReturn, Protocol
+
+from ..errors import CallerFault, MediaTypeUnsupported, NotJson, TooLarge
+
+#: Digits of the longest number taken; a scale needs six, epoch nanoseconds nineteen.
+LONGEST_NUMBER = 40
+
+#: A body of a million bytes could ask for half a million answers.
+MOST_READINGS = 10_000
+
+#: Twice what that many readings need, with the events around them and the objects in them.
+MOST_OBJECTS = 2 * MOST_READINGS
+
+#: Several times what the fullest dialect has.
+MOST_NAMES_PER_OBJECT = 500
+
+
+class Headers(Protocol):
+    """Header names -> values, whatever the case of a name."""
+
+    def get(self, key: str, default: str) -> str: ...
+
+    def __contains__(self, key: str, /) -> bool: ...
+
+
+class Payloads(NamedTuple):
+    """The payloads of one request."""
+
+    items: Sequence[object]
+    #: True when the caller sent a list, and so gets a list back.
+    many: bool
+    #: When the event that carried the payload happened; it stands in for a reading's missing time.
+    occurred_at: datetime | None = None
+    #: Lines that could not be read, by their place among all that came.
+    faults: Mapping[int, CallerFault] = {}
+
+
+def read_body(body: bytes, content_type: str | None, headers: Headers) -> Payloads:
+    """Body -> payloads, by content type and CloudEvents headers.
+
+    Raises `MediaTypeUnsupported` or `NotJson`.
+    """
+    media_type, _, parameters = (content_type or "application/json").lower().partition(";")
+    parse = _PARSERS.get(media_type.strip())
+    if parse is None and media_type.strip().endswith("+json"):
+        parse = _json
+    if parse is None:
+        raise MediaTypeUnsupported(
+            f"A body of type {media_type.strip()[:80]!a} is not understood. Send application/json, "
+            "application/x-ndjson or application/cloudevents+json."
+        )
+    if "charset" in parameters and "utf-8" not in parameters and "utf8" not in parameters:
+        raise MediaTypeUnsupported("The body must be encoded in UTF-8.")
+    if "ce-specversion" in headers:
+        return _event(
+            {"data": parse_json(body), "type": headers.get("ce-type", ""), "time": headers.get("ce-time", "")}
+        )
+    return parse(body)
+
+
+def parse_json(body: bytes) -> object:
+    """One JSON text -> dict, list, str, int, Decimal, bool or None. Raises `NotJson` or `TooLarge`."""
+    if not body.strip():
+        raise NotJson("The body is empty; a reading in JSON was expected.")
+    # Counted before a parser takes its time: each object has its bracket, and each name its colon.
+    objects = body.count(b"{")
+    if objects > MOST_OBJECTS:
+        raise TooLarge(f"At most {MOST_READINGS} readings are taken at once, and this looks like many more.")
+    if objects and body.count(b":") > objects * MOST_NAMES_PER_OBJECT:
+        raise _too_many_names()
+    try:
+        # json.loads would guess UTF-16 and UTF-32; RFC 8259 section 8.1 allows UTF-8 alone.
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as e:
+        raise NotJson(f"The body is not valid UTF-8: byte {e.start} cannot stand there.") from None
+    try:
+        value: object = _decode(text)
+    except json.JSONDecodeError as e:
+        raise NotJson(f"The body is not JSON: {e.msg} (line {e.lineno}, column {e.colno}).") from None
+    except RecursionError:
+        raise NotJson("The JSON is nested too deep for a reading.") from None
+    return value
+
+
+def _too_many_names() -> TooLarge:
+    return TooLarge(f"A reading has at most {MOST_NAMES_PER_OBJECT} names, and this has more.")
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    if len(pairs) > MOST_NAMES_PER_OBJECT:
+        raise _too_many_names()
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise NotJson(f"The key {twice[:80]!a} stands twice in one object; which value is meant?")
+    return members
+
+
+def _integer(digits: str) -> int:
+    return int(_short(digits))
+
+
+def _decimal(digits: str) -> Decimal:
+    try:
+        return Decimal(_short(digits))
+    except InvalidOperation:
+        raise NotJson("A number has an exponent beyond all measure.") from None
+
+
+def _short(digits: str) -> str:
+    if len(digits) > LONGEST_NUMBER:
+        raise NotJson(f"A number of {len(digits)} characters is too long; at most {LONGEST_NUMBER} are taken.")
+    return digits
+
+
+def _constant(name: str) -> NoReturn:
+    raise NotJson(f"{name} is not a number that JSON knows; leave the value out when it was not measured.")
+
+
+_decode: Callable[[str], object] = json.JSONDecoder(
+    parse_int=_integer, parse_float=_decimal, parse_constant=_constant, object_pairs_hook=_object
+).decode
+
+
+def _json(body: bytes) -> Payloads:
+    value = parse_json(body)
+    if isinstance(value, list):
+        return _listed(value)
+    return Payloads([value], many=False)
+
+
+def _listed(items: list[object], occurred_at: datetime | None = None) -> Payloads:
+    if len(items) > MOST_READINGS:
+        raise _too_many(len(items))
+    return Payloads(items, many=True, occurred_at=occurred_at)
+
+
+def _too_many(count: int) -> TooLarge:
+    return TooLarge(f"{count} readings came; at most {MOST_READINGS} are taken at once.")
+
+
+def _ndjson(body: bytes) -> Payloads:
+    lines = body.count(b"\n")
+    if lines > MOST_READINGS:
+        raise _too_many(lines)
+    items: list[object] = []
+    faults: dict[int, CallerFault] = {}
+    for number, line in enumerate(body.split(b"\n"), 1):
+        if line.strip():
+            try:
+                items.append(parse_json(line))
+            except (NotJson, TooLarge) as fault:
+                faults[len(items) + len(faults)] = type(fault)(f"Line {number}: {fault}")
+    return Payloads(items, many=True, faults=faults)
+
+
+def _structured_event(body: bytes) -> Payloads:
+    event = parse_json(body)
+    if not isinstance(event, dict) or "specversion" not in event:
+        raise NotJson("This is not a CloudEvent: a JSON object with specversion was expected.")
+    if "data_base64" in event:
+        return _event({**event, "data": parse_json(_base64(event["data_base64"]))})
+    return _event(event)
+
+
+def _event(event: Mapping[str, object]) -> Payloads:
+    """A CloudEvent's data is the reading; a Pub/Sub message wraps it once more, in base64."""
+    data = event.get("data")
+    if isinstance(data, dict) and isinstance(message := data.get("message"), dict) and "data" in message:
+        data = parse_json(_base64(message["data"]))
+    occurred_at = _instant(event.get("time"))
+    if isinstance(data, list):
+        return _listed(data, occurred_at)
+    return Payloads([data], many=False, occurred_at=occurred_at)
+
+
+def _base64(text: object) -> bytes:
+    try:
+        return base64.b64decode(str(text), validate=True)
+    except (binascii.Error, ValueError):
+        raise NotJson("The event's data is not valid base64.") from None
+
+
+def _instant(text: object) -> datetime | None:
+    try:
+        instant = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return instant if instant.tzinfo else None
+
+
+_PARSERS: Mapping[str, Callable[[bytes], Payloads]] = {
+    "application/json": _json,
+    "text/json": _json,
+    # curl -d says so of any body.
+    "application/x-www-form-urlencoded": _json,
+    "application/x-ndjson": _ndjson,
+    "application/ndjson": _ndjson,
+    "application/jsonl": _ndjson,
+    "application/cloudevents+json": _structured_event,
+}

@@ -1,0 +1,295 @@
+"""The contract as OpenAPI 3.1, made from the models and the tables that the function itself runs on.
+
+Rule: nothing is written down here that stands elsewhere in code: values come from the reading's table, receipts
+from their type, faults from the table of problems.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import get_args
+
+from pydantic import TypeAdapter
+
+from ..errors import Again, Blame
+from ..reading.measures import MEASURES
+from ..receipt import Receipt
+from .problems import FAULTS
+
+_REF = "#/components/schemas/"
+_QUERY_SWITCHES = {
+    "dry_run": "Tell what would be sent, and send nothing.",
+    "replace": "Replace an entry at the same instant that has other values; the new one is confirmed first.",
+}
+
+
+def document() -> dict[str, object]:
+    """The OpenAPI document."""
+    receipt = TypeAdapter(Receipt).json_schema(ref_template=_REF + "{model}", mode="serialization")
+    definitions: dict[str, object] = receipt.pop("$defs", {})
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Weighbridge",
+            "version": "1",
+            "description": "Takes a weigh-in from any smart scale, proves it as a FIT file, delivers it to Garmin "
+            "Connect and reads it back.",
+        },
+        "paths": {
+            "/": {"post": _post_readings("weigh")},
+            "/readings": {"post": _post_readings("weighReadings"), "get": _GET_READINGS},
+            "/readings/{id}": {"delete": _DELETE_READING},
+            "/fit": {"post": _POST_FIT},
+            "/health": {"get": _GET_HEALTH},
+            "/openapi.json": {"get": _GET_OPENAPI},
+        },
+        "components": {
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+            },
+            "schemas": {
+                "Reading": _reading(),
+                "Receipt": receipt,
+                "Results": _RESULTS,
+                "WeighIns": _WEIGH_INS,
+                "Health": _HEALTH,
+                "Problem": _PROBLEM,
+                **definitions,
+            },
+        },
+    }
+
+
+def _reading() -> dict[str, object]:
+    measures: dict[str, object] = {
+        name: {
+            "description": f"{measure.label}, {measure.minimum} to {measure.maximum} {measure.unit}".rstrip()
+            + ". A text may carry its unit.",
+            "anyOf": [{"type": "number", "minimum": 0, "maximum": float(measure.maximum)}, {"type": "string"}]
+            + ([] if name == "weight_kg" else [{"type": "null"}]),
+        }
+        for name, measure in MEASURES.items()
+    }
+    return {
+        "type": "object",
+        "description": "One weigh-in in our own names. What the Fitdays app, Home Assistant, openScale and other "
+        "scales write is understood too (the README lists them); values must agree with each other.",
+        "required": ["weight_kg"],
+        "properties": {
+            "measured_at": {
+                "description": "ISO 8601, or epoch seconds or milliseconds. Left out: `received_at`, or the time of "
+                "arrival.",
+                "anyOf": [{"type": "string"}, {"type": "number"}, {"type": "null"}],
+            },
+            "received_at": {
+                "description": "When the caller received the reading: it counts where the reading has no time of its "
+                "own. Whoever may send a reading twice should always add it.",
+                "anyOf": [{"type": "string"}, {"type": "number"}, {"type": "null"}],
+            },
+            **measures,
+            "person": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+        },
+        "additionalProperties": True,
+    }
+
+
+def _problems(*statuses: int) -> dict[str, object]:
+    """The faults of the table, a response each status."""
+    faults = [fault for fault in FAULTS.values() if fault.status in statuses]
+    return {
+        str(status): {
+            "description": "; ".join(fault.title for fault in faults if fault.status == status) + ".",
+            "content": {"application/problem+json": {"schema": {"$ref": _REF + "Problem"}}},
+        }
+        for status in sorted({fault.status for fault in faults})
+    }
+
+
+def _json(description: str, schema: str) -> dict[str, object]:
+    return {"description": description, "content": {"application/json": {"schema": {"$ref": _REF + schema}}}}
+
+
+def _one_or_many(one: str, many: str) -> dict[str, object]:
+    return {"application/json": {"schema": {"anyOf": [{"$ref": _REF + one}, {"$ref": _REF + many}]}}}
+
+
+_SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"apiKey": []}, {}]
+_SET_UP = (500,)
+_ACCESS = (401, 403)
+_GARMIN = (502, 503, 504)
+
+_BODY: Mapping[str, object] = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "anyOf": [
+                    {"$ref": _REF + "Reading"},
+                    {"type": "array", "items": {"$ref": _REF + "Reading"}},
+                ]
+            }
+        }
+    },
+}
+
+
+def _post_readings(operation_id: str) -> dict[str, object]:
+    return {
+        "operationId": operation_id,
+        "summary": "Deliver one reading, or several (also as application/x-ndjson or a CloudEvent).",
+        "security": _SECURITY,
+        "parameters": [
+            {"name": name, "in": "query", "description": meaning, "schema": {"type": "boolean", "default": False}}
+            for name, meaning in _QUERY_SWITCHES.items()
+        ],
+        "requestBody": _BODY,
+        "responses": {
+            "200": {
+                "description": "Checked, or present in Garmin already; or every one of several readings is delivered.",
+                "content": _one_or_many("Receipt", "Results"),
+            },
+            "201": _json("Confirmed: read back from Garmin.", "Receipt"),
+            "202": _json("Accepted by Garmin but not visible yet, or kept for import by hand.", "Receipt"),
+            "207": _json("Several readings, at least one of which has a problem.", "Results"),
+            **_problems(400, *_ACCESS, 408, 409, 413, 415, 422, *_SET_UP, *_GARMIN),
+        },
+    }
+
+
+_POST_FIT: Mapping[str, object] = {
+    "operationId": "makeFit",
+    "summary": "The proven FIT file itself; nothing is sent.",
+    "security": _SECURITY,
+    "requestBody": _BODY,
+    "responses": {
+        "200": {
+            "description": "The file.",
+            "content": {"application/vnd.ant.fit": {"schema": {"type": "string", "format": "binary"}}},
+        },
+        **_problems(400, *_ACCESS, 408, 413, 415, 422, *_SET_UP),
+    },
+}
+
+_DAY: Mapping[str, object] = {"type": "string", "format": "date"}
+
+_WHOSE: Mapping[str, object] = {
+    "name": "person",
+    "in": "query",
+    "description": "Whose account, by name or alias; needed where several people are set up, and only there.",
+    "schema": {"type": "string"},
+}
+
+_GET_READINGS: Mapping[str, object] = {
+    "operationId": "listReadings",
+    "summary": "What Garmin holds, in our names and units; the last 30 days unless told.",
+    "security": _SECURITY,
+    "parameters": [
+        {"name": "from", "in": "query", "schema": _DAY},
+        {"name": "to", "in": "query", "schema": _DAY},
+        _WHOSE,
+    ],
+    "responses": {"200": _json("The weigh-ins.", "WeighIns"), **_problems(400, *_ACCESS, 404, *_SET_UP, *_GARMIN)},
+}
+
+_DELETE_READING: Mapping[str, object] = {
+    "operationId": "takeBackReading",
+    "summary": "Take one weigh-in back.",
+    "security": _SECURITY,
+    "parameters": [
+        {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}},
+        _WHOSE,
+    ],
+    "responses": {
+        "204": {"description": "Taken back."},
+        **_problems(400, *_ACCESS, 404, *_SET_UP, *_GARMIN),
+    },
+}
+
+_GET_HEALTH: Mapping[str, object] = {
+    "operationId": "health",
+    "summary": "Whether a reading could be delivered now. Holds no secret and no measurement.",
+    "responses": {
+        "200": _json("It could.", "Health"),
+        "503": _json("It could not; `delivery.detail` names the mend.", "Health"),
+        **_problems(400, *_SET_UP),
+    },
+}
+
+_GET_OPENAPI: Mapping[str, object] = {
+    "operationId": "openapi",
+    "summary": "This document.",
+    "responses": {
+        "200": {"description": "The document.", "content": {"application/json": {"schema": {"type": "object"}}}},
+        **_problems(400, *_SET_UP),
+    },
+}
+
+_PROBLEM: Mapping[str, object] = {
+    "type": "object",
+    "description": "RFC 9457.",
+    "required": ["type", "title", "status", "detail", "blame", "again"],
+    "properties": {
+        "type": {"type": "string", "enum": [f"urn:weighbridge:{fault.slug}" for fault in FAULTS.values()]},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "blame": {
+            "type": "string",
+            "enum": list(get_args(Blame)),
+            "description": "Who can do something about it; owner: whoever runs the function.",
+        },
+        "again": {
+            "type": "string",
+            "enum": list(get_args(Again)),
+            "description": "Whether the same request may be sent again: never, later, or once something was repaired "
+            "(a key, an address, a setting, a sign-in).",
+        },
+        "retry_after_s": {"type": "integer", "description": "As the header Retry-After."},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["field", "input", "message"],
+                "properties": {"field": {"type": "string"}, "input": True, "message": {"type": "string"}},
+            },
+        },
+        "ours": {"type": "object", "description": "409: the values sent."},
+        "theirs": {"type": "array", "items": {"type": "object"}, "description": "409: the entries Garmin holds."},
+    },
+}
+
+_RESULTS: Mapping[str, object] = {
+    "type": "object",
+    "required": ["results"],
+    "properties": {
+        "results": {"type": "array", "items": {"anyOf": [{"$ref": _REF + "Receipt"}, {"$ref": _REF + "Problem"}]}}
+    },
+}
+
+_WEIGH_INS: Mapping[str, object] = {
+    "type": "object",
+    "required": ["from", "to", "readings"],
+    "properties": {
+        "from": _DAY,
+        "to": _DAY,
+        "readings": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["id", "calendar_date"],
+                "properties": {"id": {"type": "string"}, "calendar_date": _DAY},
+            },
+        },
+    },
+}
+
+_HEALTH: Mapping[str, object] = {
+    "type": "object",
+    "required": ["status", "template", "delivery"],
+    "properties": {
+        "status": {"type": "string", "enum": ["ok", "not ready"]},
+        "template": {"type": "object"},
+        "delivery": {"type": "object", "required": ["name", "ready"]},
+    },
+}

@@ -1,0 +1,1 @@
+"""What the owner of a function does at a terminal."""

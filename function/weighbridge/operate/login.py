@@ -1,0 +1,325 @@
+"""make login: sign in to Garmin Connect once, at a terminal, and store the token for the function.
+
+Rule: the password is asked for, never taken from an argument or a variable, and is kept nowhere. What is printed
+holds no secret. After a failure the next attempt has to wait, because repeated failures lock an account for one
+to three days; the waiting time is kept beside the token, so that a script in a loop meets it too.
+
+Strategy: the ways are tried in the order of `WAYS`. The next one takes over when Garmin blocks the one before; a wrong
+password or code ends it, since every further attempt counts towards the lock. The user's own browser comes last,
+because it works wherever a person can sign in at all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import getpass
+import json
+import math
+import os
+import sys
+import time
+import webbrowser
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import SecretStr
+
+from ..compose import token_store
+from ..errors import (
+    GarminRefused,
+    GarminUnreachable,
+    RateLimited,
+    SettingsInvalid,
+    SignInNeeded,
+    TokenStoreUnusable,
+    WeighbridgeError,
+)
+from ..garmin.sessions.garth import exchange_ticket, sign_in, sign_in_page
+from ..garmin.tokens import Token, TokenStore, parse_token
+from ..settings import Settings, read_settings
+
+#: Seconds to wait after the first, second … failure in a row; the last one stays.
+COOL_DOWN_S = (60, 300, 1800, 6 * 3600, 24 * 3600)
+RATE_LIMIT_COOL_DOWN_S = 3600
+
+
+CONTAINER_FILES = (Path("/.dockerenv"), Path("/run/.containerenv"))  # Docker's and Podman's
+
+ELSEWHERE = """\
+This is a container. A sign-in does better on another machine, one with a browser and a home connection:
+  1. there, in a copy of this repository:   make login{name}
+  2. here, from where that file lies:
+     docker compose run --rm -T weighbridge python -m scripts.login{option} --import - < {file}
+     (or copy the file into the token folder, {folder}, so that the container's user can write it)
+  3. there again: delete {file}, because one token must not be used in two places.
+"""
+
+Ask = Callable[[str], str]
+
+
+def open_page(address: str) -> bool:
+    """Open a page in the user's browser, where there is a screen to show it on."""
+    screen = sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    return bool(screen) and webbrowser.open(address)
+
+
+def in_container() -> bool:
+    return any(file.exists() for file in CONTAINER_FILES)
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """The person who signs in."""
+
+    ask: Ask = input
+    ask_secret: Ask = getpass.getpass
+    open_page: Callable[[str], bool] = open_page
+    in_container: Callable[[], bool] = in_container
+
+
+def main(
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    terminal: Terminal | None = None,
+    *,
+    now: Callable[[], float] = time.time,
+) -> int:
+    """Sign in, or import a token. Returns the exit code: 0, or 1 with one sentence on stderr."""
+    options = _parser().parse_args(argv)
+    terminal = terminal or Terminal()
+    try:
+        settings = read_settings(env)
+        # The waiting time after a failure is this machine's, wherever the token is kept.
+        folder = TokenStore(settings.tokens, options.name)
+        store = token_store(settings, options.name)
+        if options.import_env or options.import_file:
+            token = _imported(options, env)
+        else:
+            if terminal.in_container():
+                print(_elsewhere(folder, options.name))
+            token = _signed_in(settings, CoolDown(folder, now), options, terminal)
+        lifetime = _lifetime(token, now())
+        store.save(token)
+    except (WeighbridgeError, ValueError) as fault:
+        print(fault, file=sys.stderr)
+        return 1
+    except (EOFError, KeyboardInterrupt):
+        print("\nNothing was stored: the questions need answers at a terminal.", file=sys.stderr)
+        return 1
+    print(f"Stored in {getattr(store, 'path', store.place)}. {lifetime}")
+    if options.import_env or options.import_file:
+        print("Use this token nowhere else from now on: each renewal here makes the copy there worthless.")
+    print(f"To prove every link with this account: make doctor{_argument('NAME', options.name)}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m scripts.login",
+        description="Sign in to Garmin Connect once.",
+        epilog="The ways to sign in, in the order in which they are tried: "
+        + "; ".join(f"{way.name}: {way.explained}" for way in WAYS),
+    )
+    parser.add_argument("--name", default="default", help="which token to store, one a person (default: %(default)s)")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--way", choices=[way.name for way in WAYS], help="begin with this way to sign in")
+    source.add_argument(
+        "--import",
+        dest="import_file",
+        metavar="FILE",
+        help="take the token from garmin_tokens.json (garminconnect), oauth2_token.json (garth-ng) or a GARTH_TOKEN "
+        "string; - reads it from the standard input",
+    )
+    source.add_argument("--import-env", action="store_true", help="take the token from the variable GARTH_TOKEN")
+    parser.add_argument(
+        "--ignore-cool-down",
+        action="store_true",
+        help="try at once after a failure; the risk: repeated failures lock the account for one to three days",
+    )
+    return parser
+
+
+def _argument(word: str, name: str) -> str:
+    return "" if name == "default" else f" {word}={name}"
+
+
+def _elsewhere(store: TokenStore, name: str) -> str:
+    option = "" if name == "default" else f" --name {name}"
+    return ELSEWHERE.format(
+        name=_argument("NAME", name), option=option, file=f"tokens/{store.path.name}", folder=store.folder
+    )
+
+
+def _imported(options: argparse.Namespace, env: Mapping[str, str]) -> Token:
+    if options.import_env:
+        text = env.get("GARTH_TOKEN", "")
+        if not text:
+            raise ValueError("The variable GARTH_TOKEN is not set.")
+        return parse_token(text)
+    try:
+        if options.import_file == "-":
+            return parse_token(sys.stdin.read())
+        return parse_token(Path(options.import_file).read_text(encoding="utf-8"))
+    except OSError as e:
+        raise ValueError(f"{options.import_file} cannot be read: {e.strerror}.") from e
+    except UnicodeDecodeError:
+        raise ValueError(f"{options.import_file} is not a text file.") from None
+
+
+def _by_password(settings: Settings, terminal: Terminal) -> Token:
+    return _with_password(sign_in, "this takes some seconds", settings, terminal)
+
+
+def _by_garminconnect(settings: Settings, terminal: Terminal) -> Token:
+    from ..garmin.sessions.garminconnect import import_garminconnect, sign_in
+
+    import_garminconnect()  # before the questions
+    return _with_password(sign_in, "in up to five ways; this may take a minute", settings, terminal)
+
+
+def _with_password(sign_in: Callable[..., Token], saying: str, settings: Settings, terminal: Terminal) -> Token:
+    email = terminal.ask("Garmin e-mail: ").strip()
+    password = SecretStr(terminal.ask_secret("Password (not shown): "))
+    print(f"Signing in; {saying} …", flush=True)
+    return sign_in(
+        email,
+        password,
+        prompt_mfa=lambda: terminal.ask_secret("Code from your e-mail or app (not shown): "),
+        domain=settings.garmin_domain,
+        ca_bundle=settings.garmin_ca_bundle,
+    )
+
+
+def _by_browser(settings: Settings, terminal: Terminal) -> Token:
+    address = sign_in_page(settings.garmin_domain)
+    opened = terminal.open_page(address)
+    print(
+        f"{'Opened in your browser' if opened else 'Open this page in a browser, on any machine'}:\n\n  {address}\n\n"
+        "Sign in there. The page that follows is empty or an error; what counts is its address, which ends in\n"
+        "ticket=ST-… It works once and for some seconds only: have this window ready, and paste at once.",
+        flush=True,
+    )
+    pasted = terminal.ask_secret("The address, or the ticket alone (not shown): ")
+    return exchange_ticket(pasted, domain=settings.garmin_domain, ca_bundle=settings.garmin_ca_bundle)
+
+
+class Way(NamedTuple):
+    """One way to sign in."""
+
+    name: str
+    explained: str
+    sign_in: Callable[[Settings, Terminal], Token]
+    #: Whether a failure counts towards Garmin's lock of the account.
+    risks_lock: bool
+
+
+WAYS = (
+    Way("password", "e-mail, password and code, asked for here", _by_password, risks_lock=True),
+    Way("garminconnect", "the same, over another library and its five ways in (Python 3.12 and newer)",
+        _by_garminconnect, risks_lock=True),
+    Way("browser", "your own browser, whose address you paste here; works where scripts are blocked", _by_browser,
+        risks_lock=False),
+)  # fmt: skip
+
+
+def _signed_in(settings: Settings, cool_down: CoolDown, options: argparse.Namespace, terminal: Terminal) -> Token:
+    names = [way.name for way in WAYS]
+    ways = WAYS[names.index(options.way) if options.way else 0 :]
+    if ways[0].risks_lock and not options.ignore_cool_down:
+        cool_down.check()
+    # Before the questions: a folder that cannot take the token would waste a sign-in.
+    cool_down.probe()
+    for way, next_way in zip(ways, (*ways[1:], None), strict=True):
+        try:
+            token = way.sign_in(settings, terminal)
+        except GarminUnreachable:
+            raise  # says nothing about the account, and holds for each way
+        except SettingsInvalid as fault:  # its library is not there
+            if next_way is None or way.name == options.way:
+                raise
+            print(f"{fault}\n\nThe next way, {next_way.name}: {next_way.explained}.\n", file=sys.stderr, flush=True)
+        except WeighbridgeError as fault:
+            if way.risks_lock:
+                cool_down.begin(fault)
+            if next_way is None or not isinstance(fault, GarminRefused | RateLimited):
+                raise
+            print(f"{fault}\n\nThe next way, {next_way.name}: {next_way.explained}.\n", file=sys.stderr, flush=True)
+        else:
+            cool_down.end()
+            return token
+    raise AssertionError("the last way either signs in or raises")
+
+
+class CoolDown:
+    """When the next attempt may be made, in a file beside the token."""
+
+    def __init__(self, store: TokenStore, now: Callable[[], float]) -> None:
+        self._path = store.path.with_suffix(".cool-down")
+        self._now = now
+
+    def check(self) -> None:
+        """Raises `RateLimited` while it lasts."""
+        _, until = self._read()
+        left_s = math.ceil(until - self._now())
+        if left_s > 0:
+            raise RateLimited(
+                f"The last sign-in failed. Wait {_duration(left_s)} before the next one: repeated failures lock the "
+                "account for one to three days. Your own browser can be tried at once: make login WAY=browser. "
+                "(--ignore-cool-down tries the password at once, at that risk.)",
+                left_s,
+            )
+
+    def probe(self) -> None:
+        """Raises `TokenStoreUnusable` when the folder cannot be written."""
+        self._write(*self._read())
+
+    def begin(self, fault: WeighbridgeError) -> None:
+        failures, _ = self._read()
+        wait_s = COOL_DOWN_S[min(failures, len(COOL_DOWN_S) - 1)]
+        if isinstance(fault, RateLimited):
+            wait_s = max(wait_s, fault.retry_after_s, RATE_LIMIT_COOL_DOWN_S)
+        self._write(failures + 1, self._now() + wait_s)
+
+    def end(self) -> None:
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)
+
+    def _read(self) -> tuple[int, float]:
+        try:
+            state = json.loads(self._path.read_text(encoding="utf-8"))
+            return int(state["failures"]), float(state["until"])
+        except (OSError, ValueError, TypeError, KeyError):
+            return 0, 0.0
+
+    def _write(self, failures: int, until: float) -> None:
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._path.write_text(json.dumps({"failures": failures, "until": until}), encoding="utf-8")
+        except OSError as e:
+            raise TokenStoreUnusable(
+                f"The token folder {self._path.parent} cannot be written: {e.strerror}. Mend that, or name another "
+                "folder with WEIGHBRIDGE_TOKENS; Garmin was not asked."
+            ) from e
+
+
+def _lifetime(token: Token, now_s: float) -> str:
+    """Raises `SignInNeeded` when it is over already."""
+    if token.refresh_expires_at is None:
+        return "Garmin did not say when the sign-in ends; usually after 30 days without use."
+    days = (token.refresh_expires_at - now_s) / 86_400
+    if days <= 0:
+        raise SignInNeeded("This token has ended already. Sign in anew: make login.")
+    return f"The sign-in ends in {days:.0f} days; each renewal of the token begins them anew."
+
+
+def _duration(seconds: int) -> str:
+    if seconds < 120:
+        return "1 second" if seconds == 1 else f"{seconds} seconds"
+    return f"{math.ceil(seconds / 60)} minutes" if seconds < 7200 else f"{math.ceil(seconds / 3600)} hours"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))

@@ -1,0 +1,268 @@
+"""What scales, apps and people call things: one vocabulary, as tables.
+
+Strategy: each dialect is a table of its own, and the tables are merged: a key that two dialects share means the same
+in both (a test holds that). Case, spaces and punctuation of keys do not matter.
+
+Facts: `lean_body_mass` of xiaomi_mi_scale (`getLBMCoefficient`) and bodymiscale (`get_lbm`) is the coefficient from
+which their formulas get the fat: 0.8 kg (most men) to 10 kg (women) more than the weight without that fat. So it is
+named, and not used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import Enum, auto
+from functools import lru_cache
+from typing import NamedTuple
+
+from .measures import MEASURES, Measure
+
+KG, PERCENT = "kg", "%"
+
+
+class Share(Enum):
+    """A percentage of the weight that stands for a mass."""
+
+    MUSCLE = ("muscle_mass_kg", Measure("muscle share", PERCENT, Decimal(1), Decimal(100)))
+    SKELETAL_MUSCLE = ("skeletal_muscle_mass_kg", Measure("skeletal muscle share", PERCENT, Decimal(1), Decimal(100)))
+
+    def __init__(self, mass: str, measure: Measure) -> None:
+        #: The attribute of `Reading` that follows from it.
+        self.mass = mass
+        self.measure = measure
+
+
+class Quantity(NamedTuple):
+    """A key that says a number: an attribute of `Reading` or a share, and the unit of a bare number."""
+
+    name: str | Share
+    unit: str = ""
+
+
+class Role(Enum):
+    """A key that steers how the reading is understood."""
+
+    TIME = auto()
+    #: When the caller received it: it counts where the reading itself has no time.
+    RECEIPT = auto()
+    PERSON = auto()
+    #: What a scale or an app calls the person inside; it counts where there is no name.
+    PERSON_ID = auto()
+    WEIGHT_UNIT = auto()
+    DELETED = auto()
+    PROBLEM = auto()
+    MODE = auto()
+
+
+class Unused(NamedTuple):
+    """A key that is known, and has nothing for Garmin."""
+
+    #: Why it is not used, where "Garmin has no place for it" would not be true.
+    why: str = ""
+
+
+Meaning = Quantity | Role | Unused
+
+_WEIGHT = Quantity("weight_kg", KG)
+_FAT = Quantity("body_fat_percent", PERCENT)
+_WATER = Quantity("body_water_percent", PERCENT)
+_BONE = Quantity("bone_mass_kg", KG)
+_MUSCLE = Quantity("muscle_mass_kg", KG)
+_MUSCLE_SHARE = Quantity(Share.MUSCLE, PERCENT)
+_SKELETAL_MUSCLE_SHARE = Quantity(Share.SKELETAL_MUSCLE, PERCENT)
+_VISCERAL = Quantity("visceral_fat_rating")
+_BASAL = Quantity("basal_metabolic_rate_kcal", "kcal")
+_AGE = Quantity("metabolic_age_years", "years")
+_BMI = Quantity("bmi", "kg/m²")
+_UNUSED = Unused()
+_COEFFICIENT = Unused("it is a coefficient of the scale's formula, not the weight without the fat")
+_KG_OR_PERCENT = Unused("openScale-sync's releases differ whether it is in kg or %; fat and bone mass tell")
+
+_UNIT_OF_NAME = {"kg": "kg", "percent": "%", "cm": "cm", "kcal": "kcal", "years": "years", "bmi": "kg/m²"}
+
+DIALECTS: Mapping[str, Mapping[str, Meaning]] = {
+    # Our own names, as in the OpenAPI document.
+    "canonical": {name: Quantity(name, _UNIT_OF_NAME.get(name.rpartition("_")[2], "")) for name in MEASURES}
+    | {"measured_at": Role.TIME, "received_at": Role.RECEIPT, "person": Role.PERSON},
+    # The words of the app, and of the idea that this project began with.
+    "Fitdays": {
+        "weight": _WEIGHT,
+        "body fat": _FAT,
+        "body fat rate": _FAT,
+        "fat mass": Quantity("fat_mass_kg", KG),
+        "fat free body weight": Quantity("fat_free_mass_kg", KG),
+        "fat-free mass": Quantity("fat_free_mass_kg", KG),
+        "muscle mass": _MUSCLE,
+        "muscle rate": _MUSCLE_SHARE,
+        "bone mass": _BONE,
+        "water weight": Quantity("body_water_kg", KG),
+        "body water": _WATER,
+        "subcutaneous fat": Quantity("subcutaneous_fat_percent", PERCENT),
+        "visceral fat": _VISCERAL,
+        "skeletal muscle": _SKELETAL_MUSCLE_SHARE,
+        "BMI": _BMI,
+        "BMR": _BASAL,
+        "body age": _AGE,
+        "height": Quantity("height_cm", "cm"),
+        "time": Role.TIME,
+        "date": Role.TIME,
+        "protein": _UNUSED,
+        "protein mass": _UNUSED,
+        "WHR": _UNUSED,
+        "body type": _UNUSED,
+        "heart rate": _UNUSED,
+    },
+    "Fitdays cloud": {
+        "measured_time": Role.TIME,
+        "weight_g": Quantity("weight_kg", "g"),
+        "bfr": _FAT,
+        "sfr": Quantity("subcutaneous_fat_percent", PERCENT),
+        "uvi": _VISCERAL,
+        "rom": _MUSCLE_SHARE,
+        "rosm": _SKELETAL_MUSCLE_SHARE,
+        "bm": _BONE,
+        "vwc": _WATER,
+        "bmi": _BMI,
+        "bmr": _BASAL,
+        "bodyage": _AGE,
+        "suid": Role.PERSON_ID,
+        "is_deleted": Role.DELETED,
+        "pp": _UNUSED,
+        "hr": _UNUSED,
+        "data_id": _UNUSED,
+        "is_weight_only": _UNUSED,
+    },
+    "ble-scale-sync": {
+        "weight": _WEIGHT,
+        "impedance": _UNUSED,
+        "bmi": _BMI,
+        "bodyFatPercent": _FAT,
+        "waterPercent": _WATER,
+        "boneMass": _BONE,
+        "muscleMass": _MUSCLE,
+        "visceralFat": _VISCERAL,
+        "physiqueRating": Quantity("physique_rating"),
+        "bmr": _BASAL,
+        "metabolicAge": _AGE,
+        "user_name": Role.PERSON,
+        "user_slug": Role.PERSON_ID,
+        "timestamp": Role.TIME,
+    },
+    "xiaomi_mi_scale": {
+        "weight": _WEIGHT,
+        "weight_unit": Role.WEIGHT_UNIT,
+        "bmi": _BMI,
+        "basal_metabolism": _BASAL,
+        "visceral_fat": _VISCERAL,
+        "lean_body_mass": _COEFFICIENT,
+        "body_fat": _FAT,
+        "water": _WATER,
+        "bone_mass": _BONE,
+        "muscle_mass": _MUSCLE,
+        "protein": _UNUSED,
+        "body_type": _UNUSED,
+        "metabolic_age": _AGE,
+        "impedance": _UNUSED,
+        "timestamp": Role.TIME,
+    },
+    "openScale-sync": {
+        "id": _UNUSED,
+        "userId": Role.PERSON_ID,
+        "username": Role.PERSON,
+        "date": Role.TIME,
+        "dateTime": Role.TIME,
+        "weight": _WEIGHT,
+        "fat": _FAT,
+        "body_fat": _FAT,
+        "muscle": _MUSCLE_SHARE,
+        "water": _WATER,
+        "lbm": _KG_OR_PERCENT,
+        "bone": _KG_OR_PERCENT,
+        "values": Unused("only the values that stand beside it are read"),
+    },
+    "Theengs and OpenMQTTGateway": {
+        "weighing_mode": Role.MODE,
+        "unit": Role.WEIGHT_UNIT,
+        "weight": _WEIGHT,
+        "impedance": _UNUSED,
+        "name": _UNUSED,
+        "brand": _UNUSED,
+        "model": _UNUSED,
+        "model_id": _UNUSED,
+        "type": _UNUSED,
+        "mac": _UNUSED,
+        "rssi": _UNUSED,
+    },
+    "bodymiscale": {
+        "weight": _WEIGHT,
+        "impedance": _UNUSED,
+        "bmi": _BMI,
+        "bmi_label": _UNUSED,
+        "basal_metabolism": _BASAL,
+        "visceral_fat": _VISCERAL,
+        "lean_body_mass": _COEFFICIENT,
+        "body_fat": _FAT,
+        "water": _WATER,
+        "bone_mass": _BONE,
+        "muscle_mass": _MUSCLE,
+        "skeletal_muscle_mass": Quantity("skeletal_muscle_mass_kg", KG),
+        "protein": _UNUSED,
+        "metabolic_age": _AGE,
+        "last_measurement_time": Role.TIME,
+        "problem": Role.PROBLEM,
+        "sensors": _UNUSED,
+        "model_miscale": _UNUSED,
+        "body_type": _UNUSED,
+        "body_score": _UNUSED,
+        "ideal": _UNUSED,
+        "fat_mass_to_lose": _UNUSED,
+        "fat_mass_to_gain": _UNUSED,
+        "fat_mass_to_ideal_weight": _UNUSED,
+        "age": _UNUSED,
+        "gender": _UNUSED,
+        "height": Quantity("height_cm", "cm"),
+        "friendly_name": _UNUSED,
+        "icon": _UNUSED,
+        "attribution": _UNUSED,
+    },
+    # The fields of the Home Assistant action add_body_composition.
+    "garmin_connect": {
+        "weight": _WEIGHT,
+        "timestamp": Role.TIME,
+        "bmi": _BMI,
+        "percent_fat": _FAT,
+        "percent_hydration": _WATER,
+        "visceral_fat_mass": Quantity("visceral_fat_mass_kg", KG),
+        "bone_mass": _BONE,
+        "muscle_mass": _MUSCLE,
+        "basal_met": _BASAL,
+        "active_met": Quantity("active_metabolic_rate_kcal", "kcal"),
+        "physique_rating": Quantity("physique_rating"),
+        "metabolic_age": _AGE,
+        "visceral_fat_rating": _VISCERAL,
+        "entity_id": _UNUSED,
+    },
+}
+
+
+@lru_cache(maxsize=4096)
+def normal(key: str) -> str:
+    """A key without what does not matter: case, spaces, punctuation."""
+    return "".join(character for character in key.casefold() if character.isalnum())
+
+
+VOCABULARY: Mapping[str, Meaning] = {
+    normal(key): meaning for dialect in DIALECTS.values() for key, meaning in dialect.items()
+}
+
+#: Words of the Fitdays app's share screen alone: with one of them, muscle is all lean soft tissue.
+FITDAYS_WORDS = frozenset(map(normal, ("fat free body weight", "water weight")))
+
+#: What Home Assistant, forms and exports write where there is no value.
+NOT_MEASURED = frozenset({"", "unknown", "unavailable", "none", "null", "nan", "-", "--", "- -", "n/a"})
+
+
+def is_missing(value: object) -> bool:
+    """Whether this is how "there is no value" is written."""
+    return value is None or (isinstance(value, str) and len(value) < 20 and value.strip().casefold() in NOT_MEASURED)

@@ -1,0 +1,296 @@
+"""What scales, apps and people write -> Reading.
+
+Rule: every key is used, or named in the receipt; nothing is dropped in silence and nothing is guessed. What could mean
+two things is refused, or named and left out.
+
+Facts: zero stands for "not measured" in the Fitdays cloud and in openScale-sync, and no scale measures a zero. Home
+Assistant writes "unknown", "unavailable", "None" or "" for a sensor without a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from ..errors import FieldError, ReadingRejected
+from ..notes import Code, Note
+from .dialects import FITDAYS_WORDS, VOCABULARY, Meaning, Quantity, Role, Share, Unused, is_missing, normal
+from .identities import LEAN_SOFT_TISSUE, contradictions, derive
+from .measures import MEASURES, out_of_range
+from .quantities import KG_PER, LONGEST_TEXT, UNITS, NotUnderstood, is_short, quantity
+from .reading import Reading
+from .times import read_time
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreted:
+    """A reading, and what there is to say about how it was understood."""
+
+    reading: Reading
+    #: Attribute -> the formula by which it follows from others.
+    derived: Mapping[str, str]
+    notes: tuple[Note, ...]
+    #: Keys that no dialect knows.
+    unknown: tuple[str, ...]
+
+
+#: A reading dated later than this after its arrival has a wrong clock or a wrong zone.
+FUTURE_ALLOWED = timedelta(minutes=5)
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def interpret(payload: object, *, now: datetime, timezone: ZoneInfo) -> Interpreted:
+    """One JSON value -> the reading in it. `now` is an aware datetime, `timezone` that of times without an offset.
+
+    Raises `ReadingRejected`, which names every value to blame by the caller's own key.
+    """
+    if not isinstance(payload, dict):
+        raise ReadingRejected([FieldError("", _shown(payload), "A reading is a JSON object of names and values.")])
+    return _Interpretation(now, timezone).of(payload)
+
+
+class _Interpretation:
+    """The work on one payload: what was found so far, and from which key."""
+
+    def __init__(self, now: datetime, timezone: ZoneInfo) -> None:
+        self.now, self.timezone = now, timezone
+        self.values: dict[str, Decimal] = {}
+        self.shares: dict[Share, Decimal] = {}
+        #: What a number, or the person, was called by the caller, and what came.
+        self.keys: dict[str | Share, str] = {}
+        self.inputs: dict[str | Share, object] = {}
+        #: The instant of each role that has been read, with its key.
+        self.instants: dict[Role, tuple[str, datetime]] = {}
+        self.person: str | None = None
+        self.person_id: str | None = None
+        self.notes: list[Note] = []
+        self.unknown: list[str] = []
+        self.unused: list[str] = []
+        self.errors: list[FieldError] = []
+        #: What an error names already, so that it is not called missing besides.
+        self.blamed: set[str | Share | Role] = set()
+
+    def of(self, payload: Mapping[str, object]) -> Interpreted:
+        unit = self._weight_unit(payload)
+        for key, value in payload.items():
+            match _meaning(key):
+                case None:
+                    self.unknown.append(key[:LONGEST_TEXT])
+                case Role() as role:
+                    _STEERING[role](self, key, value)
+                case Unused(why):
+                    self._not_used(key, why)
+                case Quantity("weight_kg", "kg") as meaning if unit:
+                    self._number(key, value, meaning._replace(unit=unit))
+                case meaning:
+                    self._number(key, value, meaning)
+        if self.unused:
+            self._note(Code.NO_PLACE, f"Garmin has no place for: {', '.join(self.unused)}.")
+        if "weight_kg" not in self.values and "weight_kg" not in self.blamed:
+            key = self.keys.get("weight_kg", "weight")
+            self._reject("weight_kg", key, self.inputs.get("weight_kg"), _WEIGHT_EXPECTED)
+        measured_at = self._instant()
+        faults = [out_of_range(name, value) for name, value in self.values.items()]
+        self.errors += [self._with_caller_keys(fault) for fault in faults if fault]
+        for share, percent in self.shares.items():
+            if fault := out_of_range(self.keys[share], percent, share.measure):
+                self.errors.append(FieldError(fault.field, _shown(self.inputs[share]), fault.message))
+        if self.errors:
+            raise ReadingRejected(self.errors)
+        try:
+            return self._reading(measured_at, fitdays=any(normal(key) in FITDAYS_WORDS for key in self.keys.values()))
+        except ReadingRejected as fault:
+            raise ReadingRejected([self._with_caller_keys(error) for error in fault.errors]) from None
+
+    def _reading(self, measured_at: datetime, *, fitdays: bool) -> Interpreted:
+        """The reading that the values make, each of which is possible."""
+        values = self.values
+        derived: dict[str, str] = {}
+        for share, percent in self.shares.items():
+            key, mass = self.keys[share], share.mass
+            if mass in values:
+                self._note(Code.SAID_TWICE, f"{key!a} was left out, because {self.keys[mass]!a} tells the same.")
+            else:
+                values[mass] = (values["weight_kg"] * percent / 100).quantize(_GRAM)
+                self.keys[mass], self.inputs[mass] = key, self.inputs[share]
+                derived[mass] = f"weight_kg × {MEASURES[mass].label} % ÷ 100"
+        derived |= derive(values)
+        reading = Reading(measured_at=measured_at, person=self.person or self.person_id, **values)
+        if fitdays and (errors := contradictions(values, (LEAN_SOFT_TISSUE,))):
+            raise ReadingRejected(errors)
+        return Interpreted(reading, derived, tuple(self.notes), tuple(self.unknown))
+
+    def _with_caller_keys(self, error: FieldError) -> FieldError:
+        key = self.keys.get(error.field, error.field)
+        return FieldError(key, _shown(self.inputs.get(error.field, error.input)), error.message)
+
+    # -- values ------------------------------------------------------------------------------------------
+
+    def _number(self, key: str, value: object, meaning: Quantity) -> None:
+        name = meaning.name
+        if is_missing(value):
+            if name == "weight_kg":
+                self.keys[name], self.inputs[name] = key, value
+            else:
+                self._note(Code.NOT_MEASURED, f"{key!a} was not measured.")
+            return
+        try:
+            name, number = quantity(value, meaning)
+        except NotUnderstood as e:
+            self._reject(name, key, value, str(e))
+            return
+        known = self.shares.get(name) if isinstance(name, Share) else self.values.get(name)
+        if number == 0 and name != "weight_kg":
+            self._note(Code.NOT_MEASURED, f"{key!a} is 0, which means that it was not measured.")
+        elif known is not None and known != number:
+            self._reject(name, key, value, f"{self.keys[name]!a} says the same thing, with another value.")
+        else:
+            if isinstance(name, Share):
+                self.shares[name] = number
+            else:
+                self.values[name] = number
+            self.keys[name], self.inputs[name] = key, value
+
+    def _weight_unit(self, payload: Mapping[str, object]) -> str:
+        """What `weight_unit` or `unit` says a bare weight is in."""
+        for key, value in payload.items():
+            if _meaning(key) is Role.WEIGHT_UNIT and not is_missing(value):
+                unit = UNITS.get(value.strip().casefold()) if isinstance(value, str) else None
+                if unit in KG_PER:
+                    return unit
+                self._reject(Role.WEIGHT_UNIT, key, value, "kg, lb, st or jin was expected.")
+        return ""
+
+    # -- keys that steer ---------------------------------------------------------------------------------
+
+    def _time(self, key: str, value: object) -> None:
+        self._read_instant(Role.TIME, key, value)
+
+    def _receipt(self, key: str, value: object) -> None:
+        self._read_instant(Role.RECEIPT, key, value)
+
+    def _read_instant(self, role: Role, key: str, value: object) -> None:
+        if is_missing(value):
+            return
+        try:
+            instant, note = read_time(value, self.timezone)
+        except NotUnderstood as e:
+            self._reject(role, key, value, str(e))
+            return
+        if note:
+            self._note(note.code, f"{key!a}: {note.text}")
+        known = self.instants.get(role)
+        if not EARLIEST <= instant <= self.now + FUTURE_ALLOWED:
+            self._reject(
+                role,
+                key,
+                value,
+                f"This is {instant:%Y-%m-%dT%H:%M:%SZ}, which is before the year 2000 or more than "
+                "five minutes from now. Is it the clock, or the time zone?",
+            )
+        elif known and known[1] != instant:
+            self._reject(role, key, value, f"{known[0]!a} says another instant.")
+        else:
+            self.instants[role] = key, instant
+
+    def _instant(self) -> datetime:
+        if Role.TIME in self.instants:
+            return self.instants[Role.TIME][1]
+        if Role.TIME in self.blamed:
+            return self.now
+        if Role.RECEIPT in self.instants:
+            key, instant = self.instants[Role.RECEIPT]
+            self._note(Code.TIME_OF_RECEIPT, f"No time was given, so {key!a} counts.")
+            return instant
+        self._note(
+            Code.TIME_OF_ARRIVAL,
+            "No time was given, so the time of arrival counts. Sent again, it would be another weigh-in.",
+        )
+        return self.now
+
+    def _person(self, key: str, value: object) -> None:
+        name = self._name(key, value)
+        if name and self.person and name != self.person:
+            self._reject(Role.PERSON, key, value, f"{self.keys['person']!a} names somebody else.")
+        elif name:
+            self.person, self.keys["person"] = name, key
+
+    def _person_id(self, key: str, value: object) -> None:
+        if name := self._name(key, value):
+            self.person_id = name
+            self.keys.setdefault("person", key)
+
+    def _name(self, key: str, value: object) -> str:
+        if is_missing(value):
+            return ""
+        if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool) and is_short(value)):
+            return str(value).strip()[:LONGEST_TEXT]
+        self._reject(Role.PERSON, key, value, "A name, as a text, was expected.")
+        return ""
+
+    def _deleted(self, key: str, value: object) -> None:
+        if not is_missing(value) and value not in (0, "0", "false", "False"):
+            self._reject(Role.DELETED, key, value, "This reading was deleted where it comes from.")
+
+    def _problem(self, key: str, value: object) -> None:
+        # bodymiscale: "none", or such as "weight low, impedance unavailable".
+        if is_missing(value):
+            return
+        if isinstance(value, str) and "weight" not in value.casefold():
+            self._note(
+                Code.PROBLEM_AT_SOURCE, f"{key!a} tells of a problem with this weigh-in, though not with the weight."
+            )
+        else:
+            self._reject(Role.PROBLEM, key, value, "The weight itself has a problem where it comes from.")
+
+    def _mode(self, key: str, value: object) -> None:
+        # Theengs: "person", or "object" for what was put on the scale.
+        if isinstance(value, str) and value.strip().casefold() == "object":
+            self._reject(Role.MODE, key, value, "The scale weighed an object, not a person.")
+
+    def _unit(self, _key: str, _value: object) -> None:
+        """Read before all others, see `_weight_unit`."""
+
+    def _not_used(self, key: str, why: str) -> None:
+        if why:
+            self._note(Code.NOT_USED, f"{key!a} was not used: {why}.")
+        else:
+            self.unused.append(key)
+
+    def _note(self, code: Code, text: str) -> None:
+        self.notes.append(Note(code, text))
+
+    def _reject(self, what: str | Share | Role, key: str, value: object, message: str) -> None:
+        self.blamed.add(what)
+        self.errors.append(FieldError(key, _shown(value), message))
+
+
+def _meaning(key: str) -> Meaning | None:
+    return VOCABULARY.get(normal(key)) if len(key) <= LONGEST_TEXT else None
+
+
+_STEERING: Mapping[Role, Callable[[_Interpretation, str, object], None]] = {
+    Role.TIME: _Interpretation._time,
+    Role.RECEIPT: _Interpretation._receipt,
+    Role.PERSON: _Interpretation._person,
+    Role.PERSON_ID: _Interpretation._person_id,
+    Role.WEIGHT_UNIT: _Interpretation._unit,
+    Role.DELETED: _Interpretation._deleted,
+    Role.PROBLEM: _Interpretation._problem,
+    Role.MODE: _Interpretation._mode,
+}
+
+_GRAM = Decimal("0.001")
+_WEIGHT_EXPECTED = 'A reading needs a weight, such as 81.4 or "81.4 kg".'
+
+
+def _shown(value: object) -> object:
+    """What came, short enough to be repeated in an answer."""
+    if isinstance(value, str):
+        return value if len(value) <= LONGEST_TEXT else value[:LONGEST_TEXT] + "…"
+    if value is None or isinstance(value, bool | int | float | Decimal):
+        return value if is_short(value) and len(str(value)) <= LONGEST_TEXT else "a very long number"
+    return "a list" if isinstance(value, list) else "an object"

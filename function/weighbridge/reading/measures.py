@@ -1,0 +1,66 @@
+"""What a reading may hold: each number, its unit, and the range that is possible.
+
+Rule: nothing else in Weighbridge writes down a range or a unit; encoder, answers and documents read this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import NamedTuple
+
+from ..errors import FieldError
+
+
+class Measure(NamedTuple):
+    """What is possible: smallest and largest value that a person can have, both taken."""
+
+    label: str
+    unit: str
+    minimum: Decimal
+    maximum: Decimal
+
+
+def _measure(label: str, unit: str, minimum: str, maximum: str) -> Measure:
+    return Measure(label, unit, Decimal(minimum), Decimal(maximum))
+
+
+#: Every number that a reading may hold. A FIT field can hold all of each range.
+MEASURES: Mapping[str, Measure] = {
+    "weight_kg": _measure("weight", "kg", "2", "400"),
+    "body_fat_percent": _measure("body fat", "%", "0.1", "90"),
+    "fat_mass_kg": _measure("fat mass", "kg", "0.01", "360"),
+    "fat_free_mass_kg": _measure("fat-free mass", "kg", "0.5", "400"),
+    "muscle_mass_kg": _measure("muscle mass", "kg", "0.1", "400"),
+    "bone_mass_kg": _measure("bone mass", "kg", "0.1", "20"),
+    "body_water_kg": _measure("body water", "kg", "0.1", "400"),
+    "body_water_percent": _measure("body water", "%", "1", "100"),
+    "subcutaneous_fat_percent": _measure("subcutaneous fat", "%", "0.1", "90"),
+    "visceral_fat_rating": _measure("visceral fat", "", "0.5", "59"),
+    "visceral_fat_mass_kg": _measure("visceral fat mass", "kg", "0.01", "50"),
+    "bmi": _measure("body mass index", "kg/m²", "5", "150"),
+    "basal_metabolic_rate_kcal": _measure("basal metabolic rate", "kcal/day", "200", "10000"),
+    "active_metabolic_rate_kcal": _measure("active metabolic rate", "kcal/day", "200", "15000"),
+    "metabolic_age_years": _measure("metabolic age", "years", "1", "120"),
+    "physique_rating": _measure("physique rating", "", "1", "9"),
+    "skeletal_muscle_mass_kg": _measure("skeletal muscle mass", "kg", "0.1", "400"),
+    "height_cm": _measure("height", "cm", "40", "260"),
+}
+
+#: More digits than any instrument has; beyond this, decimal arithmetic would begin to round.
+MOST_DIGITS = 20
+
+
+def out_of_range(name: str, value: Decimal, measure: Measure | None = None) -> FieldError | None:
+    """What is wrong with one number, if anything. Without a `measure`, the name's own in `MEASURES` counts."""
+    measure = measure or MEASURES[name]
+    if not value.is_finite() or not measure.minimum <= value <= measure.maximum:
+        return FieldError(name, value, f"{_range(measure)} was expected.")
+    # str() is quick, and never shorter than the digits; this is the hot path.
+    if len(str(value)) > MOST_DIGITS and len(value.as_tuple().digits) > MOST_DIGITS:
+        return FieldError(name, value, f"A number of at most {MOST_DIGITS} digits was expected.")
+    return None
+
+
+def _range(measure: Measure) -> str:
+    return f"A {measure.label} of {measure.minimum:f} to {measure.maximum:f} {measure.unit}".rstrip()

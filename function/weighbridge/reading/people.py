@@ -1,0 +1,203 @@
+"""Who stood on the scale: a name, an alias, or the one person whom the weight fits.
+
+Rule: never a silent guess. A reading that names nobody belongs to the one person whose range and recent weights it
+fits. Fits it none (a guest, a suitcase) or two (people of near weights), it is refused, and has to name its person.
+
+Facts: a body changes by less than 4 % within a month that is not an illness; people of one house often differ by less
+than their ranges, which is why what they weighed last is asked too (ble-scale-sync issue 395: a suitcase, 178 kg).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+from ..errors import FieldError, ReadingRejected, SettingsInvalid
+from ..notes import Code, Note
+from .identities import derive
+from .interpret import Interpreted
+from .measures import MEASURES, out_of_range
+from .reading import Reading
+
+#: For so long a weight is recent, and by so much of it the next one may differ.
+RECENT = timedelta(days=30)
+MAY_DIFFER = Decimal("0.04")
+
+MUSCLES = ("muscle_mass_kg", "skeletal_muscle_mass_kg")
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    name: str
+    #: The token's name: whose Garmin account it is (`make login NAME=…`).
+    token: str
+    #: What else a scale or an app calls them, in any case.
+    aliases: tuple[str, ...]
+    #: From, to; nothing where only the name counts.
+    weight_kg: tuple[Decimal, Decimal] | None
+    height_cm: Decimal | None
+    #: The value that Garmin shall show as muscle, one of `MUSCLES`.
+    muscle: str
+
+
+class Weight(NamedTuple):
+    """A weigh-in that Garmin holds."""
+
+    measured_at: datetime
+    kg: Decimal
+
+
+#: What a person weighed lately, as Garmin has it.
+Recent = Callable[[Person, datetime], Sequence[Weight]]
+
+
+def read_people(text: str) -> tuple[Person, ...]:
+    """The people of a TOML text. Raises `SettingsInvalid`, which names the person and the key."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as e:
+        raise SettingsInvalid(f"The file of WEIGHBRIDGE_PEOPLE is no TOML: {e}.") from None
+    entries = document.get("person")
+    if set(document) != {"person"} or not isinstance(entries, list) or not entries:
+        raise SettingsInvalid("The file of WEIGHBRIDGE_PEOPLE must hold [[person]] tables, and nothing else.")
+    people = tuple(_person(number, entry) for number, entry in enumerate(entries, 1))
+    for kind, words in (
+        ("name or alias", [word for person in people for word in _words(person)]),
+        ("token", [person.token for person in people]),
+    ):
+        if twice := sorted({word for word in words if words.count(word) > 1}):
+            raise SettingsInvalid(f"WEIGHBRIDGE_PEOPLE: the {kind} {twice[0]!a} stands for two people.")
+    return people
+
+
+def named(people: Sequence[Person], name: str) -> Person | None:
+    """The person of this name or alias, if there is one."""
+    wanted = name.strip().casefold()
+    return next((person for person in people if wanted in _words(person)), None)
+
+
+def who(people: Sequence[Person], reading: Reading, recent: Recent) -> Person:
+    """The person of a reading. Raises `ReadingRejected`; `recent` may raise a fault of its own."""
+    known = ", ".join(person.name for person in people)
+    if reading.person is not None:
+        if person := named(people, reading.person):
+            return person
+        raise ReadingRejected(
+            [FieldError("person", reading.person, f"Nobody of that name is known here, but {known}.")]
+        )
+    fitting = [person for person in people if _is_in_range(person, reading.weight_kg)]
+    fitting = [person for person in fitting if _is_near(reading, recent(person, reading.measured_at))]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        both = " and ".join(person.name for person in fitting)
+        message = f"By this weight it could be {both}. Name the person: {known}."
+    else:
+        message = (
+            f"This weight fits nobody's range and recent weights: a guest, or a suitcase? If not, name one: {known}."
+        )
+    raise ReadingRejected([FieldError("person", None, message)])
+
+
+def of_person(interpreted: Interpreted, person: Person) -> Interpreted:
+    """The reading as this person's: with their height where none came, and the muscle value that they want to see.
+
+    Raises `ReadingRejected` where the height does not go with the weight.
+    """
+    reading, derived, notes = interpreted.reading, dict(interpreted.derived), list(interpreted.notes)
+    values = {name: value for name in MEASURES if (value := getattr(reading, name)) is not None}
+    if person.height_cm is not None and not {"height_cm", "bmi"} & values.keys():
+        values["height_cm"] = person.height_cm
+        derived |= derive(values)
+        notes.append(Note(Code.HEIGHT_OF_PERSON, f"The height is that of {person.name}, as set up here."))
+    if person.muscle != MUSCLES[0]:
+        # What the scale said has been checked, with its own muscle.
+        scale_muscle, wanted = values.pop("muscle_mass_kg", None), values.get(person.muscle)
+        derived.pop("muscle_mass_kg", None)
+        if wanted is not None:
+            values["muscle_mass_kg"] = wanted
+            text = f"Garmin's muscle is the skeletal muscle, as set up here for {person.name}."
+            notes.append(Note(Code.SKELETAL_MUSCLE, text))
+        elif scale_muscle is not None:
+            text = f"The muscle mass was left out: for {person.name} Garmin shows skeletal muscle, and none came."
+            notes.append(Note(Code.MUSCLE_LEFT_OUT, text))
+    reading = Reading(measured_at=reading.measured_at, person=person.name, **values)
+    return replace(interpreted, reading=reading, derived=derived, notes=tuple(notes))
+
+
+def _is_in_range(person: Person, kg: Decimal) -> bool:
+    return person.weight_kg is not None and person.weight_kg[0] <= kg <= person.weight_kg[1]
+
+
+def _is_near(reading: Reading, weights: Sequence[Weight]) -> bool:
+    """Whether it is near what was weighed last before it; with nothing recent, the range alone decides."""
+    before = [w for w in weights if timedelta(0) <= reading.measured_at - w.measured_at <= RECENT]
+    if not before:
+        return True
+    last = max(before, key=lambda weight: weight.measured_at)
+    return abs(reading.weight_kg - last.kg) <= MAY_DIFFER * last.kg
+
+
+def _words(person: Person) -> set[str]:
+    return {word.casefold() for word in (person.name, *person.aliases)}
+
+
+# -- TOML ------------------------------------------------------------------------------------------------
+
+
+def _person(number: int, entry: object) -> Person:
+    values = entry if isinstance(entry, dict) else {}
+    name = values.get("name")
+    who = f"WEIGHBRIDGE_PEOPLE, person {number}" + (f" ({name[:64]})" if isinstance(name, str) else "")
+
+    def reject(key: str, expected: str) -> SettingsInvalid:
+        return SettingsInvalid(f"{who}: {key} must be {expected}.")
+
+    if unknown := sorted(set(values) - {"name", "token", "aliases", "weight_kg", "height_cm", "muscle"}):
+        raise reject(unknown[0], "left out, because nothing of that name is known")
+    if not isinstance(name, str) or not 0 < len(name.strip()) <= 64 or not name.isprintable():
+        raise reject("name", "a text of 1 to 64 characters")
+    token = values.get("token", name.strip().casefold())
+    if not isinstance(token, str) or not token.isascii() or not token.replace("-", "").replace("_", "").isalnum():
+        raise reject("token", "a word of letters, digits, - and _, the NAME of make login")
+    aliases = values.get("aliases", [])
+    if not isinstance(aliases, list) or not all(isinstance(alias, str) and alias.strip() for alias in aliases):
+        raise reject("aliases", "a list of texts")
+    muscle = values.get("muscle", MUSCLES[0])
+    if muscle not in MUSCLES:
+        raise reject("muscle", f"{MUSCLES[0]} or {MUSCLES[1]}")
+    return Person(
+        name=name.strip(),
+        token=token,
+        aliases=tuple(alias.strip() for alias in aliases),
+        weight_kg=_range(values.get("weight_kg"), reject),
+        height_cm=_height(values.get("height_cm"), reject),
+        muscle=muscle,
+    )
+
+
+def _range(value: object, reject: Callable[[str, str], SettingsInvalid]) -> tuple[Decimal, Decimal] | None:
+    if value is None:
+        return None
+    if isinstance(value, list) and len(value) == 2 and all(map(_is_number, value)):
+        low, high = (Decimal(str(number)) for number in value)
+        if low < high and not out_of_range("weight_kg", low) and not out_of_range("weight_kg", high):
+            return low, high
+    raise reject("weight_kg", "two weights, such as [55, 70]")
+
+
+def _height(value: object, reject: Callable[[str, str], SettingsInvalid]) -> Decimal | None:
+    if value is None:
+        return None
+    if _is_number(value) and not out_of_range("height_cm", Decimal(str(value))):
+        return Decimal(str(value))
+    measure = MEASURES["height_cm"]
+    raise reject("height_cm", f"a number from {measure.minimum:f} to {measure.maximum:f}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

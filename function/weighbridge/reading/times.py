@@ -1,0 +1,73 @@
+"""A time, however it is written -> the instant. Pure.
+
+Facts: a time without an offset is in the configured zone; on a clock-change day PEP 495's first reading of it counts:
+an hour that comes twice is the first one, an hour that does not come is moved on by the size of the gap.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from ..notes import Code, Note
+from .quantities import LONGEST_TEXT, NotUnderstood, plain
+
+_EPOCH = re.compile(r"\d{9,14}(?:\.\d{1,9})?", re.ASCII)
+#: As the Fitdays export writes it.
+_FITDAYS_TIME = re.compile(r"(\d\d):(\d\d)(?::(\d\d))? (\d\d)/(\d\d)/(\d{4})", re.ASCII)
+#: Epoch numbers from here on are milliseconds: as seconds they would be the year 5138.
+_MILLISECONDS_FROM = 100_000_000_000
+_TIME_EXPECTED = "A time was expected: ISO 8601 such as 2026-11-23T06:31:00+01:00, or epoch seconds or milliseconds."
+
+
+def read_time(value: object, timezone: ZoneInfo) -> tuple[datetime, Note | None]:
+    """A time as JSON has it -> the instant in UTC and whole seconds, and a note where a rule was needed.
+
+    Raises `NotUnderstood`.
+    """
+    try:
+        if not isinstance(value, str):
+            instant, note = _epoch(plain(value)), None
+        elif len(text := value.strip()) > LONGEST_TEXT:
+            raise NotUnderstood(_TIME_EXPECTED)
+        elif _EPOCH.fullmatch(text):
+            instant, note = _epoch(Decimal(text)), None
+        else:
+            moment = _written(text)
+            instant, note = (moment.astimezone(UTC), None) if moment.tzinfo else _in_zone(moment, timezone)
+    except (NotUnderstood, ValueError, OverflowError, OSError) as e:
+        raise NotUnderstood(str(e) if isinstance(e, _DateAlone) else _TIME_EXPECTED) from None
+    return instant.replace(microsecond=0), note
+
+
+class _DateAlone(NotUnderstood): ...
+
+
+def _epoch(number: Decimal) -> datetime:
+    return datetime.fromtimestamp(int(number / 1000 if number >= _MILLISECONDS_FROM else number), UTC)
+
+
+def _written(text: str) -> datetime:
+    if fitdays := _FITDAYS_TIME.fullmatch(text):
+        hour, minute, second, day, month, year = (int(part or 0) for part in fitdays.groups())
+        return datetime(year, month, day, hour, minute, second)  # noqa: DTZ001  # the zone is found by `read_time`
+    moment = datetime.fromisoformat(text.upper())
+    # 2026-11-23, 20261123 and 2026-W48-1 are read as midnight, at which nobody stood on the scale.
+    if len(text) <= len("2026-11-23"):
+        raise _DateAlone("The time of day is missing; Garmin needs the instant.")
+    return moment
+
+
+def _in_zone(moment: datetime, timezone: ZoneInfo) -> tuple[datetime, Note | None]:
+    first, second = moment.replace(tzinfo=timezone, fold=0), moment.replace(tzinfo=timezone, fold=1)
+    instant = first.astimezone(UTC)
+    if first.utcoffset() == second.utcoffset():
+        return instant, None
+    local = instant.astimezone(timezone)
+    if local.replace(tzinfo=None) == moment:
+        text = f"This hour came twice in {timezone.key}; the first one was taken. An offset would tell."
+        return instant, Note(Code.HOUR_TWICE, text)
+    text = f"This hour did not come in {timezone.key}; {local:%H:%M} was taken. An offset would tell."
+    return instant, Note(Code.HOUR_SKIPPED, text)

@@ -1,0 +1,164 @@
+"""Receipt: what became of a reading, value by value.
+
+Rule: every value of the reading is named once, with what stands for it in the file, or the reason why
+nothing does. Values in a receipt belong to the caller; they go into his answer and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from hashlib import sha256
+from typing import NotRequired
+
+from typing_extensions import TypedDict
+
+from .delivery.port import Delivered
+from .fit.encode import RawFields
+from .fit.profile import DEVELOPER, WEIGHT_SCALE, told
+from .fit.template import Template
+from .notes import Code, Note
+from .reading.interpret import Interpreted
+
+#: Where each value of a reading goes in a weight_scale message (timestamp apart).
+NATIVE = {field.source: field for field in WEIGHT_SCALE if field.source and field.name != "timestamp"}
+DEVELOPER_FIELDS = {field.source: field for field in DEVELOPER if field.source}
+
+#: Why a value has no native field of its own.
+NO_HOME = {
+    "fat_mass_kg": "Garmin has no field for fat mass; it is body fat in % that Garmin shows.",
+    "fat_free_mass_kg": "Garmin has no field for fat-free mass.",
+    "body_water_kg": "Garmin takes body water in %, so it is sent as percent_hydration.",
+    "subcutaneous_fat_percent": "Garmin has no field for subcutaneous fat.",
+    "skeletal_muscle_mass_kg": "Garmin has one field for muscle, and muscle_mass_kg has it.",
+    "height_cm": "Used for the body mass index; a weigh-in has no field for it.",
+    "person": "Garmin knows the person from the account.",
+}
+
+#: Where a person brings a file in by hand.
+IMPORT_PAGE = "https://connect.garmin.com/app/import-data"
+
+PROOF = "decoded by fitdecode; every value and every other byte is as expected"
+
+WORDS = {
+    "checked": "would be sent; nothing was",
+    "kept": "kept as a file for import by hand",
+    "present": "was in Garmin Connect already",
+    "accepted": "taken by Garmin Connect, not visible there yet",
+    "confirmed": "confirmed in Garmin Connect",
+}
+
+
+class ReceiptField(TypedDict):
+    name: str
+    value: float | str
+    fit_field: str | None
+    sent: NotRequired[float]
+    derived: NotRequired[str]
+    note: NotRequired[str]
+
+
+class ReceiptFit(TypedDict):
+    sha256: str
+    size_bytes: int
+    #: None: nothing was sent, so nothing was proven.
+    proof: str | None
+    file_name: NotRequired[str]
+
+
+class ReceiptNote(TypedDict):
+    #: For programs.
+    code: Code
+    #: For people.
+    text: str
+
+
+class Receipt(TypedDict):
+    """The answer to one reading."""
+
+    status: str
+    #: Whether the reading has been taken care of, so that it need not be sent again.
+    final: bool
+    summary: str
+    measured_at: str
+    fields: list[ReceiptField]
+    unknown: list[str]
+    notes: list[ReceiptNote]
+    warnings: list[ReceiptNote]
+    fit: ReceiptFit
+    garmin: dict[str, object] | None
+    import_page: NotRequired[str]
+
+
+def make_receipt(interpreted: Interpreted, raws: RawFields, template: Template, outcome: Delivered | bytes) -> Receipt:
+    """The receipt of a reading that was delivered, or (given only the bytes that would be sent) checked."""
+    delivered = outcome if isinstance(outcome, Delivered) else None
+    status = delivered.status if delivered else "checked"
+    reading = interpreted.reading
+    receipt: Receipt = {
+        "status": status,
+        # What is accepted ends as `present` or `confirmed` once it is asked for again.
+        "final": status != "accepted",
+        "summary": _summary(interpreted, status),
+        "measured_at": reading.measured_at.isoformat().replace("+00:00", "Z"),
+        "fields": _fields(interpreted, raws, template),
+        "unknown": list(interpreted.unknown),
+        "notes": _told(interpreted.notes),
+        "warnings": _told(delivered.warnings) if delivered else [],
+        "fit": _fit(outcome),
+        "garmin": delivered.garmin.shown() if delivered and delivered.garmin else None,
+    }
+    if status == "kept":
+        receipt["import_page"] = IMPORT_PAGE
+    return receipt
+
+
+def _told(notes: Sequence[Note]) -> list[ReceiptNote]:
+    return [{"code": note.code, "text": note.text} for note in notes]
+
+
+def _fit(outcome: Delivered | bytes) -> ReceiptFit:
+    if isinstance(outcome, bytes):
+        return {"sha256": sha256(outcome).hexdigest(), "size_bytes": len(outcome), "proof": None}
+    fit: ReceiptFit = {"sha256": outcome.fit.sha256, "size_bytes": len(outcome.fit.content), "proof": PROOF}
+    if outcome.file_name:
+        fit["file_name"] = outcome.file_name
+    return fit
+
+
+def _summary(interpreted: Interpreted, status: str) -> str:
+    reading = interpreted.reading
+    parts = [f"{reading.weight_kg:.2f}".rstrip("0").rstrip(".") + " kg"]
+    if reading.body_fat_percent is not None:
+        parts.append(f"{reading.body_fat_percent:.1f} % fat")
+    return f"{', '.join(parts)}: {WORDS[status]}."
+
+
+def _fields(interpreted: Interpreted, raws: RawFields, template: Template) -> list[ReceiptField]:
+    fields: list[ReceiptField] = []
+    for name, value in interpreted.reading.__dict__.items():
+        if value is None or name == "measured_at":
+            continue
+        field: ReceiptField = {
+            "name": name,
+            "value": _plain(value) if isinstance(value, Decimal) else value,
+            "fit_field": None,
+        }
+        home = NATIVE.get(name) or DEVELOPER_FIELDS.get(name)
+        if home and home.name in raws and home.name in template.fields:
+            field["fit_field"] = home.name
+            field["sent"] = told(home, raws[home.name])
+        elif name in NATIVE:
+            field["note"] = "The template has no such field."
+        if name in NO_HOME:
+            field["note"] = NO_HOME[name]
+        if name in interpreted.derived:
+            field["derived"] = interpreted.derived[name]
+        fields.append(field)
+    return fields
+
+
+def _plain(value: Decimal) -> float:
+    # Derived values run on; four decimals are more than any scale tells.
+    number = round(float(value), 4)
+    return int(number) if number.is_integer() else number

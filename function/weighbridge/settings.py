@@ -1,0 +1,334 @@
+"""Settings: the environment, read once through one injected mapping. The one reader for every program of the house.
+
+Rule: each variable may be given as NAME, or as NAME_FILE, the path of a file that holds it (Docker and
+Kubernetes secrets). A value that cannot be used is named, with what was expected, and is never echoed:
+it could be a secret in the wrong place.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple, Self
+from urllib.parse import SplitResult, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import SecretStr
+
+from .errors import SettingsInvalid
+from .resources import TEMPLATES
+
+# -- the reader --------------------------------------------------------------------------------------------
+
+
+class Variable(NamedTuple):
+    """One variable of the environment. `parse` raises ValueError for a text that it cannot use."""
+
+    name: str
+    #: What it is called in a program's settings.
+    attribute: str
+    default: str
+    meaning: str
+    parse: Callable[[str], object] = str
+    expected: str = "a text"
+
+
+def read_variables(
+    variables: Iterable[Variable], environment: Mapping[str, str], *, needed: Collection[str] = ()
+) -> dict[str, object]:
+    """Attribute -> value. Raises `SettingsInvalid`, which names every variable that is missing (of those `needed`, by
+    name) or cannot be used."""
+    values: dict[str, object] = {}
+    faults: list[str] = []
+    for variable in variables:
+        try:
+            text = text_of(variable.name, environment) or variable.default
+            if not text and variable.name in needed:
+                meaning = variable.meaning.replace("`", "")
+                faults.append(f"{variable.name} is not set. {meaning[0].upper()}{meaning[1:]}.")
+                continue
+            values[variable.attribute] = variable.parse(text)
+        except (ValueError, ZoneInfoNotFoundError, IsADirectoryError):
+            faults.append(f"{variable.name} must be {variable.expected}.")
+        except SettingsInvalid as fault:
+            faults.append(str(fault))
+    if faults:
+        raise SettingsInvalid(" ".join(faults))
+    return values
+
+
+def text_of(name: str, environment: Mapping[str, str]) -> str:
+    """The text of NAME or of the file that NAME_FILE names; "" where neither is set. Raises `SettingsInvalid`."""
+    path = environment.get(f"{name}_FILE")
+    if not path:
+        # An empty variable is an unset one: Compose writes `NAME=` for a value left out of .env.
+        return environment.get(name, "")
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as e:
+        reason = e.strerror if isinstance(e, OSError) else "it is not valid UTF-8"
+        raise SettingsInvalid(f"The file that {name}_FILE names cannot be read: {reason}.") from None
+
+
+def http_url(text: str) -> str:
+    """A bare http:// or https:// address, without a slash at its end."""
+    parts = split_url(text, ("http", "https"))
+    if parts.username or parts.query:
+        raise ValueError
+    return text.rstrip("/")
+
+
+def split_url(text: str, schemes: Collection[str]) -> SplitResult:
+    """The parts of an address with one of these schemes and a host. Raises ValueError."""
+    parts = urlsplit(text)
+    _ = parts.port  # it is parsed when it is asked for
+    if parts.scheme not in schemes or not parts.hostname:
+        raise ValueError
+    return parts
+
+
+def header_text(text: str) -> str:
+    """A secret that travels in a header."""
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError
+    return text
+
+
+# -- the function ------------------------------------------------------------------------------------------
+
+#: The deliveries that a chain may name. `garmin` is whichever library can be used here, in the order of `GARMIN`.
+DELIVERIES = ("folder", "garmin", "garth", "garminconnect", "browser")
+GARMIN = ("garth", "garminconnect")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    delivery: tuple[str, ...]
+    folder: Path
+    api_keys: Mapping[str, SecretStr]
+    template: Path
+    timezone: ZoneInfo
+    tokens: Path
+    token_secret: str
+    confirm_s: float
+    garmin_domain: str
+    garmin_ca_bundle: Path | None
+    personal_api_key: SecretStr | None
+    personal_api_key_ends: date | None
+    people: Path | None
+    browser: str
+    browser_profile: Path
+    browser_args: tuple[str, ...]
+    #: Whose account: the name of a token.
+    token_name: str = "default"  # noqa: S105  # a name
+
+    def for_person(self, token_name: str) -> Self:
+        """These settings for the account of one person: what is theirs alone is apart from the others'.
+
+        "default" is the one account of a house in which nobody is named.
+        """
+        if token_name == "default":  # noqa: S105  # a name
+            return self
+        return replace(
+            self,
+            token_name=token_name,
+            folder=self.folder / token_name,
+            browser_profile=self.browser_profile / token_name,
+            # A key of the Personal API reads one account, and does not say whose.
+            personal_api_key=None,
+        )
+
+
+def _delivery(text: str) -> tuple[str, ...]:
+    names = [part.strip() for part in text.split(",")]
+    if not set(names) <= set(DELIVERIES) or len(set(names)) != len(names):
+        raise ValueError
+    links = [link for name in names for link in (_usable_here() if name == "garmin" else (name,))]
+    return tuple(dict.fromkeys(links))
+
+
+def _usable_here() -> tuple[str, ...]:
+    # garminconnect runs on Python 3.12 and newer, and is an extra.
+    usable = sys.version_info >= (3, 12) and find_spec("garminconnect") is not None
+    return GARMIN if usable else GARMIN[:1]
+
+
+def _api_keys(text: str) -> dict[str, SecretStr]:
+    keys: dict[str, SecretStr] = {}
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        name, equals, key = entry.partition("=")
+        # 16 characters: below that a key can be guessed over the network in reasonable time.
+        if not equals or not name.strip().isidentifier() or len(key) < 16 or name in keys:
+            raise ValueError
+        keys[name.strip()] = SecretStr(key)
+    return keys
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 300:
+        raise ValueError
+    return value
+
+
+def _domain(text: str) -> str:
+    if not text or not all(c.isalnum() or c in ".-:" for c in text):
+        raise ValueError
+    return text
+
+
+def _optional_path(text: str) -> Path | None:
+    return Path(text) if text else None
+
+
+def _optional_secret(text: str) -> SecretStr | None:
+    return SecretStr(header_text(text)) if text else None
+
+
+def _secret_name(text: str) -> str:
+    if not re.fullmatch(r"(?:projects/[\w:.-]+(?:/locations/[a-z0-9-]+)?/secrets/[\w-]{1,200})?", text, re.ASCII):
+        raise ValueError
+    return text
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(shlex.split(text))
+
+
+def _optional_day(text: str) -> date | None:
+    return date.fromisoformat(text) if text else None
+
+
+VARIABLES = (
+    Variable(
+        "WEIGHBRIDGE_DELIVERY",
+        "delivery",
+        "folder",
+        "where readings go: `folder` keeps the FIT file for manual import, `garmin` uploads it to Garmin Connect (over "
+        "the library `garth`, then over `garminconnect`, which needs Python 3.12; each may be named alone), `browser` "
+        "lets a signed-in Chromium do it; `garmin,browser,folder` goes on to the next when Garmin definitely did not "
+        "get it",
+        _delivery,
+        f"one or more of {', '.join(DELIVERIES)}, separated by commas, each once",
+    ),
+    Variable("WEIGHBRIDGE_FOLDER", "folder", "weigh-ins", "the folder in which files are kept", Path, "a path"),
+    Variable(
+        "WEIGHBRIDGE_API_KEYS",
+        "api_keys",
+        "",
+        "`name=key,…`: who may call. Without any, only this machine is answered",
+        _api_keys,
+        "name=key pairs separated by commas, each name a word, each key at least 16 characters long",
+    ),
+    Variable(
+        "WEIGHBRIDGE_TEMPLATE",
+        "template",
+        str(TEMPLATES / "weight_scale.fit"),
+        "the FIT file that is patched",
+        Path,
+        "the path of a FIT file",
+    ),
+    Variable(
+        "WEIGHBRIDGE_TIMEZONE",
+        "timezone",
+        "UTC",
+        "the zone of times that come without an offset",
+        ZoneInfo,
+        "a time zone such as Europe/Berlin",
+    ),
+    Variable(
+        "WEIGHBRIDGE_TOKENS",
+        "tokens",
+        "tokens",
+        "the folder of the Garmin token (writable: each refresh makes a new one)",
+        Path,
+        "a path",
+    ),
+    Variable(
+        "WEIGHBRIDGE_TOKEN_SECRET",
+        "token_secret",
+        "",
+        "for a host without a disk: the secret in Google Secret Manager that holds the token instead",
+        _secret_name,
+        "projects/PROJECT/secrets/NAME, or projects/PROJECT/locations/REGION/secrets/NAME",
+    ),
+    Variable(
+        "WEIGHBRIDGE_CONFIRM_SECONDS",
+        "confirm_s",
+        "8",
+        "how long to wait for Garmin to show the reading; 0 = answer `accepted` at once",
+        _seconds,
+        "a number of seconds from 0 to 300",
+    ),
+    Variable(
+        "GARMIN_DOMAIN",
+        "garmin_domain",
+        "garmin.com",
+        "`garmin.cn` for accounts in China, or a stand-in",
+        _domain,
+        "a domain name",
+    ),
+    Variable(
+        "GARMIN_CA_BUNDLE",
+        "garmin_ca_bundle",
+        "",
+        "certificates to trust instead of the usual ones (a stand-in, a corporate proxy)",
+        _optional_path,
+        "the path of a PEM file",
+    ),
+    Variable(
+        "GARMIN_PERSONAL_API_KEY",
+        "personal_api_key",
+        "",
+        "a key of Garmin's official Personal API: readings are confirmed through it, whatever state the sign-in is in",
+        _optional_secret,
+        "a key without spaces",
+    ),
+    Variable(
+        "GARMIN_PERSONAL_API_KEY_ENDS",
+        "personal_api_key_ends",
+        "",
+        "the last day of that key, such as 2027-03-31; its end is announced two weeks before",
+        _optional_day,
+        "a day such as 2027-03-31",
+    ),
+    Variable(
+        "WEIGHBRIDGE_PEOPLE",
+        "people",
+        "",
+        "a TOML file of the people of the house, each with a Garmin account of their own (`examples/people.toml`)",
+        _optional_path,
+        "the path of a TOML file",
+    ),
+    Variable(
+        "WEIGHBRIDGE_BROWSER", "browser", "/usr/bin/chromium", "the Chromium of the delivery `browser`", str, "a path"
+    ),
+    Variable(
+        "WEIGHBRIDGE_BROWSER_PROFILE",
+        "browser_profile",
+        "browser",
+        "the folder of its profile, in which `make login-browser` signs in, and of pictures of pages that were not as "
+        "expected",
+        Path,
+        "a path",
+    ),
+    Variable(
+        "WEIGHBRIDGE_BROWSER_ARGS",
+        "browser_args",
+        "",
+        "more arguments for it, such as `--no-sandbox` in a container",
+        _words,
+        "arguments separated by spaces, as in a shell",
+    ),
+)
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Environment -> Settings. Raises `SettingsInvalid`, which names every variable that cannot be used."""
+    return Settings(**read_variables(VARIABLES, environment))  # type: ignore[arg-type]  # the table gives the types

@@ -22,19 +22,26 @@ import pytest
 import trustme
 from pydantic import SecretStr
 
-from weighbridge.garmin.connect import GarminConnect
-from weighbridge.garmin.sessions.port import ConnectionDropped
 from weighbridge.delivery.port import Delivered, Outcome
+from weighbridge.errors import (
+    GarminRefused,
+    GarminUnreachable,
+    RateLimited,
+    SettingsInvalid,
+    SignInNeeded,
+    WeighbridgeError,
+)
+from weighbridge.fit.template import read_template
+from weighbridge.garmin.connect import GarminConnect
 from weighbridge.garmin.sessions.garminconnect import GarminconnectSession, sign_in
 from weighbridge.garmin.sessions.garth import GarthSession
+from weighbridge.garmin.sessions.port import ConnectionDropped
 from weighbridge.garmin.sessions.token_session import TokenSession
 from weighbridge.garmin.tokens import TokenStore
-from weighbridge.errors import GarminRefused, GarminUnreachable, RateLimited, SettingsInvalid, SignInNeeded, WeighbridgeError
-from weighbridge.fit.template import read_template
+from weighbridge.operate import login
 from weighbridge.pipeline import prove
 from weighbridge.reading.reading import Reading
-from weighbridge.settings import TEMPLATES
-from weighbridge.operate import login
+from weighbridge.resources import TEMPLATES
 
 from .garmin.account import Account
 from .garmin.faults import FAULTS
@@ -156,7 +163,7 @@ def test_a_token_that_is_not_renewed_any_more_is_asked_about_once(garmin: Garmin
     garmin.expire_access_tokens()
     way = session(GarminconnectSession, garmin, tmp_path)
     for _ in range(3):
-        with pytest.raises(SignInNeeded, match="make login"):
+        with pytest.raises(SignInNeeded, match="weighbridge login"):
             way.request("GET", RANGE)
     assert garmin.sign_in.refused_refreshes == 1
 

@@ -12,14 +12,15 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from weighbridge.garmin.connect import GarminConnect
 from weighbridge.compose import garmin_connect
-from weighbridge.garmin.personal_api import PAUSE_S, PersonalApi
 from weighbridge.delivery.port import Delivered
 from weighbridge.errors import GarminRefused, GarminUnreachable, RateLimited, SignInNeeded, WeighbridgeError
 from weighbridge.fit.encode import encode
-from weighbridge.settings import read_settings
+from weighbridge.garmin.connect import GarminConnect
+from weighbridge.garmin.personal_api import PAUSE_S, PersonalApi
+from weighbridge.notes import Code
 from weighbridge.operate.confirm import main
+from weighbridge.settings import read_settings
 
 from .garmin.http_types import Request
 from .garmin.server import GarminStandIn
@@ -206,7 +207,8 @@ def connect(env: Mapping[str, str]) -> GarminConnect:
 def deliver(env: Mapping[str, str]) -> Delivered:
     from weighbridge.pipeline import prove
 
-    (outcome,) = connect(env).deliver([reading()], lambda some: prove(PLAIN, some), replace=False)
+    outcomes = connect(env).deliver([reading()], lambda some: prove(PLAIN, list(map(encode, some))), replace=False)
+    outcome = outcomes[reading()]
     assert isinstance(outcome, Delivered), outcome
     return outcome
 
@@ -239,7 +241,9 @@ def test_where_the_official_way_fails_garmin_connect_itself_is_asked_and_the_rea
 ) -> None:
     outcome = deliver(env | {"GARMIN_PERSONAL_API_KEY": "planted-key"})
     assert outcome.status == "confirmed"
-    assert any("Make a new key" in warning for warning in outcome.warnings)
+    (warning,) = outcome.warnings
+    assert warning.code is Code.PERSONAL_API_FAILED
+    assert "Make a new key" in warning.text
     assert "planted-key" not in str(outcome)
 
 

@@ -48,7 +48,7 @@ def compose(settings: Settings) -> Composed:
         people = read_people(settings.people.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as e:
         reason = e.strerror if isinstance(e, OSError) else "it is not valid UTF-8"
-        raise errors.SettingsInvalid(f"The file of WEIGHBRIDGE_PEOPLE cannot be read: {reason}.") from e
+        raise errors.SettingsInvalid(f"The file named by WEIGHBRIDGE_PEOPLE cannot be read: {reason}.") from e
     household = Household({person: _account(settings.for_person(person.token)) for person in people})
     weighbridge = Weighbridge(template, household, settings.timezone, household.settle)
     return Composed(settings, weighbridge, lambda name: household.account(name).store)
@@ -118,6 +118,7 @@ def browser_session(settings: Settings) -> BrowserSession:
         domain=settings.garmin_domain,
         executable=settings.browser,
         arguments=settings.browser_args,
+        token_name=settings.token_name,
     )
 
 
@@ -143,5 +144,4 @@ def token_store(settings: Settings) -> Store:
         return TokenStore(settings.tokens, settings.token_name)
     from .garmin.secret_manager import SecretTokenStore
 
-    suffix = "" if settings.token_name == "default" else f"-{settings.token_name}"  # noqa: S105  # a name
-    return SecretTokenStore(settings.token_secret + suffix)
+    return SecretTokenStore(settings.token_secret, settings.token_name)

@@ -57,7 +57,7 @@ def people_of(settings: Settings) -> tuple[Person, ...]:
         return read_people(settings.people.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as e:
         reason = e.strerror if isinstance(e, OSError) else "it is not valid UTF-8"
-        raise errors.SettingsInvalid(f"The file of WEIGHBRIDGE_PEOPLE cannot be read: {reason}.") from e
+        raise errors.SettingsInvalid(f"The file named by WEIGHBRIDGE_PEOPLE cannot be read: {reason}.") from e
 
 
 def usable_template(settings: Settings) -> Template:
@@ -129,6 +129,7 @@ def browser_session(settings: Settings) -> BrowserSession:
         domain=settings.garmin_domain,
         executable=settings.browser,
         arguments=settings.browser_args,
+        token_name=settings.token_name,
     )
 
 
@@ -154,5 +155,4 @@ def token_store(settings: Settings) -> Store:
         return TokenStore(settings.tokens, settings.token_name)
     from .garmin.secret_manager import SecretTokenStore
 
-    suffix = "" if settings.token_name == "default" else f"-{settings.token_name}"  # noqa: S105  # a name
-    return SecretTokenStore(settings.token_secret + suffix)
+    return SecretTokenStore(settings.token_secret, settings.token_name)

@@ -194,7 +194,7 @@ def test_dot_env_is_read_and_said_so_and_its_values_are_never_printed(folder: Pa
     done = weighbridge("fit", "reading.json", folder=folder)
     assert done.returncode == 0, done.stderr
     assert b"weigh-in_2026-11-23T06-30-00Z" in done.stdout
-    assert done.stderr == b"Settings are read from .env in this folder too (2 of its lines count).\n"
+    assert done.stderr == b"Also reading settings from .env in this folder (2 used; the environment wins).\n"
     assert PLANTED.encode() not in done.stdout + done.stderr
 
 

@@ -19,6 +19,11 @@ def command(words: str, token_name: str = DEFAULT_TOKEN) -> str:
     return f"weighbridge {words}" if token_name == DEFAULT_TOKEN else f"weighbridge {words} --name {token_name}"
 
 
+def needs_extra(what: str, extra: str) -> str:
+    """The sentence for a part of the package whose libraries are not installed."""
+    return f"{what} needs more packages: pip install 'weighbridge[{extra}]'."
+
+
 def sign_in_again(token_name: str = DEFAULT_TOKEN) -> str:
     """The sentence that ends every message about a sign-in that no longer works."""
     return f"Sign in again: {command('login', token_name)}."

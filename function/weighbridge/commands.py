@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 #: The token of a house in which nobody is named.
-DEFAULT_TOKEN: Final = "default"
+DEFAULT_TOKEN: Final = "default"  # noqa: S105  # a name
 #: A sign-in in the browser that the delivery `browser` uses.
 BROWSER_LOGIN: Final = "login --way window"
 

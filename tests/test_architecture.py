@@ -59,6 +59,7 @@ FOR_CALLERS = (
     "weighbridge.errors",
     "weighbridge.notes",
     "weighbridge.reading.dialects",
+    "weighbridge.reading.interpret.has_time",  # whether the same message twice is one reading
     "weighbridge.reading.measures",
     "weighbridge.settings",
 )

@@ -523,8 +523,8 @@ def test_a_row_in_a_transaction_that_fails_wakes_nobody(box: Outbox) -> None:
 
 
 def test_commands_name_what_is_missing_in_one_sentence(box: Outbox, tmp_path: Path) -> None:
-    assert box.ask("show", 7, fails=True) == "Error: There is no reading 7.\n"
-    assert box.ask("retry", 7, fails=True) == "Error: There is no reading 7.\n"
+    assert box.ask("show", 7, fails=True) == "There is no reading 7.\n"
+    assert box.ask("retry", 7, fails=True) == "There is no reading 7.\n"
     (tmp_path / "list.json").write_text("[]")
     assert "JSON, but not an object" in box.ask("correct", 1, tmp_path / "list.json", fails=True)
     assert "cannot be read: No such file" in box.ask("correct", 1, tmp_path / "none.json", fails=True)

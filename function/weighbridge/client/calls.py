@@ -133,6 +133,9 @@ class AsyncClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
         await self._http.aclose()
 
     async def post(self, reading: str | bytes, *, replace: bool = False) -> Reply:

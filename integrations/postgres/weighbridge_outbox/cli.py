@@ -1,4 +1,7 @@
-"""weighbridge outbox: what people ask of it, and its two programs."""
+"""weighbridge outbox: what people ask of it, and its two programs.
+
+Rule: what stops a command is a `WeighbridgeError` of one sentence, without a secret; `weighbridge.cli` prints it.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,6 @@ from typing import Any
 
 import click
 import psycopg
-
-from weighbridge.errors import SettingsInvalid
 
 from . import commands
 from .settings import read_database_url, read_relay_settings, read_worker_settings
@@ -106,19 +107,14 @@ def _postgres() -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
 
 @contextlib.contextmanager
 def _one_sentence() -> Iterator[None]:
-    """What stops a command is one sentence, without a secret."""
     try:
         yield
-    except (SettingsInvalid, commands.Refused) as e:
-        raise click.ClickException(str(e)) from None
     except psycopg.errors.UndefinedTable:
-        raise click.ClickException("The tables are missing. Run: weighbridge outbox migrate") from None
+        raise commands.Refused("The tables are missing. Run: weighbridge outbox migrate") from None
     except psycopg.OperationalError as e:
         # Its text would name host, user and database.
         reason = e.sqlstate or type(e).__name__
-        raise click.ClickException(
-            f"Postgres cannot be reached, or rejects the user of DATABASE_URL ({reason})."
-        ) from None
+        raise commands.Refused(f"Postgres cannot be reached, or rejects the user of DATABASE_URL ({reason}).") from None
 
 
 def _log() -> None:

@@ -17,6 +17,7 @@ import procrastinate
 import psycopg
 from psycopg.rows import dict_row
 
+from weighbridge.errors import WeighbridgeError
 from weighbridge.reading.dialects import NOT_MEASURED, VOCABULARY, Quantity
 
 from .message import read
@@ -46,7 +47,7 @@ UPDATE readings SET payload = weighbridge_with_receipt(%s::text::jsonb, received
 """
 
 
-class Refused(Exception):
+class Refused(WeighbridgeError):
     """It cannot be done; the message says why."""
 
 

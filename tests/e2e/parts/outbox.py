@@ -14,7 +14,7 @@ from tests.e2e.parts.postgres import Postgres, query
 from tests.function_client import Running, wait_until_answering
 
 ROOT = Path(__file__).parents[3]
-COMMAND = (sys.executable, "-c", "from weighbridge_outbox.cli import command; command()")
+COMMAND = (sys.executable, "-m", "weighbridge", "outbox")
 FINAL = ("confirmed", "present")
 
 

@@ -17,6 +17,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations, permutations
 from typing import NamedTuple
 
+from weighbridge.reading.dialects import is_missing, normal
+
 from .errors import MappingInvalid
 
 MASS, PERCENT, ENERGY, BARE, TIME, OTHER = "mass", "%", "kcal", "number", "time", "text"
@@ -101,7 +103,6 @@ _IN_BRACKETS = re.compile(r"^(.*?)\s*[(\[]\s*([^)\]]*?)\s*[)\]]\s*$")
 _EPOCH = re.compile(r"\d{10}|\d{13}", re.ASCII)
 _DATE = re.compile(r"(\d\d:\d\d(:\d\d)? )?\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}", re.ASCII)
 _MASSES = ("kg", "lb", "lbs", "st", "g", "jin", "斤")
-MISSING = frozenset({"", "-", "--", "- -", "n/a", "null", "none"})
 
 
 class Column(NamedTuple):
@@ -144,15 +145,7 @@ def recognise(headers: Sequence[str], sample: Sequence[Sequence[str]], mapping: 
     ]
 
 
-def normal(header: str) -> str:
-    return "".join(character for character in header.casefold() if character.isalnum())
-
-
 _WORDS = {normal(header): word for words in HEADERS.values() for header, word in words.items()}
-
-
-def is_missing(cell: str) -> bool:
-    return cell.strip().casefold() in MISSING
 
 
 def _check(mapping: Mapping[str, str], headers: Sequence[str]) -> None:
@@ -161,7 +154,7 @@ def _check(mapping: Mapping[str, str], headers: Sequence[str]) -> None:
             raise MappingInvalid(f"The mapping names a column {header!r}, but the file has: {', '.join(headers)}.")
         if word and word not in KIND_OF:
             raise MappingInvalid(
-                f"The mapping says that {header!r} is {word!r}. Possible are: {', '.join(KIND_OF)}; "
+                f"The mapping says that {header!r} is {word!r}. Expected one of: {', '.join(KIND_OF)}; "
                 'or "" to leave it out.'
             )
 

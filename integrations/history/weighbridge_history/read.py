@@ -187,9 +187,8 @@ def _row(row: TableRow, values: dict[str, str], told: list[tuple[int, Column]]) 
     for i, column in told:
         cell = row.cells[i] if i < len(row.cells) else ""
         if len(cell) > LONGEST_CELL:
-            return Row(
-                row.number, b"", f"column {column.header}: a text of {len(cell)} characters, more than any value has"
-            )
+            fault = f"column {column.header}: expected at most {LONGEST_CELL} characters, got {len(cell)}"
+            return Row(row.number, b"", fault)
         if not is_missing(cell):
             values[column.word] = f"{cell} {column.unit}".rstrip() if _BARE.fullmatch(cell) else cell
     return Row(row.number, _line(values))

@@ -1,4 +1,4 @@
-"""The form as `make form` serves it, around a function and a Garmin of its own.
+"""The form as `weighbridge form` serves it, around a function and a Garmin of its own.
 
 with house(folder) as it:
     it.form             "http://127.0.0.1:PORT"
@@ -47,7 +47,7 @@ class Form(NamedTuple):
 @contextmanager
 def form(folder: Path, people: str) -> Iterator[Form]:
     """The page for this WEIGHBRIDGE_URL, as a process of its own."""
-    with streamlit(["integrations.web_form"], folder, people) as served:
+    with streamlit(["weighbridge", "form"], folder, people) as served:
         yield served
 
 

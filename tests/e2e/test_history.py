@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import random
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -17,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from tests.commands import WEIGHBRIDGE, clean, weighbridge, with_sources
 from tests.e2e.parts import free_port, histories
 from tests.e2e.parts.form import function
 from tests.e2e.parts.histories import LANGUAGES, WEIGH_INS
@@ -209,8 +208,8 @@ def write_history(path: Path, rows: int) -> None:
 
 
 def importing(file: Path, address: str, log: Path, *more: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "weighbridge", "import", str(file), *more]
-    environment = os.environ | {"WEIGHBRIDGE_URL": address, "COLUMNS": "120"}
+    command = [*WEIGHBRIDGE, "import", str(file), *more]
+    environment = with_sources(clean({"WEIGHBRIDGE_URL": address, "COLUMNS": 120}))
     with log.open("wb") as output:
         return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
 
@@ -371,6 +370,50 @@ def test_a_key_that_is_missing_is_asked_for_by_its_variable(garmin: GarminStandI
     with function(garmin, tmp_path, WEIGHBRIDGE_API_KEYS="house=a-key-of-the-house") as address:
         assert importing(tmp_path / "history.csv", address, tmp_path / "log", "--yes").wait(60) == 1
     assert "Set WEIGHBRIDGE_KEY to one of the function's WEIGHBRIDGE_API_KEYS." in (tmp_path / "log").read_text()
+
+
+def test_the_key_may_be_in_a_file(garmin: GarminStandIn, tmp_path: Path) -> None:
+    write_history(tmp_path / "history.csv", 3)
+    (tmp_path / "key").write_text("a-key-of-the-house\n")
+    with function(garmin, tmp_path, WEIGHBRIDGE_API_KEYS="house=a-key-of-the-house") as address:
+        done = weighbridge(
+            *("import", tmp_path / "history.csv", "--yes"),
+            folder=tmp_path,
+            WEIGHBRIDGE_URL=address,
+            WEIGHBRIDGE_KEY_FILE=tmp_path / "key",
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(garmin.weights.entries) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "sentence"),
+    [
+        (["no.csv"], {}, "no.csv cannot be read: No such file or directory."),
+        (["a.csv", "--timezone", "Berlin"], {}, "expected a name such as Europe/Berlin, got 'Berlin'."),
+        (["a.csv", "--mapping", "a.csv"], {}, "a.csv is not valid TOML"),
+        (["a.csv", "--day-first", "--month-first"], {}, "--day-first and --month-first exclude each other."),
+        (["a.csv"], {}, 'Name it in a mapping file: "the header" = "weight".'),
+        (["b.csv"], {"WEIGHBRIDGE_URL": "nowhere"}, "WEIGHBRIDGE_URL must be an http:// or https:// address"),
+        (["b.csv"], {"WEIGHBRIDGE_URL": "http://127.0.0.1:1"}, "The function at http://127.0.0.1:1 is not reached."),
+    ],
+)
+def test_what_cannot_begin_ends_with_a_sentence_and_no_traceback(
+    words: list[str], environment: dict[str, str], sentence: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a.csv").write_text("date,mass\n2022-11-22 07:31,\n")
+    (tmp_path / "b.csv").write_text("date,weight\n2022-11-22 07:31,81.4\n")
+    done = weighbridge("import", *words, folder=tmp_path, **environment)
+    assert done.returncode in (1, 2)
+    assert sentence in done.stderr.decode()
+    assert "Traceback" not in done.stderr.decode()
+
+
+def test_what_garmin_did_not_show_at_first_is_looked_for_once_more(garmin: GarminStandIn, tmp_path: Path) -> None:
+    with function(garmin, tmp_path, WEIGHBRIDGE_CONFIRM_SECONDS=0) as address:
+        outcome = send_all(address, rows_of(3))
+    assert outcome.counts == {"confirmed": 3}
+    assert len(garmin.weights.entries) == 3
 
 
 def test_one_row_that_garmin_holds_with_other_values_stops_no_other(garmin: GarminStandIn, tmp_path: Path) -> None:

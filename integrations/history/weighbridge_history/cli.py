@@ -6,8 +6,6 @@ Ends with 0 when every row that could become a reading has arrived, 1 when somet
 
 from __future__ import annotations
 
-import os
-import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,8 +17,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from weighbridge.client import Client
-from weighbridge.errors import SettingsInvalid
+from weighbridge.operate import options
 from weighbridge.operate.serving import function_or_own
+from weighbridge.operate.surroundings import Surroundings, Terminal
 
 from .errors import FileUnusable, MappingInvalid
 from .read import History, Row, read
@@ -80,8 +79,10 @@ def _zone(_context: click.Context, _option: click.Parameter, name: str) -> ZoneI
     "--name", "--person", "name", default="", help="Whose weigh-ins they are, where the function serves several people."
 )
 @click.option("--preview", is_flag=True, help="Show what would be sent, and end.")
-@click.option("--yes", is_flag=True, help="Do not ask before sending.")
+@options.yes
+@click.pass_obj
 def command(
+    around: Surroundings,
     file: Path,
     mapping: Mapping[str, str],
     timezone: ZoneInfo | None,
@@ -91,7 +92,7 @@ def command(
     month_first: bool,
     preview: bool,
     yes: bool,
-) -> None:
+) -> int:
     """Send a history of weigh-ins: an export of Fitdays, Garmin, openScale, Withings or Apple Health, any table with a
     header, or JSON lines.
 
@@ -104,14 +105,13 @@ def command(
     console = Console(highlight=False)
     try:
         history = read(_content(file), mapping=mapping, order=order, timezone=timezone, person=name)
-        with function_or_own(os.environ) as target, Client(target) as client:
-            code = _import(client, history, console, preview=preview, yes=yes)
-    except (FileUnusable, MappingInvalid, SettingsInvalid, Stopped) as e:
+        with function_or_own(around.environment) as target, Client(target) as client:
+            return _import(client, history, console, around.terminal, preview=preview, yes=yes)
+    except (FileUnusable, MappingInvalid, Stopped) as e:
         wanted = isinstance(e, Stopped) and e.kind == "unauthorized"
         key = " Set WEIGHBRIDGE_KEY to one of the function's WEIGHBRIDGE_API_KEYS." if wanted else ""
-        raise click.ClickException(f"{e}{key}") from None
-    if code:
-        sys.exit(code)
+        click.echo(f"{e}{key}", err=True)
+        return 1
 
 
 def _content(file: Path) -> bytes:
@@ -121,7 +121,7 @@ def _content(file: Path) -> bytes:
         raise FileUnusable(f"{file} cannot be read: {e.strerror}.") from None
 
 
-def _import(client: Client, history: History, console: Console, *, preview: bool, yes: bool) -> int:
+def _import(client: Client, history: History, console: Console, terminal: Terminal, *, preview: bool, yes: bool) -> int:
     health = client.health()
     if not health.ok:
         raise Stopped(health.text, health.kind)
@@ -141,7 +141,10 @@ def _import(client: Client, history: History, console: Console, *, preview: bool
         raise Stopped("No row of the file can be sent.")
     if not delivery.get("ready", True):
         raise Stopped(f"Nothing was sent: {delivery.get('detail', 'the function is not ready.')}")
-    if not _agreed(console, len(good), str(delivery.get("name", "")), preview=preview, yes=yes):
+    if preview or not (yes or terminal.is_there()):
+        console.print(f"\nNothing was sent. {len(good):,} readings would be; pass --yes to send them.")
+        return 0
+    if not yes and not _agreed(terminal, f"\nSend {len(good):,} readings ({delivery.get('name', '')})? [y/N] "):
         return 0
     return _send(client, good, console, len(history.rows) - len(good))
 
@@ -244,13 +247,8 @@ def _progress(console: Console) -> Progress:
     )
 
 
-# -- what is asked -----------------------------------------------------------------------------------------
-
-
-def _agreed(console: Console, count: int, delivery: str, *, preview: bool, yes: bool) -> bool:
-    if yes and not preview:
-        return True
-    if preview or not sys.stdin.isatty():
-        console.print(f"\nNothing was sent. {count:,} readings would be; pass --yes to send them.")
+def _agreed(terminal: Terminal, question: str) -> bool:
+    try:
+        return terminal.ask(question).strip().casefold() in ("y", "yes")
+    except EOFError:
         return False
-    return click.confirm(f"\nSend {count:,} readings ({delivery})?")

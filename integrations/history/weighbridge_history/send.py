@@ -69,6 +69,12 @@ class Outcome:
         if keep:
             self.receipts.append((row, result.body))
 
+    def recount(self, old: str, new: str) -> None:
+        """One row that was counted as `old` is `new` by now."""
+        self.counts.subtract([old])
+        self.counts.update([new])
+        self.counts = +self.counts  # what is zero by now is not mentioned
+
 
 def reason_of(problem: Result) -> str:
     """What is wrong with a row, in the function's words, with the value that came."""
@@ -143,9 +149,8 @@ def send(
         # Nothing hangs on this look: without an answer, "accepted" stays true.
         for result in client.post_lines([row.line for row in parcel]).results:
             if result.final:
-                outcome.counts["accepted"] -= 1
-                # This import brought it, even if it was already there when asked again.
-                outcome.counts["confirmed" if result.status == "present" else result.status] += 1
+                # It is there because this import brought it.
+                outcome.recount("accepted", "confirmed" if result.status == "present" else result.status)
         progress(outcome.done, "")
 
 

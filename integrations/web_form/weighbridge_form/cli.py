@@ -5,14 +5,13 @@ weighbridge form --server.port 8600
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 from streamlit.web import cli as streamlit
 
-from weighbridge.errors import SettingsInvalid
+from weighbridge.operate.surroundings import Surroundings
 
 from .settings import read_people
 
@@ -33,15 +32,13 @@ OPTIONS = {
 
 @click.command("form", context_settings={"ignore_unknown_options": True})
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[STREAMLIT OPTIONS]...")
-def command(options: Sequence[str]) -> None:
+@click.pass_obj
+def command(around: Surroundings, options: Sequence[str]) -> None:
     """Serve a page to type, look at and correct weigh-ins: http://127.0.0.1:8501.
 
     It asks the function at WEIGHBRIDGE_URL. Options of Streamlit follow as they are, such as --server.port 8600.
     """
-    try:
-        read_people(os.environ)
-    except SettingsInvalid as e:
-        raise click.ClickException(str(e)) from None
+    read_people(around.environment)  # what is wrong with them is said here, before a page is served
     app = Path(__file__).with_name("app.py")
     ours = [f"--{name}={value}" for name, value in OPTIONS.items()]
     streamlit.main(["run", str(app), *ours, *options], prog_name="streamlit")

@@ -35,8 +35,6 @@ IMPORT_PAGE = "https://connect.garmin.com/app/import-data"
 #: From here on the banner asks for a new sign-in.
 DAYS_OF_WARNING = 7
 SPANS = {"1 month": 30, "3 months": 91, "1 year": 365}
-#: The time of such a reading is that of its arrival; the page's own time is the better one.
-WITHOUT_TIME = frozenset({Code.TIME_OF_ARRIVAL, Code.TIME_OF_RECEIPT})
 ROWS = 10
 
 
@@ -204,7 +202,8 @@ def _paste(client: Client) -> None:
 
 def _take_over(checked: Reply) -> None:
     values = {field["name"]: field["value"] for field in checked.body["fields"] if "derived" not in field}
-    _fill(values, now() if checked.codes & WITHOUT_TIME else local(checked.body["measured_at"]))
+    # Without a time of its own, the page's time counts: a field that a person sees and can change.
+    _fill(values, now() if Code.TIME_OF_ARRIVAL in checked.codes else local(checked.body["measured_at"]))
 
 
 def _send(client: Client, reading: str, *, replace: bool) -> None:

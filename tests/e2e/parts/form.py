@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.commands import with_sources
 from tests.e2e.parts import free_port, wait_until
 from tests.function_client import ROOT, process
 from tests.garmin.server import GarminStandIn
@@ -60,7 +61,7 @@ def streamlit(module: list[str], folder: Path, people: str) -> Iterator[Form]:
         running = subprocess.Popen(
             [sys.executable, "-m", *module, "--server.port", str(port)],
             cwd=ROOT,
-            env=environment,
+            env=with_sources(environment),
             stdout=output,
             stderr=subprocess.STDOUT,
         )

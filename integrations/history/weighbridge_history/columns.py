@@ -23,7 +23,7 @@ from .errors import MappingInvalid
 
 MASS, PERCENT, ENERGY, BARE, TIME, OTHER = "mass", "%", "kcal", "number", "time", "text"
 
-#: The words in which the function is told, as the Fitdays app and openScale have them, and what they are measured in.
+#: The words that the function is given, as the Fitdays app and openScale have them, and what they are measured in.
 KIND_OF = {
     "time": TIME,
     "weight": MASS,
@@ -107,7 +107,7 @@ _MASSES = ("kg", "lb", "lbs", "st", "g", "jin", "斤")
 
 class Column(NamedTuple):
     header: str
-    #: What the function is told it is; "" where it is left out.
+    #: The word that the function is given for it; "" where it is left out.
     word: str
     #: How that is known, in words.
     known_by: str
@@ -203,7 +203,7 @@ def _is_in_fitdays_order(looks: Sequence[Look], found: Mapping[int, tuple[str, s
 
 
 def _reckon(looks: Sequence[Look], found: dict[int, tuple[str, str]]) -> None:
-    """What the arithmetic between columns tells of those still unknown."""
+    """Recognise columns that are still unknown by the arithmetic between them."""
     place = {word: i for i, (word, _) in found.items() if word}
     left = [look for look in looks if look.place not in found]
 

@@ -143,15 +143,15 @@ def _table(table: Table, mapping: Mapping[str, str], order: str, timezone: ZoneI
                 "Pass --day-first or --month-first.",
             )
         order = found
-    told = [(i, column) for i, column in enumerate(columns) if column.word and i != at]
+    used = [(i, column) for i, column in enumerate(columns) if column.word and i != at]
 
     def reading(row: TableRow) -> Row:
         if len(row.cells) != len(columns):
             longer = len(row.cells) > len(columns) and any(row.cells[len(columns) :])
-            if longer or len(row.cells) <= max(i for i, _ in told):
+            if longer or len(row.cells) <= max(i for i, _ in used):
                 return Row(row.number, b"", f"{len(row.cells)} cells, but the header names {len(columns)} columns")
         values = {"time": _in_zone(times.as_iso(row.cells[at], order), timezone)}
-        return _row(row, values, told)
+        return _row(row, values, used)
 
     return History("a table", [reading(row) for row in table.rows()], tuple(columns))
 
@@ -159,7 +159,7 @@ def _table(table: Table, mapping: Mapping[str, str], order: str, timezone: ZoneI
 def _garmin(table: Table, mapping: Mapping[str, str], timezone: ZoneInfo | None) -> History:
     """Garmin Connect's own: a row with a day, below it rows with times of that day."""
     columns = recognise(table.headers, [], mapping)
-    told = [(i, column) for i, column in enumerate(columns) if column.word and i != 0]
+    used = [(i, column) for i, column in enumerate(columns) if column.word and i != 0]
     rows: list[Row] = []
     day: tuple[int, int, int] | None = None
     for row in table.rows():
@@ -179,12 +179,12 @@ def _garmin(table: Table, mapping: Mapping[str, str], timezone: ZoneInfo | None)
         elif day is None:
             rows.append(Row(row.number, b"", "no row above gives the day"))
         else:
-            rows.append(_row(row, {"time": _in_zone(times.on_day(day, first), timezone)}, told))
+            rows.append(_row(row, {"time": _in_zone(times.on_day(day, first), timezone)}, used))
     return History("Garmin Connect's CSV", rows, tuple(columns))
 
 
-def _row(row: TableRow, values: dict[str, str], told: list[tuple[int, Column]]) -> Row:
-    for i, column in told:
+def _row(row: TableRow, values: dict[str, str], used: list[tuple[int, Column]]) -> Row:
+    for i, column in used:
         cell = row.cells[i] if i < len(row.cells) else ""
         if len(cell) > LONGEST_CELL:
             fault = f"column {column.header}: expected at most {LONGEST_CELL} characters, got {len(cell)}"

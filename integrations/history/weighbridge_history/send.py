@@ -170,7 +170,7 @@ def _whole_call_failed(reply: Reply, client: Client) -> Stopped:
 
 
 def _pause_s(problem: Result, tries: int) -> float:
-    """How long to wait. Garmin's own "later" is obeyed. What the function advises to callers that nobody watches is
+    """How long to wait. Garmin's own "later" is obeyed. What the function advises to unattended callers is
     not: here somebody is waiting."""
     if problem.kind == "rate-limited" and problem.retry_after_s is not None:
         if problem.retry_after_s > LONGEST_WAIT_S:

@@ -395,7 +395,7 @@ def test_the_key_may_be_in_a_file(garmin: GarminStandIn, tmp_path: Path) -> None
         (["a.csv", "--day-first", "--month-first"], {}, "--day-first and --month-first exclude each other."),
         (["a.csv"], {}, 'Name it in a mapping file: "the header" = "weight".'),
         (["b.csv"], {"WEIGHBRIDGE_URL": "nowhere"}, "WEIGHBRIDGE_URL must be an http:// or https:// address"),
-        (["b.csv"], {"WEIGHBRIDGE_URL": "http://127.0.0.1:1"}, "The function at http://127.0.0.1:1 is not reached."),
+        (["b.csv"], {"WEIGHBRIDGE_URL": "http://127.0.0.1:1"}, "is this its address (WEIGHBRIDGE_URL)?\n"),
     ],
 )
 def test_what_cannot_begin_ends_with_a_sentence_and_no_traceback(

@@ -104,7 +104,7 @@ class Result:
         if self.ok:
             return self._text_of("summary")
         parts = (self._text_of("title"), self._text_of("detail"))
-        return ". ".join(part.rstrip(".") for part in parts if part) + "."
+        return " ".join(part if part.endswith((".", "?")) else f"{part}." for part in parts if part)
 
     def _text_of(self, name: str) -> str:
         text = self.body.get(name)

@@ -73,11 +73,16 @@ def _bytes(text: str | bytes) -> bytes:
 
 
 class Client:
-    """The function at an address, over connections that are kept until `close`."""
+    """The function at an address, over connections that are kept until `close`.
 
-    def __init__(self, target: Target, *, timeout: httpx.Timeout = TIMEOUT) -> None:
+    `transport`: connections that several clients share, so that none of them is closed.
+    """
+
+    def __init__(
+        self, target: Target, *, timeout: httpx.Timeout = TIMEOUT, transport: httpx.BaseTransport | None = None
+    ) -> None:
         self.address = target.url
-        self._http = httpx.Client(headers=target.headers, timeout=timeout, trust_env=False)
+        self._http = httpx.Client(headers=target.headers, timeout=timeout, trust_env=False, transport=transport)
 
     def __enter__(self) -> Self:
         return self

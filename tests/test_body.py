@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weighbridge.http.body import parse_json, read_body
 from weighbridge.errors import CallerFault, NotJson
+from weighbridge.http.body import parse_json, read_body
 
 MEDIA_TYPES = st.sampled_from(
     ["application/json", "application/x-ndjson", "application/cloudevents+json", "application/x-www-form-urlencoded"]

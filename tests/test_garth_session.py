@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from weighbridge.garmin.sessions.port import ConnectionDropped
-from weighbridge.garmin.sessions.garth import GarthSession, sign_in
-from weighbridge.garmin.tokens import TokenStore
 from weighbridge.errors import GarminRefused, GarminUnreachable, RateLimited, SignInNeeded, WeighbridgeError
+from weighbridge.garmin.sessions.garth import GarthSession, sign_in
+from weighbridge.garmin.sessions.port import ConnectionDropped
+from weighbridge.garmin.tokens import TokenStore
 
 from .garmin.server import GarminStandIn
 
@@ -127,9 +127,9 @@ def test_a_session_is_shared_by_threads(garmin: GarminStandIn, session: GarthSes
 
 def test_without_a_token_the_mend_is_to_sign_in(garmin: GarminStandIn, tmp_path: Path) -> None:
     session = GarthSession(TokenStore(tmp_path / "none"), domain=garmin.domain, ca_bundle=garmin.ca_bundle)
-    with pytest.raises(SignInNeeded, match="make login"):
+    with pytest.raises(SignInNeeded, match="weighbridge login"):
         session.request("GET", RANGE)
-    with pytest.raises(SignInNeeded, match="make login"):
+    with pytest.raises(SignInNeeded, match="weighbridge login"):
         session.token_days_left()
 
 
@@ -200,7 +200,7 @@ def test_a_refresh_token_that_is_dead_means_signing_in_anew(
     before = store.read()
     garmin.expire_access_tokens()
     garmin.revoke()
-    with pytest.raises(SignInNeeded, match="make login"):
+    with pytest.raises(SignInNeeded, match="weighbridge login"):
         session.request("GET", RANGE)
     assert store.read() == before
 
@@ -245,7 +245,7 @@ def test_a_token_that_is_refused_is_not_asked_for_again_until_somebody_has_signe
     garmin.expire_access_tokens()
     garmin.revoke()
     for _ in range(5):
-        with pytest.raises(SignInNeeded, match="make login"):
+        with pytest.raises(SignInNeeded, match="weighbridge login"):
             session.request("GET", RANGE)
     assert garmin.sign_in.refused_refreshes == 1
     garmin.write_token(store.folder)
@@ -281,7 +281,7 @@ def test_a_process_that_is_killed_between_renewal_and_saving_leaves_a_plain_sent
     assert garmin.sign_in.refreshes == 1
     garmin.expire_access_tokens()
     for _ in range(3):
-        with pytest.raises(SignInNeeded, match=r"an earlier renewal was lost. Sign in anew: make login"):
+        with pytest.raises(SignInNeeded, match=r"an earlier renewal was lost. Sign in again: weighbridge login"):
             session.request("GET", RANGE)
     assert garmin.sign_in.refused_refreshes == 1
 

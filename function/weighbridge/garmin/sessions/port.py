@@ -28,6 +28,11 @@ class ConnectionDropped(GarminFault):
 class Session(Protocol):
     """Authenticated requests to Garmin Connect. The token is refreshed and saved behind this line."""
 
+    @property
+    def sign_in_again(self) -> str:
+        """What to do when the sign-in no longer works, as a sentence: this session's own command."""
+        ...
+
     def request(
         self,
         method: str,

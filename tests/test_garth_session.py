@@ -10,12 +10,21 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
-from weighbridge.errors import GarminRefused, GarminUnreachable, RateLimited, SignInNeeded, WeighbridgeError
+from weighbridge.errors import (
+    GarminRefused,
+    GarminUnreachable,
+    RateLimited,
+    SignInNeeded,
+    TokenStoreUnusable,
+    WeighbridgeError,
+)
+from weighbridge.garmin.connect import GarminConnect
 from weighbridge.garmin.sessions.garth import GarthSession, sign_in
 from weighbridge.garmin.sessions.port import ConnectionDropped
 from weighbridge.garmin.tokens import TokenStore
@@ -25,6 +34,7 @@ from .garmin.server import GarminStandIn
 ROOT = Path(__file__).parent.parent
 RANGE = "/weight-service/weight/range/2026-11-01/2026-11-02"
 DAY_S = 86_400
+DAY = date(2026, 11, 22)
 
 
 @pytest.fixture
@@ -250,6 +260,38 @@ def test_a_token_that_is_refused_is_not_asked_for_again_until_somebody_has_signe
     assert garmin.sign_in.refused_refreshes == 1
     garmin.write_token(store.folder)
     assert session.request("GET", RANGE).status == 200
+
+
+@pytest.mark.parametrize("state", ["missing", "damaged", "refused", "not renewable", "ended"])
+def test_each_sentence_about_a_sign_in_names_the_command_of_its_person(
+    garmin: GarminStandIn, tmp_path: Path, state: str
+) -> None:
+    """So that it can be copied, and nobody has to complete it."""
+    garmin.write_token(tmp_path, "anna")
+    store = TokenStore(tmp_path, "anna")
+    connect = GarminConnect(
+        GarthSession(store, domain=garmin.domain, ca_bundle=garmin.ca_bundle), name="garth", confirm_s=0
+    )
+    match state:
+        case "missing":
+            store.path.unlink()
+        case "damaged":
+            store.path.write_text("{")
+        case "refused":
+            garmin.faults.add("weight/range", "401", times=None)
+        case "not renewable":
+            garmin.expire_access_tokens()
+            garmin.revoke()
+        case "ended":
+            garmin.sign_in.refresh_token_lifetime_s = -10
+            garmin.write_token(tmp_path, "anna")
+    said = [str(connect.health().get("detail", ""))]
+    if state != "ended":
+        with pytest.raises((SignInNeeded, TokenStoreUnusable)) as caught:
+            connect.list_weigh_ins(DAY, DAY)
+        said.append(str(caught.value))
+    assert all(sentence.endswith("weighbridge login --name anna.") for sentence in said if sentence)
+    assert any(said)
 
 
 RENEWS = """

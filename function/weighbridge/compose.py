@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import errors
+from .commands import needs_extra
 from .delivery.chain import Chain
 from .delivery.folder import Folder
 from .fit.template import Template, read_template
@@ -153,6 +154,9 @@ def token_store(settings: Settings) -> Store:
         from .garmin.tokens import TokenStore
 
         return TokenStore(settings.tokens, settings.token_name)
-    from .garmin.secret_manager import SecretTokenStore
+    try:
+        from .garmin.secret_manager import SecretTokenStore
+    except ModuleNotFoundError:
+        raise errors.SettingsInvalid(needs_extra("WEIGHBRIDGE_TOKEN_SECRET", "google")) from None
 
     return SecretTokenStore(settings.token_secret, settings.token_name)

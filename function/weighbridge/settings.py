@@ -223,7 +223,7 @@ VARIABLES = (
         "WEIGHBRIDGE_API_KEYS",
         "api_keys",
         "",
-        "`name=key,…`: who may call. Without any, only this machine is answered",
+        "`name=key,…`: who may call. If empty, only requests from this machine are accepted",
         _api_keys,
         "name=key pairs separated by commas, each name a word, each key at least 16 characters long",
     ),

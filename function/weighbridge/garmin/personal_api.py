@@ -19,7 +19,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from ..errors import GarminRefused, GarminUnreachable, RateLimited, SettingsInvalid, SignInNeeded
+from ..errors import GarminRefused, GarminUnreachable, RateLimited, SignInNeeded
 from .answers import fault_of, read_weigh_ins
 from .entries import Entry
 from .sessions.port import Answer
@@ -147,11 +147,7 @@ class PersonalApi:
 
 
 def _import_curl() -> Any:
-    # With garth-ng comes curl_cffi; only those who have a key need it here.
-    try:
-        from curl_cffi import requests
-    except ImportError:
-        raise SettingsInvalid(
-            "curl_cffi is not installed, and GARMIN_PERSONAL_API_KEY needs it: pip install -r requirements.txt."
-        ) from None
+    # Imported when needed: only those who have a key need it here.
+    from curl_cffi import requests
+
     return requests

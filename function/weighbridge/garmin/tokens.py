@@ -28,7 +28,7 @@ from typing import BinaryIO, Protocol
 
 from pydantic import SecretStr
 
-from ..commands import DEFAULT_TOKEN, sign_in_again
+from ..commands import DEFAULT_TOKEN, command, sign_in_again
 from ..errors import SignInNeeded, TokenStoreUnusable
 
 #: A token file is 2 to 6 KB; this much room is taken on disk before a refresh.
@@ -80,7 +80,8 @@ def parse_token(text: str) -> Token:
     if isinstance(value, list):
         if len(value) == 2:
             raise SignInNeeded(
-                "This is a token of the old garth (OAuth1), which Garmin no longer renews. Sign in instead of importing it."
+                "This is a token of the old garth (OAuth1), which Garmin no longer renews. Sign in instead of "
+                "importing it."
             )
         value = value[0] if len(value) == 1 else None
     if not isinstance(value, dict):
@@ -245,7 +246,8 @@ class TokenStore:
     def _unusable(self, what: str, fault: OSError) -> TokenStoreUnusable:
         return TokenStoreUnusable(
             f"The token file {self.path} {what}: {fault.strerror}. Its folder must be writable and have room, because "
-            f"each refresh makes a new token. Fix that first. If the sign-in is then refused: {sign_in_again(self.name)}"
+            f"each refresh makes a new token. Fix that first; if Garmin then refuses the token: "
+            f"{command('login', self.name)}."
         )
 
 

@@ -60,7 +60,7 @@ FAULTS: Mapping[str, tuple[type[WeighbridgeError], str]] = {
     ),
     "no browser": (
         SettingsInvalid,
-        "The delivery `browser` needs Playwright and a Chromium that starts: pip install -r requirements-browser.txt, "
+        "The delivery `browser` needs Playwright and a Chromium that starts: pip install 'weighbridge[browser]', "
         "apt install chromium, and WEIGHBRIDGE_BROWSER if it lies elsewhere (in a container also "
         "WEIGHBRIDGE_BROWSER_ARGS=--no-sandbox).",
     ),

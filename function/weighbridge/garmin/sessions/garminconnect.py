@@ -27,8 +27,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from ...commands import DEFAULT_TOKEN
-from ...errors import GarminRefused, GarminUnreachable, RateLimited, SettingsInvalid, SignInNeeded
+from ...commands import DEFAULT_TOKEN, needs_extra
+from ...errors import GarminRefused, RateLimited, SettingsInvalid, SignInNeeded
 from ..answers import DEFAULT_RETRY_AFTER_S
 from ..tokens import Token
 from .port import Answer, ConnectionDropped
@@ -149,10 +149,8 @@ def import_garminconnect() -> Any:
         import garminconnect
         import garminconnect.client.transport  # which releases for older Pythons do not have
     except ImportError:
-        raise SettingsInvalid(
-            "garminconnect is not installed, and the delivery and the sign-in of that name need it: with Python 3.12 "
-            "or newer, pip install -r requirements-garminconnect.txt."
-        ) from None
+        sentence = needs_extra("garminconnect, on Python 3.12 or newer,", "garminconnect")
+        raise SettingsInvalid(sentence) from None
     # What it says of a failure is for its own users; some of it quotes what a server answered.
     logging.getLogger("garminconnect").setLevel(logging.CRITICAL)
     return garminconnect

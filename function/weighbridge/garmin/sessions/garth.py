@@ -242,7 +242,7 @@ def _title(answer: Answer) -> bytes:
 
 
 def import_garth() -> Any:
-    """The library, with nothing taken from the environment. Raises `SettingsInvalid` when it is not installed."""
+    """The library, with nothing taken from the environment."""
     # Also read whenever a client is built, so they are hidden each time. Nothing else in this process wants them.
     for name in [name for name in os.environ if name.upper().startswith("GARTH_")]:
         os.environ.pop(name, None)

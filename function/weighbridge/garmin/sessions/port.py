@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
-from ...errors import GarminFault
+from ...errors import OutcomeUnknown
 
 
 class Answer(NamedTuple):
@@ -19,10 +19,8 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class ConnectionDropped(GarminFault):
+class ConnectionDropped(OutcomeUnknown):
     """The request left, but no whole answer came back: Garmin may or may not have acted on it."""
-
-    nothing_sent = False
 
 
 class Session(Protocol):

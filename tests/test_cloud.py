@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from weighbridge import __version__
 from weighbridge.http.app import ROUTES
 from weighbridge.settings import VARIABLES, read_settings
 
@@ -27,8 +27,7 @@ def service_of(name: str) -> Any:
 @pytest.mark.parametrize("name", ["knative.yaml", "cloud-run.yaml"])
 def test_a_manifest_runs_this_version_with_settings_that_exist(name: str) -> None:
     (container,) = service_of(name)["containers"]
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    assert container["image"].endswith(f"/weighbridge-function:{version}")
+    assert container["image"].endswith(f"/weighbridge-function:{__version__}")
     values = {variable["name"]: variable.get("value", "home=0123456789abcdef") for variable in container["env"]}
     assert values.keys() <= {variable.name for variable in VARIABLES}
     # As read, each is understood.

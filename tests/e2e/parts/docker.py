@@ -17,7 +17,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -27,10 +26,10 @@ from typing import Any
 from filelock import FileLock
 
 from tests.e2e.parts import find_program, unavailable, wait_until
+from weighbridge import __version__
 
 ROOT = Path(__file__).parents[3]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "weighbridge"
-VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 COMPOSE_MODULE = "github.com/docker/compose/v2/cmd@v2.40.3"
 SUITE = "trixie"
 #: What containers know as `host-gateway`: the engine's side of their network.
@@ -268,7 +267,7 @@ def built_images(folder: Path, context: Path, targets: Sequence[str]) -> list[Pa
             *(*buildah, "bud", "--isolation", "chroot", "--network", "host", "--pull-never", "--format", "docker"),
             *("--layers", "--volume", f"{certificates}:{certificates}:ro", "--target", target, "--tag", name, context),
         )
-        run(*buildah, "push", "--quiet", name, f"docker-archive:{archive}:{name}:{VERSION}")
+        run(*buildah, "push", "--quiet", name, f"docker-archive:{archive}:{name}:{__version__}")
         archives.append(archive)
     run(*buildah, "rmi", "--all", "--force")
     return archives

@@ -26,7 +26,7 @@ from weighbridge.fit.profile import DEVELOPER, WEIGHT_SCALE
 from weighbridge.fit.template import read_template
 from weighbridge.reading.measures import MEASURES
 from weighbridge.reading.reading import Reading
-from scripts.readme import sdk_ending
+from scripts.docs import sdk_ending
 from sdk_fallback.__main__ import AGREES, DIFFERS, SKIPPED, UNUSABLE, main
 from sdk_fallback.canonical import canonical
 from sdk_fallback.crosscheck import Case, cross_check, encode_by_garmin

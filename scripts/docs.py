@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from weighbridge.http.problems import FAULTS
+from weighbridge.operate.demo import embedded, function_process, post
 from weighbridge.reading.dialects import DIALECTS, Unused
 from weighbridge.reading.identities import IDENTITIES, LEAN_SOFT_TISSUE
 from weighbridge.reading.measures import MEASURES
 from weighbridge.receipt import DEVELOPER_FIELDS, NATIVE, NO_HOME
-from weighbridge.operate.demo import embedded, function_process, post
 from weighbridge.resources import EXAMPLE, TEMPLATES
 
 ROOT = Path(__file__).parent.parent

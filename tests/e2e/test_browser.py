@@ -21,19 +21,19 @@ from typing import Any
 import pydantic
 import pytest
 
-from weighbridge.garmin.connect import GarminConnect
-from weighbridge.garmin.sessions.port import ConnectionDropped
-from weighbridge.delivery.port import Delivered
-from weighbridge.garmin.sessions.browser import BrowserSession
-from weighbridge.errors import GarminRefused, GarminUnreachable, SettingsInvalid, SignInNeeded, WeighbridgeError
-from weighbridge.fit.template import read_template
-from weighbridge.pipeline import prove
-from weighbridge.reading.reading import Reading
-from weighbridge.settings import TEMPLATES
 from tests.function_client import process
 from tests.garmin.http_types import Request
 from tests.garmin.server import GarminStandIn
 from tests.garmin.uploads import file_part
+from weighbridge.delivery.port import Delivered
+from weighbridge.errors import GarminRefused, GarminUnreachable, SettingsInvalid, SignInNeeded, WeighbridgeError
+from weighbridge.fit.template import read_template
+from weighbridge.garmin.connect import GarminConnect
+from weighbridge.garmin.sessions.browser import BrowserSession
+from weighbridge.garmin.sessions.port import ConnectionDropped
+from weighbridge.pipeline import prove
+from weighbridge.reading.reading import Reading
+from weighbridge.settings import TEMPLATES
 
 ROOT = Path(__file__).parent.parent.parent
 CHROMIUM = shutil.which("chromium") or ""

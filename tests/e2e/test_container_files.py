@@ -32,4 +32,7 @@ def test_the_example_of_settings_names_each_that_compose_reads() -> None:
 
 
 def test_our_images_are_of_this_version() -> None:
-    assert set(re.findall(r"image: weighbridge-\w+:(\S+)", COMPOSE)) == {__version__}
+    found = re.findall(
+        r"^ *image: (?:\$\{WEIGHBRIDGE_IMAGE:-weighbridge\}|weighbridge-form):(\S+)", COMPOSE, re.MULTILINE
+    )
+    assert found == [__version__] * 2

@@ -113,7 +113,7 @@ class Engine:
 
 @contextmanager
 def engine(
-    context: Path = ROOT, targets: Sequence[str] = ("function", "function-browser", "outbox", "form")
+    context: Path = ROOT, targets: Sequence[str] = ("weighbridge", "weighbridge-browser", "weighbridge-form")
 ) -> Iterator[Engine]:
     """A Docker engine with the images of compose.yaml; ours are built from the context, and are archives in `folder`.
 
@@ -262,12 +262,21 @@ def built_images(folder: Path, context: Path, targets: Sequence[str]) -> list[Pa
     certificates = "/etc/ssl/certs/ca-certificates.crt"
     archives = []
     for target in targets:
-        name, archive = f"weighbridge-{target}", folder / f"{target}.tar"
+        archive = folder / f"{target}.tar"
         run(
             *(*buildah, "bud", "--isolation", "chroot", "--network", "host", "--pull-never", "--format", "docker"),
-            *("--layers", "--volume", f"{certificates}:{certificates}:ro", "--target", target, "--tag", name, context),
+            *(
+                "--layers",
+                "--volume",
+                f"{certificates}:{certificates}:ro",
+                "--target",
+                target,
+                "--tag",
+                target,
+                context,
+            ),
         )
-        run(*buildah, "push", "--quiet", name, f"docker-archive:{archive}:{name}:{__version__}")
+        run(*buildah, "push", "--quiet", target, f"docker-archive:{archive}:{target}:{__version__}")
         archives.append(archive)
     run(*buildah, "rmi", "--all", "--force")
     return archives

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from weighbridge.http.problems import FAULTS
-from weighbridge.operate.demo import embedded, function_process, post
+from weighbridge.operate.demo import embedded, post
+from weighbridge.operate.serving import function_process
 from weighbridge.reading.dialects import DIALECTS, Unused
 from weighbridge.reading.identities import IDENTITIES, LEAN_SOFT_TISSUE
 from weighbridge.reading.measures import MEASURES
@@ -116,7 +117,7 @@ def sdk() -> None:
 
 
 def answer_to_the_example() -> str:
-    with tempfile.TemporaryDirectory() as folder, function_process(embedded(Path(folder))) as address:
+    with tempfile.TemporaryDirectory() as folder, function_process(embedded(os.environ, Path(folder))) as address:
         receipt = post(address, EXAMPLE.read_bytes())
     return json.dumps(receipt, indent=2, ensure_ascii=False)
 

@@ -26,11 +26,11 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from weighbridge.delivery.folder import Folder
-from weighbridge.reading.interpret import interpret
 from weighbridge.fit.encode import encode
 from weighbridge.fit.patch import patch
 from weighbridge.fit.template import read_template
 from weighbridge.pipeline import READINGS_PER_FILE, Weighbridge, prove
+from weighbridge.reading.interpret import interpret
 from weighbridge.reading.reading import Reading
 
 ROOT = Path(__file__).parent.parent

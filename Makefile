@@ -37,7 +37,7 @@ doctor: $(RUN) ## test each link to Garmin Connect with your own account (NAME=a
 up: ## start everything as containers: function, outbox, broker, Postgres (settings in .env)
 	@command -v docker >/dev/null || { echo "Docker is needed: https://docs.docker.com/engine/install/" >&2; exit 1; }
 	@test -f .env || { echo "Settings are needed: cp .env.example .env, and fill it in" >&2; exit 1; }
-	@docker compose up --build --wait
+	@docker compose up --build --wait || { docker compose logs --tail 3 --no-color >&2; exit 1; }
 
 down: ## stop those containers; their data stays
 	@docker compose --profile "*" down

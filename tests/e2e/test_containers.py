@@ -310,6 +310,20 @@ def test_without_its_secrets_nothing_starts_and_the_fix_is_named(house: House, t
         house.engine.docker("compose", "-f", ROOT / "compose.yaml", "--env-file", tmp_path / ".env", "config")
 
 
+def test_a_wrong_setting_fails_up_and_the_function_says_why(house: House, tmp_path: Path) -> None:
+    settings = SECRETS | {"WEIGHBRIDGE_TIMEZONE": "Nowhere/Town", "WEIGHBRIDGE_PORT": "8081"}
+    (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+    files = ("-f", ROOT / "compose.yaml", "--env-file", tmp_path / ".env")
+    compose = ("compose", "--project-name", "misconfigured", *files)
+    try:
+        with pytest.raises(RuntimeError, match="misconfigured-function-1"):
+            house.engine.docker(*compose, "up", "--wait", "--no-build", "--pull", "never", "function")
+        said = house.engine.docker(*compose, "logs", "--no-color", "--no-log-prefix", "--tail", "1", "function")
+        assert said == "WEIGHBRIDGE_TIMEZONE must be a time zone such as Europe/Berlin.\n"
+    finally:
+        house.engine.docker(*compose, "down", "--volumes", "--timeout", "5")
+
+
 def test_down_takes_less_than_five_seconds_a_service(house: House, capsys: pytest.CaptureFixture[str]) -> None:
     started = time.monotonic()
     house.engine.compose("--profile", "form", "down")

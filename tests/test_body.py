@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weighbridge.http.body import parse_json, read_body
 from weighbridge.errors import CallerFault, NotJson
+from weighbridge.http.body import parse_json, read_body
 
 MEDIA_TYPES = st.sampled_from(
     ["application/json", "application/x-ndjson", "application/cloudevents+json", "application/x-www-form-urlencoded"]
@@ -52,7 +52,7 @@ def test_a_number_is_exactly_what_was_written(whole: int, hundredths: int) -> No
     [
         (b"", "The body is empty"),
         (b"{", "line 1, column 2"),
-        (b'{"a": 1, "b": 2, "a": 3}', "The key 'a' stands twice"),
+        (b'{"a": 1, "b": 2, "a": 3}', "Duplicate key 'a'"),
         (b'{"a": NaN}', "NaN is not a number"),
         (b"\xff", "byte 0"),
         (b"1" * 41, "41 characters"),

@@ -126,7 +126,9 @@ def test_when_signing_in_is_needed_the_file_is_kept_and_the_reason_told(
     with process(environment | chain) as (address, _):
         status, receipt = call(address, READING)
         assert (status, receipt["status"]) == (202, "kept")
-        assert "make login" in receipt["warnings"][0]
+        (warning,) = receipt["warnings"]
+        assert warning["code"] == "fell-back"
+        assert "weighbridge login" in warning["text"]
         assert len(list((tmp_path / "kept").iterdir())) == 1
     with process(environment) as (address, _):
         status, fault = call(address, READING)

@@ -7,12 +7,21 @@ from pathlib import Path
 
 import pytest
 
+from tests.test_folder import READING, proven
 from weighbridge.delivery.chain import Chain
 from weighbridge.delivery.folder import Folder
 from weighbridge.delivery.port import Delivered, Outcome, Prove
-from weighbridge.errors import Conflict, GarminRefused, GarminUnreachable, OutcomeUnknown, RateLimited, SignInNeeded, WeighbridgeError
+from weighbridge.errors import (
+    Conflict,
+    GarminRefused,
+    GarminUnreachable,
+    OutcomeUnknown,
+    RateLimited,
+    SignInNeeded,
+    WeighbridgeError,
+)
+from weighbridge.notes import Code, Note
 from weighbridge.reading.reading import Reading
-from tests.test_folder import READING, proven
 
 
 class Failing:
@@ -23,7 +32,7 @@ class Failing:
     def __init__(self, fault: WeighbridgeError) -> None:
         self.fault = fault
 
-    def deliver(self, readings: Sequence[Reading], prove: Prove, *, replace: bool) -> Sequence[Outcome]:
+    def deliver(self, readings: Sequence[Reading], prove: Prove, *, replace: bool) -> Mapping[Reading, Outcome]:
         raise self.fault
 
     def health(self) -> Mapping[str, object]:
@@ -38,10 +47,10 @@ FINAL = [OutcomeUnknown("a"), Conflict("b", {}, [])]
 def test_when_it_is_certain_that_nothing_was_sent_the_file_is_kept_and_the_reason_told(
     tmp_path: Path, fault: WeighbridgeError
 ) -> None:
-    (outcome,) = Chain([Failing(fault), Folder(tmp_path)]).deliver([READING], proven, replace=False)
+    outcome = Chain([Failing(fault), Folder(tmp_path)]).deliver([READING], proven, replace=False)[READING]
     assert isinstance(outcome, Delivered)
     assert outcome.status == "kept"
-    assert outcome.warnings == (f"failing did not deliver: {fault}",)
+    assert outcome.warnings == (Note(Code.FELL_BACK, f"failing did not deliver: {fault}"),)
 
 
 @pytest.mark.parametrize("fault", FINAL, ids=lambda fault: type(fault).__name__)

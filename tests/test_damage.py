@@ -7,13 +7,13 @@ import re
 import pytest
 from fastcrc.crc16 import arc
 
+from tests.golden import GOLDEN
 from weighbridge.errors import ProofFailed
 from weighbridge.fit.encode import encode
 from weighbridge.fit.patch import patch
 from weighbridge.fit.template import read_template
 from weighbridge.fit.verify import verify
-from weighbridge.settings import TEMPLATES
-from tests.golden import GOLDEN
+from weighbridge.resources import TEMPLATES
 
 NAMES = ("weight_scale", "weight_scale_developer")
 FILES = {name: read_template((TEMPLATES / f"{name}.fit").read_bytes()) for name in NAMES}

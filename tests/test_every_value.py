@@ -8,14 +8,14 @@ from functools import cache
 
 import pytest
 
+from tests.golden import INSTANT
+from tests.outside import WeighIn, by_fitdecode, by_garmin_javascript, by_garmin_python
+from tests.values import Values
 from weighbridge.fit.encode import encode
 from weighbridge.fit.patch import MOST_READINGS, patch
 from weighbridge.fit.template import read_template
 from weighbridge.fit.verify import verify
-from weighbridge.settings import TEMPLATES
-from tests.golden import INSTANT
-from tests.outside import WeighIn, by_fitdecode, by_garmin_javascript, by_garmin_python
-from tests.values import Values
+from weighbridge.resources import TEMPLATES
 
 TEMPLATE = read_template((TEMPLATES / "weight_scale.fit").read_bytes())
 WEIGHTS = range(200, 30_001)  # hundredths of a kilogram

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.golden import DEVELOPER_NAMES, GOLDEN, INSTANT, Golden, readable
+from tests.outside import WeighIn, by_fitdecode, by_garmin_javascript, by_garmin_python
+from tests.values import Values
 from weighbridge.errors import ProofFailed, ReadingRejected
 from weighbridge.fit.encode import encode
 from weighbridge.fit.patch import MOST_READINGS, patch
@@ -15,9 +18,6 @@ from weighbridge.fit.profile import FIELDS, WEIGHT_SCALE
 from weighbridge.fit.template import Template, read_template
 from weighbridge.fit.verify import verify
 from weighbridge.pipeline import READINGS_PER_FILE
-from tests.golden import DEVELOPER_NAMES, GOLDEN, INSTANT, Golden, readable
-from tests.outside import WeighIn, by_fitdecode, by_garmin_javascript, by_garmin_python
-from tests.values import Values
 
 ROOT = Path(__file__).parent.parent
 TEMPLATES = {

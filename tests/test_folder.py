@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -13,22 +14,23 @@ import pytest
 
 from weighbridge.delivery.folder import Folder
 from weighbridge.errors import FolderUnusable
+from weighbridge.fit.encode import encode
 from weighbridge.fit.template import read_template
 from weighbridge.fit.verify import VerifiedFit
 from weighbridge.pipeline import prove
 from weighbridge.reading.reading import Reading
-from weighbridge.settings import TEMPLATES
+from weighbridge.resources import TEMPLATES
 
 TEMPLATE = read_template((TEMPLATES / "weight_scale.fit").read_bytes())
 READING = Reading(measured_at=datetime(2026, 11, 23, 6, 31, tzinfo=UTC), weight_kg=Decimal("81.4"))
 
 
-def proven(readings: list[Reading]) -> VerifiedFit:
-    return prove(TEMPLATE, readings)
+def proven(readings: Sequence[Reading]) -> VerifiedFit:
+    return prove(TEMPLATE, [encode(reading) for reading in readings])
 
 
 def test_a_kept_file_is_the_proven_one_and_nothing_else_is_there(tmp_path: Path) -> None:
-    (outcome,) = Folder(tmp_path / "new" / "folder").deliver([READING], proven, replace=False)
+    outcome = Folder(tmp_path / "new" / "folder").deliver([READING], proven, replace=False)[READING]
     (file,) = (tmp_path / "new" / "folder").iterdir()
     assert file.name == outcome.file_name
     assert file.read_bytes() == outcome.fit.content
@@ -36,7 +38,7 @@ def test_a_kept_file_is_the_proven_one_and_nothing_else_is_there(tmp_path: Path)
 
 
 def test_no_name_of_a_file_tells_a_measurement(tmp_path: Path) -> None:
-    (outcome,) = Folder(tmp_path).deliver([READING], proven, replace=False)
+    outcome = Folder(tmp_path).deliver([READING], proven, replace=False)[READING]
     assert "81" not in (outcome.file_name or "").replace(outcome.fit.sha256[:12], "")
 
 

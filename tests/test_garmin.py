@@ -14,18 +14,36 @@ from typing import Any
 
 import pytest
 
-from weighbridge.garmin.connect import GarminConnect
-from weighbridge.garmin.answers import DEFAULT_RETRY_AFTER_S, read_upload_answer, read_weigh_ins, retry_after_s, sanitise
-from weighbridge.garmin.sessions.port import Answer
 from weighbridge.delivery.port import Delivered, Outcome
-from weighbridge.garmin.sessions.garth import GarthSession
-from weighbridge.garmin.tokens import TokenStore
-from weighbridge.errors import Conflict, GarminFault, GarminRefused, GarminUnreachable, NotFound, OutcomeUnknown, RateLimited, SignInNeeded, WeighbridgeError
+from weighbridge.errors import (
+    Conflict,
+    GarminFault,
+    GarminRefused,
+    GarminUnreachable,
+    NotFound,
+    OutcomeUnknown,
+    RateLimited,
+    SignInNeeded,
+    WeighbridgeError,
+)
+from weighbridge.fit.encode import encode
 from weighbridge.fit.template import read_template
 from weighbridge.fit.verify import VerifiedFit
+from weighbridge.garmin.answers import (
+    DEFAULT_RETRY_AFTER_S,
+    read_upload_answer,
+    read_weigh_ins,
+    retry_after_s,
+    sanitise,
+)
+from weighbridge.garmin.connect import GarminConnect
+from weighbridge.garmin.sessions.garth import GarthSession
+from weighbridge.garmin.sessions.port import Answer
+from weighbridge.garmin.tokens import TokenStore
+from weighbridge.notes import Code
 from weighbridge.pipeline import prove
 from weighbridge.reading.reading import Reading
-from weighbridge.settings import TEMPLATES
+from weighbridge.resources import TEMPLATES
 
 from .garmin import http_types
 from .garmin.server import GarminStandIn
@@ -57,7 +75,7 @@ RAW = {
 
 
 def proven(readings: Sequence[Reading]) -> VerifiedFit:
-    return prove(TEMPLATE, readings)
+    return prove(TEMPLATE, [encode(reading) for reading in readings])
 
 
 def reading(at: datetime = MORNING, **changes: str | None) -> Reading:
@@ -91,12 +109,17 @@ def connect(garmin: GarminStandIn, tmp_path: Path) -> Connect:
 
 
 def deliver(connect: GarminConnect, *readings: Reading, replace: bool = False) -> list[Outcome]:
-    return list(connect.deliver(readings, proven, replace=replace))
+    outcomes = connect.deliver(readings, proven, replace=replace)
+    return [outcomes[reading] for reading in readings]
 
 
 def delivered(outcome: Outcome) -> Delivered:
     assert isinstance(outcome, Delivered), outcome
     return outcome
+
+
+def warned(outcome: Delivered) -> list[Code]:
+    return [warning.code for warning in outcome.warnings]
 
 
 def routes(garmin: GarminStandIn) -> list[str | None]:
@@ -128,7 +151,8 @@ def test_a_reading_is_confirmed_with_the_values_that_garmin_shows(
     assert outcome.status == "confirmed"
     assert outcome.warnings == ()
     expected = {name: Decimal(text) for name, text in MEASURED.items()}
-    assert outcome.garmin == {"measured_at": "2026-11-23T06:31:05Z", **expected}
+    assert outcome.garmin is not None
+    assert outcome.garmin.shown() == {"measured_at": "2026-11-23T06:31:05Z", **expected}
     assert [w["weight"] for w in garmin.weigh_ins()] == [80_000.0]
     assert routes(garmin) == ["weight/range", "upload", "weight/range"]
 
@@ -143,7 +167,7 @@ def test_a_reading_that_garmin_has_is_not_sent_again(garmin: GarminStandIn, conn
     again = delivered(deliver(connect(), reading())[0])
     assert again.status == "present"
     assert again.garmin is not None
-    assert again.garmin["weight_kg"] == Decimal(80)
+    assert again.garmin.values["weight_kg"] == Decimal(80)
     assert garmin.uploads_received == 1
 
 
@@ -177,7 +201,8 @@ def test_the_pauses_between_looks_grow_and_end_with_the_time_that_was_given(
     outcome = delivered(deliver(ours, reading())[0])
     assert pauses == [0.5, 1.0, 2.0, 4.0, 4.0, 0.5]
     assert outcome.status == "accepted"
-    assert "within 12 s" in outcome.warnings[0]
+    assert warned(outcome) == [Code.NOT_VISIBLE_YET]
+    assert "within 12 s" in outcome.warnings[0].text
 
 
 def test_values_that_garmin_does_not_show_are_named_and_are_no_other_values(
@@ -186,7 +211,7 @@ def test_values_that_garmin_does_not_show_are_named_and_are_no_other_values(
     garmin.weights.add(raw(visceral_fat_rating=None, bmi=None))
     outcome = delivered(deliver(connect(), reading())[0])
     assert outcome.status == "present"
-    assert outcome.warnings == ("Garmin Connect does not show bmi, visceral_fat_rating.",)
+    assert outcome.warnings == ((Code.NOT_SHOWN, "Garmin Connect does not show bmi, visceral_fat_rating."),)
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
@@ -257,7 +282,7 @@ def test_a_rating_with_a_fraction_is_compared_as_the_whole_number_that_is_sent(
         outcome = delivered(deliver(connect(), reading(visceral_fat_rating="8.5"))[0])
     assert outcome.status == "present"
     assert outcome.garmin is not None
-    assert outcome.garmin["visceral_fat_rating"] == 9
+    assert outcome.garmin.values["visceral_fat_rating"] == 9
 
 
 def test_of_two_entries_at_one_instant_an_equal_one_makes_the_reading_present(
@@ -293,7 +318,7 @@ def test_replace_keeps_the_old_entry_while_the_new_one_is_not_seen(
     garmin.weights.show_delay_s = 3600
     outcome = delivered(deliver(connect(confirm_s=confirm_s), only_weight("81.25"), replace=True)[0])
     assert outcome.status == "accepted"
-    assert "still there" in outcome.warnings[-1]
+    assert warned(outcome)[-1] is Code.REPLACED_ENTRY_REMAINS
     assert [w["weight"] for w in garmin.weigh_ins()] == [80_000.0]
 
 
@@ -310,7 +335,7 @@ def test_an_old_entry_that_cannot_be_deleted_is_a_warning_not_a_fault(garmin: Ga
     garmin.faults.add("weight/delete", "429")
     outcome = delivered(deliver(connect(), only_weight("81.25"), replace=True)[0])
     assert outcome.status == "confirmed"
-    assert "still there" in outcome.warnings[0]
+    assert warned(outcome) == [Code.REPLACED_ENTRY_REMAINS]
     assert len(garmin.weigh_ins()) == 2
 
 
@@ -380,7 +405,7 @@ def test_a_taken_upload_that_garmin_does_not_show_is_accepted_and_never_confirme
     garmin.faults.add("upload", fault, carried_out=False)
     outcome = delivered(deliver(connect(), reading())[0])
     assert outcome.status == "accepted"
-    assert outcome.warnings
+    assert warned(outcome) == [Code.NOT_VISIBLE_YET]
     assert outcome.garmin is None
 
 
@@ -388,12 +413,13 @@ def test_garmins_remark_on_an_upload_that_it_took_is_passed_on(garmin: GarminSta
     garmin.faults.add("upload", "400-upload-id")
     outcome = delivered(deliver(connect(), reading())[0])
     assert outcome.status == "confirmed"
-    assert "Some data was not imported." in outcome.warnings[0]
+    assert warned(outcome) == [Code.GARMIN_REMARK]
+    assert "Some data was not imported." in outcome.warnings[0].text
 
 
 REFUSALS: list[tuple[str, type[WeighbridgeError], str]] = [
     ("400", GarminRefused, "The file could not be read."),
-    ("401", SignInNeeded, "make login"),
+    ("401", SignInNeeded, "weighbridge login"),
     ("403", GarminRefused, "another network"),
     ("403-cloudflare", GarminRefused, "Cloudflare"),
     ("412", GarminRefused, "open Garmin Connect once"),
@@ -486,7 +512,7 @@ def test_a_read_back_that_fails_after_a_good_upload_leaves_it_accepted_with_a_wa
     blind_after_an_upload(garmin, fault)
     outcome = delivered(deliver(connect(), reading())[0])
     assert outcome.status == "accepted"
-    assert "could not be asked" in outcome.warnings[0]
+    assert warned(outcome) == [Code.LOOK_FAILED]
 
 
 def test_a_garmin_that_asks_to_wait_is_not_asked_again_and_again(garmin: GarminStandIn, connect: Connect) -> None:
@@ -562,7 +588,7 @@ def test_a_retry_after_date_reaches_the_caller_as_seconds(garmin: GarminStandIn,
 )
 @pytest.mark.parametrize("status", [200, 202, 400, 409, 418])
 def test_no_body_that_garmin_could_send_breaks_the_reading_of_an_upload_answer(status: int, body: bytes) -> None:
-    verdict = read_upload_answer(Answer(status, {}, body))
+    verdict = read_upload_answer(Answer(status, {}, body), "Sign in again.")
     assert verdict.fault is not None or status in (200, 202)
 
 
@@ -615,10 +641,10 @@ def test_weigh_ins_are_listed_oldest_first_in_our_names_and_units_without_binary
     garmin.weights.add(raw(bmi=228))
     garmin.weights.add({"timestamp": raw()["timestamp"] - 86_400, "weight": 7999})
     older, newer = connect().list_weigh_ins(date(2026, 11, 20), date(2026, 11, 23))
-    assert older.values == {"measured_at": "2026-11-22T06:31:05Z", "weight_kg": Decimal("79.99")}
+    assert older.shown() == {"measured_at": "2026-11-22T06:31:05Z", "weight_kg": Decimal("79.99")}
     assert newer.calendar_date == date(2026, 11, 23)
     assert newer.id == f"2026-11-23.{garmin.weigh_ins()[0]['samplePk']}"
-    assert {name: str(value) for name, value in newer.values.items()} == {
+    assert {name: str(value) for name, value in newer.shown().items()} == {
         "measured_at": "2026-11-23T06:31:05Z",
         "weight_kg": "80",
         "bmi": "22.8",
@@ -724,7 +750,7 @@ def test_health_says_how_to_mend_a_missing_a_damaged_and_an_ended_token(
     missing = connect().health()
     for state in (ended, damaged, missing):
         assert state["ready"] is False
-        assert "make login" in str(state["detail"])
+        assert "weighbridge login" in str(state["detail"])
 
 
 def test_no_fault_no_log_and_no_output_tells_a_weight_a_token_or_an_account_number(
@@ -742,7 +768,8 @@ def test_no_fault_no_log_and_no_output_tells_a_weight_a_token_or_an_account_numb
         garmin.reset()
         garmin.faults.add("upload", fault, times=2)
         try:
-            texts.append(" ".join(delivered(deliver(connect(confirm_s=0), only_weight("87.65"))[0]).warnings))
+            outcome = delivered(deliver(connect(confirm_s=0), only_weight("87.65"))[0])
+            texts += [warning.text for warning in outcome.warnings]
         except WeighbridgeError as e:
             context: BaseException | None = e
             while context is not None:

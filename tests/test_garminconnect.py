@@ -1,6 +1,6 @@
 """The other library: whatever Garmin answers, garminconnect and garth come to the same.
 
-It needs Python 3.12 or newer.
+It needs Python 3.12 or newer. `make test-garminconnect` runs this module with Debian's current one.
 """
 
 from __future__ import annotations
@@ -39,21 +39,19 @@ from weighbridge.garmin.sessions.port import ConnectionDropped
 from weighbridge.garmin.sessions.token_session import TokenSession
 from weighbridge.garmin.tokens import TokenStore
 from weighbridge.operate import login
+from weighbridge.operate.surroundings import Terminal
 from weighbridge.pipeline import prove
 from weighbridge.reading.reading import Reading
-from weighbridge.settings import TEMPLATES
+from weighbridge.resources import TEMPLATES
 
+from .commands import run
 from .garmin.account import Account
 from .garmin.faults import FAULTS
 from .garmin.server import GarminStandIn
-from .skips import NOT_HERE
 
 INSTALLED = sys.version_info >= (3, 12) and importlib.util.find_spec("garminconnect") is not None
 needs_the_library = pytest.mark.skipif(
-    not INSTALLED,
-    reason=f"{NOT_HERE}garminconnect needs Python 3.12 or newer"
-    if sys.version_info < (3, 12)
-    else "garminconnect is not installed: pip install 'weighbridge[garminconnect]'",
+    not INSTALLED, reason="garminconnect needs Python 3.12 or newer: make test-garminconnect"
 )
 
 TEMPLATE = read_template((TEMPLATES / "weight_scale.fit").read_bytes())
@@ -167,7 +165,7 @@ def test_a_token_that_is_not_renewed_any_more_is_asked_about_once(garmin: Garmin
     garmin.expire_access_tokens()
     way = session(GarminconnectSession, garmin, tmp_path)
     for _ in range(3):
-        with pytest.raises(SignInNeeded, match="make login"):
+        with pytest.raises(SignInNeeded, match="weighbridge login"):
             way.request("GET", RANGE)
     assert garmin.sign_in.refused_refreshes == 1
 
@@ -297,7 +295,7 @@ def test_make_login_goes_on_to_it_when_garth_is_blocked_and_to_the_browser_after
     # garth's first page is refused once; the other library finds it open.
     guarded.faults.add("sso/signin-page", "403-cloudflare", times=1)
     secrets = {"Password (not shown): ": guarded.account.password}
-    terminal = login.Terminal(
+    terminal = Terminal(
         ask=lambda _: guarded.account.email,
         ask_secret=lambda question: secrets.get(question, "734512"),
         open_page=lambda _: False,
@@ -308,7 +306,7 @@ def test_make_login_goes_on_to_it_when_garth_is_blocked_and_to_the_browser_after
         "GARMIN_DOMAIN": guarded.domain,
         "GARMIN_CA_BUNDLE": str(guarded.ca_bundle),
     }
-    assert login.main([], environment, terminal) == 0
+    assert run(["login"], environment, terminal) == 0
     said = capsys.readouterr()
     assert "The next way, garminconnect: the same, over another library" in said.err
     assert "Stored in" in said.out
@@ -318,7 +316,7 @@ def test_make_login_goes_on_to_it_when_garth_is_blocked_and_to_the_browser_after
 # -- where it is missing ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(INSTALLED, reason=f"{NOT_HERE}garminconnect is installed")
+@pytest.mark.skipif(INSTALLED, reason="the library is there")
 def test_without_the_library_one_sentence_says_what_is_needed(garmin: GarminStandIn, tmp_path: Path) -> None:
     garmin.write_token(tmp_path)
     calls: list[Callable[[], object]] = [

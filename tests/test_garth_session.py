@@ -10,21 +10,31 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
-from weighbridge.garmin.sessions.port import ConnectionDropped
+from weighbridge.errors import (
+    GarminRefused,
+    GarminUnreachable,
+    RateLimited,
+    SignInNeeded,
+    TokenStoreUnusable,
+    WeighbridgeError,
+)
+from weighbridge.garmin.connect import GarminConnect
 from weighbridge.garmin.sessions.garth import GarthSession, sign_in
+from weighbridge.garmin.sessions.port import ConnectionDropped
 from weighbridge.garmin.tokens import TokenStore
-from weighbridge.errors import GarminRefused, GarminUnreachable, RateLimited, SignInNeeded, WeighbridgeError
 
 from .garmin.server import GarminStandIn
 
 ROOT = Path(__file__).parent.parent
 RANGE = "/weight-service/weight/range/2026-11-01/2026-11-02"
 DAY_S = 86_400
+DAY = date(2026, 11, 22)
 
 
 @pytest.fixture
@@ -127,9 +137,9 @@ def test_a_session_is_shared_by_threads(garmin: GarminStandIn, session: GarthSes
 
 def test_without_a_token_the_mend_is_to_sign_in(garmin: GarminStandIn, tmp_path: Path) -> None:
     session = GarthSession(TokenStore(tmp_path / "none"), domain=garmin.domain, ca_bundle=garmin.ca_bundle)
-    with pytest.raises(SignInNeeded, match="make login"):
+    with pytest.raises(SignInNeeded, match="weighbridge login"):
         session.request("GET", RANGE)
-    with pytest.raises(SignInNeeded, match="make login"):
+    with pytest.raises(SignInNeeded, match="weighbridge login"):
         session.token_days_left()
 
 
@@ -200,7 +210,7 @@ def test_a_refresh_token_that_is_dead_means_signing_in_anew(
     before = store.read()
     garmin.expire_access_tokens()
     garmin.revoke()
-    with pytest.raises(SignInNeeded, match="make login"):
+    with pytest.raises(SignInNeeded, match="weighbridge login"):
         session.request("GET", RANGE)
     assert store.read() == before
 
@@ -245,11 +255,43 @@ def test_a_token_that_is_refused_is_not_asked_for_again_until_somebody_has_signe
     garmin.expire_access_tokens()
     garmin.revoke()
     for _ in range(5):
-        with pytest.raises(SignInNeeded, match="make login"):
+        with pytest.raises(SignInNeeded, match="weighbridge login"):
             session.request("GET", RANGE)
     assert garmin.sign_in.refused_refreshes == 1
     garmin.write_token(store.folder)
     assert session.request("GET", RANGE).status == 200
+
+
+@pytest.mark.parametrize("state", ["missing", "damaged", "refused", "not renewable", "ended"])
+def test_each_sentence_about_a_sign_in_names_the_command_of_its_person(
+    garmin: GarminStandIn, tmp_path: Path, state: str
+) -> None:
+    """So that it can be copied, and nobody has to complete it."""
+    garmin.write_token(tmp_path, "anna")
+    store = TokenStore(tmp_path, "anna")
+    connect = GarminConnect(
+        GarthSession(store, domain=garmin.domain, ca_bundle=garmin.ca_bundle), name="garth", confirm_s=0
+    )
+    match state:
+        case "missing":
+            store.path.unlink()
+        case "damaged":
+            store.path.write_text("{")
+        case "refused":
+            garmin.faults.add("weight/range", "401", times=None)
+        case "not renewable":
+            garmin.expire_access_tokens()
+            garmin.revoke()
+        case "ended":
+            garmin.sign_in.refresh_token_lifetime_s = -10
+            garmin.write_token(tmp_path, "anna")
+    said = [str(connect.health().get("detail", ""))]
+    if state != "ended":
+        with pytest.raises((SignInNeeded, TokenStoreUnusable)) as caught:
+            connect.list_weigh_ins(DAY, DAY)
+        said.append(str(caught.value))
+    assert all(sentence.endswith("weighbridge login --name anna.") for sentence in said if sentence)
+    assert any(said)
 
 
 RENEWS = """
@@ -281,7 +323,7 @@ def test_a_process_that_is_killed_between_renewal_and_saving_leaves_a_plain_sent
     assert garmin.sign_in.refreshes == 1
     garmin.expire_access_tokens()
     for _ in range(3):
-        with pytest.raises(SignInNeeded, match=r"an earlier renewal was lost. Sign in anew: make login"):
+        with pytest.raises(SignInNeeded, match=r"an earlier renewal was lost. Sign in again: weighbridge login"):
             session.request("GET", RANGE)
     assert garmin.sign_in.refused_refreshes == 1
 

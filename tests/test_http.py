@@ -13,9 +13,9 @@ from flask import Request
 from flask.testing import FlaskClient
 from werkzeug.test import EnvironBuilder, TestResponse
 
+from tests.function_client import client
 from weighbridge.fit.template import read_template
 from weighbridge.http.app import Shell
-from tests.function_client import client
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
@@ -83,7 +83,9 @@ def test_the_same_reading_is_the_same_file(http: FlaskClient, tmp_path: Path) ->
 def test_a_kept_correction_is_pointed_out_and_replace_removes_the_wrong_file(http: FlaskClient, tmp_path: Path) -> None:
     http.post("/", json=READING)
     corrected = READING | {"weight_kg": 80.4}
-    assert "1 other file" in http.post("/", json=corrected).get_json()["warnings"][0]
+    (warning,) = http.post("/", json=corrected).get_json()["warnings"]
+    assert warning["code"] == "other-files-kept"
+    assert warning["text"].startswith("1 other file")
     replaced = http.post("/?replace=true", json=corrected).get_json()
     assert [p.name for p in (tmp_path / "kept").iterdir()] == [replaced["fit"]["file_name"]]
 

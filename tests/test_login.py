@@ -395,7 +395,7 @@ def test_a_token_of_another_tool_is_imported_and_works(
         (["--import", "missing.json"], "cannot be read"),
         (["--import-env"], "GARTH_TOKEN is not set"),
         (["--name", "../x"], "letters"),
-        (["--import", __file__], "neither a token file"),
+        (["--import", __file__], "a token file or a GARTH_TOKEN"),
     ],
 )
 def test_what_cannot_be_imported_is_one_sentence_and_leaves_the_old_token(

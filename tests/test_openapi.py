@@ -8,10 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from weighbridge.http.app import ROUTES
-from weighbridge.http.openapi import document
 from tests.function_client import process
 from tests.garmin.server import GarminStandIn
+from weighbridge.http.openapi import document
+from weighbridge.http.routes import ROUTES
 
 
 def test_every_route_is_documented_and_no_other() -> None:

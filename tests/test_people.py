@@ -93,7 +93,7 @@ def test_a_name_that_nobody_has_is_refused_with_those_that_are_known() -> None:
         who((ANNA, BEN), reading(60, "Carl"), lambda *_: ())
     (error,) = caught.value.errors
     assert (error.field, error.input) == ("person", "Carl")
-    assert error.message == "Nobody of that name is known here, but Anna, Ben."
+    assert error.message == "No person by that name is configured. Known: Anna, Ben."
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_name_that_nobody_has_is_refused_with_those_that_are_known() -> None:
     [
         ("", r"must hold \[\[person\]\] tables"),
         ("person = 3", r"must hold \[\[person\]\] tables"),
-        ("[[person]", "is no TOML"),
+        ("[[person]", "is not valid TOML"),
         ("[[person]]\nalias = 'x'", "person 1: alias must be left out"),
         ("[[person]]\nname = ''", "person 1 .*: name must be a text"),
         ("[[person]]\nname = 'A'\ntoken = '../x'", r"person 1 \(A\): token must be a word"),
@@ -180,7 +180,7 @@ def test_weigh_ins_are_read_and_taken_back_by_the_person_s_name(
         assert refused.json["errors"][0]["message"] == "One of these was expected: Anna, Ben."
         unknown = function.get(f"/readings?{span}&person=Carl")
         assert unknown.status_code == 404
-        assert unknown.json["detail"] == "Nobody of that name is known here, but Anna, Ben."
+        assert unknown.json["detail"] == "No person by that name is configured. Known: Anna, Ben."
         assert function.delete(f"/readings/{annas['id']}?person=Anna").status_code == 204
         assert (weights(garmin, "anna"), weights(garmin, "ben")) == ([], [80])
 
@@ -195,14 +195,16 @@ def test_the_height_and_the_muscle_of_a_person_are_those_set_up(
         ).json
         sent = {field["fit_field"]: field["sent"] for field in receipt["fields"] if field["fit_field"]}
         assert (sent["muscle_mass"], sent["bmi"]) == (36.5, 24.6)
-        assert "The height is that of Ben, as set up here." in receipt["notes"]
-        assert "Garmin's muscle is the skeletal muscle, as set up here for Ben." in receipt["notes"]
+        assert [(note["code"], note["text"]) for note in receipt["notes"]] == [
+            ("height-of-person", "The height is that of Ben, as set up here."),
+            ("skeletal-muscle", "Garmin's muscle is the skeletal muscle, as set up here for Ben."),
+        ]
         assert receipt["status"] == "confirmed"
         without = function.post(
             "/", json={"measured_at": "2026-11-21T06:31:00Z", "weight": 81.4, "muscle mass": 63.2}
         ).json
         assert "muscle_mass" not in {field["fit_field"] for field in without["fields"]}
-        assert any(note.startswith("The muscle mass was left out: for Ben") for note in without["notes"])
+        assert [note["code"] for note in without["notes"]] == ["height-of-person", "muscle-left-out"]
 
 
 def test_health_shows_the_sign_in_of_each_and_is_only_as_good_as_the_worst(
@@ -217,7 +219,8 @@ def test_health_shows_the_sign_in_of_each_and_is_only_as_good_as_the_worst(
             "Anna": True,
             "Ben": False,
         }
-        assert "NAME=ben" in health.json["delivery"]["detail"]
+        assert health.json["delivery"]["detail"].startswith("Ben: There is no Garmin token in ")
+        assert health.json["delivery"]["detail"].endswith("Sign in once: weighbridge login --name ben.")
         # Who has a sign-in still weighs in.
         results = function.post("/", json=[{"weight": 60, "person": "Anna"}, {"weight": 80, "person": "Ben"}])
         assert [result["status"] for result in results.json["results"]] == ["confirmed", 503]
@@ -260,4 +263,4 @@ def test_when_garmin_cannot_say_what_was_weighed_lately_nobody_is_guessed(
 def test_a_file_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     answer = client(monkeypatch, WEIGHBRIDGE_PEOPLE=tmp_path / "nobody.toml").post("/", json={"weight": 60})
     assert answer.status_code == 500
-    assert answer.json["detail"] == "The file of WEIGHBRIDGE_PEOPLE cannot be read: No such file or directory."
+    assert answer.json["detail"] == "The file named by WEIGHBRIDGE_PEOPLE cannot be read: No such file or directory."

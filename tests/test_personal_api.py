@@ -12,15 +12,16 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from weighbridge.garmin.connect import GarminConnect
 from weighbridge.compose import garmin_connect
-from weighbridge.garmin.personal_api import PAUSE_S, PersonalApi
 from weighbridge.delivery.port import Delivered
 from weighbridge.errors import GarminRefused, GarminUnreachable, RateLimited, SignInNeeded, WeighbridgeError
 from weighbridge.fit.encode import encode
+from weighbridge.garmin.connect import GarminConnect
+from weighbridge.garmin.personal_api import PAUSE_S, PersonalApi
+from weighbridge.notes import Code
 from weighbridge.settings import read_settings
-from weighbridge.operate.confirm import main
 
+from .commands import run
 from .garmin.http_types import Request
 from .garmin.server import GarminStandIn
 from .test_kept import PLAIN, delivered, keep, reading, waiting
@@ -206,7 +207,8 @@ def connect(env: Mapping[str, str]) -> GarminConnect:
 def deliver(env: Mapping[str, str]) -> Delivered:
     from weighbridge.pipeline import prove
 
-    (outcome,) = connect(env).deliver([reading()], lambda some: prove(PLAIN, some), replace=False)
+    outcomes = connect(env).deliver([reading()], lambda some: prove(PLAIN, list(map(encode, some))), replace=False)
+    outcome = outcomes[reading()]
     assert isinstance(outcome, Delivered), outcome
     return outcome
 
@@ -239,7 +241,9 @@ def test_where_the_official_way_fails_garmin_connect_itself_is_asked_and_the_rea
 ) -> None:
     outcome = deliver(env | {"GARMIN_PERSONAL_API_KEY": "planted-key"})
     assert outcome.status == "confirmed"
-    assert any("Make a new key" in warning for warning in outcome.warnings)
+    (warning,) = outcome.warnings
+    assert warning.code is Code.PERSONAL_API_FAILED
+    assert "Make a new key" in warning.text
     assert "planted-key" not in str(outcome)
 
 
@@ -267,7 +271,7 @@ def test_files_that_were_imported_by_hand_end_as_confirmed_without_any_sign_in(
         garmin.weights.add(encode(reading(number)))
     garmin.revoke()
     garmin.expire_access_tokens()
-    assert main([], env) == 1
+    assert run(["confirm"], env) == 1
     output = capsys.readouterr()
     assert output.out.count("confirmed") == 2
     assert "1 of 2 not in Garmin" in output.out
@@ -275,7 +279,7 @@ def test_files_that_were_imported_by_hand_end_as_confirmed_without_any_sign_in(
     assert garmin.uploads_received == 0
     assert env["GARMIN_PERSONAL_API_KEY"] not in output.out + output.err
     garmin.weights.add(encode(reading(4)))
-    assert main([], env) == 0
+    assert run(["confirm"], env) == 0
 
 
 def test_the_same_day_with_other_values_does_not_count(
@@ -283,7 +287,7 @@ def test_the_same_day_with_other_values_does_not_count(
 ) -> None:
     keep(tmp_path / "weigh-ins", reading(0))
     garmin.weights.add(encode(reading(0, "90")))
-    assert main([], env) == 1
+    assert run(["confirm"], env) == 1
 
 
 def test_without_a_key_the_sign_in_is_used_and_still_nothing_is_sent(
@@ -291,7 +295,7 @@ def test_without_a_key_the_sign_in_is_used_and_still_nothing_is_sent(
 ) -> None:
     keep(tmp_path / "weigh-ins", reading(0))
     garmin.weights.add(encode(reading(0)))
-    assert main([], env | {"GARMIN_PERSONAL_API_KEY": ""}) == 0
+    assert run(["confirm"], env | {"GARMIN_PERSONAL_API_KEY": ""}) == 0
     assert garmin.uploads_received == 0
 
 
@@ -302,7 +306,7 @@ def test_forty_files_are_looked_for_without_meeting_the_rate_limit(
         keep(tmp_path / "weigh-ins", reading(-number))
     garmin.weights.entries.clear()
     started = time.monotonic()
-    assert main([], env) == 1
+    assert run(["confirm"], env) == 1
     assert garmin.personal.refused_for_haste == 0
     assert time.monotonic() - started >= 40 * PAUSE_S
 
@@ -310,10 +314,10 @@ def test_forty_files_are_looked_for_without_meeting_the_rate_limit(
 def test_a_wrong_key_and_an_empty_folder_are_one_sentence_each(
     env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([], env) == 0
+    assert run(["confirm"], env) == 0
     assert "Nothing waits" in capsys.readouterr().out
     keep(tmp_path / "weigh-ins", reading(0))
-    assert main([], env | {"GARMIN_PERSONAL_API_KEY": "planted-key"}) == 1
+    assert run(["confirm"], env | {"GARMIN_PERSONAL_API_KEY": "planted-key"}) == 1
     error = capsys.readouterr().err
     assert "Make a new key" in error
     assert "planted-key" not in error

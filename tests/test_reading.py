@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from weighbridge.reading.interpret import interpret
 from weighbridge.errors import ReadingRejected
 from weighbridge.fit.encode import encode
 from weighbridge.reading.identities import DERIVATIONS, IDENTITIES, LEAN_SOFT_TISSUE, contradictions, derive
+from weighbridge.reading.interpret import interpret
 from weighbridge.reading.measures import MEASURES
 from weighbridge.reading.reading import Reading
 

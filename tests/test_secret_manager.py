@@ -15,14 +15,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from pydantic import SecretStr
 
+from tests.garmin.server import GarminStandIn
+from tests.google.server import BEARER, SECRET, Google, google
 from weighbridge.compose import token_store
+from weighbridge.errors import SignInNeeded, TokenStoreUnusable
 from weighbridge.garmin.secret_manager import LEASE, LEASE_S, SecretTokenStore
 from weighbridge.garmin.sessions.garth import GarthSession
 from weighbridge.garmin.tokens import Token, parse_token
-from weighbridge.errors import SignInNeeded, TokenStoreUnusable
 from weighbridge.settings import read_settings
-from tests.garmin.server import GarminStandIn
-from tests.google.server import BEARER, SECRET, Google, google
 
 OLD = Token(SecretStr("planted-access-1"), SecretStr("planted-refresh-1"), "client", 1.0)
 NEW = Token(SecretStr("planted-access-2"), SecretStr("planted-refresh-2"), "client", 2.0)
@@ -133,10 +133,10 @@ def test_garmin_is_not_asked_when_the_new_token_could_not_be_saved(cloud: Google
 @pytest.mark.parametrize(
     ("end", "status", "words"),
     [
-        (SECRET, 403, "may not do"),
+        (SECRET, 403, "lacks permission"),
         (SECRET, 500, "answered with 500"),
         (SECRET, 0, "cannot be reached"),
-        ("latest:access", 403, "may not do"),
+        ("latest:access", 403, "lacks permission"),
         ("latest:access", 503, "answered with 503"),
         (":testIamPermissions", 0, "cannot be reached"),
     ],
@@ -158,7 +158,7 @@ def test_what_did_not_arrive_whole_or_is_no_token_is_not_used(cloud: Google) -> 
     assert "did not arrive whole" in fault_of(store)
     cloud.damaged = False
     cloud.versions.append(b"planted nonsense")
-    assert "is no token" in fault_of(store)
+    assert "is not a token. Sign in again: weighbridge login." in fault_of(store)
 
 
 def test_a_token_that_is_gone_asks_for_a_sign_in(cloud: Google) -> None:
@@ -185,7 +185,7 @@ def test_a_regional_secret_has_its_own_address() -> None:
 def test_the_setting_chooses_it_and_each_person_has_a_secret_of_their_own() -> None:
     settings = read_settings({"WEIGHBRIDGE_TOKEN_SECRET": SECRET})
     assert token_store(settings).place == SECRET
-    assert token_store(settings, "anna").place == f"{SECRET}-anna"
+    assert token_store(settings.for_person("anna")).place == f"{SECRET}-anna"
 
 
 def test_garth_renews_with_it_at_garmin_and_the_old_refresh_token_is_never_used_again(

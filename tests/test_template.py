@@ -15,13 +15,6 @@ from garmin_fit_sdk import Encoder
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weighbridge.errors import TemplateUnusable
-from weighbridge.fit.encode import encode
-from weighbridge.fit.patch import patch
-from weighbridge.fit.profile import FIELDS, WEIGHT_SCALE
-from weighbridge.fit.template import LARGEST_TEMPLATE_BYTES, read_template
-from weighbridge.fit.verify import verify
-from weighbridge.pipeline import rehearse
 from tests.fit_builder import (
     BYTE,
     DEVELOPER_DATA_ID,
@@ -39,6 +32,13 @@ from tests.fit_builder import (
 from tests.golden import GOLDEN, INSTANT
 from tests.outside import by_fitdecode
 from tests.values import Values
+from weighbridge.errors import TemplateUnusable
+from weighbridge.fit.encode import encode
+from weighbridge.fit.patch import patch
+from weighbridge.fit.profile import FIELDS, WEIGHT_SCALE
+from weighbridge.fit.template import LARGEST_TEMPLATE_BYTES, read_template
+from weighbridge.fit.verify import verify
+from weighbridge.pipeline import rehearse
 
 SHIPPED = Path(__file__).parent.parent / "templates"
 NAMES = ("weight_scale", "weight_scale_developer")

@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from weighbridge.garmin.tokens import Token, TokenStore, parse_token
 from weighbridge.errors import SignInNeeded, TokenStoreUnusable
+from weighbridge.garmin.tokens import Token, TokenStore, parse_token
 
 from .garmin.account import jwt
 from .garmin.server import GarminStandIn
@@ -72,7 +72,7 @@ def test_saving_leaves_nothing_else_behind_but_the_lock(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"{", b"{}", b"\xff\xfe", b"null", b'{"access_token": 1}', b"[" * 99_999])
 def test_a_damaged_file_is_named_with_the_mend_and_is_not_shown(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "default.json").write_bytes(content)
-    with pytest.raises(TokenStoreUnusable, match=r"default\.json is damaged.*make login"):
+    with pytest.raises(TokenStoreUnusable, match=r"default\.json is damaged.*weighbridge login"):
         TokenStore(tmp_path).read()
 
 
@@ -126,7 +126,7 @@ def test_a_token_of_the_old_garth_is_told_apart_from_nonsense() -> None:
 
 @pytest.mark.parametrize("text", ["SECRET", "U0VDUkVU", "{}", "[]", '"SECRET"', '{"di_token": "SECRET"}', ""])
 def test_what_is_no_token_is_refused_without_being_shown(text: str) -> None:
-    with pytest.raises(SignInNeeded, match="make login") as caught:
+    with pytest.raises(SignInNeeded, match=r"expected|Expected") as caught:
         parse_token(text)
     assert "SECRET" not in str(caught.value)
 

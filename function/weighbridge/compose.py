@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import errors
+from .commands import needs_extra
 from .delivery.chain import Chain
 from .delivery.folder import Folder
 from .fit.template import Template, read_template
@@ -57,7 +58,7 @@ def people_of(settings: Settings) -> tuple[Person, ...]:
         return read_people(settings.people.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as e:
         reason = e.strerror if isinstance(e, OSError) else "it is not valid UTF-8"
-        raise errors.SettingsInvalid(f"The file of WEIGHBRIDGE_PEOPLE cannot be read: {reason}.") from e
+        raise errors.SettingsInvalid(f"The file named by WEIGHBRIDGE_PEOPLE cannot be read: {reason}.") from e
 
 
 def usable_template(settings: Settings) -> Template:
@@ -129,6 +130,7 @@ def browser_session(settings: Settings) -> BrowserSession:
         domain=settings.garmin_domain,
         executable=settings.browser,
         arguments=settings.browser_args,
+        token_name=settings.token_name,
     )
 
 
@@ -152,7 +154,9 @@ def token_store(settings: Settings) -> Store:
         from .garmin.tokens import TokenStore
 
         return TokenStore(settings.tokens, settings.token_name)
-    from .garmin.secret_manager import SecretTokenStore
+    try:
+        from .garmin.secret_manager import SecretTokenStore
+    except ModuleNotFoundError:
+        raise errors.SettingsInvalid(needs_extra("WEIGHBRIDGE_TOKEN_SECRET", "google")) from None
 
-    suffix = "" if settings.token_name == "default" else f"-{settings.token_name}"  # noqa: S105  # a name
-    return SecretTokenStore(settings.token_secret + suffix)
+    return SecretTokenStore(settings.token_secret, settings.token_name)

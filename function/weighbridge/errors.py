@@ -2,9 +2,9 @@
 again (`again`); both go out with every problem, so that no caller needs a table of its own. The HTTP shell alone turns
 a class into a status.
 
-Rule: a message names what came, what was expected and how to mend it. It never holds a secret, a FIT byte
-or a measurement. Measurements that a caller needs in order to mend his own request are attributes
-(`FieldError.input`, `Conflict.ours`, `Conflict.theirs`): they go into his answer, and never into a log.
+Rule: a message names what came, what was expected and how to fix it. It never holds a secret, a FIT byte
+or a measurement. Measurements that a caller needs in order to fix the request are attributes
+(`FieldError.input`, `Conflict.ours`, `Conflict.theirs`): they go into the response, and never into a log.
 
     WeighbridgeError
     ├── CallerFault                 the request is to blame; sending it again unchanged will not help
@@ -20,7 +20,7 @@ or a measurement. Measurements that a caller needs in order to mend his own requ
     │   ├── Forbidden               no key is configured, and the caller is not this machine
     │   ├── ReadingRejected         a value is to blame; `errors` names each
     │   └── Conflict                Garmin holds other values for the same instant
-    ├── OwnerFault                  the set-up is to blame; whoever runs the function can mend it
+    ├── OwnerFault                  the set-up is to blame; whoever runs the function can fix it
     │   ├── SettingsInvalid
     │   ├── TemplateUnusable
     │   ├── FolderUnusable          disk full, not writable
@@ -44,7 +44,7 @@ from typing import ClassVar, Literal
 #: Who can do something about it.
 Blame = Literal["caller", "owner", "garmin", "weighbridge"]
 
-#: never: the same request will never be taken · later: it may be taken without anybody's doing ·
+#: never: the same request will never be taken · later: it may be taken without anyone doing anything ·
 #: after_repair: somebody has to fix something first (a key, an address, a setting, a sign-in)
 Again = Literal["never", "later", "after_repair"]
 

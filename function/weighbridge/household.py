@@ -67,7 +67,7 @@ class Household:
             raise QueryInvalid([FieldError("person", None, f"One of these was expected: {known}.")])
         person = self.people[0] if name is None else named(self.people, name)
         if person is None:
-            raise NotFound(f"Nobody of that name is known here, but {known}.")
+            raise NotFound(f"No person by that name is configured. Known: {known}.")
         return self.accounts[person]
 
     # -- Delivery ----------------------------------------------------------------------------------------
@@ -95,8 +95,7 @@ class Household:
 def _state(person: Person, account: Account) -> dict[str, object]:
     state = dict(account.delivery.health())
     if "detail" in state:
-        mend = str(state["detail"]).replace("make login", f"make login NAME={person.token}")
-        state["detail"] = f"{person.name}: {mend}"
+        state["detail"] = f"{person.name}: {state['detail']}"
     return state
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -66,7 +66,7 @@ class Weighbridge:
     settle: Callable[[], Callable[[Interpreted], Interpreted]] = lambda: _as_it_is
 
     def weigh(
-        self, payloads: Sequence[object], *, now: datetime, dry_run: bool, replace: bool
+        self, payloads: Iterable[object], *, now: datetime, dry_run: bool, replace: bool
     ) -> list[Receipt | WeighbridgeError]:
         """Payloads -> a receipt or a fault for each, in order. One bad payload never stops the others."""
         results = list(self._understand_each(payloads, now))
@@ -74,7 +74,7 @@ class Weighbridge:
         receipts = self._receipts(good, dry_run=dry_run, replace=replace)
         return [next(receipts) if isinstance(result, Understood) else result for result in results]
 
-    def fit(self, payloads: Sequence[object], *, now: datetime) -> tuple[list[Reading], VerifiedFit]:
+    def fit(self, payloads: Iterable[object], *, now: datetime) -> tuple[list[Reading], VerifiedFit]:
         """Payloads -> the proven file itself. Nothing is sent; the first fault ends it."""
         understand = self._understanding(now)
         good = [understand(payload) for payload in payloads]
@@ -89,7 +89,7 @@ class Weighbridge:
 
         return understand
 
-    def _understand_each(self, payloads: Sequence[object], now: datetime) -> Iterator[Understood | WeighbridgeError]:
+    def _understand_each(self, payloads: Iterable[object], now: datetime) -> Iterator[Understood | WeighbridgeError]:
         understand = self._understanding(now)
         for payload in payloads:
             try:

@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import SecretStr
 
+from .commands import DEFAULT_TOKEN
 from .errors import SettingsInvalid
 from .resources import TEMPLATES
 
@@ -126,14 +127,14 @@ class Settings:
     browser_profile: Path
     browser_args: tuple[str, ...]
     #: Whose account: the name of a token.
-    token_name: str = "default"  # noqa: S105  # a name
+    token_name: str = DEFAULT_TOKEN
 
     def for_person(self, token_name: str) -> Self:
         """These settings for the account of one person: what is theirs alone is apart from the others'.
 
         "default" is the one account of a house in which nobody is named.
         """
-        if token_name == "default":  # noqa: S105  # a name
+        if token_name == DEFAULT_TOKEN:
             return self
         return replace(
             self,
@@ -222,7 +223,7 @@ VARIABLES = (
         "WEIGHBRIDGE_API_KEYS",
         "api_keys",
         "",
-        "`name=key,…`: who may call. Without any, only this machine is answered",
+        "`name=key,…`: who may call. If empty, only requests from this machine are accepted",
         _api_keys,
         "name=key pairs separated by commas, each name a word, each key at least 16 characters long",
     ),
@@ -313,8 +314,8 @@ VARIABLES = (
         "WEIGHBRIDGE_BROWSER_PROFILE",
         "browser_profile",
         "browser",
-        "the folder of its profile, in which `make login-browser` signs in, and of pictures of pages that were not as "
-        "expected",
+        "the folder of its profile, in which `weighbridge login --way window` signs in, and of pictures of pages that "
+        "were not as expected",
         Path,
         "a path",
     ),

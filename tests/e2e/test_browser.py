@@ -21,6 +21,7 @@ from typing import Any
 import pydantic
 import pytest
 
+from tests.commands import WEIGHBRIDGE, with_sources
 from tests.function_client import process
 from tests.garmin.http_types import Request
 from tests.garmin.server import GarminStandIn
@@ -463,7 +464,7 @@ def test_an_unknown_outcome_of_the_token_s_way_is_not_sent_again_by_the_browser(
 # -- signing in ------------------------------------------------------------------------------------------
 
 
-def test_login_browser_waits_for_a_person_who_signs_in_with_a_code(garmin: GarminStandIn, tmp_path: Path) -> None:
+def test_the_window_waits_for_a_person_who_signs_in_with_a_code(garmin: GarminStandIn, tmp_path: Path) -> None:
     """The person comes over the DevTools protocol, since there is no screen; the window is Chromium's own."""
     from playwright.sync_api import sync_playwright
 
@@ -479,9 +480,9 @@ def test_login_browser_waits_for_a_person_who_signs_in_with_a_code(garmin: Garmi
     log = tmp_path / "log"
     with log.open("wb") as file:
         login = subprocess.Popen(
-            [sys.executable, "-m", "scripts.login_browser", "--wait-s", "60"],
-            cwd=ROOT,
-            env=environment,
+            [*WEIGHBRIDGE, "login", "--way", "window", "--wait-s", "60"],
+            cwd=tmp_path,
+            env=with_sources(environment),
             stdout=file,
             stderr=subprocess.STDOUT,
         )

@@ -37,7 +37,7 @@ class Chain:
         return _with_reasons(self.links[-1].deliver(readings, prove, replace=replace), reasons)
 
     def health(self) -> Mapping[str, object]:
-        """Ready when the first link is: a later one is help in need, not the state to be content with."""
+        """Ready when the first link is: later links are fallbacks, and running on one is not healthy."""
         states = [link.health() for link in self.links]
         return {**states[0], "chain": states}
 

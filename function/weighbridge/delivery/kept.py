@@ -1,7 +1,7 @@
 """Files that were kept for want of a sign-in, read again so that they can be delivered or found.
 
 Rule: nothing is stored beside a kept file. All that has to be known of it is in its own bytes, and its name says which
-bytes those are; one that does not fit its name, or is not proven anew, is not sent. What has arrived is moved into
+bytes those are; one that does not fit its name, or cannot be proven again, is not sent. What has arrived is moved into
 the folder `delivered`, so that nothing is lost and nothing is sent in vain.
 """
 

@@ -79,7 +79,7 @@ class Delivery(Protocol):
         ...
 
     def health(self) -> Mapping[str, object]:
-        """Whether a reading could be delivered now: `ready` (bool), and when not, `detail` with the mend."""
+        """Whether a reading could be delivered now: `ready` (bool), and when not, `detail` with the fix."""
         ...
 
 

@@ -53,7 +53,7 @@ def encode(reading: object) -> RawFields:
     """
     timestamp = (reading.measured_at - _EPOCH) // _SECOND  # type: ignore[attr-defined]
     if not OLDEST_DATE_TIME <= timestamp <= UINT32.invalid - 1:
-        message = "FIT tells times from July 1998 to February 2126."
+        message = "FIT timestamps run from July 1998 to February 2126."
         raise ReadingRejected([FieldError("measured_at", reading.measured_at, message)])  # type: ignore[attr-defined]
     raws: dict[str, int] = {"timestamp": timestamp}
     for name, source, scale, largest in _INTEGERS:

@@ -1,6 +1,7 @@
 """FIT bytes that `patch` made -> the template and the raw values that make them again: the way back.
 
-Rule: what comes out is proven by going forth again; a file that does not come out byte for byte is none of ours.
+Rule: what comes out is verified by patching again; a file that does not come out byte for byte was not written by
+Weighbridge.
 So a file that was kept can be sent later as it is, whatever template is set by then.
 """
 

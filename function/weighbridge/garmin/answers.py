@@ -1,4 +1,4 @@
-"""What Garmin Connect's answers mean: bytes of an answer -> a verdict, entries, or a fault with its mend.
+"""What Garmin Connect's answers mean: bytes of an answer -> a verdict, entries, or a fault with its fix.
 
 Rule: pure; no answer, however odd, gets more than a `WeighbridgeError`. A body's own words reach a message only
 after `sanitise`.
@@ -44,8 +44,8 @@ class Verdict:
     warnings: tuple[Note, ...] = ()
 
 
-def read_upload_answer(answer: Answer) -> Verdict:
-    """The answer of the upload-service -> what to make of it."""
+def read_upload_answer(answer: Answer, sign_in: str) -> Verdict:
+    """The answer of the upload-service -> what to make of it. `sign_in`: see `fault_of`."""
     if answer.status == 408 or answer.status >= 500:
         return unknown(status_of(answer))
     taken = 200 <= answer.status < 300
@@ -79,12 +79,12 @@ def read_upload_answer(answer: Answer) -> Verdict:
         return unknown(f"HTTP {answer.status} with a page that is not Garmin's: a firewall or a proxy?")
     if taken:
         return Verdict()
-    return Verdict(fault_of(answer, "the file"), look=False)
+    return Verdict(fault_of(answer, "the file", sign_in), look=False)
 
 
 SEND_AGAIN = "Send the same reading again: it cannot become a second weigh-in."
 REFUSALS = {
-    401: "The Garmin token is not taken any more. Sign in anew: make login.",
+    401: "Garmin no longer accepts the token.",
     412: (
         "Garmin Connect wants consent to uploads first (HTTP 412): open Garmin Connect once, accept what it asks "
         "(Settings, Data, Device Upload), and send the reading again."
@@ -92,24 +92,24 @@ REFUSALS = {
     413: "Garmin Connect finds the file too large (HTTP 413). Send fewer readings at once.",
 }
 FORBIDDEN_PAGE = (
-    "A firewall in front of Garmin Connect (Cloudflare) shut the door (HTTP 403, with a page). Try from another "
-    "network, such as one at home, or wait some hours."
+    "Cloudflare blocked the request (HTTP 403, HTML page). Try from another network, such as one at home, or wait some "
+    "hours."
 )
-FORBIDDEN = (
-    "Garmin Connect forbids this (HTTP 403) although it knows the token. Try from another network; if that does "
-    "not help, sign in anew: make login."
-)
+FORBIDDEN = "Garmin Connect forbids this (HTTP 403) although it knows the token. Try from another network first."
 
 
-def fault_of(answer: Answer, refused: str) -> WeighbridgeError:
-    """An answer that is neither a success nor special to its request -> a fault with its mend. The body stays
-    out of it; `refused` ends the sentence "Garmin Connect refused …"."""
+def fault_of(answer: Answer, refused: str, sign_in: str) -> WeighbridgeError:
+    """An answer that is neither a success nor special to its request -> a fault, and how to fix it. The body stays out.
+
+    `refused` ends the sentence "Garmin Connect refused …". `sign_in` is the sentence that says how to sign in again,
+    which only the asker knows.
+    """
     if answer.status == 401:
-        return SignInNeeded(REFUSALS[401])
+        return SignInNeeded(f"{REFUSALS[401]} {sign_in}")
     if answer.status == 429:
         return RateLimited("Garmin Connect asks to wait before the next request (HTTP 429).", retry_after_s(answer))
     if answer.status == 403:
-        return GarminRefused(FORBIDDEN_PAGE if _is_page(answer) else FORBIDDEN)
+        return GarminRefused(FORBIDDEN_PAGE if _is_page(answer) else f"{FORBIDDEN} {sign_in}")
     if answer.status == 408 or answer.status >= 500:
         return GarminUnreachable(f"Garmin Connect is out of order ({status_of(answer)}). Send the same again later.")
     return GarminRefused(REFUSALS.get(answer.status, f"Garmin Connect refused {refused} ({status_of(answer)})."))

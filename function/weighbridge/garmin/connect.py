@@ -115,7 +115,7 @@ class GarminConnect:
         else:
             if days is not None:
                 state |= {"ready": days > 0, "token_days_left": round(max(days, 0.0), 1)}
-                state |= {} if days > 0 else {"detail": "The Garmin token has ended. Sign in anew: make login."}
+                state |= {} if days > 0 else {"detail": f"The Garmin token has ended. {self._session.sign_in_again}"}
         return state if self._official is None else state | {"read_back": self._official.health()}
 
     # -- WeighInStore ------------------------------------------------------------------------------------
@@ -144,7 +144,9 @@ class GarminConnect:
         fit = prove(readings)
         name = file_name(readings, fit)
         try:
-            verdict = read_upload_answer(self._session.request("POST", UPLOAD, file=(name, fit.content)))
+            verdict = read_upload_answer(
+                self._session.request("POST", UPLOAD, file=(name, fit.content)), self._session.sign_in_again
+            )
         except ConnectionDropped as e:
             verdict = unknown(str(e))
         except WeighbridgeError as fault:
@@ -228,7 +230,7 @@ class GarminConnect:
         if answer.status == 204:
             return []
         if answer.status != 200:
-            raise fault_of(answer, "to show the weigh-ins")
+            raise fault_of(answer, "to show the weigh-ins", self._session.sign_in_again)
         return read_weigh_ins(answer)
 
     def _delete(self, day: date, sample_pk: int) -> None:
@@ -241,7 +243,7 @@ class GarminConnect:
         if answer.status >= 500:
             return self._look_if_gone(day, sample_pk, status_of(answer))
         if not 200 <= answer.status < 300:
-            raise fault_of(answer, "to delete the weigh-in")
+            raise fault_of(answer, "to delete the weigh-in", self._session.sign_in_again)
         return None
 
     def _look_if_gone(self, day: date, sample_pk: int, why: str) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from ..errors import GarminRefused, GarminUnreachable, RateLimited, SettingsInvalid, SignInNeeded
+from ..errors import GarminRefused, GarminUnreachable, RateLimited, SignInNeeded
 from .answers import fault_of, read_weigh_ins
 from .entries import Entry
 from .sessions.port import Answer
@@ -32,9 +32,10 @@ DAY_TOKEN_S = 24 * 3600
 BEFORE_ITS_END_S = 900
 PAUSE_S = 0.2  # between two requests: well below what was answered 429
 
+NEW_KEY = "Make a new key with your Garmin account, and set GARMIN_PERSONAL_API_KEY and GARMIN_PERSONAL_API_KEY_ENDS."
 KEY_REFUSED = (
-    "Garmin's Personal API does not take GARMIN_PERSONAL_API_KEY: it has ended, was withdrawn, or is not whole. Make a "
-    "new key with your Garmin account, and set GARMIN_PERSONAL_API_KEY and GARMIN_PERSONAL_API_KEY_ENDS."
+    "Garmin's Personal API does not accept GARMIN_PERSONAL_API_KEY: it has ended, was withdrawn, or is incomplete. "
+    f"{NEW_KEY}"
 )
 
 
@@ -81,7 +82,7 @@ class PersonalApi:
         if answer.status == 401:
             raise SignInNeeded(KEY_REFUSED)
         if answer.status != 200:
-            raise fault_of(answer, "to show the weigh-ins")
+            raise fault_of(answer, "to show the weigh-ins", NEW_KEY)
         return read_weigh_ins(answer)
 
     def health(self) -> Mapping[str, object]:
@@ -92,10 +93,7 @@ class PersonalApi:
         state: dict[str, object] = {"name": "personal api", "key_days_left": max(days, 0)}
         if days <= ANNOUNCED_DAYS:
             when = f"ends in {days} day(s)" if days >= 0 else "has ended"
-            state["detail"] = (
-                f"The key of Garmin's Personal API {when}: make a new one with your Garmin account, and set "
-                "GARMIN_PERSONAL_API_KEY and GARMIN_PERSONAL_API_KEY_ENDS."
-            )
+            state["detail"] = f"The key of Garmin's Personal API {when}. {NEW_KEY}"
         return state
 
     def _bearer(self) -> str:
@@ -104,7 +102,7 @@ class PersonalApi:
             if answer.status in (400, 401, 403, 404) and answer.body[:1] != b"<":
                 raise SignInNeeded(KEY_REFUSED)
             if answer.status != 200:
-                raise fault_of(answer, "a token for the Personal API")
+                raise fault_of(answer, "a token for the Personal API", NEW_KEY)
             token = answer.body.decode("utf-8", "replace").strip().strip('"')
             claims = jwt_claims(token)
             if not claims:
@@ -124,7 +122,7 @@ class PersonalApi:
         self._last_sent = self._now()
         answer = self._send(method, path, authorization, params)
         if answer.status == 429:
-            fault = fault_of(answer, "")
+            fault = fault_of(answer, "", NEW_KEY)
             self._not_before = self._now() + (fault.retry_after_s if isinstance(fault, RateLimited) else 0)
             raise fault
         return answer
@@ -149,11 +147,7 @@ class PersonalApi:
 
 
 def _import_curl() -> Any:
-    # With garth-ng comes curl_cffi; only those who have a key need it here.
-    try:
-        from curl_cffi import requests
-    except ImportError:
-        raise SettingsInvalid(
-            "curl_cffi is not installed, and GARMIN_PERSONAL_API_KEY needs it: pip install -r requirements.txt."
-        ) from None
+    # Imported when needed: only those who have a key need it here.
+    from curl_cffi import requests
+
     return requests

@@ -29,6 +29,7 @@ from google.auth import default as google_default
 from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.requests import AuthorizedSession
 
+from ..commands import DEFAULT_TOKEN, sign_in_again
 from ..errors import SignInNeeded, TokenStoreUnusable
 from .tokens import Token, parse_token
 
@@ -44,10 +45,17 @@ ADD, UPDATE = "secretmanager.versions.add", "secretmanager.secrets.update"
 
 
 class SecretTokenStore:
-    """The token of one person in the secret `secret`: `projects/…/secrets/…`, or `projects/…/locations/…/secrets/…`."""
+    """The token called `name` in a secret of its own: `secret` for the default one, `secret-anna` for anna's.
 
-    def __init__(self, secret: str, *, endpoint: str = "", now: Callable[[], float] = time.time) -> None:
+    `secret`: `projects/…/secrets/…`, or `projects/…/locations/…/secrets/…`.
+    """
+
+    def __init__(
+        self, secret: str, name: str = DEFAULT_TOKEN, *, endpoint: str = "", now: Callable[[], float] = time.time
+    ) -> None:
         """`endpoint` is for a stand-in; the secret's name tells the real one."""
+        self.name = name
+        secret += "" if name == DEFAULT_TOKEN else f"-{name}"
         found = NAME.fullmatch(secret)
         if not found:
             raise ValueError(f"A secret's name looks like projects/my-project/secrets/garmin; got {secret!r}.")
@@ -80,7 +88,7 @@ class SecretTokenStore:
         with self._lock, self._lease():
             current = self._read()
             if current is None:
-                raise SignInNeeded("The Garmin token is gone. Sign in anew: make login.")
+                raise SignInNeeded(f"The Garmin token is gone. {sign_in_again(self.name)}")
             if current != stale:
                 return current
             self._may_add()
@@ -100,7 +108,7 @@ class SecretTokenStore:
         try:
             self._seen = parse_token(data.decode("utf-8", "replace"))
         except SignInNeeded:
-            raise TokenStoreUnusable(f"What {self.place} holds is no token. Sign in anew: make login.") from None
+            raise TokenStoreUnusable(f"What {self.place} holds is not a token. {sign_in_again(self.name)}") from None
         return self._seen
 
     def _may_add(self) -> None:
@@ -172,7 +180,7 @@ class SecretTokenStore:
 
     def _refused_with(self, what: str) -> TokenStoreUnusable:
         return TokenStoreUnusable(
-            f"This account may not do with {self.place} what is needed ({what}). Give it the roles "
+            f"This account lacks permission on {self.place} ({what}). Give it the roles "
             f"secretmanager.secretAccessor and secretmanager.secretVersionManager there, and {UPDATE}."
         )
 

@@ -28,6 +28,7 @@ from typing import BinaryIO, Protocol
 
 from pydantic import SecretStr
 
+from ..commands import DEFAULT_TOKEN, command, sign_in_again
 from ..errors import SignInNeeded, TokenStoreUnusable
 
 #: A token file is 2 to 6 KB; this much room is taken on disk before a refresh.
@@ -79,17 +80,17 @@ def parse_token(text: str) -> Token:
     if isinstance(value, list):
         if len(value) == 2:
             raise SignInNeeded(
-                "This is a token of the old garth (OAuth1), which Garmin no longer renews. Sign in anew: make login."
+                "This is a token of the old garth (OAuth1), which Garmin no longer renews. Sign in instead of "
+                "importing it."
             )
         value = value[0] if len(value) == 1 else None
     if not isinstance(value, dict):
-        raise SignInNeeded("This is neither a token file nor a GARTH_TOKEN string. Sign in anew: make login.")
+        raise SignInNeeded("Expected a token file or a GARTH_TOKEN string, and this is neither.")
     found = {ours: next((value[name] for name in names if value.get(name)), None) for ours, names in NAMES.items()}
     access, refresh, client_id = (found[name] for name in ("access_token", "refresh_token", "client_id"))
     if not isinstance(access, str) or not isinstance(refresh, str) or not isinstance(client_id, str | None):
         raise SignInNeeded(
-            "The token is not whole: expected an access_token and a refresh_token (or di_token and "
-            "di_refresh_token). Sign in anew: make login."
+            "The token is incomplete: expected an access_token and a refresh_token (or di_token and di_refresh_token)."
         )
     return Token(
         SecretStr(access),
@@ -132,6 +133,9 @@ def _unix_s(value: object) -> float | None:
 class Store(Protocol):
     """What keeps one token. `secret_manager.py` has the other one."""
 
+    #: Whose it is: the `--name` of `weighbridge login`.
+    name: str
+    #: Where it is, as a sentence names it.
     place: str
 
     def read(self) -> Token | None: ...
@@ -146,12 +150,12 @@ class Store(Protocol):
 class TokenStore:
     """The token called `name` in a folder of its own: `{name}.json`, which only its owner can read."""
 
-    def __init__(self, folder: Path, name: str = "default") -> None:
+    def __init__(self, folder: Path, name: str = DEFAULT_TOKEN) -> None:
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name, re.ASCII):
             raise ValueError(f"A token's name is made of letters, digits, - and _; got {name!r}.")
+        self.name = name
         self.folder = folder
         self.path = folder / f"{name}.json"
-        #: As a sentence names it.
         self.place = str(folder)
         self._lock_path = folder / f".{name}.lock"
         self._draft_path = folder / f".{name}.part"
@@ -169,7 +173,7 @@ class TokenStore:
         try:
             return parse_token(text)
         except SignInNeeded:
-            raise TokenStoreUnusable(f"The token file {self.path} is damaged. Sign in anew: make login.") from None
+            raise TokenStoreUnusable(f"The token file {self.path} is damaged. {sign_in_again(self.name)}") from None
 
     def renewed_at(self) -> float:
         """When the token was saved last, in Unix seconds. Raises `OSError` when there is none."""
@@ -188,7 +192,7 @@ class TokenStore:
         with self._locked():
             current = self.read()
             if current is None:
-                raise SignInNeeded("The Garmin token is gone. Sign in anew: make login.")
+                raise SignInNeeded(f"The Garmin token is gone. {sign_in_again(self.name)}")
             if current != stale:
                 return current
             with self._room() as commit:
@@ -242,7 +246,8 @@ class TokenStore:
     def _unusable(self, what: str, fault: OSError) -> TokenStoreUnusable:
         return TokenStoreUnusable(
             f"The token file {self.path} {what}: {fault.strerror}. Its folder must be writable and have room, because "
-            "each refresh makes a new token. Mend that; if the sign-in is refused then, sign in anew: make login."
+            f"each refresh makes a new token. Fix that first; if Garmin then refuses the token: "
+            f"{command('login', self.name)}."
         )
 
 

@@ -23,9 +23,9 @@ from flask import Request, Response
 from werkzeug.exceptions import HTTPException
 
 from .. import errors
-from ..compose import compose
+from ..compose import Composed, compose
 from ..errors import WeighbridgeError
-from ..settings import read_settings
+from ..settings import Settings, read_settings
 from .access import admit
 from .problems import headers_of, kind_of, problem
 from .routes import LARGEST_BODY_BYTES, LONGEST_PAUSE_S, Answer, Application, Call, find_route, json_bytes, read_query
@@ -39,10 +39,12 @@ class Shell:
         environment: Mapping[str, str],
         log: Callable[[str], None],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        compose: Callable[[Settings], Composed] = compose,
     ) -> None:
         self._environment = environment
         self._log = log
         self._now = now
+        self._compose = compose
         self._lock = threading.Lock()
         self._application: Application | None = None
 
@@ -89,10 +91,10 @@ class Shell:
         return route.answer(application, Call(request, query, id_, admitted=admitted))
 
     def _compose_once(self) -> Application:
-        # Not kept when it fails, so that a mended setting or template is seen by the next request.
+        # Not kept when it fails, so that a fixed setting or template is seen by the next request.
         with self._lock:
             if self._application is None:
-                self._application = Application(compose(read_settings(self._environment)), self._now)
+                self._application = Application(self._compose(read_settings(self._environment)), self._now)
             return self._application
 
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from typing import NamedTuple, NoReturn, Protocol
+from typing import NamedTuple, NoReturn, Protocol, TypeVar
 
 from ..errors import CallerFault, MediaTypeUnsupported, NotJson, TooLarge
 
@@ -39,16 +39,23 @@ class Headers(Protocol):
     def __contains__(self, key: str, /) -> bool: ...
 
 
-class Payloads(NamedTuple):
-    """The payloads of one request."""
+_Result = TypeVar("_Result")
 
-    items: Sequence[object]
+
+class Payloads(NamedTuple):
+    """The payloads of one request, and what could not be read, each by its place: a number that tells their order."""
+
+    items: Mapping[int, object]
     #: True when the caller sent a list, and so gets a list back.
     many: bool
     #: When the event that carried the payload happened; it stands in for a reading's missing time.
     occurred_at: datetime | None = None
-    #: Lines that could not be read, by their place among all that came.
     faults: Mapping[int, CallerFault] = {}
+
+    def results(self, of_items: Iterable[_Result]) -> list[_Result | CallerFault]:
+        """The result of each item, and between them the faults, in the order in which all of it came."""
+        found: dict[int, _Result | CallerFault] = {**dict(zip(self.items, of_items, strict=True)), **self.faults}
+        return [found[place] for place in sorted(found)]
 
 
 def read_body(body: bytes, content_type: str | None, headers: Headers) -> Payloads:
@@ -109,7 +116,7 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(members) != len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise NotJson(f"The key {twice[:80]!a} stands twice in one object; which value is meant?")
+        raise NotJson(f"Duplicate key {twice[:80]!a} in one object; only one value is allowed.")
     return members
 
 
@@ -121,7 +128,7 @@ def _decimal(digits: str) -> Decimal:
     try:
         return Decimal(_short(digits))
     except InvalidOperation:
-        raise NotJson("A number has an exponent beyond all measure.") from None
+        raise NotJson("A number has an exponent that is out of range.") from None
 
 
 def _short(digits: str) -> str:
@@ -143,13 +150,13 @@ def _json(body: bytes) -> Payloads:
     value = parse_json(body)
     if isinstance(value, list):
         return _listed(value)
-    return Payloads([value], many=False)
+    return Payloads({0: value}, many=False)
 
 
 def _listed(items: list[object], occurred_at: datetime | None = None) -> Payloads:
     if len(items) > MOST_READINGS:
         raise _too_many(len(items))
-    return Payloads(items, many=True, occurred_at=occurred_at)
+    return Payloads(dict(enumerate(items)), many=True, occurred_at=occurred_at)
 
 
 def _too_many(count: int) -> TooLarge:
@@ -160,14 +167,14 @@ def _ndjson(body: bytes) -> Payloads:
     lines = body.count(b"\n")
     if lines > MOST_READINGS:
         raise _too_many(lines)
-    items: list[object] = []
+    items: dict[int, object] = {}
     faults: dict[int, CallerFault] = {}
     for number, line in enumerate(body.split(b"\n"), 1):
         if line.strip():
             try:
-                items.append(parse_json(line))
+                items[number] = parse_json(line)
             except (NotJson, TooLarge) as fault:
-                faults[len(items) + len(faults)] = type(fault)(f"Line {number}: {fault}")
+                faults[number] = type(fault)(f"Line {number}: {fault}")
     return Payloads(items, many=True, faults=faults)
 
 
@@ -188,7 +195,7 @@ def _event(event: Mapping[str, object]) -> Payloads:
     occurred_at = _instant(event.get("time"))
     if isinstance(data, list):
         return _listed(data, occurred_at)
-    return Payloads([data], many=False, occurred_at=occurred_at)
+    return Payloads({0: data}, many=False, occurred_at=occurred_at)
 
 
 def _base64(text: object) -> bytes:

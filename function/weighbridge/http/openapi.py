@@ -211,7 +211,7 @@ _GET_HEALTH: Mapping[str, object] = {
     "summary": "Whether a reading could be delivered now. Holds no secret and no measurement.",
     "responses": {
         "200": _json("It could.", "Health"),
-        "503": _json("It could not; `delivery.detail` names the mend.", "Health"),
+        "503": _json("It could not; `delivery.detail` names the fix.", "Health"),
         **_problems(400, *_SET_UP),
     },
 }

@@ -23,13 +23,13 @@ FAULTS: Mapping[type[Exception], Fault] = {
     errors.Unauthorized: Fault(401, "unauthorized", "A key is needed"),
     errors.Forbidden: Fault(403, "forbidden", "No key is configured"),
     errors.NotFound: Fault(404, "not-found", "There is nothing here"),
-    errors.MethodNotAllowed: Fault(405, "method-not-allowed", "This address does not take that method"),
+    errors.MethodNotAllowed: Fault(405, "method-not-allowed", "Method not allowed here"),
     errors.TooSlow: Fault(408, "too-slow", "The body came too slowly"),
     errors.Conflict: Fault(409, "conflict", "Garmin holds other values for this instant"),
     errors.TooLarge: Fault(413, "too-large", "The body is too large"),
     errors.MediaTypeUnsupported: Fault(415, "media-type-unsupported", "This kind of body is not understood"),
     errors.ReadingRejected: Fault(422, "reading-rejected", "The reading cannot be right"),
-    errors.SettingsInvalid: Fault(500, "settings-invalid", "The function is set up wrongly"),
+    errors.SettingsInvalid: Fault(500, "settings-invalid", "The function is misconfigured"),
     errors.TemplateUnusable: Fault(500, "template-unusable", "The template cannot be used"),
     errors.ProofFailed: Fault(500, "proof-failed", "The file did not prove to hold the reading; nothing was sent"),
     errors.GarminRefused: Fault(502, "garmin-refused", "Garmin Connect refused"),
@@ -40,7 +40,7 @@ FAULTS: Mapping[type[Exception], Fault] = {
     errors.GarminUnreachable: Fault(503, "garmin-unreachable", "Garmin Connect cannot be reached", 60),
     errors.RateLimited: Fault(503, "rate-limited", "Garmin Connect asks to wait"),
     errors.OutcomeUnknown: Fault(504, "outcome-unknown", "Garmin Connect gave no answer", 60),
-    Exception: Fault(500, "internal-error", "A fault of ours"),
+    Exception: Fault(500, "internal-error", "Internal error"),
 }
 
 

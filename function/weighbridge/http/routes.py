@@ -91,13 +91,10 @@ class Application:
     def post_readings(self, call: Call) -> Answer:
         dry_run, replace = _flag(call.query, "dry_run"), _flag(call.query, "replace")
         payloads = call.body()
-        weighed = iter(
-            self.composed.weighbridge.weigh(
-                payloads.items, now=payloads.occurred_at or self.now(), dry_run=dry_run, replace=replace
-            )
+        weighed = self.composed.weighbridge.weigh(
+            payloads.items.values(), now=payloads.occurred_at or self.now(), dry_run=dry_run, replace=replace
         )
-        places = range(len(payloads.items) + len(payloads.faults))
-        results = [payloads.faults[place] if place in payloads.faults else next(weighed) for place in places]
+        results = payloads.results(weighed)
         if payloads.many:
             status = 207 if any(isinstance(result, WeighbridgeError) for result in results) else 200
             return Answer(status, json_bytes({"results": [_entry(result) for result in results]}))
@@ -114,7 +111,7 @@ class Application:
             raise errors.ReadingRejected(
                 [FieldError("", len(payloads.items), f"1 to {READINGS_PER_FILE} readings make a file.")]
             )
-        readings, fit = self.composed.weighbridge.fit(payloads.items, now=payloads.occurred_at or self.now())
+        readings, fit = self.composed.weighbridge.fit(payloads.items.values(), now=payloads.occurred_at or self.now())
         disposition = f'attachment; filename="{file_name(readings, fit)}"'
         return Answer(200, fit.content, "application/vnd.ant.fit", {"Content-Disposition": disposition})
 

@@ -12,13 +12,13 @@ from datetime import timedelta
 
 import click
 
+from ..commands import command as typed
 from ..compose import garmin_connect, garmin_names, personal_api
 from ..delivery.kept import Kept, kept_files, put_away, read_kept
 from ..errors import FolderUnusable
 from ..garmin.entries import fits
 from ..settings import Settings, read_settings
 from . import options
-from .options import with_name
 from .surroundings import Surroundings
 
 DAY = timedelta(days=1)
@@ -72,9 +72,9 @@ def _confirm(settings: Settings, kept: Sequence[Kept]) -> int:
             missing += 1
             say("missing", each.path.name, f"{there.count(False)} of {len(there)} not in Garmin.")
     if missing:
-        option = with_name(settings.token_name)
+        name = settings.token_name
         print(
-            f"Import what is missing by hand, or have it delivered: weighbridge login{option}, then weighbridge kept "
-            f"deliver{option}."
+            f"Import what is missing by hand, or have it delivered: {typed('login', name)}, then "
+            f"{typed('kept deliver', name)}."
         )
     return missing

@@ -13,6 +13,8 @@ from collections.abc import Collection, Sequence
 
 import click
 
+from ..commands import DEFAULT_TOKEN
+from ..commands import command as typed
 from ..compose import garmin_connect, garmin_names
 from ..delivery.chain import Chain
 from ..delivery.kept import Kept, put_away
@@ -31,7 +33,6 @@ from ..reading.reading import Reading
 from ..settings import Settings, read_settings
 from . import options
 from .confirm import read_all, say
-from .options import with_name
 from .surroundings import Surroundings, Terminal
 
 SHARED = (SettingsInvalid, NotConnected, SignInNeeded, TokenStoreUnusable, RateLimited, GarminUnreachable)
@@ -63,14 +64,14 @@ def _agreed(kept: Sequence[Kept], settings: Settings, terminal: Terminal) -> boo
     if not terminal.is_there():
         print(
             f"{len(kept)} file(s) wait in {settings.folder}, and nobody is here to be asked: to send them without a "
-            f"question, pass --yes (weighbridge kept deliver{with_name(settings.token_name)} --yes).",
+            f"question, pass --yes ({typed('kept deliver --yes', settings.token_name)}).",
             file=sys.stderr,
         )
         return False
     for each in kept:
         for reading in each.readings:
             print(f"  {shown(reading, settings)}")
-    account = "" if settings.token_name == "default" else f", the account of {settings.token_name}"  # noqa: S105  # a name
+    account = "" if settings.token_name == DEFAULT_TOKEN else f", the account of {settings.token_name}"
     try:
         answer = terminal.ask(
             f"Send {'this weigh-in' if count == 1 else f'these {count} weigh-ins'} to Garmin Connect{account}? [y/N] "

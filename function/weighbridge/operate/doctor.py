@@ -16,6 +16,8 @@ from typing import Literal, NamedTuple
 
 import click
 
+from ..commands import command as typed
+from ..commands import sign_in_again
 from ..compose import (
     garmin_connect,
     garmin_names,
@@ -36,7 +38,6 @@ from ..pipeline import prove
 from ..reading.reading import Reading
 from ..settings import Settings, read_settings
 from . import options
-from .options import with_name
 from .surroundings import Ask, Surroundings
 
 DAYS_READ = 30
@@ -115,7 +116,7 @@ def _token(visit: Visit) -> str:
     if days is None:
         return f"{age}; Garmin did not say when the sign-in ends."
     if days <= 0:
-        raise OwnerFault(f"The sign-in has ended. Sign in again: weighbridge login{with_name(visit.token_name)}.")
+        raise OwnerFault(f"The sign-in has ended. {sign_in_again(visit.token_name)}")
     if days < SHORT_DAYS:
         return f"{age}; the sign-in ends in {_span(days * 86_400)}, unless it is renewed before."
     return f"{age}; the sign-in ends in {days:.0f} days."
@@ -217,7 +218,7 @@ def command(around: Surroundings, name: str, *, as_json: bool) -> int:
         links = [finding._asdict() for finding in findings]
         print(options.to_json({"name": name, "ok": not failed, "links": links}))
     elif failed:
-        print(f"\nFix what FAILS, and run weighbridge doctor{with_name(name)} again.")
+        print(f"\nFix what FAILS, and run {typed('doctor', name)} again.")
     else:
         print("\nEvery link that was tried works.")
     return 1 if failed else 0

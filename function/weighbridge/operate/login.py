@@ -23,6 +23,8 @@ from typing import NamedTuple
 import click
 from pydantic import SecretStr
 
+from ..commands import command as typed
+from ..commands import sign_in_again
 from ..compose import browser_session, token_store
 from ..errors import (
     GarminRefused,
@@ -37,7 +39,6 @@ from ..garmin.sessions.garth import exchange_ticket, sign_in, sign_in_page
 from ..garmin.tokens import Token, TokenStore, parse_token
 from ..settings import Settings, read_settings
 from . import options
-from .options import with_name
 from .surroundings import Surroundings, Terminal
 
 #: Seconds to wait after the first, second … failure in a row; the last one stays.
@@ -48,9 +49,9 @@ WINDOW_S = 900
 
 ELSEWHERE = """\
 This is a container. Sign in on another machine instead, one with a browser and a home connection:
-  1. there, with Weighbridge installed:   weighbridge login{name}
+  1. there, with Weighbridge installed:   {login}
   2. here, from where that file lies:
-     docker compose run --rm -T function weighbridge login{name} --import - < {file}
+     docker compose run --rm -T function {login} --import - < {file}
      (or copy the file into the token folder, {folder}, so that the container's user can write it)
   3. there again: delete {file}, because one token must not be used in two places.
 """
@@ -80,6 +81,7 @@ def _with_password(sign_in: Callable[..., Token], saying: str, settings: Setting
         prompt_mfa=lambda: terminal.ask_secret("Code from your e-mail or app (not shown): "),
         domain=settings.garmin_domain,
         ca_bundle=settings.garmin_ca_bundle,
+        token_name=settings.token_name,
     )
 
 
@@ -93,7 +95,12 @@ def _by_browser(settings: Settings, terminal: Terminal) -> Token:
         flush=True,
     )
     pasted = terminal.ask_secret("The address, or the ticket alone (not shown): ")
-    return exchange_ticket(pasted, domain=settings.garmin_domain, ca_bundle=settings.garmin_ca_bundle)
+    return exchange_ticket(
+        pasted,
+        domain=settings.garmin_domain,
+        ca_bundle=settings.garmin_ca_bundle,
+        token_name=settings.token_name,
+    )
 
 
 class Way(NamedTuple):
@@ -175,12 +182,12 @@ def command(
     except EOFError:
         print("\nNothing was stored: the questions need answers at a terminal.", file=sys.stderr)
         return 1
-    lifetime = _lifetime(token, around.now())
+    lifetime = _lifetime(token, around.now(), name)
     store.save(token)
     print(f"Stored in {getattr(store, 'path', store.place)}. {lifetime}")
     if imported:
         print("Use this token nowhere else from now on: each renewal here makes the copy there worthless.")
-    print(f"To prove every link with this account: weighbridge doctor{with_name(name)}")
+    print(f"To prove every link with this account: {typed('doctor', name)}")
     return 0
 
 
@@ -200,7 +207,7 @@ def _window(settings: Settings, wait_s: float) -> int:
 
 
 def _elsewhere(store: TokenStore, name: str) -> str:
-    return ELSEWHERE.format(name=with_name(name), file=f"tokens/{store.path.name}", folder=store.folder)
+    return ELSEWHERE.format(login=typed("login", name), file=f"tokens/{store.path.name}", folder=store.folder)
 
 
 def _imported(source: str | None, environment: Mapping[str, str]) -> Token:
@@ -253,7 +260,7 @@ class CoolDown:
 
     def __init__(self, store: TokenStore, now: Callable[[], float]) -> None:
         self._path = store.path.with_suffix(".cool-down")
-        self._name = store.path.stem
+        self._name = store.name
         self._now = now
 
     def check(self) -> None:
@@ -263,8 +270,8 @@ class CoolDown:
         if left_s > 0:
             raise RateLimited(
                 f"The last sign-in failed. Wait {_duration(left_s)} before the next one: repeated failures lock the "
-                "account for one to three days. Your own browser can be tried at once: weighbridge "
-                f"login{with_name(self._name)} --way browser. "
+                "account for one to three days. Your own browser can be tried at once: "
+                f"{typed('login --way browser', self._name)}. "
                 "(--ignore-cool-down tries the password at once, at that risk.)",
                 left_s,
             )
@@ -302,13 +309,13 @@ class CoolDown:
             ) from e
 
 
-def _lifetime(token: Token, now_s: float) -> str:
+def _lifetime(token: Token, now_s: float, token_name: str) -> str:
     """Raises `SignInNeeded` when it is over already."""
     if token.refresh_expires_at is None:
         return "Garmin did not say when the sign-in ends; usually after 30 days without use."
     days = (token.refresh_expires_at - now_s) / 86_400
     if days <= 0:
-        raise SignInNeeded("This token has ended already. Sign in again: weighbridge login.")
+        raise SignInNeeded(f"This token has ended already. {sign_in_again(token_name)}")
     return f"The sign-in ends in {days:.0f} days; each renewal of the token starts them again."
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from ..commands import DEFAULT_TOKEN
 from ..errors import SettingsInvalid
 
 
@@ -24,7 +25,7 @@ def _token_name(_context: click.Context, _parameter: click.Parameter, name: str)
 
 name = click.option(
     "--name",
-    default="default",
+    default=DEFAULT_TOKEN,
     show_default=True,
     metavar="NAME",
     callback=_token_name,
@@ -32,11 +33,6 @@ name = click.option(
 )
 yes = click.option("--yes", is_flag=True, help="Do not ask. For schedules.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
-
-
-def with_name(name: str) -> str:
-    """The option as a command in a sentence needs it."""
-    return "" if name == "default" else f" --name {name}"
 
 
 def to_json(value: object) -> str:

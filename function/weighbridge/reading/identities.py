@@ -131,7 +131,7 @@ IDENTITIES = (
         "kg/m²",
         lambda v: v["bmi"],
         lambda v: v["weight_kg"] / (v["height_cm"] / _HUNDRED) ** 2,
-        # A height is given in whole centimetres: so much more could the index be, were it half a one less.
+        # A height is given in whole centimetres: the index can be this much higher if it is half a centimetre less.
         lambda v: (
             _ROUNDING
             + (v["weight_kg"] + _ROUNDING) / ((v["height_cm"] - Decimal("0.5")) / _HUNDRED) ** 2
@@ -254,7 +254,7 @@ def derive(values: dict[str, Decimal]) -> dict[str, str]:
                     f"{measure.unit} would follow; at most {measure.maximum:f} {measure.unit} is possible.",
                 )
             )
-        # Less than can be measured was not measured: fat-free mass = weight is no body without fat.
+        # Less than can be measured was not measured: fat-free mass = weight does not mean a body without fat.
         elif value >= measure.minimum:
             values[rule.name] = value
             derived[rule.name] = rule.formula

@@ -64,6 +64,8 @@ class _Interpretation:
         self.inputs: dict[str | Share, object] = {}
         #: The instant of each role that has been read, with its key.
         self.instants: dict[Role, tuple[str, datetime]] = {}
+        #: Read only where the reading has no time of its own.
+        self.receipts: list[tuple[str, object]] = []
         self.person: str | None = None
         self.person_id: str | None = None
         self.notes: list[Note] = []
@@ -170,7 +172,7 @@ class _Interpretation:
         self._read_instant(Role.TIME, key, value)
 
     def _receipt(self, key: str, value: object) -> None:
-        self._read_instant(Role.RECEIPT, key, value)
+        self.receipts.append((key, value))
 
     def _read_instant(self, role: Role, key: str, value: object) -> None:
         if is_missing(value):
@@ -200,6 +202,10 @@ class _Interpretation:
         if Role.TIME in self.instants:
             return self.instants[Role.TIME][1]
         if Role.TIME in self.blamed:
+            return self.now
+        for key, value in self.receipts:
+            self._read_instant(Role.RECEIPT, key, value)
+        if Role.RECEIPT in self.blamed:
             return self.now
         if Role.RECEIPT in self.instants:
             key, instant = self.instants[Role.RECEIPT]

@@ -33,7 +33,7 @@ MUSCLES = ("muscle_mass_kg", "skeletal_muscle_mass_kg")
 @dataclass(frozen=True, slots=True)
 class Person:
     name: str
-    #: The token's name: whose Garmin account it is (`make login NAME=…`).
+    #: The token's name: whose Garmin account it is (`weighbridge login --name …`).
     token: str
     #: What else a scale or an app calls them, in any case.
     aliases: tuple[str, ...]
@@ -60,10 +60,10 @@ def read_people(text: str) -> tuple[Person, ...]:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as e:
-        raise SettingsInvalid(f"The file of WEIGHBRIDGE_PEOPLE is no TOML: {e}.") from None
+        raise SettingsInvalid(f"The file named by WEIGHBRIDGE_PEOPLE is not valid TOML: {e}.") from None
     entries = document.get("person")
     if set(document) != {"person"} or not isinstance(entries, list) or not entries:
-        raise SettingsInvalid("The file of WEIGHBRIDGE_PEOPLE must hold [[person]] tables, and nothing else.")
+        raise SettingsInvalid("The file named by WEIGHBRIDGE_PEOPLE must hold [[person]] tables, and nothing else.")
     people = tuple(_person(number, entry) for number, entry in enumerate(entries, 1))
     for kind, words in (
         ("name or alias", [word for person in people for word in _words(person)]),
@@ -87,7 +87,7 @@ def who(people: Sequence[Person], reading: Reading, recent: Recent) -> Person:
         if person := named(people, reading.person):
             return person
         raise ReadingRejected(
-            [FieldError("person", reading.person, f"Nobody of that name is known here, but {known}.")]
+            [FieldError("person", reading.person, f"No person by that name is configured. Known: {known}.")]
         )
     fitting = [person for person in people if _is_in_range(person, reading.weight_kg)]
     fitting = [person for person in fitting if _is_near(reading, recent(person, reading.measured_at))]
@@ -163,7 +163,7 @@ def _person(number: int, entry: object) -> Person:
         raise reject("name", "a text of 1 to 64 characters")
     token = values.get("token", name.strip().casefold())
     if not isinstance(token, str) or not token.isascii() or not token.replace("-", "").replace("_", "").isalnum():
-        raise reject("token", "a word of letters, digits, - and _, the NAME of make login")
+        raise reject("token", "a word of letters, digits, - and _: the --name of `weighbridge login`")
     aliases = values.get("aliases", [])
     if not isinstance(aliases, list) or not all(isinstance(alias, str) and alias.strip() for alias in aliases):
         raise reject("aliases", "a list of texts")

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from ...commands import BROWSER_LOGIN, DEFAULT_TOKEN, command
 from ...errors import GarminRefused, GarminUnreachable, SettingsInvalid, SignInNeeded, WeighbridgeError
 from .port import Answer, ConnectionDropped
 
@@ -31,17 +32,17 @@ ROUND_S = 120.0
 #: All that the browser's process needs of this one's environment.
 PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR")
 
-SIGN_IN = "make login-browser, on a machine with a screen, with this profile."
+#: What the browser's process calls it -> the fault. A fault that a sign-in fixes ends with the sign-in's command.
 FAULTS: Mapping[str, tuple[type[WeighbridgeError], str]] = {
-    "signed out": (SignInNeeded, f"The browser is not signed in to Garmin Connect any more. Sign in anew: {SIGN_IN}"),
+    "signed out": (SignInNeeded, "The browser is no longer signed in to Garmin Connect."),
     "consent": (
         SignInNeeded,
-        f"Garmin Connect shows a page that asks for consent before anything else. Read and answer it: {SIGN_IN}",
+        "Garmin Connect shows a page that asks for consent before anything else. Read and answer it.",
     ),
     "firewall": (
         GarminRefused,
-        "A firewall in front of Garmin Connect did not let the browser pass. Its clearance belongs to a network: run "
-        f"the browser where it was signed in, or sign in here: {SIGN_IN}",
+        "Cloudflare did not let the browser pass. Its clearance belongs to a network: run the browser where it was "
+        "signed in, or sign in here.",
     ),
     "changed": (
         GarminRefused,
@@ -59,11 +60,12 @@ FAULTS: Mapping[str, tuple[type[WeighbridgeError], str]] = {
     ),
     "no browser": (
         SettingsInvalid,
-        "The delivery `browser` needs Playwright and a Chromium that starts: pip install -r requirements-browser.txt, "
+        "The delivery `browser` needs Playwright and a Chromium that starts: pip install 'weighbridge[browser]', "
         "apt install chromium, and WEIGHBRIDGE_BROWSER if it lies elsewhere (in a container also "
         "WEIGHBRIDGE_BROWSER_ARGS=--no-sandbox).",
     ),
 }
+SIGN_IN_HELPS = ("signed out", "consent", "firewall")
 
 
 class BrowserSession:
@@ -76,10 +78,13 @@ class BrowserSession:
         domain: str,
         executable: str,
         arguments: tuple[str, ...] = (),
+        token_name: str = DEFAULT_TOKEN,
         timeout_s: float = 30.0,
         page_s: float = 20.0,
     ) -> None:
-        """`page_s`: for how long a page may build itself up, or a firewall look at the browser."""
+        """`token_name`: whose profile it is. `page_s`: for how long a page may build itself up, or a firewall look at
+        the browser."""
+        self._sign_in = command(BROWSER_LOGIN, token_name)
         self._profile = profile
         self._start = {
             "profile": str(profile.absolute()),
@@ -92,6 +97,11 @@ class BrowserSession:
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
         self._idle: threading.Timer | None = None
+
+    @property
+    def sign_in_again(self) -> str:
+        """See `port.Session`."""
+        return f"Sign in, on a machine with a screen: {self._sign_in}."
 
     def request(
         self,
@@ -116,7 +126,7 @@ class BrowserSession:
     def token_days_left(self) -> float | None:
         """See `port.Session`. A browser does not tell how long its sign-in lasts."""
         if not (self._profile / "profile").exists():
-            raise SignInNeeded(f"There is no browser profile in {self._profile}. Sign in once: {SIGN_IN}")
+            raise SignInNeeded(f"There is no browser profile in {self._profile}. {self.sign_in_again}")
         return None
 
     def sign_in(self, timeout_s: float) -> None:
@@ -151,8 +161,12 @@ class BrowserSession:
             self._idle.start()
         if "trouble" in said:
             kind, sentence = FAULTS[said["trouble"]]
-            picture = said.get("picture")
-            raise kind(f"{sentence} A picture of the page: {picture}" if picture else sentence)
+            parts = [sentence]
+            if said["trouble"] in SIGN_IN_HELPS:
+                parts.append(self.sign_in_again)
+            if picture := said.get("picture"):
+                parts.append(f"A picture of the page: {picture}")
+            raise kind(" ".join(parts))
         return said
 
     def _running(self) -> subprocess.Popen[bytes]:

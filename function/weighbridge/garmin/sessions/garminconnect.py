@@ -27,20 +27,19 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from ...errors import GarminRefused, GarminUnreachable, RateLimited, SettingsInvalid, SignInNeeded
+from ...commands import DEFAULT_TOKEN, needs_extra
+from ...errors import GarminRefused, RateLimited, SettingsInvalid, SignInNeeded
 from ..answers import DEFAULT_RETRY_AFTER_S
 from ..tokens import Token
 from .port import Answer, ConnectionDropped
 from .token_session import (
     CERTIFICATE_CODES,
-    CLOUDFLARE,
     LOCKED,
     NOTHING_SENT_CODES,
-    REFRESH_BROKEN,
     WRONG_CODE,
     WRONG_CREDENTIALS,
     TokenSession,
-    refusal_of,
+    cloudflare,
     unreachable,
 )
 
@@ -90,14 +89,13 @@ class GarminconnectSession(TokenSession):
             try:
                 client._refresh_di_token()
             except library.GarminConnectAuthenticationError:
-                raise refusal_of(answers[-1]) from None
+                raise self._refusal_of(answers[-1]) from None
             except (ValueError, KeyError, TypeError):
-                raise GarminUnreachable(f"{REFRESH_BROKEN} Something other than a token came back: a proxy?") from None
+                raise self._renewal_broken("Something other than a token came back: a proxy?") from None
             except library.client.cffi_requests.RequestsError as e:
                 if e.code in NOTHING_SENT_CODES:
                     raise unreachable(f"curl error {int(e.code)}", certificate=e.code in CERTIFICATE_CODES) from None
-                broke = f"The connection broke off (curl error {int(e.code)})."
-                raise GarminUnreachable(f"{REFRESH_BROKEN} {broke}") from None
+                raise self._renewal_broken(f"The connection broke off (curl error {int(e.code)}).") from None
             return _token_of(client, answers[-1], self._now())
 
 
@@ -108,9 +106,11 @@ def sign_in(
     prompt_mfa: Callable[[], str],
     domain: str,
     ca_bundle: Path | None = None,
+    token_name: str = DEFAULT_TOKEN,
     now: Callable[[], float] = time.time,
 ) -> Token:
     """Sign in with a password in one of five ways, and, if Garmin asks for it, the code of the second factor.
+    `token_name` is for messages.
 
     Raises `SignInNeeded` (wrong password or code), `RateLimited`, `GarminRefused`, or `SettingsInvalid` where the
     library is missing.
@@ -135,7 +135,9 @@ def sign_in(
                 "Garmin asks this machine, or its network, to wait with signing in.", DEFAULT_RETRY_AFTER_S
             ) from None
         except library.GarminConnectConnectionError:
-            raise GarminRefused(f"None of garminconnect's five ways to sign in got through. {CLOUDFLARE}") from None
+            raise GarminRefused(
+                f"None of garminconnect's five ways to sign in got through. {cloudflare(token_name)}"
+            ) from None
         if not client.di_token:
             raise GarminRefused("Garmin took the sign-in, but gave garminconnect no token that can be kept.")
         return _token_of(client, answers[-1], now())
@@ -147,10 +149,8 @@ def import_garminconnect() -> Any:
         import garminconnect
         import garminconnect.client.transport  # which releases for older Pythons do not have
     except ImportError:
-        raise SettingsInvalid(
-            "garminconnect is not installed, and the delivery and the sign-in of that name need it: with Python 3.12 "
-            "or newer, pip install -r requirements-garminconnect.txt."
-        ) from None
+        sentence = needs_extra("garminconnect, on Python 3.12 or newer,", "garminconnect")
+        raise SettingsInvalid(sentence) from None
     # What it says of a failure is for its own users; some of it quotes what a server answered.
     logging.getLogger("garminconnect").setLevel(logging.CRITICAL)
     return garminconnect
@@ -181,7 +181,7 @@ def _client(domain: str, ca_bundle: Path | None, token: Token | None, *, renewab
 @contextlib.contextmanager
 def _trusting(ca_bundle: Path | None) -> Iterator[None]:
     """Have the connections that the library opens by itself while it signs in trust these certificates. They are the
-    whole process's, so this is for `make login`, which does nothing else."""
+    whole process's, so this is for `weighbridge login`, which does nothing else."""
     if ca_bundle is None:
         yield
         return

@@ -1,4 +1,4 @@
-"""A `Session` over garth-ng, and the sign-in that `make login` uses. The only module that knows garth.
+"""A `Session` over garth-ng, and the sign-in that `weighbridge login` uses. The only module that knows garth.
 
 Strategy: garth brings the sign-in widget, the token exchange and an HTTP client whose TLS looks like a
 browser's. Tokens are ours to keep (`tokens.py`), and so is the decision to send anything twice.
@@ -27,20 +27,19 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from ...commands import DEFAULT_TOKEN, command, sign_in_again
 from ...errors import GarminRefused, GarminUnreachable, SettingsInvalid, SignInNeeded, WeighbridgeError
 from ..answers import fault_of
 from ..tokens import Token
 from .port import Answer, ConnectionDropped
 from .token_session import (
     CERTIFICATE_CODES,
-    CLOUDFLARE,
     LOCKED,
     NOTHING_SENT_CODES,
-    REFRESH_BROKEN,
     WRONG_CODE,
     WRONG_CREDENTIALS,
     TokenSession,
-    refusal_of,
+    cloudflare,
     unreachable,
 )
 
@@ -116,12 +115,12 @@ class GarthSession(TokenSession):
         except garth.exc.GarthHTTPError as e:
             fault = e.error
         except (ValueError, TypeError):
-            raise GarminUnreachable(f"{REFRESH_BROKEN} Something other than a token came back: a proxy?") from None
+            raise self._renewal_broken("Something other than a token came back: a proxy?") from None
         if _is_status(fault):
-            raise refusal_of(_answer(fault.response))
+            raise self._refusal_of(_answer(fault.response))
         if fault.code in NOTHING_SENT_CODES:
             raise _unreachable(fault.code)
-        raise GarminUnreachable(f"{REFRESH_BROKEN} The connection broke off (curl error {int(fault.code)}).")
+        raise self._renewal_broken(f"The connection broke off (curl error {int(fault.code)}).")
 
 
 def sign_in(
@@ -131,9 +130,10 @@ def sign_in(
     prompt_mfa: Callable[[], str],
     domain: str,
     ca_bundle: Path | None = None,
+    token_name: str = DEFAULT_TOKEN,
     timeout_s: float = 30.0,
 ) -> Token:
-    """Sign in with a password and, if Garmin asks for it, the code of the second factor.
+    """Sign in with a password and, if Garmin asks for it, the code of the second factor. `token_name` is for messages.
 
     Raises `SignInNeeded` (wrong password or code), `RateLimited`, `GarminRefused` or `GarminUnreachable`.
     """
@@ -153,7 +153,7 @@ def sign_in(
             raise _unreachable(e.code) from None
         except (ValueError, TypeError):
             raise GarminUnreachable("Garmin took the sign-in, but what came back is not a token: a proxy?") from None
-    raise _sign_in_fault(garth, error, answers, wrong)
+    raise _sign_in_fault(garth, error, answers, wrong, token_name)
 
 
 #: The page of Garmin's own app, and where it sends a browser that has signed in: with the ticket in the address.
@@ -161,7 +161,7 @@ SIGN_IN_PAGE = "https://sso.{domain}/mobile/sso/en_US/sign-in?clientId=GCM_ANDRO
 SERVICE = "https://mobile.integration.{domain}/gcm/android"
 TICKET = re.compile(r"(?:^|ticket=)(ST-[A-Za-z0-9._-]+)")
 TICKET_REFUSED = (
-    "Garmin did not take the ticket: it works once, and for some seconds only. Sign in again in the browser (a private "
+    "Garmin rejected the ticket: it works once, and for some seconds only. Sign in again in the browser (a private "
     "window helps), and paste the new address at once."
 )
 NO_TICKET = (
@@ -175,7 +175,14 @@ def sign_in_page(domain: str) -> str:
     return SIGN_IN_PAGE.format(domain=domain, service=SERVICE.format(domain=domain))
 
 
-def exchange_ticket(pasted: str, *, domain: str, ca_bundle: Path | None = None, timeout_s: float = 30.0) -> Token:
+def exchange_ticket(
+    pasted: str,
+    *,
+    domain: str,
+    ca_bundle: Path | None = None,
+    token_name: str = DEFAULT_TOKEN,
+    timeout_s: float = 30.0,
+) -> Token:
     """The ticket that a browser has brought (alone, or in its address) -> a token.
 
     Raises `SignInNeeded` (no ticket, or too late), `RateLimited`, `GarminRefused` or `GarminUnreachable`.
@@ -195,16 +202,20 @@ def exchange_ticket(pasted: str, *, domain: str, ca_bundle: Path | None = None, 
     if not _is_status(error):
         raise _unreachable(error.code)
     answer = _answer(error.response)
-    raise SignInNeeded(TICKET_REFUSED) if answer.status in (400, 401) else fault_of(answer, "the ticket")
+    raise (
+        SignInNeeded(TICKET_REFUSED)
+        if answer.status in (400, 401)
+        else fault_of(answer, "the ticket", sign_in_again(token_name))
+    )
 
 
-def _sign_in_fault(garth: Any, error: Any, answers: list[Answer], wrong: str) -> WeighbridgeError:
+def _sign_in_fault(garth: Any, error: Any, answers: list[Answer], wrong: str, token_name: str) -> WeighbridgeError:
     """garth's exception, and the answers that led to it -> whose fault it is."""
     # sso.login hides the cause behind "All login strategies exhausted".
     cause = error.__cause__ if type(error) is garth.exc.GarthException and error.__cause__ else error
     last = answers[-1] if answers else None
     if isinstance(cause, garth.exc.CloudflareError):
-        return GarminRefused(CLOUDFLARE)
+        return GarminRefused(cloudflare(token_name))
     if isinstance(cause, garth.exc.NetworkError):
         return _unreachable(cause.__cause__.code)
     if isinstance(cause, garth.exc.GarthHTTPError) and not _is_status(cause.error):
@@ -213,12 +224,15 @@ def _sign_in_fault(garth: Any, error: Any, answers: list[Answer], wrong: str) ->
     if last is not None and b"locked" in _title(last):
         return SignInNeeded(LOCKED)
     if last is not None and last.status >= 400:
-        return GarminRefused(CLOUDFLARE) if last.status == 403 else fault_of(last, "the sign-in")
+        if last.status == 403:
+            return GarminRefused(cloudflare(token_name))
+        return fault_of(last, "the sign-in", sign_in_again(token_name))
     if isinstance(cause, garth.exc.AuthenticationError) and "CSRF" not in cause.msg:
         return SignInNeeded(wrong)
     return GarminRefused(
-        "Garmin's sign-in page is not as expected; it may have changed, or a proxy stands between. Sign in with "
-        "your own browser (make login WAY=browser), or import another tool's token (make login ARGS='--import FILE')."
+        "Garmin's sign-in page is not as expected; it may have changed, or a proxy stands between. Sign in with your "
+        f"own browser ({command('login --way browser', token_name)}), or import another tool's token "
+        f"({command('login --import FILE', token_name)})."
     )
 
 
@@ -228,7 +242,7 @@ def _title(answer: Answer) -> bytes:
 
 
 def import_garth() -> Any:
-    """The library, with nothing taken from the environment. Raises `SettingsInvalid` when it is not installed."""
+    """The library, with nothing taken from the environment."""
     # Also read whenever a client is built, so they are hidden each time. Nothing else in this process wants them.
     for name in [name for name in os.environ if name.upper().startswith("GARTH_")]:
         os.environ.pop(name, None)
@@ -238,7 +252,7 @@ def import_garth() -> Any:
         import garth.sso
     except ImportError:
         raise SettingsInvalid(
-            "garth-ng is not installed, and the delivery `garth` needs it: pip install -r requirements.txt."
+            "garth-ng is not installed, and the delivery `garth` needs it: pip install garth-ng."
         ) from None
     return garth
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
-from ...errors import GarminFault
+from ...errors import OutcomeUnknown
 
 
 class Answer(NamedTuple):
@@ -19,14 +19,17 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class ConnectionDropped(GarminFault):
+class ConnectionDropped(OutcomeUnknown):
     """The request left, but no whole answer came back: Garmin may or may not have acted on it."""
-
-    nothing_sent = False
 
 
 class Session(Protocol):
     """Authenticated requests to Garmin Connect. The token is refreshed and saved behind this line."""
+
+    @property
+    def sign_in_again(self) -> str:
+        """What to do when the sign-in no longer works, as a sentence: this session's own command."""
+        ...
 
     def request(
         self,

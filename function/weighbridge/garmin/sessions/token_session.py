@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from ...commands import command, sign_in_again
 from ...errors import GarminUnreachable, SignInNeeded, WeighbridgeError
 from ..answers import fault_of
 from ..tokens import Store, Token
@@ -24,27 +25,30 @@ SECONDS_PER_DAY = 86_400
 NOTHING_SENT_CODES = frozenset({5, 6, 7, 35, 58, 59, 60, 77, 83, 91})
 CERTIFICATE_CODES = frozenset({60, 77})
 
-REFRESH_BROKEN = (
-    "The Garmin token could not be renewed, so nothing was uploaded. Send the same again; if the renewal was lost "
-    "on its way, the next one is refused and a new sign-in is needed: make login."
-)
 REFRESH_REFUSED = (
-    "Garmin does not renew the token any more: it has ended, another program has renewed it, or the answer to an "
-    "earlier renewal was lost. Sign in anew: make login."
+    "Garmin no longer renews the token: it has ended, another program has renewed it, or the answer to an earlier "
+    "renewal was lost."
 )
 WRONG_CREDENTIALS = (
-    "Garmin did not take this e-mail and password. Try them in a browser at connect.garmin.com first: repeated "
-    "failures lock the account."
+    "Garmin rejected this e-mail or password. Try them in a browser at connect.garmin.com first: repeated failures "
+    "lock the account."
 )
-WRONG_CODE = "Garmin did not take this code. Sign in again, and use the newest code."
-CLOUDFLARE = (
-    "A firewall in front of Garmin's sign-in (Cloudflare) wants a browser. Sign in with your own: make login "
-    "WAY=browser. Or try from another network, such as one at home."
-)
+WRONG_CODE = "Garmin rejected this code. Sign in again, and use the newest code."
 LOCKED = (
     "Garmin has locked this account after too many failed sign-ins. Unlock it in a browser at connect.garmin.com, or "
     "wait one to three days; every further attempt makes it longer."
 )
+
+
+def cloudflare(token_name: str) -> str:
+    """What to do when Cloudflare stands in front of a sign-in."""
+    own_browser = command("login --way browser", token_name)
+    return (
+        "Cloudflare blocked the sign-in: it wants a browser. Sign in with your own: "
+        f"{own_browser}. Or try from another network, such as one at home."
+    )
+
+
 NOT_TRUSTED = (
     "The certificate of Garmin Connect is not trusted{detail}. Behind a proxy that reads along, or with a stand-in, "
     "set GARMIN_CA_BUNDLE to its certificates."
@@ -70,6 +74,11 @@ class TokenSession(ABC):
         self._timeout_s = timeout_s
         self._now = now
         self._refused: Token | None = None
+
+    @property
+    def sign_in_again(self) -> str:
+        """See `port.Session`."""
+        return sign_in_again(self._store.name)
 
     def warm(self) -> None:  # noqa: B027  # most have nothing to begin
         """Begin what the first request would have to wait for."""
@@ -106,12 +115,14 @@ class TokenSession(ABC):
     def _token(self) -> Token:
         token = self._store.read()
         if token is None:
-            raise SignInNeeded(f"There is no Garmin token in {self._store.place}. Sign in once: make login.")
+            raise SignInNeeded(
+                f"There is no Garmin token in {self._store.place}. Sign in once: {command('login', self._store.name)}."
+            )
         return token
 
     def _refresh(self, token: Token) -> Token:
         if token == self._refused:
-            raise SignInNeeded(REFRESH_REFUSED)
+            raise SignInNeeded(f"{REFRESH_REFUSED} {self.sign_in_again}")
         try:
             return self._renewed(token)
         except SignInNeeded:
@@ -133,13 +144,18 @@ class TokenSession(ABC):
     def _renewed(self, token: Token) -> Token:
         """The token that follows. Raises `SignInNeeded`, `RateLimited`, `GarminRefused` or `GarminUnreachable`."""
 
+    def _refusal_of(self, answer: Answer) -> WeighbridgeError:
+        """What an answer to a renewal that is no token comes to."""
+        # invalid_grant is a 400 (RFC 6749 section 5.2), invalid_client a 401.
+        if answer.status in (400, 401):
+            return SignInNeeded(f"{REFRESH_REFUSED} {self.sign_in_again}")
+        return fault_of(answer, "to renew the token", self.sign_in_again)
 
-def refusal_of(answer: Answer) -> WeighbridgeError:
-    """What an answer to a renewal that is no token comes to."""
-    # invalid_grant is a 400 (RFC 6749 section 5.2), invalid_client a 401.
-    if answer.status in (400, 401):
-        return SignInNeeded(REFRESH_REFUSED)
-    return fault_of(answer, "to renew the token")
+    def _renewal_broken(self, how: str) -> GarminUnreachable:
+        return GarminUnreachable(
+            "The Garmin token could not be renewed, so nothing was uploaded. Send the same again. If the new token was "
+            f"lost on its way, the next renewal is refused. {self.sign_in_again} {how}"
+        )
 
 
 def unreachable(detail: str = "", *, certificate: bool = False) -> GarminUnreachable:

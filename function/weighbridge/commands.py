@@ -1,0 +1,29 @@
+"""The commands that a message names: the one place that knows how they are typed.
+
+Rule: a message says the whole command, with the person's `--name`, so that it can be copied. Nobody completes another
+module's sentence.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: The token of a house in which nobody is named.
+DEFAULT_TOKEN: Final = "default"  # noqa: S105  # a name
+#: A sign-in in the browser that the delivery `browser` uses.
+BROWSER_LOGIN: Final = "login --way window"
+
+
+def command(words: str, token_name: str = DEFAULT_TOKEN) -> str:
+    """`weighbridge login`, or `weighbridge login --name anna`."""
+    return f"weighbridge {words}" if token_name == DEFAULT_TOKEN else f"weighbridge {words} --name {token_name}"
+
+
+def needs_extra(what: str, extra: str) -> str:
+    """The sentence for a part of the package whose libraries are not installed."""
+    return f"{what} needs more packages: pip install 'weighbridge[{extra}]'."
+
+
+def sign_in_again(token_name: str = DEFAULT_TOKEN) -> str:
+    """The sentence that ends every message about a sign-in that no longer works."""
+    return f"Sign in again: {command('login', token_name)}."

@@ -1,0 +1,217 @@
+"""What the wire says of a fault and of an outcome, so that a caller needs no table of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, get_args
+from zoneinfo import ZoneInfo
+
+import pytest
+from flask import Request
+from werkzeug.test import EnvironBuilder
+
+from weighbridge import errors, notes
+from weighbridge.compose import Composed
+from weighbridge.delivery.port import Delivered, Outcome, Prove, Status
+from weighbridge.errors import Again, Blame, WeighbridgeError
+from weighbridge.fit.template import read_template
+from weighbridge.garmin.sessions.port import ConnectionDropped
+from weighbridge.http.app import Shell
+from weighbridge.http.openapi import document
+from weighbridge.http.problems import FAULTS, kind_of
+from weighbridge.notes import Code, Note
+from weighbridge.pipeline import Weighbridge
+from weighbridge.reading.reading import Reading
+from weighbridge.resources import TEMPLATES
+
+PACKAGE = Path(notes.__file__).parent
+TEMPLATE = read_template((TEMPLATES / "weight_scale.fit").read_bytes())
+READING = {"weight_kg": 81.4, "measured_at": "2026-11-22T06:31:00Z"}
+
+#: Each kind of fault, and what a caller is told of it.
+TOLD: Mapping[type[WeighbridgeError], tuple[int, Blame, Again]] = {
+    errors.NotJson: (400, "caller", "never"),
+    errors.QueryInvalid: (400, "caller", "never"),
+    errors.Unauthorized: (401, "caller", "after_repair"),
+    errors.Forbidden: (403, "caller", "after_repair"),
+    errors.NotFound: (404, "caller", "never"),
+    errors.NoSuchAddress: (404, "caller", "after_repair"),
+    errors.MethodNotAllowed: (405, "caller", "after_repair"),
+    errors.TooSlow: (408, "caller", "later"),
+    errors.Conflict: (409, "caller", "never"),
+    errors.TooLarge: (413, "caller", "never"),
+    errors.MediaTypeUnsupported: (415, "caller", "after_repair"),
+    errors.ReadingRejected: (422, "caller", "never"),
+    errors.SettingsInvalid: (500, "owner", "after_repair"),
+    errors.TemplateUnusable: (500, "owner", "after_repair"),
+    errors.FolderUnusable: (503, "owner", "after_repair"),
+    errors.TokenStoreUnusable: (503, "owner", "after_repair"),
+    errors.NotConnected: (503, "owner", "after_repair"),
+    errors.SignInNeeded: (503, "owner", "after_repair"),
+    errors.ProofFailed: (500, "weighbridge", "after_repair"),
+    errors.GarminRefused: (502, "garmin", "after_repair"),
+    errors.GarminUnreachable: (503, "garmin", "later"),
+    errors.RateLimited: (503, "garmin", "later"),
+    errors.OutcomeUnknown: (504, "garmin", "later"),
+    ConnectionDropped: (504, "garmin", "later"),
+}
+
+#: Never raised themselves.
+BRANCHES = {
+    errors.WeighbridgeError,
+    errors.CallerFault,
+    errors.ValuesRejected,
+    errors.OwnerFault,
+    errors.GarminFault,
+}
+
+MORE_ARGUMENTS: Mapping[type[WeighbridgeError], tuple[object, ...]] = {
+    errors.MethodNotAllowed: ("words", ["POST"]),
+    errors.QueryInvalid: ([errors.FieldError("a", 1, "words")],),
+    errors.ReadingRejected: ([errors.FieldError("a", 1, "words")],),
+    errors.Conflict: ("words", {}, []),
+    errors.RateLimited: ("words", 14),
+}
+
+
+def fault(kind: type[WeighbridgeError]) -> WeighbridgeError:
+    return kind(*MORE_ARGUMENTS.get(kind, ("words",)))
+
+
+def kinds(root: type[WeighbridgeError] = WeighbridgeError) -> Iterator[type[WeighbridgeError]]:
+    yield root
+    for kind in root.__subclasses__():
+        yield from kinds(kind)
+
+
+def kinds_of_the_package() -> set[type[WeighbridgeError]]:
+    return {kind for kind in kinds() if kind.__module__.startswith("weighbridge.")}
+
+
+class Ending:
+    """A delivery that ends as it is told."""
+
+    name = "ending"
+
+    def __init__(self, end: Exception | Status, *warnings: Note) -> None:
+        self.end, self.warnings = end, warnings
+
+    def deliver(self, readings: Sequence[Reading], prove: Prove, *, replace: bool) -> Mapping[Reading, Outcome]:
+        if isinstance(self.end, Exception):
+            raise self.end
+        return dict.fromkeys(readings, Delivered(self.end, prove(readings), warnings=self.warnings))
+
+    def health(self) -> Mapping[str, object]:
+        return {"name": self.name, "ready": True}
+
+
+def post(delivery: Ending, payload: object, path: str = "/") -> tuple[int, Any, Mapping[str, str]]:
+    """One request to a function with this delivery: status, body, headers."""
+    shell = Shell(
+        {},
+        lambda _: None,
+        compose=lambda settings: Composed(settings, Weighbridge(TEMPLATE, delivery, ZoneInfo("UTC")), lambda _: None),
+        now=lambda: datetime(2026, 11, 23, 7, 0, tzinfo=UTC),
+    )
+    request = EnvironBuilder(
+        path,
+        method="POST",
+        data=json.dumps(payload),
+        content_type="application/json",
+        environ_base={"REMOTE_ADDR": "127.0.0.1"},
+    )
+    answer = shell.answer(Request(request.get_environ()))
+    return answer.status_code, json.loads(answer.get_data()), dict(answer.headers)
+
+
+# -- faults ----------------------------------------------------------------------------------------------
+
+
+def test_the_table_has_every_fault_of_the_package() -> None:
+    assert kinds_of_the_package() == set(TOLD) | BRANCHES
+
+
+@pytest.mark.parametrize("kind", TOLD, ids=lambda kind: kind.__name__)
+def test_every_fault_has_a_row_of_its_own_or_of_what_it_is_a_case_of(kind: type[WeighbridgeError]) -> None:
+    assert kind_of(fault(kind)) is not FAULTS[Exception]
+
+
+@pytest.mark.parametrize("kind", TOLD, ids=lambda kind: kind.__name__)
+def test_every_fault_says_who_is_to_blame_and_whether_to_send_again(kind: type[WeighbridgeError]) -> None:
+    """Alone as the answer, and in a batch as one of the results."""
+    status, blame, again = TOLD[kind]
+    answered, alone, headers = post(Ending(fault(kind)), READING)
+    assert (answered, alone["status"], alone["blame"], alone["again"]) == (status, status, blame, again)
+    assert ("Retry-After" in headers) == ("retry_after_s" in alone)
+    answered, batch, _ = post(Ending(fault(kind)), [READING, {"weight_kg": -1}])
+    assert (answered, batch["results"][0]) == (207, alone)
+    assert (batch["results"][1]["blame"], batch["results"][1]["again"]) == ("caller", "never")
+
+
+@pytest.mark.parametrize("payload", [READING, [READING]], ids=["alone", "batch"])
+def test_a_fault_that_nobody_foresaw_is_ours_and_may_be_sent_again(payload: object) -> None:
+    status, problem, _ = post(Ending(RuntimeError("planted words")), payload)
+    assert (status, problem["blame"], problem["again"]) == (500, "weighbridge", "later")
+    assert "planted" not in json.dumps(problem)
+
+
+def test_what_may_be_sent_again_by_itself_says_when() -> None:
+    """A row of the table that says `later` has a pause, but for the one that brings its own, and a slow sender."""
+    later = {kind for kind, (_, _, again) in TOLD.items() if again == "later"} - {errors.TooSlow}
+    for kind in later:
+        assert post(Ending(fault(kind)), READING)[1]["retry_after_s"] > 0, kind
+
+
+# -- outcomes --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", get_args(Status))
+def test_a_receipt_is_final_unless_garmin_does_not_show_it_yet(status: Status) -> None:
+    for receipt in (post(Ending(status), READING)[1], post(Ending(status), [READING])[1]["results"][0]):
+        assert (receipt["status"], receipt["final"]) == (status, status != "accepted")
+
+
+def test_a_dry_run_is_final() -> None:
+    receipt = post(Ending("kept"), READING, "/?dry_run=true")[1]
+    assert (receipt["status"], receipt["final"]) == ("checked", True)
+
+
+def test_notes_and_warnings_are_a_code_for_programs_and_a_text_for_people() -> None:
+    warning = Note(Code.GARMIN_REMARK, "words")
+    receipt = post(Ending("confirmed", warning), {"weight_kg": 81.4, "bmi": None})[1]
+    assert receipt["warnings"] == [{"code": "garmin-remark", "text": "words"}]
+    assert [note["code"] for note in receipt["notes"]] == ["not-measured", "time-of-arrival"]
+    assert all(note["text"] for note in receipt["notes"])
+
+
+def test_received_at_makes_a_reading_without_a_time_the_same_file_each_time() -> None:
+    untimed = {"weight_kg": 81.4, "received_at": "2026-11-22T06:31:00Z"}
+    first, again = (post(Ending("kept"), untimed)[1] for _ in range(2))
+    assert first == again
+    assert first["measured_at"] == "2026-11-22T06:31:00Z"
+    timed = [post(Ending("kept"), READING | {"received_at": at})[1] for at in ("2026-11-22T09:00:00Z", "soon")]
+    assert timed == [post(Ending("kept"), READING)[1]] * 2
+
+
+@pytest.mark.parametrize("code", Code)
+def test_no_code_is_without_a_note_that_has_it(code: Code) -> None:
+    sources = (path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py") if path.name != "notes.py")
+    assert any(f"Code.{code.name}" in source for source in sources)
+
+
+# -- the contract ----------------------------------------------------------------------------------------
+
+
+def test_the_contract_has_it_all() -> None:
+    schemas: Any = document()["components"]["schemas"]  # type: ignore[index]
+    problem, receipt = schemas["Problem"], schemas["Receipt"]
+    assert {"blame", "again"} <= set(problem["required"])
+    assert problem["properties"]["blame"]["enum"] == list(get_args(Blame))
+    assert problem["properties"]["again"]["enum"] == list(get_args(Again))
+    assert {"final", "notes", "warnings"} <= set(receipt["required"])
+    assert schemas["Code"]["enum"] == [code.value for code in Code]
+    assert set(schemas["ReceiptNote"]["required"]) == {"code", "text"}
+    assert {"measured_at", "received_at"} <= set(schemas["Reading"]["properties"])

@@ -3,6 +3,9 @@
 Rule: whoever starts it shuts it down, also after a fault or Ctrl-C; a machine that ran before goes on running. Two runs
 on this computer take turns, so that the one which started the machine does not end it under the other.
 
+Strategy: what starts something (the machine, a command in it) is asked in a thread, so that Ctrl-C cannot lose the
+answer: without the number in it, what was started could not be ended.
+
 Facts (Proxmox VE 9, its API's schema):
 - A start or a shutdown is a task with a number of its own; its fault is in the task's status, not in the answer.
 - A shutdown with `forceStop` turns the machine off when it has not ended in time.
@@ -16,6 +19,7 @@ import ssl
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -74,6 +78,8 @@ class VirtualMachine:
         self._turn_within_s = turn_within_s
         self.name = f"VM {account.vm} on {account.host}"
         self._found = "running"
+        self._asking = ThreadPoolExecutor(max_workers=1)
+        self._starting: Future[None] | None = None
         api = ProxmoxAPI(
             account.host,
             port=account.port,
@@ -96,8 +102,8 @@ class VirtualMachine:
             self._found = self._status()
             try:
                 if self._found == "stopped":
-                    with self._translated():
-                        self._finished(self._qemu.status.start.post())
+                    self._starting = self._asking.submit(self._start)
+                    self._starting.result()
                 self._until(probe)
                 yield
             except BaseException as fault:
@@ -117,6 +123,10 @@ class VirtualMachine:
         """The answer of the guest agent. Raises `RunnerUnusable`."""
         with self._translated():
             return getattr(self._qemu.agent(what), method)(**parameters)
+
+    def begin(self, what: str, **parameters: Any) -> Future[Any]:
+        """The answer of the guest agent to something that it starts. It arrives, whatever happens meanwhile."""
+        return self._asking.submit(self.agent, what, **parameters)
 
     # -- waking and sleeping -----------------------------------------------------------------------------
 
@@ -139,6 +149,10 @@ class VirtualMachine:
         with self._translated():
             return str(self._qemu.status.current.get()["status"])
 
+    def _start(self) -> None:
+        with self._translated():
+            self._finished(self._qemu.status.start.post())
+
     def _until(self, probe: Callable[[], object]) -> None:
         """A machine that has just been started answers at its port before it can do anything; so it has to do it."""
         end = time.monotonic() + (self._ready_within_s if self._found == "stopped" else 0)
@@ -160,6 +174,8 @@ class VirtualMachine:
         """Shut it down if it was off before. Returns what to say when that did not work."""
         if self._found != "stopped":
             return ""
+        if self._starting:
+            wait([self._starting])  # before its end, a machine that is about to run is "stopped"
         try:
             if self._status() == "running":
                 with self._translated():

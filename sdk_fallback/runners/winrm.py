@@ -27,7 +27,7 @@ from xml.etree.ElementTree import ParseError
 import requests
 from pydantic import SecretStr
 from spnego.exceptions import SpnegoError
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
 from winrm.exceptions import (
     InvalidCredentialsError,
     WinRMError,
@@ -75,6 +75,8 @@ class _Shell(NamedTuple):
     protocol: Protocol
     shell: str
     end: float
+    #: For how long it may be silent.
+    silence_s: float
 
 
 class WinRM:
@@ -82,8 +84,16 @@ class WinRM:
 
     name = "Windows by WinRM"
 
-    def __init__(self, account: Account, *, deadline_s: float = DEADLINE_S, silence_s: float = SILENCE_S) -> None:
+    def __init__(
+        self,
+        account: Account,
+        *,
+        deadline_s: float = DEADLINE_S,
+        silence_s: float = SILENCE_S,
+        guest_part: float = windows.GUEST_PART,
+    ) -> None:
         self._account = account
+        self._guest_part = guest_part
         self._deadline_s, self._silence_s = deadline_s, silence_s
 
     def run(self, files: Mapping[str, bytes], commands: Sequence[Sequence[str]]) -> Ran:
@@ -95,9 +105,9 @@ class WinRM:
             raise ValueError(f"{strange!r} is not a plain name")
         end = time.monotonic() + self._deadline_s
         folder = f"weighbridge-{uuid.uuid4()}"
-        # The guest stops by itself before we do, so that it can still tell.
-        task = windows.task(folder, files, commands, round(self._deadline_s * 0.8, 1))
         with self._shell(end, folder) as shell:
+            seconds = max(0.0, end - time.monotonic()) * self._guest_part
+            task = windows.task(folder, files, commands, seconds)
             answer = self._carry_out(shell, windows.command_line(), task)
         return windows.ran(answer, len(commands), self.name)
 
@@ -136,12 +146,13 @@ class WinRM:
         done = False
         try:
             with self._translated():
-                protocol = self._timed(self._protocol(), end)
+                protocol = self._timed(self._protocol(), end, self._silence_s)
                 # 60 s is the least that Windows accepts.
                 idle = f"PT{max(60, int(self._deadline_s))}S"
-                shell = _Shell(protocol, protocol.open_shell(codepage=65001, idle_timeout=idle), end)
+                number = protocol.open_shell(codepage=65001, idle_timeout=idle)
+                shell = _Shell(protocol, number, end, self._silence_s)
                 yield shell
-                self._timed(protocol, end).close_shell(shell.shell)
+                self._timed(protocol, end, self._silence_s).close_shell(shell.shell)
                 done = True
         finally:
             if shell and not done:
@@ -154,39 +165,39 @@ class WinRM:
         """
         end = time.monotonic() + CLEAN_UP_S
         with suppress(*_FAULTS):
-            self._timed(self._protocol(), end).close_shell(shell)
+            self._timed(self._protocol(), end, CLEAN_UP_S).close_shell(shell)
         if not folder:
             return
         with suppress(*_FAULTS, RunnerUnusable):
-            protocol = self._timed(self._protocol(), end)
-            again = _Shell(protocol, protocol.open_shell(codepage=65001, idle_timeout="PT60S"), end)
+            protocol = self._timed(self._protocol(), end, CLEAN_UP_S)
+            again = _Shell(protocol, protocol.open_shell(codepage=65001, idle_timeout="PT60S"), end, CLEAN_UP_S)
             try:
                 self._carry_out(again, rf'if exist "%TEMP%\{folder}" rmdir /s /q "%TEMP%\{folder}"')
             finally:
-                self._timed(protocol, end).close_shell(again.shell)
+                self._timed(protocol, end, CLEAN_UP_S).close_shell(again.shell)
 
     def _carry_out(self, shell: _Shell, command: str, stdin: bytes = b"") -> bytes:
         """Standard output of one command."""
-        protocol, number, end = shell
-        running = self._timed(protocol, end).run_command(number, command, console_mode_stdin=False)
+        protocol, number, end, silence_s = shell
+        running = self._timed(protocol, end, silence_s).run_command(number, command, console_mode_stdin=False)
         for start in range(0, len(stdin), PIECE_BYTES):
             piece = stdin[start : start + PIECE_BYTES]
             last = start + PIECE_BYTES >= len(stdin)
-            self._timed(protocol, end).send_command_input(number, running, piece, end=last)
+            self._timed(protocol, end, silence_s).send_command_input(number, running, piece, end=last)
         output, done = b"", False
         while not done:
             with suppress(WinRMOperationTimeoutError):  # nothing new so far
-                new, _, _, done = self._timed(protocol, end).get_command_output_raw(number, running)
+                new, _, _, done = self._timed(protocol, end, silence_s).get_command_output_raw(number, running)
                 output += new
-        self._timed(protocol, end).cleanup_command(number, running)
+        self._timed(protocol, end, silence_s).cleanup_command(number, running)
         return output
 
-    def _timed(self, protocol: Protocol, end: float) -> Protocol:
+    def _timed(self, protocol: Protocol, end: float, silence_s: float) -> Protocol:
         """The same, for one more request that takes no longer than is left."""
         left = end - time.monotonic()
         if left <= 0:
             raise TimeoutError
-        patience_s = min(self._silence_s, left)
+        patience_s = min(silence_s, left)
         protocol.transport.read_timeout_sec = patience_s  # type: ignore[assignment]  # requests takes fractions
         protocol.operation_timeout_sec = max(1, int(patience_s / 2))
         return protocol
@@ -218,7 +229,8 @@ class WinRM:
             return f"Nothing answers at {place}. Is the machine on, and does its firewall let this one in (setup.ps1)?"
         if isinstance(e, socket.gaierror):
             return f"There is no machine called {host}. Check WINRM_HOST."
-        if isinstance(e, (TimeoutError, requests.Timeout)):
+        # An answer that stops in its middle is a ConnectionError to requests, and the timeout is inside.
+        if any(isinstance(c, (TimeoutError, requests.Timeout, ReadTimeoutError)) for c in wrapped):
             return f"{self.name} did not finish within {self._deadline_s:g} s, or was silent for {self._silence_s:g} s."
         if isinstance(e, WSManFaultError):
             return f"WinRM on {host} refused: {' '.join(e.reason.split())[:200]} ({e.wsman_fault_code or e.code})."

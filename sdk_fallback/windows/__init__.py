@@ -18,6 +18,8 @@ from ..runners.port import Outcome, Ran
 
 #: cmd.exe's longest command line; what is longer may be cut without a word.
 LONGEST_COMMAND_LINE = 8191
+#: Of the time that is left for a run: the guest stops by itself before we do, so that it can still say so.
+GUEST_PART = 0.8
 JAR = r"C:\weighbridge\FitCSVTool.jar"
 
 #: What the script says went wrong, in one word -> the sentence that says what to do.
@@ -48,7 +50,7 @@ def task(folder: str, files: Mapping[str, bytes], commands: Sequence[Sequence[st
     return seal(
         {
             "folder": folder,
-            "seconds": seconds,
+            "seconds": round(seconds, 1),
             "files": {name: base64.b64encode(content).decode("ascii") for name, content in files.items()},
             "commands": [" ".join(arguments) for arguments in commands],
         }

@@ -112,7 +112,7 @@ def test_every_golden_reading_agrees_through_a_real_agent(proxmox: Proxmox) -> N
 def test_a_run_that_is_cut_off_is_ended_by_a_real_agent(proxmox: Proxmox) -> None:
     vm = virtual_machine(proxmox.environment)
     assert vm
-    agent = GuestAgent(vm, deadline_s=1.0)
+    agent = GuestAgent(vm, guest_part=0.01)
     many = {f"in{n}.fit": (TEMPLATES / "weight_scale.fit").read_bytes() for n in range(40)}
     commands = [decode_command(name, name.replace(".fit", ".csv")) for name in many]
     with pytest.raises(RunnerUnusable, match="did not finish"), vm.awake(agent.probe):

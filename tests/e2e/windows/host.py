@@ -28,6 +28,7 @@ import time
 import traceback
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -60,6 +61,7 @@ class Command:
     def __init__(self, arguments: list[str], environment: dict[str, str]) -> None:
         self._said = {name: tempfile.TemporaryFile() for name in ("stdout", "stderr")}  # noqa: SIM115  # until `end`
         self._read = dict.fromkeys(self._said, 0)
+        self._open, self._over = threading.Lock(), False
         self.process = subprocess.Popen(
             arguments, cwd=ROOT, env=environment, stdin=subprocess.PIPE, start_new_session=True, **self._said
         )
@@ -76,7 +78,10 @@ class Command:
         end = time.monotonic() + timeout_s
         while time.monotonic() < end and not closing.is_set():
             code = self.process.poll()  # before reading, so that nothing said before the end is missed
-            stdout, stderr = self._new("stdout"), self._new("stderr")
+            with self._open:
+                if self._over:
+                    raise wsman.Refused(wsman.NO_SUCH_SHELL, "The request has a shell that was not found.")
+                stdout, stderr = self._new("stdout"), self._new("stderr")
             more = len(stdout) == MOST_OUTPUT_BYTES or len(stderr) == MOST_OUTPUT_BYTES
             if stdout or stderr or code is not None:
                 return stdout, stderr, None if more else code
@@ -95,8 +100,10 @@ class Command:
         assert self.process.stdin
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
-        for file in self._said.values():
-            file.close()
+        with self._open:
+            self._over = True
+            for file in self._said.values():
+                file.close()
 
 
 class WindowsHost:
@@ -118,6 +125,8 @@ class WindowsHost:
         self.command_lines: list[str] = []
         self.unexpected: list[str] = []
         self.closing = threading.Event()
+        #: Action -> what is done as such a request arrives.
+        self.when_asked: dict[str, Callable[[], object]] = {}
         self._faults: dict[str, Fault] = {}
 
     def __enter__(self) -> Self:
@@ -162,6 +171,7 @@ class WindowsHost:
 
     def answer(self, asked: wsman.Asked) -> tuple[str, Fault | None]:
         self.asked[asked.action] += 1
+        self.when_asked.get(asked.action, lambda: None)()
         fault = self._faults.pop(asked.action, None)
         if asked.action != "Create" and asked.shell not in self.shells:
             raise wsman.Refused(wsman.NO_SUCH_SHELL, "The request has a shell that was not found.")

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -113,6 +113,8 @@ class Proxmox(FakePve):  # type: ignore[misc]  # it ships no types
         #: After a start, so many questions find no agent yet.
         self.boots_for = 0
         self.calls: list[str] = []
+        #: Done as soon as the machine is told to start.
+        self.when_started: Callable[[], object] = lambda: None
 
     async def stop(self) -> None:
         # Connections that a client keeps would outlive the event loop.
@@ -137,6 +139,7 @@ class Proxmox(FakePve):  # type: ignore[misc]  # it ships no types
 
     async def _do_start(self, vm: FakeVm, user: str, values: dict[str, Any]) -> Any:
         self.calls.append("start")
+        self.when_started()
         return await super()._do_start(vm, user, values)
 
     async def _do_shutdown(self, vm: FakeVm, user: str, values: dict[str, Any]) -> Any:

@@ -1,6 +1,6 @@
 """The other library: whatever Garmin answers, garminconnect and garth come to the same.
 
-It needs Python 3.12 or newer.
+It needs Python 3.12 or newer. `make test-garminconnect` runs this module with Debian's current one.
 """
 
 from __future__ import annotations
@@ -48,14 +48,10 @@ from .commands import run
 from .garmin.account import Account
 from .garmin.faults import FAULTS
 from .garmin.server import GarminStandIn
-from .skips import NOT_HERE
 
 INSTALLED = sys.version_info >= (3, 12) and importlib.util.find_spec("garminconnect") is not None
 needs_the_library = pytest.mark.skipif(
-    not INSTALLED,
-    reason=f"{NOT_HERE}garminconnect needs Python 3.12 or newer"
-    if sys.version_info < (3, 12)
-    else "garminconnect is not installed: pip install 'weighbridge[garminconnect]'",
+    not INSTALLED, reason="garminconnect needs Python 3.12 or newer: make test-garminconnect"
 )
 
 TEMPLATE = read_template((TEMPLATES / "weight_scale.fit").read_bytes())
@@ -320,7 +316,7 @@ def test_make_login_goes_on_to_it_when_garth_is_blocked_and_to_the_browser_after
 # -- where it is missing ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(INSTALLED, reason=f"{NOT_HERE}garminconnect is installed")
+@pytest.mark.skipif(INSTALLED, reason="the library is there")
 def test_without_the_library_one_sentence_says_what_is_needed(garmin: GarminStandIn, tmp_path: Path) -> None:
     garmin.write_token(tmp_path)
     calls: list[Callable[[], object]] = [

@@ -28,6 +28,7 @@ import time
 import traceback
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -42,7 +43,7 @@ from .certificate import self_signed
 from .powershell import Machine
 
 USER = "weighbridge"
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 BOUNDARY = b"--Encrypted Boundary"
 OCTETS = b"\tContent-Type: application/octet-stream\r\n"
 SEALED = "application/HTTP-SPNEGO-session-encrypted"
@@ -60,6 +61,7 @@ class Command:
     def __init__(self, arguments: list[str], environment: dict[str, str]) -> None:
         self._said = {name: tempfile.TemporaryFile() for name in ("stdout", "stderr")}  # noqa: SIM115  # until `end`
         self._read = dict.fromkeys(self._said, 0)
+        self._open, self._over = threading.Lock(), False
         self.process = subprocess.Popen(
             arguments, cwd=ROOT, env=environment, stdin=subprocess.PIPE, start_new_session=True, **self._said
         )
@@ -76,7 +78,10 @@ class Command:
         end = time.monotonic() + timeout_s
         while time.monotonic() < end and not closing.is_set():
             code = self.process.poll()  # before reading, so that nothing said before the end is missed
-            stdout, stderr = self._new("stdout"), self._new("stderr")
+            with self._open:
+                if self._over:
+                    raise wsman.Refused(wsman.NO_SUCH_SHELL, "The request has a shell that was not found.")
+                stdout, stderr = self._new("stdout"), self._new("stderr")
             more = len(stdout) == MOST_OUTPUT_BYTES or len(stderr) == MOST_OUTPUT_BYTES
             if stdout or stderr or code is not None:
                 return stdout, stderr, None if more else code
@@ -95,8 +100,10 @@ class Command:
         assert self.process.stdin
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
-        for file in self._said.values():
-            file.close()
+        with self._open:
+            self._over = True
+            for file in self._said.values():
+                file.close()
 
 
 class WindowsHost:
@@ -118,6 +125,8 @@ class WindowsHost:
         self.command_lines: list[str] = []
         self.unexpected: list[str] = []
         self.closing = threading.Event()
+        #: Action -> what is done as such a request arrives.
+        self.when_asked: dict[str, Callable[[], object]] = {}
         self._faults: dict[str, Fault] = {}
 
     def __enter__(self) -> Self:
@@ -162,6 +171,7 @@ class WindowsHost:
 
     def answer(self, asked: wsman.Asked) -> tuple[str, Fault | None]:
         self.asked[asked.action] += 1
+        self.when_asked.get(asked.action, lambda: None)()
         fault = self._faults.pop(asked.action, None)
         if asked.action != "Create" and asked.shell not in self.shells:
             raise wsman.Refused(wsman.NO_SUCH_SHELL, "The request has a shell that was not found.")
@@ -185,13 +195,13 @@ class WindowsHost:
             line = "echo The command line is too long."
         if powershell := re.fullmatch(r"powershell (.*)", line):
             machine = json.dumps(self.machine._asdict())
-            return [sys.executable, "-m", "tests.windows.powershell", machine, *powershell[1].split()]
+            return [sys.executable, "-m", "tests.e2e.windows.powershell", machine, *powershell[1].split()]
         if self.machine.cmd:
             # As a file, because on the way to wine's cmd a word's quotes would be escaped as C's are.
             script = Path(self._folder.name, f"{uuid.uuid4()}.bat")
             script.write_text(f"@{line}\r\n")
             return [*self.machine.cmd, "Z:" + str(script).replace("/", "\\")]
-        return [sys.executable, "-m", "tests.windows.cmd", self.machine.temp, line]
+        return [sys.executable, "-m", "tests.e2e.windows.cmd", self.machine.temp, line]
 
     def _send(self, asked: wsman.Asked, fault: Fault | None) -> str:
         command = self.shells[asked.shell][asked.command]

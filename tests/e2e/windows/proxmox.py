@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,7 +26,7 @@ from fakepve.certs import make_cert
 
 from .powershell import Machine
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 VM, NODE = 105, "pve1"
 USER, TOKEN_NAME, TOKEN = "weighbridge@pve", "sdk", "11111111-2222-3333-4444-555555555555"
 
@@ -41,8 +41,8 @@ def commands_of(machine: Machine, folder: Path) -> Path:
     """A folder with `powershell` and `cmd.exe`, to be put before PATH."""
     folder.mkdir()
     for name, module, first in (
-        ("powershell", "tests.windows.powershell", shlex.quote(json.dumps(machine._asdict()))),
-        ("cmd.exe", "tests.windows.agent_cmd", shlex.quote(machine.temp)),
+        ("powershell", "tests.e2e.windows.powershell", shlex.quote(json.dumps(machine._asdict()))),
+        ("cmd.exe", "tests.e2e.windows.agent_cmd", shlex.quote(machine.temp)),
     ):
         script = folder / name
         script.write_text(f'#!/bin/sh\ncd {shlex.quote(str(ROOT))}\nexec {sys.executable} -m {module} {first} "$@"\n')
@@ -113,6 +113,8 @@ class Proxmox(FakePve):  # type: ignore[misc]  # it ships no types
         #: After a start, so many questions find no agent yet.
         self.boots_for = 0
         self.calls: list[str] = []
+        #: Done as soon as the machine is told to start.
+        self.when_started: Callable[[], object] = lambda: None
 
     async def stop(self) -> None:
         # Connections that a client keeps would outlive the event loop.
@@ -137,6 +139,7 @@ class Proxmox(FakePve):  # type: ignore[misc]  # it ships no types
 
     async def _do_start(self, vm: FakeVm, user: str, values: dict[str, Any]) -> Any:
         self.calls.append("start")
+        self.when_started()
         return await super()._do_start(vm, user, values)
 
     async def _do_shutdown(self, vm: FakeVm, user: str, values: dict[str, Any]) -> Any:

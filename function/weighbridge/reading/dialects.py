@@ -43,6 +43,8 @@ class Quantity(NamedTuple):
 class Role(Enum):
     """A key that steers how the reading is understood."""
 
+    __hash__ = object.__hash__  # Enum's own is a Python function; this is the hot path
+
     TIME = auto()
     #: When the caller received it: it counts where the reading itself has no time.
     RECEIPT = auto()

@@ -255,7 +255,7 @@ def test_health_tells_the_days_of_the_key(env: dict[str, str]) -> None:
     assert env["GARMIN_PERSONAL_API_KEY"] not in str(health)
 
 
-# -- make confirm ----------------------------------------------------------------------------------------
+# -- weighbridge confirm ----------------------------------------------------------------------------------------
 
 
 def test_files_that_were_imported_by_hand_end_as_confirmed_without_any_sign_in(

@@ -224,10 +224,10 @@ def fault(route: str, name: str) -> Callable[[GarminStandIn], None]:
 @pytest.mark.parametrize(
     ("trouble", "kind", "words"),
     [
-        (sign_out, SignInNeeded, "not signed in to Garmin Connect any more"),
+        (sign_out, SignInNeeded, "no longer signed in to Garmin Connect"),
         (fault("web/app", "consent-html"), SignInNeeded, "asks for consent"),
-        (fault("web/app", "403-cloudflare"), GarminRefused, "A firewall"),
-        (fault("web/app", "firewall-html"), GarminRefused, "A firewall"),
+        (fault("web/app", "403-cloudflare"), GarminRefused, "Cloudflare"),
+        (fault("web/app", "firewall-html"), GarminRefused, "Cloudflare"),
         (fault("web/app", "200-empty"), GarminRefused, "not as expected"),
         (fault("web/app", "503"), GarminUnreachable, "could not open"),
     ],
@@ -301,7 +301,7 @@ def test_a_browser_that_is_killed_in_the_middle_is_started_anew(garmin: GarminSt
 
 
 def test_without_a_profile_or_a_browser_the_mend_is_named(garmin: GarminStandIn, tmp_path: Path, profile: Path) -> None:
-    with pytest.raises(SignInNeeded, match="make login-browser"):
+    with pytest.raises(SignInNeeded, match="weighbridge login --way window"):
         BrowserSession(tmp_path / "none", domain=garmin.domain, executable=CHROMIUM).request("GET", RANGE)
     session = BrowserSession(profile, domain=garmin.domain, executable="/nowhere/chromium")
     with pytest.raises(SettingsInvalid, match="WEIGHBRIDGE_BROWSER"):

@@ -63,8 +63,8 @@ def _agreed(kept: Sequence[Kept], settings: Settings, terminal: Terminal) -> boo
     count = sum(len(each.readings) for each in kept)
     if not terminal.is_there():
         print(
-            f"{len(kept)} file(s) wait in {settings.folder}, and nobody is here to be asked: to send them without a "
-            f"question, pass --yes ({typed('kept deliver --yes', settings.token_name)}).",
+            f"{len(kept)} file(s) wait in {settings.folder}. This is not a terminal, so nobody can confirm them. "
+            f"To send them without a question: {typed('kept deliver --yes', settings.token_name)}.",
             file=sys.stderr,
         )
         return False

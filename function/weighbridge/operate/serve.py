@@ -33,8 +33,8 @@ from .surroundings import Surroundings
 def command(around: Surroundings, host: str, port: int) -> None:
     """Serve the function: readings come in over HTTP, and go where WEIGHBRIDGE_DELIVERY says."""
     settings = read_settings(around.environment)
-    compose(settings)
     check_port(host, port)
+    compose(settings)
     for line in announcement(settings, host, port):
         # Not among the log's lines, which are JSON.
         print(line, file=sys.stderr)

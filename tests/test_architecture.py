@@ -1,90 +1,258 @@
-"""The house's arrows: who may import whom."""
+"""The arrows: who may import whom."""
 
 from __future__ import annotations
 
 import ast
 import sys
+import tomllib
+from collections.abc import Iterator, Set
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 FUNCTION = ROOT / "function"
-MODULES = sorted(FUNCTION.rglob("*.py"))
+PACKAGE = FUNCTION / "weighbridge"
+SDK_FALLBACK = ROOT / "sdk_fallback"
+
+#: The rooms of the package, from the ground up. A room imports from the layers below it, and nothing else of ours but
+#: its own: no arrow goes up, and none to a neighbour.
+LAYERS: tuple[tuple[str, ...], ...] = (
+    ("weighbridge", "errors", "notes", "commands", "resources"),
+    ("settings", "fit"),
+    ("reading", "client"),
+    ("delivery",),
+    ("receipt", "household", "garmin"),
+    ("pipeline",),
+    ("compose",),
+    ("http",),
+    ("operate",),
+    ("cli",),
+    ("__main__",),
+)
+
+#: Whose business each library from outside is alone: the modules of the package that import it.
+ALONE: dict[str, tuple[str, ...]] = {
+    "flask": ("http",),
+    "werkzeug": ("http",),
+    # The demo reads the file that it has made, as anybody would.
+    "fitdecode": ("fit.verify", "operate.demo"),
+    "garth": ("garmin.sessions.garth",),
+    "garminconnect": ("garmin.sessions.garminconnect",),
+    "playwright": ("garmin.sessions.browser_process",),
+    "google": ("garmin.secret_manager",),
+    "click": ("operate", "cli"),
+    "dotenv": ("operate",),
+    "httpx": ("client",),
+}
+
+#: Pure: bytes and values in, bytes and values out.
+CORE = (
+    *("errors", "notes", "commands", "reading", "fit", "receipt", "pipeline", "household"),
+    *("http.body", "delivery.port", "delivery.chain", "garmin.answers", "garmin.entries"),
+)
+
+#: What a caller may import of ours. It speaks HTTP, so this is how to call, and the words of the answers.
+FOR_CALLERS = (
+    "weighbridge.client",
+    "weighbridge.errors",
+    "weighbridge.notes",
+    "weighbridge.reading.dialects",
+    "weighbridge.reading.interpret.has_time",  # whether the same message twice is one reading
+    "weighbridge.reading.measures",
+    "weighbridge.settings",
+)
+#: What besides the module of a caller's command may: it is a part of the command line.
+FOR_COMMANDS = ("weighbridge.commands", "weighbridge.operate")
+#: The page reads histories as the import at the terminal does.
+NEIGHBOURS = {"weighbridge_form": ("weighbridge_history",)}
 
 
-def imports_of(path: Path) -> list[tuple[int, str]]:
-    """(level, module) of each import, those inside functions too; a relative `from . import x` is (1, "x")."""
-    found: list[tuple[int, str]] = []
+def modules_of(folder: Path) -> dict[str, Path]:
+    """Module -> its file, for a package in this folder."""
+    return {
+        ".".join(path.relative_to(folder.parent).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in sorted(folder.rglob("*.py"))
+    }
+
+
+def imports_of(module: str, path: Path) -> Iterator[str]:
+    """What a module imports, also inside functions: modules, or names in them, by their full names."""
+    package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found += [(0, alias.name) for alias in node.names]
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            names = [node.module] if node.module else [alias.name for alias in node.names]
-            found += [(node.level, name) for name in names]
+            base = package[: len(package) - node.level + 1] if node.level else []
+            base += [node.module] if node.module else []
+            yield from (".".join([*base, alias.name]) for alias in node.names)
+
+
+def graph_of(modules: dict[str, Path]) -> dict[str, set[str]]:
+    """Module -> the modules among these that it imports."""
+    found: dict[str, set[str]] = {}
+    for module, path in modules.items():
+        names = set(imports_of(module, path))
+        found[module] = {name if name in modules else name.rpartition(".")[0] for name in names} & modules.keys()
+        found[module].discard(module)
     return found
 
 
-def outside(path: Path) -> set[str]:
-    """Top-level packages from outside the standard library that a module imports."""
-    tops = {name.partition(".")[0] for level, name in imports_of(path) if level == 0}
-    return tops - set(sys.stdlib_module_names)
+MODULES = modules_of(PACKAGE)
+GRAPH = graph_of(MODULES)
+CALLERS = {path.name: modules_of(path) for path in sorted((ROOT / "integrations").glob("*/weighbridge_*"))}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_inside_function_all_imports_of_our_own_are_relative(path: Path) -> None:
-    """functions-framework loads the folder as a package called `main`; `function.…` would load it twice."""
-    assert not outside(path) & {"function", "main", "scripts", "tests", "integrations", "sdk_fallback"}
+def room_of(module: str) -> str:
+    """The direct child of the package in which a module is; `weighbridge` for the package's own `__init__`."""
+    return module.partition(".")[2].partition(".")[0] or module
 
 
-def test_fit_imports_only_the_standard_library_fastcrc_and_for_the_proof_fitdecode() -> None:
-    for path in (FUNCTION / "fit").glob("*.py"):
-        allowed = {"fastcrc"} | ({"fitdecode"} if path.name == "verify.py" else set())
-        assert outside(path) <= allowed, path.name
-        for level, name in imports_of(path):
-            assert level <= 1 or (level == 2 and name == "errors"), f"{path.name} imports {name}"
+def outside(module: str, path: Path) -> set[str]:
+    """Top-level packages from outside the standard library, and not the package itself."""
+    return (
+        {name.partition(".")[0] for name in imports_of(module, path)} - set(sys.stdlib_module_names) - {"weighbridge"}
+    )
 
 
-def test_only_the_proof_imports_fitdecode() -> None:
-    assert [p.name for p in MODULES if "fitdecode" in outside(p)] == ["verify.py"]
+def is_in(name: str, places: tuple[str, ...]) -> bool:
+    return any(name == place or name.startswith(f"{place}.") for place in places)
 
 
-def test_only_the_http_shell_imports_flask() -> None:
-    assert [p.name for p in MODULES if {"flask", "werkzeug"} & outside(p)] == ["main.py"]
+# -- the package -----------------------------------------------------------------------------------------
 
 
-def test_only_the_garth_session_imports_garth() -> None:
-    users = [p.relative_to(FUNCTION).as_posix() for p in MODULES if "garth" in outside(p)]
-    assert users == ["delivery/sessions/garth.py"]
+def test_every_room_has_its_layer() -> None:
+    assert {room_of(module) for module in MODULES} <= {room for layer in LAYERS for room in layer}
 
 
-@pytest.mark.parametrize("name", ["reading.py", "dialects.py", "body.py", "pipeline.py", "fit", "delivery/receipt.py"])
-def test_the_core_has_no_clock_no_randomness_no_environment_no_io(name: str) -> None:
-    place = FUNCTION / name
-    for path in place.glob("*.py") if place.is_dir() else [place]:
-        tops = {module.partition(".")[0] for level, module in imports_of(path) if level == 0}
-        forbidden = tops & {"time", "random", "secrets", "uuid", "os", "io", "logging", "socket", "tempfile"}
-        assert not forbidden, path.name
+@pytest.mark.parametrize("layer", range(len(LAYERS)), ids=lambda number: LAYERS[number][-1])
+def test_no_arrow_goes_up(layer: int) -> None:
+    below = {room for rooms in LAYERS[:layer] for room in rooms}
+    up = {
+        f"{module} imports {imported}"
+        for module, imports in GRAPH.items()
+        for imported in imports
+        if room_of(module) in LAYERS[layer] and room_of(imported) not in below | {room_of(module)}
+    }
+    assert not up
+
+
+def test_the_modules_form_no_circle() -> None:
+    """Also within a room. Raises `graphlib.CycleError`, which names the circle."""
+    assert set(TopologicalSorter(GRAPH).static_order()) == MODULES.keys()
+
+
+def test_no_room_is_above_a_third_of_the_package() -> None:
+    lines: dict[str, int] = {}
+    for module, path in MODULES.items():
+        lines[room_of(module)] = lines.get(room_of(module), 0) + len(path.read_text(encoding="utf-8").splitlines())
+    assert {room for room, count in lines.items() if 3 * count > sum(lines.values())} == set()
+
+
+@pytest.mark.parametrize("library", ALONE)
+def test_each_library_is_the_business_of_one(library: str) -> None:
+    users = {
+        module.removeprefix("weighbridge.") for module, path in MODULES.items() if library in outside(module, path)
+    }
+    assert {user for user in users if not is_in(user, ALONE[library])} == set()
+
+
+def test_the_function_imports_nothing_of_the_callers() -> None:
+    """`cli` finds their commands by name, when they are asked for."""
+    theirs = {"integrations", "scripts", "tests", "sdk_fallback", *CALLERS}
+    assert {module: found for module, path in MODULES.items() if (found := outside(module, path) & theirs)} == {}
+
+
+def test_fit_needs_the_standard_library_and_a_checksum_and_the_proof_fitdecode() -> None:
+    found = {module: outside(module, path) for module, path in MODULES.items() if room_of(module) == "fit"}
+    assert set().union(*found.values()) == {"fastcrc", "fitdecode"}
+
+
+def test_the_target_is_the_shell_and_nothing_else() -> None:
+    target = FUNCTION / "main.py"
+    ours = {name for name in imports_of("main", target) if name.startswith("weighbridge")}
+    assert {name.partition(".app")[0] for name in ours} == {"weighbridge.http"}
+    assert [path.name for path in FUNCTION.glob("*.py")] == ["main.py"]
+
+
+# -- the core --------------------------------------------------------------------------------------------
+
+
+IMPURE = {"time", "random", "secrets", "uuid", "os", "io", "logging", "socket", "tempfile", "subprocess", "threading"}
+
+
+@pytest.mark.parametrize("place", CORE)
+def test_the_core_has_no_clock_no_randomness_no_environment_no_io(place: str) -> None:
+    found = {module: path for module, path in MODULES.items() if is_in(module, (f"weighbridge.{place}",))}
+    assert found
+    for module, path in found.items():
+        tops = {name.partition(".")[0] for name in imports_of(module, path)}
+        forbidden = tops & {
+            "time",
+            "random",
+            "secrets",
+            "uuid",
+            "os",
+            "io",
+            "logging",
+            "socket",
+            "tempfile",
+            "subprocess",
+        }
+        assert not forbidden, module
         text = path.read_text(encoding="utf-8")
-        for word in ("datetime.now", "utcnow", "open(", "print("):
-            assert word not in text, f"{path.name} uses {word}"
+        for word in ("datetime.now", "utcnow", "open(", "print(", "read_text(", "read_bytes("):
+            assert word not in text, f"{module} uses {word}"
 
 
-def test_integrations_and_sdk_fallback_are_not_imported_by_the_function() -> None:
-    for path in MODULES:
-        assert not {name for _, name in imports_of(path)} & {"integrations", "sdk_fallback"}
+def test_only_the_programs_look_at_the_environment() -> None:
+    """What a setting says is read by `settings`, from a mapping that a program hands over. (`weighbridge/__init__.py`
+    sets a variable, for pydantic.)"""
+    places = ("weighbridge.operate", "weighbridge.cli", "weighbridge.garmin.sessions")
+    users = {module for module, path in MODULES.items() if "os.environ" in path.read_text(encoding="utf-8")}
+    assert {user for user in users if not is_in(user, places)} == {"weighbridge"}
 
 
-def test_integrations_import_nothing_of_ours_but_their_own_folder() -> None:
-    """They speak HTTP to the function, so that each can be taken away and used alone."""
-    modules = sorted((ROOT / "integrations").rglob("*.py"))
-    assert modules
-    for path in modules:
-        home = ".".join(path.relative_to(ROOT).parts[:2])
-        for level, name in imports_of(path):
-            assert level <= 1, path
-            ours = name.partition(".")[0] in {"function", "main", "scripts", "tests", "integrations", "sdk_fallback"}
-            # A program that Streamlit runs is no module of a package, so it names its folder in full; and the form
-            # reads histories as the import at the terminal does.
-            allowed = (f"{home}.", *(["integrations.history."] if home == "integrations.web_form" else []))
-            assert level == 1 or not ours or name.startswith(allowed), path
+# -- around the package ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_a_caller_imports_of_ours_how_to_call_and_the_words_of_answers(caller: str) -> None:
+    for module, path in CALLERS[caller].items():
+        allowed = (*FOR_CALLERS, *NEIGHBOURS.get(caller, ()), caller)
+        if module == f"{caller}.cli":
+            allowed += FOR_COMMANDS
+        ours = {name for name in imports_of(module, path) if is_ours(name)}
+        assert {name for name in ours if not is_in(name, allowed)} == set(), module
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_a_caller_s_modules_form_no_circle(caller: str) -> None:
+    assert set(TopologicalSorter(graph_of(CALLERS[caller])).static_order()) == CALLERS[caller].keys()
+
+
+def test_sdk_fallback_imports_of_ours_the_package_alone() -> None:
+    modules = modules_of(SDK_FALLBACK)
+    for module, path in modules.items():
+        ours = {name.partition(".")[0] for name in imports_of(module, path) if is_ours(name)}
+        assert ours <= {"weighbridge", "sdk_fallback"}, module
+    assert set(TopologicalSorter(graph_of(modules)).static_order()) == modules.keys()
+
+
+def is_ours(name: str) -> bool:
+    top = name.partition(".")[0]
+    return top in {"weighbridge", "sdk_fallback", "integrations", "scripts", "tests", "main"} or top in CALLERS
+
+
+def test_the_wheel_brings_no_top_level_name_that_could_be_another_s() -> None:
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    names = {Path(package).name for package in wheel["packages"]}
+    names |= {Path(place).parts[0] for place in wheel.get("force-include", {}).values()}
+    names |= {Path(place).parts[0] for place in wheel.get("sources", {}).values()}
+    assert strangers(names) == set()
+
+
+def strangers(names: Set[str]) -> set[str]:
+    return {name for name in names if not name.startswith("weighbridge") and name != "sdk_fallback"}

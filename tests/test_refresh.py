@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from weighbridge.compose import token_library
 from weighbridge.garmin.tokens import TokenStore
 from weighbridge.operate.refresh import RENEW_AFTER_DAYS
+from weighbridge.settings import read_settings
 
 from .commands import WEIGHBRIDGE, clean, run, with_sources
 from .garmin.server import GarminStandIn
@@ -113,6 +115,31 @@ def test_in_a_container_it_stays_and_looks_once_a_day(garmin: GarminStandIn, env
         run(["refresh", "--daily", "--force"], env, sleep=sleep)
     assert slept == [DAY_S] * 3
     assert garmin.sign_in.refreshes == 6
+
+
+@pytest.mark.parametrize(
+    ("delivery", "library"),
+    [
+        ("folder", "garth"),
+        ("garminconnect,garth", "garminconnect"),
+        ("browser,garminconnect,folder", "garminconnect"),
+        ("browser,folder", "garth"),
+    ],
+)
+def test_the_library_is_the_one_that_the_delivery_names(delivery: str, library: str) -> None:
+    assert token_library(read_settings({"WEIGHBRIDGE_DELIVERY": delivery})) == library
+
+
+def test_where_tokens_are_secrets_of_a_cloud_everybody_who_lives_here_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The cloud cannot be reached, which is told for each."""
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere.json")
+    people = tmp_path / "people.toml"
+    people.write_text('[[person]]\nname = "Anna"\n[[person]]\nname = "Ben"\ntoken = "b"\n')
+    environment = {"WEIGHBRIDGE_PEOPLE": str(people), "WEIGHBRIDGE_TOKEN_SECRET": "projects/p/secrets/garmin"}
+    assert run(["refresh"], environment) == 1
+    assert [line.partition(":")[0] for line in capsys.readouterr().err.splitlines()] == ["anna", "b"]
 
 
 # -- the schedules that are shipped ----------------------------------------------------------------------

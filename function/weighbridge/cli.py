@@ -19,6 +19,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from . import __version__
+from .commands import needs_extra
 from .errors import SettingsInvalid, ValuesRejected, WeighbridgeError
 from .operate.surroundings import Surroundings, read_dot_env
 
@@ -114,14 +115,16 @@ def _needed(name: str, fault: ModuleNotFoundError) -> SettingsInvalid | None:
     extra = COMMANDS[name].extra if name in COMMANDS else ""
     if not extra or (fault.name or "").partition(".")[0] in OURS:
         return None
-    return SettingsInvalid(f"weighbridge {name} needs more packages: pip install 'weighbridge[{extra}]'")
+    return SettingsInvalid(needs_extra(f"weighbridge {name}", extra))
 
 
 def _add_dot_env() -> None:
     added = read_dot_env(os.environ)
     if added is not None:
         os.environ.update(added)
-        click.echo(f"Settings are read from .env in this folder too ({len(added)} of its lines count).", err=True)
+        click.echo(
+            f"Also reading settings from .env in this folder ({len(added)} used; the environment wins).", err=True
+        )
 
 
 def sentence(fault: WeighbridgeError) -> str:
@@ -136,7 +139,8 @@ def sentence(fault: WeighbridgeError) -> str:
 main = Commands(
     "weighbridge",
     help="Take weigh-ins with body composition from any smart scale to Garmin Connect.",
-    epilog="Settings are environment variables, which a file .env in the working folder may hold too.",
+    epilog="Settings are environment variables; a file .env in the working folder may hold them too. For completion in "
+    'bash (zsh and fish have zsh_source, fish_source): eval "$(_WEIGHBRIDGE_COMPLETE=bash_source weighbridge)"',
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     no_args_is_help=True,
 )

@@ -95,7 +95,7 @@ def read_template(content: bytes) -> Template:
     if len(content) > LARGEST_TEMPLATE_BYTES:
         raise TemplateUnusable(
             f"The template has {len(content)} bytes; at most {LARGEST_TEMPLATE_BYTES} are taken. "
-            "`weighbridge template FILE` makes a small one of it."
+            "`weighbridge template --from FILE` makes a small one of it."
         )
     header_size, data_end = read_header(content)
     records = walk(content, header_size, data_end)
@@ -103,7 +103,7 @@ def read_template(content: bytes) -> Template:
     if len(weighings) != 1:
         raise TemplateUnusable(
             f"The template holds {len(weighings)} weigh-ins (weight_scale records); exactly one is needed. "
-            "`weighbridge template FILE` makes such a file of yours."
+            "`weighbridge template --from FILE` makes such a file of yours."
         )
     (weighing,) = weighings
     if weighing.compressed_timestamp:

@@ -12,12 +12,11 @@ import errno
 import os
 import socket
 import sys
-from pathlib import Path
 
 import click
 
 from .. import __version__
-from ..compose import Composed, compose
+from ..compose import compose, people_of
 from ..errors import SettingsInvalid
 from ..settings import Settings, read_settings
 from .serving import server_command, server_environment
@@ -33,9 +32,10 @@ from .surroundings import Surroundings
 @click.pass_obj
 def command(around: Surroundings, host: str, port: int) -> None:
     """Serve the function: readings come in over HTTP, and go where WEIGHBRIDGE_DELIVERY says."""
-    composed = compose(read_settings(around.environment))
+    settings = read_settings(around.environment)
+    compose(settings)
     check_port(host, port)
-    for line in announcement(composed, host, port):
+    for line in announcement(settings, host, port):
         # Not among the log's lines, which are JSON.
         print(line, file=sys.stderr)
     sys.stderr.flush()
@@ -65,14 +65,13 @@ def check_port(host: str, port: int) -> None:
         raise SettingsInvalid(f"--host {host} is not an address of this machine ({e.strerror}).") from None
 
 
-def announcement(composed: Composed, host: str, port: int) -> list[str]:
+def announcement(settings: Settings, host: str, port: int) -> list[str]:
     """What whoever starts the function should know."""
-    settings = composed.settings
     rows = {
         "delivery": ", then ".join(settings.delivery),
         "folder": _folder(settings),
         "time zone": f"{settings.timezone.key} (of times without an offset)",
-        "people": _people(composed),
+        "people": _people(settings),
         "key": _key(settings, host),
     }
     shown = f"[{host}]" if ":" in host and not host.startswith("[") else host
@@ -86,11 +85,10 @@ def _folder(settings: Settings) -> str:
     return str(settings.folder.absolute()) if "folder" in settings.delivery else ""
 
 
-def _people(composed: Composed) -> str:
-    path: Path | None = composed.settings.people
-    if path is None:
-        return "one, who need not be named"
-    return f"those of {path}, each with an account of their own"
+def _people(settings: Settings) -> str:
+    if settings.people is None:
+        return "one account for all readings (WEIGHBRIDGE_PEOPLE is not set)"
+    return f"{len(people_of(settings))} people with an account each ({settings.people})"
 
 
 def _key(settings: Settings, host: str) -> str:

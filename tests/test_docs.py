@@ -80,7 +80,8 @@ def leads_somewhere(words: list[str]) -> bool:
     context = click.Context(main)
     for word in words:
         if word.startswith("-") and word != "-":
-            if not any(word in parameter.opts for parameter in command.params):
+            passed_on = command.context_settings.get("ignore_unknown_options")  # Streamlit's
+            if not passed_on and not any(word in parameter.opts for parameter in command.params):
                 return False
         elif isinstance(command, click.Group):
             found = command.get_command(context, word)

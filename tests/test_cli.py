@@ -107,7 +107,7 @@ def test_a_missing_extra_is_one_sentence_with_the_command_that_brings_it(
     done = CliRunner().invoke(main, ["lean"], obj=Surroundings({}))
     assert (done.exit_code, done.output) == (
         1,
-        "weighbridge lean needs more packages: pip install 'weighbridge[outbox]'\n",
+        "weighbridge lean needs more packages: pip install 'weighbridge[outbox]'.\n",
     )
     # A module of ours that is missing is a fault of ours, and not to be explained away.
     assert isinstance(CliRunner().invoke(main, ["broken"], obj=Surroundings({})).exception, ModuleNotFoundError)
@@ -125,7 +125,7 @@ def test_an_extra_that_is_missing_only_at_work_is_the_same_sentence(
     done = CliRunner().invoke(main, ["late"], obj=Surroundings({}))
     assert (done.exit_code, done.output) == (
         1,
-        "weighbridge late needs more packages: pip install 'weighbridge[form]'\n",
+        "weighbridge late needs more packages: pip install 'weighbridge[form]'.\n",
     )
 
 

@@ -19,6 +19,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from . import __version__
+from .commands import needs_extra
 from .errors import SettingsInvalid, ValuesRejected, WeighbridgeError
 from .operate.surroundings import Surroundings, read_dot_env
 
@@ -114,7 +115,7 @@ def _needed(name: str, fault: ModuleNotFoundError) -> SettingsInvalid | None:
     extra = COMMANDS[name].extra if name in COMMANDS else ""
     if not extra or (fault.name or "").partition(".")[0] in OURS:
         return None
-    return SettingsInvalid(f"weighbridge {name} needs more packages: pip install 'weighbridge[{extra}]'")
+    return SettingsInvalid(needs_extra(f"weighbridge {name}", extra))
 
 
 def _add_dot_env() -> None:

@@ -114,7 +114,7 @@ def fit(settings: Settings, payloads: Payloads, hand: InHand, now: datetime) -> 
     composed = compose(replace(settings, delivery=("folder",)))
     weighbridge = replace(composed.weighbridge, delivery=hand)
     # In hand, the good ones of a list with a bad one harm nobody.
-    results = weighbridge.weigh(payloads.items, now=now, dry_run=False, replace=False)
+    results = weighbridge.weigh(payloads.items.values(), now=now, dry_run=False, replace=False)
     receipts = [result for result in results if not isinstance(result, WeighbridgeError)]
     if len(receipts) < len(results):
         raise _as_one(results)

@@ -330,7 +330,7 @@ def test_the_file_that_garmin_writes_passes_the_same_proof(runner: LocalJava, tm
     made = tmp_path / "made.fit"
     environment = environment_of(runner)
     done = sdk(["encode", str(ROOT / "examples" / "canonical.json"), "-o", str(made)], environment)
-    assert done.exit_code == AGREES
+    assert done.exit_code == AGREES, done.stderr
     assert "written by FitCSVTool" in done.stdout
     assert made.read_bytes()[14:] != b""
     assert sdk(["verify", str(made)], environment).exit_code == AGREES
@@ -397,7 +397,7 @@ def test_the_result_is_data_for_a_program(runner: LocalJava, tmp_path: Path) -> 
 
 def test_doctor_names_the_tool_and_its_version(runner: LocalJava) -> None:
     done = sdk(["doctor"], environment_of(runner))
-    assert done.exit_code == AGREES
+    assert done.exit_code == AGREES, done.stderr
     assert "FIT CSV Tool - Protocol" in done.stdout
 
 

@@ -43,7 +43,7 @@ def measure(function: str) -> tuple[Times, Times]:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         bare = Path(folder, "bare.py")
         bare.write_text(BARE_PAGE)
-        modules = ["streamlit", "run", str(bare), "--server.headless=true"], ["integrations.web_form"]
+        modules = ["streamlit", "run", str(bare), "--server.headless=true"], ["weighbridge", "form"]
         browser = launch(playwright)
         found: list[list[Times]] = [[], []]
         for round_ in range(ROUNDS):

@@ -20,7 +20,8 @@ import psycopg
 from procrastinate import App, PsycopgConnector
 
 ROOT = Path(__file__).parent.parent
-CONFIRMING_FUNCTION = 'def handle(request):\n    request.get_data()\n    return \'{"status": "confirmed"}\', 201\n'
+RECEIPT = '{"status": "confirmed", "final": true}'
+CONFIRMING_FUNCTION = f"def handle(request):\n    request.get_data()\n    return {RECEIPT!r}, 201\n"
 READINGS = 1_000
 ROUNDS = 3
 CONCURRENCY = 4
@@ -45,11 +46,11 @@ def measure(database: str, function: str) -> dict[int, tuple[float, float]]:
         "WEIGHBRIDGE_URL": function,
         "OUTBOX_CONCURRENCY": str(CONCURRENCY),
     }
-    migrate = [sys.executable, "-m", "integrations.postgres", "migrate"]
+    migrate = [sys.executable, "-m", "weighbridge", "outbox", "migrate"]
     subprocess.run(migrate, env=environment, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     contestants = (
         (("-m", "scripts.bench_outbox"), FILL_BARE),
-        (("-m", "integrations.postgres", "worker"), FILL_OUTBOX),
+        (("-m", "weighbridge", "outbox", "worker"), FILL_OUTBOX),
     )
     rates: dict[int, tuple[float, float]] = {}
     for number in WORKERS:

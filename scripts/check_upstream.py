@@ -1,11 +1,12 @@
-"""make check-upstream: has a library that we stand on changed what we rely on?
+"""Has a library that we depend on changed what we rely on?
 
 Strategy: the newest release of each library is fetched, not installed, and read: no line of it runs, so that one for
-another Python can be looked at too. Of each name in upstream.toml the signature and a fingerprint of the source are
-held against what they were when we last looked. A change is no fault; it says where to look before the pin is raised.
+another Python can be read too. For each name in upstream.toml the signature and a fingerprint of the source are
+compared with what they were at the last look. A change is no fault; it says where to look before the pin is raised.
+(griffe compares the signatures of two releases. What a body does it does not compare, and that matters more here.)
 
-    make check-upstream                 exit code 0: nothing changed, 1: something did, 2: it could not be looked up
-    make check-upstream ARGS=--write    takes what was found for known, once somebody has looked
+    python -m scripts.check_upstream            exit code 0: nothing changed, 1: something did, 2: no answer
+    python -m scripts.check_upstream --write    accepts what was found, once somebody has looked
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class NotFetched(Exception):
 
 def main(arguments: Sequence[str] | None = None, *, fetch: Callable[[Library], Wheel] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m scripts.check_upstream", description=__doc__.partition("\n")[0])
-    parser.add_argument("--write", action="store_true", help="take what is found for known")
+    parser.add_argument("--write", action="store_true", help="accept what is found")
     parser.add_argument("--known", type=Path, default=KNOWN, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     found: list[Library] = []
@@ -76,7 +77,7 @@ def main(arguments: Sequence[str] | None = None, *, fetch: Callable[[Library], W
 
 
 def differences(known: Library, now: Library) -> Iterator[str]:
-    """What is otherwise than it was, a sentence each."""
+    """A sentence for each difference."""
     for name, then in known.names.items():
         if now.names[name] == then:
             continue
@@ -168,7 +169,7 @@ def read_known(text: str) -> list[Library]:
 
 
 def written(libraries: Sequence[Library]) -> str:
-    parts = ["# What we rely on in libraries that may change it: make check-upstream\n"]
+    parts = ["# What we rely on in libraries that may change it: python -m scripts.check_upstream\n"]
     for library in libraries:
         parts.append(f'[{library.name}]\npython = "{library.python}"\nversion = "{library.version}"\n')
         parts.append(f"[{library.name}.names]")

@@ -1,4 +1,4 @@
-"""The text of what is copied into other programs: sound before any of them reads it.
+"""The files that are copied into other programs: are they sound before one of them reads them?
 
 The real programs run these files in tests/e2e; here is what can be known without them, in milliseconds.
 """
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from weighbridge.reading.dialects import DIALECTS, TIME, normal
+from weighbridge.reading.dialects import VOCABULARY, Quantity, Role, is_missing, normal
 
 INTEGRATIONS = Path(__file__).parent.parent / "integrations"
 HOME_ASSISTANT = INTEGRATIONS / "home_assistant"
@@ -132,30 +132,53 @@ def test_automations_and_helpers_have_names_of_their_own() -> None:
     assert all(name.startswith("weighbridge_") for name in [*ids, *package["script"], *package["rest_command"]])
 
 
-def names_of_times() -> set[str]:
-    return {
-        normal(key) for dialect in DIALECTS.values() for key, meaning in dialect.items() if meaning.attribute == TIME
+#: A text within Jinja or JavaScript.
+QUOTED = re.compile(r"""(["'`])(.*?)\1""")
+
+
+def code_that_handles_readings() -> dict[str, str]:
+    """Each template and each function, by where it is. What is not code (a form's keys, a card) may name values."""
+    sources = [load(PACKAGE)[section] for section in ("script", "automation", "template")] + [load(BLUEPRINT)]
+    templates = {
+        value for source in sources for value in walk(source) if isinstance(value, str) and re.search("{{|{%", value)
     }
+    functions = {node["name"]: node["func"] for node in flow() if node["type"] == "function"}
+    assert len(templates) > 50
+    assert len(functions) == 4
+    return {template: template for template in templates} | functions
 
 
-def names_of_weights() -> set[str]:
-    return {
-        normal(key)
-        for dialect in DIALECTS.values()
-        for key, meaning in dialect.items()
-        if meaning.attribute == "weight_kg"
-    }
+def variables(value: object) -> list[object]:
+    """What any `variables:` holds that is not a template."""
+    if isinstance(value, list):
+        return [found for part in value for found in variables(part)]
+    if not isinstance(value, dict):
+        return []
+    held = walk(value.get("variables", {}))
+    return [item for item in held if "{" not in str(item)] + variables(list(value.values()))
 
 
-def test_both_callers_know_a_time_and_a_weight_by_every_name_that_the_function_knows() -> None:
-    words = load(PACKAGE)["script"]["weighbridge_weigh_in"]["variables"]
-    assert set(words["time_names"]) == names_of_times()
-    assert set(words["weight_names"]) == names_of_weights()
-    (code,) = [node["func"] for node in flow() if node.get("name") == "a reading, with its time"]
-    for constant, names in (("TIMES", names_of_times()), ("WEIGHTS", names_of_weights())):
-        found = re.search(rf"const {constant} = (\[.*?\]);", code)
-        assert found
-        assert set(json.loads(found[1])) == names
+def test_no_caller_knows_a_word_that_only_the_function_should_know() -> None:
+    """Neither what times and weights are called, nor how "not measured" is written, nor a kind of problem."""
+    for place, code in code_that_handles_readings().items():
+        words = [text.strip() for _, text in QUOTED.findall(code) if text.strip()]
+        roles = {word: VOCABULARY.get(normal(word)) for word in words}
+        assert not [word for word, role in roles.items() if role in (Role.TIME, Role.RECEIPT)], place
+        # One name is no list: the blueprint gives its first sensor one.
+        assert sum(isinstance(role, Quantity) and role.name == "weight_kg" for role in roles.values()) < 2, place
+        assert not [word for word in words if is_missing(word)], place
+        assert not re.search(r"urn:weighbridge:[a-z]", code), place
+    words = [str(word) for path in (PACKAGE, BLUEPRINT) for word in variables(load(path))]
+    assert not [word for word in words if is_missing(word)]
+    # The blueprint gives one of its sensors the name `measured_at`.
+    assert [word for word in words if VOCABULARY.get(normal(word)) is Role.TIME] == ["measured_at"]
+
+
+def test_no_caller_has_a_table_of_statuses_of_http() -> None:
+    """`final`, `again` and `blame` say what an answer means for the reading. The flow's webhook has two of its own."""
+    for place, code in code_that_handles_readings().items():
+        allowed = {"a reading, and when it came": {"400"}, "verdict": {"202"}}.get(place, set())
+        assert set(re.findall(r"(?<![\w.])[2-5]\d\d(?![\w.])", code)) <= allowed, place
 
 
 def flow() -> list[dict[str, Any]]:

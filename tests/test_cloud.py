@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from weighbridge.http.app import ROUTES
+from weighbridge import __version__
+from weighbridge.http.routes import find_route
 from weighbridge.settings import VARIABLES, read_settings
 
 ROOT = Path(__file__).parent.parent
@@ -27,8 +27,7 @@ def service_of(name: str) -> Any:
 @pytest.mark.parametrize("name", ["knative.yaml", "cloud-run.yaml"])
 def test_a_manifest_runs_this_version_with_settings_that_exist(name: str) -> None:
     (container,) = service_of(name)["containers"]
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    assert container["image"].endswith(f"/weighbridge-function:{version}")
+    assert container["image"].endswith(f"/weighbridge:{__version__}")
     values = {variable["name"]: variable.get("value", "home=0123456789abcdef") for variable in container["env"]}
     assert values.keys() <= {variable.name for variable in VARIABLES}
     # As read, each is understood.
@@ -36,19 +35,18 @@ def test_a_manifest_runs_this_version_with_settings_that_exist(name: str) -> Non
     (port,) = container["ports"]
     assert f"PORT={port['containerPort']}" in DOCKERFILE
     probe = container.get("readinessProbe") or container["startupProbe"]
-    (route,) = [route for route in ROUTES if route.path.fullmatch(probe["httpGet"]["path"])]
+    route, _ = find_route("GET", probe["httpGet"]["path"])
     assert route.open
 
 
 def test_knative_runs_it_as_the_image_s_user_with_its_folder_in_a_volume() -> None:
     spec = service_of("knative.yaml")
     (container,) = spec["containers"]
-    function = DOCKERFILE[DOCKERFILE.index(" AS function\n") : DOCKERFILE.index(" AS browser-packages\n")]
-    (user,) = re.findall(r"^USER (\d+):\d+", function, re.MULTILINE)
+    image = DOCKERFILE[DOCKERFILE.index(" AS weighbridge\n") : DOCKERFILE.index(" AS browser-packages\n")]
+    (user,) = re.findall(r"^USER (\d+):\d+", image, re.MULTILINE)
     assert container["securityContext"]["runAsUser"] == spec["securityContext"]["fsGroup"] == int(user)
     assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/data", "/tmp"}
     assert "WEIGHBRIDGE_TOKENS=/data/tokens" in DOCKERFILE
-    assert "requirements-google.txt" in DOCKERFILE
 
 
 def test_the_role_of_the_page_has_what_the_token_store_needs() -> None:

@@ -40,10 +40,12 @@ from weighbridge.garmin.sessions.port import ConnectionDropped
 from weighbridge.garmin.sessions.token_session import TokenSession
 from weighbridge.garmin.tokens import TokenStore
 from weighbridge.operate import login
+from weighbridge.operate.surroundings import Terminal
 from weighbridge.pipeline import prove
 from weighbridge.reading.reading import Reading
 from weighbridge.resources import TEMPLATES
 
+from .commands import run
 from .garmin.account import Account
 from .garmin.faults import FAULTS
 from .garmin.server import GarminStandIn
@@ -295,7 +297,7 @@ def test_make_login_goes_on_to_it_when_garth_is_blocked_and_to_the_browser_after
     # garth's first page is refused once; the other library finds it open.
     guarded.faults.add("sso/signin-page", "403-cloudflare", times=1)
     secrets = {"Password (not shown): ": guarded.account.password}
-    terminal = login.Terminal(
+    terminal = Terminal(
         ask=lambda _: guarded.account.email,
         ask_secret=lambda question: secrets.get(question, "734512"),
         open_page=lambda _: False,
@@ -306,7 +308,7 @@ def test_make_login_goes_on_to_it_when_garth_is_blocked_and_to_the_browser_after
         "GARMIN_DOMAIN": guarded.domain,
         "GARMIN_CA_BUNDLE": str(guarded.ca_bundle),
     }
-    assert login.main([], environment, terminal) == 0
+    assert run(["login"], environment, terminal) == 0
     said = capsys.readouterr()
     assert "The next way, garminconnect: the same, over another library" in said.err
     assert "Stored in" in said.out

@@ -19,10 +19,11 @@ from weighbridge.fit.encode import encode
 from weighbridge.garmin.connect import GarminConnect
 from weighbridge.garmin.personal_api import PAUSE_S, PersonalApi
 from weighbridge.notes import Code
-from weighbridge.operate.confirm import main
 from weighbridge.settings import read_settings
 
+from .commands import run
 from .garmin.http_types import Request
+from .garmin.personal import CALLS_A_SECOND
 from .garmin.server import GarminStandIn
 from .test_kept import PLAIN, delivered, keep, reading, waiting
 
@@ -255,7 +256,7 @@ def test_health_tells_the_days_of_the_key(env: dict[str, str]) -> None:
     assert env["GARMIN_PERSONAL_API_KEY"] not in str(health)
 
 
-# -- make confirm ----------------------------------------------------------------------------------------
+# -- weighbridge confirm ----------------------------------------------------------------------------------------
 
 
 def test_files_that_were_imported_by_hand_end_as_confirmed_without_any_sign_in(
@@ -271,7 +272,7 @@ def test_files_that_were_imported_by_hand_end_as_confirmed_without_any_sign_in(
         garmin.weights.add(encode(reading(number)))
     garmin.revoke()
     garmin.expire_access_tokens()
-    assert main([], env) == 1
+    assert run(["confirm"], env) == 1
     output = capsys.readouterr()
     assert output.out.count("confirmed") == 2
     assert "1 of 2 not in Garmin" in output.out
@@ -279,7 +280,7 @@ def test_files_that_were_imported_by_hand_end_as_confirmed_without_any_sign_in(
     assert garmin.uploads_received == 0
     assert env["GARMIN_PERSONAL_API_KEY"] not in output.out + output.err
     garmin.weights.add(encode(reading(4)))
-    assert main([], env) == 0
+    assert run(["confirm"], env) == 0
 
 
 def test_the_same_day_with_other_values_does_not_count(
@@ -287,7 +288,7 @@ def test_the_same_day_with_other_values_does_not_count(
 ) -> None:
     keep(tmp_path / "weigh-ins", reading(0))
     garmin.weights.add(encode(reading(0, "90")))
-    assert main([], env) == 1
+    assert run(["confirm"], env) == 1
 
 
 def test_without_a_key_the_sign_in_is_used_and_still_nothing_is_sent(
@@ -295,29 +296,30 @@ def test_without_a_key_the_sign_in_is_used_and_still_nothing_is_sent(
 ) -> None:
     keep(tmp_path / "weigh-ins", reading(0))
     garmin.weights.add(encode(reading(0)))
-    assert main([], env | {"GARMIN_PERSONAL_API_KEY": ""}) == 0
+    assert run(["confirm"], env | {"GARMIN_PERSONAL_API_KEY": ""}) == 0
     assert garmin.uploads_received == 0
 
 
-def test_forty_files_are_looked_for_without_meeting_the_rate_limit(
+def test_more_files_than_calls_a_second_are_looked_for_without_meeting_the_rate_limit(
     garmin: GarminStandIn, env: dict[str, str], tmp_path: Path
 ) -> None:
-    for number in range(40):
+    files = CALLS_A_SECOND + 4
+    for number in range(files):
         keep(tmp_path / "weigh-ins", reading(-number))
     garmin.weights.entries.clear()
     started = time.monotonic()
-    assert main([], env) == 1
+    assert run(["confirm"], env) == 1
     assert garmin.personal.refused_for_haste == 0
-    assert time.monotonic() - started >= 40 * PAUSE_S
+    assert time.monotonic() - started >= files * PAUSE_S
 
 
 def test_a_wrong_key_and_an_empty_folder_are_one_sentence_each(
     env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([], env) == 0
+    assert run(["confirm"], env) == 0
     assert "Nothing waits" in capsys.readouterr().out
     keep(tmp_path / "weigh-ins", reading(0))
-    assert main([], env | {"GARMIN_PERSONAL_API_KEY": "planted-key"}) == 1
+    assert run(["confirm"], env | {"GARMIN_PERSONAL_API_KEY": "planted-key"}) == 1
     error = capsys.readouterr().err
     assert "Make a new key" in error
     assert "planted-key" not in error

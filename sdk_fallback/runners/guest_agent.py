@@ -33,8 +33,10 @@ class GuestAgent:
 
     name = "Windows by the guest agent"
 
-    def __init__(self, machine: VirtualMachine, *, deadline_s: float = DEADLINE_S) -> None:
-        self._machine, self._deadline_s = machine, deadline_s
+    def __init__(
+        self, machine: VirtualMachine, *, deadline_s: float = DEADLINE_S, guest_part: float = windows.GUEST_PART
+    ) -> None:
+        self._machine, self._deadline_s, self._guest_part = machine, deadline_s, guest_part
 
     def run(self, files: Mapping[str, bytes], commands: Sequence[Sequence[str]]) -> Ran:
         """See `port.Runner`."""
@@ -59,7 +61,8 @@ class GuestAgent:
         named = {word for arguments in commands for word in arguments}
         sent = {name: content for name, content in files.items() if name in named}
         folder = f"weighbridge-{uuid.uuid4()}"
-        task = windows.task(folder, sent, commands, round(max(0.0, end - time.monotonic()) * 0.8, 1)).decode("ascii")
+        seconds = max(0.0, end - time.monotonic()) * self._guest_part
+        task = windows.task(folder, sent, commands, seconds).decode("ascii")
         if len(task) <= MOST_INPUT_CHARACTERS:
             answer = self._exec(windows.command_line().split(" "), task, end, folder)
             return windows.ran(answer.encode(), len(commands), self.name)
@@ -76,11 +79,13 @@ class GuestAgent:
     def _exec(self, words: Sequence[str], said: str, end: float, folder: str = "") -> str:
         """Standard output of one command that ended in time."""
         parameters: dict[str, object] = {"command": list(words)} | ({"input-data": said} if said else {})
-        number = int(self._machine.agent("exec", **parameters)["pid"])
+        starting = self._machine.begin("exec", **parameters)
         try:
-            state = self._ended(number, end)
+            state = self._ended(int(starting.result()["pid"]), end)
         except BaseException:
-            self._stop(number, folder)
+            # Ctrl-C may have come before the answer, and what was started has to be ended.
+            with suppress(RunnerUnusable):
+                self._stop(int(starting.result()["pid"]), folder)
             raise
         if state.get("out-truncated"):
             raise RunnerUnusable(f"The answer of {self.name} was cut short. Use WinRM for as much as this.")
@@ -95,7 +100,7 @@ class GuestAgent:
         raise RunnerUnusable(f"{self.name} did not finish within {self._deadline_s:g} s; it was stopped.")
 
     def _stop(self, number: int, folder: str) -> None:
-        """End a command and remove its folder. What fails here is not told: the fault that led here says more."""
+        """End a command and remove its folder. What fails here is not reported: the fault that led here says more."""
         words = ["cmd.exe", "/c", "taskkill", "/t", "/f", "/pid", str(number)]
         if folder:
             words += ["&", "rmdir", "/s", "/q", rf"%TEMP%\{folder}"]

@@ -22,13 +22,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 from xml.etree.ElementTree import ParseError
 
 import requests
 from pydantic import SecretStr
 from spnego.exceptions import SpnegoError
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
 from winrm.exceptions import (
     InvalidCredentialsError,
     WinRMError,
@@ -40,7 +39,7 @@ from winrm.protocol import Protocol
 
 from .. import windows
 from ..errors import RunnerUnusable, causes
-from ..settings import needed
+from ..settings import WINRM, WINRM_PORT, read
 from .port import Ran
 
 DEADLINE_S = 120.0
@@ -48,7 +47,6 @@ DEADLINE_S = 120.0
 CLEAN_UP_S = 15.0
 #: How long a machine may be silent before it counts as hanging. It is asked to speak at least every half of this.
 SILENCE_S = 30.0
-PORT = 5986
 #: Pieces of standard input: base64 and encryption on top, each fits into 153,600 bytes, the least that Windows takes.
 PIECE_BYTES = 100_000
 #: The rest would need quoting, and no file of ours has it.
@@ -77,6 +75,8 @@ class _Shell(NamedTuple):
     protocol: Protocol
     shell: str
     end: float
+    #: For how long it may be silent.
+    silence_s: float
 
 
 class WinRM:
@@ -84,8 +84,16 @@ class WinRM:
 
     name = "Windows by WinRM"
 
-    def __init__(self, account: Account, *, deadline_s: float = DEADLINE_S, silence_s: float = SILENCE_S) -> None:
+    def __init__(
+        self,
+        account: Account,
+        *,
+        deadline_s: float = DEADLINE_S,
+        silence_s: float = SILENCE_S,
+        guest_part: float = windows.GUEST_PART,
+    ) -> None:
         self._account = account
+        self._guest_part = guest_part
         self._deadline_s, self._silence_s = deadline_s, silence_s
 
     def run(self, files: Mapping[str, bytes], commands: Sequence[Sequence[str]]) -> Ran:
@@ -94,12 +102,12 @@ class WinRM:
             return Ran({}, [])
         words = [*files, *(word for arguments in commands for word in arguments)]
         if strange := next((word for word in words if not _PLAIN.fullmatch(word)), None):
-            raise ValueError(f"{strange!r} is no plain name")
+            raise ValueError(f"{strange!r} is not a plain name")
         end = time.monotonic() + self._deadline_s
         folder = f"weighbridge-{uuid.uuid4()}"
-        # The guest stops by itself before we do, so that it can still tell.
-        task = windows.task(folder, files, commands, round(self._deadline_s * 0.8, 1))
         with self._shell(end, folder) as shell:
+            seconds = max(0.0, end - time.monotonic()) * self._guest_part
+            task = windows.task(folder, files, commands, seconds)
             answer = self._carry_out(shell, windows.command_line(), task)
         return windows.ran(answer, len(commands), self.name)
 
@@ -138,12 +146,13 @@ class WinRM:
         done = False
         try:
             with self._translated():
-                protocol = self._timed(self._protocol(), end)
+                protocol = self._timed(self._protocol(), end, self._silence_s)
                 # 60 s is the least that Windows accepts.
                 idle = f"PT{max(60, int(self._deadline_s))}S"
-                shell = _Shell(protocol, protocol.open_shell(codepage=65001, idle_timeout=idle), end)
+                number = protocol.open_shell(codepage=65001, idle_timeout=idle)
+                shell = _Shell(protocol, number, end, self._silence_s)
                 yield shell
-                self._timed(protocol, end).close_shell(shell.shell)
+                self._timed(protocol, end, self._silence_s).close_shell(shell.shell)
                 done = True
         finally:
             if shell and not done:
@@ -152,43 +161,43 @@ class WinRM:
     def _clean_up(self, shell: str, folder: str) -> None:
         """After a run that went wrong: close its shell, which ends what runs in it, then remove its folder.
 
-        What fails here is not told: the fault that led here says more, and Windows closes an idle shell by itself.
+        What fails here is not reported: the fault that led here says more, and Windows closes an idle shell by itself.
         """
         end = time.monotonic() + CLEAN_UP_S
         with suppress(*_FAULTS):
-            self._timed(self._protocol(), end).close_shell(shell)
+            self._timed(self._protocol(), end, CLEAN_UP_S).close_shell(shell)
         if not folder:
             return
         with suppress(*_FAULTS, RunnerUnusable):
-            protocol = self._timed(self._protocol(), end)
-            again = _Shell(protocol, protocol.open_shell(codepage=65001, idle_timeout="PT60S"), end)
+            protocol = self._timed(self._protocol(), end, CLEAN_UP_S)
+            again = _Shell(protocol, protocol.open_shell(codepage=65001, idle_timeout="PT60S"), end, CLEAN_UP_S)
             try:
                 self._carry_out(again, rf'if exist "%TEMP%\{folder}" rmdir /s /q "%TEMP%\{folder}"')
             finally:
-                self._timed(protocol, end).close_shell(again.shell)
+                self._timed(protocol, end, CLEAN_UP_S).close_shell(again.shell)
 
     def _carry_out(self, shell: _Shell, command: str, stdin: bytes = b"") -> bytes:
         """Standard output of one command."""
-        protocol, number, end = shell
-        running = self._timed(protocol, end).run_command(number, command, console_mode_stdin=False)
+        protocol, number, end, silence_s = shell
+        running = self._timed(protocol, end, silence_s).run_command(number, command, console_mode_stdin=False)
         for start in range(0, len(stdin), PIECE_BYTES):
             piece = stdin[start : start + PIECE_BYTES]
             last = start + PIECE_BYTES >= len(stdin)
-            self._timed(protocol, end).send_command_input(number, running, piece, end=last)
+            self._timed(protocol, end, silence_s).send_command_input(number, running, piece, end=last)
         output, done = b"", False
         while not done:
             with suppress(WinRMOperationTimeoutError):  # nothing new so far
-                new, _, _, done = self._timed(protocol, end).get_command_output_raw(number, running)
+                new, _, _, done = self._timed(protocol, end, silence_s).get_command_output_raw(number, running)
                 output += new
-        self._timed(protocol, end).cleanup_command(number, running)
+        self._timed(protocol, end, silence_s).cleanup_command(number, running)
         return output
 
-    def _timed(self, protocol: Protocol, end: float) -> Protocol:
+    def _timed(self, protocol: Protocol, end: float, silence_s: float) -> Protocol:
         """The same, for one more request that takes no longer than is left."""
         left = end - time.monotonic()
         if left <= 0:
             raise TimeoutError
-        patience_s = min(self._silence_s, left)
+        patience_s = min(silence_s, left)
         protocol.transport.read_timeout_sec = patience_s  # type: ignore[assignment]  # requests takes fractions
         protocol.operation_timeout_sec = max(1, int(patience_s / 2))
         return protocol
@@ -214,12 +223,14 @@ class WinRM:
                 f"WINRM_CA ({certificate}) has to be the winrm.pem that setup.ps1 wrote there, for the name {host}."
             )
         if any(isinstance(c, ssl.SSLError) for c in wrapped):
-            return f"{place} does not speak TLS as it should. WinRM over HTTPS listens on port {PORT}: run setup.ps1."
+            listens = f"WinRM over HTTPS listens on port {WINRM_PORT}: run setup.ps1."
+            return f"{place} does not speak TLS as it should. {listens}"
         if any(isinstance(c, (NewConnectionError, ConnectTimeoutError, ConnectionRefusedError)) for c in wrapped):
             return f"Nothing answers at {place}. Is the machine on, and does its firewall let this one in (setup.ps1)?"
         if isinstance(e, socket.gaierror):
             return f"There is no machine called {host}. Check WINRM_HOST."
-        if isinstance(e, (TimeoutError, requests.Timeout)):
+        # An answer that stops in its middle is a ConnectionError to requests, and the timeout is inside.
+        if any(isinstance(c, (TimeoutError, requests.Timeout, ReadTimeoutError)) for c in wrapped):
             return f"{self.name} did not finish within {self._deadline_s:g} s, or was silent for {self._silence_s:g} s."
         if isinstance(e, WSManFaultError):
             return f"WinRM on {host} refused: {' '.join(e.reason.split())[:200]} ({e.wsman_fault_code or e.code})."
@@ -232,22 +243,6 @@ class WinRM:
 
 def winrm(environment: Mapping[str, str]) -> WinRM:
     """The machine that the environment names. Raises `RunnerUnusable`."""
-    where = urlsplit("//" + needed(environment, "WINRM_HOST", "the name of the Windows machine, or name:port"))
-    try:
-        host, port = where.hostname, where.port or PORT
-    except ValueError:
-        host = None
-    if not host or where.path:
-        raise RunnerUnusable("WINRM_HOST must be a name or an address, with or without :port.")
-    user = needed(environment, "WINRM_USER", "the account that setup.ps1 made")
-    password = needed(environment, "WINRM_PASSWORD", "the password of that account")
-    certificate = Path(needed(environment, "WINRM_CA", "the certificate file that setup.ps1 wrote, winrm.pem"))
-    try:
-        ssl.create_default_context(cafile=certificate)
-    except OSError as e:
-        why = "not a PEM file" if isinstance(e, ssl.SSLError) else e.strerror
-        raise RunnerUnusable(
-            f"WINRM_CA ({certificate}) cannot be used ({why}). "
-            "Copy the winrm.pem that setup.ps1 wrote there, and name it."
-        ) from e
-    return WinRM(Account(host, port, user, SecretStr(password), certificate))
+    values = read(WINRM, environment, needed={variable.name for variable in WINRM})
+    host, port = values.pop("address")
+    return WinRM(Account(host, port, **values))

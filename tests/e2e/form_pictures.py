@@ -1,4 +1,6 @@
-"""The pictures of the form in its README, taken of the real page around a real function: `make screenshots`.
+"""The pictures of the form in its README, taken of the real page around a real function:
+
+    python -m tests.e2e.form_pictures      (needs Debian's chromium)
 
 Nothing in them is painted, but the weigh-ins of the weeks before are made up.
 """

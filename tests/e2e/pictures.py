@@ -1,6 +1,6 @@
 """The READMEs' pictures of Home Assistant's card and of Node-RED's flow, taken of the real programs.
 
-    python -m tests.e2e.pictures      (needs playwright, and Debian's chromium)
+    python -m tests.e2e.pictures      (needs Debian's chromium)
 
 Nothing in them is painted: a weigh-in is published, reaches the stand-in for Garmin, and what a person would then see
 is photographed.
@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import yaml
-from playwright.sync_api import Page, sync_playwright  # of no other use here, so it is in no requirements file
+from playwright.sync_api import Page, sync_playwright
 
 from tests.e2e.parts import free_port, wait_until
 from tests.e2e.parts.mosquitto import mosquitto

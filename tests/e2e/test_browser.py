@@ -21,19 +21,20 @@ from typing import Any
 import pydantic
 import pytest
 
-from weighbridge.garmin.connect import GarminConnect
-from weighbridge.garmin.sessions.port import ConnectionDropped
-from weighbridge.delivery.port import Delivered
-from weighbridge.garmin.sessions.browser import BrowserSession
-from weighbridge.errors import GarminRefused, GarminUnreachable, SettingsInvalid, SignInNeeded, WeighbridgeError
-from weighbridge.fit.template import read_template
-from weighbridge.pipeline import prove
-from weighbridge.reading.reading import Reading
-from weighbridge.settings import TEMPLATES
+from tests.commands import WEIGHBRIDGE, with_sources
 from tests.function_client import process
 from tests.garmin.http_types import Request
 from tests.garmin.server import GarminStandIn
 from tests.garmin.uploads import file_part
+from weighbridge.delivery.port import Delivered
+from weighbridge.errors import GarminRefused, GarminUnreachable, SettingsInvalid, SignInNeeded, WeighbridgeError
+from weighbridge.fit.template import read_template
+from weighbridge.garmin.connect import GarminConnect
+from weighbridge.garmin.sessions.browser import BrowserSession
+from weighbridge.garmin.sessions.port import ConnectionDropped
+from weighbridge.pipeline import prove
+from weighbridge.reading.reading import Reading
+from weighbridge.settings import TEMPLATES
 
 ROOT = Path(__file__).parent.parent.parent
 CHROMIUM = shutil.which("chromium") or ""
@@ -223,10 +224,10 @@ def fault(route: str, name: str) -> Callable[[GarminStandIn], None]:
 @pytest.mark.parametrize(
     ("trouble", "kind", "words"),
     [
-        (sign_out, SignInNeeded, "not signed in to Garmin Connect any more"),
+        (sign_out, SignInNeeded, "no longer signed in to Garmin Connect"),
         (fault("web/app", "consent-html"), SignInNeeded, "asks for consent"),
-        (fault("web/app", "403-cloudflare"), GarminRefused, "A firewall"),
-        (fault("web/app", "firewall-html"), GarminRefused, "A firewall"),
+        (fault("web/app", "403-cloudflare"), GarminRefused, "Cloudflare"),
+        (fault("web/app", "firewall-html"), GarminRefused, "Cloudflare"),
         (fault("web/app", "200-empty"), GarminRefused, "not as expected"),
         (fault("web/app", "503"), GarminUnreachable, "could not open"),
     ],
@@ -300,7 +301,7 @@ def test_a_browser_that_is_killed_in_the_middle_is_started_anew(garmin: GarminSt
 
 
 def test_without_a_profile_or_a_browser_the_mend_is_named(garmin: GarminStandIn, tmp_path: Path, profile: Path) -> None:
-    with pytest.raises(SignInNeeded, match="make login-browser"):
+    with pytest.raises(SignInNeeded, match="weighbridge login --way window"):
         BrowserSession(tmp_path / "none", domain=garmin.domain, executable=CHROMIUM).request("GET", RANGE)
     session = BrowserSession(profile, domain=garmin.domain, executable="/nowhere/chromium")
     with pytest.raises(SettingsInvalid, match="WEIGHBRIDGE_BROWSER"):
@@ -463,7 +464,7 @@ def test_an_unknown_outcome_of_the_token_s_way_is_not_sent_again_by_the_browser(
 # -- signing in ------------------------------------------------------------------------------------------
 
 
-def test_login_browser_waits_for_a_person_who_signs_in_with_a_code(garmin: GarminStandIn, tmp_path: Path) -> None:
+def test_the_window_waits_for_a_person_who_signs_in_with_a_code(garmin: GarminStandIn, tmp_path: Path) -> None:
     """The person comes over the DevTools protocol, since there is no screen; the window is Chromium's own."""
     from playwright.sync_api import sync_playwright
 
@@ -479,9 +480,9 @@ def test_login_browser_waits_for_a_person_who_signs_in_with_a_code(garmin: Garmi
     log = tmp_path / "log"
     with log.open("wb") as file:
         login = subprocess.Popen(
-            [sys.executable, "-m", "scripts.login_browser", "--wait-s", "60"],
-            cwd=ROOT,
-            env=environment,
+            [*WEIGHBRIDGE, "login", "--way", "window", "--wait-s", "60"],
+            cwd=tmp_path,
+            env=with_sources(environment),
             stdout=file,
             stderr=subprocess.STDOUT,
         )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 from tests.e2e.parts.npm import installed
+from weighbridge import __version__
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = (ROOT / "compose.yaml").read_text()
@@ -32,5 +32,7 @@ def test_the_example_of_settings_names_each_that_compose_reads() -> None:
 
 
 def test_our_images_are_of_this_version() -> None:
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    assert set(re.findall(r"image: weighbridge-\w+:(\S+)", COMPOSE)) == {version}
+    found = re.findall(
+        r"^ *image: (?:\$\{WEIGHBRIDGE_IMAGE:-weighbridge\}|weighbridge-form):(\S+)", COMPOSE, re.MULTILINE
+    )
+    assert found == [__version__] * 2

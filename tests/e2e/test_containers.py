@@ -26,6 +26,7 @@ from tests.e2e.parts import wait_until
 from tests.e2e.parts.docker import GATEWAY, ROOT, Engine, engine
 from tests.e2e.test_form_page import TIME, click, enter_key, launch, type_in
 from tests.garmin.server import SERVICES, GarminStandIn
+from weighbridge import __version__
 
 SECRETS = {
     "WEIGHBRIDGE_KEY": "planted-key-0a1b2c3d4e5f",
@@ -123,7 +124,7 @@ def garmin_for(docker: Engine, garmin: GarminStandIn, *services: str, **settings
     (docker.folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in values.items()))
     garmin.write_token(docker.folder)
     token = (docker.folder / "default.json").read_text()
-    login = ("run", "--rm", "--no-deps", "-T", "function", "python3", "-m", "scripts.login", "--import", "-")
+    login = ("run", "--rm", "--no-deps", "-T", "function", "weighbridge", "login", "--import", "-")
     assert "Stored in /data/tokens/default.json." in docker.compose(*login, said=token)
 
 
@@ -190,15 +191,15 @@ def is_nobody_in_a_read_only_system(container: Mapping[str, Any]) -> None:
 
 def test_no_secret_is_in_a_layer_and_the_images_are_small(house: House, capsys: pytest.CaptureFixture[str]) -> None:
     sizes = []
-    for target, most_mb in (("function", 140), ("function-browser", 1200), ("outbox", 140), ("form", 700)):
+    for target, most_mb in (("weighbridge", 200), ("weighbridge-browser", 1300), ("weighbridge-form", 800)):
         archive = house.engine.folder / f"{target}.tar"
         found = subprocess.run(["grep", "-c", "-a", "-F", IN_THE_FOLDER, archive], stdout=subprocess.PIPE, check=False)
         assert found.stdout == b"0\n"
-        history = json.loads(house.engine.docker("inspect", f"weighbridge-{target}:0.1.0"))[0]
+        history = json.loads(house.engine.docker("inspect", f"{target}:{__version__}"))[0]
         layers = json.loads(house.engine.docker("inspect", "python:3.13-slim-trixie"))[0]
         ours_mb = (history["Size"] - layers["Size"]) / 1e6
         assert ours_mb < most_mb
-        sizes.append(f"weighbridge-{target} {ours_mb:.0f} MB")
+        sizes.append(f"{target} {ours_mb:.0f} MB")
     with capsys.disabled():
         print(f"\n  images, without the Python that they stand on: {', '.join(sizes)}")
 
@@ -207,7 +208,7 @@ def test_the_image_with_a_browser_opens_a_page_as_nobody_in_a_read_only_system(h
     confined = ("--read-only", "--tmpfs", "/tmp:exec", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
     page = "data:text/html,<h1>Here</h1>"
     program = f"exec chromium --headless $WEIGHBRIDGE_BROWSER_ARGS --user-data-dir=/tmp/profile --dump-dom '{page}'"
-    run = ("run", "--rm", *confined, "weighbridge-function-browser:0.1.0")
+    run = ("run", "--rm", *confined, f"weighbridge-browser:{__version__}")
     assert "<h1>Here</h1>" in house.engine.docker(*run, "sh", "-c", program)
     assert house.engine.docker(*run, "id", "-u").strip() == "10001"
     assert "playwright" in house.engine.docker(*run, "python3", "-c", "import garth, playwright; print(playwright)")
@@ -303,10 +304,24 @@ def test_no_secret_and_no_measurement_is_in_what_the_services_say(house: House) 
         assert planted not in said
 
 
-def test_without_its_secrets_nothing_starts_and_the_mend_is_named(house: House, tmp_path: Path) -> None:
+def test_without_its_secrets_nothing_starts_and_the_fix_is_named(house: House, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("")
     with pytest.raises(RuntimeError, match=r"Set \w+ in \.env, see \.env\.example"):
         house.engine.docker("compose", "-f", ROOT / "compose.yaml", "--env-file", tmp_path / ".env", "config")
+
+
+def test_a_wrong_setting_fails_up_and_the_function_says_why(house: House, tmp_path: Path) -> None:
+    settings = SECRETS | {"WEIGHBRIDGE_TIMEZONE": "Nowhere/Town", "WEIGHBRIDGE_PORT": "8081"}
+    (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+    files = ("-f", ROOT / "compose.yaml", "--env-file", tmp_path / ".env")
+    compose = ("compose", "--project-name", "misconfigured", *files)
+    try:
+        with pytest.raises(RuntimeError, match="misconfigured-function-1"):
+            house.engine.docker(*compose, "up", "--wait", "--no-build", "--pull", "never", "function")
+        said = house.engine.docker(*compose, "logs", "--no-color", "--no-log-prefix", "--tail", "1", "function")
+        assert said == "WEIGHBRIDGE_TIMEZONE must be a time zone such as Europe/Berlin.\n"
+    finally:
+        house.engine.docker(*compose, "down", "--volumes", "--timeout", "5")
 
 
 def test_down_takes_less_than_five_seconds_a_service(house: House, capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,7 +29,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, Ga
     if not CURRENT:
         pytest.skip("its image is made of the root of make test-ha-current")
     garmin = GarminStandIn(port=GARMIN_PORT, host_name="garmin.test", address="0.0.0.0")
-    with engine(targets=("function",)) as docker, garmin, name_server():
+    with engine(targets=("weighbridge",)) as docker, garmin, name_server():
         import_image(docker, tmp_path_factory.mktemp("image"))
         services = ("function", "home-assistant")
         garmin_for(docker, garmin, *services, COMPOSE_PROFILES="home-assistant", HOME_ASSISTANT_TOPIC=TOPIC)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 
 import jinja2
@@ -15,17 +16,18 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from weighbridge_fitdays.settings import VARIABLES, SettingsInvalid, read_settings
-from weighbridge_fitdays.sinks import SENSORS
 from tests.e2e.parts import wait_until
 from tests.e2e.parts.fitdays_cloud import EMAIL, PASSWORD, FitdaysCloud
 from tests.e2e.parts.form import function
 from tests.e2e.parts.mosquitto import mosquitto
 from tests.function_client import ROOT
 from tests.garmin.server import GarminStandIn
+from weighbridge.errors import SettingsInvalid
+from weighbridge_fitdays.settings import VARIABLES, read_settings
+from weighbridge_fitdays.sinks import SENSORS
 
 ACCOUNT = {"FITDAYS_EMAIL": EMAIL, "FITDAYS_PASSWORD": PASSWORD}
-COMMAND = [sys.executable, "-m", "integrations.fitdays"]
+COMMAND = [sys.executable, "-m", "weighbridge", "fitdays", "poll"]
 
 
 @pytest.fixture
@@ -132,6 +134,22 @@ def test_a_function_that_is_away_gets_it_later_and_what_it_refuses_is_said_once(
         assert poll(settings)[1].endswith("0 new.\n")
 
 
+def test_what_garmin_does_not_show_yet_is_handed_over_again_until_it_does(
+    cloud: FitdaysCloud, garmin: GarminStandIn, tmp_path: Path
+) -> None:
+    cloud.weigh(1)
+    cloud.weigh(2, weight_g=81_600)
+    garmin.weights.show_delay_s = 3600
+    with function(garmin, tmp_path, WEIGHBRIDGE_CONFIRM_SECONDS=0) as address:
+        settings = environment(cloud, tmp_path, WEIGHBRIDGE_URL=address)
+        code, said = poll(settings)
+        assert (code, said.count("accepted"), "0 new." in said) == (0, 2, True)
+        garmin.weights.show_delay_s = 0
+        assert "2 new." in poll(settings)[1]
+    assert garmin.weigh_ins()
+    assert len(garmin.weights.entries) == 2
+
+
 def test_a_refused_sign_in_is_tried_once_and_not_again_for_hours(cloud: FitdaysCloud, tmp_path: Path) -> None:
     settings = environment(cloud, tmp_path, FITDAYS_PASSWORD="wrong-password")
     log = tmp_path / "log"
@@ -157,6 +175,7 @@ def test_with_a_broker_each_person_has_a_topic_and_nine_sensors_that_show_the_ap
     assert {topic for topic in found if topic.startswith("fitdays/")} == {"fitdays/ann", "fitdays/ben_b"}
     values = json.loads(found["fitdays/ann"])
     assert (values["weight_g"], values["person"]) == (81_400, "Ann")
+    assert datetime.fromisoformat(values["received_at"]).tzinfo
     shown = {}
     for key in SENSORS:
         config = json.loads(found[f"homeassistant/sensor/fitdays_7/{key}/config"])
@@ -202,8 +221,8 @@ def retained(port: int, count: int) -> dict[str, bytes]:
         ({"FITDAYS_EMAIL": "a"}, "FITDAYS_PASSWORD is not set"),
         (ACCOUNT | {"FITDAYS_PEOPLE": "Ann"}, "FITDAYS_PEOPLE must be suid=name pairs"),
         (ACCOUNT | {"FITDAYS_EVERY_SECONDS": "soon"}, "FITDAYS_EVERY_SECONDS must be a number"),
-        (ACCOUNT | {"MQTT_URL": "http://x"}, "MQTT_URL is no mqtt:// or mqtts:// address"),
-        (ACCOUNT | {"WEIGHBRIDGE_URL": "127.0.0.1:8080"}, "WEIGHBRIDGE_URL is no http:// or https:// address"),
+        (ACCOUNT | {"MQTT_URL": "http://x"}, "MQTT_URL must be an mqtt:// or mqtts:// address"),
+        (ACCOUNT | {"WEIGHBRIDGE_URL": "127.0.0.1:8080"}, "WEIGHBRIDGE_URL must be an http:// or https:// address"),
         (
             {"FITDAYS_EMAIL": EMAIL, "FITDAYS_PASSWORD_FILE": "/nowhere"},
             "The file that FITDAYS_PASSWORD_FILE names cannot be read",

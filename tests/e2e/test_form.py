@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -13,13 +14,16 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
 
-from weighbridge_form.values import NINE, Point, moving_average, people_of, reading_of, shared, typed
+from tests.commands import weighbridge
 from tests.e2e.parts import free_port, histories
 from tests.e2e.parts.form import function
 from tests.function_client import ROOT
 from tests.garmin.server import GarminStandIn
+from weighbridge_form.settings import VARIABLES, people_of
+from weighbridge_form.values import NINE, Point, moving_average, reading_of, shared, typed
 
-APP = ROOT / "integrations" / "web_form" / "app.py"
+FOLDER = ROOT / "integrations" / "web_form"
+APP = FOLDER / "weighbridge_form" / "app.py"
 BERLIN = ZoneInfo("Europe/Berlin")
 VALUES = ("81,4", "18.2", "14.8", "66.6", "63.2", "3.4", "45.9", "16.1", "7")
 AT = "2026-11-22T06:31:00+00:00"
@@ -120,7 +124,31 @@ def test_the_average_is_that_of_the_days_before_and_no_older() -> None:
 def test_each_person_has_a_function_of_their_own() -> None:
     assert people_of("http://a:1/") == {"": "http://a:1"}
     assert people_of("Anna=http://a:1, Ben=http://b:2/") == {"Anna": "http://a:1", "Ben": "http://b:2"}
-    assert people_of("http://a:1/?x=1") == {"": "http://a:1/?x=1"}
+    assert people_of("http://a:1/x=1") == {"": "http://a:1/x=1"}
+
+
+@pytest.mark.parametrize("text", ["nowhere", "Anna=http://a:1, http://b:2", "Anna=http://a:1, Anna=http://b:2", ","])
+def test_addresses_that_cannot_be_used_are_named_before_a_page_is_served(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = "WEIGHBRIDGE_URL must be an http:// or https:// address, or name=address pairs"
+    done = weighbridge("form", folder=tmp_path, WEIGHBRIDGE_URL=text)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.decode().startswith(expected)
+    monkeypatch.setenv("WEIGHBRIDGE_URL", text)
+    page = AppTest.from_file(str(APP), default_timeout=60).run()
+    assert page.error[0].value.startswith(expected)
+    assert not page.text_input
+
+
+def test_the_address_may_be_in_a_file(open_page: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_page()
+    (tmp_path / "url").write_text(f"{os.environ['WEIGHBRIDGE_URL']}\n")
+    monkeypatch.delenv("WEIGHBRIDGE_URL")
+    monkeypatch.setenv("WEIGHBRIDGE_URL_FILE", str(tmp_path / "url"))
+    page = AppTest.from_file(str(APP), default_timeout=60).run()
+    assert not page.error
+    assert page.text_input
 
 
 # -- the page ----------------------------------------------------------------------------------------------
@@ -230,6 +258,14 @@ def test_a_key_is_asked_for_only_where_the_function_asks(open_page: Open) -> Non
     assert "**confirmed**" in said(page)
 
 
+@pytest.mark.parametrize("key", ["schlüssel", "two words"])
+def test_a_key_that_no_header_can_carry_is_said_and_not_sent(open_page: Open, key: str) -> None:
+    page = open_page(WEIGHBRIDGE_API_KEYS="house=a-key-of-the-house")
+    page.text_input[0].set_value(key).run()
+    assert not page.exception
+    assert "Expected a key of plain letters, digits and signs, without spaces." in said(page)
+
+
 def test_a_broken_sign_in_is_said_and_the_file_is_handed_out_instead(
     open_page: Open, garmin: GarminStandIn, tmp_path: Path
 ) -> None:
@@ -237,6 +273,23 @@ def test_a_broken_sign_in_is_said_and_the_file_is_handed_out_instead(
     page = fill(page)
     assert "https://connect.garmin.com/app/import-data" in page.error[0].value
     assert [b.proto.label for b in page.get("download_button")] == ["Download the FIT file"]
+
+
+@pytest.mark.parametrize("fault", ["412", "429-retry-after", "drop-before"])
+def test_when_garmin_fails_the_file_is_offered_to_be_brought_in_by_hand(
+    open_page: Open, garmin: GarminStandIn, fault: str
+) -> None:
+    page = fill(open_page(), ("81.4",))
+    garmin.faults.add("upload", fault, times=9)
+    button(page, "Send to Garmin").click().run()
+    (error,) = page.error
+    assert "Until then, download the file and bring it in by hand" in error.value
+    assert [b.proto.label for b in page.get("download_button")] == ["Download the FIT file"]
+
+
+def test_title_and_detail_of_a_problem_never_run_together(open_page: Open) -> None:
+    page = open_page(WEIGHBRIDGE_DELIVERY="folder")
+    assert "Garmin Connect is not set up here. This function keeps files" in page.error[0].value
 
 
 def test_a_folder_as_delivery_says_where_the_file_lies(open_page: Open) -> None:
@@ -249,7 +302,7 @@ def test_a_folder_as_delivery_says_where_the_file_lies(open_page: Open) -> None:
 def test_a_function_that_does_not_run_is_named_with_its_mend(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEIGHBRIDGE_URL", f"http://127.0.0.1:{free_port()}")
     page = AppTest.from_file(str(APP), default_timeout=60).run()
-    assert "make run" in page.error[0].value
+    assert "weighbridge serve" in page.error[0].value
     assert not page.text_input
 
 
@@ -266,6 +319,25 @@ def test_a_paste_of_more_than_one_or_of_nonsense_changes_no_field(open_page: Ope
         assert page.text_input(key="weight").value == ""
 
 
+@pytest.mark.parametrize(
+    ("more", "time"),
+    [
+        ({}, None),
+        ({"measured_at": AT}, "2026-11-22 06:31:00+00:00"),
+        ({"received_at": AT}, "2026-11-22 06:31:00+00:00"),
+    ],
+)
+def test_a_pasted_reading_without_a_time_gets_that_of_the_page(
+    open_page: Open, more: dict[str, str], time: str | None
+) -> None:
+    page = open_page()
+    before = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+    page.text_area(key="pasted").set_value(json.dumps({"weight": 80} | more))
+    button(page, "Take over").click().run()
+    taken = page.text_input(key="time").value
+    assert taken == time if time else before <= taken <= f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+
+
 def test_a_history_file_is_drawn_and_what_is_refused_is_told_and_a_button_sends_it(
     open_page: Open, garmin: GarminStandIn
 ) -> None:
@@ -278,7 +350,7 @@ def test_a_history_file_is_drawn_and_what_is_refused_is_told_and_a_button_sends_
     (chart,) = page.get("vega_lite_chart")
     assert "19 weigh-ins from 80.1 to 81.9, the last is 81.9" in str(chart.proto)
     assert not garmin.weights.visible()
-    for expected in ("19 of 19: 19 confirmed in Garmin Connect.", "19 of 19: 19 were there already."):
+    for expected in ("19 of 19: 19 confirmed in Garmin Connect.", "19 of 19: 19 already there."):
         button(page, "Send 19 weigh-ins to Garmin").click().run()
         assert expected in said(page)
         assert len(garmin.weights.visible()) == 19
@@ -293,7 +365,7 @@ def test_an_export_of_the_app_in_an_unknown_language_is_recognised_and_can_be_pu
     visceral.set_value("(left out)").run()
     assert "xy5: left out" in [box.label for box in page.selectbox]
     page.file_uploader[0].set_value(("other.csv", b"Zeit;Masse\n2022-11-22 07:31;81,4\n", "text/csv")).run()
-    assert "No column of the file is known to be the time or the weight." in said(page)
+    assert "No column is recognised as the time or the weight." in said(page)
     for header, word in (("Zeit", "time"), ("Masse", "weight")):
         (box,) = [box for box in page.selectbox if box.label.startswith(header)]
         box.set_value(word).run()
@@ -311,7 +383,7 @@ def test_dates_that_could_be_read_in_two_ways_are_asked_about(open_page: Open) -
 
 @pytest.mark.parametrize(
     ("data", "words"),
-    [(b"PK\x03\x04 no archive", "The spreadsheet cannot be read."), (b"<html/>", "no export of Apple")],
+    [(b"PK\x03\x04 no archive", "The spreadsheet cannot be read."), (b"<html/>", "not an export of Apple")],
 )
 def test_a_file_that_cannot_be_read_says_why(open_page: Open, data: bytes, words: str) -> None:
     page = open_page()
@@ -347,8 +419,10 @@ def test_a_banner_says_when_the_sign_in_ends_soon(open_page: Open, garmin: Garmi
 
 
 def test_the_readme_names_each_button_and_the_default_address() -> None:
-    readme = (APP.parent / "README.md").read_text(encoding="utf-8")
-    page = (APP.parent / "page.py").read_text(encoding="utf-8")
-    for words in ("Download the FIT file", "Send to Garmin", "Correct", "Take back", "http://127.0.0.1:8080"):
+    readme = (FOLDER / "README.md").read_text(encoding="utf-8")
+    page = APP.with_name("page.py").read_text(encoding="utf-8")
+    for words in ("Download the FIT file", "Send to Garmin", "Correct", "Take back"):
         assert words in readme
         assert words in page
+    (variable,) = VARIABLES
+    assert f"| `{variable.name}` | `{variable.default}` |" in readme

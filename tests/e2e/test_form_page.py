@@ -360,4 +360,4 @@ def test_pasted_text_of_the_share_screen_fills_the_fields(house: House) -> None:
     click(page, "Take over")
     expect(page.get_by_label("Weight", exact=True)).to_have_value("81.4 kg")
     expect(page.get_by_label("Body fat (%)", exact=True)).to_have_value("18.2 %")
-    expect(page.get_by_text("Nobody knows: Mood.")).to_be_visible()
+    expect(page.get_by_text("Not recognised: Mood.")).to_be_visible()

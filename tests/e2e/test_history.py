@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import random
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -17,18 +15,20 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from weighbridge.reading.interpret import interpret
-from weighbridge.errors import ReadingRejected
-from weighbridge_history.columns import FITDAYS_ORDER
-from weighbridge_history.errors import FileUnusable, MappingInvalid
-from weighbridge_history.read import History, Row, read
-from weighbridge_history.send import Function, Outcome, Stopped, send
+from tests.commands import WEIGHBRIDGE, clean, weighbridge, with_sources
 from tests.e2e.parts import free_port, histories
 from tests.e2e.parts.form import function
 from tests.e2e.parts.histories import LANGUAGES, WEIGH_INS
 from tests.e2e.test_outbox_chaos import third_of_answers_lost
 from tests.function_client import ROOT, process
 from tests.garmin.server import GarminStandIn
+from weighbridge.client import Client, Target
+from weighbridge.errors import ReadingRejected
+from weighbridge.reading.interpret import interpret
+from weighbridge_history.columns import FITDAYS_ORDER
+from weighbridge_history.errors import FileUnusable, MappingInvalid
+from weighbridge_history.read import History, Row, read
+from weighbridge_history.send import Outcome, Stopped, send
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 11, 22, tzinfo=ZoneInfo("UTC"))
@@ -81,7 +81,7 @@ def test_columns_in_another_order_and_an_unknown_language_are_found_by_arithmeti
     first = list(range(19))
     random.Random(4).shuffle(first)
     data = histories.fitdays("of nobody", order=[0, *[i for i in first if i]])
-    with pytest.raises(MappingInvalid, match="No column of the file is known to be the time"):
+    with pytest.raises(MappingInvalid, match="No column is recognised as the time"):
         read(data)
     known = {column.word: column for column in read(data, mapping={"xy0": "time"}).columns}
     for word in ("weight", "body fat", "fat mass", "fat free body weight", "muscle mass", "bone mass", "water weight"):
@@ -90,7 +90,7 @@ def test_columns_in_another_order_and_an_unknown_language_are_found_by_arithmeti
 
 def test_what_is_not_known_is_shown_and_a_mapping_puts_it_right() -> None:
     data = b"Zeit;Masse;Fettanteil;Notiz\n2022-11-22 07:31;81,4;18,2;gut\n"
-    with pytest.raises(MappingInvalid, match=r"known to be the time or the weight\. Its columns are: Zeit, Masse"):
+    with pytest.raises(MappingInvalid, match=r"recognised as the time or the weight\. The columns are: Zeit, Masse"):
         read(data)
     history = read(data, mapping={"Zeit": "time", "Masse": "weight", "Fettanteil": "body fat"}, timezone=BERLIN)
     assert [(c.header, c.word, c.known_by) for c in history.columns] == [
@@ -126,7 +126,7 @@ def test_which_of_day_and_month_comes_first_the_file_decides_as_a_whole(
 
 
 def test_a_day_that_could_be_a_month_is_asked_for_and_not_guessed() -> None:
-    with pytest.raises(MappingInvalid, match="Is '03/04/2022 07:31' the day first, or the month"):
+    with pytest.raises(MappingInvalid, match="In '03/04/2022 07:31', is the day first or the month"):
         read(b"date,weight\n03/04/2022 07:31,81.4\n")
 
 
@@ -134,12 +134,12 @@ def test_a_day_that_could_be_a_month_is_asked_for_and_not_guessed() -> None:
     ("data", "place"),
     [
         (b"", "The file is empty"),
-        (b"date,weight\n2022-11-22 07:31,81.4\n\x00\xff\xfe\x81,2", "Row 3, byte 2 of it: this is no text"),
+        (b"date,weight\n2022-11-22 07:31,81.4\n\x00\xff\xfe\x81,2", "Row 3, byte 2: this is not text"),
         (histories.fitdays()[:3000], "The spreadsheet cannot be read"),
         (histories.apple_health()[:-40], "Row 30, column 0: the XML is damaged"),
         (histories.apple_health(archive=True)[:-60], "cannot be read|is damaged"),
-        (b"<html><body/></html>", "no export of Apple Health"),
-        (b'[{"weight": 81.4}]', "This is a JSON list"),
+        (b"<html><body/></html>", "not an export of Apple Health"),
+        (b'[{"weight": 81.4}]', "Expected JSON lines, got a JSON list"),
     ],
 )
 def test_a_file_that_is_damaged_as_a_whole_says_where(data: bytes, place: str) -> None:
@@ -151,12 +151,16 @@ def test_a_file_that_is_damaged_as_a_whole_says_where(data: bytes, place: str) -
     ("data", "number", "fault"),
     [
         (b'{"weight": 81.4}\n{"weight": 81.4,, "fat": 2}\n', 2, "column 17: "),
-        (b'{"weight": 81.4}\n[1]\n', 2, "a JSON object was expected"),
-        (b"date,weight,fat\n2022-11-22 07:31,81.4,18\n2022-11-23 07:31,81", 3, "2 cells, where the header names 3"),
-        (b"date,weight\n2022-11-22 07:31,81.4\n2022-11-23 07:31,8,1,4\n", 3, "4 cells, where the header names 2"),
-        (b"date,weight\n2022-11-22 07:31," + b"8" * 300 + b"\n", 2, "column weight: a text of 300 characters"),
-        (histories.garmin().replace(b" Nov 12, 2022", b" Nvo 12, 2022"), 6, "'Nvo 12, 2022' is no day"),
-        (histories.garmin().replace(b"7:31 AM", b"late", 1), 3, "column Time: 'late' is no time of day"),
+        (b'{"weight": 81.4}\n[1]\n', 2, "expected a JSON object"),
+        (b"date,weight,fat\n2022-11-22 07:31,81.4,18\n2022-11-23 07:31,81", 3, "2 cells, but the header names 3"),
+        (b"date,weight\n2022-11-22 07:31,81.4\n2022-11-23 07:31,8,1,4\n", 3, "4 cells, but the header names 2"),
+        (b"date,weight\n2022-11-22 07:31," + b"8" * 300 + b"\n", 2, "column weight: expected at most 200 characters"),
+        (
+            histories.garmin().replace(b" Nov 12, 2022", b" Nvo 12, 2022"),
+            6,
+            "expected a day such as 'Jul 18, 2026', got",
+        ),
+        (histories.garmin().replace(b"7:31 AM", b"late", 1), 3, "column Time: expected a time of day, got 'late'"),
     ],
 )
 def test_a_damaged_row_is_named_by_row_and_column_and_the_others_go_on(data: bytes, number: int, fault: str) -> None:
@@ -204,8 +208,8 @@ def write_history(path: Path, rows: int) -> None:
 
 
 def importing(file: Path, address: str, log: Path, *more: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "integrations.history", str(file), *more]
-    environment = os.environ | {"WEIGHBRIDGE_URL": address, "COLUMNS": "120"}
+    command = [*WEIGHBRIDGE, "import", str(file), *more]
+    environment = with_sources(clean({"WEIGHBRIDGE_URL": address, "COLUMNS": 120}))
     with log.open("wb") as output:
         return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
 
@@ -236,7 +240,7 @@ def test_5000_rows_arrive_once_each_though_garmin_fails_and_the_import_is_killed
     assert len(garmin.weights.entries) == READINGS
     assert len({entry.raw["timestamp"] for entry in garmin.weights.entries}) == READINGS
     said = log.read_text()
-    assert re.search(r"5,000 of 5,000: .*were there already", said), said
+    assert re.search(r"5,000 of 5,000: .*already there", said), said
     with capsys.disabled():
         print(
             f"\n  history: killed {killed} times at up to {there:,} of {READINGS:,}; the rest in {took_s:.0f} s, "
@@ -286,8 +290,8 @@ def test_the_preview_shows_what_would_be_sent_and_why_a_row_is_left_out(garmin: 
             "3 cannot become readings:",
             "  row 5: ",
             "  row 7: time 'yesterday': A time was expected",
-            "  row 9: 1 cells, where the header names 7 columns",
-            "Nothing was sent. 9 readings would be; say --yes to send them.",
+            "  row 9: 1 cells, but the header names 7 columns",
+            "Nothing was sent. 9 readings would be; pass --yes to send them.",
         ):
             assert words in said, said
         assert garmin.weights.entries == []
@@ -303,8 +307,8 @@ def rows_of(count: int) -> list[Row]:
 
 def send_all(address: str, rows: list[Row], sleep: Callable[[float], None] = pytest.fail) -> Outcome:
     outcome = Outcome()
-    with Function(address) as there:
-        send(there, rows, outcome, progress=lambda *_: None, sleep=sleep)
+    with Client(Target(address)) as client:
+        send(client, rows, outcome, progress=lambda *_: None, sleep=sleep)
     return outcome
 
 
@@ -335,7 +339,7 @@ def test_garmin_s_later_is_obeyed_to_the_second(garmin: GarminStandIn, tmp_path:
     ("settings", "words"),
     [
         ({"WEIGHBRIDGE_API_KEYS": "house=a-key-of-the-house"}, "Authorization"),
-        ({"WEIGHBRIDGE_TOKENS": "/nowhere"}, "make login"),
+        ({"WEIGHBRIDGE_TOKENS": "/nowhere"}, "login"),
     ],
 )
 def test_what_only_a_person_can_mend_ends_the_import_at_once(
@@ -354,10 +358,10 @@ def test_what_arrived_beside_a_row_that_ends_the_import_is_counted(garmin: Garmi
     rows = read(b"\n".join(lines)).rows
     with (
         function(garmin, tmp_path, **settings) as address,
-        Function(address) as there,
-        pytest.raises(Stopped, match="make login"),
+        Client(Target(address)) as client,
+        pytest.raises(Stopped, match="login"),
     ):
-        send(there, rows, outcome, progress=lambda *_: None, sleep=pytest.fail)
+        send(client, rows, outcome, progress=lambda *_: None, sleep=pytest.fail)
     assert outcome.counts == {"confirmed": 1}
 
 
@@ -366,6 +370,50 @@ def test_a_key_that_is_missing_is_asked_for_by_its_variable(garmin: GarminStandI
     with function(garmin, tmp_path, WEIGHBRIDGE_API_KEYS="house=a-key-of-the-house") as address:
         assert importing(tmp_path / "history.csv", address, tmp_path / "log", "--yes").wait(60) == 1
     assert "Set WEIGHBRIDGE_KEY to one of the function's WEIGHBRIDGE_API_KEYS." in (tmp_path / "log").read_text()
+
+
+def test_the_key_may_be_in_a_file(garmin: GarminStandIn, tmp_path: Path) -> None:
+    write_history(tmp_path / "history.csv", 3)
+    (tmp_path / "key").write_text("a-key-of-the-house\n")
+    with function(garmin, tmp_path, WEIGHBRIDGE_API_KEYS="house=a-key-of-the-house") as address:
+        done = weighbridge(
+            *("import", tmp_path / "history.csv", "--yes"),
+            folder=tmp_path,
+            WEIGHBRIDGE_URL=address,
+            WEIGHBRIDGE_KEY_FILE=tmp_path / "key",
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(garmin.weights.entries) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "sentence"),
+    [
+        (["no.csv"], {}, "no.csv cannot be read: No such file or directory."),
+        (["a.csv", "--timezone", "Berlin"], {}, "expected a name such as Europe/Berlin, got 'Berlin'."),
+        (["a.csv", "--mapping", "a.csv"], {}, "a.csv is not valid TOML"),
+        (["a.csv", "--day-first", "--month-first"], {}, "--day-first and --month-first exclude each other."),
+        (["a.csv"], {}, 'Name it in a mapping file: "the header" = "weight".'),
+        (["b.csv"], {"WEIGHBRIDGE_URL": "nowhere"}, "WEIGHBRIDGE_URL must be an http:// or https:// address"),
+        (["b.csv"], {"WEIGHBRIDGE_URL": "http://127.0.0.1:1"}, "is this its address (WEIGHBRIDGE_URL)?\n"),
+    ],
+)
+def test_what_cannot_begin_ends_with_a_sentence_and_no_traceback(
+    words: list[str], environment: dict[str, str], sentence: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a.csv").write_text("date,mass\n2022-11-22 07:31,\n")
+    (tmp_path / "b.csv").write_text("date,weight\n2022-11-22 07:31,81.4\n")
+    done = weighbridge("import", *words, folder=tmp_path, **environment)
+    assert done.returncode in (1, 2)
+    assert sentence in done.stderr.decode()
+    assert "Traceback" not in done.stderr.decode()
+
+
+def test_what_garmin_did_not_show_at_first_is_looked_for_once_more(garmin: GarminStandIn, tmp_path: Path) -> None:
+    with function(garmin, tmp_path, WEIGHBRIDGE_CONFIRM_SECONDS=0) as address:
+        outcome = send_all(address, rows_of(3))
+    assert outcome.counts == {"confirmed": 3}
+    assert len(garmin.weights.entries) == 3
 
 
 def test_one_row_that_garmin_holds_with_other_values_stops_no_other(garmin: GarminStandIn, tmp_path: Path) -> None:
@@ -380,7 +428,7 @@ def test_one_row_that_garmin_holds_with_other_values_stops_no_other(garmin: Garm
 
 def test_the_page_shows_what_the_command_says(tmp_path: Path) -> None:
     page = (ROOT / "integrations" / "history" / "README.md").read_text(encoding="utf-8")
-    shown = re.search(r"<!-- output -->\n```console\n\$ make import FILE=(\S+) ARGS=\"(.*)\"\n(.*?)```", page, re.S)
+    shown = re.search(r"<!-- output -->\n```console\n\$ weighbridge import (\S+) ([^\n]*)\n(.*?)```", page, re.S)
     assert shown
     log = tmp_path / "log"
     with process({"WEIGHBRIDGE_FOLDER": tmp_path / "kept"}) as (address, _):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import re
 import shlex
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -27,7 +29,7 @@ CONFIRMED, KEPT, REJECTED, LATER = "confirmed in Garmin", "kept: import by hand"
 
 class House:
     def __init__(self, folder: Path, garmin: GarminStandIn, stack: ExitStack) -> None:
-        self.garmin, self._stack, self._folder = garmin, stack, folder
+        self.garmin, self._stack, self.folder = garmin, stack, folder
         self.broker: Mosquitto = stack.enter_context(mosquitto())
         garmin.write_token(folder / "tokens")
         self.port = free_port()
@@ -36,8 +38,8 @@ class House:
     def start_function(self, delivery: str = "garth") -> None:
         environment = {
             "WEIGHBRIDGE_DELIVERY": delivery,
-            "WEIGHBRIDGE_FOLDER": self._folder / "weigh-ins",
-            "WEIGHBRIDGE_TOKENS": self._folder / "tokens",
+            "WEIGHBRIDGE_FOLDER": self.folder / "weigh-ins",
+            "WEIGHBRIDGE_TOKENS": self.folder / "tokens",
             "WEIGHBRIDGE_API_KEYS": f"house={KEY}",
             "GARMIN_DOMAIN": self.garmin.domain,
             "GARMIN_CA_BUNDLE": self.garmin.ca_bundle,
@@ -45,7 +47,7 @@ class House:
         self.function = self._stack.enter_context(process(environment, port=self.port))[1]
 
     def start_node_red(self, key: str = KEY) -> NodeRed:
-        folder = self._folder / "node-red"
+        folder = self.folder / "node-red"
         folder.mkdir()
         red = self._stack.enter_context(
             node_red(
@@ -81,6 +83,11 @@ def wait_for(red: NodeRed, branch: str, times: int = 1) -> str:
     return str(red.debugged(branch)[-1]["payload"])
 
 
+def wait_until_it_says_that_the_time_is_unknown(red: NodeRed) -> None:
+    words = "kept by the broker, of unknown time: not sent"
+    wait_until("the verdict is grey", lambda: words in [status.get("text") for status in red.statuses("verdict")])
+
+
 def test_a_reading_from_mqtt_or_the_webhook_is_one_weigh_in_and_a_wrong_one_is_rejected(house: House) -> None:
     house.start_function()
     red = house.start_node_red()
@@ -92,9 +99,13 @@ def test_a_reading_from_mqtt_or_the_webhook_is_one_weigh_in_and_a_wrong_one_is_r
     said = wait_for(red, REJECTED)
     assert said.startswith("The reading cannot be right.")
     assert "body fat: 182 %" in said
-    for nonsense in (b"{}", b'{"weight": "unavailable"}', b"[1]", b'"text"', b'{"weight": null}'):
+    for nonsense in (b"[1]", b'"text"'):
         assert red.post(nonsense) == 400
         house.broker.publish("scale/nonsense", nonsense)
+    for count, nonsense in enumerate((b"{}", b'{"weight": "unavailable"}', b'{"weight": null}')):
+        assert red.post(nonsense) == 422
+        house.broker.publish("scale/nonsense", nonsense)
+        assert "weight" in wait_for(red, REJECTED, 2 * count + 3)
     house.publish(READING | {"time": "2026-11-22T06:34:00Z"})
     wait_for(red, CONFIRMED, 3)
     assert len(house.weigh_ins()) == 3
@@ -127,14 +138,14 @@ def test_while_the_function_is_away_a_reading_waits_and_outlives_a_restart_and_i
     red = house.start_node_red()
     house.publish(READING)
     assert "did not answer" in wait_for(red, LATER, 2)
-    measured_at = red.debugged(LATER)[0]["reading"]["measured_at"]
+    received_at = red.debugged(LATER)[0]["reading"]["received_at"]
     red.stop()
     house.start_function()
     red.start()
     wait_for(red, CONFIRMED)
     house.publish(READING | {"time": "2026-11-22T06:34:00Z"})
     wait_for(red, CONFIRMED, 2)
-    assert sorted(house.weigh_ins())[1:] == [int(datetime.fromisoformat(measured_at).timestamp())]
+    assert sorted(house.weigh_ins())[1:] == [int(datetime.fromisoformat(received_at).timestamp())]
 
 
 def test_garmin_s_wish_to_wait_is_honoured(house: House, garmin: GarminStandIn) -> None:
@@ -155,6 +166,7 @@ def test_what_the_broker_had_kept_is_sent_with_its_own_time_and_never_as_of_now(
     house.broker.publish("scale/undated", json.dumps(READING), retain=True)
     red = house.start_node_red()
     wait_for(red, CONFIRMED)
+    wait_until_it_says_that_the_time_is_unknown(red)
     red.stop()
     red.start()
     house.wait_until_it_listens(2)
@@ -162,6 +174,51 @@ def test_what_the_broker_had_kept_is_sent_with_its_own_time_and_never_as_of_now(
     house.publish(READING | {"time": "2026-11-22T06:32:00Z"})
     wait_for(red, CONFIRMED, 3)
     assert len(house.weigh_ins()) == 2
+
+
+def test_what_the_broker_had_kept_waits_while_the_function_is_away_and_is_then_sent_with_its_own_time(
+    house: House,
+) -> None:
+    house.broker.publish("scale/dated", json.dumps(READING | {"time": "2026-11-22T06:31:00Z"}), retain=True)
+    house.broker.publish("scale/undated", json.dumps(READING), retain=True)
+    red = house.start_node_red()
+    assert "did not answer" in wait_for(red, LATER, 2)
+    assert red.post(json.dumps(READING | {"time": "2026-11-22T06:32:00Z"}).encode()) == 202
+    house.start_function()
+    wait_for(red, CONFIRMED, 2)
+    wait_until_it_says_that_the_time_is_unknown(red)
+    assert sorted(house.weigh_ins()) == [
+        int(datetime.fromisoformat(f"2026-11-22T06:3{minute}:00Z").timestamp()) for minute in (1, 2)
+    ]
+    red.stop()
+    assert json.loads((house.folder / "node-red/context/weighbridge/flow.json").read_text())["waiting"] == []
+
+
+def test_a_reading_waits_while_something_else_answers_at_the_function_s_address(house: House) -> None:
+    with http.server.HTTPServer(("127.0.0.1", house.port), http.server.BaseHTTPRequestHandler) as stranger:
+        threading.Thread(target=stranger.serve_forever, daemon=True).start()
+        red = house.start_node_red()
+        house.publish(READING)
+        assert wait_for(red, LATER).startswith("Something else answered (HTTP 501).")
+        stranger.shutdown()
+    house.start_function()
+    wait_for(red, CONFIRMED)
+    assert len(house.weigh_ins()) == 1
+
+
+def test_a_sign_in_that_is_needed_is_named_and_the_reading_waits_for_it(house: House, garmin: GarminStandIn) -> None:
+    garmin.sign_in.revoke()
+    garmin.sign_in.expire_access_tokens()
+    house.start_function()
+    red = house.start_node_red()
+    house.publish(READING | {"time": "2026-11-22T06:31:00Z"})
+    assert "login" in wait_for(red, LATER)
+    wait_until("the node is red", lambda: "red" in [status.get("fill") for status in red.statuses("verdict")])
+    garmin.write_token(house.folder / "tokens")
+    red.stop()
+    red.start()  # else it waits for the hour that the function asked for
+    wait_for(red, CONFIRMED)
+    assert len(house.weigh_ins()) == 1
 
 
 def test_a_wrong_key_makes_a_reading_wait_and_says_so(house: House) -> None:

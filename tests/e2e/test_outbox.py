@@ -12,22 +12,27 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import psycopg
 import pytest
+from procrastinate.schema import SchemaManager
 
-from weighbridge.reading.dialects import DIALECTS, NOT_MEASURED, TIME
 from tests.e2e.parts import wait_until
 from tests.e2e.parts.mosquitto import mosquitto
 from tests.e2e.parts.outbox import Function, Outbox, Program
 from tests.e2e.parts.postgres import Postgres
 from tests.garmin.server import GarminStandIn
+from weighbridge.reading.dialects import DIALECTS, NOT_MEASURED, Role
+from weighbridge_outbox.relay import Message, store
 
 AT = "2026-11-22T06:31:00Z"
 READING = json.dumps({"weight": 81.4, "body fat": 18.2, "measured_at": AT})
 KEY = "a-planted-key-of-letters"
+EARLIER = Path(__file__).with_name("outbox_0_1")
+RECORDER = Path(__file__).with_name("recorder.sql")
 
 Environment = dict[str, object]
 
@@ -122,7 +127,7 @@ def test_kept_is_tried_again_and_arrives_after_the_sign_in(
     box.run("worker")
     box.insert(READING)
     wait_for(box, "kept")
-    assert "make login" in box.ask("status")
+    assert "weighbridge login" in box.ask("status")
     assert len(list((tmp_path / "kept").iterdir())) == 1
     garmin.write_token(tmp_path / "tokens")
     wait_for(box, "confirmed")
@@ -160,7 +165,7 @@ def test_what_came_as_no_json_at_all_can_be_corrected_too(box: Outbox, function:
     wait_for(box, "confirmed")
     # Its time is that of its arrival, not that of its correction.
     ((same,),) = box.query(
-        "SELECT (payload->>'measured_at')::timestamptz = date_trunc('second', received_at) FROM readings"
+        "SELECT (payload->>'received_at')::timestamptz = date_trunc('second', received_at) FROM readings"
     )
     assert same is True
 
@@ -184,7 +189,7 @@ def test_a_function_that_is_away_is_awaited(box: Outbox, environment: Environmen
     box.run("worker")
     box.insert(READING)
     wait_until("it was tried twice", lambda: int(str(box.query("SELECT attempts FROM readings")[0][0])) >= 2)
-    assert (box.state(), fault(box)) == ("waiting", "unanswered")
+    assert (box.state(), fault(box)) == ("waiting", "no-answer")
     function.start()
     wait_for(box, "confirmed")
     assert len(garmin.weigh_ins()) == 1
@@ -371,23 +376,139 @@ def test_an_untimed_reading_sent_again_is_the_same_weigh_in(
 # --- what the database knows of a reading ---
 
 
-def test_the_database_knows_every_key_that_the_function_takes_for_a_time(box: Outbox) -> None:
-    keys = sorted({key for words in DIALECTS.values() for key, word in words.items() if word.attribute == TIME})
-    spelt = [spelling for key in keys for spelling in (key, key.upper(), key.replace("_", " "), f" {key}: ")]
-    for key in spelt:
-        timed = {key: AT, "weight": 81.4}
-        assert box.query("SELECT weighbridge_timed(%s, now())", json.dumps(timed)) == [(timed,)], key
-    others = [k for words in DIALECTS.values() for k, word in words.items() if word.attribute != TIME]
-    for key in others:
-        ((payload,),) = box.query("SELECT weighbridge_timed(%s, %s)", json.dumps({key: 1}), AT)
-        assert payload == {key: 1, "measured_at": AT}
+def stored(connection: psycopg.Connection[tuple[object, ...]], payload: object) -> bool:
+    """Whether this message, come in through a broker, became a row."""
+    message = Message("scale", json.dumps(payload).encode(), 1, redelivered=False, retained=False)
+    return store(connection, message)
+
+
+def test_a_reading_is_known_again_by_every_key_that_the_function_takes_for_a_time(box: Outbox) -> None:
+    keys = {key: meaning for words in DIALECTS.values() for key, meaning in words.items()}
+    with psycopg.connect(box.database, autocommit=True) as connection:
+        for key, meaning in keys.items():
+            for spelling in (key, key.upper(), key.replace("_", " "), f" {key}: "):
+                # Another weight for each, so that it is a reading of its own.
+                payload = {spelling: AT, "weight": 80 + len(box.query("SELECT id FROM readings")) / 1000}
+                assert stored(connection, payload)
+                assert stored(connection, payload) == (meaning is not Role.TIME), spelling
 
 
 def test_a_time_that_the_function_takes_for_none_is_none(box: Outbox) -> None:
-    for word, pad in itertools.product([*sorted(NOT_MEASURED), None], ("", " ")):
-        value = f"{pad}{word.upper()}{pad}" if word is not None else None
-        ((payload,),) = box.query("SELECT weighbridge_timed(%s, %s)", json.dumps({"timestamp": value}), AT)
-        assert payload == {"timestamp": value, "measured_at": AT}
+    words = [f"{pad}{word.upper()}{pad}" for word, pad in itertools.product(sorted(NOT_MEASURED), ("", " "))]
+    with psycopg.connect(box.database, autocommit=True) as connection:
+        for value in (*words, None):
+            assert stored(connection, {"timestamp": value, "weight": 81.4})
+            assert stored(connection, {"timestamp": value, "weight": 81.4})
+
+
+def test_a_moment_of_receipt_that_the_sender_wrote_down_counts(box: Outbox) -> None:
+    for key in ("received_at", "receivedAt", "Received At"):
+        box.insert(json.dumps({"weight": 81.4, key: AT}))
+    for value in (None, "", "unknown"):
+        box.insert(json.dumps({"weight": 81.4, "received_at": value}))
+    rows = box.query("SELECT received, payload, received_at FROM readings ORDER BY id")
+    assert all(payload == received for received, payload, _ in rows[:3])
+    for received, payload, moment in rows[3:]:
+        assert isinstance(received, dict)
+        assert isinstance(moment, datetime)
+        assert payload == received | {"received_at": f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"}
+    assert len(set(box.query("SELECT key FROM readings"))) == 1
+
+
+def test_a_reading_with_a_time_that_comes_in_twice_is_sent_once(
+    box: Outbox, function: Function, garmin: GarminStandIn
+) -> None:
+    """By plain SQL, which knows nothing of times: the worker settles it."""
+    box.insert(READING, READING)
+    box.run("worker")
+    wait_for(box, "present", 2)
+    assert box.state() == "confirmed"
+    assert garmin.uploads_received == 1
+    asked = len(garmin.requests)
+    box.insert(json.dumps(json.loads(READING) | {"received_at": "2026-11-22T09:00:00Z"}))
+    wait_for(box, "present", 3)
+    assert len(garmin.requests) == asked
+    ((first, receipt),) = box.query(
+        "SELECT (SELECT receipt FROM readings WHERE id = 1), receipt FROM readings WHERE id = 3"
+    )
+    assert receipt == first
+
+
+def test_a_reading_waits_for_the_same_one_that_is_on_its_way(
+    box: Outbox, environment: Environment, garmin: GarminStandIn
+) -> None:
+    function = box.function(environment)
+    box.run("worker")
+    box.insert(READING, READING)
+    wait_until("both were tried", lambda: box.query("SELECT min(attempts) > 0 FROM readings") == [(True,)])
+    assert (fault(box, 1), fault(box, 2)) == ("no-answer", "received-before")
+    assert "is still on its way" in box.ask("status")
+    function.start()
+    wait_for(box, "confirmed")
+    wait_for(box, "present", 2)
+    assert garmin.uploads_received == 1
+
+
+def test_a_reading_does_not_wait_for_the_same_one_that_is_parked(box: Outbox, function: Function) -> None:
+    wrong = json.dumps({"weight": 814, "measured_at": AT})
+    box.run("worker")
+    box.insert(wrong)
+    wait_for(box, "parked")
+    box.insert(wrong)
+    wait_for(box, "parked", 2)
+    assert fault(box, 2) == "reading-rejected"
+
+
+def test_what_somebody_asks_for_is_sent_also_if_the_same_was_received_before(
+    box: Outbox, function: Function, garmin: GarminStandIn
+) -> None:
+    box.run("worker")
+    box.insert(READING, READING)
+    wait_for(box, "present", 2)
+    garmin.weights.entries.clear()
+    box.ask("retry", 2)
+    wait_for(box, "confirmed", 2)
+    assert len(garmin.weigh_ins()) == 1
+
+
+def test_the_same_values_without_a_time_are_two_weigh_ins(
+    box: Outbox, function: Function, garmin: GarminStandIn
+) -> None:
+    box.run("worker")
+    for moment in ("2026-11-20 06:31+00", "2026-11-21 06:31+00"):
+        box.query(
+            "INSERT INTO readings (source, payload, received_at) VALUES ('test', '{\"weight\": 81.4}', %s)", moment
+        )
+    wait_until("both have arrived", lambda: box.delivered() == 2)
+    assert box.states() == {"confirmed": 2}
+    assert len(garmin.weigh_ins()) == 2
+
+
+def test_a_database_of_release_0_1_is_brought_up_to_date_and_loses_nothing(
+    box: Outbox, function: Function, garmin: GarminStandIn
+) -> None:
+    box.query("DROP SCHEMA public CASCADE")
+    box.query("CREATE SCHEMA public")
+    with psycopg.connect(box.database) as connection:
+        connection.execute(SchemaManager.get_schema().encode())
+        for file in (RECORDER, EARLIER / "schema.sql", EARLIER / "home_assistant.sql"):
+            connection.execute(file.read_bytes())
+        connection.execute("INSERT INTO weighbridge_entities VALUES ('sensor.scale')")
+    box.insert(READING, '{"weight": 80.9}')
+    before = box.query("SELECT id, received, payload, state FROM readings ORDER BY id")
+    box.ask("migrate")
+    box.ask("migrate")
+    assert box.query("SELECT id, received, payload, state FROM readings ORDER BY id") == before
+    assert box.query("SELECT count(*) FROM readings WHERE key <> weighbridge_key(received)") == [(0,)]
+    # What came before is known again, and nothing is in the way of the same values without a time.
+    box.insert(READING, '{"weight": 80.9}')
+    # The trigger on recorder is of this release, too.
+    box.query("INSERT INTO states_meta (entity_id) VALUES ('sensor.scale')")
+    box.query("INSERT INTO states (state, last_updated_ts, metadata_id) VALUES ('81.2', 1795329060 - 3600, 1)")
+    box.run("worker")
+    wait_until("all have arrived", lambda: box.delivered() == 5)
+    assert box.state(3) == "present"
+    assert 81200.0 in [held["weight"] for held in garmin.weigh_ins()]
 
 
 def test_a_row_in_a_transaction_that_fails_wakes_nobody(box: Outbox) -> None:
@@ -407,11 +528,16 @@ def test_commands_name_what_is_missing_in_one_sentence(box: Outbox, tmp_path: Pa
     (tmp_path / "list.json").write_text("[]")
     assert "JSON, but not an object" in box.ask("correct", 1, tmp_path / "list.json", fails=True)
     assert "cannot be read: No such file" in box.ask("correct", 1, tmp_path / "none.json", fails=True)
-    assert "MQTT_URL is not set." in box.ask("relay", fails=True)
+    assert "MQTT_URL is not set." in (said := box.ask("relay", fails=True))
+    assert "MQTT_TOPIC is not set." in said
     box.environment["WEIGHBRIDGE_URL"] = "ftp://function"
-    assert box.ask("worker", fails=True) == "WEIGHBRIDGE_URL is not an http:// or https:// address.\n"
+    assert "WEIGHBRIDGE_URL must be an http:// or https:// address" in box.ask("worker", fails=True)
+    box.environment["DATABASE_URL"], url = f"planted {KEY}", box.environment["DATABASE_URL"]
+    assert "DATABASE_URL must be an address of Postgres" in (said := box.ask("status", fails=True))
+    assert KEY not in said
+    box.environment["DATABASE_URL"] = url
     box.query("DROP TABLE readings CASCADE")
-    assert "python -m integrations.postgres migrate" in box.ask("status", fails=True)
+    assert "weighbridge outbox migrate" in box.ask("status", fails=True)
     box.environment["DATABASE_URL"] = f"postgresql://me:{KEY}@127.0.0.1:1/none"
     unreachable = box.ask("status", fails=True)
     assert "Postgres cannot be reached" in unreachable
@@ -481,7 +607,7 @@ def test_no_secret_and_no_measurement_is_in_a_log_or_on_a_command_line(
         database_server.restart()
         function.kill()
         broker.publish("scale", '{"weight": 77.77, "time": "2026-11-19T06:31:00Z"}')
-        wait_until("the function was missed", lambda: "unanswered" in programs[0].log())
+        wait_until("the function was missed", lambda: "no-answer" in programs[0].log())
         command_lines = [Path(f"/proc/{program.pid}/cmdline").read_text() for program in programs]
         said = box.logs() + broker.log() + database_server.log() + "".join(command_lines)
         said += box.ask("status")

@@ -6,11 +6,11 @@ import json
 import re
 from pathlib import Path
 
-from weighbridge_outbox.desk import STATES
-from weighbridge_outbox.settings import VARIABLES
 from tests.e2e.parts import wait_until
 from tests.e2e.parts.outbox import Outbox
 from tests.garmin.server import GarminStandIn
+from weighbridge_outbox.commands import STATES
+from weighbridge_outbox.settings import VARIABLES
 
 PAGE = Path(__file__).parents[2] / "integrations" / "postgres" / "README.md"
 README = PAGE.read_text(encoding="utf-8")
@@ -19,6 +19,7 @@ README = PAGE.read_text(encoding="utf-8")
 def plain(text: str) -> str:
     """Without what is new at every run: times, pauses, and the widths that follow from them."""
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "TIME", text)
+    text = re.sub(r"http://127.0.0.1:\d+", "ADDRESS", text)
     text = re.sub(r"(?<= )(\d+ (s|min|h|d)|now)(?=  )", "PAUSE", text)
     return "\n".join(re.sub(r" {2,}", "  ", line) for line in text.strip().splitlines())
 
@@ -54,9 +55,7 @@ def test_the_status_shown_is_a_real_one(box: Outbox, garmin: GarminStandIn, tmp_
     weigh(81.3, 20)
     wait_until("it was tried", lambda: box.query("SELECT attempts FROM readings WHERE id = 11") == [(1,)])
 
-    shown = re.search(
-        r"<!-- output: status -->\n```text\n\$ python -m integrations.postgres status\n(.*?)```", README, re.DOTALL
-    )
+    shown = re.search(r"<!-- output: status -->\n```text\n\$ weighbridge outbox status\n(.*?)```", README, re.DOTALL)
     assert shown
     assert plain(box.ask("status")) == plain(shown.group(1))
 
@@ -64,14 +63,16 @@ def test_the_status_shown_is_a_real_one(box: Outbox, garmin: GarminStandIn, tmp_
 def test_the_settings_are_those_of_the_program() -> None:
     lines = ["| variable | default | meaning |", "|---|---|---|"]
     lines += [f"| `{v.name}` | {f'`{v.default}`' if v.default else ''} | {v.meaning} |" for v in VARIABLES]
-    assert "<!-- table: settings -->\n" + "\n".join(lines) + "\n" in README
+    assert "\n".join(lines) + "\n" in README
 
 
 def test_every_state_and_every_command_is_explained(box: Outbox) -> None:
     for state in STATES:
         assert f"| `{state}` |" in README
-    for command in re.findall(r"^    (\w+) ", box.ask("--help"), re.MULTILINE):
-        assert command in README
+    commands = re.findall(r"^  (\w+) ", box.ask("--help").partition("Commands:")[2], re.MULTILINE)
+    assert len(commands) == 7
+    for command in commands:
+        assert f"weighbridge outbox {command}" in README
 
 
 def test_every_link_into_the_repository_leads_somewhere() -> None:

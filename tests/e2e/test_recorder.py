@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,9 @@ import pytest
 
 from tests.e2e.parts.outbox import Outbox, outbox
 from tests.e2e.parts.postgres import Postgres
+from weighbridge.reading.dialects import NOT_MEASURED, VOCABULARY, Quantity, Role, normal
+from weighbridge_outbox import commands
+from weighbridge_outbox.commands import words
 
 TABLES = Path(__file__).with_name("recorder.sql").read_text()
 SCALE = "sensor.bathroom_scale"
@@ -71,22 +76,47 @@ def test_a_new_state_of_the_chosen_entity_becomes_a_reading_with_all_its_values(
     record(house, "ok", ATTRIBUTES)
     record(house, "21.5", {"unit_of_measurement": "°C"}, entity="sensor.bathroom_temperature")
     shown = {k: v for k, v in ATTRIBUTES.items() if k not in ("friendly_name", "icon")}
-    assert house.query("SELECT source, payload FROM readings") == [(f"home_assistant:{SCALE}", shown)]
+    assert house.query("SELECT source, payload - 'received_at' FROM readings") == [(f"home_assistant:{SCALE}", shown)]
     assert house.query("SELECT task_name, args FROM procrastinate_jobs") == [("weighbridge:deliver", {"reading_id": 1})]
 
 
-@pytest.mark.parametrize("state", ["unknown", "unavailable", "None", ""])
-def test_a_sensor_without_a_value_is_no_reading(house: Outbox, state: str) -> None:
-    record(house, state, ATTRIBUTES)
+def test_a_sensor_without_a_value_is_no_reading(house: Outbox) -> None:
+    """However the function takes it that nothing was measured."""
+    for word, pad in itertools.product(sorted(NOT_MEASURED), ("", " ")):
+        record(house, f"{pad}{word.title()}{pad}", ATTRIBUTES)
     assert payloads(house) == []
+
+
+def test_a_state_is_no_weight_beside_an_attribute_that_the_function_takes_for_the_weight(house: Outbox) -> None:
+    keys = [k for k, meaning in VOCABULARY.items() if isinstance(meaning, Quantity) and meaning.name == "weight_kg"]
+    assert "weight" in keys
+    for key in (*keys, "Weight (kg)", "body_fat"):
+        record(house, "77", {key: 81.4})
+    *beside, alone = house.query("SELECT received FROM readings ORDER BY id")
+    assert all(len(received) == 1 for (received,) in beside if isinstance(received, dict))
+    assert alone == ({"body_fat": 81.4, "weight": "77"},)
+
+
+def test_the_database_holds_the_words_of_the_function_and_sql_none(house: Outbox) -> None:
+    assert set(house.query("SELECT kind, word FROM weighbridge_words")) == words()
+    house.query("DELETE FROM weighbridge_words")
+    house.query("INSERT INTO weighbridge_words VALUES ('nothing', 'a word of an earlier release')")
+    assert house.ask("migrate") == f"The outbox is ready, and takes what recorder writes of {SCALE}.\n"
+    assert set(house.query("SELECT kind, word FROM weighbridge_words")) == words()
+    for file in Path(commands.__file__).parent.glob("*.sql"):
+        literals = set(re.findall(r"'([^'\n]*)'", re.sub(r"--.*", "", file.read_text())))
+        assert not literals & (NOT_MEASURED - {""}), file.name
+        assert not {normal(literal) for literal in literals} & {
+            key for key, meaning in VOCABULARY.items() if meaning is Role.TIME
+        }, file.name
 
 
 def test_a_sensor_of_the_weight_alone_says_it_with_its_unit_and_the_time_of_its_change(house: Outbox) -> None:
     record(house, "179.5", {"unit_of_measurement": "lb", "device_class": "weight"})
     record(house, "81.2", None, at_s=AT_S + 60)
     assert payloads(house) == [
-        {"weight": "179.5 lb", "measured_at": "2026-11-22T06:31:00Z"},
-        {"weight": "81.2", "measured_at": "2026-11-22T06:32:00Z"},
+        {"weight": "179.5 lb", "received_at": "2026-11-22T06:31:00Z"},
+        {"weight": "81.2", "received_at": "2026-11-22T06:32:00Z"},
     ]
 
 

@@ -12,10 +12,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from weighbridge_outbox.relay import Message, store
 from tests.e2e.parts import wait_until
 from tests.e2e.parts.mosquitto import Mosquitto, mosquitto
 from tests.e2e.parts.outbox import Outbox, Program
+from weighbridge_outbox.relay import Message, store
 
 TIMED = json.dumps({"weight": 81.4, "timestamp": "2026-11-22T06:31:00Z"})
 UNTIMED = json.dumps({"weight": 81.4, "impedance": 503})
@@ -45,13 +45,13 @@ def test_a_message_is_kept_whole_and_with_its_topic(box: Outbox, broker: Mosquit
     start(box, broker)
     broker.publish("scale/anna", '{"weight": 81.40, "protein": 17.5, "segments": {"arm": [1, 2]}, "time": 1795329060}')
     wait_until("it is stored", lambda: rows(box) == 1)
-    ((source, text, state),) = box.query("SELECT source, payload::text, state FROM readings")
+    ((source, text, state),) = box.query("SELECT source, (payload - 'received_at')::text, state FROM readings")
     assert (source, state) == ("mqtt:scale/anna", "waiting")
     # To the last digit: 81.40 is what the scale said.
     assert text == '{"time": 1795329060, "weight": 81.40, "protein": 17.5, "segments": {"arm": [1, 2]}}'
 
 
-def test_a_reading_without_a_time_is_given_that_of_its_arrival_for_good(box: Outbox, broker: Mosquitto) -> None:
+def test_every_reading_is_given_the_moment_of_its_receipt_for_good(box: Outbox, broker: Mosquitto) -> None:
     start(box, broker)
     broker.publish("scale/anna", UNTIMED)
     wait_until("it is stored", lambda: rows(box) == 1)
@@ -60,7 +60,7 @@ def test_a_reading_without_a_time_is_given_that_of_its_arrival_for_good(box: Out
         "FROM readings"
     )
     assert received == json.loads(UNTIMED)
-    assert payload == json.loads(UNTIMED) | {"measured_at": at}
+    assert payload == json.loads(UNTIMED) | {"received_at": at}
 
 
 def test_a_message_published_again_is_one_reading(box: Outbox, broker: Mosquitto) -> None:
@@ -69,6 +69,15 @@ def test_a_message_published_again_is_one_reading(box: Outbox, broker: Mosquitto
     broker.publish("scale/anna", TIMED, retain=True)
     wait_until("all three were taken", lambda: taken(relay) == 3)
     assert rows(box) == 1
+
+
+def test_a_reading_with_a_time_is_one_whenever_it_was_received(box: Outbox, broker: Mosquitto) -> None:
+    relay = start(box, broker)
+    for moment in ("2026-11-22T06:32:00Z", "2026-11-22T07:32:00Z"):
+        broker.publish("scale/anna", json.dumps(json.loads(TIMED) | {"received_at": moment}))
+    wait_until("both were taken", lambda: taken(relay) == 2)
+    ((kept,),) = box.query("SELECT payload->>'received_at' FROM readings")
+    assert kept == "2026-11-22T06:32:00Z"
 
 
 def test_a_retained_message_is_one_reading_also_for_a_new_subscription(box: Outbox, broker: Mosquitto) -> None:
@@ -125,7 +134,7 @@ def test_the_same_values_weighed_again_without_a_time_are_two_readings(box: Outb
     with psycopg.connect(box.database, autocommit=True) as connection:
         message = Message("scale/anna", UNTIMED.encode(), 1, redelivered=False, retained=False)
         assert store(connection, message)
-        connection.execute("UPDATE readings SET key = 'of yesterday', received_at = received_at - interval '1 day'")
+        connection.execute("UPDATE readings SET received_at = received_at - interval '1 day'")
         assert store(connection, message._replace(packet=2))
         # A redelivery has the same packet identifier; with another one the first delivery never got here.
         assert not store(connection, message._replace(packet=2, redelivered=True))

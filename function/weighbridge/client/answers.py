@@ -1,7 +1,8 @@
 """What an answer of the function means. Pure.
 
-Rule: only a receipt or a problem of ours counts. Anything else, such as a proxy's page with a status of 200, is worded
-as a problem in the function's manner, so that a caller has one way to handle trouble.
+Rule: only what the call can be answered with counts, and only with a status that goes with it: a receipt, a file, a
+problem of ours. Anything else, such as a proxy's page with a status of 200, is worded as a problem in the function's
+manner, so that a caller has one way to handle trouble. Whatever comes, nothing here raises.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import Again, Blame
 
 _OURS = re.compile(r"urn:weighbridge:([a-z-]{1,40})", re.ASCII)
+
+#: What a call is answered with when all goes well.
+Expected = Literal["receipts", "file", "entries", "health", "nothing"]
 
 
 def problem(
@@ -33,11 +37,15 @@ def problem(
     }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Result:
     """A receipt or a problem: what became of one reading, or of a whole call."""
 
     body: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        # The body holds measurements, and a repr ends in logs.
+        return f"<{type(self).__name__} {self.kind or self.status or 'ok'}>"
 
     @property
     def ok(self) -> bool:
@@ -46,18 +54,17 @@ class Result:
     @property
     def kind(self) -> str:
         """The problem's own name, such as "conflict"; "" for a receipt."""
-        found = _OURS.fullmatch(str(self.body.get("type", "")))
-        return found[1] if found else ""
+        return _kind(self.body)
 
     @property
     def status(self) -> str:
         """A receipt's status, such as "confirmed"; "" for a problem."""
-        return str(self.body.get("status", "")) if self.ok else ""
+        return self._text_of("status") if self.ok else ""
 
     @property
     def final(self) -> bool:
         """Whether the reading has been taken care of. A problem is never final."""
-        return self.body.get("final") is True
+        return self.ok and self.body.get("final") is True
 
     @property
     def again(self) -> Again:
@@ -70,35 +77,41 @@ class Result:
     @property
     def blame(self) -> str:
         """Who can do something about a problem: caller, owner, garmin, weighbridge."""
-        return str(self.body.get("blame", ""))
+        return self._text_of("blame")
 
     @property
     def retry_after_s(self) -> float | None:
         """For how long the function, or Garmin behind it, asks to wait."""
         seconds = self.body.get("retry_after_s")
-        return float(seconds) if isinstance(seconds, int | float) else None
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+            return None
+        return float(seconds) if 0 <= seconds < 1e9 else None
 
     @property
     def errors(self) -> Sequence[Mapping[str, Any]]:
         """What is wrong with which value: field, input, message."""
-        errors: Sequence[Mapping[str, Any]] = self.body.get("errors", [])
-        return errors
+        return _objects(self.body.get("errors"))
 
     @property
     def codes(self) -> frozenset[str]:
         """The codes of all notes and warnings."""
-        notes = (*self.body.get("notes", []), *self.body.get("warnings", []))
-        return frozenset(str(note["code"]) for note in notes)
+        notes = (*_objects(self.body.get("notes")), *_objects(self.body.get("warnings")))
+        return frozenset(note["code"] for note in notes if isinstance(note.get("code"), str))
 
     @property
     def text(self) -> str:
         """What a person should read: the summary, or title and detail."""
         if self.ok:
-            return str(self.body.get("summary", ""))
-        return ". ".join(str(self.body[part]).rstrip(".") for part in ("title", "detail") if self.body.get(part)) + "."
+            return self._text_of("summary")
+        parts = (self._text_of("title"), self._text_of("detail"))
+        return " ".join(part if part.endswith((".", "?")) else f"{part}." for part in parts if part)
+
+    def _text_of(self, name: str) -> str:
+        text = self.body.get(name)
+        return text if isinstance(text, str) else ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Reply(Result):
     """The answer to one call."""
 
@@ -111,19 +124,20 @@ class Reply(Result):
     results: Sequence[Result] = field(default_factory=tuple)
 
 
-def read_reply(status: int, headers: Mapping[str, str], content: bytes, *, address: str, now: datetime) -> Reply:
+def read_reply(
+    status: int, headers: Mapping[str, str], content: bytes, *, expected: Expected, address: str, now: datetime
+) -> Reply:
     """An HTTP response -> the reply. `headers` are looked up by lower-case name, `now` is aware."""
-    media_type = headers.get("content-type", "")
-    if status == 204:
-        return Reply({}, status)
-    if status == 200 and media_type.startswith("application/vnd.ant.fit"):
+    if expected == "file" and status == 200 and headers.get("content-type", "").startswith("application/vnd.ant.fit"):
         named = re.search(r'filename="([^"]+)"', headers.get("content-disposition", ""))
         return Reply({}, status, content, named[1] if named else "")
+    if expected == "nothing" and status == 204:
+        return Reply({}, status)
     document = _object(content)
-    if _is_ours(status, document):
-        results = tuple(map(Result, document.get("results", ())))
-        return Reply(_with_pause(document, headers, now), status, results=results)
-    return Reply(_with_pause(_stranger(status, address), headers, now), status)
+    if not (_is_answer(expected, status, document) or (400 <= status < 600 and _kind(document))):
+        document = _not_the_function(status, address)
+    results = tuple(map(Result, _objects(document.get("results"))))
+    return Reply(_with_pause(document, headers, now), status, results=results)
 
 
 def no_answer(address: str, reason: str, *, reached: bool) -> Reply:
@@ -136,15 +150,33 @@ def no_answer(address: str, reason: str, *, reached: bool) -> Reply:
     return Reply(problem("no-answer", title, detail, blame="owner", again="later"))
 
 
-def _is_ours(status: int, document: Mapping[str, Any]) -> bool:
-    if _OURS.fullmatch(str(document.get("type", ""))):
-        return status >= 400
-    # `GET /health` answers 503 when a reading could not be delivered.
-    known = ("final" in document, "results" in document, "readings" in document, "delivery" in document)
-    return any(known) and (200 <= status < 300 or ("delivery" in document and status == 503))
+def _is_answer(expected: Expected, status: int, document: Mapping[str, Any]) -> bool:
+    """Whether this is how the function answers such a call when all goes well."""
+    match expected:
+        case "receipts" if 200 <= status < 300:
+            results = document.get("results")
+            if isinstance(results, list):
+                return all(isinstance(entry, dict) and (_is_receipt(entry) or _kind(entry)) for entry in results)
+            return _is_receipt(document)
+        case "entries":
+            return status == 200 and isinstance(document.get("readings"), list)
+        case "health":
+            # 503 when a reading could not be delivered.
+            return status in (200, 503) and isinstance(document.get("delivery"), dict)
+    return False
 
 
-def _stranger(status: int, address: str) -> dict[str, Any]:
+def _is_receipt(document: Mapping[str, Any]) -> bool:
+    return isinstance(document.get("final"), bool) and isinstance(document.get("status"), str)
+
+
+def _kind(document: Mapping[str, Any]) -> str:
+    type_ = document.get("type")
+    found = _OURS.fullmatch(type_) if isinstance(type_, str) else None
+    return found[1] if found else ""
+
+
+def _not_the_function(status: int, address: str) -> dict[str, Any]:
     detail = f"This (HTTP {status}) is not an answer of the function. Does WEIGHBRIDGE_URL lead to it ({address})?"
     # A proxy says 5xx while the function behind it is away.
     again: Again = "later" if status >= 500 else "after_repair"
@@ -162,7 +194,7 @@ def _retry_after_s(text: str, now: datetime) -> float | None:
         return float(text)
     try:
         return max(0.0, (email.utils.parsedate_to_datetime(text) - now).total_seconds())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, IndexError, OverflowError):  # each of them can come of a broken date
         return None
 
 
@@ -172,3 +204,7 @@ def _object(content: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}
+
+
+def _objects(value: object) -> Sequence[Mapping[str, Any]]:
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import httpx
 
-from .answers import Reply, no_answer, read_reply
+from .answers import Expected, Reply, no_answer, read_reply
 from .settings import Target
 
 #: Garmin is looked at, gets the file and is looked at again; that takes its time.
@@ -28,34 +28,35 @@ TIMEOUT = httpx.Timeout(300, connect=5)
 class _Call:
     method: str
     path: str
+    expected: Expected
     params: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     media_type: str = "application/json"
 
 
 def _health() -> _Call:
-    return _Call("GET", "/health")
+    return _Call("GET", "/health", "health")
 
 
 def _post(reading: str | bytes, *, dry_run: bool, replace: bool) -> _Call:
-    return _Call("POST", "/readings", _switches(dry_run=dry_run, replace=replace), _bytes(reading))
+    return _Call("POST", "/readings", "receipts", _switches(dry_run=dry_run, replace=replace), _bytes(reading))
 
 
 def _post_lines(lines: Sequence[bytes], *, dry_run: bool, replace: bool) -> _Call:
     switches = _switches(dry_run=dry_run, replace=replace)
-    return _Call("POST", "/readings", switches, b"\n".join(lines), "application/x-ndjson")
+    return _Call("POST", "/readings", "receipts", switches, b"\n".join(lines), "application/x-ndjson")
 
 
 def _fit(reading: str | bytes) -> _Call:
-    return _Call("POST", "/fit", body=_bytes(reading))
+    return _Call("POST", "/fit", "file", body=_bytes(reading))
 
 
 def _readings(first: str, last: str, person: str) -> _Call:
-    return _Call("GET", "/readings", {"from": first, "to": last, **_whose(person)})
+    return _Call("GET", "/readings", "entries", {"from": first, "to": last, **_whose(person)})
 
 
 def _delete(reading_id: str, person: str) -> _Call:
-    return _Call("DELETE", f"/readings/{quote(reading_id, safe='')}", _whose(person))
+    return _Call("DELETE", f"/readings/{quote(reading_id, safe='', errors='replace')}", "nothing", _whose(person))
 
 
 def _switches(**switches: bool) -> dict[str, str]:
@@ -67,15 +68,21 @@ def _whose(person: str) -> dict[str, str]:
 
 
 def _bytes(text: str | bytes) -> bytes:
-    return text.encode() if isinstance(text, str) else text
+    # Half a surrogate pair is for the function to refuse, as JSON that is not valid UTF-8.
+    return text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
 
 
 class Client:
-    """The function at an address, over connections that are kept until `close`."""
+    """The function at an address, over connections that are kept until `close`.
 
-    def __init__(self, target: Target, *, timeout: httpx.Timeout = TIMEOUT) -> None:
+    `transport`: connections that several clients share, so that none of them is closed.
+    """
+
+    def __init__(
+        self, target: Target, *, timeout: httpx.Timeout = TIMEOUT, transport: httpx.BaseTransport | None = None
+    ) -> None:
         self.address = target.url
-        self._http = httpx.Client(base_url=target.url, headers=target.headers, timeout=timeout, trust_env=False)
+        self._http = httpx.Client(headers=target.headers, timeout=timeout, trust_env=False, transport=transport)
 
     def __enter__(self) -> Self:
         return self
@@ -112,10 +119,10 @@ class Client:
 
     def _send(self, call: _Call) -> Reply:
         try:
-            response = self._http.send(_request(self._http, call))
+            response = self._http.send(_request(self._http, self.address, call))
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as e:
             return _failed(self.address, e)
-        return _reply(self.address, response)
+        return _reply(self.address, call, response)
 
 
 class AsyncClient:
@@ -123,7 +130,7 @@ class AsyncClient:
 
     def __init__(self, target: Target, *, timeout: httpx.Timeout = TIMEOUT) -> None:
         self.address = target.url
-        self._http = httpx.AsyncClient(base_url=target.url, headers=target.headers, timeout=timeout, trust_env=False)
+        self._http = httpx.AsyncClient(headers=target.headers, timeout=timeout, trust_env=False)
 
     async def __aenter__(self) -> Self:
         return self
@@ -131,6 +138,9 @@ class AsyncClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
         await self._http.aclose()
 
     async def post(self, reading: str | bytes, *, replace: bool = False) -> Reply:
@@ -139,22 +149,30 @@ class AsyncClient:
 
     async def _send(self, call: _Call) -> Reply:
         try:
-            response = await self._http.send(_request(self._http, call))
+            response = await self._http.send(_request(self._http, self.address, call))
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as e:
             return _failed(self.address, e)
-        return _reply(self.address, response)
+        return _reply(self.address, call, response)
 
 
-def _request(http: httpx.Client | httpx.AsyncClient, call: _Call) -> httpx.Request:
+def _request(http: httpx.Client | httpx.AsyncClient, address: str, call: _Call) -> httpx.Request:
     headers = {"Content-Type": call.media_type} if call.body is not None else {}
-    return http.build_request(call.method, call.path, params=call.params or None, content=call.body, headers=headers)
+    url = f"{address}{call.path}"
+    return http.build_request(call.method, url, params=call.params or None, content=call.body, headers=headers)
 
 
 def _failed(address: str, fault: Exception) -> Reply:
     # A class says enough; a text may hold what was sent.
-    reached = not isinstance(fault, httpx.ConnectError | httpx.ConnectTimeout | httpx.InvalidURL)
+    reached = not isinstance(fault, httpx.ConnectError | httpx.ConnectTimeout | httpx.InvalidURL | UnicodeError)
     return no_answer(address, f"The attempt ended with {type(fault).__name__}.", reached=reached)
 
 
-def _reply(address: str, response: httpx.Response) -> Reply:
-    return read_reply(response.status_code, response.headers, response.content, address=address, now=datetime.now(UTC))
+def _reply(address: str, call: _Call, response: httpx.Response) -> Reply:
+    return read_reply(
+        response.status_code,
+        response.headers,
+        response.content,
+        expected=call.expected,
+        address=address,
+        now=datetime.now(UTC),
+    )

@@ -52,6 +52,11 @@ def interpret(payload: object, *, now: datetime, timezone: ZoneInfo) -> Interpre
     return _Interpretation(now, timezone).of(payload)
 
 
+def has_time(payload: Mapping[str, object]) -> bool:
+    """Whether a payload says when it was measured, so that the same payload is the same weigh-in."""
+    return any(_meaning(key) is Role.TIME and not is_missing(value) for key, value in payload.items())
+
+
 class _Interpretation:
     """The work on one payload: what was found so far, and from which key."""
 

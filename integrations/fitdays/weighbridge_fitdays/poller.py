@@ -63,10 +63,11 @@ async def poll(settings: Settings, state: State, sink: Sink) -> int:
         if weigh_in.id in state.handed_over:
             continue
         result = await sink.hand_over(weigh_in)
-        state.handed_over.add(weigh_in.id)
-        state.save()
-        handed += 1
         log.info("a weigh-in of person %s: %s %s", weigh_in.suid, result.word, result.why)
+        if result.final:
+            state.handed_over.add(weigh_in.id)
+            state.save()
+            handed += 1
     # What the cloud does not tell of any more need not be remembered.
     known = {weigh_in.id for weigh_in in found}
     if found and not state.handed_over <= known:

@@ -1,37 +1,25 @@
-"""Settings: the environment, read once. Each variable may be given as NAME, or as NAME_FILE, the path of a file."""
+"""Settings: the environment, read once at start."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import unquote
+
+from weighbridge import client
+from weighbridge.client import Target
+from weighbridge.settings import Variable, http_url, read_variables, split_url
 
 
-class SettingsInvalid(Exception):
-    """A variable is missing or cannot be used; the message never repeats it, for it could be a secret."""
-
-
-class Variable(NamedTuple):
-    name: str
-    default: str
-    meaning: str
-
-
-VARIABLES = (
-    Variable("FITDAYS_EMAIL", "", "the account of the Fitdays app; without it nothing is polled"),
-    Variable("FITDAYS_PASSWORD", "", "its password"),
-    Variable("FITDAYS_PEOPLE", "", "`suid=name,…`: who is who; without it, the names of the app's profiles"),
-    Variable("FITDAYS_API", "", "the cloud's address, where the European one does not lead on to yours"),
-    Variable("FITDAYS_EVERY_SECONDS", "300", "how often the cloud is asked"),
-    Variable("FITDAYS_DAYS", "7", "how many days back; older weigh-ins are for `make import`"),
-    Variable("FITDAYS_STATE", "fitdays", "the folder of the sign-in and of what was handed over (writable)"),
-    Variable("WEIGHBRIDGE_URL", "http://127.0.0.1:8080", "the function, where no broker is named"),
-    Variable("WEIGHBRIDGE_KEY", "", "the key that the function wants, one of its WEIGHBRIDGE_API_KEYS"),
-    Variable("MQTT_URL", "", "publish instead: `mqtt://user:password@host:1883`, or `mqtts://` with TLS"),
-    Variable("FITDAYS_TOPIC", "fitdays", "the topic under which each person has one of their own"),
-)
+@dataclass(frozen=True, slots=True)
+class Broker:
+    host: str
+    port: int
+    tls: bool
+    user: str | None = field(repr=False)
+    password: str | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,60 +31,10 @@ class Settings:
     every_s: float
     days: int
     state: Path
-    function_url: str
-    function_key: str = field(repr=False)
-    mqtt_url: str = field(repr=False)
+    function: Target
+    #: Where weigh-ins are published, instead of being sent to the function.
+    broker: Broker | None
     topic: str
-
-
-def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Raises `SettingsInvalid`."""
-
-    def text(name: str) -> str:
-        try:
-            path = environment.get(f"{name}_FILE")
-            found = Path(path).read_text(encoding="utf-8").strip() if path else environment.get(name, "")
-        except (OSError, UnicodeDecodeError) as e:
-            raise SettingsInvalid(f"The file that {name}_FILE names cannot be read: {type(e).__name__}.") from None
-        return found or next(variable.default for variable in VARIABLES if variable.name == name)
-
-    def number(name: str, least: float) -> float:
-        try:
-            value = float(text(name))
-        except ValueError:
-            value = 0.0
-        if not least <= value <= 86_400:
-            raise SettingsInvalid(f"{name} must be a number from {least:g} on.")
-        return value
-
-    for name in ("FITDAYS_EMAIL", "FITDAYS_PASSWORD"):
-        if not text(name):
-            raise SettingsInvalid(f"{name} is not set. Without an account of the Fitdays app nothing is polled.")
-    for name, schemes in (("WEIGHBRIDGE_URL", ("http", "https")), ("MQTT_URL", ("mqtt", "mqtts"))):
-        if text(name) and not _is_address(text(name), schemes):
-            raise SettingsInvalid(f"{name} is no {schemes[0]}:// or {schemes[1]}:// address.")
-    return Settings(
-        email=text("FITDAYS_EMAIL"),
-        password=text("FITDAYS_PASSWORD"),
-        people=_people(text("FITDAYS_PEOPLE")),
-        api=text("FITDAYS_API").rstrip("/"),
-        every_s=number("FITDAYS_EVERY_SECONDS", 1),
-        days=int(number("FITDAYS_DAYS", 1)),
-        state=Path(text("FITDAYS_STATE")),
-        function_url=text("WEIGHBRIDGE_URL").rstrip("/"),
-        function_key=text("WEIGHBRIDGE_KEY"),
-        mqtt_url=text("MQTT_URL"),
-        topic=text("FITDAYS_TOPIC").strip("/"),
-    )
-
-
-def _is_address(text: str, schemes: tuple[str, ...]) -> bool:
-    try:
-        parts = urlsplit(text)
-        _ = parts.port  # it is parsed when it is asked for
-    except ValueError:
-        return False
-    return parts.scheme in schemes and bool(parts.hostname)
 
 
 def _people(text: str) -> dict[int, str]:
@@ -104,6 +42,95 @@ def _people(text: str) -> dict[int, str]:
     for entry in filter(None, (part.strip() for part in text.split(","))):
         suid, equals, name = entry.partition("=")
         if not equals or not suid.strip().isdecimal() or not name.strip():
-            raise SettingsInvalid("FITDAYS_PEOPLE must be suid=name pairs, separated by commas.")
+            raise ValueError
         people[int(suid)] = name.strip()
     return people
+
+
+def _optional_url(text: str) -> str:
+    return http_url(text) if text else ""
+
+
+def _optional_broker(text: str) -> Broker | None:
+    if not text:
+        return None
+    parts = split_url(text, ("mqtt", "mqtts"))
+    tls = parts.scheme == "mqtts"
+    return Broker(
+        host=parts.hostname or "",
+        port=parts.port or (8883 if tls else 1883),
+        tls=tls,
+        user=unquote(parts.username) if parts.username else None,
+        password=unquote(parts.password) if parts.password else None,
+    )
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not 1 <= number <= 86_400:
+        raise ValueError
+    return number
+
+
+def _count(text: str) -> int:
+    return int(_number(text))
+
+
+def _topic(text: str) -> str:
+    return text.strip("/")
+
+
+_NUMBER = "a number from 1 to 86400"
+VARIABLES = (
+    Variable("FITDAYS_EMAIL", "email", "", "the account of the Fitdays app; without it nothing is polled"),
+    Variable("FITDAYS_PASSWORD", "password", "", "its password"),
+    Variable(
+        "FITDAYS_PEOPLE",
+        "people",
+        "",
+        "`suid=name,…`: who is who; without it, the names of the app's profiles",
+        _people,
+        "suid=name pairs, separated by commas",
+    ),
+    Variable(
+        "FITDAYS_API",
+        "api",
+        "",
+        "the cloud's address, where the European one does not lead on to yours",
+        _optional_url,
+        "an http:// or https:// address",
+    ),
+    Variable("FITDAYS_EVERY_SECONDS", "every_s", "300", "how often the cloud is asked", _number, _NUMBER),
+    Variable(
+        "FITDAYS_DAYS",
+        "days",
+        "7",
+        "how many days back; older weigh-ins are for `weighbridge import`",
+        _count,
+        _NUMBER,
+    ),
+    Variable(
+        "FITDAYS_STATE",
+        "state",
+        "fitdays",
+        "the folder of the sign-in and of what was handed over (writable)",
+        Path,
+        "a path",
+    ),
+    *client.VARIABLES,
+    Variable(
+        "MQTT_URL",
+        "broker",
+        "",
+        "publish instead: `mqtt://user:password@host:1883`, or `mqtts://` with TLS",
+        _optional_broker,
+        "an mqtt:// or mqtts:// address",
+    ),
+    Variable("FITDAYS_TOPIC", "topic", "fitdays", "the topic under which each person has one of their own", _topic),
+)
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Raises `SettingsInvalid`."""
+    values: dict[str, Any] = read_variables(VARIABLES, environment, needed=("FITDAYS_EMAIL", "FITDAYS_PASSWORD"))
+    return Settings(function=Target(values.pop("url"), values.pop("key")), **values)

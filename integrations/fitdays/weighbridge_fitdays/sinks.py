@@ -1,26 +1,25 @@
 """A weigh-in -> the function, or an MQTT topic that Home Assistant discovers.
 
-Rule: handed over is what the other side has acknowledged: the function by its receipt, the broker by its PUBACK. What
-is refused for good is handed over too, and said; what may be taken later is not.
+Rule: handed over is what the other side has acknowledged: the function by a receipt that is final, the broker by its
+PUBACK. What the function never takes is handed over too, and said; what it may take later is not.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
-from urllib.parse import unquote, urlsplit
 
-import aiohttp
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from .cloud import WeighIn
-from .settings import Settings
+from weighbridge.client import AsyncClient, Target
 
-TIMEOUT_S = 180
-#: Statuses that say "never": a reading that cannot be right, or other values at that instant.
-FOR_GOOD = (409, 422)
+from .cloud import WeighIn
+from .settings import Broker
+
 _KNOWN = " if value_json.{0} | default(0) else none }}}}"
 _PLAIN = "{{{{ value_json.{0}" + _KNOWN
 _SHARE = "{{{{ (value_json.weight_g * value_json.{0} / 100000) | round(2)" + _KNOWN
@@ -45,10 +44,12 @@ class Later(Exception):
 
 
 class Handed(NamedTuple):
-    """What became of a weigh-in, in one word, and what to say of it if it was refused."""
+    """What became of a weigh-in: in one word, and what to say of it if it was refused."""
 
     word: str
     why: str = ""
+    #: Whether it has been taken care of. If not, it is handed over again with the next poll.
+    final: bool = True
 
 
 class Sink(Protocol):
@@ -56,57 +57,49 @@ class Sink(Protocol):
         """Raises `Later`."""
         ...
 
+    async def aclose(self) -> None: ...
+
 
 class FunctionSink:
     """POST /readings."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._url = f"{settings.function_url}/readings"
-        self._headers = {"Authorization": f"Bearer {settings.function_key}"} if settings.function_key else {}
+    def __init__(self, target: Target) -> None:
+        self._client = AsyncClient(target)
 
     async def hand_over(self, weigh_in: WeighIn) -> Handed:
-        reading = {**weigh_in.values, **({"person": weigh_in.person} if weigh_in.person else {})}
-        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-        try:
-            async with (
-                aiohttp.ClientSession(timeout=timeout, headers=self._headers) as session,
-                session.post(self._url, json=reading) as answer,
-            ):
-                body = await answer.json(content_type=None)
-                status = answer.status
-        except (aiohttp.ClientError, TimeoutError, ValueError) as e:
-            raise Later(f"the function gave no answer ({type(e).__name__})") from None
-        kind = str(body.get("type", "")).rpartition(":")[2] if isinstance(body, dict) else ""
-        if 200 <= status < 300 and isinstance(body, dict):
-            return Handed(str(body.get("status", "taken")))
-        if status in FOR_GOOD:
-            return Handed("refused", kind)
-        raise Later(f"the function answered {status} {kind}".rstrip())
+        result = await self._client.post(json.dumps(_reading(weigh_in)))
+        if result.ok:
+            return Handed(result.status, final=result.final)
+        if result.again == "never":
+            return Handed("refused", result.kind)
+        if result.kind == "no-answer":
+            raise Later("the function gave no answer")
+        raise Later(f"the function answered {result.http_status} {result.kind}")
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
 
 
 class MqttSink:
     """`{topic}/{person}`, retained, with the discovery messages of nine sensors of one device before it."""
 
-    def __init__(self, settings: Settings) -> None:
-        parts = urlsplit(settings.mqtt_url)
-        self._topic = settings.topic
+    def __init__(self, broker: Broker, topic: str) -> None:
+        self._topic = topic
         self._discovered: set[int] = set()
-        self._host, tls = parts.hostname or "", parts.scheme == "mqtts"
-        self._port = parts.port or (8883 if tls else 1883)
+        self._broker = broker
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2)
-        if tls:
+        if broker.tls:
             self._client.tls_set()
-        if parts.username:
-            self._client.username_pw_set(unquote(parts.username), unquote(parts.password or ""))
+        if broker.user:
+            self._client.username_pw_set(broker.user, broker.password)
         self._started = False
 
     async def hand_over(self, weigh_in: WeighIn) -> Handed:
         slug = re.sub(r"[^\w-]+", "_", weigh_in.person or str(weigh_in.suid)).strip("_").casefold()
         topic = f"{self._topic}/{slug}"
-        values = {**weigh_in.values, **({"person": weigh_in.person} if weigh_in.person else {})}
         try:
             if not self._started:
-                self._client.connect(self._host, self._port)
+                self._client.connect(self._broker.host, self._broker.port)
                 self._client.loop_start()
                 self._started = True
             if weigh_in.suid not in self._discovered:
@@ -115,21 +108,27 @@ class MqttSink:
                         f"homeassistant/sensor/fitdays_{weigh_in.suid}/{key}/config", _discovery(weigh_in, key, topic)
                     )
                 self._discovered.add(weigh_in.suid)
-            self._publish(topic, values)
+            self._publish(topic, _reading(weigh_in))
         except (OSError, ValueError, RuntimeError) as e:
             raise Later(f"the broker did not take it ({type(e).__name__})") from None
         return Handed("published")
 
-    def close(self) -> None:
+    async def aclose(self) -> None:
         if self._started:
             self._client.disconnect()
             self._client.loop_stop()
 
-    def _publish(self, topic: str, values: dict[str, Any]) -> None:
+    def _publish(self, topic: str, values: Mapping[str, Any]) -> None:
         sent = self._client.publish(topic, json.dumps(values), qos=1, retain=True)
         sent.wait_for_publish(30)
         if not sent.is_published():
             raise TimeoutError
+
+
+def _reading(weigh_in: WeighIn) -> dict[str, Any]:
+    person = {"person": weigh_in.person} if weigh_in.person else {}
+    # Which of the values is a time is for the function to know.
+    return {**weigh_in.values, **person, "received_at": datetime.now(UTC).isoformat(timespec="seconds")}
 
 
 def _discovery(weigh_in: WeighIn, key: str, topic: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ Facts: each value is a `Record` of its own, with type, unit, value and startDate
 startDate and sourceName. The unit "%" goes with a fraction: 0.182 is 18.2 %. All weights come first, then all fat
 percentages, so nothing is whole before the end of the file. The file may be a gigabyte, of which weigh-ins are little.
 
-Law: no entity is expanded by us, and expat (2.4.1 and newer) itself stops one that grows beyond measure.
+Rule: no entity is expanded by us, and expat (2.4.1 and newer) itself stops one that grows without bound.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import io
 import zipfile
 from decimal import Decimal, InvalidOperation
 from typing import IO
-from xml.etree.ElementTree import Element, ParseError, iterparse  # see Law
+from xml.etree.ElementTree import Element, ParseError, iterparse  # see Rule
 
 from .errors import FileUnusable
 
@@ -31,10 +31,10 @@ def read_apple_health(data: bytes) -> dict[str, dict[str, str]]:
     found: dict[tuple[str, str], dict[str, str]] = {}
     try:
         with _xml(data) as file:
-            events = iterparse(file, ("start", "end"))  # noqa: S314  # see Law
+            events = iterparse(file, ("start", "end"))  # noqa: S314  # see Rule
             _, root = next(events)
             if root.tag != "HealthData":
-                raise FileUnusable("This XML is no export of Apple Health: HealthData was expected as its root.")
+                raise FileUnusable("This XML is not an export of Apple Health: expected HealthData as its root.")
             for event, element in events:
                 if event == "end" and element.tag == "Record":
                     _take(element, found)
@@ -42,12 +42,12 @@ def read_apple_health(data: bytes) -> dict[str, dict[str, str]]:
                     root.clear()
     except ParseError as e:
         row, column = e.position
-        raise FileUnusable(f"Row {row}, column {column}: the XML is damaged. Export it once more.") from None
+        raise FileUnusable(f"Row {row}, column {column}: the XML is damaged. Export it again.") from None
     except zipfile.BadZipFile:
-        raise FileUnusable("The archive is damaged. Export it once more.") from None
+        raise FileUnusable("The archive is damaged. Export it again.") from None
     weigh_ins = {f"{at} ({source})": values for (at, source), values in sorted(found.items()) if "weight" in values}
     if not weigh_ins:
-        raise FileUnusable("Apple Health's export holds no weight.")
+        raise FileUnusable("The export of Apple Health holds no weight.")
     return weigh_ins
 
 

@@ -17,11 +17,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations, permutations
 from typing import NamedTuple
 
+from weighbridge.reading.dialects import is_missing, normal
+
 from .errors import MappingInvalid
 
 MASS, PERCENT, ENERGY, BARE, TIME, OTHER = "mass", "%", "kcal", "number", "time", "text"
 
-#: The words in which the function is told, as the Fitdays app and openScale have them, and what they are measured in.
+#: The words that the function is given, as the Fitdays app and openScale have them, and what they are measured in.
 KIND_OF = {
     "time": TIME,
     "weight": MASS,
@@ -101,12 +103,11 @@ _IN_BRACKETS = re.compile(r"^(.*?)\s*[(\[]\s*([^)\]]*?)\s*[)\]]\s*$")
 _EPOCH = re.compile(r"\d{10}|\d{13}", re.ASCII)
 _DATE = re.compile(r"(\d\d:\d\d(:\d\d)? )?\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}", re.ASCII)
 _MASSES = ("kg", "lb", "lbs", "st", "g", "jin", "斤")
-MISSING = frozenset({"", "-", "--", "- -", "n/a", "null", "none"})
 
 
 class Column(NamedTuple):
     header: str
-    #: What the function is told it is; "" where it is left out.
+    #: The word that the function is given for it; "" where it is left out.
     word: str
     #: How that is known, in words.
     known_by: str
@@ -144,15 +145,7 @@ def recognise(headers: Sequence[str], sample: Sequence[Sequence[str]], mapping: 
     ]
 
 
-def normal(header: str) -> str:
-    return "".join(character for character in header.casefold() if character.isalnum())
-
-
 _WORDS = {normal(header): word for words in HEADERS.values() for header, word in words.items()}
-
-
-def is_missing(cell: str) -> bool:
-    return cell.strip().casefold() in MISSING
 
 
 def _check(mapping: Mapping[str, str], headers: Sequence[str]) -> None:
@@ -161,7 +154,7 @@ def _check(mapping: Mapping[str, str], headers: Sequence[str]) -> None:
             raise MappingInvalid(f"The mapping names a column {header!r}, but the file has: {', '.join(headers)}.")
         if word and word not in KIND_OF:
             raise MappingInvalid(
-                f"The mapping says that {header!r} is {word!r}. Possible are: {', '.join(KIND_OF)}; "
+                f"The mapping says that {header!r} is {word!r}. Expected one of: {', '.join(KIND_OF)}; "
                 'or "" to leave it out.'
             )
 
@@ -210,7 +203,7 @@ def _is_in_fitdays_order(looks: Sequence[Look], found: Mapping[int, tuple[str, s
 
 
 def _reckon(looks: Sequence[Look], found: dict[int, tuple[str, str]]) -> None:
-    """What the arithmetic between columns tells of those still unknown."""
+    """Recognise columns that are still unknown by the arithmetic between them."""
     place = {word: i for i, (word, _) in found.items() if word}
     left = [look for look in looks if look.place not in found]
 

@@ -1,7 +1,7 @@
 """A file of any kind -> readings, row by row.
 
-Rule: no value is judged here; that is the function's, which knows the rules. Here is found out which cell is which
-value, and when. A row that cannot become a reading is kept, with the reason.
+Rule: no value is judged here; the function does that. This module finds out which cell is which value, and when it was
+measured. A row that cannot become a reading is kept, with the reason.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ from itertools import islice
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from weighbridge.reading.dialects import is_missing, normal
+
 from . import times
 from .apple_health import is_archive, read_apple_health
-from .columns import Column, is_missing, normal, recognise
+from .columns import Column, recognise
 from .errors import FileUnusable, MappingInvalid, OrderUnclear
 from .table import LONGEST_CELL, Table, read_table
 from .table import Row as TableRow
 
-#: So many rows tell what the columns are.
+#: The columns are recognised by this many rows.
 SAMPLE = 500
 _BARE = re.compile(r"[\d.,]+", re.ASCII)
 #: Garmin's own header, in which a day stands in a row of its own above its times.
@@ -83,7 +85,7 @@ def _read(data: bytes, mapping: Mapping[str, str], order: str, timezone: ZoneInf
     if start.startswith(b"{"):
         return History("JSON lines", [_json_line(number, line) for number, line in _lines(data)])
     if start.startswith(b"["):
-        raise FileUnusable("This is a JSON list; JSON lines were expected: one reading a line, without the brackets.")
+        raise FileUnusable("Expected JSON lines, got a JSON list. Write one reading per line, without the brackets.")
     if start.startswith(b"<") or (data.startswith(b"PK") and is_archive(data)):
         found = read_apple_health(data)
         return History("Apple Health", [Row(i, _line(values)) for i, values in enumerate(found.values(), 1)])
@@ -106,12 +108,12 @@ def _json_line(number: int, line: bytes) -> Row:
     try:
         value = json.loads(line)
     except UnicodeDecodeError as e:
-        return Row(number, b"", f"byte {e.start + 1}: this is no UTF-8")
+        return Row(number, b"", f"byte {e.start + 1}: not valid UTF-8")
     except json.JSONDecodeError as e:
         return Row(number, b"", f"column {e.colno}: {e.msg}")
     except (ValueError, RecursionError):
         return Row(number, b"", "this JSON cannot be read")
-    return Row(number, line) if isinstance(value, dict) else Row(number, b"", "a JSON object was expected")
+    return Row(number, line) if isinstance(value, dict) else Row(number, b"", "expected a JSON object")
 
 
 def columns_of(data: bytes, mapping: Mapping[str, str]) -> list[Column]:
@@ -129,27 +131,27 @@ def _table(table: Table, mapping: Mapping[str, str], order: str, timezone: ZoneI
     missing = [word for word in ("time", "weight") if word not in place]
     if missing:
         raise MappingInvalid(
-            f"No column of the file is known to be the {' or the '.join(missing)}. Its columns are: "
-            f'{", ".join(table.headers)}. Name it in a mapping file: "the header" = "{missing[0]}".'
+            f"No column is recognised as the {' or the '.join(missing)}. The columns are: {', '.join(table.headers)}.",
+            f'Name it in a mapping file: "the header" = "{missing[0]}".',
         )
     at = place["time"]
     if not order:
         found = times.order_of(row.cells[at] for row in table.rows() if at < len(row.cells))
         if isinstance(found, times.Unclear):
             raise OrderUnclear(
-                f"Is {found.example!r} the day first, or the month? No row of the file tells. Say --day-first or "
-                "--month-first."
+                f"In {found.example!r}, is the day first or the month? No row of the file shows it.",
+                "Pass --day-first or --month-first.",
             )
         order = found
-    told = [(i, column) for i, column in enumerate(columns) if column.word and i != at]
+    used = [(i, column) for i, column in enumerate(columns) if column.word and i != at]
 
     def reading(row: TableRow) -> Row:
         if len(row.cells) != len(columns):
             longer = len(row.cells) > len(columns) and any(row.cells[len(columns) :])
-            if longer or len(row.cells) <= max(i for i, _ in told):
-                return Row(row.number, b"", f"{len(row.cells)} cells, where the header names {len(columns)} columns")
+            if longer or len(row.cells) <= max(i for i, _ in used):
+                return Row(row.number, b"", f"{len(row.cells)} cells, but the header names {len(columns)} columns")
         values = {"time": _in_zone(times.as_iso(row.cells[at], order), timezone)}
-        return _row(row, values, told)
+        return _row(row, values, used)
 
     return History("a table", [reading(row) for row in table.rows()], tuple(columns))
 
@@ -157,7 +159,7 @@ def _table(table: Table, mapping: Mapping[str, str], order: str, timezone: ZoneI
 def _garmin(table: Table, mapping: Mapping[str, str], timezone: ZoneInfo | None) -> History:
     """Garmin Connect's own: a row with a day, below it rows with times of that day."""
     columns = recognise(table.headers, [], mapping)
-    told = [(i, column) for i, column in enumerate(columns) if column.word and i != 0]
+    used = [(i, column) for i, column in enumerate(columns) if column.word and i != 0]
     rows: list[Row] = []
     day: tuple[int, int, int] | None = None
     for row in table.rows():
@@ -165,21 +167,28 @@ def _garmin(table: Table, mapping: Mapping[str, str], timezone: ZoneInfo | None)
         if not any(row.cells[1:]):
             day = times.worded_day(first)
             if day is None:
-                rows.append(Row(row.number, b"", f"{first[:LONGEST_CELL]!r} is no day such as 'Jul 18, 2026'"))
+                rows.append(
+                    Row(row.number, b"", f"expected a day such as 'Jul 18, 2026', got {first[:LONGEST_CELL]!r}")
+                )
         elif not times.is_clock(first):
-            rows.append(Row(row.number, b"", f"column {columns[0].header}: {first[:LONGEST_CELL]!r} is no time of day"))
+            rows.append(
+                Row(
+                    row.number, b"", f"column {columns[0].header}: expected a time of day, got {first[:LONGEST_CELL]!r}"
+                )
+            )
         elif day is None:
-            rows.append(Row(row.number, b"", "no row above says which day it is"))
+            rows.append(Row(row.number, b"", "no row above gives the day"))
         else:
-            rows.append(_row(row, {"time": _in_zone(times.on_day(day, first), timezone)}, told))
+            rows.append(_row(row, {"time": _in_zone(times.on_day(day, first), timezone)}, used))
     return History("Garmin Connect's CSV", rows, tuple(columns))
 
 
-def _row(row: TableRow, values: dict[str, str], told: list[tuple[int, Column]]) -> Row:
-    for i, column in told:
+def _row(row: TableRow, values: dict[str, str], used: list[tuple[int, Column]]) -> Row:
+    for i, column in used:
         cell = row.cells[i] if i < len(row.cells) else ""
         if len(cell) > LONGEST_CELL:
-            return Row(row.number, b"", f"column {column.header}: a text of {len(cell)} characters")
+            fault = f"column {column.header}: expected at most {LONGEST_CELL} characters, got {len(cell)}"
+            return Row(row.number, b"", fault)
         if not is_missing(cell):
             values[column.word] = f"{cell} {column.unit}".rstrip() if _BARE.fullmatch(cell) else cell
     return Row(row.number, _line(values))

@@ -1,10 +1,11 @@
-"""Readings -> the function, over HTTP: all of them checked first, then sent in parcels, each row's end told.
+"""Readings -> the function, over HTTP: all of them checked first, then sent in parcels, each row's outcome reported.
 
 Strategy: no list is kept of what was sent. The function looks into Garmin before it sends, and the same reading is the
 same file; so whatever stopped an import, the same import again sends only what is missing.
 
-Rule: a row is refused only by the word of the function. What may be otherwise later is tried again, with growing
-pauses; what only a person can mend ends the import, with what was not sent counted.
+Rule: the function says what to do. A row is settled when its receipt is `final`, refused when its problem says
+`again: never`, and sent again with growing pauses when it says `later`. `after_repair` ends the import, and what was
+not sent is counted. What Garmin took but does not show yet is sent once more at the end, when Garmin has had time.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+from weighbridge.client import Client, Reply, Result
 
 from .read import Row
 
@@ -25,25 +26,21 @@ PARCEL = 200
 #: A rehearsal sends nothing, so it may be larger; its body stays far under the function's limit of 1 MiB.
 CHECKED_AT_ONCE, CHECKED_BYTES = 500, 600_000
 IN_FLIGHT = 4
-TIMEOUT = httpx.Timeout(300, connect=5)
 #: Between tries of the same parcel, when nothing of it went through.
 PAUSES_S = (1, 2, 4, 8, 16, 32, 60, 60, 60)
 #: Whoever watches waits as long as this for Garmin's own "later"; else the import is to be started later.
 LONGEST_WAIT_S = 900
-ARRIVED = ("confirmed", "present", "accepted", "kept", "checked")
-#: What became of a row, as a summary says it.
+#: The outcome of a row, as a summary says it.
 BECAME = {
     "confirmed": "confirmed in Garmin Connect",
-    "present": "were there already",
-    "accepted": "taken by Garmin, not visible yet",
+    "present": "already there",
+    "accepted": "accepted by Garmin, not visible yet",
     "kept": "kept as files",
 }
-#: Problems that pass by themselves.
-PASSING = ("garmin-unreachable", "outcome-unknown", "rate-limited", "no-answer", "internal-error")
 
 
 class Stopped(Exception):
-    """The import cannot go on; the message says why, and the mend. `kind` is the problem's own name, if it has one."""
+    """The import cannot go on; the message says why and how to fix it. `kind` is the problem's name, if it has one."""
 
     def __init__(self, message: str, kind: str = "") -> None:
         super().__init__(message)
@@ -63,86 +60,51 @@ class Outcome:
     def done(self) -> int:
         return sum(self.counts.values()) + len(self.refused)
 
+    def count(self, row: Row, result: Result, *, keep: bool = False) -> None:
+        if not result.ok:
+            self.refused.append((row, reason_of(result)))
+            return
+        self.counts[result.status] += 1
+        self.warnings += [(row, warning["text"]) for warning in result.body.get("warnings", [])]
+        if keep:
+            self.receipts.append((row, result.body))
 
-class Function:
-    """The function at an address, over connections that end with the block. `key` may be empty."""
-
-    def __init__(self, address: str, key: str = "") -> None:
-        headers = {"Content-Type": "application/x-ndjson"} | ({"Authorization": f"Bearer {key}"} if key else {})
-        self.address = address.rstrip("/")
-        self._client = httpx.Client(headers=headers, timeout=TIMEOUT)
-
-    def __enter__(self) -> Function:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._client.close()
-
-    def health(self) -> Mapping[str, Any]:
-        """Raises `Stopped` when nothing is there."""
-        try:
-            answer = self._client.get(f"{self.address}/health").json()
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError):
-            raise Stopped(
-                f"There is no function at {self.address}. Start it (make run), or set WEIGHBRIDGE_URL."
-            ) from None
-        return answer if isinstance(answer, dict) else {}
-
-    def post(self, rows: Sequence[Row], *, dry_run: bool) -> list[Mapping[str, Any]]:
-        """A receipt or a problem for each row. Raises `Stopped` when the function refuses them all for one reason."""
-        query = "?dry_run=true" if dry_run else ""
-        try:
-            response = self._client.post(
-                f"{self.address}/readings{query}", content=b"\n".join(row.line for row in rows)
-            )
-            answer = response.json()
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError):
-            return [NO_ANSWER] * len(rows)
-        results = answer.get("results") if isinstance(answer, dict) else None
-        if isinstance(results, list) and len(results) == len(rows):
-            return results
-        if kind_of(answer) in PASSING:
-            return [answer] * len(rows)
-        message = words_of(answer) or f"The function at {self.address} gave an answer that is not its own."
-        raise Stopped(message, kind_of(answer))
+    def recount(self, old: str, new: str) -> None:
+        """One row that was counted as `old` is `new` by now."""
+        self.counts.subtract([old])
+        self.counts.update([new])
+        self.counts = +self.counts  # what is zero by now is not mentioned
 
 
-NO_ANSWER = {"type": "urn:history:no-answer", "detail": "The function gave no answer."}
-
-
-def kind_of(result: Any) -> str:
-    return str(result.get("type", "")).rpartition(":")[2] if isinstance(result, dict) else ""
-
-
-def words_of(problem: Any) -> str:
+def reason_of(problem: Result) -> str:
     """What is wrong with a row, in the function's words, with the value that came."""
-    if not isinstance(problem, dict):
-        return ""
-    errors = [f"{e['field']} {e['input']!r}: {e['message']}" for e in problem.get("errors", [])]
-    return " ".join(errors) or str(problem.get("detail", ""))
+    errors = [f"{e['field']} {e['input']!r}: {e['message']}" for e in problem.errors]
+    return " ".join(errors) or str(problem.body.get("detail") or problem.text)
 
 
-def check(
-    function: Function, rows: Sequence[Row], *, shown: frozenset[int], progress: Callable[[int], None]
-) -> Outcome:
+def check(client: Client, rows: Sequence[Row], *, shown: frozenset[int], progress: Callable[[int], None]) -> Outcome:
     """What would become of each row; nothing is sent. The receipts of the rows numbered in `shown` are kept.
 
     Raises `Stopped`.
     """
     outcome = Outcome()
-    flying: list[tuple[Sequence[Row], Future[list[Mapping[str, Any]]]]] = []
+    flying: list[tuple[Sequence[Row], Future[Sequence[Result]]]] = []
+
+    def rehearse(parcel: Sequence[Row]) -> Sequence[Result]:
+        reply = client.post_lines([row.line for row in parcel], dry_run=True)
+        if len(reply.results) != len(parcel):
+            raise _whole_call_failed(reply, client)
+        return reply.results
 
     def land() -> None:
         parcel, future = flying.pop(0)
         for row, result in zip(parcel, future.result(), strict=True):
-            if result is NO_ANSWER:
-                raise Stopped("The function gave no answer. Is it still running?")
-            _count(outcome, row, result, keep=row.number in shown)
+            outcome.count(row, result, keep=row.number in shown)
         progress(outcome.done)
 
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
         for parcel in _parcels(rows, CHECKED_AT_ONCE, CHECKED_BYTES):
-            flying.append((parcel, pool.submit(function.post, parcel, dry_run=True)))
+            flying.append((parcel, pool.submit(rehearse, parcel)))
             if len(flying) == IN_FLIGHT:
                 land()
         while flying:
@@ -151,7 +113,7 @@ def check(
 
 
 def send(
-    function: Function,
+    client: Client,
     rows: Sequence[Row],
     outcome: Outcome,
     *,
@@ -159,53 +121,64 @@ def send(
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Deliver each row; `outcome` is kept up to date, also when this is stopped. Raises `Stopped`."""
+    not_final: list[Row] = []
     for parcel in _parcels(rows, PARCEL, CHECKED_BYTES):
         waiting, tries = list(parcel), 0
         while waiting:
-            again: list[Row] = []
-            fault: Mapping[str, Any] = {}
-            ending: Stopped | None = None
-            for row, result in zip(waiting, function.post(waiting, dry_run=False), strict=True):
-                kind = kind_of(result)
-                if kind in PASSING:
-                    again.append(row)
-                    fault = result
-                elif kind and int(result.get("status", 0)) >= 500:
-                    ending = Stopped(words_of(result), kind)
+            later: list[tuple[Row, Result]] = []
+            ending: Result | None = None
+            for row, result in zip(waiting, _post(client, waiting), strict=True):
+                if result.ok or result.again == "never":
+                    outcome.count(row, result)
+                    not_final += [row] * (result.ok and not result.final)
+                elif result.again == "later":
+                    later.append((row, result))
                 else:
-                    _count(outcome, row, result)
+                    ending = result
             progress(outcome.done, "")
             if ending:  # after the rows beside it, some of which may have arrived
-                raise ending
-            tries = tries + 1 if len(again) == len(waiting) else 1
-            waiting = again
-            if waiting:
-                pause_s = _pause_s(fault, tries)
-                progress(outcome.done, f"{words_of(fault)} Trying again in {pause_s:g} s.")
+                raise Stopped(ending.text, ending.kind)
+            tries = tries + 1 if len(later) == len(waiting) else 1
+            waiting = [row for row, _ in later]
+            if later:
+                problem = later[-1][1]
+                pause_s = _pause_s(problem, tries)
+                progress(outcome.done, f"{problem.text} Trying again in {pause_s:g} s.")
                 sleep(pause_s)
+    for parcel in _parcels(not_final, PARCEL, CHECKED_BYTES):
+        # Nothing hangs on this look: without an answer, "accepted" stays true.
+        for result in client.post_lines([row.line for row in parcel]).results:
+            if result.final:
+                # It is there because this import brought it.
+                outcome.recount("accepted", "confirmed" if result.status == "present" else result.status)
+        progress(outcome.done, "")
 
 
-def _pause_s(fault: Mapping[str, Any], tries: int) -> float:
-    """How long to wait. Garmin's own "later" is obeyed; what the function advises to callers unwatched is not."""
-    if kind_of(fault) == "rate-limited":
-        pause_s = float(fault.get("retry_after_s", 60))
-        if pause_s > LONGEST_WAIT_S:
-            raise Stopped(f"{words_of(fault)} That is in {pause_s / 60:.0f} minutes.")
-        return pause_s
+def _post(client: Client, rows: Sequence[Row]) -> Sequence[Result]:
+    """A receipt or a problem for each row. Raises `Stopped` when all are refused for one reason."""
+    reply = client.post_lines([row.line for row in rows])
+    if len(reply.results) == len(rows):
+        return reply.results
+    if reply.ok or reply.again != "later":
+        raise _whole_call_failed(reply, client)
+    return [reply] * len(rows)
+
+
+def _whole_call_failed(reply: Reply, client: Client) -> Stopped:
+    unlike = f"The answer from {client.address} does not fit the rows that were sent. Is it the function?"
+    return Stopped(unlike if reply.ok else reply.text, reply.kind)
+
+
+def _pause_s(problem: Result, tries: int) -> float:
+    """How long to wait. Garmin's own "later" is obeyed. What the function advises to unattended callers is
+    not: here somebody is waiting."""
+    if problem.kind == "rate-limited" and problem.retry_after_s is not None:
+        if problem.retry_after_s > LONGEST_WAIT_S:
+            raise Stopped(f"{problem.text} That is in {problem.retry_after_s / 60:.0f} minutes.", problem.kind)
+        return problem.retry_after_s
     if tries > len(PAUSES_S):
-        raise Stopped(words_of(fault))
+        raise Stopped(problem.text, problem.kind)
     return PAUSES_S[tries - 1]
-
-
-def _count(outcome: Outcome, row: Row, result: Mapping[str, Any], *, keep: bool = False) -> None:
-    status = result.get("status")
-    if status not in ARRIVED:
-        outcome.refused.append((row, words_of(result)))
-        return
-    outcome.counts[str(status)] += 1
-    outcome.warnings += [(row, warning) for warning in result.get("warnings", [])]
-    if keep:
-        outcome.receipts.append((row, result))
 
 
 def _parcels(rows: Sequence[Row], most: int, most_bytes: int) -> Iterator[list[Row]]:

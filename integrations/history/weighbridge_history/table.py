@@ -31,7 +31,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Headers, and the rows below, read anew at each call of `rows`."""
+    """Headers, and the rows below, read again at each call of `rows`."""
 
     headers: list[str]
     _data: bytes | Sequence[Sequence[object]]
@@ -89,7 +89,7 @@ def _encoding(data: bytes) -> str:
 def _not_a_text(data: bytes, e: UnicodeDecodeError) -> FileUnusable:
     before = data[: e.start]
     row, column = before.count(b"\n") + 1, e.start - before.rfind(b"\n")
-    return FileUnusable(f"Row {row}, byte {column} of it: this is no text. Is the file damaged, or of another kind?")
+    return FileUnusable(f"Row {row}, byte {column}: this is not text. Is the file damaged, or of another kind?")
 
 
 def _spreadsheet(data: bytes) -> Table:
@@ -97,9 +97,7 @@ def _spreadsheet(data: bytes) -> Table:
         book = calamine.CalamineWorkbook.from_filelike(io.BytesIO(data))
         values = book.get_sheet_by_index(0).to_python(skip_empty_area=False)
     except (calamine.CalamineError, ValueError, IndexError, OSError) as e:
-        raise FileUnusable(
-            "The spreadsheet cannot be read. Is it whole? Export it once more, or save it as CSV."
-        ) from e
+        raise FileUnusable("The spreadsheet cannot be read. Is it complete? Export it again, or save it as CSV.") from e
     if not values:
         raise FileUnusable("The spreadsheet's first sheet is empty.")
     return Table([_text(value).strip() for value in values[0]], values)

@@ -1,7 +1,7 @@
 """How the times of a file are written.
 
 Rule: 03/04 is the third of April or the fourth of March, and the file decides as a whole: one day after the twelfth
-tells. Where none does, the person is asked; nothing is guessed.
+is enough. Where there is none, the person is asked; nothing is guessed.
 
 Facts: the function itself reads ISO 8601, epochs, and the `HH:MM DD/MM/YYYY` of the Fitdays export.
 """
@@ -49,7 +49,7 @@ def order_of(texts: Iterable[str]) -> str | Unclear:
 
 
 def as_iso(text: str, order: str) -> str:
-    """A time of the file -> one that the function reads. What is no time goes on as it is, so that it is named."""
+    """A time of the file -> one that the function reads. What is not a time goes on as it is, to be named there."""
     if _ITS_OWN.fullmatch(text):
         return text
     found = _DAY.match(text)
@@ -84,7 +84,7 @@ def worded_day(text: str) -> tuple[int, int, int] | None:
 
 
 def on_day(day: tuple[int, int, int], clock: str) -> str:
-    """A day and the time of day -> one text; what is no time of day goes on as it is."""
+    """A day and the time of day -> one text; what is not a time of day goes on as it is."""
     return _iso(*day, clock) or clock
 
 

@@ -1,10 +1,10 @@
 """Bytes of a message -> what `readings` takes. Pure.
 
-Rule: JSON goes in as it came, to the last digit. What is not one object with one meaning is kept as its text, and comes
-with the reason for which it is parked.
+Rule: JSON goes in as it came, to the last digit. What is not one object with one meaning is kept as its text, with the
+reason for which it is parked.
 
-Facts: jsonb takes the last of a key that stands twice, in silence. It refuses NUL, half a surrogate pair, NaN and
-numbers beyond all measure, and Postgres would write the whole message into its log. So they are found here.
+Facts: jsonb takes the last of a duplicate key, in silence. It refuses NUL, half a surrogate pair, NaN and numbers that
+are out of range, and Postgres would write the whole message into its log. So they are found here.
 """
 
 from __future__ import annotations
@@ -13,44 +13,48 @@ import json
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from .verdict import problem
+from weighbridge.client import problem
+from weighbridge.reading.interpret import has_time
 
 
 class Contents(NamedTuple):
     #: JSON for the column `payload`.
     json: str
+    #: Whether the same contents, received again, are the same reading: they have a time, or are no reading at all.
+    once: bool = True
     #: Why it is parked at once.
     fault: dict[str, Any] | None = None
 
 
 def read(payload: bytes) -> Contents:
-    """A message -> its JSON, or its text and the reason why it is no reading."""
+    """A message -> its JSON, or its text and the reason why it is not a reading."""
     try:
         text = payload.decode("utf-8-sig")
         document = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse, parse_float=_float)
         if "\\u0000" in json.dumps(document, ensure_ascii=False).encode().decode():
             _refuse("NUL")
     except (ValueError, ArithmeticError, RecursionError):
-        return as_text(payload, "The message is not JSON with one meaning: a syntax error, a key that stands twice.")
+        return as_text(payload, "Expected JSON with one meaning; this has a syntax error or a duplicate key.")
     if not isinstance(document, dict):
-        return as_text(payload, "The message is JSON, but not an object of names and values.")
-    return Contents(text)
+        return as_text(payload, "Expected a JSON object of names and values; this is JSON, but not an object.")
+    return Contents(text, has_time(document))
 
 
 def as_text(payload: bytes, detail: str) -> Contents:
     text = payload.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
-    return Contents(json.dumps(text), problem("not-a-reading", "The message is not a reading", None, detail))
+    fault = problem("not-a-reading", "The message is not a reading", detail, blame="caller", again="never")
+    return Contents(json.dumps(text), fault=fault)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
-    return members if len(members) == len(pairs) else _refuse("a key twice")
+    return members if len(members) == len(pairs) else _refuse("a duplicate key")
 
 
 def _float(digits: str) -> float:
     # No scale writes more than 40 digits, and numeric has no room for the exponents that a text has.
     held = len(digits) <= 40 and abs(Decimal(digits).adjusted()) < 300
-    return float(digits) if held else _refuse("a number beyond all measure")
+    return float(digits) if held else _refuse("a number out of range")
 
 
 def _refuse(what: str) -> Any:

@@ -2,7 +2,7 @@
 
 Rule: a message is acknowledged once its row is committed, and no sooner. While the relay is away, the broker keeps
 what is published in the relay's session; while Postgres is away, nothing is acknowledged, and the broker sends it
-again. What is no JSON object is kept as its text, and parked.
+again. What is not a JSON object is kept as its text, and parked.
 
 Facts (MQTT 5):
 - A message of QoS 1 that was not acknowledged is sent again with DUP and the same packet identifier (4.4, 3.3.1.1).
@@ -11,7 +11,7 @@ Facts (MQTT 5):
   only when the subscription is new to the session (3.8.3.1).
 - Scales such as those of ble-scale-sync publish retained, and without a time. So a redelivery of a reading without a
   time is known by its packet identifier, and a retained one by being the last of its topic once more; one with a
-  time is known by its key.
+  time is known by its key, since no two weigh-ins have the same values at the same time.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from psycopg.types.json import Jsonb
 
 from .message import Contents, as_text, read
-from .settings import Broker, Settings
+from .settings import RelaySettings
 
 log = logging.getLogger("weighbridge.relay")
 
@@ -48,7 +48,7 @@ WHERE NOT EXISTS (
     SELECT FROM (SELECT received, packet FROM readings WHERE source = %(source)s ORDER BY id DESC LIMIT %(among)s) last
     WHERE received = %(payload)s::text::jsonb AND (packet = %(packet)s OR %(retained)s)
 )
-ON CONFLICT (key) DO NOTHING
+AND NOT (%(once)s AND EXISTS (SELECT FROM readings WHERE key = weighbridge_key(%(payload)s::text::jsonb)))
 """
 
 
@@ -78,20 +78,24 @@ def store(connection: psycopg.Connection[Any], message: Message) -> bool:
 
 
 def _insert(connection: psycopg.Connection[Any], values: dict[str, Any], contents: Contents) -> bool:
-    state = "parked" if contents.fault else "waiting"
-    fault = Jsonb(contents.fault) if contents.fault else None
-    return connection.execute(INSERT, values | {"payload": contents.json, "fault": fault, "state": state}).rowcount == 1
+    values |= {
+        "payload": contents.json,
+        "once": contents.once,
+        "state": "parked" if contents.fault else "waiting",
+        "fault": Jsonb(contents.fault) if contents.fault else None,
+    }
+    return connection.execute(INSERT, values).rowcount == 1
 
 
 class Relay:
     """One connection to the broker and one to Postgres; both come back by themselves."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: RelaySettings) -> None:
         self._database_url = settings.database_url
-        self._broker = settings.broker
+        self._broker, self._topics = settings.broker, settings.topics
         self._connection: psycopg.Connection[Any] | None = None
         self._stopping = threading.Event()
-        self._client = self._make_client(self._broker)
+        self._client = self._make_client()
 
     def run(self) -> None:
         """Until it is told to stop."""
@@ -108,18 +112,18 @@ class Relay:
         self._stopping.set()
         self._client.disconnect()
 
-    def _make_client(self, broker: Broker) -> mqtt.Client:
+    def _make_client(self) -> mqtt.Client:
         # Other topics are another session: the broker would go on sending what the old one had subscribed to.
-        name = hashlib.sha256(",".join(broker.topics).encode()).hexdigest()[:8]
+        name = hashlib.sha256(",".join(self._topics).encode()).hexdigest()[:8]
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
             client_id=f"weighbridge-relay-{name}",
             protocol=mqtt.MQTTv5,
             manual_ack=True,
         )
-        if broker.user:
-            client.username_pw_set(broker.user, broker.password)
-        if broker.tls:
+        if self._broker.user:
+            client.username_pw_set(self._broker.user, self._broker.password)
+        if self._broker.tls:
             client.tls_set()
         client.reconnect_delay_set(1, 30)
         client.on_connect = self._on_connect
@@ -134,7 +138,7 @@ class Relay:
             log.error("the broker refused: %s", reason)
             return
         options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB)
-        client.subscribe([(topic, options) for topic in self._broker.topics])
+        client.subscribe([(topic, options) for topic in self._topics])
 
     def _on_subscribe(
         self, _client: mqtt.Client, _data: object, _mid: int, reasons: list[Any], _properties: object

@@ -1,21 +1,21 @@
--- The outbox. `python -m integrations.postgres migrate` applies this file; applying it again changes nothing.
+-- The outbox. `weighbridge outbox migrate` applies this file; applying it again changes nothing.
 --
 -- Rule: whatever is inserted here is kept for good and delivered once. Any program may do it:
---     INSERT INTO readings (source, payload) VALUES ('my script', '{"weight": 81.4}') ON CONFLICT DO NOTHING;
--- `weighbridge_on_receipt` gives the row its time and its key, `weighbridge_to_queue` wakes a worker.
+--     INSERT INTO readings (source, payload) VALUES ('my script', '{"weight": 81.4}');
+-- `weighbridge_on_receipt` notes when it was received and its key, `weighbridge_to_queue` wakes a worker.
 
 CREATE TABLE IF NOT EXISTS readings (
     id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     source          text NOT NULL,                       -- mqtt:TOPIC, home_assistant:ENTITY, or who inserted it
     received_at     timestamptz NOT NULL DEFAULT now(),
     received        jsonb NOT NULL,                      -- as it came, whole and for good
-    payload         jsonb NOT NULL,                      -- as it is sent: with its time, and corrected if need be
-    key             text NOT NULL UNIQUE,                -- the same reading received again has the same key
+    payload         jsonb NOT NULL,                      -- as it is sent: with `received_at`, and corrected if need be
+    key             text NOT NULL,                       -- the same for the same values; see weighbridge_key
     packet          integer,                             -- MQTT's packet identifier, by which a redelivery is known
     state           text NOT NULL DEFAULT 'waiting' CHECK (state IN (
                         'waiting',                       -- to be sent, or to be sent again
                         'accepted',                      -- Garmin took it; asked again until it is shown
-                        'kept',                          -- a file for import by hand; tried again, rarely
+                        'kept',                          -- a file for manual import; tried again every hour
                         'confirmed', 'present',          -- in Garmin Connect: the end
                         'parked'                         -- rejected: somebody has to look
                     )),
@@ -29,23 +29,35 @@ CREATE TABLE IF NOT EXISTS readings (
 );
 
 CREATE INDEX IF NOT EXISTS readings_by_source ON readings (source, id);
+CREATE INDEX IF NOT EXISTS readings_by_key ON readings (key, id);
 CREATE INDEX IF NOT EXISTS readings_open ON readings (id) WHERE state NOT IN ('confirmed', 'present');
 
--- A reading without a time counts from its arrival. That is written down here, since it would otherwise be another
--- reading at each attempt. Keys and words are those of the function: case, spaces and punctuation do not matter.
-CREATE OR REPLACE FUNCTION weighbridge_timed(payload jsonb, arrival timestamptz) RETURNS jsonb
+-- Whether a key is `received_at`, however it is spelt.
+CREATE OR REPLACE FUNCTION weighbridge_is_receipt(name text) RETURNS boolean
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT regexp_replace(lower(name), '[^[:alnum:]]', '', 'g') = 'receivedat'
+$$;
+
+-- What the moment of receipt does not change. Two readings with the same key are one weigh-in if they have a time, and
+-- may be two if they have none. Only Python knows which words are a time, so the relay and the worker decide.
+CREATE OR REPLACE FUNCTION weighbridge_key(received jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT encode(sha256(convert_to(CASE jsonb_typeof(received)
+        WHEN 'object' THEN (SELECT coalesce(jsonb_object_agg(pair.key, pair.value), '{}')
+            FROM jsonb_each(received) AS pair WHERE NOT weighbridge_is_receipt(pair.key))
+        ELSE received END::text, 'UTF8')), 'hex')
+$$;
+
+-- The function takes `received_at` for the time of a reading that has none. It is written down here, since the reading
+-- would otherwise be another one at each attempt. A moment that the sender wrote down, in digits, counts.
+CREATE OR REPLACE FUNCTION weighbridge_with_receipt(payload jsonb, moment timestamptz) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
     SELECT CASE
         WHEN jsonb_typeof(payload) <> 'object' THEN payload
-        WHEN EXISTS (
-            SELECT FROM jsonb_each_text(payload) AS pair
-            WHERE regexp_replace(lower(pair.key), '[^[:alnum:]]', '', 'g') IN (
-                'measuredat', 'timestamp', 'time', 'date', 'datetime', 'measuredtime', 'lastmeasurementtime')
-              AND lower(btrim(coalesce(pair.value, ''))) NOT IN (
-                '', 'unknown', 'unavailable', 'none', 'null', 'nan', '-', '--', '- -', 'n/a')
-        ) THEN payload
+        WHEN EXISTS (SELECT FROM jsonb_each_text(payload) AS pair
+            WHERE weighbridge_is_receipt(pair.key) AND pair.value ~ '[0-9]') THEN payload
         ELSE payload || jsonb_build_object(
-            'measured_at', to_char(arrival AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
+            'received_at', to_char(moment AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
     END
 $$;
 
@@ -53,14 +65,25 @@ CREATE OR REPLACE FUNCTION weighbridge_on_receipt() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     NEW.received := NEW.payload;
-    NEW.payload := weighbridge_timed(NEW.payload, NEW.received_at);
-    NEW.key := encode(sha256(convert_to(NEW.payload::text, 'UTF8')), 'hex');
+    NEW.payload := weighbridge_with_receipt(NEW.payload, NEW.received_at);
+    NEW.key := weighbridge_key(NEW.received);
     RETURN NEW;
 END
 $$;
 
 CREATE OR REPLACE TRIGGER weighbridge_on_receipt
     BEFORE INSERT ON readings FOR EACH ROW EXECUTE FUNCTION weighbridge_on_receipt();
+
+-- Release 0.1 wrote the time of receipt into `measured_at`, took it into the key, and had one row for each key.
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_constraint WHERE conname = 'readings_key_key' AND conrelid = 'readings'::regclass) THEN
+        ALTER TABLE readings DROP CONSTRAINT readings_key_key;
+        UPDATE readings SET key = weighbridge_key(received);
+    END IF;
+END
+$$;
+DROP FUNCTION IF EXISTS weighbridge_timed;
 
 -- One job per reading. `lock` keeps two workers from the same reading. What people ask for goes first, and brings a
 -- job that is only waiting for its next attempt forward instead of making a second one.

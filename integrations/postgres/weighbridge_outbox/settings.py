@@ -1,38 +1,18 @@
-"""Settings: the environment, read once, as a frozen object.
-
-Rule: each variable may be given as NAME, or as NAME_FILE, the path of a file that holds it (Docker and Kubernetes
-secrets). What is missing or cannot be used is named in one sentence, and never echoed: it could be a secret.
-"""
+"""Settings: the environment, read once at start, each program its own part of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import NamedTuple
-from urllib.parse import SplitResult, unquote, urlsplit
+from typing import Any
+from urllib.parse import unquote
 
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
-class SettingsInvalid(Exception):
-    """A variable is missing or cannot be used; the message is for whoever set it."""
-
-
-class Variable(NamedTuple):
-    name: str
-    default: str
-    meaning: str
-
-
-VARIABLES = (
-    Variable("DATABASE_URL", "", "Postgres: `postgresql://user:password@host:5432/database`"),
-    Variable("MQTT_URL", "", "relay: the broker, `mqtt://user:password@host:1883`, or `mqtts://` with TLS (port 8883)"),
-    Variable("MQTT_TOPIC", "", "relay: the topics of the scale, separated by commas; `+` and `#` as in MQTT"),
-    Variable("WEIGHBRIDGE_URL", "http://127.0.0.1:8080", "worker: the function"),
-    Variable("WEIGHBRIDGE_KEY", "", "worker: the key that the function wants, one of its WEIGHBRIDGE_API_KEYS"),
-    Variable("OUTBOX_CONCURRENCY", "4", "worker: readings that are under way at a time"),
-    Variable("OUTBOX_LONGEST_PAUSE_SECONDS", "86400", "worker: no pause is longer, also where `Retry-After` asks it"),
-    Variable("OUTBOX_STALLED_SECONDS", "60", "worker: after how long without a sign of life another takes its work"),
-)
+from weighbridge import client
+from weighbridge.client import Target
+from weighbridge.settings import Variable, read_variables, split_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,89 +20,128 @@ class Broker:
     host: str
     port: int
     tls: bool
-    topics: tuple[str, ...]
     user: str | None = field(repr=False)
     password: str | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    environment: Mapping[str, str] = field(repr=False)
-
-    @property
-    def database_url(self) -> str:
-        return self._required("DATABASE_URL")
-
-    @property
-    def function_url(self) -> str:
-        url = self._text("WEIGHBRIDGE_URL").rstrip("/")
-        parts = _split(url)
-        if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
-            raise SettingsInvalid("WEIGHBRIDGE_URL is not an http:// or https:// address.")
-        if parts.username or parts.query:
-            raise SettingsInvalid("WEIGHBRIDGE_URL is the bare address; the key belongs into WEIGHBRIDGE_KEY.")
-        return url
-
-    @property
-    def function_key(self) -> str:
-        key = self._text("WEIGHBRIDGE_KEY")
-        if not key.isascii() or not key.isprintable():
-            raise SettingsInvalid("WEIGHBRIDGE_KEY holds a character that no HTTP header can carry.")
-        return key
-
-    @property
-    def broker(self) -> Broker:
-        parts = _split(self._required("MQTT_URL"))
-        if parts is None or parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
-            raise SettingsInvalid("MQTT_URL is not an mqtt:// or mqtts:// address.")
-        tls = parts.scheme == "mqtts"
-        topics = tuple(topic for text in self._required("MQTT_TOPIC").split(",") if (topic := text.strip()))
-        user, password = (unquote(part) if part else None for part in (parts.username, parts.password))
-        return Broker(parts.hostname, parts.port or (8883 if tls else 1883), tls, topics, user, password)
-
-    @property
-    def concurrency(self) -> int:
-        return int(self._positive("OUTBOX_CONCURRENCY"))
-
-    @property
-    def longest_pause_s(self) -> float:
-        return self._positive("OUTBOX_LONGEST_PAUSE_SECONDS")
-
-    @property
-    def stalled_s(self) -> float:
-        return self._positive("OUTBOX_STALLED_SECONDS")
-
-    def _text(self, name: str) -> str:
-        path = self.environment.get(f"{name}_FILE")
-        if path:
-            try:
-                return Path(path).read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError) as e:
-                raise SettingsInvalid(f"The file that {name}_FILE names cannot be read: {type(e).__name__}.") from None
-        # An empty variable is an unset one: Compose writes `NAME=` for a value left out of .env.
-        return self.environment.get(name) or next(v.default for v in VARIABLES if v.name == name)
-
-    def _required(self, name: str) -> str:
-        text = self._text(name)
-        if not text:
-            meaning = next(v.meaning for v in VARIABLES if v.name == name).replace("`", "")
-            raise SettingsInvalid(f"{name} is not set. {meaning[0].upper()}{meaning[1:]}.")
-        return text
-
-    def _positive(self, name: str) -> float:
-        try:
-            number = float(self._text(name))
-        except ValueError:
-            number = 0.0
-        if not 1 <= number <= 1e7:
-            raise SettingsInvalid(f"{name} is not a number from 1 on.")
-        return number
+class RelaySettings:
+    database_url: str = field(repr=False)
+    broker: Broker
+    topics: tuple[str, ...]
 
 
-def _split(url: str) -> SplitResult | None:
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    database_url: str = field(repr=False)
+    function: Target
+    concurrency: int
+    longest_pause_s: float
+    stalled_s: float
+
+
+def _database_url(text: str) -> str:
     try:
-        parts = urlsplit(url)
-        _ = parts.port  # it is parsed when it is asked for
-    except ValueError:
-        return None
-    return parts
+        conninfo_to_dict(text)
+    except psycopg.ProgrammingError:
+        raise ValueError from None
+    return text
+
+
+def _broker(text: str) -> Broker:
+    parts = split_url(text, ("mqtt", "mqtts"))
+    tls = parts.scheme == "mqtts"
+    return Broker(
+        host=parts.hostname or "",
+        port=parts.port or (8883 if tls else 1883),
+        tls=tls,
+        user=unquote(parts.username) if parts.username else None,
+        password=unquote(parts.password) if parts.password else None,
+    )
+
+
+def _topics(text: str) -> tuple[str, ...]:
+    topics = tuple(filter(None, (topic.strip() for topic in text.split(","))))
+    if not topics:
+        raise ValueError
+    return topics
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 1 <= number <= 1e7:
+        raise ValueError
+    return number
+
+
+def _count(text: str) -> int:
+    return int(_positive(text))
+
+
+_NUMBER = "a number, 1 or greater"
+DATABASE = (
+    Variable(
+        "DATABASE_URL",
+        "database_url",
+        "",
+        "Postgres: `postgresql://user:password@host:5432/database`",
+        _database_url,
+        "an address of Postgres, such as postgresql://user:password@host:5432/database",
+    ),
+)
+BROKER = (
+    Variable(
+        "MQTT_URL",
+        "broker",
+        "",
+        "relay: the broker, `mqtt://user:password@host:1883`, or `mqtts://` with TLS (port 8883)",
+        _broker,
+        "an mqtt:// or mqtts:// address",
+    ),
+    Variable(
+        "MQTT_TOPIC",
+        "topics",
+        "",
+        "relay: the topics of the scale, separated by commas; `+` and `#` as in MQTT",
+        _topics,
+        "one or more topics, separated by commas",
+    ),
+)
+WORKER = (
+    Variable("OUTBOX_CONCURRENCY", "concurrency", "4", "worker: readings sent at a time", _count, _NUMBER),
+    Variable(
+        "OUTBOX_LONGEST_PAUSE_SECONDS",
+        "longest_pause_s",
+        "86400",
+        "worker: no pause is longer, even if `Retry-After` asks for more",
+        _positive,
+        _NUMBER,
+    ),
+    Variable(
+        "OUTBOX_STALLED_SECONDS",
+        "stalled_s",
+        "60",
+        "worker: after how long without a sign of life another takes over its work",
+        _positive,
+        _NUMBER,
+    ),
+)
+VARIABLES = (*DATABASE, *BROKER, *client.VARIABLES, *WORKER)
+
+
+def read_database_url(environment: Mapping[str, str]) -> str:
+    """Raises `SettingsInvalid`, as the other two do."""
+    return str(_read(DATABASE, environment)["database_url"])
+
+
+def read_relay_settings(environment: Mapping[str, str]) -> RelaySettings:
+    return RelaySettings(**_read((*DATABASE, *BROKER), environment))
+
+
+def read_worker_settings(environment: Mapping[str, str]) -> WorkerSettings:
+    values = _read((*DATABASE, *client.VARIABLES, *WORKER), environment)
+    return WorkerSettings(function=Target(values.pop("url"), values.pop("key")), **values)
+
+
+def _read(variables: tuple[Variable, ...], environment: Mapping[str, str]) -> dict[str, Any]:
+    return read_variables(variables, environment, needed=[v.name for v in (*DATABASE, *BROKER)])

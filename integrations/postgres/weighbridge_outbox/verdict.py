@@ -1,19 +1,20 @@
-"""What an answer of the function means for a reading: its next state, and how long until the next attempt.
+"""What an answer of the function means for a reading: its next state, and how long until the next attempt. Pure.
 
-Rule: only a receipt that says so ends a reading. Anything that is not understood is an answer of somebody else, such
-as a proxy's page with a status of 200, and the reading is sent again.
+Rule: only a receipt which says that Garmin Connect shows the reading ends the work; only a problem which says "never"
+parks it. The function says both (`final`, `again`), and an answer of anything else says neither.
 
-Strategy: a table. Pure: no clock, no dice, no network.
+Strategy: one policy is the outbox's own. A reading that is kept as a file is final for the function; whoever runs an
+outbox wants it in Garmin Connect, and may sign in tomorrow. So it is sent again every hour.
 """
 
 from __future__ import annotations
 
-import email.utils
-import json
-import re
-from collections.abc import Mapping
-from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from weighbridge.client import Result, problem
+
+#: A reading's state as soon as Garmin Connect shows it: the receipt's own words.
+ARRIVED = ("confirmed", "present")
 
 
 class Pause(NamedTuple):
@@ -27,100 +28,73 @@ class Pause(NamedTuple):
 
 
 SOON = Pause(5, 3_600)
-#: Somebody has to mend the set-up: a key, an address, a sign-in.
+#: Somebody has to fix the set-up: a key, an address, a sign-in.
 RARELY = Pause(900, 900)
 HOURLY = Pause(3_600, 3_600)
 
 
 class Verdict(NamedTuple):
     state: str
+    #: The receipt or the problem. It may hold measurements, so it goes into the table and not into a log.
+    result: Result
     #: None: the queue is done with it.
     pause: Pause | None = None
-    retry_after_s: float | None = None
-    receipt: dict[str, Any] | None = None
-    #: An RFC 9457 problem. It may hold measurements, so it goes into the table and not into a log.
-    fault: dict[str, Any] | None = None
+    #: Whether someone must be notified.
     loud: bool = False
 
     @property
     def name(self) -> str:
         """Fit for a log: our own words only."""
-        found = re.fullmatch(r"urn:weighbridge:([a-z-]{1,40})", str((self.fault or {}).get("type", "")))
-        return found[1] if found else self.state if self.fault is None else "not understood"
+        return self.result.kind or self.state
 
 
-#: The receipt's status -> the pause until Garmin is asked again.
-RECEIPTS: Mapping[str, Pause | None] = {
-    "confirmed": None,
-    "present": None,
-    "accepted": SOON,  # sent again it ends as `present`, or arrives after all
-    "kept": HOURLY,  # signing in is needed, or no Garmin is set up yet
-}
-
-#: The HTTP status -> state, pause, and whether a human being has to hear of it. Other ones are as 503.
-FAULTS: Mapping[int, tuple[str, Pause | None, bool]] = {
-    400: ("parked", None, True),
-    409: ("parked", None, True),
-    413: ("parked", None, True),
-    422: ("parked", None, True),
-    301: ("waiting", RARELY, True),
-    302: ("waiting", RARELY, True),
-    307: ("waiting", RARELY, True),
-    308: ("waiting", RARELY, True),
-    401: ("waiting", RARELY, True),
-    403: ("waiting", RARELY, True),
-    404: ("waiting", RARELY, True),
-    405: ("waiting", RARELY, True),
-    415: ("waiting", RARELY, True),
-    500: ("waiting", RARELY, True),
-    503: ("waiting", SOON, False),
-}
+def judge(result: Result) -> Verdict:
+    """What became of one reading -> what to do with it next."""
+    if result.ok:
+        match result.status:
+            case "confirmed" | "present" if result.final:
+                return Verdict(result.status, result)
+            case "kept" if result.final:
+                return Verdict("kept", result, HOURLY)
+            case "accepted" if not result.final:
+                # Sent again it ends as `present`, or arrives after all.
+                return Verdict("accepted", result, SOON)
+        return Verdict("waiting", _NOT_DELIVERED, RARELY, loud=True)
+    match result.again:
+        case "never":
+            return Verdict("parked", result, loud=True)
+        case "after_repair":
+            return Verdict("waiting", result, RARELY, loud=True)
+        case "later":
+            return Verdict("waiting", result, SOON)
 
 
-def judge(status: int, headers: Mapping[str, str], body: bytes, *, now: datetime) -> Verdict:
-    """An HTTP answer -> the verdict. `headers` are looked up by lower-case name, `now` is aware."""
-    document = _object(body)
-    if 200 <= status < 300:
-        word = str(document.get("status"))
-        if word in RECEIPTS:
-            return Verdict(word, RECEIPTS[word], receipt=document)
-        return Verdict("waiting", RARELY, fault=stranger(status), loud=True)
-    state, pause, loud = FAULTS.get(status, FAULTS[503])
-    known = re.match(r"urn:weighbridge:", str(document.get("type", "")))
-    if state == "parked" and not known:
-        # Not our function's judgement of the reading: it must not be given up for it.
-        state, pause = "waiting", RARELY
-    after = retry_after_s(headers.get("retry-after", ""), now) if pause else None
-    return Verdict(state, pause, after, fault=document if known else stranger(status), loud=loud)
+def judge_again(earlier: str, receipt: Result) -> Verdict | None:
+    """The verdict on a reading that was received before, by the state and receipt of the earlier one.
+
+    None: the earlier one has not arrived and is not going to, so this one is sent.
+    """
+    if earlier in ARRIVED:
+        return Verdict("present", receipt)
+    return None if earlier == "parked" else Verdict("waiting", _RECEIVED_BEFORE, SOON)
 
 
-def unanswered(reason: str) -> Verdict:
-    """No answer came: the function is away, or on its way back."""
-    return Verdict("waiting", SOON, fault=problem("unanswered", "The function did not answer", None, reason))
-
-
-def stranger(status: int) -> dict[str, object]:
-    detail = "This is not an answer of the function. Does WEIGHBRIDGE_URL lead to it?"
-    return problem("not-the-function", "Something else answered", status, detail)
-
-
-def problem(slug: str, title: str, status: int | None, detail: str) -> dict[str, object]:
-    return {"type": f"urn:weighbridge:{slug}", "title": title, "status": status, "detail": detail}
-
-
-def retry_after_s(text: str, now: datetime) -> float | None:
-    """Retry-After, in seconds or as a date (RFC 9110 section 10.2.3), as seconds from now."""
-    if re.fullmatch(r"\d{1,9}", text.strip(), re.ASCII):
-        return float(text)
-    try:
-        return max(0.0, (email.utils.parsedate_to_datetime(text) - now).total_seconds())
-    except (ValueError, TypeError):
-        return None
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}
+_NOT_DELIVERED = Result(
+    problem(
+        "not-delivered",
+        "The answer is not that of a delivery",
+        "Expected a receipt that says confirmed, present, kept or accepted. Are the function and the outbox of the "
+        "same release?",
+        blame="owner",
+        again="after_repair",
+    )
+)
+_RECEIVED_BEFORE = Result(
+    problem(
+        "received-before",
+        "The same reading was received before, and is still on its way",
+        "It counts as present as soon as the earlier one has arrived.",
+        blame="weighbridge",
+        again="later",
+    )
+)

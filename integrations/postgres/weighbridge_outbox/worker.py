@@ -4,7 +4,7 @@ Rule: first what became of the reading is written down, then the job ends. A wor
 job that another takes up; the reading is sent again, byte for byte, and the function finds it in Garmin Connect.
 
 Strategy: procrastinate is the queue. It locks, wakes, schedules and notices the dead; here is only what to do with
-one reading, and the table of `verdict.py` that says when to do it again.
+one reading. `verdict.py` says when to do it again.
 """
 
 from __future__ import annotations
@@ -15,32 +15,43 @@ import logging
 import random
 import signal
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-import httpx
 import psycopg
 from procrastinate import App, BaseRetryStrategy, JobContext, PsycopgConnector, RetryDecision
 from procrastinate.exceptions import ProcrastinateException
 from procrastinate.jobs import Job
 
-from .settings import Settings
-from .verdict import Pause, Verdict, judge, unanswered
+from weighbridge.client import AsyncClient, Result
+from weighbridge.reading.interpret import has_time
+
+from .settings import WorkerSettings
+from .verdict import ARRIVED, Pause, Verdict, judge, judge_again
 
 log = logging.getLogger("weighbridge.worker")
 
 #: The trigger `weighbridge_to_queue` of schema.sql knows these names, too.
 QUEUE = "weighbridge"
 
-#: The function itself gives Garmin this long at most, and waits for the reading to be shown.
-ANSWER_WITHIN_S = 180.0
 #: A container is killed 10 s after it was asked to stop.
 STOP_WITHIN_S = 4.0
 PAUSE_S = 2.0
 HICCUP = Pause(2, 60)
 
-TAKE = "SELECT state, revision, replace, payload::text AS payload FROM readings WHERE id = %(id)s"
+# With the reading that was received before with the same values, if any: one that has arrived counts most, then one
+# that is still on its way.
+TAKE = """
+SELECT reading.state, revision, replace, payload::text AS payload, received,
+    earlier.state AS earlier_state, earlier.receipt AS earlier_receipt
+FROM readings AS reading LEFT JOIN LATERAL (
+    SELECT state, receipt FROM readings AS other WHERE other.key = reading.key AND other.id < reading.id
+    ORDER BY state IN ('confirmed', 'present') DESC, state <> 'parked' DESC, id LIMIT 1
+) AS earlier ON true
+WHERE reading.id = %(id)s
+"""
 
 # Not when somebody has asked for something else in the meantime: that has a job of its own.
 SETTLE = """
@@ -59,7 +70,7 @@ class NotYet(Exception):
         self.pause_s = pause_s
 
 
-class AsTold(BaseRetryStrategy):
+class RetryAsDecided(BaseRetryStrategy):
     """Retry when `NotYet` says so, and soon after anything else, be it a database that went away or a shutdown."""
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision:
@@ -72,55 +83,60 @@ class AsTold(BaseRetryStrategy):
 
 
 @dataclass(frozen=True, slots=True)
-class Courier:
+class Sender:
     """The way to the function, and the patience."""
 
-    client: httpx.AsyncClient
+    client: AsyncClient
     longest_pause_s: float
     stalled_s: float
     dice: random.Random
 
-    async def deliver(self, payload: str, *, replace: bool) -> Verdict:
-        try:
-            answer = await self.client.post(
-                "/readings",
-                params={"replace": "true"} if replace else None,
-                content=payload.encode(),
-                headers={"Content-Type": "application/json"},
-            )
-        except httpx.HTTPError as e:
-            return unanswered(f"The attempt ended with {type(e).__name__}.")
-        return judge(answer.status_code, answer.headers, answer.content, now=datetime.now(UTC))
+    async def send(self, reading: Mapping[str, Any]) -> Verdict:
+        """One attempt, unless the same reading was received before and has arrived or is on its way."""
+        if (verdict := _received_before(reading)) is not None:
+            return verdict
+        return judge(await self.client.post(reading["payload"], replace=reading["replace"]))
 
     def pause_s(self, verdict: Verdict, attempts: int) -> float | None:
         """Retry-After is never undercut and, like every pause, spread: many readings wait for the same moment."""
         if verdict.pause is None:
             return None
-        if verdict.retry_after_s is not None:
-            pause_s = verdict.retry_after_s + self.dice.uniform(0, 1 + verdict.retry_after_s / 10)
+        if (asked_s := verdict.result.retry_after_s) is not None:
+            pause_s = asked_s + self.dice.uniform(0, 1 + asked_s / 10)
         else:
             pause_s = verdict.pause.after(attempts) * self.dice.uniform(0.5, 1)
         return min(pause_s, self.longest_pause_s)
 
 
+def _received_before(reading: Mapping[str, Any]) -> Verdict | None:
+    # What people ask for is sent, whatever there was before.
+    if reading["earlier_state"] is None or reading["revision"] > 0:
+        return None
+    # Without a time, the same values may have been weighed again.
+    received = reading["received"]
+    if isinstance(received, dict) and not has_time(received):
+        return None
+    return judge_again(reading["earlier_state"], Result(reading["earlier_receipt"] or {}))
+
+
 async def deliver(context: JobContext, *, reading_id: int) -> None:
     """One attempt with one reading."""
-    courier: Courier = context.additional_context["courier"]
+    sender: Sender = context.additional_context["sender"]
     database = context.app.connector
     rows = await database.execute_query_all_async(TAKE, id=reading_id)
-    if not rows or rows[0]["state"] in ("confirmed", "present", "parked"):
+    if not rows or rows[0]["state"] in (*ARRIVED, "parked"):
         return  # deleted, or done by a job that was killed before it could say so
     (reading,) = rows
-    verdict = await courier.deliver(reading["payload"], replace=reading["replace"])
-    pause_s = courier.pause_s(verdict, context.job.attempts)
+    verdict = await sender.send(reading)
+    pause_s = sender.pause_s(verdict, context.job.attempts)
     settled = await database.execute_query_all_async(
         SETTLE,
         id=reading_id,
         revision=reading["revision"],
         state=verdict.state,
         pause_s=pause_s,
-        receipt=verdict.receipt,
-        fault=verdict.fault,
+        receipt=verdict.result.body if verdict.result.ok else None,
+        fault=None if verdict.result.ok else verdict.result.body,
     )
     when = "" if pause_s is None else f", again in {pause_s:.0f} s"
     log.log(logging.ERROR if verdict.loud else logging.INFO, "reading %d: %s%s", reading_id, verdict.name, when)
@@ -130,8 +146,8 @@ async def deliver(context: JobContext, *, reading_id: int) -> None:
 
 async def take_up_stalled(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
     """Put back what a worker that no longer gives a sign of life had in hand."""
-    courier: Courier = context.additional_context["courier"]
-    for job in await context.app.job_manager.get_stalled_jobs(seconds_since_heartbeat=courier.stalled_s):
+    sender: Sender = context.additional_context["sender"]
+    for job in await context.app.job_manager.get_stalled_jobs(seconds_since_heartbeat=sender.stalled_s):
         if job.id != context.job.id:
             with contextlib.suppress(ProcrastinateException):  # somebody was faster
                 await context.app.job_manager.retry_job(job)
@@ -140,37 +156,31 @@ async def take_up_stalled(context: JobContext, timestamp: int) -> None:  # noqa:
 
 def make_app(database_url: str, *, connections: int) -> App:
     app = App(connector=PsycopgConnector(conninfo=database_url, min_size=1, max_size=connections))
-    app.task(name=f"{QUEUE}:deliver", queue=QUEUE, pass_context=True, retry=AsTold())(deliver)
+    app.task(name=f"{QUEUE}:deliver", queue=QUEUE, pass_context=True, retry=RetryAsDecided())(deliver)
     stalled = app.task(name=f"{QUEUE}:stalled", queue=QUEUE, queueing_lock="stalled", pass_context=True)
     app.periodic(cron="* * * * * */10")(stalled(take_up_stalled))  # the sixth field is seconds
     return app
 
 
-async def run(settings: Settings) -> None:
+async def run(settings: WorkerSettings) -> None:
     """Until it is told to stop. A Postgres that goes away is awaited."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    database_url, concurrency = settings.database_url, settings.concurrency
-    key = settings.function_key
-    async with httpx.AsyncClient(
-        base_url=settings.function_url,
-        headers={"Authorization": f"Bearer {key}"} if key else None,
-        timeout=httpx.Timeout(ANSWER_WITHIN_S, connect=10),
-        trust_env=False,
-    ) as client:
-        courier = Courier(client, settings.longest_pause_s, settings.stalled_s, random.Random())  # noqa: S311 - jitter
+    async with AsyncClient(settings.function) as client:
+        sender = Sender(client, settings.longest_pause_s, settings.stalled_s, random.Random())  # noqa: S311 - jitter
         while not stopping.is_set():
             try:
-                await _work(make_app(database_url, connections=concurrency + 2), courier, concurrency, stopping)
+                app = make_app(settings.database_url, connections=settings.concurrency + 2)
+                await _work(app, sender, settings.concurrency, stopping)
             except (psycopg.Error, ProcrastinateException) as e:
                 log.error("Postgres is away, or was not migrated: %s", type(e).__name__)  # noqa: TRY400 - its text may hold a row
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), PAUSE_S)
 
 
-async def _work(app: App, courier: Courier, concurrency: int, stopping: asyncio.Event) -> None:
+async def _work(app: App, sender: Sender, concurrency: int, stopping: asyncio.Event) -> None:
     async with app.open_async():
         working = asyncio.create_task(
             app.run_worker_async(
@@ -180,9 +190,9 @@ async def _work(app: App, courier: Courier, concurrency: int, stopping: asyncio.
                 shutdown_graceful_timeout=STOP_WITHIN_S,
                 delete_jobs="always",  # `readings` is the memory
                 install_signal_handlers=False,
-                update_heartbeat_interval=courier.stalled_s / 4,
-                stalled_worker_timeout=courier.stalled_s,
-                additional_context={"courier": courier},
+                update_heartbeat_interval=sender.stalled_s / 4,
+                stalled_worker_timeout=sender.stalled_s,
+                additional_context={"sender": sender},
             )
         )
         told = asyncio.create_task(stopping.wait())

@@ -1,6 +1,6 @@
-"""What Streamlit runs, from top to bottom, at each change on the page. It is no module of a package there, so the page
-itself lives beside it."""
+"""What Streamlit runs, from top to bottom, at each change on the page. To Streamlit this is a script and no module of a
+package, so the page lives beside it, in a module that is named in full."""
 
-from .page import show
+from weighbridge_form.page import show
 
 show()

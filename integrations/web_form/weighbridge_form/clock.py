@@ -28,6 +28,6 @@ def local(measured_at: str) -> str:
     return moment(measured_at).astimezone(zone()).isoformat(" ")
 
 
-def told(measured_at: str) -> str:
+def to_display(measured_at: str) -> str:
     at = moment(measured_at).astimezone(zone())
     return f"{at.day} {at:%b %Y}, {at:%H:%M}"

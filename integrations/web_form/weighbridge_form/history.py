@@ -1,7 +1,7 @@
 """A file of years: what it holds, which column is what, and a button that sends it.
 
-Strategy: integrations/history reads the file and sends it, here as at the terminal. What was read and checked is kept
-in the session until the file, or what a person says of it, is another.
+Strategy: weighbridge_history reads the file and sends it, here as at the terminal. What was read and checked is kept in
+the session until the file changes, or what a person says of it.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ import streamlit as st
 from weighbridge_history.columns import KIND_OF
 from weighbridge_history.errors import FileUnusable, MappingInvalid, OrderUnclear
 from weighbridge_history.read import History, columns_of, read
-from weighbridge_history.send import BECAME, Function, Outcome, Stopped, check, send
+from weighbridge_history.send import BECAME, Outcome, Stopped, check, send
 from weighbridge_history.times import DAY_FIRST, MONTH_FIRST
 
+from .account import Account
 from .charts import draw
 from .clock import moment, zone
 
 KINDS = ["csv", "xls", "xlsx", "xml", "zip", "ndjson", "jsonl"]
-#: Of a long file, so many refused rows are told, and so many weigh-ins are drawn.
+#: Of a long file, so many refused rows are shown, and so many weigh-ins are drawn.
 MOST_REFUSED, MOST_DRAWN = 20, 2_000
 RECOGNISED = "as recognised"
 LEFT_OUT = "(left out)"
@@ -34,7 +35,7 @@ class Looked(NamedTuple):
     checked: Outcome
 
 
-def show_history(address: str, key: str, person: str) -> None:
+def show_history(account: Account) -> None:
     st.header("History of a file", anchor=False)
     file = st.file_uploader("Export of Fitdays, Garmin, openScale, Withings, Apple Health; or JSON lines", type=KINDS)
     if file is None:
@@ -43,22 +44,22 @@ def show_history(address: str, key: str, person: str) -> None:
     mapping = _mapping(file.file_id)
     order = ""
     if st.session_state.get("order asked") == file.file_id:
-        st.warning("In the dates of this file the day may come first, or the month. No row tells.")
+        st.warning("In the dates of this file the day may come first, or the month. No row shows it.")
         order = st.segmented_control("Which comes first?", [DAY_FIRST, MONTH_FIRST], key="order") or ""
         if not order:
             return
-    question = (file.file_id, tuple(mapping.items()), order, key, person)
+    question = (file.file_id, tuple(mapping.items()), order, account)
     try:
         asked, looked = st.session_state.get("history", (None, None))
         if asked != question:
             with st.spinner("The file is read, and every row of it checked …"):
-                looked = _look(file.getvalue(), mapping, order, Function(address, key), person)
+                looked = _look(file.getvalue(), mapping, order, account)
             st.session_state["history"] = (question, looked)
     except OrderUnclear:
         st.session_state["order asked"] = file.file_id
         st.rerun()
     except MappingInvalid as e:
-        st.error(str(e).partition(" Name it in")[0])
+        st.error(e.what)
         _correct(file.file_id, file.getvalue(), mapping, opened=True)
         return
     except (FileUnusable, Stopped) as e:
@@ -67,16 +68,15 @@ def show_history(address: str, key: str, person: str) -> None:
     if looked.history.columns:
         _correct(file.file_id, file.getvalue(), mapping)
     _show(looked)
-    _offer(looked, address, key, question)
+    _offer(looked, account, question)
 
 
-def _look(data: bytes, mapping: Mapping[str, str], order: str, function: Function, person: str) -> Looked:
-    history = read(data, mapping=mapping, order=order, timezone=zone(), person=person)
+def _look(data: bytes, mapping: Mapping[str, str], order: str, account: Account) -> Looked:
+    history = read(data, mapping=mapping, order=order, timezone=zone(), person=account.person)
     rows = history.readings
     step = max(1, len(rows) // MOST_DRAWN)
-    with function:
-        shown = frozenset(row.number for row in rows[::step])
-        return Looked(history, check(function, rows, shown=shown, progress=lambda _: None))
+    shown = frozenset(row.number for row in rows[::step])
+    return Looked(history, check(account.client, rows, shown=shown, progress=lambda _: None))
 
 
 def _mapping(file_id: str) -> dict[str, str]:
@@ -117,13 +117,13 @@ def _show(looked: Looked) -> None:
     draw(sorted(rows, key=lambda row: moment(row["measured_at"])))
 
 
-def _offer(looked: Looked, address: str, key: str, question: object) -> None:
+def _offer(looked: Looked, account: Account, question: object) -> None:
     refused = {row.number for row, _ in looked.checked.refused}
     good = [row for row in looked.history.readings if row.number not in refused]
-    told = st.session_state.get("history sent")
-    if told and told[0] == question:
-        for show, words in told[1]:
-            (st.success if show else st.error)(words)
+    reported = st.session_state.get("history sent")
+    if reported and reported[0] == question:
+        for arrived, words in reported[1]:
+            (st.success if arrived else st.error)(words)
     if not good or not st.button(f"Send {len(good):,} weigh-ins to Garmin", type="primary"):
         return
     outcome, why = Outcome(), ""
@@ -134,8 +134,7 @@ def _offer(looked: Looked, address: str, key: str, question: object) -> None:
         bar.progress(done / len(good), f"{count} · {words}" if words else count)
 
     try:
-        with Function(address, key) as function:
-            send(function, good, outcome, progress=show_progress)
+        send(account.client, good, outcome, progress=show_progress)
     except Stopped as e:
         why = f"{e} {len(good) - outcome.done:,} were not sent. Send again: what has arrived is not sent twice."
     parts = [f"{outcome.counts[status]:,} {words}" for status, words in BECAME.items() if outcome.counts[status]]

@@ -4,7 +4,8 @@ Strategy: Streamlit runs `show` from its top at each change. What was typed is i
 function is asked first, and each field is drawn with what the function said of it. What costs Garmin a request is asked
 once, and kept in the session until something was changed.
 
-Rule: every value on the page is one that a person typed or that the function answered; trouble is told in its words.
+Rule: every value on the page is one that a person typed or that the function answered; problems are shown in its words,
+and what to offer then follows from its codes.
 """
 
 from __future__ import annotations
@@ -12,53 +13,62 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import streamlit as st
+from pydantic import SecretStr
 
+from weighbridge.client import Client, Reply, Target
+from weighbridge.errors import SettingsInvalid
+from weighbridge.notes import Code
+from weighbridge.settings import header_text
+
+from .account import Account
 from .charts import draw
-from .client import Answer, Function
-from .clock import local, now, told, zone
+from .clock import local, now, to_display, zone
 from .history import show_history
-from .values import FIELDS, HEIGHT, KEYS, NINE, TIME, UNITS, Field, people_of, reading_of, shared, typed
+from .settings import read_people
+from .values import FIELDS, HEIGHT, KEYS, NINE, TIME, UNITS, Field, reading_of, shared, typed
 
 IMPORT_PAGE = "https://connect.garmin.com/app/import-data"
 #: From here on the banner asks for a new sign-in.
 DAYS_OF_WARNING = 7
 SPANS = {"1 month": 30, "3 months": 91, "1 year": 365}
-#: Problems after which the proven file can still be brought in by hand.
-BY_HAND = ("sign-in-needed", "garmin-refused", "garmin-unreachable", "rate-limited", "not-connected")
 ROWS = 10
 
 
 def show() -> None:
     st.set_page_config("Weighbridge", page_icon="⚖️", layout="centered")
     st.title("Weighbridge", anchor=False)
-    function = _function()
-    health = function.health()
-    _banner(health)
-    if not health.body.get("status"):
+    try:
+        people = read_people(os.environ)
+    except SettingsInvalid as e:
+        st.error(str(e))
         return
-    if people := list(health.body.get("delivery", {}).get("people", ())):
+    account = _account(people)
+    health = account.client.health()
+    _banner(health)
+    if not health.ok:
+        return
+    if residents := list(health.body.get("delivery", {}).get("people", ())):
         name = st.segmented_control(
-            "Who?", people, required=True, default=people[0], key="of the house", on_change=_clear
+            "Who?", residents, required=True, default=residents[0], key="of the house", on_change=_clear
         )
-        function = replace(function, person=name)
-    _weigh_in(function)
-    _look_back(function)
+        account = account._replace(person=name)
+    _weigh_in(account)
+    _look_back(account)
 
 
 # -- who ---------------------------------------------------------------------------------------------------
 
 
-def _function() -> Function:
+def _account(people: Mapping[str, str]) -> Account:
     """The function of the person who was chosen, with the key that was typed for it."""
-    people = people_of(os.environ.get("WEIGHBRIDGE_URL") or "http://127.0.0.1:8080")
     name = next(iter(people))
     if len(people) > 1:
         name = st.segmented_control("Who?", list(people), required=True, default=name, key="person", on_change=_clear)
+    st.session_state["function of"] = name
     if f"asks {name}" in st.session_state:
         st.text_input(
             "Key of the function",
@@ -67,28 +77,36 @@ def _function() -> Function:
             key=f"key {name}",
             on_change=_forget,
         )
-    return Function(people[name], st.session_state.get(f"key {name}", "").strip())
+    key = st.session_state.get(f"key {name}", "").strip()
+    try:
+        return Account(Target(people[name], SecretStr(header_text(key))))
+    except ValueError:
+        st.error("Expected a key of plain letters, digits and signs, without spaces. Copy it again.")
+        return Account(Target(people[name]))
 
 
-def _asks_for_a_key(answer: Answer) -> bool:
-    """Whether a key is missing or wrong. The first time, the page is drawn anew, with the field for it."""
-    if answer.kind != "unauthorized":
+def _asks_for_a_key(reply: Reply) -> bool:
+    """Whether a key is missing or wrong. The first time, the page is drawn again, with the field for it."""
+    if reply.kind != "unauthorized":
         return False
-    name = st.session_state.get("person") or next(iter(people_of(os.environ.get("WEIGHBRIDGE_URL") or "-")))
+    name = st.session_state["function of"]
     if f"asks {name}" not in st.session_state:
         st.session_state[f"asks {name}"] = True
         st.rerun()
     return True
 
 
-def _banner(health: Answer) -> None:
+def _banner(health: Reply) -> None:
     delivery = health.body.get("delivery", {})
-    if not health.body.get("status"):
-        st.error(health.words)
+    if not health.ok:
+        st.error(health.text)
     elif not delivery.get("ready"):
         st.error(f"{delivery.get('detail', 'The function is not ready.')} Until then, {_by_hand()}")
     elif (days := delivery.get("token_days_left")) is not None and days < DAYS_OF_WARNING:
-        st.warning(f"The sign-in to Garmin ends in {days:g} days. `make refresh` renews it, `make login` begins anew.")
+        st.warning(
+            f"The sign-in to Garmin ends in {days:g} days. Renew it: `weighbridge refresh`. Or sign in again: "
+            "`weighbridge login`."
+        )
 
 
 def _by_hand() -> str:
@@ -98,27 +116,28 @@ def _by_hand() -> str:
 # -- a weigh-in --------------------------------------------------------------------------------------------
 
 
-def _weigh_in(function: Function) -> None:
-    state = st.session_state
+def _weigh_in(account: Account) -> None:
+    state, client = st.session_state, account.client
     state.setdefault(TIME.key, now())
     state.setdefault("more", {})
     correcting: str | None = state.get("correcting")
     st.header("Correct a weigh-in" if correcting else "Weigh in", anchor=False)
     if correcting:
         st.info(
-            f"You are correcting the weigh-in of {told(correcting)}. The new one is confirmed before the old one goes."
+            f"You are correcting the weigh-in of {to_display(correcting)}. The new one is confirmed before the old one "
+            "goes."
         )
     else:
-        _paste(function)
+        _paste(client)
 
     texts = {key: str(state.get(key, "")) for key in KEYS}
-    more = state["more"] | ({"person": function.person} if function.person else {})
+    more = state["more"] | ({"person": account.person} if account.person else {})
     reading = json.dumps(reading_of(texts, state.get("unit") or "kg", zone(), more))
     empty = not any(texts[field.key].strip() for field in NINE)
-    checked = None if empty else function.check(reading)
+    checked = None if empty else client.post(reading, dry_run=True)
     if checked and _asks_for_a_key(checked):
-        st.error(checked.words)
-    errors = {error["field"]: error["message"] for error in (checked.body.get("errors", []) if checked else [])}
+        st.error(checked.text)
+    errors = {error["field"]: error["message"] for error in (checked.errors if checked else ())}
 
     st.segmented_control("Unit where none is typed", UNITS, default="kg", required=True, key="unit")
     for start in range(0, len(NINE), 3):
@@ -132,16 +151,17 @@ def _weigh_in(function: Function) -> None:
         if name not in KEYS:
             st.error(f"{name}: {message}" if name else message)
 
+    has_file = False
     with st.container(horizontal=True):
         if checked and checked.ok:
-            _send(function, reading, replace=correcting is not None)
-            _download(function, reading)
+            _send(client, reading, replace=correcting is not None)
+            has_file = _download(client, reading)
         st.button("Leave it as it was" if correcting else "Clear the fields", on_click=_clear)
-    sent = _outcome(function, reading)
+    sent = _outcome(client, reading, has_file=has_file)
     if checked and checked.ok and not sent:
         _preview(checked.body)
     elif checked and not checked.ok and not errors and checked.kind != "unauthorized":
-        st.error(checked.words)
+        st.error(checked.text)
     elif empty:
         st.markdown(
             "Type at least a weight: with comma or point, and with a unit where it is another (`12 st 11.5 lb`)."
@@ -158,17 +178,17 @@ def _field(field: Field, errors: Mapping[str, str], *, fixed: bool = False) -> N
         st.error(errors[field.key])
 
 
-def _paste(function: Function) -> None:
+def _paste(client: Client) -> None:
     with st.expander("Paste instead: JSON, or the text of the share screen"):
         with st.form("paste", border=False):
             text = st.text_area("A reading", key="pasted")
             taken = st.form_submit_button("Take over")
         if taken and text.strip():
-            asked = function.check(text if text.lstrip()[0] in "{[" else json.dumps(shared(text)))
+            asked = client.post(text if text.lstrip()[0] in "{[" else json.dumps(shared(text)), dry_run=True)
             st.session_state["pasted answer"] = asked
             if asked.ok and "results" not in asked.body:
-                _take_over(asked.body)
-        answer: Answer | None = st.session_state.get("pasted answer")
+                _take_over(asked)
+        answer: Reply | None = st.session_state.get("pasted answer")
         if answer is None or _asks_for_a_key(answer):
             return
         if "results" in answer.body:
@@ -180,57 +200,59 @@ def _paste(function: Function) -> None:
             _remarks(answer.body)
 
 
-def _take_over(receipt: Mapping[str, Any]) -> None:
-    values = {field["name"]: field["value"] for field in receipt["fields"] if "derived" not in field}
-    # Without a time of its own the moment of arrival would count; the page's own time is the better one.
-    timed = not any("No time was given" in note for note in receipt["notes"])
-    _fill(values, local(receipt["measured_at"]) if timed else now())
+def _take_over(checked: Reply) -> None:
+    values = {field["name"]: field["value"] for field in checked.body["fields"] if "derived" not in field}
+    # Without a time of its own, the page's time counts: a field that a person sees and can change.
+    _fill(values, now() if Code.TIME_OF_ARRIVAL in checked.codes else local(checked.body["measured_at"]))
 
 
-def _send(function: Function, reading: str, *, replace: bool) -> None:
+def _send(client: Client, reading: str, *, replace: bool) -> None:
     label = "Replace it in Garmin" if replace else "Send to Garmin"
     if not st.button(label, type="primary"):
         return
     with st.spinner("Sent. It is being looked for in Garmin …"):
-        answer = function.send(reading, replace=replace)
+        answer = client.post(reading, replace=replace)
     _keep(reading, answer)
     st.rerun()
 
 
-def _keep(reading: str, answer: Answer) -> None:
+def _keep(reading: str, answer: Reply) -> None:
     st.session_state["sent"] = (reading, answer)
     st.session_state.pop("looked", None)
     if answer.ok:
         st.session_state.pop("correcting", None)
 
 
-def _download(function: Function, reading: str) -> None:
-    fit = function.fit(reading)
-    if fit.ok:
+def _download(client: Client, reading: str) -> bool:
+    """Offer the proven file; whether there is one."""
+    fit = client.fit(reading)
+    if fit.content:
         st.download_button(
             "Download the FIT file", fit.content, fit.file_name, "application/vnd.ant.fit", on_click="ignore"
         )
     else:
         _problem(fit)
+    return bool(fit.content)
 
 
-def _outcome(function: Function, reading: str) -> bool:
+def _outcome(client: Client, reading: str, *, has_file: bool) -> bool:
     """What became of the reading in the fields, if it was sent; and whether it arrived."""
     sent, answer = st.session_state.get("sent", ("", None))
     if answer is None or sent != reading:
         return False
     if not answer.ok:
-        _problem(answer)
+        # Where Garmin or its sign-in is the trouble, the file can still be brought in by hand.
+        _problem(answer, by_hand=has_file and answer.blame in ("garmin", "owner"))
         if answer.kind == "conflict" and st.button("Replace what Garmin holds"):
             with st.spinner("Sent. It is being looked for in Garmin …"):
-                _keep(reading, function.send(reading, replace=True))
+                _keep(reading, client.post(reading, replace=True))
             st.rerun()
         return False
     receipt = answer.body
     show_as = st.success if receipt["status"] in ("confirmed", "present") else st.info
     show_as(f"**{receipt['status']}** · {receipt['summary']}")
     for warning in receipt["warnings"]:
-        st.warning(warning)
+        st.warning(warning["text"])
     if page := receipt.get("import_page"):
         st.markdown(f"The file is `{receipt['fit']['file_name']}`. Bring it in on [Garmin's import page]({page}).")
     if held := receipt["garmin"]:
@@ -257,27 +279,23 @@ def _preview(receipt: Mapping[str, Any]) -> None:
         hide_index=True,
         alt="The values that would be sent",
     )
-    homeless = [field for field in fields if not field["fit_field"]]
-    if homeless:
-        st.markdown("**No home in Garmin**")
-        st.markdown("\n".join(f"- {_words(f['name'])} {f['value']}: {f.get('note', '')}" for f in homeless))
+    unmapped = [field for field in fields if not field["fit_field"]]
+    if unmapped:
+        st.markdown("**Not stored by Garmin**")
+        st.markdown("\n".join(f"- {_words(f['name'])} {f['value']}: {f.get('note', '')}" for f in unmapped))
     _remarks(receipt)
 
 
 def _remarks(receipt: Mapping[str, Any]) -> None:
-    notes = list(receipt["notes"])
+    for note in receipt["notes"]:
+        st.info(note["text"])
     if receipt["unknown"]:
-        notes.append(f"Nobody knows: {', '.join(receipt['unknown'])}.")
-    for note in notes:
-        st.info(note)
+        st.info(f"Not recognised: {', '.join(receipt['unknown'])}.")
 
 
-def _problem(answer: Answer) -> None:
-    words = answer.words
-    if answer.kind in BY_HAND:
-        words += f" Until then, {_by_hand()}"
-    st.error(words)
-    for error in answer.body.get("errors", []):
+def _problem(answer: Reply, *, by_hand: bool = False) -> None:
+    st.error(f"{answer.text} Until then, {_by_hand()}" if by_hand else answer.text)
+    for error in answer.errors:
         st.error(f"{error['field']}: {error['message']}" if error["field"] else error["message"])
     for name, title in (("ours", "This reading"), ("theirs", "What Garmin holds")):
         values = answer.body.get(name, [])
@@ -289,48 +307,49 @@ def _problem(answer: Answer) -> None:
 # -- looking back ------------------------------------------------------------------------------------------
 
 
-def _look_back(function: Function) -> None:
+def _look_back(account: Account) -> None:
     st.header("Trend", anchor=False)
     span = st.segmented_control("Of the last", list(SPANS), default="1 month", required=True, key="span")
-    answer = _looked(function, SPANS[span])
+    answer = _looked(account, SPANS[span])
     if _asks_for_a_key(answer) or not answer.ok:
         _problem(answer)
         return
-    if said := st.session_state.pop("told", ""):
+    if said := st.session_state.pop("taken back", ""):
         st.success(said)
     rows: list[Mapping[str, Any]] = answer.body["readings"]
     if rows:
         draw(rows)
-        _table(function, rows)
+        _table(account, rows)
     else:
         st.markdown("Garmin holds no weigh-in of these days.")
-    show_history(function.address, function.key, function.person)
+    show_history(account)
 
 
-def _looked(function: Function, days: int) -> Answer:
+def _looked(account: Account, days: int) -> Reply:
     """What Garmin holds, asked once for each question."""
     last = datetime.now(UTC).date() + timedelta(days=1)
-    question = (function, last, days)
+    question = (account, last, days)
     asked, answer = st.session_state.get("looked", (None, None))
-    if asked != question or not isinstance(answer, Answer):
+    if asked != question or not isinstance(answer, Reply):
         with st.spinner("Garmin is being asked …"):
-            answer = function.readings((last - timedelta(days=days)).isoformat(), last.isoformat())
+            first = (last - timedelta(days=days)).isoformat()
+            answer = account.client.readings(first, last.isoformat(), person=account.person)
         st.session_state["looked"] = (question, answer)
     return answer
 
 
-def _table(function: Function, rows: Sequence[Mapping[str, Any]]) -> None:
+def _table(account: Account, rows: Sequence[Mapping[str, Any]]) -> None:
     st.header("Weigh-ins", anchor=False)
     shown: int = st.session_state.get("rows", ROWS)
     for row in list(reversed(rows))[:shown]:
-        _row(function, row)
+        _row(account, row)
     if len(rows) > shown and st.button(f"Show {min(ROWS, len(rows) - shown)} more"):
         st.session_state["rows"] = shown + ROWS
         st.rerun()
 
 
-def _row(function: Function, row: Mapping[str, Any]) -> None:
-    id_, when = str(row["id"]), told(row["measured_at"])
+def _row(account: Account, row: Mapping[str, Any]) -> None:
+    id_, when = str(row["id"]), to_display(row["measured_at"])
     parts = [f"{row[name]:g} {unit}" for name, unit in _SHORT.items() if name in row]
     with st.container(border=True, key=f"row-{id_.replace('.', '-')}"):
         st.markdown(f"**{when}** · {' · '.join(parts)}")
@@ -342,7 +361,7 @@ def _row(function: Function, row: Mapping[str, Any]) -> None:
             else:
                 st.button("Keep it", key=f"keep {id_}", on_click=_ask_if_sure, args=("",))
                 if st.button("Yes, take it back", key=f"sure {id_}", type="primary"):
-                    _take_back(function, id_, when)
+                    _take_back(account, id_, when)
 
 
 _SHORT = {
@@ -355,12 +374,12 @@ _SHORT = {
 }
 
 
-def _take_back(function: Function, id_: str, when: str) -> None:
-    answer = function.take_back(id_)
+def _take_back(account: Account, id_: str, when: str) -> None:
+    answer = account.client.delete(id_, person=account.person)
     if not answer.ok and answer.kind != "not-found":
         _problem(answer)
         return
-    st.session_state["told"] = f"The weigh-in of {when} was taken back."
+    st.session_state["taken back"] = f"The weigh-in of {when} was taken back."
     for name in ("sure", "sent", "looked"):
         st.session_state.pop(name, None)
     st.rerun()
@@ -395,7 +414,7 @@ def _clear() -> None:
 
 
 def _forget() -> None:
-    """What was answered before is asked anew."""
+    """What was answered before is asked again."""
     for name in ("looked", "pasted answer"):
         st.session_state.pop(name, None)
 

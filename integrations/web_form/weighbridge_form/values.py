@@ -136,13 +136,3 @@ def moving_average(points: Sequence[Point], days: int) -> list[Point]:
             start += 1
         averages.append(Point(point.moment, total / (index + 1 - start)))
     return averages
-
-
-def people_of(text: str) -> dict[str, str]:
-    """ "http://…" -> one address without a name; "Anna=http://…, Ben=http://…" -> each person's."""
-    people = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        name, equals, address = part.partition("=")
-        named = bool(equals) and "://" not in name
-        people[name.strip() if named else ""] = (address if named else part).strip().rstrip("/")
-    return people

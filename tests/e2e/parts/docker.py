@@ -17,7 +17,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -27,10 +26,10 @@ from typing import Any
 from filelock import FileLock
 
 from tests.e2e.parts import find_program, unavailable, wait_until
+from weighbridge import __version__
 
 ROOT = Path(__file__).parents[3]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "weighbridge"
-VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 COMPOSE_MODULE = "github.com/docker/compose/v2/cmd@v2.40.3"
 SUITE = "trixie"
 #: What containers know as `host-gateway`: the engine's side of their network.
@@ -114,7 +113,7 @@ class Engine:
 
 @contextmanager
 def engine(
-    context: Path = ROOT, targets: Sequence[str] = ("function", "function-browser", "outbox", "form")
+    context: Path = ROOT, targets: Sequence[str] = ("weighbridge", "weighbridge-browser", "weighbridge-form")
 ) -> Iterator[Engine]:
     """A Docker engine with the images of compose.yaml; ours are built from the context, and are archives in `folder`.
 
@@ -263,12 +262,21 @@ def built_images(folder: Path, context: Path, targets: Sequence[str]) -> list[Pa
     certificates = "/etc/ssl/certs/ca-certificates.crt"
     archives = []
     for target in targets:
-        name, archive = f"weighbridge-{target}", folder / f"{target}.tar"
+        archive = folder / f"{target}.tar"
         run(
             *(*buildah, "bud", "--isolation", "chroot", "--network", "host", "--pull-never", "--format", "docker"),
-            *("--layers", "--volume", f"{certificates}:{certificates}:ro", "--target", target, "--tag", name, context),
+            *(
+                "--layers",
+                "--volume",
+                f"{certificates}:{certificates}:ro",
+                "--target",
+                target,
+                "--tag",
+                target,
+                context,
+            ),
         )
-        run(*buildah, "push", "--quiet", name, f"docker-archive:{archive}:{name}:{VERSION}")
+        run(*buildah, "push", "--quiet", target, f"docker-archive:{archive}:{target}:{__version__}")
         archives.append(archive)
     run(*buildah, "rmi", "--all", "--force")
     return archives

@@ -1,4 +1,4 @@
-"""The form as `make form` serves it, around a function and a Garmin of its own.
+"""The form as `weighbridge form` serves it, around a function and a Garmin of its own.
 
 with house(folder) as it:
     it.form             "http://127.0.0.1:PORT"
@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.commands import with_sources
 from tests.e2e.parts import free_port, wait_until
 from tests.function_client import ROOT, process
 from tests.garmin.server import GarminStandIn
@@ -47,7 +48,7 @@ class Form(NamedTuple):
 @contextmanager
 def form(folder: Path, people: str) -> Iterator[Form]:
     """The page for this WEIGHBRIDGE_URL, as a process of its own."""
-    with streamlit(["integrations.web_form"], folder, people) as served:
+    with streamlit(["weighbridge", "form"], folder, people) as served:
         yield served
 
 
@@ -60,7 +61,7 @@ def streamlit(module: list[str], folder: Path, people: str) -> Iterator[Form]:
         running = subprocess.Popen(
             [sys.executable, "-m", *module, "--server.port", str(port)],
             cwd=ROOT,
-            env=environment,
+            env=with_sources(environment),
             stdout=output,
             stderr=subprocess.STDOUT,
         )

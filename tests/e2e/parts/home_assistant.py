@@ -143,6 +143,10 @@ class Frontend:
         """What the bell shows: notification_id -> message."""
         return {n["notification_id"]: n["message"] for n in self.ask(type="persistent_notification/get")}
 
+    def titles(self) -> dict[str, str]:
+        """What the bell shows in bold: notification_id -> title."""
+        return {n["notification_id"]: n["title"] for n in self.ask(type="persistent_notification/get")}
+
     def request(
         self, method: str, path: str, body: bytes | None = None, media_type: str = "application/json"
     ) -> dict[str, Any]:

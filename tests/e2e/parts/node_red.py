@@ -3,6 +3,7 @@
 with node_red(folder, MQTT_HOST="127.0.0.1", …) as red:
     red.address              "http://127.0.0.1:PORT"
     red.debugged("kept")     what the debug node of this name has shown, newest last
+    red.statuses("verdict")  the texts under the node weighbridge-verdict, each with its colour, newest last
 """
 
 from __future__ import annotations
@@ -44,8 +45,10 @@ class NodeRed:
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self._folder = folder
-        self._environment = {k: v for k, v in os.environ.items() if not k.startswith("WEIGHBRIDGE_")} | environment
+        self._environment = {k: v for k, v in os.environ.items() if not k.startswith("WEIGHBRIDGE_")}
+        self._environment.update(environment)
         self._shown: list[dict[str, Any]] = []
+        self._statuses: list[tuple[str, dict[str, str]]] = []
         self._listens = threading.Event()
         self._program = installed(PACKAGE, "node-red")
         shutil.copy(FLOW, folder / "flow.json")
@@ -76,6 +79,10 @@ class NodeRed:
     def debugged(self, name: str) -> list[dict[str, Any]]:
         """The messages that the debug node of this name has shown in the editor's sidebar."""
         return [shown["msg"] for shown in self._shown if shown.get("name") == name]
+
+    def statuses(self, node: str) -> list[dict[str, str]]:
+        """What has stood under this node in the editor: its text, with `fill` for the colour."""
+        return [status for topic, status in self._statuses if topic == f"status/weighbridge-{node}"]
 
     def post(self, body: bytes) -> int:
         """The status with which the webhook answers."""
@@ -108,6 +115,8 @@ class NodeRed:
                         if event.get("topic") == "debug":
                             data = event["data"]
                             self._shown.append({"name": data.get("name"), "msg": json.loads(data["msg"])})
+                        elif event.get("topic", "").startswith("status/"):
+                            self._statuses.append((event["topic"], event["data"]))
         except (ConnectionClosed, OSError):
             return
 

@@ -1,4 +1,4 @@
-"""The outbox's own programs, as processes: python -m integrations.postgres …"""
+"""The outbox's own programs, as processes: weighbridge outbox …"""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.e2e.parts.postgres import Postgres, query
 from tests.function_client import Running, wait_until_answering
 
 ROOT = Path(__file__).parents[3]
-COMMAND = (sys.executable, "-m", "integrations.postgres")
+COMMAND = (sys.executable, "-m", "weighbridge", "outbox")
 FINAL = ("confirmed", "present")
 
 
@@ -109,7 +109,7 @@ class Outbox:
 
     def insert(self, *payloads: str, source: str = "test") -> None:
         for payload in payloads:
-            self.query("INSERT INTO readings (source, payload) VALUES (%s, %s) ON CONFLICT DO NOTHING", source, payload)
+            self.query("INSERT INTO readings (source, payload) VALUES (%s, %s)", source, payload)
 
     def query(self, sql: str, *values: object) -> list[tuple[object, ...]]:
         return query(self.database, sql, *values)

@@ -1,0 +1,254 @@
+"""weighbridge import FILE: look at the file, see what would be sent, send it.
+
+Ends with 0 when every row that could become a reading has arrived, 1 when something could not be read or was not sent,
+130 when it was stopped. What has arrived is not sent again: the same command goes on where it ended.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from weighbridge.client import Client
+from weighbridge.operate import options
+from weighbridge.operate.serving import function_or_own
+from weighbridge.operate.surroundings import Surroundings, Terminal
+
+from .errors import FileUnusable, MappingInvalid
+from .read import History, Row, read
+from .send import BECAME, Outcome, Stopped, check, send
+from .times import DAY_FIRST, MONTH_FIRST
+
+SHOWN = 5
+MOST_REFUSED = 20
+VALUES = (
+    "weight_kg",
+    "body_fat_percent",
+    "muscle_mass_kg",
+    "bone_mass_kg",
+    "body_water_percent",
+    "visceral_fat_rating",
+)
+
+
+def _mapping(_context: click.Context, _option: click.Parameter, path: Path | None) -> Mapping[str, str]:
+    if path is None:
+        return {}
+    try:
+        mapping = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as e:
+        raise click.BadParameter(f"{path} cannot be read: {e.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        raise click.BadParameter(
+            f'{path} is not valid TOML: {e}. Expected lines such as "the header" = "body fat".'
+        ) from None
+    for header, word in mapping.items():
+        if not isinstance(word, str):
+            raise click.BadParameter(f"{path}: expected a word in quotation marks for {header}, got {word!r}.")
+    return mapping
+
+
+def _zone(_context: click.Context, _option: click.Parameter, name: str) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError):
+        raise click.BadParameter(f"expected a name such as Europe/Berlin, got {name!r}.") from None
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--mapping",
+    type=click.Path(path_type=Path),
+    callback=_mapping,
+    help='A TOML file that says what a column is: "the header" = "body fat".',
+)
+@click.option("--day-first", is_flag=True, help="03/04 is the third of April.")
+@click.option("--month-first", is_flag=True, help="03/04 is the fourth of March.")
+@click.option(
+    "--timezone", default="", callback=_zone, help="The zone of times without an offset, such as Europe/Berlin."
+)
+@click.option(
+    "--name", "--person", "name", default="", help="Whose weigh-ins they are, where the function serves several people."
+)
+@click.option("--preview", is_flag=True, help="Show what would be sent, and end.")
+@options.yes
+@click.pass_obj
+def command(
+    around: Surroundings,
+    file: Path,
+    mapping: Mapping[str, str],
+    timezone: ZoneInfo | None,
+    name: str,
+    *,
+    day_first: bool,
+    month_first: bool,
+    preview: bool,
+    yes: bool,
+) -> int:
+    """Send a history of weigh-ins: an export of Fitdays, Garmin, openScale, Withings or Apple Health, any table with a
+    header, or JSON lines.
+
+    The file is shown first and sent when you agree. An import can be stopped and started again: what has arrived is not
+    sent twice.
+    """
+    if day_first and month_first:
+        raise click.UsageError("--day-first and --month-first exclude each other.")
+    order = DAY_FIRST if day_first else MONTH_FIRST if month_first else ""
+    console = Console(highlight=False)
+    try:
+        history = read(_content(file), mapping=mapping, order=order, timezone=timezone, person=name)
+        with function_or_own(around.environment) as target, Client(target) as client:
+            return _import(client, history, console, around.terminal, preview=preview, yes=yes)
+    except (FileUnusable, MappingInvalid, Stopped) as e:
+        wanted = isinstance(e, Stopped) and e.kind == "unauthorized"
+        key = " Set WEIGHBRIDGE_KEY to one of the function's WEIGHBRIDGE_API_KEYS." if wanted else ""
+        click.echo(f"{e}{key}", err=True)
+        return 1
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as e:
+        raise FileUnusable(f"{file} cannot be read: {e.strerror}.") from None
+
+
+def _import(client: Client, history: History, console: Console, terminal: Terminal, *, preview: bool, yes: bool) -> int:
+    health = client.health()
+    if not health.ok:
+        raise Stopped(health.text, health.kind)
+    delivery = health.body.get("delivery", {})
+    _show_columns(console, history)
+    rows = history.readings
+    shown = frozenset(row.number for row in (*rows[:SHOWN], *rows[-SHOWN:]))
+    with _progress(console) as bar:
+        task = bar.add_task("checked", total=len(rows))
+        checked = check(client, rows, shown=shown, progress=lambda done: bar.update(task, completed=done))
+    _show_rows(console, checked, len(rows))
+    unreadable = [(row, row.fault) for row in history.rows if row.fault]
+    _show_refused(console, "cannot become readings", sorted([*unreadable, *checked.refused], key=lambda r: r[0].number))
+    refused = {row.number for row, _ in checked.refused}
+    good = [row for row in rows if row.number not in refused]
+    if not good:
+        raise Stopped("No row of the file can be sent.")
+    if not delivery.get("ready", True):
+        raise Stopped(f"Nothing was sent: {delivery.get('detail', 'the function is not ready.')}")
+    if preview or not (yes or terminal.is_there()):
+        console.print(f"\nNothing was sent. {len(good):,} readings would be; pass --yes to send them.")
+        return 0
+    if not yes and not _agreed(terminal, f"\nSend {len(good):,} readings ({delivery.get('name', '')})? [y/N] "):
+        return 0
+    return _send(client, good, console, len(history.rows) - len(good))
+
+
+def _send(client: Client, rows: Sequence[Row], console: Console, left_out: int) -> int:
+    outcome = Outcome()
+    why, code = "", 0
+    with _progress(console) as bar:
+        task = bar.add_task("sent", total=len(rows))
+
+        def show(done: int, words: str) -> None:
+            bar.update(task, completed=done)
+            if words:
+                bar.console.print(words, style="yellow", markup=False)
+
+        try:
+            send(client, rows, outcome, progress=show)
+        except Stopped as e:
+            why, code = str(e), 1
+        except KeyboardInterrupt:
+            why, code = "Stopped.", 130
+        elapsed_s = bar.tasks[0].elapsed or 0.001
+    parts = [f"{outcome.counts[status]:,} {words}" for status, words in BECAME.items() if outcome.counts[status]]
+    parts += [f"{left_out:,} left out"] * bool(left_out) + [f"{len(outcome.refused):,} refused"] * bool(outcome.refused)
+    became = ", ".join(parts) or "nothing arrived"
+    console.print(f"{outcome.done:,} of {len(rows):,}: {became}; {outcome.done / elapsed_s:,.0f} a second.")
+    _show_refused(console, "were refused", outcome.refused)
+    _show_refused(console, "arrived with a warning", outcome.warnings)
+    if why:
+        console.print(f"{why} {len(rows) - outcome.done:,} were not sent.", style="red", markup=False)
+        console.print("Run the same command again to go on from there; what has arrived is not sent twice.")
+    return code or int(bool(outcome.refused))
+
+
+# -- what is shown -----------------------------------------------------------------------------------------
+
+
+def _show_columns(console: Console, history: History) -> None:
+    console.print(f"{history.kind}: {len(history.rows):,} weigh-ins.")
+    if not history.columns:
+        return
+    table = Table("column", "is", "known by", box=None, header_style="dim")
+    for column in history.columns:
+        if column.word:
+            table.add_row(column.header, column.word, column.known_by)
+    console.print(table)
+    if unknown := [column.header for column in history.columns if not column.word and column.known_by == "unknown"]:
+        names = ", ".join(unknown[:SHOWN]) + (f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else "")
+        console.print(f"Not recognised, so left out: {names}.", markup=False)
+    console.print(
+        'Is one wrong? Write lines such as "the header" = "body fat" into a file, and pass it with --mapping FILE.\n'
+    )
+
+
+def _show_rows(console: Console, checked: Outcome, total: int) -> None:
+    if not checked.receipts:
+        return
+    table = Table(box=None, header_style="dim")
+    table.add_column("row", no_wrap=True)
+    table.add_column("measured at (UTC)", no_wrap=True)
+    for name in VALUES:
+        stem, _, unit = name.rpartition("_")
+        table.add_column(f"{stem.replace('_', ' ')}{ {'kg': ' kg', 'percent': ' %'}.get(unit, '') }", justify="right")
+    for position, (row, receipt) in enumerate(checked.receipts):
+        if position == SHOWN and total > 2 * SHOWN:
+            table.add_row("…")
+        values = {field["name"]: field["value"] for field in receipt["fields"]}
+        cells = (_cell(values.get(name), 0 if name.endswith("rating") else 1) for name in VALUES)
+        table.add_row(
+            str(row.number), receipt["measured_at"].replace("T", " ").rstrip("Z").removesuffix("+00:00"), *cells
+        )
+    console.print(table)
+    for note in dict.fromkeys(note["text"] for _, receipt in checked.receipts for note in receipt["notes"]):
+        console.print(f"- {note}", style="dim", markup=False)
+
+
+def _cell(value: float | str | None, decimals: int) -> str:
+    return "" if value is None else f"{float(value):.{decimals}f}"
+
+
+def _show_refused(console: Console, what: str, rows: Sequence[tuple[Row, str]]) -> None:
+    if not rows:
+        return
+    console.print(f"\n{len(rows):,} {what}:", style="yellow")
+    for row, why in rows[:MOST_REFUSED]:
+        console.print(f"  row {row.number}: {why}", markup=False)
+    if len(rows) > MOST_REFUSED:
+        console.print(f"  … and {len(rows) - MOST_REFUSED:,} more")
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+
+
+def _agreed(terminal: Terminal, question: str) -> bool:
+    try:
+        return terminal.ask(question).strip().casefold() in ("y", "yes")
+    except EOFError:
+        return False

@@ -1,0 +1,168 @@
+"""What people ask of the outbox: its tables, how it stands, what became of a reading, and to send one again.
+
+Rule: `status` shows no measurement, so that it can be shown to others; `show` shows all there is.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import procrastinate
+import psycopg
+from psycopg.rows import dict_row
+
+from weighbridge.errors import WeighbridgeError
+from weighbridge.reading.dialects import NOT_MEASURED, VOCABULARY, Quantity
+
+from .message import read
+
+STATES = ("waiting", "accepted", "kept", "parked", "confirmed", "present")
+SHOWN = 50
+
+OPEN = f"""
+SELECT id, source, state, attempts, received_at,
+    ceil(extract(epoch FROM next_attempt_at - now()))::bigint AS again_s,
+    coalesce(fault->>'title' || CASE jsonb_typeof(fault->'errors') WHEN 'array' THEN
+            (SELECT ': ' || string_agg(error->>'field', ', ') FROM jsonb_array_elements(fault->'errors') AS error)
+            ELSE '' END, receipt->'warnings'->0->>'text', CASE state
+        WHEN 'kept' THEN 'a file for manual import'
+        WHEN 'accepted' THEN 'Garmin Connect does not show it yet'
+        ELSE '' END) AS reason
+FROM readings WHERE state NOT IN ('confirmed', 'present') ORDER BY id LIMIT {SHOWN + 1}
+"""  # noqa: S608 - a number of ours
+
+AGAIN = """
+UPDATE readings SET state = 'waiting', revision = revision + 1, next_attempt_at = NULL, replace = replace OR %s
+WHERE id = %s
+"""
+
+CORRECT = """
+UPDATE readings SET payload = weighbridge_with_receipt(%s::text::jsonb, received_at) WHERE id = %s
+"""
+
+
+class Refused(WeighbridgeError):
+    """It cannot be done; the message says why."""
+
+
+def migrate(connection: psycopg.Connection[Any], home_assistant: Sequence[str]) -> str:
+    """Make or renew the tables and triggers, and choose entities of Home Assistant. Doing it again changes nothing."""
+    with connection.transaction():
+        # Two that start at once, as a relay and a worker of one stack may: the second waits, and finds it done.
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext('weighbridge'))")
+        if not _exists(connection, "procrastinate_jobs"):
+            connection.execute(procrastinate.schema.SchemaManager.get_schema())
+        connection.execute(_sql("schema.sql"))
+        if not home_assistant and not _exists(connection, "weighbridge_entities"):
+            return "The outbox is ready."
+        if not _exists(connection, "states_meta"):
+            raise Refused(
+                "There is no recorder of Home Assistant in this database: point recorder's db_url at it, start Home "
+                "Assistant once, then do this again."
+            )
+        connection.execute(_sql("home_assistant.sql"))
+        connection.execute("DELETE FROM weighbridge_words")
+        connection.cursor().executemany("INSERT INTO weighbridge_words VALUES (%s, %s)", sorted(words()))
+        for entity in home_assistant:
+            connection.execute("INSERT INTO weighbridge_entities VALUES (%s) ON CONFLICT DO NOTHING", [entity])
+        chosen = connection.execute("SELECT entity_id FROM weighbridge_entities ORDER BY entity_id").fetchall()
+    return f"The outbox is ready, and takes what recorder writes of {', '.join(entity for (entity,) in chosen)}."
+
+
+def words() -> set[tuple[str, str]]:
+    """What recorder's trigger has to know of the function's vocabulary: kind and word."""
+    weight = {
+        key for key, meaning in VOCABULARY.items() if isinstance(meaning, Quantity) and meaning.name == "weight_kg"
+    }
+    return {("nothing", word) for word in NOT_MEASURED} | {("weight", key) for key in weight}
+
+
+def status(connection: psycopg.Connection[Any]) -> str:
+    """How many readings are in each state, and each that has not arrived."""
+    counts, rows = _status(connection)
+    heading = " · ".join(f"{counts[state]} {state}" for state in STATES if state in counts) or "no readings yet"
+    if not rows:
+        return heading
+    table = [("id", "received (UTC)", "source", "state", "tries", "again in", "why")]
+    for row in rows[:SHOWN]:
+        again = "–" if row["state"] == "parked" else _span(row["again_s"])
+        received = f"{row['received_at'].astimezone(UTC):%Y-%m-%d %H:%M}"
+        first, *others = textwrap.wrap(row["reason"], 72) or [""]
+        table.append((str(row["id"]), received, row["source"], row["state"], str(row["attempts"]), again, first))
+        table += [("", "", "", "", "", "", line) for line in others]
+    more = [f"… and more; the first {SHOWN} are shown"] if len(rows) > SHOWN else []
+    return "\n".join([heading, "", *_lines(table), *more])
+
+
+def status_json(connection: psycopg.Connection[Any]) -> str:
+    """The same for programs; of those that have not arrived, the first `SHOWN`."""
+    counts, rows = _status(connection)
+    document = {"counts": {state: counts.get(state, 0) for state in STATES}, "open": rows[:SHOWN]}
+    return json.dumps(document, indent=2, ensure_ascii=False, default=_as_text)
+
+
+def _status(connection: psycopg.Connection[Any]) -> tuple[dict[str, int], list[dict[str, Any]]]:
+    counts = dict(connection.execute("SELECT state, count(*) FROM readings GROUP BY state").fetchall())
+    return counts, connection.cursor(row_factory=dict_row).execute(OPEN).fetchall()
+
+
+def show(connection: psycopg.Connection[Any], reading_id: int) -> str:
+    """Everything that is known of one reading, as JSON."""
+    cursor = connection.cursor(row_factory=dict_row)
+    row = cursor.execute("SELECT * FROM readings WHERE id = %s", [reading_id]).fetchone()
+    if row is None:
+        raise Refused(f"There is no reading {reading_id}.")
+    return json.dumps(row, indent=2, ensure_ascii=False, default=_as_text)
+
+
+def retry(connection: psycopg.Connection[Any], reading_id: int, *, replace: bool) -> str:
+    """Send a reading now, whatever its state; with `replace` it may take the place of what Garmin holds."""
+    if connection.execute(AGAIN, [replace, reading_id]).rowcount == 0:
+        raise Refused(f"There is no reading {reading_id}.")
+    return f"Reading {reading_id} is sent again."
+
+
+def correct(connection: psycopg.Connection[Any], reading_id: int, path: Path, *, replace: bool) -> str:
+    """Send other values in place of those that came, which stay in the column `received`."""
+    try:
+        contents = read(path.read_bytes())
+    except OSError as e:
+        raise Refused(f"{path} cannot be read: {e.strerror}.") from None
+    if contents.fault:
+        raise Refused(f"{path} does not hold a reading. {contents.fault['detail']}")
+    with connection.transaction():
+        connection.execute(CORRECT, [contents.json, reading_id])
+        return retry(connection, reading_id, replace=replace)
+
+
+def _as_text(value: object) -> str:
+    return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _exists(connection: psycopg.Connection[Any], table: str) -> bool:
+    return connection.execute("SELECT to_regclass(%s) IS NOT NULL", [table]).fetchone() == (True,)
+
+
+def _sql(name: str) -> bytes:
+    return resources.files(__package__).joinpath(name).read_bytes()
+
+
+def _span(seconds: int | None) -> str:
+    if seconds is None or seconds <= 0:
+        return "now"
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{round(seconds / size)} {unit}"
+    return f"{seconds} s"
+
+
+def _lines(table: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+    for row in table:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

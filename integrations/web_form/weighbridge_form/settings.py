@@ -1,0 +1,43 @@
+"""Where the functions are, and whose: the environment, by the one reader."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from weighbridge.settings import Variable, http_url, read_variables
+
+
+def people_of(text: str) -> dict[str, str]:
+    """ "http://…" -> one address without a name; "Anna=http://…, Ben=http://…" -> each person's. Raises ValueError."""
+    people: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, equals, address = part.partition("=")
+        named = bool(equals) and "://" not in name
+        name = name.strip() if named else ""
+        if name in people or "" in people:
+            raise ValueError
+        people[name] = http_url((address if named else part).strip())
+    if not people or (len(people) > 1 and "" in people):
+        raise ValueError
+    return people
+
+
+VARIABLES = (
+    Variable(
+        "WEIGHBRIDGE_URL",
+        "people",
+        "http://127.0.0.1:8080",
+        "the address of the function, or with several people each one's own: `Anna=http://…, Ben=http://…`",
+        people_of,
+        "an http:// or https:// address, or name=address pairs separated by commas, each name once",
+    ),
+)
+
+
+def read_people(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Name -> the address of their function; the name is "" where there is one function for all.
+
+    Raises `SettingsInvalid`.
+    """
+    people: Mapping[str, str] = read_variables(VARIABLES, environment)["people"]  # type: ignore[assignment]  # the table gives the type
+    return people

@@ -1,0 +1,286 @@
+"""The whole bridge: a functions-framework process of its own, garth over real TLS, and the stand-in for Garmin.
+
+Claims: one reading is one weigh-in, however often and however badly it is sent; every final answer is true.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import socket
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.function_client import free_port, process
+from tests.garmin.server import GarminStandIn
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+READING = json.loads((EXAMPLES / "fitdays.json").read_bytes()) | {"measured_at": "2026-11-22T06:31:00Z"}
+
+
+@pytest.fixture
+def environment(garmin: GarminStandIn, tmp_path: Path) -> dict[str, object]:
+    garmin.write_token(tmp_path / "tokens")
+    return {
+        "WEIGHBRIDGE_DELIVERY": "garth",
+        "WEIGHBRIDGE_TOKENS": tmp_path / "tokens",
+        "WEIGHBRIDGE_CONFIRM_SECONDS": 5,
+        "GARMIN_DOMAIN": garmin.domain,
+        "GARMIN_CA_BUNDLE": garmin.ca_bundle,
+        "THREADS": 8,
+    }
+
+
+def call(address: str, payload: object = None, *, method: str = "POST", timeout_s: float = 60) -> tuple[int, Any]:
+    body = None if payload is None else json.dumps(payload).encode()
+    request = urllib.request.Request(address, data=body, method=method, headers={"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=timeout_s) as answer:
+            return answer.status, json.loads(answer.read() or b"null")
+    except urllib.error.HTTPError as e:
+        with e:
+            return e.code, json.loads(e.read() or b"null")
+
+
+def test_the_nine_values_of_the_idea_arrive_in_garmin_and_are_read_back(
+    garmin: GarminStandIn, environment: dict[str, object]
+) -> None:
+    with process(environment) as (address, _):
+        status, receipt = call(address, READING)
+        assert (status, receipt["status"]) == (201, "confirmed")
+        (held,) = garmin.weigh_ins()
+        assert (held["weight"], held["bodyFat"], held["bodyWater"]) == (81400.0, 18.2, 56.39)
+        assert (held["boneMass"], held["muscleMass"], held["visceralFat"]) == (3400, 63200, 7)
+        assert receipt["garmin"]["weight_kg"] == 81.4
+
+        status, again = call(address, READING)
+        assert (status, again["status"]) == (200, "present")
+        assert garmin.uploads_received == 1
+
+        status, listed = call(f"{address}/readings?from=2026-11-22&to=2026-11-22", method="GET")
+        (entry,) = listed["readings"]
+        assert status == 200
+        assert entry["body_water_percent"] == 56.39
+        assert entry["measured_at"] == "2026-11-22T06:31:00Z"
+
+        assert call(f"{address}/readings/{entry['id']}", method="DELETE")[0] == 204
+        assert garmin.weigh_ins() == []
+        assert call(f"{address}/readings/{entry['id']}", method="DELETE")[0] == 404
+
+
+def test_a_correction_is_a_conflict_until_it_is_asked_to_replace(
+    garmin: GarminStandIn, environment: dict[str, object]
+) -> None:
+    right = {"weight_kg": 80.9, "measured_at": READING["measured_at"]}
+    with process(environment) as (address, _):
+        call(address, READING)
+        status, conflict = call(address, right)
+        assert status == 409
+        assert conflict["ours"]["weight_kg"] == 80.9
+        assert conflict["theirs"][0]["weight_kg"] == 81.4
+        assert len(garmin.weigh_ins()) == 1
+
+        status, receipt = call(f"{address}?replace=true", right)
+        assert (status, receipt["status"]) == (201, "confirmed")
+        assert [held["weight"] for held in garmin.weigh_ins()] == [80900.0]
+
+
+def test_a_reading_that_garmin_shows_only_later_is_accepted_then_present(
+    garmin: GarminStandIn, environment: dict[str, object]
+) -> None:
+    garmin.weights.show_delay_s = 3
+    with process(environment | {"WEIGHBRIDGE_CONFIRM_SECONDS": 0.5}) as (address, _):
+        status, receipt = call(address, READING)
+        assert (status, receipt["status"]) == (202, "accepted")
+        wait_until(lambda: len(garmin.weigh_ins()) == 1)
+        assert call(address, READING)[1]["status"] == "present"
+
+
+def test_several_readings_are_one_upload_and_each_is_confirmed(
+    garmin: GarminStandIn, environment: dict[str, object]
+) -> None:
+    readings = [{"weight_kg": 80 + day / 10, "measured_at": 1_760_000_000 + 86_400 * day} for day in range(20)]
+    with process(environment) as (address, _):
+        status, answer = call(f"{address}/readings", readings)
+        assert status == 200
+        assert {result["status"] for result in answer["results"]} == {"confirmed"}
+        assert (garmin.uploads_received, len(garmin.weigh_ins())) == (1, 20)
+
+
+def test_when_signing_in_is_needed_the_file_is_kept_and_the_reason_told(
+    garmin: GarminStandIn, environment: dict[str, object], tmp_path: Path
+) -> None:
+    garmin.revoke()
+    garmin.expire_access_tokens()
+    chain = {"WEIGHBRIDGE_DELIVERY": "garth,folder", "WEIGHBRIDGE_FOLDER": tmp_path / "kept"}
+    with process(environment | chain) as (address, _):
+        status, receipt = call(address, READING)
+        assert (status, receipt["status"]) == (202, "kept")
+        (warning,) = receipt["warnings"]
+        assert warning["code"] == "fell-back"
+        assert "weighbridge login" in warning["text"]
+        assert len(list((tmp_path / "kept").iterdir())) == 1
+    with process(environment) as (address, _):
+        status, fault = call(address, READING)
+        assert (status, fault["type"]) == (503, "urn:weighbridge:sign-in-needed")
+
+
+def test_100_posts_from_8_threads_with_a_third_of_garmin_s_answers_lost_are_one_weigh_in(
+    garmin: GarminStandIn, environment: dict[str, object]
+) -> None:
+    """Every post ends with a true answer; a 504 or 503 is sent again, as the contract says it may."""
+    for route in ("upload", "weight"):
+        garmin.faults.add(route, "drop-within" if route == "upload" else "drop-before", times=None, probability=1 / 3)
+    finals: list[str] = []
+
+    def post_until_final(_: int) -> None:
+        deadline = time.monotonic() + 100
+        while time.monotonic() < deadline:
+            status, answer = call(address, READING)
+            if status < 400:
+                finals.append(answer["status"])
+                return
+            assert status in (503, 504), answer
+        pytest.fail("no final answer within 100 s")
+
+    with process(environment | {"WEIGHBRIDGE_CONFIRM_SECONDS": 2}) as (address, _), ThreadPoolExecutor(8) as pool:
+        list(pool.map(post_until_final, range(100)))
+    assert len(finals) == 100
+    assert set(finals) <= {"confirmed", "present", "accepted"}
+    assert len(garmin.weights.entries) == 1
+
+
+def test_killed_at_any_moment_and_sent_again_is_one_weigh_in(
+    garmin: GarminStandIn, environment: dict[str, object]
+) -> None:
+    """kill -9 between the first byte in and the last byte out; then the same request to a new process."""
+    dice = random.Random(20261123)
+    garmin.weights.show_delay_s = 0.05
+    for day in range(1, 9):
+        reading = READING | {"measured_at": f"2026-11-{day:02}T06:31:00Z"}
+        with process(environment) as (address, running):
+            call(f"{address}/readings?from=2026-11-01&to=2026-11-01", method="GET")  # garth is imported by now
+            sent = threading.Thread(target=ignoring_failure(lambda a=address, r=reading: call(a, r)))
+            sent.start()
+            time.sleep(dice.uniform(0, 0.12))
+            running.kill()
+            sent.join()
+        with process(environment) as (address, _):
+            status, receipt = call(address, reading)
+        assert status in (200, 201), receipt
+        assert len(garmin.weights.entries) == day
+
+
+def ignoring_failure(function: Callable[[], object]) -> Callable[[], None]:
+    def run() -> None:
+        with contextlib.suppress(OSError):  # that the connection broke is the point
+            function()
+
+    return run
+
+
+def test_no_secret_and_no_measurement_leaves_the_function(
+    garmin: GarminStandIn, environment: dict[str, object], tmp_path: Path
+) -> None:
+    token = json.loads((tmp_path / "tokens" / "default.json").read_text())
+    secrets = [token["access_token"], token["refresh_token"], "a-planted-key-of-letters"]
+    measurements = ["77.77", "7777", "77770"]
+    reading = {"weight_kg": 77.77, "measured_at": "2026-11-22T06:31:00Z"}
+    keyed = environment | {"WEIGHBRIDGE_API_KEYS": f"home={secrets[2]}", "WEIGHBRIDGE_CONFIRM_SECONDS": 0}
+    said: list[str] = []
+    with process(keyed) as (address, running):
+        for fault in (
+            "",
+            "500",
+            "403-cloudflare",
+            "drop-within",
+            "firewall-html",
+            "429-retry-after",
+            "409",
+            "truncated-json",
+        ):
+            if fault:
+                garmin.faults.add("upload", fault)
+            request = urllib.request.Request(
+                address, json.dumps(reading).encode(), {"Authorization": f"Bearer {secrets[2]}"}
+            )
+            try:
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    answer.read()
+            except urllib.error.HTTPError as e:
+                with e:
+                    said.append(e.read().decode())
+        running.stop()
+        log = running.log()
+    assert log.count("\n") >= 8
+    for planted in [*secrets, *measurements]:
+        assert planted not in log
+        assert planted not in "".join(said)
+    assert all("77.77" not in request.path for request in garmin.requests)
+
+
+def test_a_request_in_flight_is_finished_when_the_function_is_told_to_stop(
+    garmin: GarminStandIn, environment: dict[str, object]
+) -> None:
+    garmin.faults.add("upload", "slow", delay_s=1.0)
+    with process(environment) as (address, running):
+        results: list[tuple[int, Any]] = []
+        sent = threading.Thread(target=lambda: results.append(call(address, READING)))
+        sent.start()
+        wait_until(lambda: garmin.uploads_received == 1)
+        running.stop()
+        sent.join()
+    assert results[0][0] == 201
+
+
+def test_a_body_that_comes_slowly_is_limited_too() -> None:
+    """Chunked, without a length: the limit holds while reading."""
+    port = free_port()
+    with process({}, port=port), socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(
+            b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n"
+        )
+        chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
+        answer = b""
+        try:
+            for _ in range(17):
+                connection.sendall(chunk)
+            connection.sendall(b"0\r\n\r\n")
+            answer = connection.recv(4096)
+        except ConnectionError:
+            answer = answer or connection.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 413")
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 100", b"Transfer-Encoding: chunked"])
+def test_a_sender_that_stops_in_the_middle_is_told_so_and_holds_no_thread_for_good(
+    framing: bytes, tmp_path: Path
+) -> None:
+    port = free_port()
+    with process({"THREADS": 2, "WEIGHBRIDGE_FOLDER": tmp_path}, port=port), ExitStack() as stack:
+        waiting = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(2)]
+        for connection in waiting:
+            connection.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\n" + framing + b"\r\n\r\n5\r\n{")
+        status, _ = call(f"http://127.0.0.1:{port}", READING)
+        answers = [connection.makefile("rb").read() for connection in waiting]
+    assert status == 202
+    assert all(answer.startswith(b"HTTP/1.1 408") and b"urn:weighbridge:too-slow" in answer for answer in answers)
+
+
+def wait_until(condition: Callable[[], bool], within_s: float = 20) -> None:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail("what was awaited did not happen")
+        time.sleep(0.01)

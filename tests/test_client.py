@@ -1,0 +1,391 @@
+"""The client: what is the function's answer and what is a stranger's, and that a caller never has to catch anything.
+
+Strategy: what an answer means is asked of the pure part; that it holds over the wire, of the real function and of a
+server that says whatever it is told to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from tests.function_client import free_port, process
+from weighbridge.client import AsyncClient, Client, Reply, Result, Target, problem, read_target
+from weighbridge.client.answers import Expected, read_reply
+from weighbridge.errors import SettingsInvalid
+
+NOW = datetime(2026, 11, 22, 6, 31, tzinfo=UTC)
+KEY = "a-planted-key-of-letters"
+READING = '{"weight": 81.4, "body fat": 18.2, "measured_at": "2026-11-22T06:31:00Z"}'
+RECEIPT = {"status": "confirmed", "final": True, "summary": "81.4 kg: confirmed in Garmin Connect."}
+REJECTED = {
+    "type": "urn:weighbridge:reading-rejected",
+    "title": "The reading cannot be right",
+    "detail": "The reading was rejected; nothing was sent.",
+    "blame": "caller",
+    "again": "never",
+    "errors": [{"field": "weight", "input": 814, "message": "A weight of 2 to 400 kg was expected."}],
+}
+EXPECTED: tuple[Expected, ...] = get_args(Expected)
+
+
+def read(status: int, body: object, headers: dict[str, str] | None = None, *, expected: Expected = "receipts") -> Reply:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return read_reply(status, headers or {}, content, expected=expected, address="http://scale.lan", now=NOW)
+
+
+# --- what is ours ---
+
+
+@pytest.mark.parametrize(
+    ("status", "word", "final"),
+    [(201, "confirmed", True), (200, "present", True), (202, "kept", True), (202, "accepted", False)],
+)
+def test_a_receipt_says_by_itself_whether_it_is_final(status: int, word: str, final: bool) -> None:
+    reply = read(status, RECEIPT | {"status": word, "final": final})
+    assert (reply.ok, reply.kind, reply.status, reply.final) == (True, "", word, final)
+    assert reply.again == ("never" if final else "later")
+    assert reply.text == RECEIPT["summary"]
+
+
+def test_a_problem_says_whose_it_is_whether_to_send_again_and_what_is_wrong() -> None:
+    reply = read(422, REJECTED)
+    assert (reply.ok, reply.final, reply.kind, reply.status) == (False, False, "reading-rejected", "")
+    assert (reply.blame, reply.again) == ("caller", "never")
+    assert reply.errors == REJECTED["errors"]
+    assert reply.text == "The reading cannot be right. The reading was rejected; nothing was sent."
+
+
+def test_of_several_readings_each_has_a_result_of_its_own() -> None:
+    reply = read(207, {"results": [RECEIPT, REJECTED, RECEIPT | {"status": "accepted", "final": False}]})
+    assert reply.ok
+    assert not reply.final
+    assert [result.final for result in reply.results] == [True, False, False]
+    assert [result.again for result in reply.results] == ["never", "never", "later"]
+    assert [result.kind for result in reply.results] == ["", "reading-rejected", ""]
+
+
+def test_codes_are_those_of_notes_and_warnings() -> None:
+    notes = {"notes": [{"code": "time-of-receipt", "text": ""}], "warnings": [{"code": "not-shown", "text": ""}]}
+    assert read(201, RECEIPT | notes).codes == {"time-of-receipt", "not-shown"}
+
+
+def test_a_file_comes_with_its_name() -> None:
+    headers = {"content-type": "application/vnd.ant.fit", "content-disposition": 'attachment; filename="a.fit"'}
+    reply = read(200, b"\x0e\x10.FIT", headers, expected="file")
+    assert (reply.ok, reply.content, reply.file_name) == (True, b"\x0e\x10.FIT", "a.fit")
+
+
+def test_health_is_an_answer_also_when_nothing_can_be_delivered() -> None:
+    health = {"status": "not ready", "delivery": {"ready": False}}
+    assert read(503, health, expected="health").ok
+    assert read(503, health).kind == "not-the-function"
+
+
+# --- what is a stranger's ---
+
+FOREIGN = {
+    "a proxy's page": b"<html>Welcome</html>",
+    "nothing": b"",
+    "a list": b"[]",
+    "null": b"null",
+    "another program's JSON": b'{"status": "ok"}',
+    "half a receipt": json.dumps(RECEIPT).encode()[:-5],
+    "a receipt without its end": json.dumps({"status": "confirmed"}).encode(),
+    "an end that is a word": b'{"status": "confirmed", "final": "true"}',
+    "results that are none": b'{"results": [1, {"final": "yes"}]}',
+    "no UTF-8": b'{"final": true, "status": "\xff"}',
+    "nested too deep": b'{"final":' * 100_000,
+    "a problem of somebody else": b'{"type": "about:blank", "title": "Conflict", "again": "never"}',
+}
+
+
+@pytest.mark.parametrize("body", FOREIGN.values(), ids=FOREIGN)
+@pytest.mark.parametrize(
+    "status", [200, 201, 202, 204, 301, 302, 307, 308, 400, 404, 409, 413, 422, 429, 500, 502, 503]
+)
+def test_an_answer_of_somebody_else_is_a_problem_after_which_the_reading_is_sent_again(
+    status: int, body: bytes
+) -> None:
+    reply = read(status, body)
+    assert (reply.ok, reply.final, reply.kind) == (False, False, "not-the-function")
+    assert reply.again == ("later" if status >= 500 else "after_repair")
+    assert "http://scale.lan" in reply.text
+
+
+@pytest.mark.parametrize("status", [100, 204, 300, 302, 400, 409, 500, 503])
+def test_a_receipt_counts_only_with_a_status_of_success(status: int) -> None:
+    if status != 204:
+        assert read(status, RECEIPT).kind == "not-the-function"
+    assert not read(status, {"results": [RECEIPT]}, expected="nothing").final
+
+
+@pytest.mark.parametrize("status", [200, 201, 302])
+def test_a_problem_counts_only_with_a_status_of_failure(status: int) -> None:
+    reply = read(status, REJECTED)
+    assert (reply.kind, reply.again) == ("not-the-function", "after_repair")
+
+
+@pytest.mark.parametrize("expected", ["file", "entries", "health", "nothing"])
+def test_a_receipt_is_no_answer_to_another_question(expected: Expected) -> None:
+    assert read(200, RECEIPT, expected=expected).kind == "not-the-function"
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+#: Objects with the names that we read, and anything at all under them.
+NAMES = (
+    "type",
+    "status",
+    "results",
+    "errors",
+    "notes",
+    "warnings",
+    "retry_after_s",
+    "again",
+    "blame",
+    "title",
+    "detail",
+)
+almost_ours = st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, json_values)).map(
+    lambda document: json.dumps(document).encode("utf-8", "surrogatepass")
+)
+
+
+@given(
+    status=st.integers(100, 599),
+    body=st.binary() | almost_ours,
+    headers=st.fixed_dictionaries({}, optional={"content-type": st.text(), "retry-after": st.text()}),
+    expected=st.sampled_from(EXPECTED),
+)
+@example(status=200, body=b'{"results": 5}', headers={}, expected="receipts")
+@example(status=422, body=b'{"type": "urn:weighbridge:x", "errors": 1, "notes": [1]}', headers={}, expected="receipts")
+@example(status=503, body=b"", headers={"retry-after": "Sun, 22 Nov 2026 06:32:30 +99999999999"}, expected="receipts")
+def test_whatever_comes_it_is_read_without_a_fault_and_is_not_taken_for_an_end(
+    status: int, body: bytes, headers: dict[str, str], expected: Expected
+) -> None:
+    """For every status, header and body without a receipt in it: no exception, and never "final"."""
+    reply = read(status, body, headers, expected=expected)
+    for result in (reply, *reply.results):
+        assert not result.final
+        assert result.again in ("later", "never", "after_repair")
+        assert result.retry_after_s is None or 0 <= result.retry_after_s < 1e12
+        assert isinstance(result.text, str)
+        assert isinstance(result.blame, str)
+        assert all(isinstance(error, dict) for error in result.errors)
+        assert all(isinstance(code, str) for code in result.codes)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("120", 120),
+        (" 7 ", 7),
+        ("0", 0),
+        ("Sun, 22 Nov 2026 06:32:30 GMT", 90),
+        ("Sun, 22 Nov 2026 07:32:00 +0100", 60),
+        ("Sun, 22 Nov 2026 06:00:00 GMT", 0),
+        ("", None),
+        ("soon", None),
+        ("-5", None),
+        ("1e3", None),
+        ("Sun, 22 Nov 2026 06:32:30", None),
+        ("99999999999", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(text: str, seconds: float | None) -> None:
+    for body in (REJECTED, b"<html>"):
+        assert read(503, body, {"retry-after": text}).retry_after_s == seconds
+
+
+@pytest.mark.parametrize(("said", "seconds"), [(60, 60), (0, 0), (-1, None), (True, None), ("60", None), (1e12, None)])
+def test_the_pause_of_a_problem_counts_before_the_header(said: object, seconds: float | None) -> None:
+    assert read(503, REJECTED | {"retry_after_s": said}, {"retry-after": "7"}).retry_after_s == seconds
+
+
+def test_neither_measurement_nor_key_is_in_a_repr() -> None:
+    reply = read(207, {"results": [REJECTED, RECEIPT]})
+    shown = f"{reply!r} {reply.results!r} {Target('http://scale.lan', SecretStr(KEY))!r} {Client(Target('http://a'))!r}"
+    assert "81" not in shown
+    assert KEY not in shown
+    assert "reading-rejected" in shown
+
+
+def test_a_problem_of_a_caller_s_own_is_like_one_of_the_function() -> None:
+    result = Result(
+        problem("not-a-reading", "The message is not a reading", "It is a list.", blame="caller", again="never")
+    )
+    assert (result.kind, result.again, result.text) == (
+        "not-a-reading",
+        "never",
+        "The message is not a reading. It is a list.",
+    )
+
+
+# --- where the function is ---
+
+
+def test_address_and_key_can_come_from_files(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("http://scale.lan:8080/\n")
+    (tmp_path / "key").write_text(f"{KEY}\n")
+    files = {"WEIGHBRIDGE_URL_FILE": str(tmp_path / "url"), "WEIGHBRIDGE_KEY_FILE": str(tmp_path / "key")}
+    assert read_target(files) == Target("http://scale.lan:8080", SecretStr(KEY))
+    assert read_target({}) == Target("http://127.0.0.1:8080", SecretStr(""))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("WEIGHBRIDGE_URL", "planted:8080"),
+        ("WEIGHBRIDGE_URL", "ftp://planted"),
+        ("WEIGHBRIDGE_URL", "http://user:planted@scale.lan"),
+        ("WEIGHBRIDGE_URL", "http://scale.lan?key=planted"),
+        ("WEIGHBRIDGE_KEY", "planted key"),
+        ("WEIGHBRIDGE_KEY", "planted-ü"),
+        ("WEIGHBRIDGE_KEY", "planted\n-"),
+        ("WEIGHBRIDGE_KEY_FILE", "/nowhere/planted"),
+    ],
+)
+def test_an_address_or_key_that_cannot_be_used_is_named_and_not_repeated(name: str, value: str) -> None:
+    with pytest.raises(SettingsInvalid, match=name) as fault:
+        read_target({name: value})
+    assert "planted" not in str(fault.value)
+
+
+# --- over the wire ---
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    """The real function, which keeps files, and wants a key."""
+    folder = tmp_path_factory.mktemp("kept")
+    with process({"WEIGHBRIDGE_FOLDER": folder, "WEIGHBRIDGE_API_KEYS": f"test={KEY}"}) as (address, _):
+        yield Target(address, SecretStr(KEY))
+
+
+def test_every_call_of_the_client_is_understood_by_the_function(target: Target) -> None:
+    with Client(target) as client:
+        assert client.health().body["delivery"]["ready"] is True
+        assert (client.post(READING, dry_run=True).status, client.post(READING).status) == ("checked", "kept")
+        assert client.post(READING.replace("81.4", "814")).kind == "reading-rejected"
+        lines = client.post_lines([READING.encode(), b"{}", b"81,4"], dry_run=True)
+        assert [result.kind or result.status for result in lines.results] == [
+            "checked",
+            "reading-rejected",
+            "not-json",
+        ]
+        assert [result.status for result in client.post(f"[{READING}, {READING}]", dry_run=True).results] == [
+            "checked"
+        ] * 2
+        fit = client.fit(READING)
+        assert fit.content[8:12] == b".FIT"
+        assert fit.file_name.endswith(".fit")
+        # It is not connected to Garmin, knows nobody, and says so.
+        assert client.readings("2026-11-01", "2026-11-23").kind == client.delete("1 2").kind == "not-connected"
+        assert client.readings("2026-11-01", "2026-11-23", person="Anna & Co").kind == "not-found"
+        assert client.delete("12", person="Anna").kind == "not-found"
+
+
+def test_the_async_client_says_the_same(target: Target) -> None:
+    async def ask() -> tuple[Reply, Reply]:
+        async with AsyncClient(target) as client:
+            return await client.post(READING), await client.post(READING.encode(), replace=True)
+
+    assert [reply.status for reply in asyncio.run(ask())] == ["kept", "kept"]
+
+
+def test_a_wrong_key_is_for_the_owner_to_repair(target: Target) -> None:
+    with Client(target._replace(key=SecretStr("another-planted-key"))) as client:
+        reply = client.post(READING)
+    assert (reply.kind, reply.again) == ("unauthorized", "after_repair")
+    assert "planted" not in f"{reply!r} {reply.body}"
+
+
+def test_half_a_character_is_refused_by_the_function_and_raises_nothing(target: Target) -> None:
+    with Client(target) as client:
+        assert client.post('{"weight": 81.4, "person": "\ud83d"}').again == "never"
+        assert not client.readings("\ud83d", "", person="\ud83d").ok
+        assert not client.delete("\ud83d").ok
+
+
+@contextmanager
+def server_that_says(said: bytes) -> Iterator[Target]:
+    """A server that answers each connection with these bytes, once a request has come."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.recv(65_536)
+                    connection.sendall(said)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield Target(f"http://127.0.0.1:{listener.getsockname()[1]}", SecretStr(KEY))
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+CUT = {
+    "nothing": b"",
+    "no HTTP": b"SSH-2.0-OpenSSH_9.2\r\n",
+    "half a head": b"HTTP/1.1 200 OK\r\nContent-Le",
+    "less than announced": b"HTTP/1.1 201 Created\r\nContent-Length: 500\r\n\r\n" + json.dumps(RECEIPT).encode(),
+    "half a chunk": b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n{",
+    "a broken compression": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nabcd",
+}
+
+
+@pytest.mark.parametrize("said", CUT.values(), ids=CUT)
+def test_an_answer_that_breaks_off_is_no_answer_and_may_be_sent_again(said: bytes) -> None:
+    async def ask(target: Target) -> Reply:
+        async with AsyncClient(target) as client:
+            return await client.post(READING)
+
+    with server_that_says(said) as target, Client(target) as client:
+        replies = [client.post(READING), asyncio.run(ask(target))]
+    for reply in replies:
+        assert (reply.kind, reply.again, reply.http_status) == ("no-answer", "later", 0)
+        assert "no whole answer" in reply.text
+        assert "81.4" not in reply.text
+
+
+@pytest.mark.parametrize("status", [b"301 Moved", b"302 Found", b"307 Temporary Redirect", b"308 Permanent Redirect"])
+def test_the_key_does_not_follow_to_another_address(status: bytes) -> None:
+    with server_that_says(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as elsewhere:
+        head = b"HTTP/1.1 " + status + b"\r\nLocation: " + elsewhere.url.encode() + b"\r\nContent-Length: 0\r\n\r\n"
+        with server_that_says(head) as target, Client(target) as client:
+            reply = client.post(READING)
+    assert (reply.kind, reply.http_status) == ("not-the-function", int(status[:3]))
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:{port}", "http://not a host", "http://ü..ü", "http://no-such-host.invalid"]
+)
+def test_nobody_there_is_named_with_the_address_and_what_to_do(url: str) -> None:
+    address = url.format(port=free_port())
+    with Client(Target(address, SecretStr(KEY))) as client:
+        reply = client.post(READING)
+    assert (reply.kind, reply.again, reply.blame) == ("no-answer", "later", "owner")
+    assert f"The function at {address} is not reached" in reply.text
+    assert "weighbridge serve" in reply.text
+    assert KEY not in f"{reply!r} {reply.body}"

@@ -1,4 +1,4 @@
-"""make bench: is it fast where it matters? Ratios only, each measured in one run on the same work.
+"""Is it fast where it matters? Ratios only, each measured in one run on the same work: make bench.
 
 Strategy: rounds of the contestants alternate, so that a busy machine slows all of them alike; what is compared
 is the median of the rounds. Exit 1 when a promise is missed.

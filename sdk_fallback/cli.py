@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
 
 import click
 
-from weighbridge.compose import compose
-from weighbridge.errors import FieldError, ReadingRejected, ValuesRejected, WeighbridgeError
-from weighbridge.http.body import read_body
-from weighbridge.pipeline import READINGS_PER_FILE
+from weighbridge.delivery.port import Delivered, Prove
+from weighbridge.errors import ValuesRejected, WeighbridgeError
+from weighbridge.operate.fit import InHand, read_payloads
+from weighbridge.operate.fit import fit as understand
+from weighbridge.operate.surroundings import Surroundings
+from weighbridge.reading.reading import Reading
 from weighbridge.settings import read_settings
 
 from .crosscheck import Case, cross_check, encode_by_garmin
@@ -46,7 +48,7 @@ def command() -> None:
 @_on
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_context
-def verify(context: click.Context, file: Path | None, on: str | None, as_json: bool) -> None:
+def verify(context: click.Context, file: Path | None, on: str | None, *, as_json: bool) -> None:
     """Cross-check the golden table, or one FIT file.
 
     \b
@@ -56,7 +58,7 @@ def verify(context: click.Context, file: Path | None, on: str | None, as_json: b
       2  the chosen machine or tool cannot be used
       3  nothing is available here, so nothing was verified
     """
-    with _runner(on) as runner:
+    with _runner(context, on) as (runner, _):
         if file is None:
             sections, differences = verify_golden(runner)
         else:
@@ -79,23 +81,18 @@ def verify(context: click.Context, file: Path | None, on: str | None, as_json: b
 
 
 @command.command()
-@click.argument("reading", type=click.File("rb"))
+@click.argument("reading", type=click.Path(allow_dash=True))
 @click.option("-o", "--output", required=True, type=_file, help="The FIT file to write.")
 @_on
-def encode(reading: BinaryIO, output: Path, on: str | None) -> None:
-    """Have FitCSVTool write the file of a reading (JSON; - reads standard input), or of a list of readings."""
-    with _runner(on) as runner:
-        settings = read_settings(os.environ)
-        payloads = read_body(reading.read(), None, {})
-        for fault in payloads.faults.values():
-            raise fault
-        if not 1 <= len(payloads.items) <= READINGS_PER_FILE:
-            raise ReadingRejected(
-                [FieldError("", len(payloads.items), f"1 to {READINGS_PER_FILE} readings make a file.")]
-            )
-        now = payloads.occurred_at or datetime.now(UTC)
-        readings, _ours = compose(settings).weighbridge.fit(payloads.items, now=now)
-        fit = encode_by_garmin(runner, settings.template.read_bytes(), readings)
+@click.pass_context
+def encode(context: click.Context, reading: str, output: Path, on: str | None) -> None:
+    """Have FitCSVTool write the FIT file of READING, which is understood as by `weighbridge fit`."""
+    with _runner(context, on) as (runner, environment):
+        settings = read_settings(environment)
+        content = sys.stdin.buffer.read() if reading == "-" else Path(reading).read_bytes()
+        ours = _Noted(output)
+        understand(settings, read_payloads(content, name=reading), ours, datetime.now(UTC))
+        fit = encode_by_garmin(runner, settings.template.read_bytes(), ours.readings)
         output.write_bytes(fit.content)
         click.echo(
             f"{output}: {fit.readings} weigh-in(s), written by FitCSVTool on {runner.name}, verified with fitdecode."
@@ -104,15 +101,26 @@ def encode(reading: BinaryIO, output: Path, on: str | None) -> None:
 
 @command.command()
 @_on
-def doctor(on: str | None) -> None:
+@click.pass_context
+def doctor(context: click.Context, on: str | None) -> None:
     """See whether FitCSVTool can be used: link by link, then one real run."""
-    with _runner(on) as runner:
+    with _runner(context, on) as (runner, environment):
         for link in runner.links():
             click.echo(link)
-        template = read_settings(os.environ).template.read_bytes()
+        template = read_settings(environment).template.read_bytes()
         ran = runner.run({"template.fit": template}, [decode_command("template.fit", "template.csv")])
         judge(ran, 0, "template.csv")
         click.echo(f"FitCSVTool works on {runner.name}: {ran.outcomes[0].output.splitlines()[0]}")
+
+
+class _Noted(InHand):
+    """What `weighbridge fit` hands its file to; here it is the readings that are wanted."""
+
+    readings: Sequence[Reading] = ()
+
+    def deliver(self, readings: Sequence[Reading], prove: Prove, *, replace: bool) -> Mapping[Reading, Delivered]:
+        self.readings = readings
+        return super().deliver(readings, prove, replace=replace)
 
 
 # -- faults ----------------------------------------------------------------------------------------------
@@ -132,11 +140,13 @@ class _Skipped(_Ended):
 
 
 @contextmanager
-def _runner(on: str | None) -> Iterator[Runner]:
-    """The machine, until the end of the block. Faults end the command."""
+def _runner(context: click.Context, on: str | None) -> Iterator[tuple[Runner, Mapping[str, str]]]:
+    """The machine and the environment that names it, until the end of the block. Faults end the command."""
+    around = context.find_object(Surroundings)
+    environment = around.environment if around else os.environ
     try:
-        with runner_from(os.environ, on) as runner:
-            yield runner
+        with runner_from(environment, on) as runner:
+            yield runner, environment
     except NothingAvailable as fault:
         raise _Skipped(f"Skipped, nothing was verified: {fault}") from None
     except (FallbackError, WeighbridgeError, OSError) as fault:

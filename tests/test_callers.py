@@ -1,4 +1,4 @@
-"""The text of what is copied into other programs: sound before any of them reads it.
+"""The files that are copied into other programs: are they sound before one of them reads them?
 
 The real programs run these files in tests/e2e; here is what can be known without them, in milliseconds.
 """
@@ -175,7 +175,7 @@ def test_no_caller_knows_a_word_that_only_the_function_should_know() -> None:
 
 
 def test_no_caller_has_a_table_of_statuses_of_http() -> None:
-    """What a fault means for the reading is told by `final`, `again` and `blame`. The flow's own webhook answers two."""
+    """`final`, `again` and `blame` say what an answer means for the reading. The flow's webhook has two of its own."""
     for place, code in code_that_handles_readings().items():
         allowed = {"a reading, and when it came": {"400"}, "verdict": {"202"}}.get(place, set())
         assert set(re.findall(r"(?<![\w.])[2-5]\d\d(?![\w.])", code)) <= allowed, place

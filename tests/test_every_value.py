@@ -14,7 +14,6 @@ from tests.values import Values
 from weighbridge.fit.encode import encode
 from weighbridge.fit.patch import MOST_READINGS, patch
 from weighbridge.fit.template import read_template
-from weighbridge.fit.verify import verify
 from weighbridge.resources import TEMPLATES
 
 TEMPLATE = read_template((TEMPLATES / "weight_scale.fit").read_bytes())
@@ -40,7 +39,7 @@ def percentage_files() -> list[bytes]:
 def files(values: list[dict[str, Decimal]]) -> list[bytes]:
     rows = [encode(Values(measured_at=INSTANT, **each)) for each in values]
     parcels = [rows[start : start + MOST_READINGS] for start in range(0, len(rows), MOST_READINGS)]
-    return [verify(patch(TEMPLATE, parcel), TEMPLATE, parcel).content for parcel in parcels]
+    return [patch(TEMPLATE, parcel) for parcel in parcels]
 
 
 Decode = Callable[[list[bytes]], list[list[WeighIn]]]

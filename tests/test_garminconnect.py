@@ -31,6 +31,7 @@ from weighbridge.errors import (
     SignInNeeded,
     WeighbridgeError,
 )
+from weighbridge.fit.encode import encode
 from weighbridge.fit.template import read_template
 from weighbridge.garmin.connect import GarminConnect
 from weighbridge.garmin.sessions.garminconnect import GarminconnectSession, sign_in
@@ -73,7 +74,8 @@ def session(kind: type[TokenSession], garmin: GarminStandIn, folder: Path, **opt
 def deliver(way: TokenSession, *readings: Reading) -> Outcome | type[WeighbridgeError]:
     connect = GarminConnect(way, name="x", confirm_s=1)
     try:
-        return connect.deliver(readings, lambda some: prove(TEMPLATE, some), replace=False)[0]
+        outcomes = connect.deliver(readings, lambda some: prove(TEMPLATE, list(map(encode, some))), replace=False)
+        return outcomes[readings[0]]
     except WeighbridgeError as fault:
         return type(fault)
 
@@ -324,7 +326,7 @@ def test_without_the_library_one_sentence_says_what_is_needed(garmin: GarminStan
         lambda: attempt(garmin),
     ]
     for call in calls:
-        with pytest.raises(SettingsInvalid, match=r"requirements-garminconnect\.txt"):
+        with pytest.raises(SettingsInvalid, match=r"pip install 'weighbridge\[garminconnect\]'"):
             call()
 
 

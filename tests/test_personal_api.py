@@ -23,6 +23,7 @@ from weighbridge.settings import read_settings
 
 from .commands import run
 from .garmin.http_types import Request
+from .garmin.personal import CALLS_A_SECOND
 from .garmin.server import GarminStandIn
 from .test_kept import PLAIN, delivered, keep, reading, waiting
 
@@ -299,16 +300,17 @@ def test_without_a_key_the_sign_in_is_used_and_still_nothing_is_sent(
     assert garmin.uploads_received == 0
 
 
-def test_forty_files_are_looked_for_without_meeting_the_rate_limit(
+def test_more_files_than_calls_a_second_are_looked_for_without_meeting_the_rate_limit(
     garmin: GarminStandIn, env: dict[str, str], tmp_path: Path
 ) -> None:
-    for number in range(40):
+    files = CALLS_A_SECOND + 4
+    for number in range(files):
         keep(tmp_path / "weigh-ins", reading(-number))
     garmin.weights.entries.clear()
     started = time.monotonic()
     assert run(["confirm"], env) == 1
     assert garmin.personal.refused_for_haste == 0
-    assert time.monotonic() - started >= 40 * PAUSE_S
+    assert time.monotonic() - started >= files * PAUSE_S
 
 
 def test_a_wrong_key_and_an_empty_folder_are_one_sentence_each(

@@ -143,9 +143,9 @@ def test_what_garmin_does_not_show_yet_is_handed_over_again_until_it_does(
     with function(garmin, tmp_path, WEIGHBRIDGE_CONFIRM_SECONDS=0) as address:
         settings = environment(cloud, tmp_path, WEIGHBRIDGE_URL=address)
         code, said = poll(settings)
-        assert (code, said.count("accepted"), said.endswith("0 new.\n")) == (0, 2, True)
+        assert (code, said.count("accepted"), "0 new." in said) == (0, 2, True)
         garmin.weights.show_delay_s = 0
-        assert poll(settings)[1].endswith("2 new.\n")
+        assert "2 new." in poll(settings)[1]
     assert garmin.weigh_ins()
     assert len(garmin.weights.entries) == 2
 

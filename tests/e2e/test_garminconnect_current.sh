@@ -21,9 +21,7 @@ exec env -u PIP_FIND_LINKS unshare -m sh -euc '
     exec chroot "$root" sh -euc "
         cd /weighbridge
         [ -e /weighbridge-venv/bin/pip ] || python3 -m venv /weighbridge-venv
-        for list in dev garminconnect; do
-            /weighbridge-venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-\$list.txt
-        done
+        /weighbridge-venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
         # Without it every test would be skipped.
         /weighbridge-venv/bin/python -c \"import garminconnect\"
         export PYTHONDONTWRITEBYTECODE=1

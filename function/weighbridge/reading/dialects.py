@@ -43,6 +43,8 @@ class Quantity(NamedTuple):
 class Role(Enum):
     """A key that steers how the reading is understood."""
 
+    __hash__ = object.__hash__  # Enum's own is a Python function; this is the hot path
+
     TIME = auto()
     #: When the caller received it: it counts where the reading itself has no time.
     RECEIPT = auto()
@@ -64,7 +66,8 @@ class Unused(NamedTuple):
 
 Meaning = Quantity | Role | Unused
 
-_WEIGHT = Quantity("weight_kg", KG)
+#: A weight whose unit may be said beside it.
+BARE_WEIGHT = Quantity("weight_kg", KG)
 _FAT = Quantity("body_fat_percent", PERCENT)
 _WATER = Quantity("body_water_percent", PERCENT)
 _BONE = Quantity("bone_mass_kg", KG)
@@ -87,7 +90,7 @@ DIALECTS: Mapping[str, Mapping[str, Meaning]] = {
     | {"measured_at": Role.TIME, "received_at": Role.RECEIPT, "person": Role.PERSON},
     # The words of the app, and of the idea that this project began with.
     "Fitdays": {
-        "weight": _WEIGHT,
+        "weight": BARE_WEIGHT,
         "body fat": _FAT,
         "body fat rate": _FAT,
         "fat mass": Quantity("fat_mass_kg", KG),
@@ -134,7 +137,7 @@ DIALECTS: Mapping[str, Mapping[str, Meaning]] = {
         "is_weight_only": _UNUSED,
     },
     "ble-scale-sync": {
-        "weight": _WEIGHT,
+        "weight": BARE_WEIGHT,
         "impedance": _UNUSED,
         "bmi": _BMI,
         "bodyFatPercent": _FAT,
@@ -150,7 +153,7 @@ DIALECTS: Mapping[str, Mapping[str, Meaning]] = {
         "timestamp": Role.TIME,
     },
     "xiaomi_mi_scale": {
-        "weight": _WEIGHT,
+        "weight": BARE_WEIGHT,
         "weight_unit": Role.WEIGHT_UNIT,
         "bmi": _BMI,
         "basal_metabolism": _BASAL,
@@ -172,7 +175,7 @@ DIALECTS: Mapping[str, Mapping[str, Meaning]] = {
         "username": Role.PERSON,
         "date": Role.TIME,
         "dateTime": Role.TIME,
-        "weight": _WEIGHT,
+        "weight": BARE_WEIGHT,
         "fat": _FAT,
         "body_fat": _FAT,
         "muscle": _MUSCLE_SHARE,
@@ -184,7 +187,7 @@ DIALECTS: Mapping[str, Mapping[str, Meaning]] = {
     "Theengs and OpenMQTTGateway": {
         "weighing_mode": Role.MODE,
         "unit": Role.WEIGHT_UNIT,
-        "weight": _WEIGHT,
+        "weight": BARE_WEIGHT,
         "impedance": _UNUSED,
         "name": _UNUSED,
         "brand": _UNUSED,
@@ -195,7 +198,7 @@ DIALECTS: Mapping[str, Mapping[str, Meaning]] = {
         "rssi": _UNUSED,
     },
     "bodymiscale": {
-        "weight": _WEIGHT,
+        "weight": BARE_WEIGHT,
         "impedance": _UNUSED,
         "bmi": _BMI,
         "bmi_label": _UNUSED,
@@ -228,7 +231,7 @@ DIALECTS: Mapping[str, Mapping[str, Meaning]] = {
     },
     # The fields of the Home Assistant action add_body_composition.
     "garmin_connect": {
-        "weight": _WEIGHT,
+        "weight": BARE_WEIGHT,
         "timestamp": Role.TIME,
         "bmi": _BMI,
         "percent_fat": _FAT,

@@ -9,7 +9,7 @@ Assistant writes "unknown", "unavailable", "None" or "" for a sensor without a v
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from ..errors import FieldError, ReadingRejected
 from ..notes import Code, Note
-from .dialects import FITDAYS_WORDS, VOCABULARY, Meaning, Quantity, Role, Share, Unused, is_missing, normal
+from .dialects import BARE_WEIGHT, FITDAYS_WORDS, VOCABULARY, Meaning, Quantity, Role, Share, Unused, is_missing, normal
 from .identities import LEAN_SOFT_TISSUE, contradictions, derive
 from .measures import MEASURES, out_of_range
 from .quantities import KG_PER, LONGEST_TEXT, UNITS, NotUnderstood, is_short, quantity
@@ -81,19 +81,19 @@ class _Interpretation:
         self.blamed: set[str | Share | Role] = set()
 
     def of(self, payload: Mapping[str, object]) -> Interpreted:
-        unit = self._weight_unit(payload)
-        for key, value in payload.items():
-            match _meaning(key):
-                case None:
-                    self.unknown.append(key[:LONGEST_TEXT])
-                case Role() as role:
-                    _STEERING[role](self, key, value)
-                case Unused(why):
-                    self._not_used(key, why)
-                case Quantity("weight_kg", "kg") as meaning if unit:
-                    self._number(key, value, meaning._replace(unit=unit))
-                case meaning:
-                    self._number(key, value, meaning)
+        said = [(key, value, _meaning(key)) for key, value in payload.items()]
+        unit = self._weight_unit(said)
+        for key, value, meaning in said:
+            # The most frequent kind first; this is the hot path.
+            if isinstance(meaning, Quantity):
+                of_weight = unit and meaning == BARE_WEIGHT
+                self._number(key, value, meaning._replace(unit=unit) if of_weight else meaning)
+            elif meaning is None:
+                self.unknown.append(key[:LONGEST_TEXT])
+            elif isinstance(meaning, Unused):
+                self._not_used(key, meaning.why)
+            else:
+                _STEERING[meaning](self, key, value)
         if self.unused:
             self._note(Code.NO_PLACE, f"Garmin has no place for: {', '.join(self.unused)}.")
         if "weight_kg" not in self.values and "weight_kg" not in self.blamed:
@@ -161,10 +161,10 @@ class _Interpretation:
                 self.values[name] = number
             self.keys[name], self.inputs[name] = key, value
 
-    def _weight_unit(self, payload: Mapping[str, object]) -> str:
+    def _weight_unit(self, said: Sequence[tuple[str, object, Meaning | None]]) -> str:
         """What `weight_unit` or `unit` says a bare weight is in."""
-        for key, value in payload.items():
-            if _meaning(key) is Role.WEIGHT_UNIT and not is_missing(value):
+        for key, value, meaning in said:
+            if meaning is Role.WEIGHT_UNIT and not is_missing(value):
                 unit = UNITS.get(value.strip().casefold()) if isinstance(value, str) else None
                 if unit in KG_PER:
                     return unit

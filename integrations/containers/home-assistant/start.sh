@@ -1,6 +1,6 @@
 #!/bin/sh
-# Home Assistant with the package in it. Rule: what is yours is written once and stays; what is Weighbridge's (the
-# package, its blueprint, and its secrets, which come from .env) is written at each start, so that a new version counts.
+# Home Assistant with the package. Rule: your files are written once and never changed; Weighbridge's files (the package,
+# its blueprint, and its secrets, which come from .env) are written at each start, so that a new version takes effect.
 set -eu
 cd /config
 if [ ! -e configuration.yaml ]; then
@@ -10,7 +10,7 @@ fi
 mkdir -p packages blueprints/automation
 cp /package/weighbridge.yaml packages/weighbridge.yaml
 cp -R /package/blueprints/automation/weighbridge blueprints/automation/
-# Of two files of secrets, Home Assistant takes the one beside the package first.
+# Of two secrets files, Home Assistant prefers the one next to the package.
 umask 077
 cat > packages/secrets.yaml <<END
 weighbridge_readings_url: "http://function:8080/readings"

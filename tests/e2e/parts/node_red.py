@@ -45,7 +45,8 @@ class NodeRed:
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self._folder = folder
-        self._environment = {k: v for k, v in os.environ.items() if not k.startswith("WEIGHBRIDGE_")} | environment
+        self._environment = {k: v for k, v in os.environ.items() if not k.startswith("WEIGHBRIDGE_")}
+        self._environment.update(environment)
         self._shown: list[dict[str, Any]] = []
         self._statuses: list[tuple[str, dict[str, str]]] = []
         self._listens = threading.Event()

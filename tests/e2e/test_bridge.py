@@ -24,7 +24,7 @@ import pytest
 from tests.function_client import free_port, process
 from tests.garmin.server import GarminStandIn
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 READING = json.loads((EXAMPLES / "fitdays.json").read_bytes()) | {"measured_at": "2026-11-22T06:31:00Z"}
 
 

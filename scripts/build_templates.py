@@ -1,4 +1,4 @@
-"""make template: the shipped templates out of their definition below, or one of your own scale's file.
+"""python -m scripts.build_templates: the shipped templates, made of their definition below.
 
 Strategy: a FIT file is a header, then pairs of a definition and its data, then a CRC. The definitions here are
 tables with a row a field, in the order of the bytes; templates/README.md tells what each is for.
@@ -6,21 +6,17 @@ tables with a row a field, in the order of the bytes; templates/README.md tells 
 
 from __future__ import annotations
 
-import argparse
 import struct
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from fastcrc.crc16 import arc as crc16
 
-from weighbridge.errors import TemplateUnusable, WeighbridgeError
+from weighbridge.errors import WeighbridgeError
 from weighbridge.fit import profile
 from weighbridge.fit.profile import DEVELOPER, ENUM, FLOAT32, UINT8, UINT16, UINT32, WEIGHT_SCALE
-from weighbridge.fit.template import Record, read_header, read_template, walk
-from weighbridge.pipeline import rehearse
-
-TEMPLATES = Path(__file__).parent.parent / "templates"
+from weighbridge.operate.template import write
+from weighbridge.resources import TEMPLATES
 
 UINT32Z, STRING, BYTE = 0x8C, 0x07, 0x0D
 PROTOCOL_1, PROTOCOL_2 = 0x10, 0x20  # developer fields need protocol 2.0
@@ -95,131 +91,13 @@ def sealed(protocol: int, data: bytes) -> bytes:
 
 SHIPPED = {"weight_scale.fit": plain, "weight_scale_developer.fit": developer}
 
-# --- out of a scale's own file ---
-
-#: Messages that say which device it was, or that the weigh-in's fields need. All others may be personal, and go.
-DEVICE_INFO = 23
-KEPT = {
-    profile.FILE_ID: "file_id",
-    49: "file_creator",
-    DEVICE_INFO: "device_info",
-    profile.DEVELOPER_DATA_ID: "developer_data_id",
-    profile.FIELD_DESCRIPTION: "field_description",
-}
-
-#: The fields without which a weigh-in is none: timestamp and weight.
-NEEDED = {profile.TIMESTAMP_FIELD, 0}
-
-#: Base types whose invalid value is zero: string, and those with a z (FIT protocol, "Base Types").
-ZERO_IS_INVALID = {0x07, 0x0A, 0x8B, 0x8C, 0x90}
-
-
-def from_scale(content: bytes) -> bytes:
-    """A scale's own file, of any size -> a template with its identity and one empty weigh-in.
-
-    Raises `TemplateUnusable` when the file has no weigh-in that could be one.
-    """
-    header_size, data_end = read_header(content)
-    records = walk(content, header_size, data_end)
-    weighings = [
-        record
-        for record in records
-        if record.definition.message == profile.WEIGHT_SCALE_MESSAGE and not record.compressed_timestamp
-    ]
-    if not weighings:
-        raise TemplateUnusable("The file holds no weigh-in (weight_scale record with a timestamp of its own).")
-    # A calibration or a half-measured weigh-in may lack fields that the others have.
-    weighing = max(weighings, key=lambda record: (numbers(record) >= NEEDED, len(record.definition.fields)))
-    data = b"".join(kept(content, records))
-    data += defined(weighing, 1) + b"\1" + emptied(weighing)
-    (profile_version,) = struct.unpack_from("<H", content, 2)
-    header = struct.pack("<BBHI4s", 14, content[1], profile_version, len(data), b".FIT")
-    made = header + crc16(header).to_bytes(2, "little") + data
-    return made + crc16(made).to_bytes(2, "little")
-
-
-def numbers(record: Record) -> set[int]:
-    return {place.number for place in record.definition.fields if place.developer_index is None}
-
-
-def kept(content: bytes, records: Sequence[Record]) -> list[bytes]:
-    """The messages of `KEPT`, each with its definition and none twice, without the instants in them."""
-    found: dict[bytes, None] = {}
-    devices = 0
-    for record in records:
-        message = record.definition.message
-        if message not in KEPT or record.compressed_timestamp:
-            continue
-        # A scale tells its device again with each weigh-in (with its battery's state); the first one is the creator.
-        devices += message == DEVICE_INFO
-        if message == DEVICE_INFO and devices > 1:
-            continue
-        values = bytearray(content[record.start : record.end])
-        values[0] = 0
-        for place in record.definition.fields:
-            if (place.number, place.developer_index) == (profile.TIMESTAMP_FIELD, None):
-                values[place.start : place.start + place.size] = b"\xff" * place.size
-        found[defined(record, 0) + bytes(values)] = None
-    return list(found)
-
-
-def defined(record: Record, local: int) -> bytes:
-    """The definition of a record, as bytes."""
-    definition = record.definition
-    native = [place for place in definition.fields if place.developer_index is None]
-    developer = [place for place in definition.fields if place.developer_index is not None]
-    flag, architecture = (0x20 if developer else 0), "<>".index(definition.byte_order)
-    head = struct.pack("BBB", 0x40 | flag | local, 0, architecture)
-    head += struct.pack(definition.byte_order + "HB", definition.message, len(native))
-    head += b"".join(bytes((place.number, place.size, place.base_type)) for place in native)
-    if developer:
-        head += bytes([len(developer)])
-        head += b"".join(bytes((place.number, place.size, place.developer_index or 0)) for place in developer)
-    return head
-
-
-def emptied(record: Record) -> bytes:
-    """A weigh-in of the same form in which nothing is measured."""
-    return b"".join(
-        (b"\0" if place.base_type in ZERO_IS_INVALID else b"\xff") * place.size for place in record.definition.fields
-    )
-
-
-def prove_usable(content: bytes) -> None:
-    """A template counts only when readings were patched into it and proven. Raises `TemplateUnusable`."""
-    rehearse(read_template(content))
-
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m scripts.build_templates", description=__doc__)
-    parser.add_argument("--from", dest="source", type=Path, metavar="FIT", help="a file of your own scale")
-    parser.add_argument("-o", "--output", type=Path, help="where to write it (default: templates/my_NAME)")
-    options = parser.parse_args()
-    if options.source is None:
-        made = {TEMPLATES / name: build() for name, build in SHIPPED.items()}
-    else:
-        try:
-            output = options.output or TEMPLATES / f"my_{options.source.name}"
-            if output.exists() and output.samefile(options.source):
-                sys.exit(f"{output} is the scale's own file, which would be lost: choose another output.")
-            made = {output: from_scale(options.source.read_bytes())}
-        except OSError as e:
-            sys.exit(f"{options.source} cannot be read: {e.strerror}.")
-        except TemplateUnusable as e:
-            sys.exit(f"{options.source}: {e}")
-    for path, content in made.items():
-        try:
-            prove_usable(content)
-        except WeighbridgeError as e:
-            sys.exit(f"{path.name} would not be usable: {e}")
-        try:
-            path.write_bytes(content)
-        except OSError as e:
-            sys.exit(f"{path} cannot be written: {e.strerror}.")
-        print(f"{path}: {len(content)} bytes, proven with a reading. It takes:")
-        print("  " + ", ".join(slot.name for slot in read_template(content).slots))
-    if options.source is not None:
-        print(f"Use it with WEIGHBRIDGE_TEMPLATE={output}")
+    try:
+        for name, build in SHIPPED.items():
+            write(TEMPLATES / name, build())
+    except WeighbridgeError as e:
+        sys.exit(str(e))
     return 0
 
 

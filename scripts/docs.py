@@ -27,7 +27,8 @@ from weighbridge.http.body import MOST_READINGS as MOST_IN_A_CALL
 from weighbridge.http.problems import FAULTS
 from weighbridge.http.routes import HTTP_STATUS, LARGEST_BODY_BYTES, LONGEST_PAUSE_S
 from weighbridge.notes import Code
-from weighbridge.operate.demo import embedded, function_process, post
+from weighbridge.operate.demo import embedded, post
+from weighbridge.operate.serving import function_process
 from weighbridge.reading.dialects import DIALECTS, Unused
 from weighbridge.reading.identities import IDENTITIES, LEAN_SOFT_TISSUE
 from weighbridge.reading.measures import MEASURES
@@ -243,7 +244,7 @@ def sdk() -> None:
 
 
 def answer_to_the_example() -> str:
-    with tempfile.TemporaryDirectory() as folder, function_process(embedded(Path(folder))) as address:
+    with tempfile.TemporaryDirectory() as folder, function_process(embedded(os.environ, Path(folder))) as address:
         receipt = post(address, EXAMPLE.read_bytes())
     return json.dumps(receipt, indent=2, ensure_ascii=False)
 

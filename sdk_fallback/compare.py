@@ -12,7 +12,16 @@ from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
-from weighbridge.fit.profile import DEVELOPER_BY_NAME, FIELDS, FILE_ID, FLOAT32, NATIVE_BY_NUMBER, WEIGHT_SCALE_MESSAGE, Field, told
+from weighbridge.fit.profile import (
+    DEVELOPER_BY_NAME,
+    FIELDS,
+    FILE_ID,
+    FLOAT32,
+    NATIVE_BY_NUMBER,
+    WEIGHT_SCALE_MESSAGE,
+    Field,
+    told,
+)
 
 from .canonical import Canonical, Key, Message, Value
 from .fitcsvtool import Row

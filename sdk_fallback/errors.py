@@ -1,7 +1,7 @@
 """Faults of the fallback.
 
 FallbackError
-├── RunnerUnusable         the chosen machine, its Java or its jar cannot be used; one sentence with the mend
+├── RunnerUnusable         the chosen machine, its Java or its jar cannot be used; one sentence that says what to do
 │   └── NothingAvailable   nothing was chosen, and nothing is here: a reason to skip
 └── RunNotBelieved         FitCSVTool ran, but what it left behind is not to be trusted
 """
@@ -24,7 +24,7 @@ class NothingAvailable(RunnerUnusable):
 
 
 class RunNotBelieved(FallbackError):
-    """FitCSVTool says of itself, or what it left behind says, that it did not do its work."""
+    """FitCSVTool itself, or the file it left, says that it did not do its work."""
 
 
 def causes(e: BaseException | None) -> Iterator[BaseException]:

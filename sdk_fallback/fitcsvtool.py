@@ -58,9 +58,9 @@ def judge(ran: Ran, number: int, file: str) -> bytes:
         raise RunNotBelieved(f"FitCSVTool ended with exit code {outcome.exit_code} and said: {said}")
     content = ran.files.get(file)
     if not content:
-        raise RunNotBelieved(f"FitCSVTool told of no trouble, but left no {file}.")
+        raise RunNotBelieved(f"FitCSVTool reported no trouble, but left no {file}.")
     if file.endswith(".fit") and len(content) <= _EMPTY_FIT_BYTES:
-        raise RunNotBelieved("FitCSVTool told of no trouble, but left a FIT file without a single message.")
+        raise RunNotBelieved("FitCSVTool reported no trouble, but left a FIT file without a single message.")
     return content
 
 

@@ -16,21 +16,18 @@ import ssl
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
-from urllib.parse import urlsplit
 
 import requests
 from filelock import FileLock, Timeout
 from proxmoxer import ProxmoxAPI, ResourceException
-from pydantic import SecretStr
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from .errors import RunnerUnusable, causes
-from .settings import needed, setting
+from .settings import PROXMOX, ProxmoxToken, read, text_of
 
-PORT = 8006
 REQUEST_S = 10.0
 POLL_S = 0.2
 #: A Windows that was off takes one or two minutes until a command runs.
@@ -39,22 +36,26 @@ SHUT_DOWN_WITHIN_S = 120
 #: For how long a run waits for another one on the same machine.
 TURN_WITHIN_S = 600.0
 
-_TOKEN = re.compile(r"(?P<user>[^\s!=]+@[^\s!=]+)!(?P<name>[^\s!=]+)=(?P<value>\S+)")
 _FAULTS = (ResourceException, requests.RequestException, OSError)
 
 
 class Account(NamedTuple):
-    """Which machine, and by whose leave."""
+    """Which machine, and who asks."""
 
-    host: str
-    port: int
-    user: str
-    token_name: str
-    token: SecretStr
+    address: tuple[str, int]
+    token: ProxmoxToken
     node: str
     vm: int
     #: PEM: Proxmox' own authority. None: those that this computer trusts anyway.
     certificate: Path | None
+
+    @property
+    def host(self) -> str:
+        return self.address[0]
+
+    @property
+    def port(self) -> int:
+        return self.address[1]
 
 
 class VirtualMachine:
@@ -76,9 +77,9 @@ class VirtualMachine:
         api = ProxmoxAPI(
             account.host,
             port=account.port,
-            user=account.user,
-            token_name=account.token_name,
-            token_value=account.token.get_secret_value(),
+            user=account.token.user,
+            token_name=account.token.name,
+            token_value=account.token.value.get_secret_value(),
             verify_ssl=str(account.certificate) if account.certificate else True,
             timeout=REQUEST_S,
         )
@@ -198,11 +199,11 @@ class VirtualMachine:
                 return f"There is no VM {account.vm} on the node {account.node}. Check PROXMOX_VM and PROXMOX_NODE."
             match e.status_code:
                 case 401:
-                    return f"Proxmox at {place} does not know the token of {account.user}. Check PROXMOX_TOKEN."
+                    return f"Proxmox at {place} does not know the token of {account.token.user}. Check PROXMOX_TOKEN."
                 case 403:
                     return (
-                        f"The token of {account.user} may not do that ({said}). It needs VM.Audit, VM.PowerMgmt and "
-                        "VM.GuestAgent.Unrestricted (VM.Monitor before Proxmox 9) on the machine."
+                        f"The token of {account.token.user} may not do that ({said}). It needs VM.Audit, VM.PowerMgmt "
+                        "and VM.GuestAgent.Unrestricted (VM.Monitor before Proxmox 9) on the machine."
                     )
             return f"Proxmox at {place} refused with {e.status_code}: {said}."
         if wrong := next((c for c in causes(e) if isinstance(c, ssl.SSLCertVerificationError)), None):
@@ -219,30 +220,7 @@ class VirtualMachine:
 
 def virtual_machine(environment: Mapping[str, str]) -> VirtualMachine | None:
     """The machine that the environment names, None where it names none. Raises `RunnerUnusable`."""
-    if not (host_and_port := setting(environment, "PROXMOX_HOST")):
+    if not text_of("PROXMOX_HOST", environment):
         return None
-    where = urlsplit(f"//{host_and_port}")
-    host, port = None, PORT
-    with suppress(ValueError):
-        host, port = where.hostname, where.port or PORT
-    if not host or where.path:
-        raise RunnerUnusable("PROXMOX_HOST must be a name or an address, with or without :port.")
-    token = _TOKEN.fullmatch(needed(environment, "PROXMOX_TOKEN", "an API token, user@realm!name=value"))
-    if not token:
-        raise RunnerUnusable("PROXMOX_TOKEN must look as Proxmox shows it: user@realm!name=value.")
-    vm = needed(environment, "PROXMOX_VM", "the number of the machine")
-    if not re.fullmatch("[1-9][0-9]{2,8}", vm):
-        raise RunnerUnusable("PROXMOX_VM must be the number of the machine, such as 105.")
-    node = needed(environment, "PROXMOX_NODE", "the node on which the machine is")
-    certificate = Path(path) if (path := setting(environment, "PROXMOX_CA")) else None
-    if certificate:
-        try:
-            ssl.create_default_context(cafile=certificate)
-        except OSError as e:
-            why = "not a PEM file" if isinstance(e, ssl.SSLError) else e.strerror
-            raise RunnerUnusable(
-                f"PROXMOX_CA ({certificate}) cannot be used ({why}). "
-                "Copy /etc/pve/pve-root-ca.pem from Proxmox, and name it."
-            ) from e
-    account = Account(host, port, token["user"], token["name"], SecretStr(token["value"]), node, int(vm), certificate)
-    return VirtualMachine(account)
+    needed = {"PROXMOX_TOKEN", "PROXMOX_NODE", "PROXMOX_VM"}
+    return VirtualMachine(Account(**read(PROXMOX, environment, needed=needed)))

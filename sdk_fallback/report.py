@@ -6,12 +6,12 @@ Rule: a witness that is missing is said to be missing, and counts as nothing; on
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from weighbridge.fit.encode import encode
 from weighbridge.fit.patch import patch
 from weighbridge.fit.template import Template, read_template
+from weighbridge.resources import TEMPLATES
 
 from .compare import LEGITIMATE, NOTHING, Difference, Place
 from .crosscheck import Case, cross_check
@@ -25,8 +25,6 @@ from .witnesses import (
     by_garmin_javascript,
     by_garmin_python,
 )
-
-TEMPLATES = Path(__file__).parent.parent / "templates"
 
 Decoder = Callable[[bytes], list[WeighIn]]
 DECODERS: Mapping[str, Decoder] = {
@@ -106,6 +104,25 @@ def _differ(number: int, golden: Golden, weigh_in: WeighIn, template: Template) 
         place.differs(name, str(ours.get(name, NOTHING)), str(theirs.get(name, NOTHING)))
         for name in dict.fromkeys([*ours, *theirs])
         if ours.get(name) != theirs.get(name)
+    ]
+
+
+def as_data(sections: Sequence[Section]) -> list[dict[str, object]]:
+    """The same table for a program: by template and witness, what it says of each reading."""
+    return [
+        {
+            "template": section.template,
+            "witnesses": [
+                {"name": column.title, "missing": column.missing}
+                if column.missing
+                else {
+                    "name": column.title,
+                    "readings": {golden.name: column.word(number) for number, golden in enumerate(GOLDEN, 1)},
+                }
+                for column in section.columns
+            ],
+        }
+        for section in sections
     ]
 
 

@@ -30,7 +30,7 @@ class WeighIn:
 
 
 class WitnessMissing(Exception):
-    """This decoder is not installed here; one sentence with the mend."""
+    """This decoder is not installed here; the message says how to install it."""
 
 
 class Contradicted(Exception):
@@ -67,7 +67,7 @@ def by_garmin_python(content: bytes) -> list[WeighIn]:
     try:
         from garmin_fit_sdk import Decoder, Stream
     except ImportError:
-        raise WitnessMissing("garmin-fit-sdk is not installed: make check installs it.") from None
+        raise WitnessMissing("garmin-fit-sdk is not installed: pip install garmin-fit-sdk.") from None
 
     def read(options: dict[str, Any]) -> Any:
         messages, errors = Decoder(Stream.from_byte_array(bytearray(content))).read(**options)
@@ -124,7 +124,12 @@ def _snake(message: dict[str, Any]) -> dict[str, Any]:
 def _install_javascript() -> None:
     if shutil.which("npm") is None or shutil.which("node") is None:
         raise WitnessMissing("Node and npm are needed for Garmin's JavaScript decoder.")
-    from filelock import FileLock  # comes with what tests need, and so does this decoder
+    try:
+        from filelock import FileLock
+    except ModuleNotFoundError:
+        raise WitnessMissing(
+            "Garmin's JavaScript decoder needs more packages: pip install 'weighbridge[sdk]'."
+        ) from None
 
     lock = (JS / "package-lock.json").read_bytes()
     stamp = JS / "node_modules" / ".installed"
@@ -134,5 +139,5 @@ def _install_javascript() -> None:
                 ["npm", "ci", "--no-audit", "--no-fund"], cwd=JS, check=False, capture_output=True, text=True
             )
             if done.returncode != 0:
-                raise WitnessMissing("npm could not install @garmin/fitsdk: is the network there?")
+                raise WitnessMissing("npm could not install @garmin/fitsdk. Check the network.")
             stamp.write_bytes(lock)

@@ -1,18 +1,15 @@
-"""`make template`: the shipped files are what their definition says, and your own scale's file becomes one too."""
+"""The shipped templates are what their definition says, and your own scale's file becomes one too."""
 
 from __future__ import annotations
 
 import re
 import struct
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from weighbridge.errors import TemplateUnusable
-from weighbridge.fit.template import read_template
-from scripts.build_templates import SHIPPED, TEMPLATES, from_scale, prove_usable
+from scripts.build_templates import SHIPPED
+from tests.commands import run
 from tests.fit_builder import (
     BYTE,
     DEVELOPER_DATA_ID,
@@ -28,8 +25,10 @@ from tests.fit_builder import (
     weigh_in,
 )
 from tests.outside import by_garmin_python
-
-ROOT = Path(__file__).parent.parent
+from weighbridge.errors import TemplateUnusable
+from weighbridge.fit.template import read_template
+from weighbridge.operate.template import from_scale, prove_usable
+from weighbridge.resources import TEMPLATES
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -166,23 +165,26 @@ def test_a_template_in_which_nothing_can_be_proven_is_refused() -> None:
 # --- the command ---
 
 
-def command(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "scripts.build_templates", *map(str, arguments)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def template(*arguments: object) -> int:
+    return run(["template", *map(str, arguments)], {})
 
 
-def test_the_command_writes_a_template_and_says_how_to_use_it(tmp_path: Path) -> None:
+def test_the_command_writes_a_template_and_says_how_to_use_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "mine.fit").write_bytes(scale_file(">"))
-    done = command("--from", tmp_path / "mine.fit", "-o", tmp_path / "made.fit")
-    assert done.returncode == 0, done.stderr
-    assert f"WEIGHBRIDGE_TEMPLATE={tmp_path / 'made.fit'}" in done.stdout
-    assert "percent_fat" in done.stdout
+    assert template("--from", tmp_path / "mine.fit", "-o", tmp_path / "made.fit") == 0
+    shown = capsys.readouterr().out
+    assert f"WEIGHBRIDGE_TEMPLATE={tmp_path / 'made.fit'}" in shown
+    assert "percent_fat" in shown
     prove_usable((tmp_path / "made.fit").read_bytes())
+
+
+def test_without_an_output_it_lies_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.fit").write_bytes(scale_file(">"))
+    assert template("--from", "mine.fit") == 0
+    prove_usable((tmp_path / "template_mine.fit").read_bytes())
 
 
 @pytest.mark.parametrize(
@@ -194,31 +196,36 @@ def test_the_command_writes_a_template_and_says_how_to_use_it(tmp_path: Path) ->
     ],
 )
 def test_the_command_fails_with_one_sentence_and_writes_nothing(
-    tmp_path: Path, name: str, content: bytes | None, sentence: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: bytes | None, sentence: str
 ) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)
-    done = command("--from", tmp_path / name, "-o", tmp_path / "made.fit")
-    assert done.returncode == 1
-    assert sentence in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert template("--from", tmp_path / name, "-o", tmp_path / "made.fit") == 1
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.count("\n") == 1
     assert not (tmp_path / "made.fit").exists()
 
 
-def test_the_scale_s_own_file_is_never_overwritten(tmp_path: Path) -> None:
+def test_the_scale_s_own_file_is_never_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     mine = tmp_path / "mine.fit"
     mine.write_bytes(scale_file("<"))
-    done = command("--from", mine, "-o", mine)
-    assert done.returncode == 1
-    assert "choose another output" in done.stderr
+    assert template("--from", mine, "-o", mine) == 1
+    assert "choose another output" in capsys.readouterr().err
     assert mine.read_bytes() == scale_file("<")
 
 
-def test_an_output_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_an_output_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "mine.fit").write_bytes(scale_file("<"))
-    done = command("--from", tmp_path / "mine.fit", "-o", tmp_path / "no" / "made.fit")
-    assert done.returncode == 1
-    assert "cannot be written: No such file" in done.stderr
+    assert template("--from", tmp_path / "mine.fit", "-o", tmp_path / "no" / "made.fit") == 1
+    assert "cannot be written: No such file" in capsys.readouterr().err
+
+
+def test_without_a_file_it_shows_what_the_template_in_use_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert template() == 0
+    shown = capsys.readouterr().out
+    assert "weight_scale.fit: 122 bytes" in shown
+    assert "visceral_fat_rating" in shown
 
 
 def test_garmin_s_own_decoder_reads_the_shipped_templates() -> None:

@@ -1,16 +1,18 @@
-"""make doctor: each link is proven by using it, and each failure names its mend."""
+"""weighbridge doctor: each link is proven by using it, and each failure names its mend."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from weighbridge.garmin.tokens import TokenStore
-from weighbridge.operate.doctor import LINKS, main
+from weighbridge.operate.doctor import LINKS
 
+from .commands import NOBODY, run
 from .garmin.server import GarminStandIn
 
 
@@ -33,6 +35,10 @@ def answers(*texts: str) -> Callable[[str], str]:
     return lambda _question: left.pop(0)
 
 
+def doctor(words: Sequence[str], env: dict[str, str], *, ask: Callable[[str], str]) -> int:
+    return run(["doctor", *words], env, replace(NOBODY, ask=ask))
+
+
 def marks(screen: str) -> dict[str, str]:
     """The name of each link -> ok, FAILS or –."""
     found = {}
@@ -46,7 +52,7 @@ def marks(screen: str) -> dict[str, str]:
 def test_a_healthy_chain_is_proven_link_by_link_and_leaves_no_weigh_in(
     garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([], env, ask=answers("81,4 kg", "y")) == 0
+    assert doctor([], env, ask=answers("81,4 kg", "y")) == 0
     assert marks(capsys.readouterr().out) == {link.name: "ok" for link in LINKS}
     assert (garmin.uploads_stored, garmin.sign_in.refreshes, garmin.weigh_ins()) == (1, 1, [])
 
@@ -54,7 +60,7 @@ def test_a_healthy_chain_is_proven_link_by_link_and_leaves_no_weigh_in(
 def test_a_weigh_in_that_is_not_taken_back_stays(
     garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([], env, ask=answers("81.4", "")) == 0
+    assert doctor([], env, ask=answers("81.4", "")) == 0
     assert marks(capsys.readouterr().out)["taking back"] == "–"
     assert [held["weight"] for held in garmin.weigh_ins()] == [81400.0]
 
@@ -65,7 +71,7 @@ def test_nothing_is_sent_unless_it_is_asked_for(
     def nobody(_question: str) -> str:
         raise EOFError
 
-    assert main([], env, ask=nobody) == 0
+    assert doctor([], env, ask=nobody) == 0
     shown = marks(capsys.readouterr().out)
     assert (shown["reading"], shown["sending"], shown["reading back"]) == ("ok", "–", "–")
     assert garmin.uploads_received == 0
@@ -74,7 +80,7 @@ def test_nothing_is_sent_unless_it_is_asked_for(
 def test_without_a_key_of_the_personal_api_the_rest_is_proven(
     env: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([], {**env, "GARMIN_PERSONAL_API_KEY": ""}, ask=answers("")) == 0
+    assert doctor([], {**env, "GARMIN_PERSONAL_API_KEY": ""}, ask=answers("")) == 0
     assert marks(capsys.readouterr().out)["official"] == "–"
 
 
@@ -82,7 +88,7 @@ def test_without_a_key_of_the_personal_api_the_rest_is_proven(
 def test_a_weight_that_cannot_be_is_not_sent(
     garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str], weight: str, words: str
 ) -> None:
-    assert main([], env, ask=answers(weight)) == 1
+    assert doctor([], env, ask=answers(weight)) == 1
     screen = capsys.readouterr().out
     assert marks(screen)["sending"] == "FAILS"
     assert words in screen
@@ -117,7 +123,7 @@ def test_each_failure_is_told_at_its_link_with_its_mend_and_what_hangs_on_it_is_
     words: str,
 ) -> None:
     garmin.faults.add(route, fault, times=None)
-    assert main([], env, ask=answers("81.4", "y")) == 1
+    assert doctor([], env, ask=answers("81.4", "y")) == 1
     screen = capsys.readouterr().out
     shown = marks(screen)
     names = [each.name for each in LINKS]
@@ -125,14 +131,14 @@ def test_each_failure_is_told_at_its_link_with_its_mend_and_what_hangs_on_it_is_
     if link != "official":  # nothing hangs on it
         assert {shown[name] for name in names[names.index(link) + 1 :] if name != "official"} <= {"–"}
     assert words in screen
-    assert "Mend what FAILS" in screen
+    assert "Fix what FAILS" in screen
 
 
 def test_a_weigh_in_that_garmin_does_not_show_fails_at_reading_back(
     garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     garmin.weights.show_delay_s = 3600
-    assert main([], env, ask=answers("81.4")) == 1
+    assert doctor([], env, ask=answers("81.4")) == 1
     screen = capsys.readouterr().out
     assert (marks(screen)["sending"], marks(screen)["reading back"]) == ("ok", "FAILS")
     assert "WEIGHBRIDGE_CONFIRM_SECONDS" in screen
@@ -141,7 +147,7 @@ def test_a_weigh_in_that_garmin_does_not_show_fails_at_reading_back(
 @pytest.mark.parametrize(
     ("change", "link", "words"),
     [
-        ({"WEIGHBRIDGE_TOKENS": "/nonexistent"}, "token", "make login"),
+        ({"WEIGHBRIDGE_TOKENS": "/nonexistent"}, "token", "login"),
         ({"WEIGHBRIDGE_TEMPLATE": "/nonexistent"}, "template", "WEIGHBRIDGE_TEMPLATE"),
         ({"WEIGHBRIDGE_DELIVERY": "pigeon"}, "settings", "WEIGHBRIDGE_DELIVERY must be"),
         ({"GARMIN_CA_BUNDLE": ""}, "renewal", "GARMIN_CA_BUNDLE"),
@@ -151,7 +157,7 @@ def test_a_weigh_in_that_garmin_does_not_show_fails_at_reading_back(
 def test_a_wrong_setting_is_told_at_its_link(
     env: dict[str, str], capsys: pytest.CaptureFixture[str], change: dict[str, str], link: str, words: str
 ) -> None:
-    assert main([], {**env, **change}, ask=answers("", "")) == 1
+    assert doctor([], {**env, **change}, ask=answers("", "")) == 1
     screen = capsys.readouterr().out
     assert marks(screen)[link] == "FAILS"
     assert words in screen
@@ -161,10 +167,10 @@ def test_a_sign_in_that_has_ended_is_told_and_a_new_one_named(
     garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     garmin.revoke()
-    assert main([], env, ask=answers("")) == 1
+    assert doctor([], env, ask=answers("")) == 1
     screen = capsys.readouterr().out
     assert marks(screen)["renewal"] == "FAILS"
-    assert "make login" in screen
+    assert "login" in screen
 
 
 def test_the_screen_holds_no_secret(
@@ -172,7 +178,7 @@ def test_the_screen_holds_no_secret(
 ) -> None:
     store = TokenStore(Path(env["WEIGHBRIDGE_TOKENS"]))
     planted = json.loads(store.path.read_text())
-    main([], env, ask=answers("81.4", "y"))
+    doctor([], env, ask=answers("81.4", "y"))
     renewed = json.loads(store.path.read_text())
     output = capsys.readouterr()
     for token in (planted, renewed):
@@ -188,5 +194,57 @@ def test_the_token_of_another_person_is_named(
 ) -> None:
     folder = Path(env["WEIGHBRIDGE_TOKENS"])
     (folder / "default.json").rename(folder / "anna.json")
-    assert main([], env, ask=answers("")) == 1
-    assert main(["--name", "anna"], env, ask=answers("")) == 0
+    assert doctor([], env, ask=answers("")) == 1
+    assert doctor(["--name", "anna"], env, ask=answers("")) == 0
+
+
+def test_the_other_person_s_account_is_asked_without_this_one_s_key(
+    garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(env["WEIGHBRIDGE_TOKENS"])
+    (folder / "default.json").rename(folder / "anna.json")
+    assert doctor(["--name", "anna"], env, ask=answers("")) == 0
+    assert marks(capsys.readouterr().out)["official"] == "–"
+    assert [logged.route for logged in garmin.requests if logged.route.startswith("personal/")] == []
+
+
+def test_as_json_nothing_is_asked_and_nothing_sent_and_it_holds_no_secret_and_no_measurement(
+    garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    garmin.weights.add({"timestamp": 1_163_600_000, "weight": 7777})
+    store = TokenStore(Path(env["WEIGHBRIDGE_TOKENS"]))
+    secrets = [json.loads(store.path.read_text())[name] for name in ("access_token", "refresh_token")]
+    assert run(["doctor", "--json"], env) == 0
+    text = capsys.readouterr().out
+    answer = json.loads(text)
+    secrets += [json.loads(store.path.read_text())[name] for name in ("access_token", "refresh_token")]
+    assert (answer["name"], answer["ok"]) == ("default", True)
+    assert [link["link"] for link in answer["links"]] == [link.name for link in LINKS]
+    outcomes = {link["link"]: link["outcome"] for link in answer["links"]}
+    assert (outcomes["renewal"], outcomes["official"], outcomes["sending"]) == ("ok", "ok", "skipped")
+    assert garmin.uploads_received == 0
+    for secret in (*secrets, garmin.personal.key, "77.77"):
+        assert secret not in text
+
+
+def test_as_json_a_failure_is_told_at_its_link(
+    garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    garmin.faults.add("weight/range", "429", times=None)
+    assert run(["doctor", "--json"], env) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert not answer["ok"]
+    (failed,) = [link for link in answer["links"] if link["outcome"] == "fails"]
+    assert failed["link"] == "reading"
+    assert "wait" in failed["detail"]
+
+
+def test_a_browser_that_is_the_delivery_is_what_is_examined_and_no_token_is_asked_for(
+    env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change = {"WEIGHBRIDGE_DELIVERY": "browser,folder", "WEIGHBRIDGE_BROWSER_PROFILE": str(tmp_path / "none")}
+    assert doctor([], {**env, **change}, ask=answers("")) == 1
+    screen = capsys.readouterr().out
+    shown = marks(screen)
+    assert (shown["token"], shown["renewal"], shown["reading"]) == ("–", "–", "FAILS")
+    assert "no browser profile" in screen

@@ -1,6 +1,6 @@
 """The other library: whatever Garmin answers, garminconnect and garth come to the same.
 
-It needs Python 3.12 or newer. `make test-garminconnect` runs this module with Debian's current one.
+It needs Python 3.12 or newer.
 """
 
 from __future__ import annotations
@@ -22,27 +22,38 @@ import pytest
 import trustme
 from pydantic import SecretStr
 
-from weighbridge.garmin.connect import GarminConnect
-from weighbridge.garmin.sessions.port import ConnectionDropped
 from weighbridge.delivery.port import Delivered, Outcome
+from weighbridge.errors import (
+    GarminRefused,
+    GarminUnreachable,
+    RateLimited,
+    SettingsInvalid,
+    SignInNeeded,
+    WeighbridgeError,
+)
+from weighbridge.fit.template import read_template
+from weighbridge.garmin.connect import GarminConnect
 from weighbridge.garmin.sessions.garminconnect import GarminconnectSession, sign_in
 from weighbridge.garmin.sessions.garth import GarthSession
+from weighbridge.garmin.sessions.port import ConnectionDropped
 from weighbridge.garmin.sessions.token_session import TokenSession
 from weighbridge.garmin.tokens import TokenStore
-from weighbridge.errors import GarminRefused, GarminUnreachable, RateLimited, SettingsInvalid, SignInNeeded, WeighbridgeError
-from weighbridge.fit.template import read_template
+from weighbridge.operate import login
 from weighbridge.pipeline import prove
 from weighbridge.reading.reading import Reading
 from weighbridge.settings import TEMPLATES
-from weighbridge.operate import login
 
 from .garmin.account import Account
 from .garmin.faults import FAULTS
 from .garmin.server import GarminStandIn
+from .skips import NOT_HERE
 
 INSTALLED = sys.version_info >= (3, 12) and importlib.util.find_spec("garminconnect") is not None
 needs_the_library = pytest.mark.skipif(
-    not INSTALLED, reason="garminconnect needs Python 3.12 or newer: make test-garminconnect"
+    not INSTALLED,
+    reason=f"{NOT_HERE}garminconnect needs Python 3.12 or newer"
+    if sys.version_info < (3, 12)
+    else "garminconnect is not installed: pip install 'weighbridge[garminconnect]'",
 )
 
 TEMPLATE = read_template((TEMPLATES / "weight_scale.fit").read_bytes())
@@ -307,7 +318,7 @@ def test_make_login_goes_on_to_it_when_garth_is_blocked_and_to_the_browser_after
 # -- where it is missing ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(INSTALLED, reason="the library is there")
+@pytest.mark.skipif(INSTALLED, reason=f"{NOT_HERE}garminconnect is installed")
 def test_without_the_library_one_sentence_says_what_is_needed(garmin: GarminStandIn, tmp_path: Path) -> None:
     garmin.write_token(tmp_path)
     calls: list[Callable[[], object]] = [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -16,11 +18,12 @@ from weighbridge.fit.encode import RawFields, decode, encode
 from weighbridge.fit.patch import patch
 from weighbridge.fit.template import Template, read_template
 from weighbridge.fit.unpatch import unpatch
+from weighbridge.operate.surroundings import Terminal
 from weighbridge.pipeline import prove
 from weighbridge.reading.reading import Reading
-from weighbridge.settings import TEMPLATES
-from weighbridge.operate.deliver_kept import main
+from weighbridge.resources import TEMPLATES
 
+from .commands import NOBODY, run
 from .garmin.server import GarminStandIn
 from .golden import GOLDEN, Golden
 
@@ -35,8 +38,10 @@ def reading(number: int = 0, weight_kg: str = "81.4", **values: str) -> Reading:
 
 
 def keep(folder: Path, *readings: Reading, template: Template = PLAIN) -> Path:
-    (outcome, *_) = Folder(folder).deliver(readings, lambda some: prove(template, some), replace=False)
-    return folder / str(outcome.file_name)
+    outcomes = Folder(folder).deliver(
+        readings, lambda some: prove(template, [encode(each) for each in some]), replace=False
+    )
+    return folder / str(outcomes[readings[0]].file_name)
 
 
 # -- the way back from bytes -----------------------------------------------------------------------------
@@ -92,7 +97,7 @@ def test_a_file_under_another_name_is_not_taken(tmp_path: Path) -> None:
         read_kept(path.rename(tmp_path / "weigh-in_mine.fit"))
 
 
-# -- make deliver-kept -----------------------------------------------------------------------------------
+# -- weighbridge kept deliver ------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -111,6 +116,11 @@ def env(garmin: GarminStandIn, tmp_path: Path, folder: Path) -> dict[str, str]:
         "GARMIN_DOMAIN": garmin.domain,
         "GARMIN_CA_BUNDLE": str(garmin.ca_bundle),
     }
+
+
+def deliver(words: Sequence[str], env: Mapping[str, str]) -> int:
+    """As a schedule does."""
+    return run(["kept", "deliver", "--yes", *words], env)
 
 
 def waiting(folder: Path) -> list[str]:
@@ -137,11 +147,11 @@ def test_every_file_that_waits_arrives_as_it_was_kept_and_is_put_away(
     many = keep(folder, *[reading(number, body_fat_percent="18.2") for number in range(1, 6)])
     rich = keep(folder, reading(7, subcutaneous_fat_percent="16.1"), template=DEVELOPER)
     contents = [path.read_bytes() for path in (one, many, rich)]
-    assert main([], env) == 0
+    assert deliver([], env) == 0
     assert (waiting(folder), len(delivered(folder)), len(garmin.weigh_ins())) == ([], 3, 7)
     assert all(any(content in upload for upload in uploads) for content in contents)
     assert capsys.readouterr().out.count("confirmed") == 3
-    assert main([], env) == 0
+    assert deliver([], env) == 0
     assert "Nothing waits" in capsys.readouterr().out
     assert garmin.uploads_received == 3
 
@@ -151,7 +161,7 @@ def test_a_file_that_was_imported_by_hand_meanwhile_is_found_and_not_sent_again(
 ) -> None:
     path = keep(folder, reading())
     garmin.weights.add(encode(reading()))
-    assert main([], env) == 0
+    assert deliver([], env) == 0
     assert "present" in capsys.readouterr().out
     assert (garmin.uploads_received, delivered(folder)) == (0, [path.name])
 
@@ -161,11 +171,11 @@ def test_what_garmin_does_not_show_yet_waits_for_the_next_run(
 ) -> None:
     keep(folder, reading())
     garmin.weights.show_delay_s = 3600
-    assert main([], env) == 1
+    assert deliver([], env) == 1
     assert "did not show the reading" in capsys.readouterr().out
     assert len(waiting(folder)) == 1
     garmin.weights.entries[0] = type(garmin.weights.entries[0])(1, garmin.weights.entries[0].raw, 0)
-    assert main([], env) == 0
+    assert deliver([], env) == 0
     assert (waiting(folder), garmin.uploads_received) == ([], 1)
 
 
@@ -174,7 +184,7 @@ def test_what_garmin_does_not_show_yet_waits_for_the_next_run(
     [
         ("weight/range", "429", "asks to wait"),
         ("weight/range", "503", "out of order"),
-        ("diauth/token", "400", "make login"),
+        ("diauth/token", "400", "login"),
         ("diauth/token", "429", "asks to wait"),
     ],
 )
@@ -191,14 +201,14 @@ def test_what_every_file_would_meet_ends_the_run_at_once_and_all_wait(
         keep(folder, reading(number))
     garmin.faults.add(route, fault, times=None)
     garmin.expire_access_tokens()
-    assert main([], env) == 1
+    assert deliver([], env) == 1
     error = capsys.readouterr().err
     assert words in error
     assert "3 file(s) still wait" in error
     assert len([logged for logged in garmin.requests if logged.route == route]) <= 2
     garmin.faults.clear()
     garmin.write_token(Path(env["WEIGHBRIDGE_TOKENS"]))
-    assert main([], env) == 0
+    assert deliver([], env) == 0
     assert (waiting(folder), len(garmin.weigh_ins())) == ([], 3)
 
 
@@ -208,13 +218,13 @@ def test_one_file_that_is_damaged_or_contradicted_waits_and_the_others_arrive(
     damaged, contradicted, good = (keep(folder, reading(number)) for number in range(3))
     damaged.write_bytes(damaged.read_bytes()[:-1])
     garmin.weights.add(encode(reading(1, "90")))
-    assert main([], env) == 1
+    assert deliver([], env) == 1
     shown = capsys.readouterr().out
     assert "is not as it was kept" in shown
     assert "replace" in shown
     assert "90" not in shown.replace(good.name, "").replace(damaged.name, "").replace(contradicted.name, "")
     assert (waiting(folder), delivered(folder)) == (sorted([damaged.name, contradicted.name]), [good.name])
-    assert main(["--replace"], env) == 1
+    assert deliver(["--replace"], env) == 1
     assert waiting(folder) == [damaged.name]
     assert sorted(entry["weight"] for entry in garmin.weigh_ins()) == [81400.0, 81400.0]
 
@@ -225,7 +235,7 @@ def test_an_upload_whose_outcome_is_unknown_is_looked_for_before_it_is_sent_agai
     keep(folder, reading())
     garmin.faults.add("upload", "drop-after")
     garmin.weights.show_delay_s = 0
-    assert main([], env) == 0
+    assert deliver([], env) == 0
     assert (garmin.uploads_received, len(garmin.weigh_ins())) == (1, 1)
 
 
@@ -233,8 +243,8 @@ def test_without_a_sign_in_the_mend_is_named_and_nothing_is_lost(
     env: dict[str, str], folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = keep(folder, reading())
-    assert main([], env | {"WEIGHBRIDGE_TOKENS": str(tmp_path / "none")}) == 1
-    assert "make login" in capsys.readouterr().err
+    assert deliver([], env | {"WEIGHBRIDGE_TOKENS": str(tmp_path / "none")}) == 1
+    assert "login" in capsys.readouterr().err
     assert waiting(folder) == [path.name]
 
 
@@ -242,10 +252,118 @@ def test_where_only_files_are_kept_a_sign_in_is_enough(
     garmin: GarminStandIn, env: dict[str, str], folder: Path
 ) -> None:
     keep(folder, reading())
-    assert main([], env | {"WEIGHBRIDGE_DELIVERY": "folder"}) == 0
+    assert deliver([], env | {"WEIGHBRIDGE_DELIVERY": "folder"}) == 0
     assert len(garmin.weigh_ins()) == 1
 
 
 def test_a_setting_that_is_wrong_is_one_sentence(env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([], env | {"WEIGHBRIDGE_DELIVERY": "pigeon"}) == 1
+    assert deliver([], env | {"WEIGHBRIDGE_DELIVERY": "pigeon"}) == 1
     assert capsys.readouterr().err.count("\n") == 1
+
+
+# -- before anything is sent -----------------------------------------------------------------------------
+
+
+def asked(answer: str, *, is_there: bool = True) -> tuple[list[str], Terminal]:
+    """What was asked, and the person who answers."""
+    questions: list[str] = []
+
+    def ask(question: str) -> str:
+        questions.append(question)
+        return answer
+
+    return questions, replace(NOBODY, ask=ask, is_there=lambda: is_there)
+
+
+@pytest.mark.parametrize(("answer", "code", "left"), [("y", 0, 0), ("yes", 0, 0), ("", 1, 2), ("n", 1, 2)])
+def test_at_a_terminal_date_and_weight_are_shown_and_nothing_is_sent_without_a_yes(
+    garmin: GarminStandIn,
+    env: dict[str, str],
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    answer: str,
+    code: int,
+    left: int,
+) -> None:
+    keep(folder, reading(0))
+    keep(folder, reading(1, "82.5"), reading(2, "82.6"))
+    questions, terminal = asked(answer)
+    assert run(["kept", "deliver"], env | {"WEIGHBRIDGE_TIMEZONE": "Europe/Berlin"}, terminal) == code
+    shown = capsys.readouterr().out
+    for line in ("2026-11-20 19:00  81.40 kg", "2026-11-20 20:00  82.50 kg", "2026-11-20 21:00  82.60 kg"):
+        assert line in shown
+    assert questions == ["Send these 3 weigh-ins to Garmin Connect? [y/N] "]
+    assert (len(waiting(folder)), garmin.uploads_received) == (left, 2 - left)
+
+
+def test_where_nobody_can_be_asked_it_refuses_in_one_sentence_that_holds_no_measurement(
+    garmin: GarminStandIn, env: dict[str, str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = keep(folder, reading())
+    questions, terminal = asked("y", is_there=False)
+    assert run(["kept", "deliver"], env, terminal) == 1
+    output = capsys.readouterr()
+    assert "--yes" in output.err
+    assert output.err.count("\n") == 1
+    assert "81.4" not in output.out + output.err
+    assert (questions, waiting(folder), garmin.requests) == ([], [path.name], [])
+
+
+def test_a_schedule_s_log_holds_no_measurement(
+    env: dict[str, str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = keep(folder, reading())
+    assert deliver([], env) == 0
+    output = capsys.readouterr()
+    assert path.name in output.out
+    assert "81.4" not in output.out + output.err
+
+
+def test_what_waits_is_listed_and_stays(
+    garmin: GarminStandIn, env: dict[str, str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, damaged = keep(folder, reading(0)), keep(folder, reading(1))
+    damaged.write_bytes(b"")
+    keep(folder / "anna", reading(2))
+    assert run(["kept", "list"], env) == 0
+    shown = capsys.readouterr().out
+    assert f"  {good.name}\n    2026-11-20 18:00  81.40 kg\n" in shown
+    assert "is not as it was kept" in shown
+    assert "weighbridge kept list --name anna" in shown
+    assert run(["kept", "list", "--json"], env) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["files"][0] == {
+        "file_name": good.name,
+        "readings": [{"measured_at": "2026-11-20T18:00:00Z", "weight_kg": 81.4}],
+    }
+    assert "is not as it was kept" in answer["files"][1]["fault"]
+    assert (len(waiting(folder)), garmin.requests) == (2, [])
+
+
+# -- one person's things are not another's ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", [["kept", "deliver", "--yes"], ["kept", "confirm"], ["confirm"]])
+def test_a_person_s_files_go_to_that_person_and_nobody_else_s_key_or_folder_is_used(
+    garmin: GarminStandIn, env: dict[str, str], folder: Path, command: list[str]
+) -> None:
+    """A key of the Personal API reads one account: its own, which is not Anna's."""
+    ours, annas = keep(folder, reading(0)), keep(folder / "anna", reading(1))
+    tokens = Path(env["WEIGHBRIDGE_TOKENS"])
+    (tokens / "default.json").rename(tokens / "anna.json")
+    if "deliver" not in command:
+        garmin.weights.add(encode(reading(1)))
+    assert run([*command, "--name", "anna"], env | {"GARMIN_PERSONAL_API_KEY": garmin.personal.key}) == 0
+    assert (delivered(folder / "anna"), waiting(folder), delivered(folder)) == ([annas.name], [ours.name], [])
+    assert [logged.route for logged in garmin.requests if logged.route.startswith("personal/")] == []
+    assert len(garmin.weigh_ins()) == 1
+
+
+@pytest.mark.parametrize("command", [["kept", "deliver", "--yes"], ["kept", "list"], ["confirm"], ["doctor"]])
+def test_a_name_that_leads_out_of_the_folder_is_refused(
+    env: dict[str, str], folder: Path, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*command, "--name", "../x"], env) == 1
+    error = capsys.readouterr().err
+    assert "letters" in error
+    assert error.count("\n") == 1

@@ -1,4 +1,4 @@
-"""make login: asks, signs in, stores, and tells nobody the password."""
+"""weighbridge login: asks, signs in, stores, and tells nobody the password."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from curl_cffi.requests import Session
 
 from weighbridge.garmin.sessions.garth import GarthSession
 from weighbridge.garmin.tokens import TokenStore
-from weighbridge.operate.login import COOL_DOWN_S, RATE_LIMIT_COOL_DOWN_S, Terminal, main
+from weighbridge.operate.login import COOL_DOWN_S, RATE_LIMIT_COOL_DOWN_S
+from weighbridge.operate.surroundings import Terminal
 
+from .commands import NOBODY, WEIGHBRIDGE, clean, nobody, run, with_sources
 from .garmin.server import GarminStandIn
 
-ROOT = Path(__file__).parent.parent
 RANGE = "/weight-service/weight/range/2026-11-01/2026-11-02"
 
 
@@ -48,10 +49,6 @@ def answers(*texts: str) -> Callable[[str], str]:
     return lambda _prompt: left.pop(0)
 
 
-def nobody(prompt: str) -> str:
-    raise AssertionError(f"nothing should be asked: {prompt}")
-
-
 def person(
     *,
     ask: Callable[[str], str] = nobody,
@@ -59,15 +56,12 @@ def person(
     open_page: Callable[[str], bool] = lambda _address: False,
     container: bool = False,
 ) -> Terminal:
-    return Terminal(ask, ask_secret, open_page, lambda: container)
-
-
-NOBODY = person()
+    return Terminal(ask, ask_secret, open_page, lambda: container, lambda: True)
 
 
 def sign_in(garmin: GarminStandIn, env: dict[str, str], *argv: str, password: str = "", now: float = 0.0) -> int:
-    return main(
-        argv,
+    return run(
+        ["login", *argv],
         env,
         person(
             ask=answers(garmin.account.email),
@@ -81,14 +75,14 @@ def sign_in(garmin: GarminStandIn, env: dict[str, str], *argv: str, password: st
 
 
 def test_at_a_real_terminal_a_sign_in_with_a_code_stores_a_token_that_works_and_echoes_no_secret(
-    garmin: GarminStandIn, env: dict[str, str]
+    garmin: GarminStandIn, env: dict[str, str], tmp_path: Path
 ) -> None:
     garmin.account.mfa_code = "734512"
     terminal, ours = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "scripts.login"],
-        cwd=ROOT,
-        env={**os.environ, **env},
+        [*WEIGHBRIDGE, "login"],
+        cwd=tmp_path,
+        env=with_sources(clean(env)),
         stdin=ours,
         stdout=ours,
         stderr=ours,
@@ -110,7 +104,7 @@ def test_at_a_real_terminal_a_sign_in_with_a_code_stores_a_token_that_works_and_
         ):
             until(prompt)
             os.write(terminal, answer.encode() + b"\n")
-        until(b"begins them anew.")
+        until(b"starts them again.")
         assert process.wait(timeout=30) == 0
     finally:
         process.kill()
@@ -140,9 +134,9 @@ def test_after_each_failure_the_next_attempt_waits_longer_and_garmin_is_not_aske
     now = 1_000_000.0
     for number, wait_s in enumerate(COOL_DOWN_S[:3], start=1):
         assert sign_in(garmin, env, password="wrong", now=now) == 1
-        assert "did not take this e-mail and password" in capsys.readouterr().err
+        assert "this e-mail" in capsys.readouterr().err
         asked = len(garmin.requests)
-        assert main([], env, NOBODY, now=lambda at=now + wait_s - 1: at) == 1  # type: ignore[misc]
+        assert run(["login"], env, NOBODY, now=lambda at=now + wait_s - 1: at) == 1  # type: ignore[misc]
         assert "--ignore-cool-down" in capsys.readouterr().err
         assert (len(garmin.requests), garmin.sign_in.failed_sign_ins) == (asked, number)
         now += wait_s
@@ -162,7 +156,7 @@ def test_a_rate_limit_cools_down_for_longer_than_a_typing_error(
 ) -> None:
     garmin.faults.add("sso/signin-page", "429-html")
     assert sign_in(garmin, env, now=1_000_000) == 1
-    assert main([], env, NOBODY, now=lambda: 1_000_000 + RATE_LIMIT_COOL_DOWN_S - 1) == 1
+    assert run(["login"], env, NOBODY, now=lambda: 1_000_000 + RATE_LIMIT_COOL_DOWN_S - 1) == 1
     assert "Wait 1 second before" in capsys.readouterr().err
 
 
@@ -176,7 +170,7 @@ def test_a_folder_that_cannot_take_a_token_is_noticed_before_anything_is_asked(
     env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("")
-    assert main([], {**env, "WEIGHBRIDGE_TOKENS": str(tmp_path / "file")}, NOBODY) == 1
+    assert run(["login"], {**env, "WEIGHBRIDGE_TOKENS": str(tmp_path / "file")}, NOBODY) == 1
     assert "WEIGHBRIDGE_TOKENS" in capsys.readouterr().err
 
 
@@ -186,13 +180,12 @@ def test_without_a_terminal_nothing_is_stored_and_nothing_is_thrown(
     def end_of_input(_prompt: str) -> str:
         raise EOFError
 
-    assert main([], env, person(ask=end_of_input)) == 1
+    assert run(["login"], env, person(ask=end_of_input)) == 1
     assert "at a terminal" in capsys.readouterr().err
 
 
 def test_a_password_cannot_be_given_as_an_argument(env: dict[str, str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["--password", "x"], env, NOBODY)
+    assert run(["login", "--password", "x"], env, NOBODY) == 2
 
 
 # -- the user's own browser ------------------------------------------------------------------------------
@@ -246,7 +239,7 @@ def test_the_address_that_a_browser_ends_at_is_exchanged_for_a_token_that_works(
     garmin.account.mfa_code = code
     browser.copy = copy
     terminal = person(ask_secret=browser.paste, open_page=browser.open)
-    assert main(["--way", "browser"], env, terminal) == 0
+    assert run(["login", "--way", "browser"], env, terminal) == 0
     output = capsys.readouterr()
     assert "clientId=GCM_ANDROID_DARK" in output.out
     assert "ST-0" not in output.out + output.err
@@ -261,18 +254,18 @@ def test_a_ticket_that_comes_too_late_is_told_and_costs_no_waiting(
 ) -> None:
     garmin.sign_in.ticket_lifetime_s = -1
     terminal = person(ask_secret=browser.paste, open_page=browser.open)
-    assert main(["--way", "browser"], env, terminal) == 1
+    assert run(["login", "--way", "browser"], env, terminal) == 1
     error = capsys.readouterr().err
     assert "for some seconds only" in error
     assert just_the_ticket(browser.address) not in error
     garmin.sign_in.ticket_lifetime_s = 10
-    assert main(["--way", "browser"], env, terminal) == 0
+    assert run(["login", "--way", "browser"], env, terminal) == 0
 
 
 def test_a_ticket_works_once(env: dict[str, str], browser: Browser, capsys: pytest.CaptureFixture[str]) -> None:
     terminal = person(ask_secret=browser.paste, open_page=browser.open)
-    assert main(["--way", "browser"], env, terminal) == 0
-    assert main(["--way", "browser"], env, person(ask_secret=browser.paste)) == 1
+    assert run(["login", "--way", "browser"], env, terminal) == 0
+    assert run(["login", "--way", "browser"], env, person(ask_secret=browser.paste)) == 1
     assert "works once" in capsys.readouterr().err
 
 
@@ -280,7 +273,7 @@ def test_a_ticket_works_once(env: dict[str, str], browser: Browser, capsys: pyte
 def test_what_holds_no_ticket_is_not_sent_and_not_repeated(
     garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str], pasted: str
 ) -> None:
-    assert main(["--way", "browser"], env, person(ask_secret=answers(pasted))) == 1
+    assert run(["login", "--way", "browser"], env, person(ask_secret=answers(pasted))) == 1
     error = capsys.readouterr().err
     assert "no ticket" in error
     assert not pasted or pasted == "ticket=" or pasted not in error
@@ -301,7 +294,7 @@ def test_an_exchange_that_fails_says_whose_fault_it_is(
     words: str,
 ) -> None:
     garmin.faults.add("diauth/token", fault, times=None)
-    assert main(["--way", "browser"], env, person(ask_secret=browser.paste, open_page=browser.open)) == 1
+    assert run(["login", "--way", "browser"], env, person(ask_secret=browser.paste, open_page=browser.open)) == 1
     error = capsys.readouterr().err
     assert words in error
     assert just_the_ticket(browser.address) not in error
@@ -317,7 +310,7 @@ def test_where_garmin_blocks_the_password_the_browser_is_the_next_way(
     terminal = person(
         ask=answers(garmin.account.email), ask_secret=lambda question: next(secrets)(question), open_page=browser.open
     )
-    assert main([], env, terminal) == 0
+    assert run(["login"], env, terminal) == 0
     assert "The next way, browser" in capsys.readouterr().err
     assert TokenStore(Path(env["WEIGHBRIDGE_TOKENS"])).read() is not None
 
@@ -327,9 +320,9 @@ def test_while_the_password_cools_down_the_browser_may_be_used(
     garmin: GarminStandIn, env: dict[str, str], browser: Browser, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert sign_in(garmin, env, password="wrong") == 1
-    assert main([], env, NOBODY) == 1
-    assert "WAY=browser" in capsys.readouterr().err
-    assert main(["--way", "browser"], env, person(ask_secret=browser.paste, open_page=browser.open)) == 0
+    assert run(["login"], env, NOBODY) == 1
+    assert "--way browser" in capsys.readouterr().err
+    assert run(["login", "--way", "browser"], env, person(ask_secret=browser.paste, open_page=browser.open)) == 0
 
 
 @pytest.mark.usefixtures("impatient")
@@ -355,9 +348,9 @@ def test_in_a_container_another_machine_is_named_with_its_commands(
     def end_of_input(_prompt: str) -> str:
         raise EOFError
 
-    assert main(["--name", "anna"], env, person(ask=end_of_input, container=True)) == 1
+    assert run(["login", "--name", "anna"], env, person(ask=end_of_input, container=True)) == 1
     shown = capsys.readouterr().out
-    assert "make login NAME=anna" in shown
+    assert "weighbridge login --name anna" in shown
     assert "--name anna --import - < tokens/anna.json" in shown
     assert env["WEIGHBRIDGE_TOKENS"] in shown
 
@@ -386,7 +379,7 @@ def test_a_token_of_another_tool_is_imported_and_works(
     file.write_text(form(issued))
     monkeypatch.setattr(sys, "stdin", io.StringIO(form(issued)))
     argv = {"file": ["--import", str(file)], "stdin": ["--import", "-"], "variable": ["--import-env"]}[way]
-    assert main(argv, {**env, "GARTH_TOKEN": form(issued)}, NOBODY) == 0
+    assert run(["login", *argv], {**env, "GARTH_TOKEN": form(issued)}, NOBODY) == 0
     output = capsys.readouterr()
     assert "nowhere else" in output.out
     assert str(issued["access_token"]) not in output.out + output.err
@@ -410,7 +403,7 @@ def test_what_cannot_be_imported_is_one_sentence_and_leaves_the_old_token(
 ) -> None:
     path = garmin.write_token(Path(env["WEIGHBRIDGE_TOKENS"]))
     before = path.read_text()
-    assert main(argv, env, NOBODY) == 1
+    assert run(["login", *argv], env, NOBODY) == 1
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1
@@ -423,6 +416,6 @@ def test_a_token_that_has_ended_is_not_imported(
     garmin.sign_in.refresh_token_lifetime_s = -10
     file = tmp_path / "token.json"
     file.write_text(json.dumps(garmin.issue_token()))
-    assert main(["--import", str(file)], env, NOBODY) == 1
+    assert run(["login", "--import", str(file)], env, NOBODY) == 1
     assert "has ended" in capsys.readouterr().err
     assert not Path(env["WEIGHBRIDGE_TOKENS"], "default.json").exists()

@@ -1,11 +1,10 @@
-"""make refresh: a sign-in lives on though nobody steps on the scale."""
+"""weighbridge refresh: a sign-in lives on though nobody steps on the scale."""
 
 from __future__ import annotations
 
 import os
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from weighbridge.garmin.tokens import TokenStore
-from weighbridge.operate.refresh import RENEW_AFTER_DAYS, main
+from weighbridge.operate.refresh import RENEW_AFTER_DAYS
 
+from .commands import WEIGHBRIDGE, clean, run, with_sources
 from .garmin.server import GarminStandIn
 
 ROOT = Path(__file__).parent.parent
@@ -39,10 +39,10 @@ def in_days(days: float) -> Callable[[], float]:
 def test_each_person_s_token_is_renewed_when_it_is_due_and_left_alone_before(
     garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([], env, now=in_days(RENEW_AFTER_DAYS - 0.1)) == 0
+    assert run(["refresh"], env, now=in_days(RENEW_AFTER_DAYS - 0.1)) == 0
     assert garmin.sign_in.refreshes == 0
     assert capsys.readouterr().out.count("left alone") == 2
-    assert main([], env, now=in_days(RENEW_AFTER_DAYS)) == 0
+    assert run(["refresh"], env, now=in_days(RENEW_AFTER_DAYS)) == 0
     assert garmin.sign_in.refreshes == 2
     assert capsys.readouterr().out.count("renewed now; the sign-in ends in 30 days") == 2
 
@@ -56,7 +56,7 @@ def test_a_sign_in_outlives_months_without_a_reading_though_every_third_run_is_m
     for day in range(1, 121):
         if day % 3:
             before = {path: path.read_bytes() for path in Path(env["WEIGHBRIDGE_TOKENS"]).glob("[!.]*.json")}
-            assert main([], env, now=garmin.sign_in.clock) == 0
+            assert run(["refresh"], env, now=garmin.sign_in.clock) == 0
             for path, content in before.items():
                 if path.read_bytes() != content:
                     os.utime(path, (garmin.sign_in.clock(),) * 2)
@@ -70,27 +70,27 @@ def test_one_sign_in_that_has_ended_is_told_and_the_others_are_renewed(
     path = Path(env["WEIGHBRIDGE_TOKENS"], "anna.json")
     garmin.revoke()
     garmin.write_token(path.parent)
-    assert main(["--now"], env) == 1
+    assert run(["refresh", "--force"], env) == 1
     output = capsys.readouterr()
     assert output.err.startswith("anna: ")
-    assert "make login" in output.err
+    assert "login" in output.err
     assert output.out.startswith("default: renewed now")
 
 
 def test_no_token_and_a_damaged_one_name_the_mend(
     env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([], env | {"WEIGHBRIDGE_TOKENS": str(tmp_path / "none")}) == 1
-    assert "make login" in capsys.readouterr().err
+    assert run(["refresh"], env | {"WEIGHBRIDGE_TOKENS": str(tmp_path / "none")}) == 1
+    assert "login" in capsys.readouterr().err
     Path(env["WEIGHBRIDGE_TOKENS"], "anna.json").write_text("{}")
-    assert main(["--now"], env) == 1
+    assert run(["refresh", "--force"], env) == 1
     assert "damaged" in capsys.readouterr().err
 
 
 def test_nothing_that_is_printed_holds_a_secret(env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     stores = [TokenStore(Path(env["WEIGHBRIDGE_TOKENS"]), name) for name in ("anna", "default")]
     tokens = [store.read() for store in stores]
-    main(["--now"], env)
+    run(["refresh", "--force"], env)
     tokens += [store.read() for store in stores]
     output = capsys.readouterr()
     for token in tokens:
@@ -110,7 +110,7 @@ def test_in_a_container_it_stays_and_looks_once_a_day(garmin: GarminStandIn, env
             raise Enough
 
     with pytest.raises(Enough):
-        main(["--daily", "--now"], env, sleep=sleep)
+        run(["refresh", "--daily", "--force"], env, sleep=sleep)
     assert slept == [DAY_S] * 3
     assert garmin.sign_in.refreshes == 6
 
@@ -118,19 +118,29 @@ def test_in_a_container_it_stays_and_looks_once_a_day(garmin: GarminStandIn, env
 # -- the schedules that are shipped ----------------------------------------------------------------------
 
 
-def test_the_crontab_runs_what_it_names_every_day(env: dict[str, str]) -> None:
+def test_the_crontab_runs_what_there_is_every_day_and_asks_nobody(
+    garmin: GarminStandIn, env: dict[str, str], tmp_path: Path
+) -> None:
     lines = [line for line in (ROOT / "examples" / "crontab").read_text().splitlines() if line and line[0] != "#"]
     assert lines
+    command = " ".join(WEIGHBRIDGE)
     for line in lines:
         fields = line.split(maxsplit=5)
         assert re.fullmatch(r"\d+ \d+ \* \* \*", " ".join(fields[:5])), "once a day"
-        command = fields[5].replace("/path/to/weighbridge", str(ROOT))
-        targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-        assert set(re.findall(r"make (?:-s )?(?:-C \S+ )?([a-z -]+)", command)[0].split()) <= targets
+        words = fields[5].replace("/path/to/folder", str(tmp_path)).replace("/path/to/weighbridge", command)
+        assert words.startswith(f"cd {tmp_path} && {command} ")
+        done = subprocess.run(
+            words, shell=True, env=with_sources(clean(env)), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_compose_service_runs_what_there_is(env: dict[str, str]) -> None:
+def test_the_compose_service_runs_what_there_is(garmin: GarminStandIn, env: dict[str, str]) -> None:
     text = (ROOT / "compose.yaml").read_text()
-    (command,) = re.findall(r"command: \[python3, -m, (scripts\.\w+), --daily\]", text)
-    done = subprocess.run([sys.executable, "-m", command, "--help"], cwd=ROOT, capture_output=True, check=True)
-    assert b"--daily" in done.stdout
+    (words,) = re.findall(r"command: \[(?:weighbridge, )?(refresh), --daily\]", text)
+
+    def sleep(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    assert run([words, "--daily"], env, sleep=sleep) == 130

@@ -14,51 +14,39 @@ import sys
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
-from functools import cache
 from pathlib import Path
 
 import pytest
 from fastcrc.crc16 import arc as crc16
 
+from sdk_fallback.canonical import canonical
+from sdk_fallback.cli import AGREES, DIFFERS, SKIPPED, UNUSABLE
+from sdk_fallback.crosscheck import Case, cross_check, encode_by_garmin
+from sdk_fallback.errors import RunnerUnusable, RunNotBelieved
+from sdk_fallback.fitcsvtool import decode_command, encode_command, judge, read_csv, write_csv
+from sdk_fallback.report import verify_golden
+from sdk_fallback.runners.local_java import LocalJava, local_java
+from tests.fit_builder import UINT32, File, Message, file_id, weigh_in
+from tests.golden import GOLDEN, INSTANT
+from tests.outside import by_fitdecode
+from tests.sdk_command import sdk
+from tests.skips import java
+from tests.values import Values
 from weighbridge.fit.encode import encode
 from weighbridge.fit.patch import MOST_READINGS, patch
 from weighbridge.fit.profile import DEVELOPER, WEIGHT_SCALE
 from weighbridge.fit.template import read_template
 from weighbridge.reading.measures import MEASURES
 from weighbridge.reading.reading import Reading
-from scripts.docs import sdk_ending
-from sdk_fallback.__main__ import AGREES, DIFFERS, SKIPPED, UNUSABLE, main
-from sdk_fallback.canonical import canonical
-from sdk_fallback.crosscheck import Case, cross_check, encode_by_garmin
-from sdk_fallback.errors import NothingAvailable, RunnerUnusable, RunNotBelieved
-from sdk_fallback.fitcsvtool import decode_command, encode_command, judge, read_csv, write_csv
-from sdk_fallback.report import TEMPLATES, verify_golden
-from sdk_fallback.runners.local_java import LocalJava, local_java
-from tests.fit_builder import UINT32, File, Message, file_id, weigh_in
-from tests.golden import GOLDEN, INSTANT
-from tests.outside import by_fitdecode
-from tests.values import Values
+from weighbridge.resources import TEMPLATES
 
 ROOT = Path(__file__).parent.parent
 PLAIN, DEVELOPERS = ((TEMPLATES / f"{name}.fit").read_bytes() for name in ("weight_scale", "weight_scale_developer"))
 
 
-@cache
-def found() -> LocalJava | str:
-    try:
-        return local_java(os.environ, chosen=False)
-    except NothingAvailable as missing:
-        return str(missing)
-
-
-@pytest.fixture
+@pytest.fixture(scope="session")
 def runner() -> LocalJava:
-    tool = found()
-    if isinstance(tool, str):
-        if os.environ.get("CI"):
-            pytest.fail(tool)
-        pytest.skip(tool)
-    return tool
+    return java()
 
 
 # --- it agrees ---
@@ -117,7 +105,10 @@ def test_every_hundredth_and_every_tie_of_a_kilogram_is_written_alike(runner: Lo
 
 
 def test_the_readme_shows_the_real_table(runner: LocalJava) -> None:
-    assert sdk_ending() in (ROOT / "README.md").read_text(encoding="utf-8")
+    lines = sdk(["verify"], environment_of(runner)).stdout.splitlines()
+    titles = [line for line in lines if line.startswith("reading ")][-1]
+    ending = "\n".join([titles, "…", *lines[-9:]])
+    assert ending in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 # --- it can say no ---
@@ -335,15 +326,14 @@ def environment_of(tool: LocalJava) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "FIT_CSV_TOOL_JAR": str(tool.jar)}
 
 
-def test_the_file_that_garmin_writes_passes_the_same_proof(
-    runner: LocalJava, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_file_that_garmin_writes_passes_the_same_proof(runner: LocalJava, tmp_path: Path) -> None:
     made = tmp_path / "made.fit"
     environment = environment_of(runner)
-    assert main(["encode", str(ROOT / "examples" / "canonical.json"), "-o", str(made)], environment) == AGREES
-    assert "written by FitCSVTool" in capsys.readouterr().out
+    done = sdk(["encode", str(ROOT / "examples" / "canonical.json"), "-o", str(made)], environment)
+    assert done.exit_code == AGREES
+    assert "written by FitCSVTool" in done.stdout
     assert made.read_bytes()[14:] != b""
-    assert main(["verify", str(made)], environment) == AGREES
+    assert sdk(["verify", str(made)], environment).exit_code == AGREES
 
 
 @pytest.mark.parametrize("template", [PLAIN, DEVELOPERS], ids=["weight_scale", "weight_scale_developer"])
@@ -360,39 +350,60 @@ def test_garmin_s_file_says_what_ours_says(runner: LocalJava, template: bytes) -
     [({"weight_kg": "heavy"}, "weight_kg: "), ([], "1 to 200 readings")],
 )
 def test_a_reading_that_cannot_be_is_one_sentence(
-    runner: LocalJava, tmp_path: Path, capsys: pytest.CaptureFixture[str], payload: object, words: str
+    runner: LocalJava, tmp_path: Path, payload: object, words: str
 ) -> None:
     (tmp_path / "reading.json").write_text(json.dumps(payload))
     arguments = ["encode", str(tmp_path / "reading.json"), "-o", str(tmp_path / "made.fit")]
-    assert main(arguments, environment_of(runner)) == UNUSABLE
-    assert words in capsys.readouterr().err
+    done = sdk(arguments, environment_of(runner))
+    assert done.exit_code == UNUSABLE
+    assert words in done.stderr
     assert not (tmp_path / "made.fit").exists()
 
 
 def test_the_exit_code_tells_agreement_difference_trouble_and_nothing_verified(
-    runner: LocalJava, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    runner: LocalJava, tmp_path: Path
 ) -> None:
     environment = environment_of(runner)
     (tmp_path / "good.fit").write_bytes(right(BEST))
     (tmp_path / "bad.fit").write_bytes(damaged(right(BEST), 50))
-    assert main(["verify", str(tmp_path / "good.fit")], environment) == AGREES
-    assert capsys.readouterr().out == "All agree.\n"
-    assert main(["verify", str(tmp_path / "bad.fit")], environment) == DIFFERS
-    assert "The file's CRC does not match" in capsys.readouterr().out
-    assert main(["verify"], environment | {"FIT_CSV_TOOL_JAR": str(tmp_path / "no.jar")}) == UNUSABLE
-    assert "Set FIT_CSV_TOOL_JAR" in capsys.readouterr().err
-    assert main(["verify"], {"PATH": str(tmp_path), "HOME": str(tmp_path)}) == SKIPPED
-    said = capsys.readouterr()
-    assert said.err.startswith("Skipped, nothing was verified: There is no Java here.")
-    assert said.out == ""
-    assert main(["verify", "--on", "local"], {"PATH": str(tmp_path)}) == UNUSABLE
+    good = sdk(["verify", str(tmp_path / "good.fit")], environment)
+    assert (good.exit_code, good.stdout) == (AGREES, "All agree.\n")
+    bad = sdk(["verify", str(tmp_path / "bad.fit")], environment)
+    assert bad.exit_code == DIFFERS
+    assert "The file's CRC does not match" in bad.stdout
+    wrong = sdk(["verify"], environment | {"FIT_CSV_TOOL_JAR": str(tmp_path / "no.jar")})
+    assert wrong.exit_code == UNUSABLE
+    assert "Set FIT_CSV_TOOL_JAR" in wrong.stderr
+    nothing = sdk(["verify"], {"PATH": str(tmp_path), "HOME": str(tmp_path)})
+    assert (nothing.exit_code, nothing.stdout) == (SKIPPED, "")
+    assert nothing.stderr.startswith("Skipped, nothing was verified: There is no Java here.")
+    assert sdk(["verify", "--on", "local"], {"PATH": str(tmp_path)}).exit_code == UNUSABLE
 
 
-def test_doctor_names_the_tool_and_its_version(runner: LocalJava, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["doctor"], environment_of(runner)) == AGREES
-    assert "FIT CSV Tool - Protocol" in capsys.readouterr().out
+def test_the_result_is_data_for_a_program(runner: LocalJava, tmp_path: Path) -> None:
+    (tmp_path / "bad.fit").write_bytes(damaged(right(BEST), 50))
+    bad = sdk(["verify", "--json", str(tmp_path / "bad.fit")], environment_of(runner))
+    assert bad.exit_code == DIFFERS
+    result = json.loads(bad.stdout)
+    assert (result["agrees"], result["machine"]) == (False, "the local Java")
+    assert "The file's CRC does not match" in result["differences"][0]
+    golden = json.loads(sdk(["verify", "--json"], environment_of(runner)).stdout)
+    assert golden["agrees"]
+    assert [section["template"] for section in golden["templates"]] == ["weight_scale", "weight_scale_developer"]
+    for section in golden["templates"]:
+        assert section["witnesses"][0]["name"] == "FitCSVTool reads"
+        assert all(set(witness["readings"].values()) == {"agrees"} for witness in section["witnesses"])
+
+
+def test_doctor_names_the_tool_and_its_version(runner: LocalJava) -> None:
+    done = sdk(["doctor"], environment_of(runner))
+    assert done.exit_code == AGREES
+    assert "FIT CSV Tool - Protocol" in done.stdout
 
 
 def test_the_function_knows_nothing_of_the_fallback() -> None:
-    code = "import sys; import function.main; sys.exit(any(name.startswith('sdk_fallback') for name in sys.modules))"
+    code = (
+        "import sys, weighbridge.http.app, weighbridge.compose; "
+        "sys.exit(any(name.startswith('sdk_fallback') for name in sys.modules))"
+    )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

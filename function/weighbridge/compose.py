@@ -15,7 +15,7 @@ from .delivery.folder import Folder
 from .fit.template import Template, read_template
 from .household import Account, Household
 from .pipeline import Weighbridge, rehearse
-from .reading.people import read_people
+from .reading.people import Person, read_people
 from .settings import GARMIN, Settings
 
 if TYPE_CHECKING:
@@ -44,14 +44,20 @@ def compose(settings: Settings) -> Composed:
         account = _account(settings)
         weighbridge = Weighbridge(template, account.delivery, settings.timezone)
         return Composed(settings, weighbridge, lambda name: _only(account, name))
+    household = Household({person: _account(settings.for_person(person.token)) for person in people_of(settings)})
+    weighbridge = Weighbridge(template, household, settings.timezone, household.settle)
+    return Composed(settings, weighbridge, lambda name: household.account(name).store)
+
+
+def people_of(settings: Settings) -> tuple[Person, ...]:
+    """The people of the house; nobody where they are not named. Raises `SettingsInvalid`."""
+    if settings.people is None:
+        return ()
     try:
-        people = read_people(settings.people.read_text(encoding="utf-8"))
+        return read_people(settings.people.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as e:
         reason = e.strerror if isinstance(e, OSError) else "it is not valid UTF-8"
         raise errors.SettingsInvalid(f"The file of WEIGHBRIDGE_PEOPLE cannot be read: {reason}.") from e
-    household = Household({person: _account(settings.for_person(person.token)) for person in people})
-    weighbridge = Weighbridge(template, household, settings.timezone, household.settle)
-    return Composed(settings, weighbridge, lambda name: household.account(name).store)
 
 
 def usable_template(settings: Settings) -> Template:
@@ -85,6 +91,11 @@ def _only(account: Account, name: str | None) -> WeighInStore | None:
 def garmin_names(settings: Settings) -> tuple[str, ...]:
     """The links that lead to Garmin Connect, in order; the usual one when only files are kept."""
     return tuple(name for name in settings.delivery if name != "folder") or GARMIN[:1]
+
+
+def token_library(settings: Settings) -> str:
+    """The library that uses the token: the first that the delivery names."""
+    return next((name for name in garmin_names(settings) if name in GARMIN), GARMIN[0])
 
 
 def garmin_connect(name: str, settings: Settings) -> GarminConnect:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ..errors import NothingAvailable, RunnerUnusable
 from ..fitcsvtool import ARTIFACT, MAIN_CLASS
+from ..settings import text_of
 from .port import Outcome, Ran
 
 DEADLINE_S = 120.0
@@ -71,11 +72,11 @@ class LocalJava:
 
 def local_java(environment: Mapping[str, str], *, chosen: bool) -> LocalJava:
     """The runner of this machine. What is not there is a `NothingAvailable`, unless it was chosen by name."""
-    missing = RunnerUnusable if chosen or environment.get("FIT_CSV_TOOL_JAR") else NothingAvailable
+    named = text_of("FIT_CSV_TOOL_JAR", environment)
+    missing = RunnerUnusable if chosen or named else NothingAvailable
     java = _java(environment)
     if java is None:
         raise missing("There is no Java here. Install a Java 8 or newer (Debian: apt install default-jre-headless).")
-    named = environment.get("FIT_CSV_TOOL_JAR")
     jar = Path(named).expanduser() if named else _brought(environment, missing)
     check_jar(jar)
     return LocalJava(java, jar)

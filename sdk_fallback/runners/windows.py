@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from ..errors import RunnerUnusable
-from ..settings import setting
+from ..settings import PAGE, text_of
 from .local_java import local_java
 from .port import Ran, Runner
 
@@ -22,17 +22,19 @@ def runner_from(environment: Mapping[str, str], on: str | None = None) -> Iterat
 
     Raises `RunnerUnusable`, or `NothingAvailable` where nothing was chosen.
     """
-    chosen = on or next((machine for machine, name in NAMED_BY.items() if setting(environment, name)), "local")
+    chosen = on or next((machine for machine, name in NAMED_BY.items() if text_of(name, environment)), "local")
     if chosen == "local":
         yield local_java(environment, chosen=on is not None)
         return
-    if not setting(environment, NAMED_BY[chosen]):
-        name = NAMED_BY[chosen]
-        raise RunnerUnusable(f"No Windows machine is named. Set {name} (see sdk_fallback/windows/README.md).")
-    # Not before they are needed: the function's own requirements do without these libraries.
-    from ..proxmox import virtual_machine
-    from .guest_agent import GuestAgent
-    from .winrm import winrm
+    if not text_of(NAMED_BY[chosen], environment):
+        raise RunnerUnusable(f"No Windows machine is named. Set {NAMED_BY[chosen]}. See {PAGE}.")
+    try:
+        # Not before they are needed: the local Java does without these libraries.
+        from ..proxmox import virtual_machine
+        from .guest_agent import GuestAgent
+        from .winrm import winrm
+    except ModuleNotFoundError:
+        raise RunnerUnusable("A Windows machine needs more packages: pip install 'weighbridge[sdk]'.") from None
 
     machine = virtual_machine(environment)
     if chosen == "proxmox" and machine:

@@ -22,7 +22,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 from xml.etree.ElementTree import ParseError
 
 import requests
@@ -40,7 +39,7 @@ from winrm.protocol import Protocol
 
 from .. import windows
 from ..errors import RunnerUnusable, causes
-from ..settings import needed
+from ..settings import WINRM, WINRM_PORT, read
 from .port import Ran
 
 DEADLINE_S = 120.0
@@ -48,7 +47,6 @@ DEADLINE_S = 120.0
 CLEAN_UP_S = 15.0
 #: How long a machine may be silent before it counts as hanging. It is asked to speak at least every half of this.
 SILENCE_S = 30.0
-PORT = 5986
 #: Pieces of standard input: base64 and encryption on top, each fits into 153,600 bytes, the least that Windows takes.
 PIECE_BYTES = 100_000
 #: The rest would need quoting, and no file of ours has it.
@@ -94,7 +92,7 @@ class WinRM:
             return Ran({}, [])
         words = [*files, *(word for arguments in commands for word in arguments)]
         if strange := next((word for word in words if not _PLAIN.fullmatch(word)), None):
-            raise ValueError(f"{strange!r} is no plain name")
+            raise ValueError(f"{strange!r} is not a plain name")
         end = time.monotonic() + self._deadline_s
         folder = f"weighbridge-{uuid.uuid4()}"
         # The guest stops by itself before we do, so that it can still tell.
@@ -152,7 +150,7 @@ class WinRM:
     def _clean_up(self, shell: str, folder: str) -> None:
         """After a run that went wrong: close its shell, which ends what runs in it, then remove its folder.
 
-        What fails here is not told: the fault that led here says more, and Windows closes an idle shell by itself.
+        What fails here is not reported: the fault that led here says more, and Windows closes an idle shell by itself.
         """
         end = time.monotonic() + CLEAN_UP_S
         with suppress(*_FAULTS):
@@ -214,7 +212,8 @@ class WinRM:
                 f"WINRM_CA ({certificate}) has to be the winrm.pem that setup.ps1 wrote there, for the name {host}."
             )
         if any(isinstance(c, ssl.SSLError) for c in wrapped):
-            return f"{place} does not speak TLS as it should. WinRM over HTTPS listens on port {PORT}: run setup.ps1."
+            listens = f"WinRM over HTTPS listens on port {WINRM_PORT}: run setup.ps1."
+            return f"{place} does not speak TLS as it should. {listens}"
         if any(isinstance(c, (NewConnectionError, ConnectTimeoutError, ConnectionRefusedError)) for c in wrapped):
             return f"Nothing answers at {place}. Is the machine on, and does its firewall let this one in (setup.ps1)?"
         if isinstance(e, socket.gaierror):
@@ -232,22 +231,6 @@ class WinRM:
 
 def winrm(environment: Mapping[str, str]) -> WinRM:
     """The machine that the environment names. Raises `RunnerUnusable`."""
-    where = urlsplit("//" + needed(environment, "WINRM_HOST", "the name of the Windows machine, or name:port"))
-    try:
-        host, port = where.hostname, where.port or PORT
-    except ValueError:
-        host = None
-    if not host or where.path:
-        raise RunnerUnusable("WINRM_HOST must be a name or an address, with or without :port.")
-    user = needed(environment, "WINRM_USER", "the account that setup.ps1 made")
-    password = needed(environment, "WINRM_PASSWORD", "the password of that account")
-    certificate = Path(needed(environment, "WINRM_CA", "the certificate file that setup.ps1 wrote, winrm.pem"))
-    try:
-        ssl.create_default_context(cafile=certificate)
-    except OSError as e:
-        why = "not a PEM file" if isinstance(e, ssl.SSLError) else e.strerror
-        raise RunnerUnusable(
-            f"WINRM_CA ({certificate}) cannot be used ({why}). "
-            "Copy the winrm.pem that setup.ps1 wrote there, and name it."
-        ) from e
-    return WinRM(Account(host, port, user, SecretStr(password), certificate))
+    values = read(WINRM, environment, needed={variable.name for variable in WINRM})
+    host, port = values.pop("address")
+    return WinRM(Account(host, port, **values))

@@ -20,7 +20,7 @@ from ..runners.port import Outcome, Ran
 LONGEST_COMMAND_LINE = 8191
 JAR = r"C:\weighbridge\FitCSVTool.jar"
 
-#: What the script says went wrong, in one word -> the sentence with the mend.
+#: What the script says went wrong, in one word -> the sentence that says what to do.
 FAULTS = {
     "damaged": "What was sent to {name} did not arrive whole (its checksum is wrong there). Try again.",
     "no-jar": f"There is no {JAR} on {{name}}. Run setup.ps1 there, with -Jar and Garmin's FitCSVTool.jar.",
@@ -60,7 +60,7 @@ def ran(answer: bytes, commands: int, name: str) -> Ran:
     said = unseal(answer, name)
     fault = said["fault"]
     if fault:
-        # A sentence of Windows' own tells of files and folders there: of no secret, and of no measurement.
+        # Windows' own sentences name files and folders there, but no secret and no measurement.
         sentence = FAULTS.get(fault, "On {name} the script stopped: {fault}")
         raise RunnerUnusable(sentence.format(name=name, fault=" ".join(fault.split())[:300]))
     files = {file: base64.b64decode(content) for file, content in said["files"].items()}

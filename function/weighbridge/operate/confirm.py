@@ -1,4 +1,4 @@
-"""make confirm: look whether the kept files have arrived in Garmin Connect, and put away those that have.
+"""weighbridge confirm: look whether the kept files have arrived in Garmin Connect, and put away those that have.
 
 Rule: nothing is sent. A file counts as confirmed when each of its weigh-ins was read back. With a key of Garmin's
 official Personal API the look needs no sign-in at all, so a file that was imported by hand ends as confirmed too.
@@ -6,38 +6,39 @@ official Personal API the look needs no sign-in at all, so a file that was impor
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
+
+import click
 
 from ..compose import garmin_connect, garmin_names, personal_api
 from ..delivery.kept import Kept, kept_files, put_away, read_kept
-from ..errors import FolderUnusable, WeighbridgeError
+from ..errors import FolderUnusable
 from ..garmin.entries import fits
 from ..settings import Settings, read_settings
+from . import options
+from .options import with_name
+from .surroundings import Surroundings
 
 DAY = timedelta(days=1)
 
 
-def main(argv: Sequence[str], env: Mapping[str, str]) -> int:
-    """Look for what was kept. Returns the exit code: 0 when all of it has arrived, 1 otherwise."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.confirm", description="Look for the kept files in Garmin.")
-    parser.parse_args(argv)
-    try:
-        settings = read_settings(env)
-        kept, unusable = _read_all(settings)
-        missing = _confirm(settings, kept) if kept else 0
-    except WeighbridgeError as fault:
-        print(fault, file=sys.stderr)
-        return 1
+@click.command("confirm")
+@options.name
+@click.pass_obj
+def command(around: Surroundings, name: str) -> int:
+    """Look whether the kept files have arrived in Garmin Connect, and put away those that have. Nothing is sent."""
+    settings = read_settings(around.environment).for_person(name)
+    kept, unusable = read_all(settings)
+    missing = _confirm(settings, kept) if kept else 0
     if not kept and not unusable:
         print(f"Nothing waits in {settings.folder}.")
     return 1 if missing or unusable else 0
 
 
-def _read_all(settings: Settings) -> tuple[list[Kept], int]:
+def read_all(settings: Settings) -> tuple[list[Kept], int]:
+    """What waits in the folder, and the number of files that are not as they were kept, which is said."""
     kept: list[Kept] = []
     unusable = 0
     for path in kept_files(settings.folder):
@@ -45,8 +46,12 @@ def _read_all(settings: Settings) -> tuple[list[Kept], int]:
             kept.append(read_kept(path))
         except FolderUnusable as fault:
             unusable += 1
-            print(f"  {'unknown':<11}{path.name}: {fault}", flush=True)
+            say("unknown", path.name, str(fault))
     return kept, unusable
+
+
+def say(what: str, file_name: str, why: str = "") -> None:
+    print(f"  {what:<11}{file_name}{f': {why}' if why else ''}", flush=True)
 
 
 def _confirm(settings: Settings, kept: Sequence[Kept]) -> int:
@@ -62,14 +67,14 @@ def _confirm(settings: Settings, kept: Sequence[Kept]) -> int:
         there = [any(fits(reading, entry, near=False) for entry in held) for reading in each.readings]
         if all(there):
             put_away(each)
-            print(f"  {'confirmed':<11}{each.path.name}", flush=True)
+            say("confirmed", each.path.name)
         else:
             missing += 1
-            print(f"  {'missing':<11}{each.path.name}: {there.count(False)} of {len(there)} not in Garmin.", flush=True)
+            say("missing", each.path.name, f"{there.count(False)} of {len(there)} not in Garmin.")
     if missing:
-        print("Import what is missing by hand, or have it delivered: make login, then make deliver-kept.")
+        option = with_name(settings.token_name)
+        print(
+            f"Import what is missing by hand, or have it delivered: weighbridge login{option}, then weighbridge kept "
+            f"deliver{option}."
+        )
     return missing
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], os.environ))

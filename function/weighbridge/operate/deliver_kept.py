@@ -1,21 +1,21 @@
-"""make deliver-kept: deliver the files that were kept, now that a sign-in works, and confirm each.
+"""weighbridge kept deliver: deliver the files that were kept, now that a sign-in works, and confirm each.
 
-Rule: a file is put away only when each of its weigh-ins was read back from Garmin Connect, or was there already. What
-every file would meet (no sign-in, no network, a rate limit) ends the run; what one file alone meets does not. Run
-again as often as you like: the same file is the same weigh-in. Nothing printed is a measurement.
+Rule: nothing is sent before somebody has seen what it is, or has said --yes. A file is put away only when each of its
+weigh-ins was read back from Garmin Connect, or was there already. What every file would meet (no sign-in, no network, a
+rate limit) ends the run; what one file alone meets does not. Run it as often as you like: the same file is the same
+weigh-in. Measurements are printed at a terminal, before the question; a schedule's log gets none.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
+
+import click
 
 from ..compose import garmin_connect, garmin_names
 from ..delivery.chain import Chain
-from ..delivery.kept import Kept, kept_files, put_away, read_kept
+from ..delivery.kept import Kept, put_away
 from ..delivery.port import Delivered, Delivery, Outcome
 from ..errors import (
     GarminUnreachable,
@@ -27,73 +27,109 @@ from ..errors import (
     WeighbridgeError,
 )
 from ..pipeline import prove
-from ..settings import read_settings
+from ..reading.reading import Reading
+from ..settings import Settings, read_settings
+from . import options
+from .confirm import read_all, say
+from .options import with_name
+from .surroundings import Surroundings, Terminal
 
 SHARED = (SettingsInvalid, NotConnected, SignInNeeded, TokenStoreUnusable, RateLimited, GarminUnreachable)
 
 
-def main(argv: Sequence[str], env: Mapping[str, str]) -> int:
-    """Deliver what waits. Returns the exit code: 0 when nothing is left, 1 otherwise."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.deliver_kept", description="Deliver the kept files.")
-    parser.add_argument("--replace", action="store_true", help="replace entries at the same instant with other values")
-    parser.add_argument(
-        "--name", default="default", help="whose files, where WEIGHBRIDGE_PEOPLE is set: their token's name"
-    )
-    options = parser.parse_args(argv)
-    try:
-        settings = read_settings(env)
-        if options.name != "default":
-            settings = replace(
-                settings,
-                folder=settings.folder / options.name,
-                browser_profile=settings.browser_profile / options.name,
-            )
-        paths = kept_files(settings.folder)
-        links = [garmin_connect(name, settings, options.name) for name in garmin_names(settings)] if paths else []
-    except WeighbridgeError as fault:
-        print(fault, file=sys.stderr)
+@click.command("deliver")
+@options.name
+@click.option("--replace", is_flag=True, help="Replace entries at the same instant with other values.")
+@options.yes
+@click.pass_obj
+def command(around: Surroundings, name: str, *, replace: bool, yes: bool) -> int:
+    """Deliver the kept files to Garmin Connect, and put away what was read back.
+
+    The exit code is 0 when nothing is left.
+    """
+    settings = read_settings(around.environment).for_person(name)
+    kept, unusable = read_all(settings)
+    if not kept:
+        if not unusable:
+            print(f"Nothing waits in {settings.folder}.")
+        return 1 if unusable else 0
+    if not yes and not _agreed(kept, settings, around.terminal):
         return 1
-    left = 0
-    for number, path in enumerate(paths):
-        try:
-            kept = read_kept(path)
-            outcomes = _deliver(kept, Chain(links), replace=options.replace)
-            left += not _settle(kept, outcomes)
-        except SHARED as fault:
-            print(f"{fault} {len(paths) - number} file(s) still wait in {settings.folder}.", file=sys.stderr)
-            return 1
-        except WeighbridgeError as fault:
-            left += 1
-            _say("waits", path.name, str(fault))
-    if not paths:
-        print(f"Nothing waits in {settings.folder}.")
-    return 1 if left else 0
+    return 1 if _deliver_all(kept, settings, replace=replace) or unusable else 0
 
 
-def _deliver(kept: Kept, delivery: Delivery, *, replace: bool) -> Sequence[Outcome]:
-    return delivery.deliver(kept.readings, lambda some: prove(kept.template, some), replace=replace)
+def _agreed(kept: Sequence[Kept], settings: Settings, terminal: Terminal) -> bool:
+    count = sum(len(each.readings) for each in kept)
+    if not terminal.is_there():
+        print(
+            f"{len(kept)} file(s) wait in {settings.folder}, and nobody is here to be asked: to send them without a "
+            f"question, pass --yes (weighbridge kept deliver{with_name(settings.token_name)} --yes).",
+            file=sys.stderr,
+        )
+        return False
+    for each in kept:
+        for reading in each.readings:
+            print(f"  {shown(reading, settings)}")
+    account = "" if settings.token_name == "default" else f", the account of {settings.token_name}"  # noqa: S105  # a name
+    try:
+        answer = terminal.ask(
+            f"Send {'this weigh-in' if count == 1 else f'these {count} weigh-ins'} to Garmin Connect{account}? [y/N] "
+        )
+    except EOFError:
+        print()
+        answer = ""
+    if answer.strip().lower() in ("y", "yes"):
+        return True
+    print("Nothing was sent.")
+    return False
 
 
-def _settle(kept: Kept, outcomes: Sequence[Outcome]) -> bool:
+def shown(reading: Reading, settings: Settings) -> str:
+    """Date and weight, as a person remembers them."""
+    return f"{reading.measured_at.astimezone(settings.timezone):%Y-%m-%d %H:%M}  {reading.weight_kg:.2f} kg"
+
+
+def _deliver_all(kept: Sequence[Kept], settings: Settings, *, replace: bool) -> int:
+    """The number of files that are left."""
+    left, waiting = 0, len(kept)
+    try:
+        delivery = Chain([garmin_connect(name, settings) for name in garmin_names(settings)])
+        for number, each in enumerate(kept):
+            waiting = len(kept) - number
+            try:
+                left += not _settle(each, _deliver(each, delivery, replace=replace))
+            except SHARED:
+                raise
+            except WeighbridgeError as fault:
+                left += 1
+                say("waits", each.path.name, str(fault))
+    except SHARED as fault:
+        print(f"{fault} {waiting} file(s) still wait in {settings.folder}.", file=sys.stderr)
+        return waiting
+    return left
+
+
+def _deliver(kept: Kept, delivery: Delivery, *, replace: bool) -> Collection[Outcome]:
+    outcomes = delivery.deliver(
+        kept.readings, lambda some: prove(kept.template, [kept.rows[reading] for reading in some]), replace=replace
+    )
+    return outcomes.values()
+
+
+def _settle(kept: Kept, outcomes: Collection[Outcome]) -> bool:
     """Say what became of a file. True when all of it has arrived."""
     open_ = [o for o in outcomes if isinstance(o, WeighbridgeError) or o.status not in ("confirmed", "present")]
     if not open_:
         put_away(kept)
         statuses = sorted({o.status for o in outcomes if isinstance(o, Delivered)})
-        _say(" and ".join(statuses), kept.path.name)
+        say(" and ".join(statuses), kept.path.name)
         return True
     for reason in dict.fromkeys(_reason(outcome) for outcome in open_):
-        _say("waits", kept.path.name, reason)
+        say("waits", kept.path.name, reason)
     return False
 
 
 def _reason(outcome: Outcome) -> str:
-    return str(outcome) if isinstance(outcome, WeighbridgeError) else " ".join(outcome.warnings)
-
-
-def _say(what: str, name: str, why: str = "") -> None:
-    print(f"  {what:<10}{name}{f': {why}' if why else ''}", flush=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], os.environ))
+    if isinstance(outcome, WeighbridgeError):
+        return str(outcome)
+    return " ".join(warning.text for warning in outcome.warnings)

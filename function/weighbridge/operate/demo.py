@@ -1,91 +1,70 @@
-"""make demo: the whole way on real input, in one screen. Needs no account: the file is kept for manual import."""
+"""weighbridge demo: the whole way on real input, in one screen. Needs no account: the file is kept for import by hand.
+
+Rule: it keeps to a folder of its own, `weighbridge-demo`, so that `weighbridge kept deliver` never meets its made-up
+weigh-in; and to the defaults, whatever is set here.
+"""
 
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
+import shutil
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
+import click
 import fitdecode
 
-ROOT = Path(__file__).parent.parent
-START_DEADLINE_S = 30
+from ..errors import FolderUnusable
+from ..resources import EXAMPLE
+from .serving import function_process, open_here
+from .surroundings import Surroundings
+
+FOLDER = Path("weighbridge-demo")
+READING = FOLDER / EXAMPLE.name
+KEPT = FOLDER / "weigh-ins"
 
 
-def main() -> int:
-    reading = (ROOT / "examples" / "fitdays.json").read_bytes()
-    folder = ROOT / "weigh-ins"
-    with function_process(embedded(folder)) as address:
+@click.command("demo")
+@click.pass_obj
+def command(around: Surroundings) -> None:
+    """Start the function, post a reading, show the receipt, and decode the file.
+
+    Everything is written into the folder weighbridge-demo.
+    """
+    try:
+        FOLDER.mkdir(exist_ok=True)
+        shutil.copyfile(EXAMPLE, READING)
+    except OSError as e:
+        raise FolderUnusable(f"The folder {FOLDER} cannot be written: {e.strerror}.") from None
+    reading = READING.read_bytes()
+    with function_process(embedded(around.environment, KEPT)) as address:
         print(f"The function listens on {address}. A reading, as the Fitdays app shows it:\n")
         print(indented(reading.decode().strip()))
-        print(f"\n$ curl -d @examples/fitdays.json {address}\n")
+        print(f"\n$ curl -d @{READING} {address}\n")
         receipt = post(address, reading)
     print(indented(json.dumps(receipt, indent=2, ensure_ascii=False)))
 
-    file = folder / receipt["fit"]["file_name"]
-    print("\nThe file that was kept, decoded by fitdecode, which is not our software:\n")
+    file = KEPT / receipt["fit"]["file_name"]
+    print("\nThe file that was kept, decoded by fitdecode, a third-party library:\n")
     for line in decoded(file.read_bytes()):
         print(f"  {line}")
     print(
-        f"\nTo bring it into Garmin Connect by hand, open {receipt['import_page']},\n"
-        f"choose {file.relative_to(ROOT)}, and press Import Data. (It is an example: better weigh yourself first.)\n"
-        "To have it done for you: make login, then WEIGHBRIDGE_DELIVERY=garth make run."
+        f"\nTo import it into Garmin Connect by hand, open {receipt['import_page']},\n"
+        f"choose {file}, and press Import Data.\n"
+        f"(It is an example: weigh yourself first. Everything of this demo is in {FOLDER}/; delete it when you like.)\n"
+        "To have it done for you: weighbridge login, then WEIGHBRIDGE_DELIVERY=garmin weighbridge serve."
     )
-    return 0
 
 
-def embedded(folder: Path) -> dict[str, str]:
+def embedded(environment: Mapping[str, str], folder: Path) -> dict[str, str]:
     """The environment of a function that keeps files in this folder, whatever else is set here."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WEIGHBRIDGE_", "GARMIN_"))}
+    kept = {name: value for name, value in environment.items() if not name.startswith(("WEIGHBRIDGE_", "GARMIN_"))}
     return kept | {"WEIGHBRIDGE_FOLDER": str(folder)}
 
 
-@contextmanager
-def function_process(environment: Mapping[str, str]) -> Iterator[str]:
-    """A real functions-framework process on a free port of this machine, ready to answer."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    command = [
-        str(Path(sys.executable).with_name("functions-framework")),
-        *("--source", str(ROOT / "function" / "main.py"), "--target", "handle"),
-        *("--host", "127.0.0.1", "--port", str(port)),
-    ]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    try:
-        address = f"http://127.0.0.1:{port}"
-        deadline = time.monotonic() + START_DEADLINE_S
-        while not is_answering(address):
-            if process.poll() is not None or time.monotonic() > deadline:
-                sys.exit("The function did not start; run `make run` to see why.")
-            time.sleep(0.05)
-        yield address
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def is_answering(address: str) -> bool:
-    """Whether a function is there, be it ready to deliver or not."""
-    try:
-        with urllib.request.urlopen(f"{address}/health", timeout=5) as answer:  # noqa: S310  # our own address
-            return b'"delivery"' in answer.read()
-    except urllib.error.HTTPError as e:
-        with e:
-            return b'"delivery"' in e.read()
-    except OSError:
-        return False
-
-
 def post(address: str, body: bytes) -> dict[str, dict[str, str]]:
-    with urllib.request.urlopen(urllib.request.Request(address, data=body), timeout=30) as answer:  # noqa: S310
+    with open_here(urllib.request.Request(address, data=body), timeout_s=30) as answer:  # noqa: S310  # our own address
         receipt: dict[str, dict[str, str]] = json.load(answer)
         return receipt
 
@@ -105,7 +84,3 @@ def decoded(content: bytes) -> Iterator[str]:
 
 def indented(text: str) -> str:
     return "\n".join(f"  {line}" for line in text.splitlines())
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,50 +1,64 @@
-"""make doctor: one screen that proves each link of the chain to Garmin Connect with the user's own account.
+"""weighbridge doctor: one screen that proves each link of the chain to Garmin Connect with the user's own account.
 
-Rule: each link is proven by using it, never by looking at a setting. What fails says its mend, and what hangs on
-it is not tried. A weigh-in is sent only when its weight is typed in, and taken back only when that is wished.
+Rule: each link is proven by using it, never by looking at a setting. What fails says how to fix it, and what hangs on
+it is not tried. A weigh-in is sent only when its weight is typed in, and taken back only when that is wanted.
 Nothing printed holds a secret; the weight that was typed is the only measurement that is used.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
-import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import NamedTuple
+from functools import cached_property
+from typing import Literal, NamedTuple
 
-from ..compose import garmin_connect, garmin_names, garth_session, personal_api, token_store
+import click
+
+from ..compose import (
+    garmin_connect,
+    garmin_names,
+    personal_api,
+    token_library,
+    token_session,
+    token_store,
+    usable_template,
+)
 from ..delivery.port import Delivered
-from ..errors import GarminRefused, NotFound, OwnerFault, ReadingRejected, SettingsInvalid, WeighbridgeError
-from ..fit.template import Template, read_template
+from ..errors import GarminRefused, NotFound, OwnerFault, ReadingRejected, WeighbridgeError
+from ..fit.encode import encode
+from ..fit.template import Template
 from ..garmin.connect import GarminConnect
-from ..garmin.entries import instant_s, iso
-from ..pipeline import prove, rehearse
+from ..garmin.entries import instant_s
+from ..garmin.sessions.token_session import TokenSession
+from ..pipeline import prove
 from ..reading.reading import Reading
 from ..settings import Settings, read_settings
+from . import options
+from .options import with_name
+from .surroundings import Ask, Surroundings
 
 DAYS_READ = 30
 SHORT_DAYS = 3
 
-Ask = Callable[[str], str]
+
+class NotTried(Exception):
+    """The user does not want this link to be tried."""
 
 
-class NotAsked(Exception):
-    """The user did not wish this link to be tried."""
+class NotNeeded(Exception):
+    """The delivery does without this link."""
 
 
 @dataclass
 class Visit:
     """One run of the doctor."""
 
-    env: Mapping[str, str]
+    around: Surroundings
     token_name: str
-    ask: Ask
-    now: Callable[[], float]
+    #: None: nobody is asked, so nothing is sent.
+    ask: Ask | None
     # What the links have found so far; one runs only after those that it needs.
     settings: Settings = field(init=False)
     template: Template = field(init=False)
@@ -52,9 +66,26 @@ class Visit:
     outcome: Delivered = field(init=False)
     weigh_in_id: str = field(init=False)
 
-    @property
+    @cached_property  # a browser's profile serves one session
     def garmin(self) -> GarminConnect:
-        return garmin_connect(garmin_names(self.settings)[0], self.settings, self.token_name)
+        return garmin_connect(garmin_names(self.settings)[0], self.settings)
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.around.now(), UTC)
+
+    def token_session(self) -> TokenSession:
+        if garmin_names(self.settings)[0] == "browser":
+            raise NotNeeded("the delivery `browser` is signed in by its profile, and needs no token.")
+        return token_session(token_library(self.settings), self.settings)
+
+    def answer(self, question: str) -> str:
+        if self.ask is None:
+            return ""
+        try:
+            return self.ask(f"        {question}").strip()
+        except EOFError:
+            print()
+            return ""
 
 
 class Link(NamedTuple):
@@ -64,45 +95,41 @@ class Link(NamedTuple):
 
 
 def _settings(visit: Visit) -> str:
-    settings = visit.settings = read_settings(visit.env)
+    settings = visit.settings = read_settings(visit.around.environment).for_person(visit.token_name)
     names = ", then ".join(settings.delivery)
     return f"readings go to: {names}. Garmin is {settings.garmin_domain}."
 
 
 def _template(visit: Visit) -> str:
-    path = visit.settings.template
     try:
-        template = read_template(path.read_bytes())
-    except OSError as e:
-        raise SettingsInvalid(f"The template {path} cannot be read: {e.strerror}. Mend WEIGHBRIDGE_TEMPLATE.") from e
-    rehearse(template)
-    visit.template = template
-    return f"{path.name} takes {len(template.fields)} values, proven by fitdecode."
+        visit.template = usable_template(visit.settings)
+    except WeighbridgeError as e:
+        raise OwnerFault(f"{e} Set WEIGHBRIDGE_TEMPLATE to another, or leave it out.") from e
+    return f"{visit.settings.template.name} takes {len(visit.template.fields)} values, proven by fitdecode."
 
 
 def _token(visit: Visit) -> str:
-    store = token_store(visit.settings, visit.token_name)
-    days = garth_session(visit.settings, visit.token_name).token_days_left()  # raises when there is none
-    age_s = max(visit.now() - store.renewed_at(), 0)
+    days = visit.token_session().token_days_left()  # raises when there is none
+    age_s = max(visit.around.now() - token_store(visit.settings).renewed_at(), 0)
     age = f"stored {_span(age_s)} ago"
     if days is None:
         return f"{age}; Garmin did not say when the sign-in ends."
     if days <= 0:
-        raise OwnerFault("The sign-in has ended. Sign in anew: make login.")
+        raise OwnerFault(f"The sign-in has ended. Sign in again: weighbridge login{with_name(visit.token_name)}.")
     if days < SHORT_DAYS:
         return f"{age}; the sign-in ends in {_span(days * 86_400)}, unless it is renewed before."
     return f"{age}; the sign-in ends in {days:.0f} days."
 
 
 def _renewal(visit: Visit) -> str:
-    session = garth_session(visit.settings, visit.token_name)
+    session = visit.token_session()
     session.renew()
     days = session.token_days_left()
     return "a new token came and was saved" + (f"; {days:.0f} days from now on." if days is not None else ".")
 
 
 def _reading(visit: Visit) -> str:
-    today = datetime.fromtimestamp(visit.now(), UTC).date()
+    today = visit.now().date()
     found = visit.garmin.list_weigh_ins(today - timedelta(days=DAYS_READ), today + timedelta(days=1))
     newest = f", the newest of {found[-1].calendar_date.isoformat()}" if found else ""
     return f"Garmin Connect shows {len(found)} weigh-in(s) of the last {DAYS_READ} days{newest}."
@@ -111,16 +138,18 @@ def _reading(visit: Visit) -> str:
 def _official(visit: Visit) -> str:
     official = personal_api(visit.settings)
     if official is None:
-        raise NotAsked("no GARMIN_PERSONAL_API_KEY is set; readings are confirmed through the sign-in alone.")
-    today = datetime.fromtimestamp(visit.now(), UTC).date()
+        raise NotTried("no GARMIN_PERSONAL_API_KEY is set; readings are confirmed through the sign-in alone.")
+    today = visit.now().date()
     found = official.weigh_ins(today - timedelta(days=DAYS_READ), today + timedelta(days=1))
     announced = official.health().get("detail", "")
     return f"Garmin's Personal API shows {len(found)} weigh-in(s) of the last {DAYS_READ} days. {announced}".strip()
 
 
 def _sending(visit: Visit) -> str:
-    reading = Reading(measured_at=datetime.fromtimestamp(visit.now(), UTC), weight_kg=_asked_weight(visit.ask))
-    (outcome,) = visit.garmin.deliver([reading], lambda some: prove(visit.template, some), replace=False)
+    reading = Reading(measured_at=visit.now(), weight_kg=_asked_weight(visit))
+    outcome = visit.garmin.deliver(
+        [reading], lambda some: prove(visit.template, [encode(each) for each in some]), replace=False
+    )[reading]
     if isinstance(outcome, WeighbridgeError):
         raise outcome
     visit.reading, visit.outcome = reading, outcome
@@ -131,16 +160,17 @@ def _reading_back(visit: Visit) -> str:
     outcome = visit.outcome
     if outcome.status not in ("confirmed", "present"):
         raise GarminRefused(
-            f"{' '.join(outcome.warnings)} Look in Garmin Connect in some minutes. If it is there, set "
-            "WEIGHBRIDGE_CONFIRM_SECONDS higher; if not, see whether Garmin Connect asks for consent to uploads."
+            f"{' '.join(warning.text for warning in outcome.warnings)} Look in Garmin Connect in some minutes. If the "
+            "weigh-in is there, set WEIGHBRIDGE_CONFIRM_SECONDS higher; if not, see whether Garmin Connect asks for "
+            "consent to uploads."
         )
     visit.weigh_in_id = _id_of(visit.garmin, visit.reading)
     return f"it was read back from Garmin Connect ({outcome.status})."
 
 
 def _taking_back(visit: Visit) -> str:
-    if _answer(visit.ask, "Take this weigh-in out of Garmin Connect again? [y/N] ").lower() not in ("y", "yes"):
-        raise NotAsked("it stays in Garmin Connect.")
+    if visit.answer("Take this weigh-in out of Garmin Connect again? [y/N] ").lower() not in ("y", "yes"):
+        raise NotTried("it stays in Garmin Connect.")
     visit.garmin.delete_weigh_in(visit.weigh_in_id)
     try:
         _id_of(visit.garmin, visit.reading)
@@ -162,44 +192,75 @@ LINKS = (
 )
 
 
-def main(argv: Sequence[str], env: Mapping[str, str], *, ask: Ask = input, now: Callable[[], float] = time.time) -> int:
-    """Prove each link. Returns the exit code: 0 when none failed."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.doctor", description="Prove each link to Garmin Connect.")
-    parser.add_argument("--name", default="default", help="which token to use (default: %(default)s)")
-    visit = Visit(env, parser.parse_args(argv).name, ask, now)
-    proven: set[str] = set()
-    failed = 0
-    for link in LINKS:
-        missing = [name for name in link.needs if name not in proven]
-        if missing:
-            _show("–", link.name, f"not tried, for want of: {', '.join(missing)}.")
-            continue
-        try:
-            _show("ok", link.name, link.prove(visit))
-            proven.add(link.name)
-        except NotAsked as e:
-            _show("–", link.name, str(e))
-        except (WeighbridgeError, ValueError) as fault:
-            failed += 1
-            _show("FAILS", link.name, _mend(fault))
-    print("\nEach link that was tried holds." if not failed else "\nMend what FAILS, and run make doctor again.")
+class Finding(NamedTuple):
+    link: str
+    outcome: Literal["ok", "skipped", "fails"]
+    detail: str
+
+
+MARKS = {"ok": "ok", "skipped": "–", "fails": "FAILS"}
+
+
+@click.command("doctor")
+@options.name
+@options.as_json
+@click.pass_obj
+def command(around: Surroundings, name: str, *, as_json: bool) -> int:
+    """Prove each link to Garmin Connect with your own account.
+
+    With --json nothing is asked, so no weigh-in is sent.
+    """
+    visit = Visit(around, name, None if as_json else around.terminal.ask)
+    findings = examine(visit, (lambda _: None) if as_json else _show)
+    failed = any(finding.outcome == "fails" for finding in findings)
+    if as_json:
+        links = [finding._asdict() for finding in findings]
+        print(options.to_json({"name": name, "ok": not failed, "links": links}))
+    elif failed:
+        print(f"\nFix what FAILS, and run weighbridge doctor{with_name(name)} again.")
+    else:
+        print("\nEvery link that was tried works.")
     return 1 if failed else 0
 
 
-def _show(mark: str, name: str, sentence: str) -> None:
-    print(f"  {mark:<6}{name:<14}{sentence}", flush=True)
+def examine(visit: Visit, tell: Callable[[Finding], None]) -> list[Finding]:
+    """Prove link after link, and tell each as it is found."""
+    findings: list[Finding] = []
+    proven: set[str] = set()
+    for link in LINKS:
+        finding = _finding(visit, link, proven)
+        findings.append(finding)
+        tell(finding)
+    return findings
 
 
-def _mend(fault: Exception) -> str:
-    if isinstance(fault, ReadingRejected):
-        return " ".join(error.message for error in fault.errors)
-    return str(fault)
+def _finding(visit: Visit, link: Link, proven: set[str]) -> Finding:
+    """What is found of one link, which is added to those that others may rest on."""
+    if missing := [name for name in link.needs if name not in proven]:
+        return Finding(link.name, "skipped", f"needs {', '.join(missing)}.")
+    try:
+        detail = link.prove(visit)
+    except NotTried as e:
+        return Finding(link.name, "skipped", str(e))
+    except NotNeeded as e:
+        proven.add(link.name)
+        return Finding(link.name, "skipped", str(e))
+    except ReadingRejected as fault:
+        return Finding(link.name, "fails", " ".join(error.message for error in fault.errors))
+    except (WeighbridgeError, ValueError) as fault:
+        return Finding(link.name, "fails", str(fault))
+    proven.add(link.name)
+    return Finding(link.name, "ok", detail)
 
 
-def _asked_weight(ask: Ask) -> Decimal:
-    text = _answer(ask, "Send one real weigh-in? Your weight in kg (Enter: no): ")
+def _show(finding: Finding) -> None:
+    print(f"  {MARKS[finding.outcome]:<6}{finding.link:<14}{finding.detail}", flush=True)
+
+
+def _asked_weight(visit: Visit) -> Decimal:
+    text = visit.answer("Send one real weigh-in? Your weight in kg (Enter: no): ")
     if not text:
-        raise NotAsked("no weigh-in was wished for.")
+        raise NotTried("no weight was entered.")
     try:
         weight = Decimal(text.replace(",", ".").removesuffix("kg").strip())
     except InvalidOperation:
@@ -209,18 +270,10 @@ def _asked_weight(ask: Ask) -> Decimal:
     return weight
 
 
-def _answer(ask: Ask, question: str) -> str:
-    try:
-        return ask(f"        {question}").strip()
-    except EOFError:
-        print()
-        return ""
-
-
 def _id_of(garmin: GarminConnect, reading: Reading) -> str:
     day = reading.measured_at.date()
     for weigh_in in garmin.list_weigh_ins(day - timedelta(days=1), day + timedelta(days=1)):
-        if weigh_in.values["measured_at"] == iso(instant_s(reading)):
+        if weigh_in.measured_at.timestamp() == instant_s(reading):
             return weigh_in.id
     raise NotFound("Garmin Connect does not show it.")
 
@@ -231,10 +284,3 @@ def _span(seconds: float) -> str:
             count = int(seconds // size_s)
             return f"{count} {word}" + ("s" if count > 1 else "")
     return "a moment"
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:], os.environ))
-    except KeyboardInterrupt:
-        sys.exit(130)

@@ -1,4 +1,4 @@
-"""make login: sign in to Garmin Connect once, at a terminal, and store the token for the function.
+"""weighbridge login: sign in to Garmin Connect once, at a terminal, and store the token for the function.
 
 Rule: the password is asked for, never taken from an argument or a variable, and is kept nowhere. What is printed
 holds no secret. After a failure the next attempt has to wait, because repeated failures lock an account for one
@@ -6,28 +6,24 @@ to three days; the waiting time is kept beside the token, so that a script in a 
 
 Strategy: the ways are tried in the order of `WAYS`. The next one takes over when Garmin blocks the one before; a wrong
 password or code ends it, since every further attempt counts towards the lock. The user's own browser comes last,
-because it works wherever a person can sign in at all.
+because it works wherever a person can sign in at all. A browser window of its own makes no token: what it leaves is
+the profile that the delivery `browser` uses, so it is a way only when it is named.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import getpass
 import json
 import math
-import os
 import sys
-import time
-import webbrowser
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import click
 from pydantic import SecretStr
 
-from ..compose import token_store
+from ..compose import browser_session, token_store
 from ..errors import (
     GarminRefused,
     GarminUnreachable,
@@ -40,133 +36,27 @@ from ..errors import (
 from ..garmin.sessions.garth import exchange_ticket, sign_in, sign_in_page
 from ..garmin.tokens import Token, TokenStore, parse_token
 from ..settings import Settings, read_settings
+from . import options
+from .options import with_name
+from .surroundings import Surroundings, Terminal
 
 #: Seconds to wait after the first, second … failure in a row; the last one stays.
 COOL_DOWN_S = (60, 300, 1800, 6 * 3600, 24 * 3600)
 RATE_LIMIT_COOL_DOWN_S = 3600
 
-
-CONTAINER_FILES = (Path("/.dockerenv"), Path("/run/.containerenv"))  # Docker's and Podman's
+WINDOW_S = 900
 
 ELSEWHERE = """\
-This is a container. A sign-in does better on another machine, one with a browser and a home connection:
-  1. there, in a copy of this repository:   make login{name}
+This is a container. Sign in on another machine instead, one with a browser and a home connection:
+  1. there, with Weighbridge installed:   weighbridge login{name}
   2. here, from where that file lies:
-     docker compose run --rm -T weighbridge python -m scripts.login{option} --import - < {file}
+     docker compose run --rm -T function weighbridge login{name} --import - < {file}
      (or copy the file into the token folder, {folder}, so that the container's user can write it)
   3. there again: delete {file}, because one token must not be used in two places.
 """
 
-Ask = Callable[[str], str]
 
-
-def open_page(address: str) -> bool:
-    """Open a page in the user's browser, where there is a screen to show it on."""
-    screen = sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    return bool(screen) and webbrowser.open(address)
-
-
-def in_container() -> bool:
-    return any(file.exists() for file in CONTAINER_FILES)
-
-
-@dataclass(frozen=True)
-class Terminal:
-    """The person who signs in."""
-
-    ask: Ask = input
-    ask_secret: Ask = getpass.getpass
-    open_page: Callable[[str], bool] = open_page
-    in_container: Callable[[], bool] = in_container
-
-
-def main(
-    argv: Sequence[str],
-    env: Mapping[str, str],
-    terminal: Terminal | None = None,
-    *,
-    now: Callable[[], float] = time.time,
-) -> int:
-    """Sign in, or import a token. Returns the exit code: 0, or 1 with one sentence on stderr."""
-    options = _parser().parse_args(argv)
-    terminal = terminal or Terminal()
-    try:
-        settings = read_settings(env)
-        # The waiting time after a failure is this machine's, wherever the token is kept.
-        folder = TokenStore(settings.tokens, options.name)
-        store = token_store(settings, options.name)
-        if options.import_env or options.import_file:
-            token = _imported(options, env)
-        else:
-            if terminal.in_container():
-                print(_elsewhere(folder, options.name))
-            token = _signed_in(settings, CoolDown(folder, now), options, terminal)
-        lifetime = _lifetime(token, now())
-        store.save(token)
-    except (WeighbridgeError, ValueError) as fault:
-        print(fault, file=sys.stderr)
-        return 1
-    except (EOFError, KeyboardInterrupt):
-        print("\nNothing was stored: the questions need answers at a terminal.", file=sys.stderr)
-        return 1
-    print(f"Stored in {getattr(store, 'path', store.place)}. {lifetime}")
-    if options.import_env or options.import_file:
-        print("Use this token nowhere else from now on: each renewal here makes the copy there worthless.")
-    print(f"To prove every link with this account: make doctor{_argument('NAME', options.name)}")
-    return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m scripts.login",
-        description="Sign in to Garmin Connect once.",
-        epilog="The ways to sign in, in the order in which they are tried: "
-        + "; ".join(f"{way.name}: {way.explained}" for way in WAYS),
-    )
-    parser.add_argument("--name", default="default", help="which token to store, one a person (default: %(default)s)")
-    source = parser.add_mutually_exclusive_group()
-    source.add_argument("--way", choices=[way.name for way in WAYS], help="begin with this way to sign in")
-    source.add_argument(
-        "--import",
-        dest="import_file",
-        metavar="FILE",
-        help="take the token from garmin_tokens.json (garminconnect), oauth2_token.json (garth-ng) or a GARTH_TOKEN "
-        "string; - reads it from the standard input",
-    )
-    source.add_argument("--import-env", action="store_true", help="take the token from the variable GARTH_TOKEN")
-    parser.add_argument(
-        "--ignore-cool-down",
-        action="store_true",
-        help="try at once after a failure; the risk: repeated failures lock the account for one to three days",
-    )
-    return parser
-
-
-def _argument(word: str, name: str) -> str:
-    return "" if name == "default" else f" {word}={name}"
-
-
-def _elsewhere(store: TokenStore, name: str) -> str:
-    option = "" if name == "default" else f" --name {name}"
-    return ELSEWHERE.format(
-        name=_argument("NAME", name), option=option, file=f"tokens/{store.path.name}", folder=store.folder
-    )
-
-
-def _imported(options: argparse.Namespace, env: Mapping[str, str]) -> Token:
-    if options.import_env:
-        text = env.get("GARTH_TOKEN", "")
-        if not text:
-            raise ValueError("The variable GARTH_TOKEN is not set.")
-        return parse_token(text)
-    try:
-        if options.import_file == "-":
-            return parse_token(sys.stdin.read())
-        return parse_token(Path(options.import_file).read_text(encoding="utf-8"))
-    except OSError as e:
-        raise ValueError(f"{options.import_file} cannot be read: {e.strerror}.") from e
-    except UnicodeDecodeError:
-        raise ValueError(f"{options.import_file} is not a text file.") from None
+# -- the ways ----------------------------------------------------------------------------------------------
 
 
 def _by_password(settings: Settings, terminal: Terminal) -> Token:
@@ -224,11 +114,116 @@ WAYS = (
         risks_lock=False),
 )  # fmt: skip
 
+WINDOW = "window"
 
-def _signed_in(settings: Settings, cool_down: CoolDown, options: argparse.Namespace, terminal: Terminal) -> Token:
+
+# -- the command -------------------------------------------------------------------------------------------
+
+
+@click.command(
+    "login",
+    epilog="The ways to sign in, in the order in which they are tried: "
+    + "; ".join(f"{way.name}: {way.explained}" for way in WAYS)
+    + f". And only when named: {WINDOW}: a browser window of its own, for the delivery `browser`; it makes no token.",
+)
+@options.name
+@click.option("--way", type=click.Choice([*(way.name for way in WAYS), WINDOW]), help="Begin with this way to sign in.")
+@click.option(
+    "--import",
+    "import_file",
+    metavar="FILE",
+    type=click.Path(allow_dash=True),
+    help="Take the token from garmin_tokens.json (garminconnect), oauth2_token.json (garth-ng) or a GARTH_TOKEN "
+    "string; - reads it from the standard input.",
+)
+@click.option("--import-env", is_flag=True, help="Take the token from the variable GARTH_TOKEN.")
+@click.option(
+    "--ignore-cool-down",
+    is_flag=True,
+    help="Try at once after a failure. The risk: repeated failures lock the account for one to three days.",
+)
+@click.option("--wait-s", type=float, default=WINDOW_S, show_default=True, help="For how long the window stays open.")
+@click.pass_obj
+def command(
+    around: Surroundings,
+    name: str,
+    way: str | None,
+    import_file: str | None,
+    wait_s: float,
+    *,
+    import_env: bool,
+    ignore_cool_down: bool,
+) -> int:
+    """Sign in to Garmin Connect once, and store the token. The password is kept nowhere."""
+    if sum((way is not None, import_file is not None, import_env)) > 1:
+        raise click.UsageError("--way, --import and --import-env exclude each other.")
+    settings = read_settings(around.environment).for_person(name)
+    if way == WINDOW:
+        return _window(settings, wait_s)
+    # The waiting time after a failure is this machine's, wherever the token is kept.
+    here = TokenStore(settings.tokens, name)
+    store = token_store(settings)
+    imported = import_env or import_file is not None
+    try:
+        if imported:
+            token = _imported(None if import_env else import_file, around.environment)
+        else:
+            if around.terminal.in_container():
+                print(_elsewhere(here, name))
+            cool_down = CoolDown(here, around.now)
+            token = _signed_in(settings, cool_down, around.terminal, begin=way, ignore_cool_down=ignore_cool_down)
+    except EOFError:
+        print("\nNothing was stored: the questions need answers at a terminal.", file=sys.stderr)
+        return 1
+    lifetime = _lifetime(token, around.now())
+    store.save(token)
+    print(f"Stored in {getattr(store, 'path', store.place)}. {lifetime}")
+    if imported:
+        print("Use this token nowhere else from now on: each renewal here makes the copy there worthless.")
+    print(f"To prove every link with this account: weighbridge doctor{with_name(name)}")
+    return 0
+
+
+def _window(settings: Settings, wait_s: float) -> int:
+    session = browser_session(settings)
+    print(
+        "A browser window opens with Garmin Connect. Sign in there, tick 'remember me', and answer what Garmin "
+        "asks (cookies, consent).\nThis ends by itself when the page of your activities is there.",
+        flush=True,
+    )
+    session.sign_in(wait_s)
+    print(
+        f"Signed in. The profile lies in {settings.browser_profile}: give it to the machine that delivers, and set "
+        "WEIGHBRIDGE_DELIVERY=browser,folder or garmin,browser,folder."
+    )
+    return 0
+
+
+def _elsewhere(store: TokenStore, name: str) -> str:
+    return ELSEWHERE.format(name=with_name(name), file=f"tokens/{store.path.name}", folder=store.folder)
+
+
+def _imported(source: str | None, environment: Mapping[str, str]) -> Token:
+    """The token of a file, of the standard input (-), or of the variable."""
+    if source is None:
+        text = environment.get("GARTH_TOKEN", "")
+        if not text:
+            raise SettingsInvalid("The variable GARTH_TOKEN is not set.")
+        return parse_token(text)
+    try:
+        return parse_token(sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8"))
+    except OSError as e:
+        raise SettingsInvalid(f"{source} cannot be read: {e.strerror}.") from e
+    except UnicodeDecodeError:
+        raise SettingsInvalid(f"{source} is not a text file.") from None
+
+
+def _signed_in(
+    settings: Settings, cool_down: CoolDown, terminal: Terminal, *, begin: str | None, ignore_cool_down: bool
+) -> Token:
     names = [way.name for way in WAYS]
-    ways = WAYS[names.index(options.way) if options.way else 0 :]
-    if ways[0].risks_lock and not options.ignore_cool_down:
+    ways = WAYS[names.index(begin) if begin else 0 :]
+    if ways[0].risks_lock and not ignore_cool_down:
         cool_down.check()
     # Before the questions: a folder that cannot take the token would waste a sign-in.
     cool_down.probe()
@@ -238,7 +233,7 @@ def _signed_in(settings: Settings, cool_down: CoolDown, options: argparse.Namesp
         except GarminUnreachable:
             raise  # says nothing about the account, and holds for each way
         except SettingsInvalid as fault:  # its library is not there
-            if next_way is None or way.name == options.way:
+            if next_way is None or way.name == begin:
                 raise
             print(f"{fault}\n\nThe next way, {next_way.name}: {next_way.explained}.\n", file=sys.stderr, flush=True)
         except WeighbridgeError as fault:
@@ -258,6 +253,7 @@ class CoolDown:
 
     def __init__(self, store: TokenStore, now: Callable[[], float]) -> None:
         self._path = store.path.with_suffix(".cool-down")
+        self._name = store.path.stem
         self._now = now
 
     def check(self) -> None:
@@ -267,7 +263,8 @@ class CoolDown:
         if left_s > 0:
             raise RateLimited(
                 f"The last sign-in failed. Wait {_duration(left_s)} before the next one: repeated failures lock the "
-                "account for one to three days. Your own browser can be tried at once: make login WAY=browser. "
+                "account for one to three days. Your own browser can be tried at once: weighbridge "
+                f"login{with_name(self._name)} --way browser. "
                 "(--ignore-cool-down tries the password at once, at that risk.)",
                 left_s,
             )
@@ -300,7 +297,7 @@ class CoolDown:
             self._path.write_text(json.dumps({"failures": failures, "until": until}), encoding="utf-8")
         except OSError as e:
             raise TokenStoreUnusable(
-                f"The token folder {self._path.parent} cannot be written: {e.strerror}. Mend that, or name another "
+                f"The token folder {self._path.parent} cannot be written: {e.strerror}. Fix that, or name another "
                 "folder with WEIGHBRIDGE_TOKENS; Garmin was not asked."
             ) from e
 
@@ -311,15 +308,11 @@ def _lifetime(token: Token, now_s: float) -> str:
         return "Garmin did not say when the sign-in ends; usually after 30 days without use."
     days = (token.refresh_expires_at - now_s) / 86_400
     if days <= 0:
-        raise SignInNeeded("This token has ended already. Sign in anew: make login.")
-    return f"The sign-in ends in {days:.0f} days; each renewal of the token begins them anew."
+        raise SignInNeeded("This token has ended already. Sign in again: weighbridge login.")
+    return f"The sign-in ends in {days:.0f} days; each renewal of the token starts them again."
 
 
 def _duration(seconds: int) -> str:
     if seconds < 120:
         return "1 second" if seconds == 1 else f"{seconds} seconds"
     return f"{math.ceil(seconds / 60)} minutes" if seconds < 7200 else f"{math.ceil(seconds / 3600)} hours"
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], os.environ))

@@ -1,26 +1,21 @@
 """Programs that a test starts for itself and throws away, one module each.
 
-Rule: a part that is missing on a machine skips the test with a sentence that names the mend; with CI set it fails.
+Rule: a part that is missing on a machine skips the test with a sentence that says how to install it (tests/skips.py).
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
+from tests.skips import unavailable
 
-def unavailable(sentence: str) -> NoReturn:
-    """End the test: what it needs is not on this machine."""
-    if os.environ.get("CI"):
-        pytest.fail(sentence)
-    pytest.skip(sentence)
+__all__ = ["find_program", "free_port", "is_listening", "unavailable", "wait_until"]
 
 
 def find_program(name: str, *folders: Path, package: str) -> Path:

@@ -42,7 +42,7 @@ from .certificate import self_signed
 from .powershell import Machine
 
 USER = "weighbridge"
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 BOUNDARY = b"--Encrypted Boundary"
 OCTETS = b"\tContent-Type: application/octet-stream\r\n"
 SEALED = "application/HTTP-SPNEGO-session-encrypted"
@@ -185,13 +185,13 @@ class WindowsHost:
             line = "echo The command line is too long."
         if powershell := re.fullmatch(r"powershell (.*)", line):
             machine = json.dumps(self.machine._asdict())
-            return [sys.executable, "-m", "tests.windows.powershell", machine, *powershell[1].split()]
+            return [sys.executable, "-m", "tests.e2e.windows.powershell", machine, *powershell[1].split()]
         if self.machine.cmd:
             # As a file, because on the way to wine's cmd a word's quotes would be escaped as C's are.
             script = Path(self._folder.name, f"{uuid.uuid4()}.bat")
             script.write_text(f"@{line}\r\n")
             return [*self.machine.cmd, "Z:" + str(script).replace("/", "\\")]
-        return [sys.executable, "-m", "tests.windows.cmd", self.machine.temp, line]
+        return [sys.executable, "-m", "tests.e2e.windows.cmd", self.machine.temp, line]
 
     def _send(self, asked: wsman.Asked, fault: Fault | None) -> str:
         command = self.shells[asked.shell][asked.command]

@@ -3,7 +3,7 @@
 Rule: any other script, or any other way to call it, is refused with exit code 64; so a change of bootstrap.ps1 is a
 change of this too. It proves everything around the PowerShell text, and nothing about the text itself.
 
-Run by the host as `python -m tests.windows.powershell MACHINE -NoProfile …`, MACHINE being a `Machine` as JSON.
+Run by the host as `python -m tests.e2e.windows.powershell MACHINE -NoProfile …`, MACHINE being a `Machine` as JSON.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-SCRIPT = Path(__file__).parents[2] / "sdk_fallback" / "windows" / "bootstrap.ps1"
+SCRIPT = Path(__file__).parents[3] / "sdk_fallback" / "windows" / "bootstrap.ps1"
 
 
 class Machine(NamedTuple):

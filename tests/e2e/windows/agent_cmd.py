@@ -1,6 +1,6 @@
 """What stands in for cmd.exe under the guest agent: `/c`, and then one of the few commands that are asked of it.
 
-Run as `python -m tests.windows.agent_cmd TEMP /c word word …`. Any other command is refused with exit code 1.
+Run as `python -m tests.e2e.windows.agent_cmd TEMP /c word word …`. Any other command is refused with exit code 1.
 """
 
 from __future__ import annotations

@@ -23,14 +23,16 @@ from pypsrp.shell import Process, SignalCode, WinRS
 from pypsrp.wsman import WSMan
 
 from sdk_fallback import windows
-from sdk_fallback.__main__ import AGREES, UNUSABLE, main
-from sdk_fallback.errors import NothingAvailable, RunnerUnusable
+from sdk_fallback.cli import AGREES
+from sdk_fallback.errors import RunnerUnusable
 from sdk_fallback.fitcsvtool import decode_command, judge
-from sdk_fallback.report import TEMPLATES, verify_golden
-from sdk_fallback.runners.local_java import local_java
+from sdk_fallback.report import verify_golden
 from sdk_fallback.runners.winrm import CLEAN_UP_S, Account, WinRM
-from tests.windows.host import USER, WindowsHost
-from tests.windows.powershell import Machine
+from tests.e2e.windows.host import USER, WindowsHost
+from tests.e2e.windows.powershell import Machine
+from tests.sdk_command import sdk
+from tests.skips import java
+from weighbridge.resources import TEMPLATES
 
 TEMPLATE = (TEMPLATES / "weight_scale.fit").read_bytes()
 DECODE = [decode_command("in.fit", "out.csv")]
@@ -38,12 +40,7 @@ DECODE = [decode_command("in.fit", "out.csv")]
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    try:
-        tool = local_java(os.environ, chosen=False)
-    except NothingAvailable as missing:
-        if os.environ.get("CI"):
-            pytest.fail(str(missing))
-        pytest.skip(str(missing))
+    tool = java()
     temp = tmp_path / "temp"
     temp.mkdir()
     return Machine(str(temp), [tool.java], str(tool.jar), str(tool.jar), [], dict(os.environ))
@@ -105,18 +102,16 @@ def test_two_runs_at_once_do_not_meet(host: WindowsHost) -> None:
     assert judge(done[0], 0, "out.csv")
 
 
-def test_the_whole_command_works_and_the_secret_may_be_in_a_file(
-    host: WindowsHost, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_whole_command_works_and_the_secret_may_be_in_a_file(host: WindowsHost, tmp_path: Path) -> None:
     (tmp_path / "password").write_text(host.password + "\n")
     environment = environment_of(host) | {"WINRM_PASSWORD": "", "WINRM_PASSWORD_FILE": str(tmp_path / "password")}
-    assert main(["verify"], environment) == AGREES
-    assert main(["doctor"], environment) == AGREES
-    said = capsys.readouterr()
-    assert "FitCSVTool ran on Windows by WinRM." in said.out
+    verified, looked = sdk(["verify"], environment), sdk(["doctor"], environment)
+    assert (verified.exit_code, looked.exit_code) == (AGREES, AGREES)
+    said = verified.output + looked.output
+    assert "FitCSVTool ran on Windows by WinRM." in said
     for link in (f"Port {host.port} of localhost is open", "certificate", "may sign in", "A command runs there", "21."):
-        assert link in said.out
-    assert host.password not in said.out + said.err + " ".join(host.command_lines)
+        assert link in said
+    assert host.password not in said + " ".join(host.command_lines)
 
 
 def test_no_proxy_and_no_other_trust_comes_from_the_environment(
@@ -180,31 +175,6 @@ def test_a_server_of_something_else_is_named(host: WindowsHost) -> None:
         said = fault_of(host, WinRM(account(host)._replace(port=other.getsockname()[1])))
         thread.join()
     assert "does not speak TLS as it should" in said
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"WINRM_HOST": ""}, "No Windows machine is named. Set WINRM_HOST"),
-        ({"WINRM_HOST": "a/b"}, "WINRM_HOST must be a name"),
-        ({"WINRM_HOST": "a:b"}, "WINRM_HOST must be a name"),
-        ({"WINRM_USER": ""}, "WINRM_USER is not set"),
-        ({"WINRM_PASSWORD": ""}, "WINRM_PASSWORD is not set"),
-        ({"WINRM_PASSWORD_FILE": "/nowhere"}, "The file that WINRM_PASSWORD_FILE names cannot be read"),
-        ({"WINRM_CA": ""}, "WINRM_CA is not set"),
-        ({"WINRM_CA": "/nowhere"}, "WINRM_CA (/nowhere) cannot be used (No such file"),
-        ({"WINRM_CA": __file__}, "cannot be used (not a PEM file)"),
-    ],
-)
-def test_a_setting_that_cannot_be_used_is_named_with_the_mend(
-    changes: dict[str, str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    right = {"WINRM_HOST": "vm", "WINRM_USER": "anna", "WINRM_PASSWORD": "planted-secret", "WINRM_CA": str(tmp_path)}
-    assert main(["verify", "--on", "windows"], right | changes) == UNUSABLE
-    said = capsys.readouterr().err
-    assert words in said
-    assert said.count("\n") == 1
-    assert "planted" not in said
 
 
 # --- what goes wrong in the middle ---
@@ -304,28 +274,10 @@ def test_a_full_disk_is_named(host: WindowsHost) -> None:
     assert fault_of(host, WinRM(account(host))) == "The disk of Windows by WinRM is full. Make room on its drive C:."
 
 
-# --- the script ---
-
-
-def test_the_script_is_short_enough_for_cmd() -> None:
-    assert len(windows.script()) < 3000
-    assert len(windows.command_line()) < windows.LONGEST_COMMAND_LINE
-
-
-def test_what_is_sent_of_the_script_is_plain_ascii_without_remarks() -> None:
-    assert windows.script().isascii()
-    assert not re.search(r"^\s|#", windows.script(), re.MULTILINE)
-
-
 def test_a_name_that_would_need_quoting_is_refused(host: WindowsHost) -> None:
     for name in ("a b", "a&b", "..\\a", '"'):
-        with pytest.raises(ValueError, match="no plain name"):
+        with pytest.raises(ValueError, match="not a plain name"):
             WinRM(account(host)).run({name: b""}, DECODE)
-
-
-def test_every_fault_that_the_script_names_has_its_sentence() -> None:
-    thrown = set(re.findall(r"throw '([\w-]+)'|fault = '([\w-]+)'", windows.script()))
-    assert {one or other for one, other in thrown} == set(windows.FAULTS)
 
 
 # --- the stand-in, in the opinion of another client ---

@@ -1,6 +1,6 @@
 """What stands in for cmd.exe where there is no wine: the few commands that are asked of it, and exit code 1 for others.
 
-Run by the host as `python -m tests.windows.cmd TEMP "line"`.
+Run by the host as `python -m tests.e2e.windows.cmd TEMP "line"`.
 """
 
 from __future__ import annotations

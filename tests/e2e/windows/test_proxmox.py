@@ -19,18 +19,20 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from sdk_fallback.__main__ import AGREES, UNUSABLE, main
-from sdk_fallback.errors import NothingAvailable, RunnerUnusable
+from sdk_fallback.cli import AGREES
+from sdk_fallback.errors import RunnerUnusable
 from sdk_fallback.fitcsvtool import decode_command
 from sdk_fallback.proxmox import VirtualMachine, virtual_machine
-from sdk_fallback.report import TEMPLATES, verify_golden
+from sdk_fallback.report import verify_golden
 from sdk_fallback.runners.guest_agent import MOST_INPUT_CHARACTERS, GuestAgent
-from sdk_fallback.runners.local_java import local_java
 from sdk_fallback.runners.windows import runner_from
-from tests.windows.host import USER as WINDOWS_USER
-from tests.windows.host import WindowsHost
-from tests.windows.powershell import Machine
-from tests.windows.proxmox import TOKEN, Processes, Proxmox, commands_of, serving
+from tests.e2e.windows.host import USER as WINDOWS_USER
+from tests.e2e.windows.host import WindowsHost
+from tests.e2e.windows.powershell import Machine
+from tests.e2e.windows.proxmox import TOKEN, Processes, Proxmox, commands_of, serving
+from tests.sdk_command import sdk
+from tests.skips import java
+from weighbridge.resources import TEMPLATES
 
 TEMPLATE = (TEMPLATES / "weight_scale.fit").read_bytes()
 FILES = {"in.fit": TEMPLATE}
@@ -39,12 +41,7 @@ DECODE = [decode_command("in.fit", "out.csv")]
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    try:
-        tool = local_java(os.environ, chosen=False)
-    except NothingAvailable as missing:
-        if os.environ.get("CI"):
-            pytest.fail(str(missing))
-        pytest.skip(str(missing))
+    tool = java()
     temp = tmp_path / "temp"
     temp.mkdir()
     return Machine(str(temp), [tool.java], str(tool.jar), str(tool.jar), [], dict(os.environ))
@@ -138,15 +135,14 @@ def test_a_machine_that_is_off_is_started_awaited_and_shut_down(houses: Houses, 
     assert proxmox.calls == ["start", "shutdown"]
 
 
-def test_the_whole_command_works_and_doctor_walks_the_chain(
-    houses: Houses, machine: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_whole_command_works_and_doctor_walks_the_chain(houses: Houses, machine: Machine, tmp_path: Path) -> None:
     proxmox = houses.make(machine, "stopped")
     token = tmp_path / "token"
     token.write_text(proxmox.environment["PROXMOX_TOKEN"] + "\n")
     environment = proxmox.environment | {"PROXMOX_TOKEN": "", "PROXMOX_TOKEN_FILE": str(token)}
-    assert main(["doctor"], environment) == AGREES
-    said = capsys.readouterr().out.splitlines()
+    done = sdk(["doctor"], environment)
+    assert done.exit_code == AGREES
+    said = done.stdout.splitlines()
     assert said[:4] == [
         "Proxmox at 127.0.0.1 lets the token in.",
         "VM 105 on 127.0.0.1 was off, and has been started.",
@@ -157,9 +153,7 @@ def test_the_whole_command_works_and_doctor_walks_the_chain(
     assert proxmox.calls == ["start", "shutdown"]
 
 
-def test_proxmox_wakes_the_machine_for_winrm_too(
-    houses: Houses, machine: Machine, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_proxmox_wakes_the_machine_for_winrm_too(houses: Houses, machine: Machine) -> None:
     proxmox = houses.make(machine, "stopped")
     with WindowsHost(machine) as host:
         environment = proxmox.environment | {
@@ -168,12 +162,12 @@ def test_proxmox_wakes_the_machine_for_winrm_too(
             "WINRM_PASSWORD": host.password,
             "WINRM_CA": str(host.certificate),
         }
-        assert main(["doctor", "--on", "windows"], environment) == AGREES
+        done = sdk(["doctor", "--on", "windows"], environment)
+        assert done.exit_code == AGREES
         assert host.shells == {}
     assert proxmox.calls == ["start", "shutdown"]
-    said = capsys.readouterr().out
-    assert "was off, and has been started" in said
-    assert "FitCSVTool works on Windows by WinRM" in said
+    assert "was off, and has been started" in done.stdout
+    assert "FitCSVTool works on Windows by WinRM" in done.stdout
 
 
 def test_two_runs_at_once_take_turns_and_the_machine_is_off_afterwards(houses: Houses, machine: Machine) -> None:
@@ -262,29 +256,6 @@ def test_another_certificate_is_not_trusted(houses: Houses, machine: Machine, tm
         environment = proxmox.environment | {"PROXMOX_CA": str(other.certificate)}
         with pytest.raises(RunnerUnusable, match=r"is not trusted .* so nothing was sent"), runner_from(environment):
             pass
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "words"),
-    [
-        ("PROXMOX_HOST", "https://pve", "PROXMOX_HOST must be a name"),
-        ("PROXMOX_HOST", "pve:many", "PROXMOX_HOST must be a name"),
-        ("PROXMOX_TOKEN", "", "PROXMOX_TOKEN is not set"),
-        ("PROXMOX_TOKEN", "planted-secret", "PROXMOX_TOKEN must look as Proxmox shows it"),
-        ("PROXMOX_NODE", "", "PROXMOX_NODE is not set"),
-        ("PROXMOX_VM", "windows", "PROXMOX_VM must be the number"),
-        ("PROXMOX_CA", "/nowhere.pem", "PROXMOX_CA .* cannot be used"),
-    ],
-)
-def test_a_setting_that_cannot_be_used_is_named(
-    name: str, value: str, words: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    environment = {"PROXMOX_HOST": "pve", "PROXMOX_TOKEN": "a@pve!b=c", "PROXMOX_NODE": "pve", "PROXMOX_VM": "105"}
-    assert main(["doctor"], environment | {name: value}) == UNUSABLE
-    said = capsys.readouterr().err
-    assert "planted-secret" not in said
-    with pytest.raises(RunnerUnusable, match=words):
-        virtual_machine(environment | {name: value})
 
 
 # --- what goes wrong in the guest ---

@@ -26,7 +26,7 @@ from fakepve.certs import make_cert
 
 from .powershell import Machine
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 VM, NODE = 105, "pve1"
 USER, TOKEN_NAME, TOKEN = "weighbridge@pve", "sdk", "11111111-2222-3333-4444-555555555555"
 
@@ -41,8 +41,8 @@ def commands_of(machine: Machine, folder: Path) -> Path:
     """A folder with `powershell` and `cmd.exe`, to be put before PATH."""
     folder.mkdir()
     for name, module, first in (
-        ("powershell", "tests.windows.powershell", shlex.quote(json.dumps(machine._asdict()))),
-        ("cmd.exe", "tests.windows.agent_cmd", shlex.quote(machine.temp)),
+        ("powershell", "tests.e2e.windows.powershell", shlex.quote(json.dumps(machine._asdict()))),
+        ("cmd.exe", "tests.e2e.windows.agent_cmd", shlex.quote(machine.temp)),
     ):
         script = folder / name
         script.write_text(f'#!/bin/sh\ncd {shlex.quote(str(ROOT))}\nexec {sys.executable} -m {module} {first} "$@"\n')

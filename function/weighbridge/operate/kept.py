@@ -1,0 +1,67 @@
+"""weighbridge kept: the files that were kept for import by hand, or while a sign-in was missing."""
+
+from __future__ import annotations
+
+import click
+
+from ..delivery.kept import DELIVERED, Kept, kept_files, read_kept
+from ..errors import FolderUnusable
+from ..settings import Settings, read_settings
+from . import confirm, deliver_kept, options
+from .surroundings import Surroundings
+
+
+@click.group("kept")
+def command() -> None:
+    """List, deliver or confirm the files that were kept."""
+
+
+command.add_command(deliver_kept.command)
+command.add_command(confirm.command)
+
+
+@command.command("list")
+@options.name
+@options.as_json
+@click.pass_obj
+def list_kept(around: Surroundings, name: str, *, as_json: bool) -> int:
+    """Show what waits: file, date and weight of each weigh-in. Nothing is sent."""
+    settings = read_settings(around.environment).for_person(name)
+    found: dict[str, Kept | FolderUnusable] = {}
+    for path in kept_files(settings.folder):
+        try:
+            found[path.name] = read_kept(path)
+        except FolderUnusable as fault:
+            found[path.name] = fault
+    if as_json:
+        files = [{"file_name": name, **_as_data(each)} for name, each in found.items()]
+        print(options.to_json({"folder": str(settings.folder), "files": files}))
+        return 0
+    for file_name, each in found.items():
+        print(f"  {file_name}")
+        if isinstance(each, FolderUnusable):
+            print(f"    {each}")
+            continue
+        for reading in each.readings:
+            print(f"    {deliver_kept.shown(reading, settings)}")
+    if not found:
+        print(f"Nothing waits in {settings.folder}.")
+    for other in _others(settings):
+        print(f"More waits for another person: weighbridge kept list --name {other}")
+    return 0
+
+
+def _as_data(kept: Kept | FolderUnusable) -> dict[str, object]:
+    if isinstance(kept, FolderUnusable):
+        return {"fault": str(kept)}
+    readings = [
+        {"measured_at": f"{reading.measured_at:%Y-%m-%dT%H:%M:%SZ}", "weight_kg": reading.weight_kg}
+        for reading in kept.readings
+    ]
+    return {"readings": readings}
+
+
+def _others(settings: Settings) -> list[str]:
+    """Whose files wait in folders of their own."""
+    folders = [path for path in sorted(settings.folder.glob("*")) if path.is_dir() and path.name != DELIVERED]
+    return [folder.name for folder in folders if kept_files(folder)]

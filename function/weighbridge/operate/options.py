@@ -1,0 +1,47 @@
+"""Options that mean the same in every command, and the JSON that `--json` prints."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import click
+
+from ..errors import SettingsInvalid
+
+
+def _token_name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
+    # It becomes the name of a file and of folders.
+    from ..garmin.tokens import TokenStore
+
+    try:
+        TokenStore(Path(), name)
+    except ValueError as e:
+        raise SettingsInvalid(str(e)) from None
+    return name
+
+
+name = click.option(
+    "--name",
+    default="default",
+    show_default=True,
+    metavar="NAME",
+    callback=_token_name,
+    help="Whose: the name of a token. WEIGHBRIDGE_PEOPLE names one for each person.",
+)
+yes = click.option("--yes", is_flag=True, help="Do not ask. For schedules.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+
+
+def with_name(name: str) -> str:
+    """The option as a command in a sentence needs it."""
+    return "" if name == "default" else f" --name {name}"
+
+
+def to_json(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, default=_number)
+
+
+def _number(value: object) -> float | str:
+    return float(value) if isinstance(value, Decimal) and abs(value.adjusted()) < 15 else str(value)

@@ -1,0 +1,117 @@
+"""A function of one's own: a process that serves it on a free port of this machine, for as long as it is needed.
+
+Rule: settings and template are checked before the process starts, so that what is wrong with them is one sentence and
+never a server that does not come up.
+
+Facts: functions-framework's port has to be named, so it is looked for first. Somebody else may take it in between;
+then the server does not come up, which is said, and a second run has another port.
+"""
+
+from __future__ import annotations
+
+import http.client
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from ..compose import compose
+from ..errors import OwnerFault
+from ..resources import TARGET
+from ..settings import read_settings
+
+if TYPE_CHECKING:
+    from ..client import Target
+
+START_DEADLINE_S = 30
+
+#: What functions-framework reads from the environment and what would make another server of it: DEBUG, which many
+#: shells set, is Flask's debugger, open to everybody who reaches the port.
+NOT_PASSED_ON = ("DEBUG", "FUNCTION_TARGET", "FUNCTION_SOURCE", "FUNCTION_SIGNATURE_TYPE", "FUNCTION_USE_ASGI")
+
+
+def server_command(host: str, port: int) -> list[str]:
+    """What serves the function at an address, with the Python that runs this."""
+    # -P: a file in the working folder that is called like a library is none.
+    return [
+        *(sys.executable, "-P", "-m", "functions_framework", "--source", str(TARGET), "--target", "handle"),
+        *("--host", f"[{host}]" if ":" in host and not host.startswith("[") else host, "--port", str(port)),
+    ]
+
+
+def server_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name not in NOT_PASSED_ON}
+
+
+@contextmanager
+def function_process(environment: Mapping[str, str]) -> Iterator[str]:
+    """The address of a function with this environment, ready to answer.
+
+    Raises `SettingsInvalid`, `TemplateUnusable`, or `OwnerFault` when it does not start.
+    """
+    compose(read_settings(environment))
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(  # noqa: S603  # our own command
+        server_command("127.0.0.1", port), env=server_environment(environment), stdout=subprocess.DEVNULL
+    )
+    try:
+        address = f"http://127.0.0.1:{port}"
+        deadline = time.monotonic() + START_DEADLINE_S
+        while not is_answering(address):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise OwnerFault("The function did not start. To see why: weighbridge serve.")
+            time.sleep(0.05)
+        yield address
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def is_answering(address: str) -> bool:
+    """Whether a function is there, ready to deliver or not."""
+    try:
+        with open_here(f"{address}/health") as answer:
+            return b'"delivery"' in answer.read()
+    except urllib.error.HTTPError as e:
+        with e:
+            return b'"delivery"' in e.read()
+    except OSError:
+        return False
+
+
+def open_here(request: str | urllib.request.Request, timeout_s: float = 5) -> http.client.HTTPResponse:
+    """A call to this machine. Proxies of the environment are for what is far away."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    answer: http.client.HTTPResponse = opener.open(request, timeout=timeout_s)
+    return answer
+
+
+@contextmanager
+def function_or_own(environment: Mapping[str, str]) -> Iterator[Target]:
+    """The function that the environment names, the one that runs on this machine, or one of our own.
+
+    Raises as `function_process` does.
+    """
+    from ..client import read_target
+
+    target = read_target(environment)
+    named = environment.get("WEIGHBRIDGE_URL") or environment.get("WEIGHBRIDGE_URL_FILE")
+    if named or is_answering(target.url):
+        yield target
+        return
+    # A key that nobody else has, so that no other user of this machine can call it.
+    key = secrets.token_hex(16)
+    own = {name: value for name, value in environment.items() if name != "WEIGHBRIDGE_API_KEYS_FILE"}
+    # Two workers, because a rehearsal of years keeps more than one core busy.
+    own |= {"WEIGHBRIDGE_API_KEYS": f"own={key}", "WORKERS": "2"}
+    with function_process(own) as address:
+        yield target._replace(url=address, key=SecretStr(key))

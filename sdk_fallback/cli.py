@@ -1,0 +1,151 @@
+"""The commands `weighbridge sdk …`: check our encoding with Garmin's FitCSVTool, or have that tool encode.
+
+Rule: the exit code says how it ended, also to a program: 0 all agree, 1 something differs, 2 the chosen machine or tool
+(or the input) cannot be used, 3 nothing is available here, so nothing was verified. What went wrong is one sentence on
+standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from weighbridge.compose import compose
+from weighbridge.errors import FieldError, ReadingRejected, ValuesRejected, WeighbridgeError
+from weighbridge.http.body import read_body
+from weighbridge.pipeline import READINGS_PER_FILE
+from weighbridge.settings import read_settings
+
+from .crosscheck import Case, cross_check, encode_by_garmin
+from .errors import FallbackError, NothingAvailable
+from .fitcsvtool import decode_command, judge
+from .report import as_data, print_table, verify_golden
+from .runners.port import Runner
+from .runners.windows import MACHINES, runner_from
+
+AGREES, DIFFERS, UNUSABLE, SKIPPED = range(4)
+
+_on = click.option("--on", type=click.Choice(MACHINES), help="The machine (default: the one that is configured).")
+_file = click.Path(path_type=Path)
+
+
+@click.group()
+def command() -> None:
+    """Check our encoding with Garmin's own FitCSVTool, or have it encode."""
+
+
+@command.command()
+@click.argument("file", required=False, type=_file)
+@_on
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.pass_context
+def verify(context: click.Context, file: Path | None, on: str | None, as_json: bool) -> None:
+    """Cross-check the golden table, or one FIT file.
+
+    \b
+    Exit codes:
+      0  all agree
+      1  something differs
+      2  the chosen machine or tool cannot be used
+      3  nothing is available here, so nothing was verified
+    """
+    with _runner(on) as runner:
+        if file is None:
+            sections, differences = verify_golden(runner)
+        else:
+            (checked,) = cross_check(runner, [Case(file.read_bytes())])
+            sections, differences = [], checked.reading + checked.writing
+        if as_json:
+            result: dict[str, object] = {
+                "agrees": not differences,
+                "machine": runner.name,
+                "differences": [str(difference) for difference in differences],
+            }
+            click.echo(json.dumps(result | ({"templates": as_data(sections)} if file is None else {}), indent=2))
+        else:
+            if file is None:
+                print_table(runner, sections)
+            for difference in differences:
+                click.echo(str(difference))
+            click.echo("Something differs." if differences else "All agree.")
+    context.exit(DIFFERS if differences else AGREES)
+
+
+@command.command()
+@click.argument("reading", type=click.File("rb"))
+@click.option("-o", "--output", required=True, type=_file, help="The FIT file to write.")
+@_on
+def encode(reading: BinaryIO, output: Path, on: str | None) -> None:
+    """Have FitCSVTool write the file of a reading (JSON; - reads standard input), or of a list of readings."""
+    with _runner(on) as runner:
+        settings = read_settings(os.environ)
+        payloads = read_body(reading.read(), None, {})
+        for fault in payloads.faults.values():
+            raise fault
+        if not 1 <= len(payloads.items) <= READINGS_PER_FILE:
+            raise ReadingRejected(
+                [FieldError("", len(payloads.items), f"1 to {READINGS_PER_FILE} readings make a file.")]
+            )
+        now = payloads.occurred_at or datetime.now(UTC)
+        readings, _ours = compose(settings).weighbridge.fit(payloads.items, now=now)
+        fit = encode_by_garmin(runner, settings.template.read_bytes(), readings)
+        output.write_bytes(fit.content)
+        click.echo(
+            f"{output}: {fit.readings} weigh-in(s), written by FitCSVTool on {runner.name}, verified with fitdecode."
+        )
+
+
+@command.command()
+@_on
+def doctor(on: str | None) -> None:
+    """See whether FitCSVTool can be used: link by link, then one real run."""
+    with _runner(on) as runner:
+        for link in runner.links():
+            click.echo(link)
+        template = read_settings(os.environ).template.read_bytes()
+        ran = runner.run({"template.fit": template}, [decode_command("template.fit", "template.csv")])
+        judge(ran, 0, "template.csv")
+        click.echo(f"FitCSVTool works on {runner.name}: {ran.outcomes[0].output.splitlines()[0]}")
+
+
+# -- faults ----------------------------------------------------------------------------------------------
+
+
+class _Ended(click.ClickException):
+    """One sentence on standard error, and an exit code."""
+
+    exit_code = UNUSABLE
+
+    def show(self, _file: object = None) -> None:
+        click.echo(self.message, err=True)
+
+
+class _Skipped(_Ended):
+    exit_code = SKIPPED
+
+
+@contextmanager
+def _runner(on: str | None) -> Iterator[Runner]:
+    """The machine, until the end of the block. Faults end the command."""
+    try:
+        with runner_from(os.environ, on) as runner:
+            yield runner
+    except NothingAvailable as fault:
+        raise _Skipped(f"Skipped, nothing was verified: {fault}") from None
+    except (FallbackError, WeighbridgeError, OSError) as fault:
+        raise _Ended(_sentence(fault)) from None
+
+
+def _sentence(fault: Exception) -> str:
+    if isinstance(fault, ValuesRejected):
+        return " ".join([str(fault), *(f"{error.field}: {error.message}".removeprefix(": ") for error in fault.errors)])
+    if isinstance(fault, OSError):
+        return f"{fault.filename}: {fault.strerror}"
+    return str(fault)

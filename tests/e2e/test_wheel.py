@@ -1,0 +1,290 @@
+"""What is installed is whole: the wheel, in an empty folder on a machine that has no checkout.
+
+Strategy: the wheel is installed from the hashed list of packages into an environment of its own, and each command runs
+in a new folder, without a variable of this checkout. What the commands write is read by software that is not ours.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tarfile
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from packaging.metadata import Metadata
+from trove_classifiers import classifiers
+
+from sdk_fallback.errors import NothingAvailable
+from sdk_fallback.fitcsvtool import decode_command, judge, read_csv
+from sdk_fallback.runners.local_java import local_java
+from tests.e2e.parts import free_port, unavailable, wait_until
+from tests.outside import by_fitdecode
+from weighbridge import __version__
+
+ROOT = Path(__file__).parents[2]
+#: The nine values of examples/fitdays.json that Garmin has a field for, as any decoder shows them.
+SHOWN = {"weight": "81.4", "percent_fat": "18.2", "percent_hydration": "56.39", "muscle_mass": "63.2"}
+
+
+class Installed:
+    """An installed Weighbridge, and an empty folder for each command."""
+
+    def __init__(self, program: Path, folder: Path) -> None:
+        self.program, self.folder = program, folder
+        (folder / "home").mkdir()
+
+    def new_folder(self) -> Path:
+        folder = self.folder / f"empty{len(list(self.folder.iterdir()))}"
+        folder.mkdir()
+        return folder
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """A newcomer's: no setting, no import path, a home without a file."""
+        kept = {
+            k: v for k, v in os.environ.items() if not k.startswith(("WEIGHBRIDGE_", "GARMIN_", "PYTHON", "VIRTUAL"))
+        }
+        return kept | {"HOME": str(self.folder / "home")}
+
+    def run(self, *arguments: object, folder: Path, said: str = "", exit_code: int = 0) -> str:
+        """What a command prints; what it says on stderr is in the failure."""
+        done = self.end(*arguments, folder=folder, said=said)
+        assert done.returncode == exit_code, done.stderr
+        return done.stdout
+
+    def end(self, *arguments: object, folder: Path, said: str = "") -> subprocess.CompletedProcess[str]:
+        command = [str(self.program), *map(str, arguments)]
+        return subprocess.run(
+            command,
+            cwd=folder,
+            env=self.environment,
+            input=said,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    @contextmanager
+    def serving(self, folder: Path) -> Iterator[tuple[str, Path]]:
+        """The address of `weighbridge serve`, and the file of what it says."""
+        port, log = free_port(), folder / "log"
+        with log.open("wb") as file:
+            process = subprocess.Popen(
+                [str(self.program), "serve", "--port", str(port)],
+                cwd=folder,
+                env=self.environment,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            wait_until("it answers or has ended", lambda: process.poll() is not None or is_answering(port))
+            assert process.poll() is None, log.read_text()
+            yield f"http://127.0.0.1:{port}", log
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def is_answering(port: int) -> bool:
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/openapi.json", timeout=5).close()
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the wheel and the source distribution."""
+    folder = tmp_path_factory.mktemp("dist")
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "--directory", folder], cwd=ROOT, check=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(dist: Path) -> Path:
+    (found,) = dist.glob("*.whl")
+    return found
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    folder = tmp_path_factory.mktemp("machine")
+    subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
+    pip = [folder / "venv" / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "--require-hashes", "-r", ROOT / "requirements.txt"], check=True)
+    subprocess.run([*pip, "--no-deps", "--no-index", wheel], check=True)
+    return Installed(folder / "venv" / "bin" / "weighbridge", folder)
+
+
+# -- what is in the wheel ----------------------------------------------------------------------------------
+
+
+def test_it_brings_no_top_level_name_but_ours_and_no_file_of_a_checkout(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    tops = {name.partition("/")[0] for name in names}
+    assert {top for top in tops if not top.startswith("weighbridge")} == {"sdk_fallback"}
+    assert f"weighbridge-{__version__}.dist-info" in tops
+    assert not [name for name in names if "test" in name or "node_modules" in name or name.endswith((".pyc", ".env"))]
+
+
+def test_the_templates_in_it_are_those_of_the_checkout(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        packed = {Path(name).name: archive.read(name) for name in archive.namelist() if "/templates/" in name}
+    assert packed == {path.name: path.read_bytes() for path in (ROOT / "templates").glob("*.fit")}
+
+
+def test_its_metadata_are_valid_and_say_where_the_project_is(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        raw = archive.read(f"weighbridge-{__version__}.dist-info/METADATA")
+    metadata = Metadata.from_email(raw, validate=True)
+    assert (metadata.name, str(metadata.version), str(metadata.requires_python)) == (
+        "weighbridge",
+        __version__,
+        ">=3.11",
+    )
+    assert metadata.license_expression == "MIT"
+    assert metadata.description_content_type == "text/markdown"
+    assert {"Homepage", "Documentation", "Issues", "Changelog"} <= set(metadata.project_urls or {})
+    assert set(metadata.classifiers or ()) <= classifiers
+    assert metadata.keywords
+
+
+def test_the_source_distribution_makes_the_same_wheel(dist: Path, wheel: Path, tmp_path: Path) -> None:
+    (source,) = dist.glob("*.tar.gz")
+    with tarfile.open(source) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (folder,) = tmp_path.iterdir()
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", tmp_path / "again"]
+    subprocess.run(command, cwd=folder, check=True)
+    assert contents(tmp_path / "again" / wheel.name) == contents(wheel)
+
+
+def contents(wheel: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+# -- what it does, once installed --------------------------------------------------------------------------
+
+
+def test_it_says_its_version_and_its_commands(installed: Installed) -> None:
+    folder = installed.new_folder()
+    assert __version__ in installed.run("--version", folder=folder)
+    shown = installed.run("--help", folder=folder)
+    for command in ("fit", "serve", "login", "doctor", "refresh", "kept", "import", "form", "outbox", "fitdays", "sdk"):
+        assert f"  {command} " in shown
+
+
+def test_a_reading_becomes_a_file_that_garmin_s_own_tool_reads(installed: Installed) -> None:
+    folder = installed.new_folder()
+    shutil.copy(ROOT / "examples" / "fitdays.json", folder)
+    installed.run("fit", "fitdays.json", "-o", "a.fit", folder=folder)
+    content = (folder / "a.fit").read_bytes()
+    (weigh_in,) = by_fitdecode(content)
+    assert {name: f"{weigh_in.value[name]:g}" for name in SHOWN} == SHOWN
+    try:
+        runner = local_java(os.environ, chosen=False)
+    except NothingAvailable as missing:
+        unavailable(str(missing))
+    ran = runner.run({"a.fit": content}, [decode_command("a.fit", "a.csv")])
+    rows = read_csv(judge(ran, 0, "a.csv"))
+    (values,) = [row.values for row in rows if (row.kind, row.message) == ("Data", "weight_scale")]
+    assert {name: values[name] for name in SHOWN} == SHOWN
+
+
+def test_a_reading_may_come_from_the_standard_input(installed: Installed) -> None:
+    folder = installed.new_folder()
+    installed.run("fit", "-", "-o", "a.fit", folder=folder, said='{"weight": 81.4}')
+    (weigh_in,) = by_fitdecode((folder / "a.fit").read_bytes())
+    assert weigh_in.value["weight"] == 81.4
+
+
+def test_a_reading_that_contradicts_itself_makes_no_file_and_is_named(installed: Installed) -> None:
+    folder = installed.new_folder()
+    done = installed.end("fit", "-", "-o", "a.fit", folder=folder, said='{"weight": 81.4, "fat mass": 90}')
+    assert done.returncode == 1
+    assert "fat mass" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(folder.iterdir()) == []
+
+
+def test_it_serves_the_function_and_says_where_files_go(installed: Installed) -> None:
+    folder = installed.new_folder()
+    with installed.serving(folder) as (address, log):
+        body = (ROOT / "examples" / "fitdays.json").read_bytes()
+        with urllib.request.urlopen(urllib.request.Request(address, data=body), timeout=30) as answer:
+            receipt = json.load(answer)
+        assert (receipt["status"], receipt["final"]) == ("kept", True)
+        (kept,) = (folder / "weigh-ins").glob("*.fit")
+        assert kept.name == receipt["fit"]["file_name"]
+        said = log.read_text()
+    assert address in said
+    assert str(folder / "weigh-ins") in said
+
+
+def test_a_wrong_setting_or_a_port_in_use_ends_it_at_once_with_one_sentence(installed: Installed) -> None:
+    folder = installed.new_folder()
+    (folder / ".env").write_text("WEIGHBRIDGE_TIMEZONE=Nowhere/Town\n")
+    done = installed.end("serve", folder=folder)
+    assert done.returncode == 1
+    assert "WEIGHBRIDGE_TIMEZONE must be a time zone such as Europe/Berlin." in done.stderr
+    assert "Traceback" not in done.stderr
+    (folder / ".env").unlink()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = installed.end("serve", "--port", port, folder=folder)
+    assert done.returncode == 1
+    assert f"{port} is in use" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_demo_keeps_to_a_folder_of_its_own(installed: Installed) -> None:
+    folder = installed.new_folder()
+    shown = installed.run("demo", folder=folder)
+    assert "decoded by fitdecode" in shown
+    assert [path.name for path in folder.iterdir()] == ["weighbridge-demo"]
+
+
+@pytest.mark.parametrize("command", ["form"])
+def test_an_extra_that_is_missing_is_one_sentence(installed: Installed, command: str) -> None:
+    done = installed.end(command, folder=installed.new_folder())
+    assert done.returncode == 1
+    assert done.stderr == f"weighbridge {command} needs more packages: pip install 'weighbridge[{command}]'\n"
+
+
+def test_pipx_installs_it_from_the_checkout(tmp_path: Path) -> None:
+    """`pipx install .`: what it needs comes from the index that pip is set to."""
+    environment = {
+        **os.environ,
+        "PIPX_HOME": str(tmp_path / "pipx"),
+        "PIPX_BIN_DIR": str(tmp_path / "bin"),
+        "PIPX_MAN_DIR": str(tmp_path / "man"),
+        "PIPX_DEFAULT_PYTHON": sys.executable,
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "pipx", "install", "."],
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "machine").mkdir()
+    pipx = Installed(tmp_path / "bin" / "weighbridge", tmp_path / "machine")
+    folder = pipx.new_folder()
+    shutil.copy(ROOT / "examples" / "fitdays.json", folder)
+    pipx.run("fit", "fitdays.json", "-o", "a.fit", folder=folder)
+    assert len(by_fitdecode((folder / "a.fit").read_bytes())) == 1
+    for command, extra in (("outbox", "outbox"), ("fitdays", "fitdays"), ("import", "history"), ("form", "form")):
+        done = pipx.end(command, "--help", folder=folder)
+        assert f"pip install 'weighbridge[{extra}]'" in done.stderr

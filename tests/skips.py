@@ -1,0 +1,30 @@
+"""What a test does when it cannot run here.
+
+Rule: a skip says in one line what is missing and how to get it. With CI set a skip is a failure (tests/conftest.py),
+unless this kind of machine could not run the test whatever was installed on it: then its reason begins with `NOT_HERE`.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import NoReturn
+
+import pytest
+
+from sdk_fallback.errors import NothingAvailable
+from sdk_fallback.runners.local_java import LocalJava, local_java
+
+NOT_HERE = "not on this machine: "
+
+
+def unavailable(sentence: str) -> NoReturn:
+    """End the test: what it needs is not installed here."""
+    pytest.skip(sentence)
+
+
+def java() -> LocalJava:
+    """The Java of this machine, with FitCSVTool."""
+    try:
+        return local_java(os.environ, chosen=False)
+    except NothingAvailable as missing:
+        unavailable(str(missing))

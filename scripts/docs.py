@@ -185,7 +185,7 @@ def commands() -> None:
 
 
 def _help(command: Any, name: str, parent: Any) -> None:
-    context = click.Context(command, parent=parent, info_name=name.rpartition(" ")[2], max_content_width=100)
+    context = click.Context(command, parent=parent, info_name=name.rpartition(" ")[2], terminal_width=100)
     cog().out(f"\n```text\n{command.get_help(context)}\n```\n")
     for sub in command.list_commands(context) if isinstance(command, click.Group) else ():
         cog().out(f"\n### {name.partition(' ')[2]} {sub}\n")

@@ -104,7 +104,7 @@ def identities() -> None:
 STATUSES = {
     "confirmed": "Garmin took the file, and Weighbridge read the weigh-in back.",
     "present": "Garmin already had exactly this weigh-in. Nothing was sent.",
-    "accepted": "Garmin took the file but does not show it yet. Send the reading again later: that is safe.",
+    "accepted": "Garmin took the file but does not show it yet. Send the same reading again later.",
     "kept": "The proven file is in the folder, for import by hand or for `weighbridge kept deliver`.",
     "checked": "A dry run: what would be sent. Nothing was.",
 }

@@ -203,6 +203,9 @@ def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     cog().outl("\n".join(lines))
 
 
+#: A program's output, made new.
+Output = Callable[[], str]
+
 # -- outputs -----------------------------------------------------------------------------------------------
 
 

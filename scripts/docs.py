@@ -1,7 +1,7 @@
 """What the documents show of the program: tables, and outputs. cogapp calls it: make fix writes, make check compares.
 
-Strategy: a document names one function of this module in a comment (`[[[cog docs.fields() ]]]`), and what it prints
-stands below that comment. A table is written each time. An output, which takes a run and is different at every one
+Strategy: a document names one function of this module in a comment (`[[[cog docs.fields() ]]]`), and what it prints is
+below that comment. A table is written each time. An output, which takes a run and is different at every one
 (the time of arrival), stays as it is; `OUTPUTS=new make fix` runs the programs again, and tests/test_docs.py compares.
 """
 
@@ -45,7 +45,7 @@ SHOWN = {
     "percent_fat": "Body Fat",
     "percent_hydration": "Body Water",
     "bone_mass": "Bone Mass",
-    "muscle_mass": "Skeletal Muscle Mass: Garmin's word, also when your app's muscle is all lean soft tissue",
+    "muscle_mass": "Skeletal Muscle Mass: Garmin's word, even when your app's muscle is all lean soft tissue",
     "visceral_fat_rating": "Visceral Fat, a rating from 1 to 59",
     "visceral_fat_mass": "Visceral Fat Mass",
     "basal_met": "taken, but not given back by Garmin",

@@ -45,7 +45,7 @@ SHOWN = {
     "percent_fat": "Body Fat",
     "percent_hydration": "Body Water",
     "bone_mass": "Bone Mass",
-    "muscle_mass": "Skeletal Muscle Mass: Garmin's word, even when your app's muscle is all lean soft tissue",
+    "muscle_mass": "Skeletal Muscle Mass: Garmin's word, also when your app's muscle is all lean soft tissue",
     "visceral_fat_rating": "Visceral Fat, a rating from 1 to 59",
     "visceral_fat_mass": "Visceral Fat Mass",
     "basal_met": "taken, but not given back by Garmin",

@@ -1,7 +1,7 @@
 """What the documents show of the program: tables, and outputs. cogapp calls it: make fix writes, make check compares.
 
-Strategy: a document names one function of this module in a comment (`[[[cog docs.fields() ]]]`), and what it prints
-stands below that comment. A table is written each time. An output, which takes a run and is different at every one
+Strategy: a document names one function of this module in a comment (`[[[cog docs.fields() ]]]`), and what it prints is
+below that comment. A table is written each time. An output, which takes a run and is different at every one
 (the time of arrival), stays as it is; `OUTPUTS=new make fix` runs the programs again, and tests/test_docs.py compares.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,13 +19,20 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import click
+
+from weighbridge.errors import WeighbridgeError
+from weighbridge.fit.patch import MOST_READINGS as MOST_IN_A_FILE
+from weighbridge.http.body import MOST_READINGS as MOST_IN_A_CALL
 from weighbridge.http.problems import FAULTS
+from weighbridge.http.routes import HTTP_STATUS, LARGEST_BODY_BYTES, LONGEST_PAUSE_S
+from weighbridge.notes import Code
 from weighbridge.operate.demo import embedded, post
 from weighbridge.operate.serving import function_process
 from weighbridge.reading.dialects import DIALECTS, Unused
 from weighbridge.reading.identities import IDENTITIES, LEAN_SOFT_TISSUE
 from weighbridge.reading.measures import MEASURES
-from weighbridge.receipt import DEVELOPER_FIELDS, NATIVE, NO_HOME
+from weighbridge.receipt import DEVELOPER_FIELDS, NATIVE, NO_HOME, WORDS
 from weighbridge.resources import EXAMPLE, TEMPLATES
 
 ROOT = Path(__file__).parent.parent
@@ -92,11 +100,111 @@ def identities() -> None:
     _table(("this", "is", "that"), rows)
 
 
+#: What each receipt's status means to whoever sent the reading.
+STATUSES = {
+    "confirmed": "Garmin took the file, and Weighbridge read the weigh-in back.",
+    "present": "Garmin already had exactly this weigh-in. Nothing was sent.",
+    "accepted": "Garmin took the file but does not show it yet. Send the same reading again later.",
+    "kept": "The proven file is in the folder, for import by hand or for `weighbridge kept deliver`.",
+    "checked": "A dry run: what would be sent. Nothing was.",
+}
+
+#: What each code of a note or a warning means. A code without an entry stops `make fix`.
+CODES = {
+    Code.TIME_OF_ARRIVAL: "The reading has no time, so the moment of the request counts.",
+    Code.TIME_OF_RECEIPT: "The reading has no time, so the caller's `received_at` counts.",
+    Code.HOUR_TWICE: "A clock change: the hour occurs twice, and the first one was taken.",
+    Code.HOUR_SKIPPED: "A clock change: the hour does not exist, and the time was moved forward by the gap.",
+    Code.NOT_MEASURED: "An optional value came as zero or as `unknown`, so it was not measured.",
+    Code.SAID_TWICE: "A percentage next to the mass it stands for. The mass was used.",
+    Code.NOT_USED: "The key is known and was left out for the reason given.",
+    Code.NO_PLACE: "The key is known, but Garmin does not store this value.",
+    Code.PROBLEM_AT_SOURCE: "The source reports a problem with something other than the weight.",
+    Code.HEIGHT_OF_PERSON: "The height of the person's entry in `WEIGHBRIDGE_PEOPLE` was used.",
+    Code.SKELETAL_MUSCLE: "Skeletal muscle was sent as Garmin's muscle, as configured for this person.",
+    Code.MUSCLE_LEFT_OUT: "This person's muscle is the skeletal one, and the reading has none.",
+    Code.FELL_BACK: "An earlier delivery of the chain did not take the file; a later one did.",
+    Code.OTHER_FILES_KEPT: "The folder already holds other values for this instant.",
+    Code.GARMIN_REMARK: "Garmin added a message of its own.",
+    Code.NOT_SHOWN: "Garmin shows the weigh-in without these values.",
+    Code.NOT_VISIBLE_YET: "Garmin does not show the weigh-in yet.",
+    Code.SHOWN_DIFFERENTLY: "Garmin shows other values than were sent.",
+    Code.LOOK_FAILED: "The weigh-in was uploaded, but reading it back failed.",
+    Code.PERSONAL_API_FAILED: "Garmin's Personal API could not be read; the sign-in was used instead.",
+    Code.REPLACED_ENTRY_REMAINS: "The new weigh-in is confirmed, but the old one could not be deleted.",
+}
+
+AGAIN = {"never": "never", "later": "later", "after_repair": "after a fix"}
+
+
+def statuses() -> None:
+    rows = [
+        (f"`{status}`", str(HTTP_STATUS[status]), "no" if status == "accepted" else "yes", meaning)
+        for status, meaning in STATUSES.items()
+        if WORDS[status]
+    ]
+    _table(("`status`", "HTTP", "`final`", "meaning"), rows)
+
+
+def blame() -> None:
+    """Every problem: whose fault it is, and when the same request may be sent again."""
+    rows = []
+    for kind, fault in sorted(FAULTS.items(), key=lambda item: item[1].status):
+        ours = kind if issubclass(kind, WeighbridgeError) else WeighbridgeError
+        wait = f"after {fault.retry_after_s} s" if fault.retry_after_s else AGAIN[ours.again]
+        again = f"`{ours.again}`" if not fault.retry_after_s else f"`{ours.again}`, {wait}"
+        rows.append((str(fault.status), f"`{fault.slug}`", fault.title, f"`{ours.blame}`", again))
+    _table(("HTTP", "type `urn:weighbridge:…`", "meaning", "`blame`", "`again`"), rows)
+
+
+def codes() -> None:
+    _table(("`code`", "meaning"), [(f"`{code}`", CODES[code]) for code in Code])
+
+
+def limits() -> None:
+    rows = [
+        ("body", f"{LARGEST_BODY_BYTES >> 20} MiB (413)"),
+        ("pause of the sender within a body", f"{LONGEST_PAUSE_S} s (408)"),
+        ("readings in one call", f"{MOST_IN_A_CALL:,} (413)"),
+        ("readings in one FIT file", f"{MOST_IN_A_FILE}"),
+    ]
+    _table(("limit", "value"), rows)
+
+
+def commands() -> None:
+    """What `weighbridge --help` lists, and below it the help of each command."""
+    cli = import_module("weighbridge.cli")
+    _table(
+        ("command", "what it does"),
+        [(f"[`{name}`](#{name})", place.explained) for name, place in cli.COMMANDS.items()],
+    )
+    context = cli.main.make_context("weighbridge", ["--help"], resilient_parsing=True)
+    for name in cli.COMMANDS:
+        cog().out(f"\n## {name}\n")
+        _help(cli.main.get_command(context, name), f"weighbridge {name}", context)
+
+
+def _help(command: Any, name: str, parent: Any) -> None:
+    context = click.Context(command, parent=parent, info_name=name.rpartition(" ")[2], terminal_width=100)
+    cog().out(f"\n```text\n{command.get_help(context)}\n```\n")
+    for sub in command.list_commands(context) if isinstance(command, click.Group) else ():
+        cog().out(f"\n### {name.partition(' ')[2]} {sub}\n")
+        _help(command.get_command(context, sub), f"{name} {sub}", context)
+
+
+def file(path: str, kind: str) -> None:
+    """A file of the repository, as it is."""
+    cog().out(f"```{kind}\n{(ROOT / path).read_text(encoding='utf-8').rstrip()}\n```\n")
+
+
 def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     lines = [f"| {' | '.join(row)} |" for row in (titles, *rows)]
     lines.insert(1, f"|{'---|' * len(titles)}")
     cog().outl("\n".join(lines))
 
+
+#: A program's output, made new.
+Output = Callable[[], str]
 
 # -- outputs -----------------------------------------------------------------------------------------------
 
@@ -109,6 +217,28 @@ def answer() -> None:
 def demo() -> None:
     """How `make demo` ends."""
     _output("text", demo_ending)
+
+
+def printed(lines: int = 0) -> None:
+    """What `curl … | python3 -m json.tool --no-ensure-ascii` prints, or its first lines."""
+    _output("json", lambda: "\n".join(printed_by_json_tool().splitlines()[: lines or None]))
+
+
+def printed_by_json_tool() -> str:
+    tool = [sys.executable, "-m", "json.tool", "--no-ensure-ascii"]
+    return subprocess.run(tool, input=answer_to_the_example(), check=True, capture_output=True, text=True).stdout
+
+
+def fit() -> None:
+    """`weighbridge fit` with the example, and what it prints."""
+    _output("console", lambda: "$ weighbridge fit examples/fitdays.json\n" + fit_of_the_example())
+
+
+def fit_of_the_example() -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "examples").mkdir()
+        shutil.copy(EXAMPLE, Path(folder) / "examples")
+        return _said_by("fit", "examples/fitdays.json", folder=folder).rstrip()
 
 
 def sdk() -> None:

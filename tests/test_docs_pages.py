@@ -38,7 +38,7 @@ def test_first_screen(page: Path) -> None:
 @pytest.mark.parametrize(
     ("page", "call", "output"),
     [
-        ("README.new.md", "fit()", lambda: docs.fit_of_the_example()),
+        ("README.md", "fit()", lambda: docs.fit_of_the_example()),
         ("docs/by-hand.md", "fit()", lambda: docs.fit_of_the_example()),
         ("docs/reference/http.md", "printed()", lambda: docs.printed_by_json_tool()),
     ],

@@ -23,26 +23,26 @@ PROTOCOL_1, PROTOCOL_2 = 0x10, 0x20  # developer fields need protocol 2.0
 PROFILE_VERSION = 21_218
 
 #: A field of a message: number, base type number, bytes.
-Row = tuple[int, int, bytes]
+FieldSpec = tuple[int, int, bytes]
 
 
-def u8(number: int, value: int) -> Row:
+def u8(number: int, value: int) -> FieldSpec:
     return number, UINT8.number, bytes([value])
 
 
-def u16(number: int, value: int) -> Row:
+def u16(number: int, value: int) -> FieldSpec:
     return number, UINT16.number, struct.pack("<H", value)
 
 
-def u32(number: int, value: int, base_type: int = UINT32.number) -> Row:
+def u32(number: int, value: int, base_type: int = UINT32.number) -> FieldSpec:
     return number, base_type, struct.pack("<I", value)
 
 
-def text(number: int, value: str) -> Row:
+def text(number: int, value: str) -> FieldSpec:
     return number, STRING, value.encode() + b"\0"
 
 
-def file_id(manufacturer: int, product: int, serial_number: int) -> list[Row]:
+def file_id(manufacturer: int, product: int, serial_number: int) -> list[FieldSpec]:
     kind = (0, ENUM.number, bytes([profile.FILE_TYPE_WEIGHT]))
     return [kind, u16(1, manufacturer), u16(2, product), u32(3, serial_number, UINT32Z), u32(4, 0)]
 
@@ -73,7 +73,9 @@ def developer() -> bytes:
     return sealed(PROTOCOL_2, data)
 
 
-def message(local: int, number: int, rows: Sequence[Row], developer: Sequence[tuple[int, int, int]] = ()) -> bytes:
+def message(
+    local: int, number: int, rows: Sequence[FieldSpec], developer: Sequence[tuple[int, int, int]] = ()
+) -> bytes:
     """A definition and one record of it; developer fields (number, size, index) are empty."""
     head = struct.pack("<BBBHB", 0x40 | (0x20 if developer else 0) | local, 0, 0, number, len(rows))
     head += b"".join(bytes((field, len(value), base_type)) for field, base_type, value in rows)

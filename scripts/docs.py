@@ -22,8 +22,8 @@ from typing import Any
 import click
 
 from weighbridge.errors import WeighbridgeError
-from weighbridge.fit.patch import MOST_READINGS as MOST_IN_A_FILE
-from weighbridge.http.body import MOST_READINGS as MOST_IN_A_CALL
+from weighbridge.fit.patch import READINGS_PER_FILE as MOST_IN_A_FILE
+from weighbridge.http.body import READINGS_PER_CALL as MOST_IN_A_CALL
 from weighbridge.http.problems import FAULTS
 from weighbridge.http.routes import HTTP_STATUS, LARGEST_BODY_BYTES, LONGEST_PAUSE_S
 from weighbridge.notes import Code
@@ -32,7 +32,7 @@ from weighbridge.operate.serving import function_process
 from weighbridge.reading.dialects import DIALECTS, Unused
 from weighbridge.reading.identities import IDENTITIES, LEAN_SOFT_TISSUE
 from weighbridge.reading.measures import MEASURES
-from weighbridge.receipt import DEVELOPER_FIELDS, NATIVE, NO_HOME, WORDS
+from weighbridge.receipt import DEVELOPER_FIELDS, NATIVE, NOT_STORED, WORDS
 from weighbridge.resources import EXAMPLE, TEMPLATES
 
 ROOT = Path(__file__).parent.parent
@@ -65,7 +65,7 @@ def fields() -> None:
         else:
             developer = DEVELOPER_FIELDS.get(name)
             where = f"developer field `{developer.name}`, second template only" if developer else "–"
-            rows.append((label, where, NO_HOME[name]))
+            rows.append((label, where, NOT_STORED[name]))
     _table(("your value", "in the FIT file", "Garmin Connect"), rows)
 
 

@@ -20,11 +20,11 @@ from weighbridge.fit.profile import (
     NATIVE_BY_NUMBER,
     WEIGHT_SCALE_MESSAGE,
     Field,
-    told,
+    value_of,
 )
 
 from .canonical import Canonical, Key, Message, Value
-from .fitcsvtool import Row
+from .fitcsvtool import CsvRow
 
 #: What two right files may do differently, as the report says it.
 LEGITIMATE = (
@@ -62,7 +62,7 @@ class Place(NamedTuple):
 NOTHING = "nothing"
 
 
-def compare_texts(ours: Canonical, rows: Sequence[Row]) -> list[Difference]:
+def compare_texts(ours: Canonical, rows: Sequence[CsvRow]) -> list[Difference]:
     """Our file against the CSV that Garmin's tool made of it."""
     data = [row for row in rows if row.kind == "Data"]
     if len(data) != len(ours.messages):
@@ -85,7 +85,7 @@ def compare_texts(ours: Canonical, rows: Sequence[Row]) -> list[Difference]:
     return found
 
 
-def _texts(message: Message, row: Row, developer_fields: dict[Key, str]) -> list[tuple[str, int | None, str]]:
+def _texts(message: Message, row: CsvRow, developer_fields: dict[Key, str]) -> list[tuple[str, int | None, str]]:
     """(name, raw value or None where there is nothing, text) of every field that either of them has."""
     raws = {}
     for key, value in message.values.items():
@@ -161,4 +161,4 @@ def _shown(name: str, raw: int | None) -> str:
     if raw is None:
         return NOTHING
     field = FIELDS.get(name)
-    return str(told(field, raw)) if field else str(raw)
+    return str(value_of(field, raw)) if field else str(raw)

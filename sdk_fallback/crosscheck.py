@@ -19,7 +19,7 @@ from weighbridge.reading.reading import Reading
 from .canonical import Canonical, Damaged, canonical
 from .compare import Difference, compare_files, compare_texts
 from .errors import RunNotBelieved
-from .fitcsvtool import Row, decode_command, encode_command, fill_in, judge, read_csv, write_csv
+from .fitcsvtool import CsvRow, decode_command, encode_command, fill_in, judge, read_csv, write_csv
 from .runners.port import Ran, Runner
 
 
@@ -78,14 +78,14 @@ def cross_check(runner: Runner, cases: Sequence[Case]) -> list[Checked]:
     ]
 
 
-def _rows(ran: Ran, number: int, file: str) -> list[Row] | Difference:
+def _rows(ran: Ran, number: int, file: str) -> list[CsvRow] | Difference:
     try:
         return read_csv(judge(ran, number, file))
     except RunNotBelieved as fault:
         return Difference("the file", "a file", str(fault))
 
 
-def _compare_reading(content: bytes, rows: list[Row] | Difference) -> list[Difference]:
+def _compare_reading(content: bytes, rows: list[CsvRow] | Difference) -> list[Difference]:
     ours = canonical(content)
     if isinstance(ours, Damaged):
         return [Difference("the file", ours.why, "a whole file was expected")]

@@ -24,7 +24,7 @@ from weighbridge.fit.profile import DEVELOPER, FIT_EPOCH_UNIX_S, WEIGHT_SCALE, F
 from weighbridge.reading.reading import Reading
 
 from .errors import RunnerUnusable, RunNotBelieved
-from .runners.port import Outcome, Ran
+from .runners.port import Ran, ToolRun
 
 ARTIFACT = "com.garmin:fit:21.212.0"
 MAIN_CLASS = "com.garmin.fit.csv.CSVTool"
@@ -64,7 +64,7 @@ def judge(ran: Ran, number: int, file: str) -> bytes:
     return content
 
 
-def _check_version(outcome: Outcome) -> None:
+def _check_version(outcome: ToolRun) -> None:
     banner = _BANNER.search(outcome.output)
     if banner is None:
         said = next((line.strip() for line in outcome.output.splitlines() if line.strip()), "nothing")[:200]
@@ -79,7 +79,7 @@ def _check_version(outcome: Outcome) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CsvRow:
     """One row: a definition (values are element counts) or a message."""
 
     kind: str
@@ -93,7 +93,7 @@ class Row:
         return {name: value for name, value, _ in self.cells}
 
 
-def read_csv(content: bytes) -> list[Row]:
+def read_csv(content: bytes) -> list[CsvRow]:
     """The tool's CSV -> its rows. Raises `RunNotBelieved` for what it would not write, `unknown` included."""
     try:
         lines = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
@@ -108,16 +108,16 @@ def read_csv(content: bytes) -> list[Row]:
         cells = tuple((name, value, unit) for name, value, unit in triples if name)
         names = [name for name, _, _ in cells]
         if kind not in ("Definition", "Data"):
-            raise RunNotBelieved(f"Row {number} of the CSV is neither a definition nor a message.")
+            raise RunNotBelieved(f"CsvRow {number} of the CSV is neither a definition nor a message.")
         if "unknown" in (message, *names):
-            raise RunNotBelieved(f"Row {number} of the CSV has something that FitCSVTool does not know.")
+            raise RunNotBelieved(f"CsvRow {number} of the CSV has something that FitCSVTool does not know.")
         if len(set(names)) != len(names):
-            raise RunNotBelieved(f"Row {number} of the CSV has a field twice.")
-        rows.append(Row(kind, local, message, cells))
+            raise RunNotBelieved(f"CsvRow {number} of the CSV has a field twice.")
+        rows.append(CsvRow(kind, local, message, cells))
     return rows
 
 
-def write_csv(rows: Sequence[Row]) -> bytes:
+def write_csv(rows: Sequence[CsvRow]) -> bytes:
     """Rows -> a CSV as the tool writes it."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
@@ -132,9 +132,9 @@ def write_csv(rows: Sequence[Row]) -> bytes:
 # -- readings --------------------------------------------------------------------------------------------
 
 
-def fill_in(template: Sequence[Row], readings: Sequence[Reading]) -> list[Row]:
+def fill_in(template: Sequence[CsvRow], readings: Sequence[Reading]) -> list[CsvRow]:
     """The rows of a template -> those of a file with these readings: its one weigh-in, once for each of them."""
-    rows: list[Row] = []
+    rows: list[CsvRow] = []
     fields: frozenset[str] = frozenset()
     for row in template:
         if row.kind == "Definition":
@@ -145,16 +145,16 @@ def fill_in(template: Sequence[Row], readings: Sequence[Reading]) -> list[Row]:
         elif row.message == "file_id" and "time_created" in row.values:
             created = str(_timestamp(readings[0]))
             cells = tuple((n, created if n == "time_created" else v, u) for n, v, u in row.cells)
-            rows.append(Row(row.kind, row.local, row.message, cells))
+            rows.append(CsvRow(row.kind, row.local, row.message, cells))
         else:
             rows.append(row)
     return rows
 
 
-def _weigh_in(row: Row, fields: frozenset[str], reading: Reading) -> Row:
+def _weigh_in(row: CsvRow, fields: frozenset[str], reading: Reading) -> CsvRow:
     values = {field.name: text for field in (*WEIGHT_SCALE, *DEVELOPER) if (text := text_of(reading, field))}
     cells = tuple((name, text, "") for name, text in values.items() if name in fields)
-    return Row(row.kind, row.local, row.message, cells)
+    return CsvRow(row.kind, row.local, row.message, cells)
 
 
 def text_of(reading: Reading, field: Field) -> str:

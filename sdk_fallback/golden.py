@@ -13,7 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from weighbridge.fit.profile import DEVELOPER, FIELDS, told
+from weighbridge.fit.profile import DEVELOPER, FIELDS, value_of
 from weighbridge.reading.reading import Reading
 
 DEVELOPER_NAMES = frozenset(field.name for field in DEVELOPER)
@@ -32,7 +32,7 @@ class Golden:
 
 def readable(raws: dict[str, int]) -> dict[str, int | float]:
     """Raw integers as the table writes them."""
-    return {name: told(FIELDS[name], raw) if name in DEVELOPER_NAMES else raw for name, raw in raws.items()}
+    return {name: value_of(FIELDS[name], raw) if name in DEVELOPER_NAMES else raw for name, raw in raws.items()}
 
 
 def _golden(entry: dict[str, Any]) -> Golden:

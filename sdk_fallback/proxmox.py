@@ -43,7 +43,7 @@ TURN_WITHIN_S = 600.0
 _FAULTS = (ResourceException, requests.RequestException, OSError)
 
 
-class Account(NamedTuple):
+class ProxmoxAccess(NamedTuple):
     """Which machine, and who asks."""
 
     address: tuple[str, int]
@@ -67,7 +67,7 @@ class VirtualMachine:
 
     def __init__(
         self,
-        account: Account,
+        account: ProxmoxAccess,
         *,
         ready_within_s: float = READY_WITHIN_S,
         shut_down_within_s: int = SHUT_DOWN_WITHIN_S,
@@ -239,4 +239,4 @@ def virtual_machine(environment: Mapping[str, str]) -> VirtualMachine | None:
     if not text_of("PROXMOX_HOST", environment):
         return None
     needed = {"PROXMOX_TOKEN", "PROXMOX_NODE", "PROXMOX_VM"}
-    return VirtualMachine(Account(**read(PROXMOX, environment, needed=needed)))
+    return VirtualMachine(ProxmoxAccess(**read(PROXMOX, environment, needed=needed)))

@@ -23,7 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("settings", "fit"),
     ("reading", "client"),
     ("delivery",),
-    ("receipt", "household", "garmin"),
+    ("receipt", "accounts", "garmin"),
     ("pipeline",),
     ("compose",),
     ("http",),
@@ -49,7 +49,7 @@ ALONE: dict[str, tuple[str, ...]] = {
 
 #: Pure: bytes and values in, bytes and values out.
 CORE = (
-    *("errors", "notes", "commands", "reading", "fit", "receipt", "pipeline", "household"),
+    *("errors", "notes", "commands", "reading", "fit", "receipt", "pipeline", "accounts"),
     *("http.body", "delivery.port", "delivery.chain", "garmin.answers", "garmin.entries"),
 )
 
@@ -229,7 +229,7 @@ def test_a_caller_imports_of_ours_how_to_call_and_the_words_of_answers(caller: s
 
 
 @pytest.mark.parametrize("caller", CALLERS)
-def test_a_caller_s_modules_form_no_circle(caller: str) -> None:
+def test_a_caller_modules_form_no_circle(caller: str) -> None:
     assert set(TopologicalSorter(graph_of(CALLERS[caller])).static_order()) == CALLERS[caller].keys()
 
 
@@ -251,8 +251,8 @@ def test_the_wheel_brings_no_top_level_name_that_could_be_another_s() -> None:
     names = {Path(package).name for package in wheel["packages"]}
     names |= {Path(place).parts[0] for place in wheel.get("force-include", {}).values()}
     names |= {Path(place).parts[0] for place in wheel.get("sources", {}).values()}
-    assert strangers(names) == set()
+    assert outsiders(names) == set()
 
 
-def strangers(names: Set[str]) -> set[str]:
+def outsiders(names: Set[str]) -> set[str]:
     return {name for name in names if not name.startswith("weighbridge") and name != "sdk_fallback"}

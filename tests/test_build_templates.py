@@ -41,8 +41,8 @@ def test_the_readme_of_the_templates_tells_every_byte(name: str) -> None:
     """The table's hex, put together in order, is the file."""
     text = (TEMPLATES / "README.md").read_text(encoding="utf-8")
     section = text[text.index(f"## `{name}`") + 3 :].split("\n## ")[0]
-    told = "".join(re.findall(r"^\| \d+ \| `([0-9a-f ]+)` \|", section, re.MULTILINE))
-    assert bytes.fromhex(told) == (TEMPLATES / name).read_bytes()
+    documented = "".join(re.findall(r"^\| \d+ \| `([0-9a-f ]+)` \|", section, re.MULTILINE))
+    assert bytes.fromhex(documented) == (TEMPLATES / name).read_bytes()
 
 
 # --- a scale's own file ---
@@ -79,7 +79,7 @@ def test_a_file_of_many_weigh_ins_becomes_a_template_of_one_with_its_identity(or
     assert b"\1\2\3\4" in made, "the device's serial number"
 
 
-def test_nothing_that_was_measured_and_nobody_s_name_is_left_in_it() -> None:
+def test_nothing_that_was_measured_and_nobody_name_is_left_in_it() -> None:
     source = scale_file("<")
     made = from_scale(source)
     assert PLANTED in source
@@ -207,7 +207,7 @@ def test_the_command_fails_with_one_sentence_and_writes_nothing(
     assert not (tmp_path / "made.fit").exists()
 
 
-def test_the_scale_s_own_file_is_never_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_scale_own_file_is_never_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     mine = tmp_path / "mine.fit"
     mine.write_bytes(scale_file("<"))
     assert template("--from", mine, "-o", mine) == 1
@@ -228,7 +228,7 @@ def test_without_a_file_it_shows_what_the_template_in_use_takes(capsys: pytest.C
     assert "visceral_fat_rating" in shown
 
 
-def test_garmin_s_own_decoder_reads_the_shipped_templates() -> None:
+def test_garmin_own_decoder_reads_the_shipped_templates() -> None:
     for build in SHIPPED.values():
         (weigh_in,) = by_garmin_python(build())
         assert weigh_in.raw == {}

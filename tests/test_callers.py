@@ -195,7 +195,7 @@ def test_every_wire_of_the_flow_ends_at_a_node_and_every_node_is_reached() -> No
     assert all(len(node["wires"]) == node["outputs"] for node in nodes.values() if node["type"] == "function")
 
 
-def test_the_flow_s_settings_come_from_the_environment_and_its_page_names_each() -> None:
+def test_the_flow_settings_come_from_the_environment_and_its_page_names_each() -> None:
     text = (NODE_RED / "flow.json").read_text()
     used = set(re.findall(r"\$\{([A-Z_]+)\}", text)) | set(re.findall(r'env\.get\(\\"(\w+)\\"\)', text))
     page = (NODE_RED / "README.md").read_text()

@@ -60,7 +60,7 @@ def test_an_unknown_outcome_and_a_fault_of_the_caller_end_the_chain(tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_last_link_s_fault_is_the_chain_s(tmp_path: Path) -> None:
+def test_the_last_link_fault_is_the_chain_s(tmp_path: Path) -> None:
     with pytest.raises(GarminUnreachable):
         Chain([Failing(SignInNeeded("a")), Failing(GarminUnreachable("b"))]).deliver([READING], proven, replace=False)
 

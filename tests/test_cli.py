@@ -280,7 +280,7 @@ def test_two_hundred_readings_are_a_file_and_one_more_is_not(folder: Path, capsy
     assert not (folder / "more.fit").exists()
 
 
-def test_as_json_the_receipt_is_printed_with_the_proof_and_the_file_s_name(
+def test_as_json_the_receipt_is_printed_with_the_proof_and_the_file_name(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(folder / "reading.json", WEIGHING)
@@ -335,7 +335,7 @@ def test_what_cannot_be_read_or_written_is_one_sentence(folder: Path, capsys: py
     assert json.loads(source.read_text()) == WEIGHING
 
 
-def test_a_person_s_height_counts_and_garmin_is_not_asked_for_anybody(
+def test_a_person_height_counts_and_garmin_is_not_asked_for_anybody(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     people = write(folder / "people.toml", '[[person]]\nname = "Anna"\ntoken = "anna"\nheight_cm = 170\n')

@@ -226,7 +226,7 @@ def test_neither_measurement_nor_key_is_in_a_repr() -> None:
     assert "reading-rejected" in shown
 
 
-def test_a_problem_of_a_caller_s_own_is_like_one_of_the_function() -> None:
+def test_a_problem_of_a_caller_own_is_like_one_of_the_function() -> None:
     result = Result(
         problem("not-a-reading", "The message is not a reading", "It is a list.", blame="caller", again="never")
     )

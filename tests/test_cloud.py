@@ -39,7 +39,7 @@ def test_a_manifest_runs_this_version_with_settings_that_exist(name: str) -> Non
     assert route.open
 
 
-def test_knative_runs_it_as_the_image_s_user_with_its_folder_in_a_volume() -> None:
+def test_knative_runs_it_as_the_image_user_with_its_folder_in_a_volume() -> None:
     spec = service_of("knative.yaml")
     (container,) = spec["containers"]
     image = DOCKERFILE[DOCKERFILE.index(" AS weighbridge\n") : DOCKERFILE.index(" AS browser-packages\n")]

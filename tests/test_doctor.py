@@ -198,7 +198,7 @@ def test_the_token_of_another_person_is_named(
     assert doctor(["--name", "anna"], env, ask=answers("")) == 0
 
 
-def test_the_other_person_s_account_is_asked_without_this_one_s_key(
+def test_the_other_person_account_is_asked_without_this_one_key(
     garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = Path(env["WEIGHBRIDGE_TOKENS"])

@@ -12,7 +12,7 @@ from tests.golden import INSTANT
 from tests.outside import WeighIn, by_fitdecode, by_garmin_javascript, by_garmin_python
 from tests.values import Values
 from weighbridge.fit.encode import encode
-from weighbridge.fit.patch import MOST_READINGS, patch
+from weighbridge.fit.patch import READINGS_PER_FILE, patch
 from weighbridge.fit.template import read_template
 from weighbridge.resources import TEMPLATES
 
@@ -38,7 +38,7 @@ def percentage_files() -> list[bytes]:
 
 def files(values: list[dict[str, Decimal]]) -> list[bytes]:
     rows = [encode(Values(measured_at=INSTANT, **each)) for each in values]
-    parcels = [rows[start : start + MOST_READINGS] for start in range(0, len(rows), MOST_READINGS)]
+    parcels = [rows[start : start + READINGS_PER_FILE] for start in range(0, len(rows), READINGS_PER_FILE)]
     return [patch(TEMPLATE, parcel) for parcel in parcels]
 
 

@@ -13,11 +13,10 @@ from tests.outside import WeighIn, by_fitdecode, by_garmin_javascript, by_garmin
 from tests.values import Values
 from weighbridge.errors import ProofFailed, ReadingRejected
 from weighbridge.fit.encode import encode
-from weighbridge.fit.patch import MOST_READINGS, patch
+from weighbridge.fit.patch import READINGS_PER_FILE, patch
 from weighbridge.fit.profile import FIELDS, WEIGHT_SCALE
 from weighbridge.fit.template import Template, read_template
 from weighbridge.fit.verify import verify
-from weighbridge.pipeline import READINGS_PER_FILE
 
 ROOT = Path(__file__).parent.parent
 TEMPLATES = {
@@ -48,13 +47,13 @@ def test_fitdecode_reads_the_golden_integers_back(template: Template, golden: Go
 
 @each_template
 @each_golden
-def test_garmin_s_python_sdk_reads_the_golden_integers_back(template: Template, golden: Golden) -> None:
+def test_garmin_python_sdk_reads_the_golden_integers_back(template: Template, golden: Golden) -> None:
     (weigh_in,) = by_garmin_python(bytes_of(template, golden))
     assert_says(weigh_in, golden, template)
 
 
 @each_template
-def test_garmin_s_javascript_sdk_reads_the_golden_integers_back(template: Template) -> None:
+def test_garmin_javascript_sdk_reads_the_golden_integers_back(template: Template) -> None:
     files = by_garmin_javascript([bytes_of(template, golden) for golden in GOLDEN])
     for golden, (weigh_in,) in zip(GOLDEN, files, strict=True):
         assert_says(weigh_in, golden, template)
@@ -96,21 +95,17 @@ def test_the_same_readings_are_the_same_bytes() -> None:
     assert bytes_of(template, *GOLDEN) == bytes_of(template, *GOLDEN)
 
 
-def test_time_created_is_the_first_reading_s_instant() -> None:
+def test_time_created_is_the_first_reading_instant() -> None:
     content = bytes_of(TEMPLATES["weight_scale"], GOLDEN[0])
     assert TEMPLATES["weight_scale"].time_created
     at, _ = TEMPLATES["weight_scale"].time_created
     assert int.from_bytes(content[at : at + 4], "little") == GOLDEN[0].raws["timestamp"]
 
 
-@pytest.mark.parametrize("count", [0, MOST_READINGS + 1])
+@pytest.mark.parametrize("count", [0, READINGS_PER_FILE + 1])
 def test_a_file_holds_1_to_200_readings(count: int) -> None:
     with pytest.raises(ValueError, match="1 to 200"):
         patch(TEMPLATES["weight_scale"], [encode(GOLDEN[0].reading)] * count)
-
-
-def test_there_is_one_opinion_on_how_many_readings_a_file_holds() -> None:
-    assert READINGS_PER_FILE == MOST_READINGS
 
 
 # --- ranges ---
@@ -179,7 +174,7 @@ def test_swapped_readings_are_refused() -> None:
         verify(patch(template, [first, second]), template, [second, first])
 
 
-def test_garmin_s_javascript_lock_names_no_registry() -> None:
+def test_garmin_javascript_lock_names_no_registry() -> None:
     lock = (ROOT / "sdk_fallback" / "js" / "package-lock.json").read_text()
     assert "http" not in lock
     assert "resolved" not in lock

@@ -38,7 +38,7 @@ from weighbridge.garmin.answers import (
 )
 from weighbridge.garmin.connect import GarminConnect
 from weighbridge.garmin.sessions.garth import GarthSession
-from weighbridge.garmin.sessions.port import Answer
+from weighbridge.garmin.sessions.port import GarminResponse
 from weighbridge.garmin.tokens import TokenStore
 from weighbridge.notes import Code
 from weighbridge.pipeline import prove
@@ -130,7 +130,7 @@ def blind_after_an_upload(garmin: GarminStandIn, fault: str) -> None:
     """The look before the upload sees; those after it meet the fault."""
     answer = garmin.answer
 
-    def then_fail(request: http_types.Request) -> tuple[http_types.Answer, float]:
+    def then_fail(request: http_types.Request) -> tuple[http_types.Response, float]:
         answered = answer(request)
         if request.path.startswith("/upload-service/"):
             garmin.faults.add("weight/range", fault, times=None)
@@ -561,7 +561,7 @@ def test_without_a_look_first_nothing_is_sent(
     ],
 )
 def test_retry_after_is_seconds_or_a_date_by_garmins_own_clock(headers: dict[str, str], seconds: int) -> None:
-    assert retry_after_s(Answer(429, headers, b"")) == seconds
+    assert retry_after_s(GarminResponse(429, headers, b"")) == seconds
 
 
 def test_a_retry_after_date_reaches_the_caller_as_seconds(garmin: GarminStandIn, connect: Connect) -> None:
@@ -588,7 +588,7 @@ def test_a_retry_after_date_reaches_the_caller_as_seconds(garmin: GarminStandIn,
 )
 @pytest.mark.parametrize("status", [200, 202, 400, 409, 418])
 def test_no_body_that_garmin_could_send_breaks_the_reading_of_an_upload_answer(status: int, body: bytes) -> None:
-    verdict = read_upload_answer(Answer(status, {}, body), "Sign in again.")
+    verdict = read_upload_answer(GarminResponse(status, {}, body), "Sign in again.")
     assert verdict.fault is not None or status in (200, 202)
 
 
@@ -622,7 +622,7 @@ def test_no_body_that_garmin_could_send_breaks_the_reading_of_an_upload_answer(s
 )
 def test_a_list_of_weigh_ins_in_another_shape_is_garmins_fault_and_is_not_shown(body: str) -> None:
     with pytest.raises(GarminFault) as caught:
-        read_weigh_ins(Answer(200, {}, body.encode()))
+        read_weigh_ins(GarminResponse(200, {}, body.encode()))
     assert "8000" not in str(caught.value)
 
 

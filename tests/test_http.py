@@ -61,7 +61,7 @@ def test_a_reading_is_kept_and_its_receipt_says_so(http: FlaskClient, tmp_path: 
     assert [p.name for p in (tmp_path / "kept").iterdir()] == [receipt["fit"]["file_name"]]
 
 
-def test_the_idea_s_own_json_is_taken_as_curl_sends_it(http: FlaskClient) -> None:
+def test_the_idea_own_json_is_taken_as_curl_sends_it(http: FlaskClient) -> None:
     """curl -d @examples/fitdays.json sends application/x-www-form-urlencoded."""
     body = (EXAMPLES / "fitdays.json").read_bytes().replace(b"\n", b"")
     answer = http.post("/", data=body, content_type="application/x-www-form-urlencoded")
@@ -104,8 +104,8 @@ def test_a_dry_run_tells_all_and_keeps_nothing(http: FlaskClient, tmp_path: Path
 def test_the_developer_template_loses_nothing(make: Make) -> None:
     http = make(WEIGHBRIDGE_TEMPLATE=ROOT / "templates" / "weight_scale_developer.fit")
     fields = http.post("/", data=(EXAMPLES / "fitdays.json").read_bytes()).get_json()["fields"]
-    homeless = {field["name"] for field in fields if field["fit_field"] is None}
-    assert homeless == {"body_water_kg"}, "water in kg is in the file as a percentage"
+    unmapped = {field["name"] for field in fields if field["fit_field"] is None}
+    assert unmapped == {"body_water_kg"}, "water in kg is in the file as a percentage"
 
 
 def test_unknown_keys_are_named_in_the_receipt(http: FlaskClient) -> None:
@@ -249,7 +249,7 @@ def test_without_keys_a_tunnel_and_a_web_page_are_not_this_machine(http: FlaskCl
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:8080", "127.0.0.1:8080", "[::1]:8080", "[::1]"])
-def test_without_keys_this_machine_s_own_names_are_taken(http: FlaskClient, host: str) -> None:
+def test_without_keys_this_machine_own_names_are_taken(http: FlaskClient, host: str) -> None:
     assert http.post("/?dry_run=true", json=READING, headers={"Host": host}).status_code == 200
 
 

@@ -47,7 +47,7 @@ def test_two_names_are_rejected() -> None:
 
 @pytest.mark.parametrize("person", [True, 1.5, ["Anna"], {"name": "Anna"}, 10**5000, "x" * 65, "A\x00"], ids=short)
 @pytest.mark.parametrize("key", ["user_name", "user_slug"])
-def test_what_is_no_name_is_rejected_under_the_caller_s_key(key: str, person: object) -> None:
+def test_what_is_no_name_is_rejected_under_the_caller_key(key: str, person: object) -> None:
     assert only_error({"weight": 81.4, key: person}).field == key
 
 
@@ -133,7 +133,7 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
     assert {error.field for error in errors(payload)} == set(payload)
 
 
-def test_a_contradiction_is_told_under_the_caller_s_keys_and_values() -> None:
+def test_a_contradiction_is_told_under_the_caller_keys_and_values() -> None:
     error = only_error({"weight": "81.4 kg", "Fat Mass": "20 kg", "percent_fat": 18.2})
     assert (error.field, error.input) == ("Fat Mass", "20 kg")
     assert error.message.startswith("Fat mass 20 kg does not fit weight × body fat %: 14.81 kg")
@@ -217,7 +217,7 @@ def test_every_key_is_used_or_named(payload: dict[str, object]) -> None:
         interpreted = understood(payload)
     except ReadingRejected:
         return
-    told = " ".join(text for _, text in notes(interpreted))
+    texts = " ".join(text for _, text in notes(interpreted))
     for key in payload:
         meaning = VOCABULARY[normal(key)]
         attribute = ""
@@ -225,7 +225,7 @@ def test_every_key_is_used_or_named(payload: dict[str, object]) -> None:
             attribute = meaning.name.mass if isinstance(meaning.name, Share) else meaning.name
         assert (
             isinstance(meaning, Role)
-            or key in told
+            or key in texts
             or (attribute and getattr(interpreted.reading, attribute) is not None)
             or "kg" in str(payload[key])
             or "%" in str(payload[key])  # said in another unit, it is another attribute

@@ -309,7 +309,7 @@ def test_where_nobody_can_be_asked_it_refuses_in_one_sentence_that_holds_no_meas
     assert (questions, waiting(folder), garmin.requests) == ([], [path.name], [])
 
 
-def test_a_schedule_s_log_holds_no_measurement(
+def test_a_schedule_log_holds_no_measurement(
     env: dict[str, str], folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = keep(folder, reading())
@@ -344,7 +344,7 @@ def test_what_waits_is_listed_and_stays(
 
 
 @pytest.mark.parametrize("command", [["kept", "deliver", "--yes"], ["kept", "confirm"], ["confirm"]])
-def test_a_person_s_files_go_to_that_person_and_nobody_else_s_key_or_folder_is_used(
+def test_a_person_files_go_to_that_person_and_nobody_else_key_or_folder_is_used(
     garmin: GarminStandIn, env: dict[str, str], folder: Path, command: list[str]
 ) -> None:
     """A key of the Personal API reads one account: its own, which is not Anna's."""

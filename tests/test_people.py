@@ -142,7 +142,7 @@ def weights(garmin: GarminStandIn, owner: str) -> list[float]:
     return [entry.raw["weight"] / 100 for entry in garmin.weights_of[owner].visible()]
 
 
-def test_each_reading_reaches_its_person_s_account_and_no_other(
+def test_each_reading_reaches_its_person_account_and_no_other(
     monkeypatch: pytest.MonkeyPatch, garmin: GarminStandIn, tmp_path: Path
 ) -> None:
     with home(monkeypatch, garmin, tmp_path) as function:
@@ -165,7 +165,7 @@ def test_each_reading_reaches_its_person_s_account_and_no_other(
         assert sorted(weights(garmin, "ben")) == [78, 80]
 
 
-def test_weigh_ins_are_read_and_taken_back_by_the_person_s_name(
+def test_weigh_ins_are_read_and_taken_back_by_the_person_name(
     monkeypatch: pytest.MonkeyPatch, garmin: GarminStandIn, tmp_path: Path
 ) -> None:
     with home(monkeypatch, garmin, tmp_path) as function:

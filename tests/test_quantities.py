@@ -129,7 +129,7 @@ def test_a_separator_that_may_be_for_thousands_is_rejected(payload: dict[str, ob
     ("unit", "kg"), [("kg", "81.4"), ("lbs", "36.922419"), ("LB", "36.922419"), ("jin", "40.7"), ("", "81.4")]
 )
 @pytest.mark.parametrize("key", ["unit", "weight_unit"])
-def test_a_unit_beside_the_weight_is_the_weight_s_alone(key: str, unit: str, kg: str) -> None:
+def test_a_unit_beside_the_weight_is_the_weight_alone(key: str, unit: str, kg: str) -> None:
     """xiaomi_mi_scale's other masses are in kg whatever the weight is in."""
     assert values({key: unit, "weight": 81.4, "bone_mass": 3.4}) == {"weight_kg": kg, "bone_mass_kg": "3.4"}
 

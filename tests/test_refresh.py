@@ -38,7 +38,7 @@ def in_days(days: float) -> Callable[[], float]:
     return lambda: time.time() + days * DAY_S
 
 
-def test_each_person_s_token_is_renewed_when_it_is_due_and_left_alone_before(
+def test_each_person_token_is_renewed_when_it_is_due_and_left_alone_before(
     garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["refresh"], env, now=in_days(RENEW_AFTER_DAYS - 0.1)) == 0

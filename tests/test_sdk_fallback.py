@@ -32,7 +32,7 @@ from tests.sdk_command import sdk
 from tests.skips import java
 from tests.values import Values
 from weighbridge.fit.encode import encode
-from weighbridge.fit.patch import MOST_READINGS, patch
+from weighbridge.fit.patch import READINGS_PER_FILE, patch
 from weighbridge.fit.profile import DEVELOPER, WEIGHT_SCALE
 from weighbridge.fit.template import read_template
 from weighbridge.reading.measures import MEASURES
@@ -96,8 +96,8 @@ def number_within(chance: random.Random, least: Decimal, most: Decimal) -> Decim
 def test_garmin_agrees_on_1000_generated_readings(runner: LocalJava) -> None:
     """In the template that has every field of the other, and developer fields besides; 200 of them in the other too."""
     readings = generated(1000)
-    parcels = [(DEVELOPERS, readings[start : start + MOST_READINGS]) for start in range(0, 1000, MOST_READINGS)]
-    parcels.append((PLAIN, readings[:MOST_READINGS]))
+    parcels = [(DEVELOPERS, readings[start : start + READINGS_PER_FILE]) for start in range(0, 1000, READINGS_PER_FILE)]
+    parcels.append((PLAIN, readings[:READINGS_PER_FILE]))
     cases = [Case(patch(read_template(made), [encode(r) for r in some]), made, some) for made, some in parcels]
     assert [checked.reading + checked.writing for checked in cross_check(runner, cases)] == [[]] * 6
 
@@ -336,7 +336,7 @@ def test_the_file_that_garmin_writes_passes_the_same_proof(runner: LocalJava, tm
 
 
 @pytest.mark.parametrize("template", [PLAIN, DEVELOPERS], ids=["weight_scale", "weight_scale_developer"])
-def test_garmin_s_file_says_what_ours_says(runner: LocalJava, template: bytes) -> None:
+def test_garmin_file_says_what_ours_says(runner: LocalJava, template: bytes) -> None:
     readings = [golden.reading for golden in GOLDEN]
     theirs = encode_by_garmin(runner, template, readings).content
     ours = patch(read_template(template), [encode(reading) for reading in readings])

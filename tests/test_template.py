@@ -172,7 +172,7 @@ def test_a_big_endian_file_is_patched_in_its_own_byte_order() -> None:
     assert struct.pack(">H", 8140) in made
 
 
-def test_a_file_of_garmin_s_own_encoder_is_a_template() -> None:
+def test_a_file_of_garmin_own_encoder_is_a_template() -> None:
     encoder = Encoder()
     now = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
     encoder.on_mesg(0, {"type": "weight", "manufacturer": 1, "product": 2429, "time_created": now})

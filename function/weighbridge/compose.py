@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import errors
+from .accounts import Destination, PerPerson
 from .commands import needs_extra
 from .delivery.chain import Chain
 from .delivery.folder import Folder
 from .fit.template import Template, read_template
-from .household import Account, Household
 from .pipeline import Weighbridge, rehearse
 from .reading.people import Person, read_people
 from .settings import GARMIN, Settings
@@ -45,9 +45,9 @@ def compose(settings: Settings) -> Composed:
         account = _account(settings)
         weighbridge = Weighbridge(template, account.delivery, settings.timezone)
         return Composed(settings, weighbridge, lambda name: _only(account, name))
-    household = Household({person: _account(settings.for_person(person.token)) for person in people_of(settings)})
-    weighbridge = Weighbridge(template, household, settings.timezone, household.settle)
-    return Composed(settings, weighbridge, lambda name: household.account(name).store)
+    per_person = PerPerson({person: _account(settings.for_person(person.token)) for person in people_of(settings)})
+    weighbridge = Weighbridge(template, per_person, settings.timezone, per_person.settle)
+    return Composed(settings, weighbridge, lambda name: per_person.account(name).store)
 
 
 def people_of(settings: Settings) -> tuple[Person, ...]:
@@ -72,15 +72,15 @@ def usable_template(settings: Settings) -> Template:
     return template
 
 
-def _account(settings: Settings) -> Account:
+def _account(settings: Settings) -> Destination:
     links = [
         Folder(settings.folder) if name == "folder" else garmin_connect(name, settings) for name in settings.delivery
     ]
     store = next((link for link in links if not isinstance(link, Folder)), None)
-    return Account(links[0] if len(links) == 1 else Chain(links), store)
+    return Destination(links[0] if len(links) == 1 else Chain(links), store)
 
 
-def _only(account: Account, name: str | None) -> WeighInStore | None:
+def _only(account: Destination, name: str | None) -> WeighInStore | None:
     if name is not None:
         raise errors.NotFound("No people are set up here (WEIGHBRIDGE_PEOPLE), so there is only one account.")
     return account.store

@@ -11,16 +11,12 @@ from zoneinfo import ZoneInfo
 from .delivery.port import Delivery, Outcome
 from .errors import ProofFailed, TemplateUnusable, WeighbridgeError
 from .fit.encode import RawFields, encode
-from .fit.patch import patch
+from .fit.patch import READINGS_PER_FILE, patch
 from .fit.template import Template
 from .fit.verify import VerifiedFit, verify
 from .reading.interpret import Interpreted, interpret
 from .reading.reading import Reading
 from .receipt import Receipt, make_receipt
-
-#: Weigh-ins in one file. A large history file got a 504 from Garmin (XiaoSiHwang/garmin-weight-sync issue 8);
-#: others send at most 200.
-READINGS_PER_FILE = 200
 
 
 def prove(template: Template, rows: Sequence[RawFields]) -> VerifiedFit:

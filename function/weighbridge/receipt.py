@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 
 from .delivery.port import Delivered
 from .fit.encode import RawFields
-from .fit.profile import DEVELOPER, WEIGHT_SCALE, told
+from .fit.profile import DEVELOPER, WEIGHT_SCALE, value_of
 from .fit.template import Template
 from .notes import Code, Note
 from .reading.interpret import Interpreted
@@ -25,7 +25,7 @@ NATIVE = {field.source: field for field in WEIGHT_SCALE if field.source and fiel
 DEVELOPER_FIELDS = {field.source: field for field in DEVELOPER if field.source}
 
 #: Why a value has no native field of its own.
-NO_HOME = {
+NOT_STORED = {
     "fat_mass_kg": "Garmin has no field for fat mass; it is body fat in % that Garmin shows.",
     "fat_free_mass_kg": "Garmin has no field for fat-free mass.",
     "body_water_kg": "Garmin takes body water in %, so it is sent as percent_hydration.",
@@ -103,8 +103,8 @@ def make_receipt(interpreted: Interpreted, raws: RawFields, template: Template, 
         "measured_at": reading.measured_at.isoformat().replace("+00:00", "Z"),
         "fields": _fields(interpreted, raws, template),
         "unknown": list(interpreted.unknown),
-        "notes": _told(interpreted.notes),
-        "warnings": _told(delivered.warnings) if delivered else [],
+        "notes": _note_dicts(interpreted.notes),
+        "warnings": _note_dicts(delivered.warnings) if delivered else [],
         "fit": _fit(outcome),
         "garmin": delivered.garmin.shown() if delivered and delivered.garmin else None,
     }
@@ -113,7 +113,7 @@ def make_receipt(interpreted: Interpreted, raws: RawFields, template: Template, 
     return receipt
 
 
-def _told(notes: Sequence[Note]) -> list[ReceiptNote]:
+def _note_dicts(notes: Sequence[Note]) -> list[ReceiptNote]:
     return [{"code": note.code, "text": note.text} for note in notes]
 
 
@@ -147,11 +147,11 @@ def _fields(interpreted: Interpreted, raws: RawFields, template: Template) -> li
         home = NATIVE.get(name) or DEVELOPER_FIELDS.get(name)
         if home and home.name in raws and home.name in template.fields:
             field["fit_field"] = home.name
-            field["sent"] = told(home, raws[home.name])
+            field["sent"] = value_of(home, raws[home.name])
         elif name in NATIVE:
             field["note"] = "The template has no such field."
-        if name in NO_HOME:
-            field["note"] = NO_HOME[name]
+        if name in NOT_STORED:
+            field["note"] = NOT_STORED[name]
         if name in interpreted.derived:
             field["derived"] = interpreted.derived[name]
         fields.append(field)

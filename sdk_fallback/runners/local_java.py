@@ -18,7 +18,7 @@ from pathlib import Path
 from ..errors import NothingAvailable, RunnerUnusable
 from ..fitcsvtool import ARTIFACT, MAIN_CLASS
 from ..settings import text_of
-from .port import Outcome, Ran
+from .port import Ran, ToolRun
 
 DEADLINE_S = 120.0
 DOWNLOAD_S = 180.0
@@ -49,7 +49,7 @@ class LocalJava:
         yield f"Java is {self.java}."
         yield f"The jar is {self.jar}."
 
-    def _run_once(self, folder: Path, arguments: Sequence[str], end: float) -> Outcome:
+    def _run_once(self, folder: Path, arguments: Sequence[str], end: float) -> ToolRun:
         try:
             done = subprocess.run(
                 [self.java, "-cp", str(self.jar), MAIN_CLASS, *arguments],
@@ -67,7 +67,7 @@ class LocalJava:
         except OSError as e:
             message = f"Java cannot be started ({self.java}: {e.strerror}). Install a Java 8 or newer."
             raise RunnerUnusable(message) from e
-        return Outcome(done.returncode, done.stdout.decode("utf-8", "replace"))
+        return ToolRun(done.returncode, done.stdout.decode("utf-8", "replace"))
 
 
 def local_java(environment: Mapping[str, str], *, chosen: bool) -> LocalJava:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 
-class Outcome(NamedTuple):
+class ToolRun(NamedTuple):
     """What one run of the tool said."""
 
     exit_code: int
@@ -24,7 +24,7 @@ class Ran(NamedTuple):
     #: Every file in the folder after the runs that was not among those sent.
     files: Mapping[str, bytes]
     #: One for each command, in order.
-    outcomes: Sequence[Outcome]
+    outcomes: Sequence[ToolRun]
 
 
 class Runner(Protocol):

@@ -60,7 +60,7 @@ _FAULTS = (
 )
 
 
-class Account(NamedTuple):
+class WinRMAccess(NamedTuple):
     """Where, and as whom."""
 
     host: str
@@ -86,7 +86,7 @@ class WinRM:
 
     def __init__(
         self,
-        account: Account,
+        account: WinRMAccess,
         *,
         deadline_s: float = DEADLINE_S,
         silence_s: float = SILENCE_S,
@@ -245,4 +245,4 @@ def winrm(environment: Mapping[str, str]) -> WinRM:
     """The machine that the environment names. Raises `RunnerUnusable`."""
     values = read(WINRM, environment, needed={variable.name for variable in WINRM})
     host, port = values.pop("address")
-    return WinRM(Account(host, port, **values))
+    return WinRM(WinRMAccess(host, port, **values))

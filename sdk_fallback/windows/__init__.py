@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RunnerUnusable
-from ..runners.port import Outcome, Ran
+from ..runners.port import Ran, ToolRun
 
 #: cmd.exe's longest command line; what is longer may be cut without a word.
 LONGEST_COMMAND_LINE = 8191
@@ -66,7 +66,7 @@ def ran(answer: bytes, commands: int, name: str) -> Ran:
         sentence = FAULTS.get(fault, "On {name} the script stopped: {fault}")
         raise RunnerUnusable(sentence.format(name=name, fault=" ".join(fault.split())[:300]))
     files = {file: base64.b64decode(content) for file, content in said["files"].items()}
-    outcomes = [Outcome(outcome["code"], outcome["output"]) for outcome in said["outcomes"]]
+    outcomes = [ToolRun(outcome["code"], outcome["output"]) for outcome in said["outcomes"]]
     if len(outcomes) != commands:
         raise RunnerUnusable(f"{name} answered for {len(outcomes)} of {commands} runs of FitCSVTool.")
     return Ran(files, outcomes)

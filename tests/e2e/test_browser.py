@@ -161,7 +161,7 @@ def test_inside_the_page_a_reading_is_sent_read_back_listed_and_taken_back(
     assert routes(garmin).count("web/app") == 1
 
 
-def test_where_the_page_s_own_request_is_refused_the_import_page_is_the_second_way(
+def test_where_the_page_own_request_is_refused_the_import_page_is_the_second_way(
     garmin: GarminStandIn, open_session: Open
 ) -> None:
     garmin.faults.add("gc/upload", "403", times=2)  # at once, and with a fresh CSRF token
@@ -200,7 +200,7 @@ def test_a_csrf_token_that_is_no_longer_right_is_fetched_anew(garmin: GarminStan
     assert session.request("GET", RANGE).status == 200
 
 
-def test_the_csrf_token_may_stand_in_the_page_s_own_requests_alone(garmin: GarminStandIn, open_session: Open) -> None:
+def test_the_csrf_token_may_stand_in_the_page_own_requests_alone(garmin: GarminStandIn, open_session: Open) -> None:
     garmin.web.csrf_in_meta = False
     assert open_session().request("GET", RANGE).status == 200
 
@@ -331,7 +331,7 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def test_the_browser_s_processes_know_nothing_of_the_function_s_secrets(
+def test_the_browser_processes_know_nothing_of_the_function_secrets(
     garmin: GarminStandIn, open_session: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("WEIGHBRIDGE_API_KEYS", "GARMIN_PERSONAL_API_KEY", "GARTH_TOKEN", "POSTGRES_PASSWORD"):
@@ -344,11 +344,11 @@ def test_the_browser_s_processes_know_nothing_of_the_function_s_secrets(
     for pid in pids:
         for what in ("environ", "cmdline"):
             try:
-                told = Path(f"/proc/{pid}/{what}").read_bytes()
+                found = Path(f"/proc/{pid}/{what}").read_bytes()
             except OSError:
                 continue  # it has just ended
-            assert b"planted-" not in told
-            assert garmin.account.password.encode() not in told
+            assert b"planted-" not in found
+            assert garmin.account.password.encode() not in found
 
 
 def test_an_idle_browser_ends_and_leaves_no_process(garmin: GarminStandIn, open_session: Open) -> None:
@@ -458,7 +458,7 @@ def test_each_link_takes_over_only_when_the_one_before_definitely_did_not_delive
     assert "81.2" not in log
 
 
-def test_an_unknown_outcome_of_the_token_s_way_is_not_sent_again_by_the_browser(
+def test_an_unknown_outcome_of_the_token_way_is_not_sent_again_by_the_browser(
     garmin: GarminStandIn, environment: dict[str, object]
 ) -> None:
     garmin.faults.add("upload", "504")

@@ -163,7 +163,7 @@ def test_a_refused_sign_in_is_tried_once_and_not_again_for_hours(cloud: FitdaysC
     assert "wrong-password" not in log.read_text()
 
 
-def test_with_a_broker_each_person_has_a_topic_and_nine_sensors_that_show_the_app_s_values(
+def test_with_a_broker_each_person_has_a_topic_and_nine_sensors_that_show_the_app_values(
     cloud: FitdaysCloud, tmp_path: Path
 ) -> None:
     cloud.weigh(1)

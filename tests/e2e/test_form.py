@@ -86,7 +86,7 @@ def test_what_is_typed_goes_as_it_was_typed_with_a_unit_only_where_there_was_non
         ("2026-11-22", "2026-11-22"),
     ],
 )
-def test_a_time_gets_the_offset_of_the_person_s_clock_and_anything_else_is_the_function_s_to_judge(
+def test_a_time_gets_the_offset_of_the_person_clock_and_anything_else_is_the_function_to_judge(
     text: str, sent: str
 ) -> None:
     assert reading_of({"time": text}, "kg", BERLIN, {}) == {"time": sent}
@@ -175,7 +175,7 @@ def test_nine_values_are_shown_as_they_would_be_sent_and_nothing_is(open_page: O
     assert not garmin.weights.visible()
 
 
-def test_a_mistake_is_told_in_the_function_s_own_words_and_nothing_can_be_sent(open_page: Open) -> None:
+def test_a_mistake_is_told_in_the_function_own_words_and_nothing_can_be_sent(open_page: Open) -> None:
     page = fill(open_page(), ("81.4", "182"))
     assert [e.value for e in page.error] == ["A body fat of 0.1 to 90 % was expected."]
     assert not [b for b in page.button if b.label == "Send to Garmin"]

@@ -145,7 +145,7 @@ def test_a_weigh_in_is_typed_seen_sent_confirmed_drawn_corrected_and_taken_back(
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page is wider than the window"
 
 
-def test_a_mistake_stands_beside_its_field_in_the_function_s_words_and_goes_when_it_is_mended(house: House) -> None:
+def test_a_mistake_stands_beside_its_field_in_the_function_words_and_goes_when_it_is_mended(house: House) -> None:
     page = house.open()
     type_in(page, {"Weight": "81.4", "Body fat (%)": "182"})
     column = page.get_by_test_id("stColumn").filter(has=page.get_by_label("Body fat (%)", exact=True))
@@ -262,7 +262,7 @@ def upload(page: Page) -> None:
     settle(page)
 
 
-def test_years_out_of_the_app_s_export_are_seen_put_right_and_sent(house: House) -> None:
+def test_years_out_of_the_app_export_are_seen_put_right_and_sent(house: House) -> None:
     page = house.open()
     upload(page)
     expect(page.get_by_text("8 of 8 weigh-ins are understood")).to_be_visible()
@@ -295,7 +295,7 @@ def enter_key(page: Page, key: str = KEY) -> None:
     settle(page)
 
 
-def test_neither_key_nor_values_are_in_the_form_s_log_or_in_an_address(house: House) -> None:
+def test_neither_key_nor_values_are_in_the_form_log_or_in_an_address(house: House) -> None:
     page = house.open(WEIGHBRIDGE_API_KEYS=f"house={KEY}")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
@@ -318,9 +318,9 @@ def test_the_page_calls_nobody_but_its_own_server(house: House) -> None:
     expect(page.get_by_role("heading", name="Trend")).to_be_visible()
     fill_nine(page)
     assert house.form
-    strangers = [url for url in asked if not url.startswith((house.form.address, "data:", "blob:"))]
+    outsiders = [url for url in asked if not url.startswith((house.form.address, "data:", "blob:"))]
     assert asked
-    assert strangers == []
+    assert outsiders == []
 
 
 def test_two_people_have_a_function_each_and_see_only_their_own(

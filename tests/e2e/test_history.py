@@ -27,8 +27,8 @@ from weighbridge.errors import ReadingRejected
 from weighbridge.reading.interpret import interpret
 from weighbridge_history.columns import FITDAYS_ORDER
 from weighbridge_history.errors import FileUnusable, MappingInvalid
-from weighbridge_history.read import History, Row, read
-from weighbridge_history.send import Outcome, Stopped, send
+from weighbridge_history.read import History, WeighInLine, read
+from weighbridge_history.send import ImportReport, Stopped, send
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 11, 22, tzinfo=ZoneInfo("UTC"))
@@ -134,9 +134,9 @@ def test_a_day_that_could_be_a_month_is_asked_for_and_not_guessed() -> None:
     ("data", "place"),
     [
         (b"", "The file is empty"),
-        (b"date,weight\n2022-11-22 07:31,81.4\n\x00\xff\xfe\x81,2", "Row 3, byte 2: this is not text"),
+        (b"date,weight\n2022-11-22 07:31,81.4\n\x00\xff\xfe\x81,2", "WeighInLine 3, byte 2: this is not text"),
         (histories.fitdays()[:3000], "The spreadsheet cannot be read"),
-        (histories.apple_health()[:-40], "Row 30, column 0: the XML is damaged"),
+        (histories.apple_health()[:-40], "WeighInLine 30, column 0: the XML is damaged"),
         (histories.apple_health(archive=True)[:-60], "cannot be read|is damaged"),
         (b"<html><body/></html>", "not an export of Apple Health"),
         (b'[{"weight": 81.4}]', "Expected JSON lines, got a JSON list"),
@@ -301,12 +301,12 @@ def test_the_preview_shows_what_would_be_sent_and_why_a_row_is_left_out(garmin: 
     assert len(garmin.weights.entries) == 9
 
 
-def rows_of(count: int) -> list[Row]:
+def rows_of(count: int) -> list[WeighInLine]:
     return read(b"\n".join(b'{"time": "2022-11-%02dT06:30:00Z", "weight": 81.4}' % (n + 1) for n in range(count))).rows
 
 
-def send_all(address: str, rows: list[Row], sleep: Callable[[float], None] = pytest.fail) -> Outcome:
-    outcome = Outcome()
+def send_all(address: str, rows: list[WeighInLine], sleep: Callable[[float], None] = pytest.fail) -> ImportReport:
+    outcome = ImportReport()
     with Client(Target(address)) as client:
         send(client, rows, outcome, progress=lambda *_: None, sleep=sleep)
     return outcome
@@ -326,7 +326,7 @@ def test_a_function_that_is_gone_for_a_while_is_waited_for(garmin: GarminStandIn
     assert outcome.counts == {"confirmed": 3}
 
 
-def test_garmin_s_later_is_obeyed_to_the_second(garmin: GarminStandIn, tmp_path: Path) -> None:
+def test_garmin_later_is_obeyed_to_the_second(garmin: GarminStandIn, tmp_path: Path) -> None:
     garmin.faults.add("upload", "429-retry-after")
     pauses: list[float] = []
     with function(garmin, tmp_path) as address:
@@ -353,7 +353,7 @@ def test_what_only_a_person_can_mend_ends_the_import_at_once(
 def test_what_arrived_beside_a_row_that_ends_the_import_is_counted(garmin: GarminStandIn, tmp_path: Path) -> None:
     garmin.write_token(tmp_path / "tokens", "anna")
     lines = [b'{"time": "2022-11-01T06:30:00Z", "weight": 80, "person": "%s"}' % name for name in (b"Ben", b"Anna")]
-    outcome = Outcome()
+    outcome = ImportReport()
     settings = {"WEIGHBRIDGE_PEOPLE": ROOT / "examples" / "people.toml"}
     rows = read(b"\n".join(lines)).rows
     with (

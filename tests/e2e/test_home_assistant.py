@@ -136,18 +136,18 @@ class House:
         seconds = datetime.fromisoformat(instant).timestamp()
         return sum(entry.instant_s == seconds for entry in self.garmin.weights.visible())
 
-    def wait_until_told(self, words: str, within_s: float = 40) -> dict[str, str]:
-        told: dict[str, str] = {}
+    def wait_for_notification(self, words: str, within_s: float = 40) -> dict[str, str]:
+        shown: dict[str, str] = {}
 
-        def is_told() -> bool:
-            told.clear()
-            told.update({k: v for k, v in self.home.notifications().items() if k.startswith("weighbridge_")})
-            return any(words in message for message in told.values())
+        def is_shown() -> bool:
+            shown.clear()
+            shown.update({k: v for k, v in self.home.notifications().items() if k.startswith("weighbridge_")})
+            return any(words in message for message in shown.values())
 
-        wait_until(f"Home Assistant tells {words!r}", is_told, within_s)
-        return told
+        wait_until(f"Home Assistant tells {words!r}", is_shown, within_s)
+        return shown
 
-    def told_about(self, words: str) -> list[str]:
+    def notifications_with(self, words: str) -> list[str]:
         return [message for message in self.home.notifications().values() if words in message]
 
     def waiting(self) -> str:
@@ -192,8 +192,8 @@ def test_it_is_the_home_assistant_that_was_asked_for(house: House) -> None:
 def test_a_published_reading_ends_as_one_weigh_in_and_is_told_in_words(house: House) -> None:
     at = "2026-11-22T06:31:00+00:00"
     house.publish(NINE | {"time": at})
-    told = house.wait_until_told("confirmed")
-    assert told["weighbridge_2026_11_22t06_31_00z"] == "81.4 kg, 18.2 % fat: confirmed in Garmin Connect."
+    shown = house.wait_for_notification("confirmed")
+    assert shown["weighbridge_2026_11_22t06_31_00z"] == "81.4 kg, 18.2 % fat: confirmed in Garmin Connect."
     house.wait_until_delivered(at)
     assert house.weigh_ins_at(at) == 1
     assert house.home.state("sensor.weighbridge_state") == "confirmed"
@@ -232,13 +232,13 @@ def test_the_cards_of_the_page_show_entities_that_are_there(house: House) -> Non
     assert [entity for entity in entities if house.home.state(entity) == "absent"] == []
 
 
-def test_the_page_s_examples_make_a_weigh_in_of_two_sensors_and_tell_the_phone(house: House) -> None:
+def test_the_page_examples_make_a_weigh_in_of_two_sensors_and_tell_the_phone(house: House) -> None:
     home, before = house.home, len(house.weigh_ins())
     home.set_state("sensor.bathroom_weight", "82.6")
     home.set_state("sensor.bathroom_fat", "18.4")
     home.fire("somebody_weighed")
     words = "82.6 kg, 18.4 % fat: confirmed in Garmin Connect."
-    house.wait_until_told(words)
+    house.wait_for_notification(words)
     wait_until("the phone is told, too", lambda: list(home.notifications().values()).count(words) == 2)
     assert len(house.weigh_ins()) == before + 1
 
@@ -247,7 +247,7 @@ def test_while_the_function_is_away_a_weigh_in_waits_and_is_then_delivered_once(
     at = "2026-11-22T06:33:00+00:00"
     house.stop_function()
     house.publish(NINE | {"time": at})
-    assert "weighbridge_waiting" in house.wait_until_told("did not answer")
+    assert "weighbridge_waiting" in house.wait_for_notification("did not answer")
     assert house.waiting() == "1"
     house.start_function()
     house.wait_until_delivered(at)
@@ -275,7 +275,7 @@ def test_a_retained_message_is_no_second_weigh_in_after_a_restart(house: House) 
     house.publish(NINE | {"time": at}, retain=True, topic="scale/dated")
     house.wait_until_delivered(at)
     house.publish(NINE | {"weight": "81.5 kg", "fat free body weight": "66.7 kg"}, retain=True, topic="scale/undated")
-    house.wait_until_told("81.5 kg")
+    house.wait_for_notification("81.5 kg")
     wait_until("both are delivered", lambda: house.waiting() == "0")
     assert len(house.weigh_ins()) == before + 2
     kept = {"weight": "80.9 kg"}
@@ -284,8 +284,8 @@ def test_a_retained_message_is_no_second_weigh_in_after_a_restart(house: House) 
     house.home.start()
     house.wait_until_it_listens()
     # The broker hands its retained messages out together, so by now Home Assistant has seen them all.
-    told = house.wait_until_told("scale/kept")
-    assert "Nobody knows when" in told["weighbridge_undated"]
+    shown = house.wait_for_notification("scale/kept")
+    assert "Nobody knows when" in shown["weighbridge_undated"]
     marker = "2026-11-22T06:37:00+00:00"
     house.publish(NINE | {"time": marker})
     house.wait_until_delivered(marker)
@@ -310,7 +310,7 @@ def test_what_the_broker_had_kept_waits_while_the_function_is_away_and_is_then_s
     house.start_function()
     house.home.start()
     house.wait_until_it_listens()
-    house.wait_until_told("scale/kept undated")
+    house.wait_for_notification("scale/kept undated")
     house.wait_until_delivered(at)
     assert (house.weigh_ins_at(at), len(house.weigh_ins())) == (1, before + 1)
     for topic in kept:
@@ -326,12 +326,12 @@ def test_messages_that_come_at_once_are_each_taken_once_and_told(house: House) -
     wait_until("all are told", lambda: sum(id_.startswith(at_those) for id_ in house.home.notifications()) == 10, 90)
     wait_until("nothing waits", lambda: house.waiting() == "0")
     assert [house.weigh_ins_at(at) for at in instants] == [1] * 10
-    told = house.home.notifications()
-    assert [told[f"{at_those}{second:02}z"] for second in range(10)] == [
+    shown = house.home.notifications()
+    assert [shown[f"{at_those}{second:02}z"] for second in range(10)] == [
         "81.4 kg, 18.2 % fat: confirmed in Garmin Connect."
     ] * 10
     # By the bell and on the phone.
-    assert [len(house.told_about(f"weight: {kg} kg")) for kg in (901, 902, 903)] == [2, 2, 2]
+    assert [len(house.notifications_with(f"weight: {kg} kg")) for kg in (901, 902, 903)] == [2, 2, 2]
 
 
 def test_sensors_without_a_value_send_nothing_and_crash_nothing(house: House) -> None:
@@ -360,7 +360,7 @@ def test_the_sensors_of_the_blueprint_make_one_weigh_in_once_they_have_settled(h
     home.set_state("sensor.scale_weight", "179.5", unit_of_measurement="lb")
     home.set_state("sensor.scale_body_fat", "18.2", unit_of_measurement="%")
     home.set_state("sensor.scale_bone_mass", "unknown", unit_of_measurement="kg")
-    house.wait_until_told("81.42 kg, 18.2 % fat: confirmed")
+    house.wait_for_notification("81.42 kg, 18.2 % fat: confirmed")
     assert len(house.weigh_ins()) == before + 1
 
 
@@ -370,11 +370,11 @@ def test_a_weight_that_comes_back_is_a_weigh_in_only_of_a_scale_that_sleeps(hous
         house.home.set_state(f"sensor.{sensor}_weight", "unavailable")
         house.home.set_state(f"sensor.{sensor}_weight", weight_kg, unit_of_measurement="kg")
         house.home.set_state(f"sensor.{sensor}_weight", "unavailable")
-    house.wait_until_told("79.3 kg: confirmed")
+    house.wait_for_notification("79.3 kg: confirmed")
     assert len(house.weigh_ins()) == before + 1
 
 
-def test_bodymiscale_s_attributes_make_one_weigh_in_at_their_own_time(house: House) -> None:
+def test_bodymiscale_attributes_make_one_weigh_in_at_their_own_time(house: House) -> None:
     at = "2026-11-22T06:39:00+00:00"
     attributes = {"weight": 81.4, "bmi": 24.0, "problem": "none", "last_measurement_time": at}
     house.home.set_state("bodymiscale.anna", "ok", **attributes)
@@ -390,7 +390,7 @@ def test_the_form_sends_what_is_typed_once_and_is_empty_then(house: House) -> No
     for name, value in (("weight", 81.35), ("body_fat", 18.2), ("visceral_fat", 7)):
         house.home.call("input_number.set_value", entity_id=form + name, value=value)
     house.home.call("input_button.press", entity_id="input_button.weighbridge_send_form")
-    house.wait_until_told("81.35 kg, 18.2 % fat: confirmed")
+    house.wait_for_notification("81.35 kg, 18.2 % fat: confirmed")
     wait_until("the form is empty", lambda: house.home.state(form + "weight") == "0.0")
     house.home.call("input_button.press", entity_id="input_button.weighbridge_send_form")
     marker = "2026-11-22T06:40:00+00:00"
@@ -406,24 +406,24 @@ def test_a_reading_that_is_rejected_is_told_with_its_reason_and_stops_no_other(h
     house.publish(NINE | {"time": good})
     wait_until("both wait", lambda: house.waiting() == "2")
     house.start_function()
-    told = house.wait_until_told("body fat: 182 %")
-    assert any(message.startswith("The reading cannot be right.") for message in told.values())
+    shown = house.wait_for_notification("body fat: 182 %")
+    assert any(message.startswith("The reading cannot be right.") for message in shown.values())
     house.wait_until_delivered(good)
     assert (house.weigh_ins_at(bad), house.weigh_ins_at(good)) == (0, 1)
 
 
 def test_a_reading_that_was_rejected_may_be_said_again(house: House) -> None:
-    for told in (2, 4):  # by the bell and on the phone
+    for shown in (2, 4):  # by the bell and on the phone
         house.publish({"weight": "904 kg"})
-        wait_until("it is told", partial(lambda n: len(house.told_about("weight: 904 kg")) == n, told))
+        wait_until("it is told", partial(lambda n: len(house.notifications_with("weight: 904 kg")) == n, shown))
         wait_until("nothing waits", lambda: house.waiting() == "0")
 
 
-def test_garmin_s_wish_to_wait_is_honoured(house: House) -> None:
+def test_garmin_wish_to_wait_is_honoured(house: House) -> None:
     at = "2026-11-22T06:43:00+00:00"
     house.garmin.faults.add("upload", "429", retry_after=6)
     house.publish(NINE | {"time": at})
-    house.wait_until_told("asks to wait")
+    house.wait_for_notification("asks to wait")
     since = time.monotonic()
     house.wait_until_delivered(at)
     assert time.monotonic() - since > 5
@@ -434,7 +434,7 @@ def test_what_garmin_took_but_does_not_show_yet_is_told_so_and_asked_for_until_i
     at = "2026-11-22T06:46:00+00:00"
     house.garmin.weights.show_delay_s = 9.5  # the function looks for 8 s
     house.publish(NINE | {"time": at})
-    house.wait_until_told("not visible there yet")
+    house.wait_for_notification("not visible there yet")
     house.wait_until_delivered(at)
     assert house.weigh_ins_at(at) == 1
     assert house.home.state("sensor.weighbridge_state") in ("present", "confirmed")
@@ -445,8 +445,8 @@ def test_a_token_that_garmin_or_the_disk_lost_is_told_before_a_weigh_in_needs_it
     content = token.read_bytes()
     token.unlink()
     house.home.call("homeassistant.update_entity", entity_id="sensor.weighbridge_health")
-    told = house.wait_until_told("login")
-    assert "weighbridge_repair" in told
+    shown = house.wait_for_notification("login")
+    assert "weighbridge_repair" in shown
     token.touch(mode=0o600)
     token.write_bytes(content)
     house.home.call("homeassistant.update_entity", entity_id="sensor.weighbridge_health")
@@ -458,10 +458,10 @@ def test_a_sign_in_that_is_needed_is_told_and_mended_the_weigh_in_goes_off(house
     house.garmin.sign_in.revoke()
     house.garmin.sign_in.expire_access_tokens()
     house.publish(NINE | {"time": at})
-    told = house.wait_until_told("login")
-    assert told["weighbridge_repair"].endswith("The weigh-in waits and is sent once this is fixed.")
+    shown = house.wait_for_notification("login")
+    assert shown["weighbridge_repair"].endswith("The weigh-in waits and is sent once this is fixed.")
     assert house.home.titles()["weighbridge_repair"] == "Signing in to Garmin is needed"
-    wait_until("the phone is told, too", lambda: len(house.told_about("login")) == 2)
+    wait_until("the phone is told, too", lambda: len(house.notifications_with("login")) == 2)
     house.garmin.write_token(house.tokens)
     house.home.call("input_button.press", entity_id="input_button.weighbridge_try_again")
     house.wait_until_delivered(at)
@@ -474,7 +474,7 @@ def test_a_wrong_key_is_told_and_crashes_nothing(tmp_path: Path) -> None:
     with ExitStack() as stack:
         house = House(tmp_path, stack, weighbridge_key="a-wrong-key")
         house.publish(NINE | {"time": at})
-        house.wait_until_told("A key is needed")
+        house.wait_for_notification("A key is needed")
         assert house.waiting() == "1"
         assert house.weigh_ins() == []
         log = house.home.log()
@@ -487,10 +487,10 @@ def test_a_file_that_is_kept_is_told_with_the_way_to_import_it(tmp_path: Path) -
     with ExitStack() as stack:
         house = House(tmp_path, stack, delivery="folder")
         house.publish(NINE | {"time": "2026-11-22T06:47:00+00:00"})
-        told = house.wait_until_told("kept as a file for import by hand")["weighbridge_2026_11_22t06_47_00z"]
+        shown = house.wait_for_notification("kept as a file for import by hand")["weighbridge_2026_11_22t06_47_00z"]
         (kept,) = (tmp_path / "weigh-ins").iterdir()
-        assert kept.name in told
-        assert "(https://connect.garmin.com/app/import-data)" in told
+        assert kept.name in shown
+        assert "(https://connect.garmin.com/app/import-data)" in shown
         wait_until("nothing waits", lambda: house.waiting() == "0")
         assert house.home.state("sensor.weighbridge_last_weigh_in") == "unknown"
         wait_until("the values are shown", lambda: house.home.state("sensor.weighbridge_weight") == "81.4")

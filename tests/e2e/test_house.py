@@ -49,7 +49,7 @@ def restart(home: HomeAssistant, broker: Mosquitto, *, listens: int) -> None:
     wait_until("Home Assistant listens again", lambda: broker.log().count(f"\t{TOPIC} (QoS") >= listens)
 
 
-def test_a_message_reaches_garmin_through_home_assistant_s_recorder_once_whatever_is_away_in_between(
+def test_a_message_reaches_garmin_through_home_assistant_recorder_once_whatever_is_away_in_between(
     box: Outbox, garmin: GarminStandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     garmin.write_token(tmp_path / "tokens")

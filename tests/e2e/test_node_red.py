@@ -121,7 +121,7 @@ def test_a_file_that_is_kept_is_told_as_kept(house: House) -> None:
     assert wait_for(red, KEPT) == "81.4 kg, 18.2 % fat: kept as a file for import by hand."
 
 
-def test_the_page_s_curl_is_answered_as_it_says_and_makes_a_weigh_in(house: House) -> None:
+def test_the_page_curl_is_answered_as_it_says_and_makes_a_weigh_in(house: House) -> None:
     house.start_function()
     red = house.start_node_red()
     found = re.search(r"^ *\$ (curl .*)\n *(.*)$", (FLOW.parent / "README.md").read_text(), re.MULTILINE)
@@ -148,7 +148,7 @@ def test_while_the_function_is_away_a_reading_waits_and_outlives_a_restart_and_i
     assert sorted(house.weigh_ins())[1:] == [int(datetime.fromisoformat(received_at).timestamp())]
 
 
-def test_garmin_s_wish_to_wait_is_honoured(house: House, garmin: GarminStandIn) -> None:
+def test_garmin_wish_to_wait_is_honoured(house: House, garmin: GarminStandIn) -> None:
     house.start_function()
     red = house.start_node_red()
     garmin.faults.add("upload", "429", retry_after=4)
@@ -194,13 +194,13 @@ def test_what_the_broker_had_kept_waits_while_the_function_is_away_and_is_then_s
     assert json.loads((house.folder / "node-red/context/weighbridge/flow.json").read_text())["waiting"] == []
 
 
-def test_a_reading_waits_while_something_else_answers_at_the_function_s_address(house: House) -> None:
-    with http.server.HTTPServer(("127.0.0.1", house.port), http.server.BaseHTTPRequestHandler) as stranger:
-        threading.Thread(target=stranger.serve_forever, daemon=True).start()
+def test_a_reading_waits_while_something_else_answers_at_the_function_address(house: House) -> None:
+    with http.server.HTTPServer(("127.0.0.1", house.port), http.server.BaseHTTPRequestHandler) as not_our_answer:
+        threading.Thread(target=not_our_answer.serve_forever, daemon=True).start()
         red = house.start_node_red()
         house.publish(READING)
         assert wait_for(red, LATER).startswith("Something else answered (HTTP 501).")
-        stranger.shutdown()
+        not_our_answer.shutdown()
     house.start_function()
     wait_for(red, CONFIRMED)
     assert len(house.weigh_ins()) == 1

@@ -249,7 +249,7 @@ class Stranger(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def stranger() -> Iterator[str]:
+def not_our_answer() -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
@@ -259,7 +259,7 @@ def stranger() -> Iterator[str]:
 
 
 def test_a_stranger_s_200_delivers_nothing(box: Outbox, function: Function) -> None:
-    with stranger() as address:
+    with not_our_answer() as address:
         worker = box.run("worker", WEIGHBRIDGE_URL=address)
         box.insert(READING)
         wait_until("it was tried", lambda: "not-the-function" in worker.log())

@@ -145,7 +145,7 @@ def test_the_same_weight_on_another_day_is_a_weigh_in_of_its_own(house: Outbox) 
         "ALTER TABLE state_attributes RENAME shared_attrs TO elsewhere",
     ],
 )
-def test_whatever_is_broken_on_our_side_recorder_s_transaction_is_committed(house: Outbox, breakage: str) -> None:
+def test_whatever_is_broken_on_our_side_recorder_transaction_is_committed(house: Outbox, breakage: str) -> None:
     with psycopg.connect(house.database) as connection:
         row = connection.execute(STATE, {"entity": SCALE, "attributes": json.dumps(ATTRIBUTES)}).fetchone()
         assert row

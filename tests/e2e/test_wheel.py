@@ -188,7 +188,7 @@ def test_it_says_its_version_and_its_commands(installed: Installed) -> None:
         assert f"  {command} " in shown
 
 
-def test_a_reading_becomes_a_file_that_garmin_s_own_tool_reads(installed: Installed) -> None:
+def test_a_reading_becomes_a_file_that_garmin_own_tool_reads(installed: Installed) -> None:
     folder = installed.new_folder()
     shutil.copy(ROOT / "examples" / "fitdays.json", folder)
     installed.run("fit", "fitdays.json", "-o", "a.fit", folder=folder)

@@ -23,7 +23,7 @@ from pydantic import SecretStr
 from sdk_fallback.errors import RunnerUnusable
 from sdk_fallback.fitcsvtool import decode_command
 from sdk_fallback.report import verify_golden
-from sdk_fallback.runners.winrm import Account, WinRM
+from sdk_fallback.runners.winrm import WinRM, WinRMAccess
 from tests.e2e.windows.host import USER, WindowsHost
 from tests.e2e.windows.powershell import Machine
 from tests.skips import java, unavailable
@@ -105,11 +105,11 @@ def host(wine: Machine) -> Iterator[WindowsHost]:
 
 
 def runner(host: WindowsHost, deadline_s: float = 120.0) -> WinRM:
-    account = Account("localhost", host.port, USER, SecretStr(host.password), host.certificate)
+    account = WinRMAccess("localhost", host.port, USER, SecretStr(host.password), host.certificate)
     return WinRM(account, deadline_s=deadline_s)
 
 
-def test_garmin_s_tool_on_windows_agrees_on_every_golden_reading(host: WindowsHost) -> None:
+def test_garmin_tool_on_windows_agrees_on_every_golden_reading(host: WindowsHost) -> None:
     sections, differences = verify_golden(runner(host))
     assert differences == []
     assert len(sections) == 2

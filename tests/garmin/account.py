@@ -17,7 +17,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from .http_types import Answer, Request, html_answer, json_answer
+from .http_types import Request, Response, html_answer, json_answer
 
 GRANT_SERVICE_TICKET = "https://connectapi.garmin.com/di-oauth2-service/oauth/grant/service_ticket"
 GRANT_REFRESH = "refresh_token"
@@ -94,16 +94,16 @@ class SignIn:
 
     # -- the widget --------------------------------------------------------------------------------------
 
-    def embed(self, request: Request) -> Answer:
+    def embed(self, request: Request) -> Response:
         return html_answer(200, page("GARMIN Authentication Application", "Sign in with the form."))
 
-    def signin_page(self, request: Request) -> Answer:
+    def signin_page(self, request: Request) -> Response:
         service = request.query.get("service", "")
         if service != f"https://{request.host}/sso/embed":
             return html_answer(400, page("Error", "The service is not allowed to ask for a sign-in."))
         return self._show(request, service, "Sign in", SIGNIN_FIELDS)
 
-    def signin(self, request: Request) -> Answer:
+    def signin(self, request: Request) -> Response:
         form = request.form()
         visit = self._take_visit(request, form)
         if visit is None or visit.password_was_right or form.get("embed") != "true":
@@ -115,7 +115,7 @@ class SignIn:
             return self._show(request, visit.service, "Enter MFA code for login", MFA_FIELDS, password_was_right=True)
         return self._succeed(visit)
 
-    def mfa(self, request: Request) -> Answer:
+    def mfa(self, request: Request) -> Response:
         form = request.form()
         visit = self._take_visit(request, form)
         whole = (form.get("embed"), form.get("fromPage")) == ("true", "setupEnterMfaCode")
@@ -127,7 +127,7 @@ class SignIn:
 
     def _show(
         self, request: Request, service: str, title: str, fields: str, *, password_was_right: bool = False
-    ) -> Answer:
+    ) -> Response:
         csrf, browser = secrets.token_hex(16), request.cookie("SESSION") or secrets.token_hex(16)
         self._visits[csrf] = Visit(browser, service, self.clock() + VISIT_LIFETIME_S, password_was_right)
         form = f'<form method="post"><input type="hidden" name="_csrf" value="{csrf}" />{fields}</form>'
@@ -140,13 +140,13 @@ class SignIn:
         same_browser = visit is not None and visit.browser == request.cookie("SESSION")
         return visit if fresh and same_browser else None
 
-    def _fail(self, request: Request, visit: Visit, fields: str) -> Answer:
+    def _fail(self, request: Request, visit: Visit, fields: str) -> Response:
         self.failed_sign_ins += 1
         self._failures_in_a_row += 1
         title = "Your account is locked" if self.locked else "Invalid sign in"
         return self._show(request, visit.service, title, fields, password_was_right=visit.password_was_right)
 
-    def _succeed(self, visit: Visit) -> Answer:
+    def _succeed(self, visit: Visit) -> Response:
         self.sign_ins += 1
         self._failures_in_a_row = 0
         ticket = self.issue_ticket(visit.service)
@@ -155,7 +155,7 @@ class SignIn:
 
     # -- the pages for people ------------------------------------------------------------------------------
 
-    def web_page(self, request: Request) -> Answer:
+    def web_page(self, request: Request) -> Response:
         service = request.query.get("service", "")
         allowed = WEB_CLIENTS.get((request.path.split("/")[1], request.query.get("clientId", "")))
         if allowed is None or service != allowed.format(domain=request.host.removeprefix("sso.")):
@@ -164,7 +164,7 @@ class SignIn:
             return self._back_to(service)
         return self._show(request, service, "GARMIN Sign In", SIGNIN_FIELDS + SUBMIT)
 
-    def web_form(self, request: Request) -> Answer:
+    def web_form(self, request: Request) -> Response:
         form = request.form()
         visit = self._take_visit(request, form)
         if visit is None:
@@ -184,8 +184,8 @@ class SignIn:
         lasting = f"Max-Age={round(self.refresh_token_lifetime_s)}; Path=/; Secure; HttpOnly"
         return self._back_to(visit.service, ("set-cookie", f"CASTGC={granting}; {lasting}"))
 
-    def _back_to(self, service: str, *headers: tuple[str, str]) -> Answer:
-        return Answer(302, headers=(("location", f"{service}?ticket={self.issue_ticket(service)}"), *headers))
+    def _back_to(self, service: str, *headers: tuple[str, str]) -> Response:
+        return Response(302, headers=(("location", f"{service}?ticket={self.issue_ticket(service)}"), *headers))
 
     def sign_out_browsers(self) -> None:
         """From now on the page for people asks again."""
@@ -204,7 +204,7 @@ class SignIn:
         service, expires_at_s = self._tickets.pop(ticket, ("", 0.0))
         return expires_at_s > self.clock() and service == service_url
 
-    def token(self, request: Request) -> Answer:
+    def token(self, request: Request) -> Response:
         form, owner = request.form(), ""
         client_id = form.get("client_id", "")
         if client_id not in self.known_client_ids or basic_user(request) != client_id:
@@ -284,7 +284,7 @@ def page(title: str, content: str) -> str:
     return f"<!DOCTYPE html><html><head><title>{title}</title></head><body>{content}</body></html>"
 
 
-def oauth_error(status: int, code: str) -> Answer:
+def oauth_error(status: int, code: str) -> Response:
     return json_answer(status, {"error": code, "error_description": "The request was refused."})
 
 

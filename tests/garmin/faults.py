@@ -15,7 +15,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from .http_types import Answer, html_answer, json_answer
+from .http_types import Response, html_answer, json_answer
 
 CLOUDFLARE_PAGE = (
     "<!DOCTYPE html><html><head><title>Just a moment...</title></head>"
@@ -70,7 +70,7 @@ REFUSED = import_result(upload_id="", failures=(message(1, "The file could not b
 @dataclass(frozen=True)
 class Fault:
     carried_out: bool  # is the request carried out (an upload stored, a token rotated) all the same?
-    answer: Answer | None  # None: the route's own answer
+    answer: Response | None  # None: the route's own answer
     delay_s: float = 0.0
 
 
@@ -79,8 +79,8 @@ FAULTS: Mapping[str, Fault] = {
     "200": Fault(True, json_answer(200, ACCEPTED)),
     "201": Fault(True, json_answer(201, ACCEPTED)),
     "202": Fault(True, json_answer(202, ACCEPTED)),
-    "204": Fault(True, Answer(204)),
-    "200-empty": Fault(True, Answer(200)),
+    "204": Fault(True, Response(204)),
+    "200-empty": Fault(True, Response(200)),
     "400-upload-id": Fault(True, json_answer(400, WITH_WARNINGS)),
     # Refusals
     "200-duplicate": Fault(False, json_answer(200, DUPLICATE)),
@@ -99,12 +99,12 @@ FAULTS: Mapping[str, Fault] = {
     "503": Fault(False, html_answer(503, "<html><body>503 Service Unavailable</body></html>")),
     "504": Fault(False, TIMED_OUT),
     "504-carried-out": Fault(True, TIMED_OUT),
-    "truncated-json": Fault(True, Answer(200, b'{"detailedImportResult":{"uploadId":2121', "application/json")),
-    "not-json": Fault(False, Answer(200, b"\xff\x00 nothing", "application/json")),
+    "truncated-json": Fault(True, Response(200, b'{"detailedImportResult":{"uploadId":2121', "application/json")),
+    "not-json": Fault(False, Response(200, b"\xff\x00 nothing", "application/json")),
     "firewall-html": Fault(False, html_answer(200, FIREWALL_PAGE)),
     "consent-html": Fault(False, html_answer(200, CONSENT_PAGE)),
-    "drop-before": Fault(False, Answer(0, drop="before")),
-    "drop-after": Fault(True, Answer(0, drop="before")),
+    "drop-before": Fault(False, Response(0, drop="before")),
+    "drop-after": Fault(True, Response(0, drop="before")),
     "drop-within": Fault(True, replace(json_answer(200, ACCEPTED), drop="within")),
     "slow": Fault(True, None, delay_s=3.0),
 }

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .account import jwt
-from .http_types import Answer, Request, json_answer, json_error
+from .http_types import Request, Response, json_answer, json_error
 from .weights import WeightStore
 
 TOKEN_PATH = "/personalapitoken-service/personal-api/personal-api-key/token"
@@ -33,7 +33,7 @@ class PersonalApi:
     _calls: list[float] = field(default_factory=list)
     _closed_until_s: float = 0.0
 
-    def token(self, request: Request) -> Answer:
+    def token(self, request: Request) -> Response:
         if self._too_fast():
             return self._wait()
         if request.headers.get("authorization") != f"ApiKey {self.key}":
@@ -42,9 +42,9 @@ class PersonalApi:
         expires_at_s = self.clock() + self.token_lifetime_s
         token = jwt({"iss": "personal-api", "jti": secrets.token_hex(8), "exp": round(expires_at_s)})
         self._tokens[token] = expires_at_s
-        return Answer(200, token.encode(), "text/plain;charset=UTF-8")
+        return Response(200, token.encode(), "text/plain;charset=UTF-8")
 
-    def range(self, request: Request) -> Answer:
+    def range(self, request: Request) -> Response:
         if self._too_fast():
             return self._wait()
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -64,5 +64,5 @@ class PersonalApi:
             return True
         return False
 
-    def _wait(self) -> Answer:
+    def _wait(self) -> Response:
         return json_answer(429, {"message": "Too Many Requests"}, ("retry-after", str(RETRY_AFTER_S)))

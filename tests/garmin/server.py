@@ -34,7 +34,7 @@ from cryptography.hazmat.primitives import serialization
 
 from .account import Account, SignIn
 from .faults import TIMED_OUT, Fault, Faults, import_result, message
-from .http_types import Answer, Request, json_answer, json_error
+from .http_types import Request, Response, json_answer, json_error
 from .personal import TOKEN_PATH, PersonalApi
 from .uploads import Refused, file_part, weigh_ins
 from .web import Web
@@ -46,7 +46,7 @@ LARGEST_REQUEST_BYTES = 50_000_000
 
 WEB_SIGN_IN = "/(mobile/sso/en_US|portal/sso/en-US)/sign-in"
 
-Handle = Callable[[Request], Answer]
+Handle = Callable[[Request], Response]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Route:
     path: re.Pattern[str]
     handle: Handle
     #: Why a request is refused before anything else, if it is.
-    refusal: Callable[[Request], Answer | None]
+    refusal: Callable[[Request], Response | None]
 
 
 @dataclass(frozen=True)
@@ -241,7 +241,7 @@ class GarminStandIn:
             for name, host, method, path, handle in table
             if host == "connectapi"
         )
-        refusals: dict[str, Callable[[Request], Answer | None]] = {"connectapi": self._without_token}
+        refusals: dict[str, Callable[[Request], Response | None]] = {"connectapi": self._without_token}
         return tuple(
             Route(name, host, method, re.compile(path), handle, refusals.get(host, lambda _request: None))
             for name, host, method, path, handle in (*table, *web)
@@ -253,10 +253,10 @@ class GarminStandIn:
     def _weights(self, request: Request) -> WeightStore:
         return self.weights_of[self.sign_in.owner_of(request)]
 
-    def _without_token(self, request: Request) -> Answer | None:
+    def _without_token(self, request: Request) -> Response | None:
         return None if self.sign_in.is_signed_in(request) else json_error(401, "HTTP 401 Unauthorized")
 
-    def answer(self, request: Request) -> tuple[Answer, float]:
+    def answer(self, request: Request) -> tuple[Response, float]:
         """The answer to one request, and the seconds to let pass before it is sent."""
         if request.path.startswith("/stand-in/"):
             with self._lock:
@@ -276,7 +276,7 @@ class GarminStandIn:
             self.requests.append(Logged(route.name, request.method, request.host, request.path, status, fault))
             return answer, delay_s
 
-    def _carry_out(self, route: Route, request: Request) -> tuple[Answer, float, str | None]:
+    def _carry_out(self, route: Route, request: Request) -> tuple[Response, float, str | None]:
         refusal = route.refusal(request)
         if refusal is not None:
             return refusal, 0.0, None
@@ -287,7 +287,7 @@ class GarminStandIn:
             return route.handle(request), 0.0, None
         return self._spoil(route, request, planned.fault), planned.fault.delay_s, planned.name
 
-    def _spoil(self, route: Route, request: Request, fault: Fault) -> Answer:
+    def _spoil(self, route: Route, request: Request, fault: Fault) -> Response:
         if fault.answer is None:
             return route.handle(request)
         if fault.carried_out:
@@ -296,7 +296,7 @@ class GarminStandIn:
                 return own
         return fault.answer
 
-    def upload(self, request: Request) -> Answer:
+    def upload(self, request: Request) -> Response:
         try:
             name, content = file_part(request.headers.get("content-type", ""), request.body)
             if request.path.endswith("/upload") and not name.lower().endswith(".fit"):
@@ -326,14 +326,14 @@ class GarminStandIn:
         headers = (("location", where), ("location-in-milliseconds", "1000"))
         return json_answer(200 if processed else 202, result, *headers)
 
-    def profile(self, request: Request) -> Answer:
+    def profile(self, request: Request) -> Response:
         name = self.account.display_name
         names = {"displayName": name, "fullName": name, "userName": self.account.email}
         return json_answer(200, {"id": 1, "profileId": 2591602, **names})
 
     # -- the stand-in's own switches ---------------------------------------------------------------------
 
-    def _stand_in(self, request: Request) -> Answer:
+    def _stand_in(self, request: Request) -> Response:
         switches: dict[tuple[str, str], Callable[[], None]] = {
             ("POST", "expire-access-tokens"): self.expire_access_tokens,
             ("POST", "revoke"): self.revoke,
@@ -349,7 +349,7 @@ class GarminStandIn:
             switches[asked]()
         except ValueError as e:
             return json_error(400, str(e))
-        return Answer(204)
+        return Response(204)
 
 
 def spki_hash(certificate: bytes) -> str:
@@ -406,10 +406,10 @@ class Handler(BaseHTTPRequestHandler):
         length = self.headers.get("content-length", "0")
         if "transfer-encoding" in self.headers or not length.isdecimal():
             self.close_connection = True
-            return self._send(Answer(411))
+            return self._send(Response(411))
         if int(length) > LARGEST_REQUEST_BYTES:
             self.close_connection = True
-            return self._send(Answer(413))
+            return self._send(Response(413))
         parts = urlsplit(self.path)
         request = Request(
             method=self.command,
@@ -426,13 +426,13 @@ class Handler(BaseHTTPRequestHandler):
             answer, delay_s = garmin.answer(request)
         except Exception:
             garmin.unexpected.append(traceback.format_exc())
-            answer, delay_s = Answer(599), 0.0
+            answer, delay_s = Response(599), 0.0
         garmin.closing.wait(delay_s)
         return self._send(answer)
 
     do_GET = do_POST = do_PUT = do_DELETE = _meet  # noqa: N815
 
-    def _send(self, answer: Answer) -> None:
+    def _send(self, answer: Response) -> None:
         if answer.drop == "before":
             self.close_connection = True
             return cut(self.connection)

@@ -607,19 +607,19 @@ def test_the_program_prints_all_that_it_takes_to_use_it(
 ) -> None:
     process = start("--port", "0", "--token-dir", str(tmp_path / "tokens"))
     assert process.stdout is not None
-    told: dict[str, str] = {}
+    printed: dict[str, str] = {}
     for line in process.stdout:
         if line.startswith("  export "):
-            name, _, told_value = line.removeprefix("  export ").strip().partition("=")
-            told[name] = told_value
+            name, _, value = line.removeprefix("  export ").strip().partition("=")
+            printed[name] = value
         if line.startswith("Faults"):
             break
-    token_file = Path(told["WEIGHBRIDGE_TOKENS"], "default.json")
+    token_file = Path(printed["WEIGHBRIDGE_TOKENS"], "default.json")
     assert os.name != "posix" or token_file.stat().st_mode & 0o777 == 0o600
     token = json.loads(token_file.read_text())
-    base = f"https://connectapi.{told['GARMIN_DOMAIN']}"
-    with https(told["GARMIN_CA_BUNDLE"]) as session:
-        switches = f"https://{told['GARMIN_DOMAIN']}/stand-in"
+    base = f"https://connectapi.{printed['GARMIN_DOMAIN']}"
+    with https(printed["GARMIN_CA_BUNDLE"]) as session:
+        switches = f"https://{printed['GARMIN_DOMAIN']}/stand-in"
         assert session.post(f"{switches}/faults", json={"route": "weight", "fault": "503"}).status_code == 204
         assert session.post(f"{switches}/faults", json={"route": "weight"}).status_code == 400
         headers = {"Authorization": f"Bearer {token['access_token']}"}

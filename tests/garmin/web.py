@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 
 from .account import SignIn, page
 from .faults import CLOUDFLARE_PAGE
-from .http_types import Answer, Request, html_answer, json_answer, json_error
+from .http_types import Request, Response, html_answer, json_answer, json_error
 
 SESSION_COOKIE = "session"
 
@@ -37,32 +37,32 @@ class Web:
     #: Session cookie -> (its CSRF token, when it ends)
     _sessions: dict[str, tuple[str, float]] = field(default_factory=dict)
 
-    def app(self, request: Request) -> Answer:
+    def app(self, request: Request) -> Response:
         ticket = request.query.get("ticket")
         service = f"https://{request.host}/app"
         if ticket is not None:
             if not self.sign_in.take_ticket(ticket, service):
                 return html_answer(403, page("Error", "The ticket has expired."))
-            return Answer(302, headers=(("location", "/app/home"), *self._new_session()))
+            return Response(302, headers=(("location", "/app/home"), *self._new_session()))
         csrf = self._csrf_of(request)
         if csrf is None:
             sso = f"https://sso.{request.host.removeprefix('connect.')}/portal/sso/en-US/sign-in"
             query = urlencode({"clientId": "GarminConnect", "service": service})
-            return Answer(302, headers=(("location", f"{sso}?{query}"),))
+            return Response(302, headers=(("location", f"{sso}?{query}"),))
         content = self._import_page(csrf) if request.path.endswith("/import-data") else "<h1>Garmin Connect</h1>"
         meta = f'<meta name="csrf-token" content="{csrf}">' if self.csrf_in_meta else ""
         own_call = "" if self.csrf_in_meta else OWN_CALL.replace("CSRF", csrf)
         return html_answer(200, page("Garmin Connect", content + own_call).replace("<head>", f"<head>{meta}"))
 
-    def consent(self, request: Request) -> Answer:
+    def consent(self, request: Request) -> Response:
         self.consents += 1
         self.consent_given = True
-        return Answer(204)
+        return Response(204)
 
-    def status(self, request: Request) -> Answer:
+    def status(self, request: Request) -> Response:
         return json_answer(200, {"status": "ok"})
 
-    def refusal(self, request: Request) -> Answer | None:
+    def refusal(self, request: Request) -> Response | None:
         """Why a call of `gc-api` is refused, if it is."""
         if request.headers.get("sec-fetch-site") != "same-origin":
             return html_answer(403, CLOUDFLARE_PAGE, ("server", "cloudflare"))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from .http_types import Answer, Request, json_answer, json_error
+from .http_types import Request, Response, json_answer, json_error
 
 FIT_EPOCH_S = 631_065_600
 MS_PER_YEAR = 31_536_000_000
@@ -92,7 +92,7 @@ class WeightStore:
 
     # -- the weight-service ------------------------------------------------------------------------------
 
-    def dayview(self, request: Request) -> Answer:
+    def dayview(self, request: Request) -> Response:
         day = parse_date(request.path_values["day"])
         if day is None:
             return json_error(400, "Not a date.")
@@ -108,7 +108,7 @@ class WeightStore:
             },
         )
 
-    def range(self, request: Request) -> Answer:
+    def range(self, request: Request) -> Response:
         first, last = parse_date(request.path_values["first"]), parse_date(request.path_values["last"])
         if first is None or last is None or last < first:
             return json_error(400, "Not a range of dates.")
@@ -124,12 +124,12 @@ class WeightStore:
             },
         )
 
-    def delete(self, request: Request) -> Answer:
+    def delete(self, request: Request) -> Response:
         for entry in self.visible():
             there = self.local_time(entry).date().isoformat() == request.path_values["day"]
             if there and str(entry.sample_pk) == request.path_values["sample_pk"]:
                 self.entries.remove(entry)
-                return Answer(204)
+                return Response(204)
         return json_error(404, "No such weigh-in.")
 
     def between(self, first: date, last: date) -> list[Entry]:

@@ -21,7 +21,7 @@ from .profile import (
     UINT32,
     WEIGHT_CALCULATING,
     WEIGHT_SCALE,
-    told,
+    value_of,
 )
 
 #: FIT field name -> raw integer. Of a float32 it is the integer that its four bytes are (`profile.told` reads it).
@@ -79,5 +79,5 @@ def decode(raws: RawFields) -> dict[str, object]:
         field = FIELDS[name]
         if name != "timestamp":
             exact = Decimal(raw) / field.scale
-            values[field.source] = Decimal(str(told(field, raw))) if field.base_type is FLOAT32 else exact
+            values[field.source] = Decimal(str(value_of(field, raw))) if field.base_type is FLOAT32 else exact
     return values

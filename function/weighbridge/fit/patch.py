@@ -15,13 +15,15 @@ from fastcrc.crc16 import arc as crc16
 from .encode import RawFields
 from .template import Template
 
-MOST_READINGS = 200
+#: Weigh-ins in one file. A large history file got a 504 from Garmin (XiaoSiHwang/garmin-weight-sync issue 8);
+#: others send at most 200.
+READINGS_PER_FILE = 200
 
 
 def patch(template: Template, rows: Sequence[RawFields]) -> bytes:
     """The bytes of a file with these 1 to 200 weigh-ins. Raises ValueError for another number of them."""
-    if not 1 <= len(rows) <= MOST_READINGS:
-        raise ValueError(f"1 to {MOST_READINGS} readings make a file; {len(rows)} came.")
+    if not 1 <= len(rows) <= READINGS_PER_FILE:
+        raise ValueError(f"1 to {READINGS_PER_FILE} readings make a file; {len(rows)} came.")
     content, pack = template.content, template.record.pack
     records = [pack(*[raws.get(name, own) if name else own for name, own in template.layout]) for raws in rows]
     file = bytearray(b"".join([content[: template.record_start], *records, content[template.record_end : -2]]))

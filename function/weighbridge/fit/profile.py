@@ -95,7 +95,7 @@ DEVELOPER_BY_NAME = {field.name: field for field in DEVELOPER}
 FIELDS = {field.name: field for field in (*WEIGHT_SCALE, *DEVELOPER)}
 
 
-def told(field: Field, raw: int) -> float:
+def value_of(field: Field, raw: int) -> float:
     """What a raw integer says, in the field's unit."""
     if field.base_type is FLOAT32:
         # Nine digits tell every float32 apart; two decimals are what was put in.

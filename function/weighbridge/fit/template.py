@@ -99,32 +99,32 @@ def read_template(content: bytes) -> Template:
         )
     header_size, data_end = read_header(content)
     records = walk(content, header_size, data_end)
-    weighings = [record for record in records if record.definition.message == WEIGHT_SCALE_MESSAGE]
-    if len(weighings) != 1:
+    weigh_in_records = [record for record in records if record.definition.message == WEIGHT_SCALE_MESSAGE]
+    if len(weigh_in_records) != 1:
         raise TemplateUnusable(
-            f"The template holds {len(weighings)} weigh-ins (weight_scale records); exactly one is needed. "
+            f"The template holds {len(weigh_in_records)} weigh-ins (weight_scale records); exactly one is needed. "
             "`weighbridge template --from FILE` makes such a file of yours."
         )
-    (weighing,) = weighings
-    if weighing.compressed_timestamp:
+    (weigh_in_record,) = weigh_in_records
+    if weigh_in_record.compressed_timestamp:
         raise TemplateUnusable(
-            f"The weigh-in at byte {weighing.start} has a compressed timestamp, which cannot tell any instant."
+            f"The weigh-in at byte {weigh_in_record.start} has a compressed timestamp, which cannot tell any instant."
         )
-    slots = tuple(_slots(weighing, developer_names(content, records)))
+    slots = tuple(_slots(weigh_in_record, developer_names(content, records)))
     names = [slot.name for slot in slots]
     for needed in ("timestamp", "weight"):
         if needed not in names:
-            raise TemplateUnusable(f"The weigh-in at byte {weighing.start} has no {needed} field.")
+            raise TemplateUnusable(f"The weigh-in at byte {weigh_in_record.start} has no {needed} field.")
     if len(set(names)) != len(names):
-        raise TemplateUnusable(f"The weigh-in at byte {weighing.start} has a field twice.")
-    record, layout = _layout(content, weighing, slots)
+        raise TemplateUnusable(f"The weigh-in at byte {weigh_in_record.start} has a field twice.")
+    record, layout = _layout(content, weigh_in_record, slots)
     return Template(
         content=content,
         header_size=header_size,
-        byte_order=weighing.definition.byte_order,
+        byte_order=weigh_in_record.definition.byte_order,
         slots=slots,
-        record_start=weighing.start,
-        record_end=weighing.end,
+        record_start=weigh_in_record.start,
+        record_end=weigh_in_record.end,
         time_created=_time_created(content, records),
         fields=frozenset(names),
         record=record,

@@ -41,14 +41,14 @@ def verify(content: bytes, template: Template, rows: Sequence[RawFields]) -> Ver
     """Bytes that should be `template` with `rows` -> the proof that they are. Raises `ProofFailed`."""
     _prove_unchanged(content, template, len(rows))
     frames = _decode(content)
-    weighings = [
+    weigh_in_records = [
         frame
         for frame in frames
         if isinstance(frame, fitdecode.FitDataMessage) and frame.global_mesg_num == WEIGHT_SCALE_MESSAGE
     ]
-    if len(weighings) != len(rows):
-        raise ProofFailed(f"The file decodes to {len(weighings)} weigh-ins; {len(rows)} were expected.")
-    for number, (frame, raws) in enumerate(zip(weighings, rows, strict=True), 1):
+    if len(weigh_in_records) != len(rows):
+        raise ProofFailed(f"The file decodes to {len(weigh_in_records)} weigh-ins; {len(rows)} were expected.")
+    for number, (frame, raws) in enumerate(zip(weigh_in_records, rows, strict=True), 1):
         _prove_values(frame, raws, template, number)
     _prove_time_created(content, template, rows[0])
     return VerifiedFit(content, sha256(content).hexdigest(), len(rows))
@@ -110,14 +110,14 @@ def _prove_unchanged(content: bytes, template: Template, readings: int) -> None:
     written = [(4, 8), (12, template.header_size)]
     if template.time_created:
         written.append((template.time_created[0], template.time_created[0] + 4))
-    if not _same_but(written, content[: template.record_start], own[: template.record_start]):
+    if not _equal_outside(written, content[: template.record_start], own[: template.record_start]):
         raise ProofFailed("A byte before the weigh-in is not the template's.")
     slots = [(slot.start, slot.start + slot.base_type.size) for slot in template.slots]
     floats = [slot.start for slot in template.slots if slot.base_type is FLOAT32]
     record = own[template.record_start : template.record_end]
     for index in range(readings):
         start = template.record_start + index * size
-        if not _same_but(slots, content[start : start + size], record):
+        if not _equal_outside(slots, content[start : start + size], record):
             raise ProofFailed(f"A byte of weigh-in {index + 1} that is not a value is not the template's.")
         for at in floats:
             # Every NaN decodes to "nothing here"; an encoder writes one of two.
@@ -129,7 +129,7 @@ def _prove_unchanged(content: bytes, template: Template, readings: int) -> None:
         raise ProofFailed("A byte after the weigh-in is not the template's.")
 
 
-def _same_but(written: Sequence[tuple[int, int]], ours: bytes, own: bytes) -> bool:
+def _equal_outside(written: Sequence[tuple[int, int]], ours: bytes, own: bytes) -> bool:
     """Whether two stretches of bytes agree in all but the places that may be written."""
     position = 0
     for start, end in [*sorted(written), (len(own), len(own))]:

@@ -22,7 +22,7 @@ from typing import Any
 from ..errors import GarminRefused, GarminUnreachable, OutcomeUnknown, RateLimited, SignInNeeded, WeighbridgeError
 from ..notes import Code, Note
 from .entries import VALUES, Entry, iso, quantised
-from .sessions.port import Answer
+from .sessions.port import GarminResponse
 
 DEFAULT_RETRY_AFTER_S = 300
 LONGEST_RETRY_AFTER_S = 86_400
@@ -32,7 +32,7 @@ LARGEST_DIGITS = 20  # of any number that Garmin shows: an id or milliseconds
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class UploadResult:
     """What the answer to an upload says. Without a fault, Garmin has taken the file."""
 
     #: What becomes of a reading that a look does not find.
@@ -44,13 +44,13 @@ class Verdict:
     warnings: tuple[Note, ...] = ()
 
 
-def read_upload_answer(answer: Answer, sign_in: str) -> Verdict:
+def read_upload_answer(answer: GarminResponse, sign_in: str) -> UploadResult:
     """The answer of the upload-service -> what to make of it. `sign_in`: see `fault_of`."""
     if answer.status == 408 or answer.status >= 500:
         return unknown(status_of(answer))
     taken = 200 <= answer.status < 300
     if taken and not answer.body.strip():
-        return Verdict()
+        return UploadResult()
     document = _json(answer.body)
     # A refused upload has "" for an uploadId.
     result = document.get("detailedImportResult") if isinstance(document, dict) else None
@@ -58,7 +58,7 @@ def read_upload_answer(answer: Answer, sign_in: str) -> Verdict:
     messages = _failure_messages(result)
     said = sanitise(" ".join(text for _, text in messages)) or "no reason"
     if answer.status == 409 or ((taken or answer.status == 400) and DUPLICATE in [code for code, _ in messages]):
-        return Verdict(
+        return UploadResult(
             GarminRefused(
                 f"Garmin Connect calls the reading a duplicate ({said}), but a look did not find it. Look at the day "
                 "in Garmin Connect, and delete what is there or send the reading with another time."
@@ -67,19 +67,19 @@ def read_upload_answer(answer: Answer, sign_in: str) -> Verdict:
         )
     has_id = bool(result.get("uploadId"))
     if (taken or answer.status == 400) and messages:
-        return Verdict(
+        return UploadResult(
             GarminRefused(f"Garmin Connect did not import the file: {said}"),
             look=has_id or bool(result.get("successes")),
             warnings=(Note(Code.GARMIN_REMARK, f"Garmin Connect took the file with a remark: {said}"),),
         )
     if answer.status == 400 and has_id:
         text = "Garmin Connect took the file, with HTTP 400 but without a remark."
-        return Verdict(warnings=(Note(Code.GARMIN_REMARK, text),))
+        return UploadResult(warnings=(Note(Code.GARMIN_REMARK, text),))
     if taken and not isinstance(document, dict):
         return unknown(f"HTTP {answer.status} with a page that is not Garmin's: a firewall or a proxy?")
     if taken:
-        return Verdict()
-    return Verdict(fault_of(answer, "the file", sign_in), look=False)
+        return UploadResult()
+    return UploadResult(fault_of(answer, "the file", sign_in), look=False)
 
 
 SEND_AGAIN = "Send the same reading again: it cannot become a second weigh-in."
@@ -98,7 +98,7 @@ FORBIDDEN_PAGE = (
 FORBIDDEN = "Garmin Connect forbids this (HTTP 403) although it knows the token. Try from another network first."
 
 
-def fault_of(answer: Answer, refused: str, sign_in: str) -> WeighbridgeError:
+def fault_of(answer: GarminResponse, refused: str, sign_in: str) -> WeighbridgeError:
     """An answer that is neither a success nor special to its request -> a fault, and how to fix it. The body stays out.
 
     `refused` ends the sentence "Garmin Connect refused …". `sign_in` is the sentence that says how to sign in again,
@@ -115,7 +115,7 @@ def fault_of(answer: Answer, refused: str, sign_in: str) -> WeighbridgeError:
     return GarminRefused(REFUSALS.get(answer.status, f"Garmin Connect refused {refused} ({status_of(answer)})."))
 
 
-def retry_after_s(answer: Answer) -> int:
+def retry_after_s(answer: GarminResponse) -> int:
     """Seconds to wait: the Retry-After header as seconds or date (RFC 9110 section 10.2.3), else a default.
 
     A date is compared with the answer's own Date, so that our clock need not be right.
@@ -133,7 +133,7 @@ def retry_after_s(answer: Answer) -> int:
     return round(min(max(seconds, 1), LONGEST_RETRY_AFTER_S))
 
 
-def read_weigh_ins(answer: Answer) -> list[Entry]:
+def read_weigh_ins(answer: GarminResponse) -> list[Entry]:
     """The body of `range` -> entries. Raises `GarminUnreachable` (not Garmin's words) or `GarminRefused`."""
     document = _json(answer.body)
     if document is None:
@@ -200,8 +200,8 @@ def _failure_messages(result: Mapping[str, object]) -> list[tuple[object, str]]:
     return found
 
 
-def unknown(why: str) -> Verdict:
-    return Verdict(
+def unknown(why: str) -> UploadResult:
+    return UploadResult(
         OutcomeUnknown(
             f"It is not known whether Garmin Connect has the reading ({why.rstrip('.')}); a look did not find it. "
             f"{SEND_AGAIN}"
@@ -209,9 +209,9 @@ def unknown(why: str) -> Verdict:
     )
 
 
-def status_of(answer: Answer) -> str:
+def status_of(answer: GarminResponse) -> str:
     return f"HTTP {answer.status}"
 
 
-def _is_page(answer: Answer) -> bool:
+def _is_page(answer: GarminResponse) -> bool:
     return "html" in answer.headers.get("content-type", "").lower() or answer.body.lstrip()[:1] == b"<"

@@ -24,7 +24,7 @@ from ..errors import Conflict, GarminUnreachable, NotFound, OutcomeUnknown, Weig
 from ..fit.verify import VerifiedFit
 from ..notes import Code, Note
 from ..reading.reading import Reading
-from .answers import SEND_AGAIN, Verdict, fault_of, read_upload_answer, read_weigh_ins, status_of, unknown
+from .answers import SEND_AGAIN, UploadResult, fault_of, read_upload_answer, read_weigh_ins, status_of, unknown
 from .entries import Entry, at_instant_of, differences, fits, instant_s, is_same, not_shown, ours, values_of
 from .sessions.port import ConnectionDropped, Session
 
@@ -150,7 +150,7 @@ class GarminConnect:
         except ConnectionDropped as e:
             verdict = unknown(str(e))
         except WeighbridgeError as fault:
-            verdict = Verdict(fault, look=False)
+            verdict = UploadResult(fault, look=False)
         if not verdict.look or (self._confirm_s == 0 and verdict.fault is None and not replace):
             return dict.fromkeys(readings, verdict.fault or Delivered("accepted", fit, name, warnings=verdict.warnings))
         looked = self._look_for(readings, near=verdict.duplicate)
@@ -190,7 +190,7 @@ class GarminConnect:
             self._sleep(min(next(pauses), left_s))
 
     def _arrived(
-        self, reading: Reading, fit: VerifiedFit, name: str, entry: Entry, verdict: Verdict, olds: Sequence[Entry]
+        self, reading: Reading, fit: VerifiedFit, name: str, entry: Entry, verdict: UploadResult, olds: Sequence[Entry]
     ) -> Delivered:
         # In `deliver`, entries at the instant of a reading that is sent are those to be replaced.
         replaced = [old for old in olds if old.id != entry.id]
@@ -266,7 +266,7 @@ def _not_arrived(
     reading: Reading,
     fit: VerifiedFit,
     name: str,
-    verdict: Verdict,
+    verdict: UploadResult,
     held: Sequence[Entry],
     looked: Looked,
     confirm_s: float,

@@ -22,7 +22,7 @@ from pydantic import SecretStr
 from ..errors import GarminRefused, GarminUnreachable, RateLimited, SignInNeeded
 from .answers import fault_of, read_weigh_ins
 from .entries import Entry
-from .sessions.port import Answer
+from .sessions.port import GarminResponse
 from .tokens import jwt_claims
 
 TOKEN_PATH = "/personalapitoken-service/personal-api/personal-api-key/token"  # noqa: S105  # a path
@@ -114,7 +114,9 @@ class PersonalApi:
             self._day_token, self._day_token_until = SecretStr(token), until - BEFORE_ITS_END_S
         return f"Bearer {self._day_token.get_secret_value()}"
 
-    def _request(self, method: str, path: str, authorization: str, params: Mapping[str, str] | None = None) -> Answer:
+    def _request(
+        self, method: str, path: str, authorization: str, params: Mapping[str, str] | None = None
+    ) -> GarminResponse:
         wait_s = self._not_before - self._now()
         if wait_s > 0:
             raise RateLimited("Garmin's Personal API asks to wait before the next request.", round(wait_s) or 1)
@@ -127,7 +129,7 @@ class PersonalApi:
             raise fault
         return answer
 
-    def _send(self, method: str, path: str, authorization: str, params: Mapping[str, str] | None) -> Answer:
+    def _send(self, method: str, path: str, authorization: str, params: Mapping[str, str] | None) -> GarminResponse:
         curl = _import_curl()
         headers = {"Authorization": authorization, "Accept": "application/json, text/plain"}
         try:
@@ -143,7 +145,7 @@ class PersonalApi:
         if 300 <= response.status_code < 400:
             raise GarminRefused("Garmin's Personal API sends elsewhere; the key is not told there.")
         headers = {name.lower(): value or "" for name, value in response.headers.items()}
-        return Answer(response.status_code, headers, response.content)
+        return GarminResponse(response.status_code, headers, response.content)
 
 
 def _import_curl() -> Any:

@@ -22,10 +22,10 @@ from ..errors import CallerFault, MediaTypeUnsupported, NotJson, TooLarge
 LONGEST_NUMBER = 40
 
 #: A body of a million bytes could ask for half a million answers.
-MOST_READINGS = 10_000
+READINGS_PER_CALL = 10_000
 
 #: Twice what that many readings need, with the events around them and the objects in them.
-MOST_OBJECTS = 2 * MOST_READINGS
+OBJECTS_PER_CALL = 2 * READINGS_PER_CALL
 
 #: Several times what the fullest dialect has.
 MOST_NAMES_PER_OBJECT = 500
@@ -87,8 +87,8 @@ def parse_json(body: bytes) -> object:
         raise NotJson("The body is empty; a reading in JSON was expected.")
     # Counted before a parser takes its time: each object has its bracket, and each name its colon.
     objects = body.count(b"{")
-    if objects > MOST_OBJECTS:
-        raise TooLarge(f"At most {MOST_READINGS} readings are taken at once, and this looks like many more.")
+    if objects > OBJECTS_PER_CALL:
+        raise TooLarge(f"At most {READINGS_PER_CALL} readings are taken at once, and this looks like many more.")
     if objects and body.count(b":") > objects * MOST_NAMES_PER_OBJECT:
         raise _too_many_names()
     try:
@@ -154,18 +154,18 @@ def _json(body: bytes) -> Payloads:
 
 
 def _listed(items: list[object], occurred_at: datetime | None = None) -> Payloads:
-    if len(items) > MOST_READINGS:
+    if len(items) > READINGS_PER_CALL:
         raise _too_many(len(items))
     return Payloads(dict(enumerate(items)), many=True, occurred_at=occurred_at)
 
 
 def _too_many(count: int) -> TooLarge:
-    return TooLarge(f"{count} readings came; at most {MOST_READINGS} are taken at once.")
+    return TooLarge(f"{count} readings came; at most {READINGS_PER_CALL} are taken at once.")
 
 
 def _ndjson(body: bytes) -> Payloads:
     lines = body.count(b"\n")
-    if lines > MOST_READINGS:
+    if lines > READINGS_PER_CALL:
         raise _too_many(lines)
     items: dict[int, object] = {}
     faults: dict[int, CallerFault] = {}

@@ -1,4 +1,4 @@
-"""Fault -> RFC 9457 problem: the one table that says which status a fault has, and for how long to wait."""
+"""ProblemType -> RFC 9457 problem: the one table that says which status a fault has, and for how long to wait."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .. import errors
 from ..errors import WeighbridgeError
 
 
-class Fault(NamedTuple):
+class ProblemType(NamedTuple):
     status: int
     slug: str
     title: str
@@ -17,30 +17,34 @@ class Fault(NamedTuple):
 
 
 #: Whose fault it is decides the status. A class that is not here is answered as its nearest ancestor.
-FAULTS: Mapping[type[Exception], Fault] = {
-    errors.NotJson: Fault(400, "not-json", "The body is not the JSON that was expected"),
-    errors.QueryInvalid: Fault(400, "query-invalid", "The query of the address is wrong"),
-    errors.Unauthorized: Fault(401, "unauthorized", "A key is needed"),
-    errors.Forbidden: Fault(403, "forbidden", "No key is configured"),
-    errors.NotFound: Fault(404, "not-found", "There is nothing here"),
-    errors.MethodNotAllowed: Fault(405, "method-not-allowed", "Method not allowed here"),
-    errors.TooSlow: Fault(408, "too-slow", "The body came too slowly"),
-    errors.Conflict: Fault(409, "conflict", "Garmin holds other values for this instant"),
-    errors.TooLarge: Fault(413, "too-large", "The body is too large"),
-    errors.MediaTypeUnsupported: Fault(415, "media-type-unsupported", "This kind of body is not understood"),
-    errors.ReadingRejected: Fault(422, "reading-rejected", "The reading cannot be right"),
-    errors.SettingsInvalid: Fault(500, "settings-invalid", "The function is misconfigured"),
-    errors.TemplateUnusable: Fault(500, "template-unusable", "The template cannot be used"),
-    errors.ProofFailed: Fault(500, "proof-failed", "The file did not prove to hold the reading; nothing was sent"),
-    errors.GarminRefused: Fault(502, "garmin-refused", "Garmin Connect refused"),
-    errors.FolderUnusable: Fault(503, "folder-unusable", "The file could not be kept", 60),
-    errors.TokenStoreUnusable: Fault(503, "token-store-unusable", "The Garmin token cannot be read or saved", 300),
-    errors.NotConnected: Fault(503, "not-connected", "Garmin Connect is not set up here", 3600),
-    errors.SignInNeeded: Fault(503, "sign-in-needed", "Signing in to Garmin is needed", 3600),
-    errors.GarminUnreachable: Fault(503, "garmin-unreachable", "Garmin Connect cannot be reached", 60),
-    errors.RateLimited: Fault(503, "rate-limited", "Garmin Connect asks to wait"),
-    errors.OutcomeUnknown: Fault(504, "outcome-unknown", "Garmin Connect gave no answer", 60),
-    Exception: Fault(500, "internal-error", "Internal error"),
+FAULTS: Mapping[type[Exception], ProblemType] = {
+    errors.NotJson: ProblemType(400, "not-json", "The body is not the JSON that was expected"),
+    errors.QueryInvalid: ProblemType(400, "query-invalid", "The query of the address is wrong"),
+    errors.Unauthorized: ProblemType(401, "unauthorized", "A key is needed"),
+    errors.Forbidden: ProblemType(403, "forbidden", "No key is configured"),
+    errors.NotFound: ProblemType(404, "not-found", "There is nothing here"),
+    errors.MethodNotAllowed: ProblemType(405, "method-not-allowed", "Method not allowed here"),
+    errors.TooSlow: ProblemType(408, "too-slow", "The body came too slowly"),
+    errors.Conflict: ProblemType(409, "conflict", "Garmin holds other values for this instant"),
+    errors.TooLarge: ProblemType(413, "too-large", "The body is too large"),
+    errors.MediaTypeUnsupported: ProblemType(415, "media-type-unsupported", "This kind of body is not understood"),
+    errors.ReadingRejected: ProblemType(422, "reading-rejected", "The reading cannot be right"),
+    errors.SettingsInvalid: ProblemType(500, "settings-invalid", "The function is misconfigured"),
+    errors.TemplateUnusable: ProblemType(500, "template-unusable", "The template cannot be used"),
+    errors.ProofFailed: ProblemType(
+        500, "proof-failed", "The file did not prove to hold the reading; nothing was sent"
+    ),
+    errors.GarminRefused: ProblemType(502, "garmin-refused", "Garmin Connect refused"),
+    errors.FolderUnusable: ProblemType(503, "folder-unusable", "The file could not be kept", 60),
+    errors.TokenStoreUnusable: ProblemType(
+        503, "token-store-unusable", "The Garmin token cannot be read or saved", 300
+    ),
+    errors.NotConnected: ProblemType(503, "not-connected", "Garmin Connect is not set up here", 3600),
+    errors.SignInNeeded: ProblemType(503, "sign-in-needed", "Signing in to Garmin is needed", 3600),
+    errors.GarminUnreachable: ProblemType(503, "garmin-unreachable", "Garmin Connect cannot be reached", 60),
+    errors.RateLimited: ProblemType(503, "rate-limited", "Garmin Connect asks to wait"),
+    errors.OutcomeUnknown: ProblemType(504, "outcome-unknown", "Garmin Connect gave no answer", 60),
+    Exception: ProblemType(500, "internal-error", "Internal error"),
 }
 
 
@@ -86,6 +90,6 @@ def _retry_after_s(fault: Exception) -> int | None:
     return fault.retry_after_s if isinstance(fault, errors.RateLimited) else kind_of(fault).retry_after_s
 
 
-def kind_of(fault: Exception) -> Fault:
+def kind_of(fault: Exception) -> ProblemType:
     """The row of the table for this fault: its own class's, or its nearest ancestor's."""
     return next(FAULTS[kind] for kind in type(fault).__mro__ if kind in FAULTS)

@@ -22,7 +22,7 @@ from .. import errors
 from ..compose import Composed
 from ..delivery.port import WeighInStore, file_name
 from ..errors import FieldError, WeighbridgeError
-from ..pipeline import READINGS_PER_FILE
+from ..fit.patch import READINGS_PER_FILE
 from .body import Payloads, read_body
 from .problems import problem
 

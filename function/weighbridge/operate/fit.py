@@ -17,10 +17,10 @@ import click
 from ..compose import compose
 from ..delivery.port import Delivered, Prove, file_name
 from ..errors import CallerFault, FieldError, FolderUnusable, NotJson, ReadingRejected, TooLarge, WeighbridgeError
+from ..fit.patch import READINGS_PER_FILE
 from ..fit.verify import VerifiedFit
 from ..http.body import Payloads, parse_json, read_body
 from ..http.problems import problem
-from ..pipeline import READINGS_PER_FILE
 from ..reading.reading import Reading
 from ..settings import Settings, read_settings
 from . import options

@@ -41,7 +41,7 @@ KEYS = (
 
 
 @dataclass(frozen=True, slots=True)
-class WeighIn:
+class CloudWeighIn:
     id: str
     suid: int
     #: As people call them; "" where nobody does.
@@ -52,7 +52,7 @@ class WeighIn:
 
 async def weigh_ins(
     settings: Settings, token: Mapping[str, Any], keep: Callable[[dict[str, Any]], None]
-) -> list[WeighIn]:
+) -> list[CloudWeighIn]:
     """What the cloud holds of the last days, oldest first. `keep` is given each new sign-in.
 
     Raises `FitdaysError`, whose text is the cloud's.
@@ -69,7 +69,7 @@ async def weigh_ins(
         found = await client.get_sync(days=settings.days)
     names = {profile.suid: profile.nickname or "" for profile in found.profiles} | dict(settings.people)
     return [
-        WeighIn(
+        CloudWeighIn(
             id=str(row.data_id or f"{row.suid}-{row.raw.get('measured_time')}"),
             suid=row.suid or 0,
             person=names.get(row.suid, ""),

@@ -17,7 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from weighbridge.client import AsyncClient, Target
 
-from .cloud import WeighIn
+from .cloud import CloudWeighIn
 from .settings import Broker
 
 _KNOWN = " if value_json.{0} | default(0) else none }}}}"
@@ -53,7 +53,7 @@ class Handed(NamedTuple):
 
 
 class Sink(Protocol):
-    async def hand_over(self, weigh_in: WeighIn) -> Handed:
+    async def hand_over(self, weigh_in: CloudWeighIn) -> Handed:
         """Raises `Later`."""
         ...
 
@@ -66,7 +66,7 @@ class FunctionSink:
     def __init__(self, target: Target) -> None:
         self._client = AsyncClient(target)
 
-    async def hand_over(self, weigh_in: WeighIn) -> Handed:
+    async def hand_over(self, weigh_in: CloudWeighIn) -> Handed:
         result = await self._client.post(json.dumps(_reading(weigh_in)))
         if result.ok:
             return Handed(result.status, final=result.final)
@@ -94,7 +94,7 @@ class MqttSink:
             self._client.username_pw_set(broker.user, broker.password)
         self._started = False
 
-    async def hand_over(self, weigh_in: WeighIn) -> Handed:
+    async def hand_over(self, weigh_in: CloudWeighIn) -> Handed:
         slug = re.sub(r"[^\w-]+", "_", weigh_in.person or str(weigh_in.suid)).strip("_").casefold()
         topic = f"{self._topic}/{slug}"
         try:
@@ -125,13 +125,13 @@ class MqttSink:
             raise TimeoutError
 
 
-def _reading(weigh_in: WeighIn) -> dict[str, Any]:
+def _reading(weigh_in: CloudWeighIn) -> dict[str, Any]:
     person = {"person": weigh_in.person} if weigh_in.person else {}
     # Which of the values is a time is for the function to know.
     return {**weigh_in.values, **person, "received_at": datetime.now(UTC).isoformat(timespec="seconds")}
 
 
-def _discovery(weigh_in: WeighIn, key: str, topic: str) -> dict[str, Any]:
+def _discovery(weigh_in: CloudWeighIn, key: str, topic: str) -> dict[str, Any]:
     name, unit, template = SENSORS[key]
     config: dict[str, Any] = {
         "name": name,

@@ -22,8 +22,8 @@ from weighbridge.operate.serving import function_or_own
 from weighbridge.operate.surroundings import Surroundings, Terminal
 
 from .errors import FileUnusable, MappingInvalid
-from .read import History, Row, read
-from .send import BECAME, Outcome, Stopped, check, send
+from .read import History, WeighInLine, read
+from .send import BECAME, ImportReport, Stopped, check, send
 from .times import DAY_FIRST, MONTH_FIRST
 
 SHOWN = 5
@@ -149,8 +149,8 @@ def _import(client: Client, history: History, console: Console, terminal: Termin
     return _send(client, good, console, len(history.rows) - len(good))
 
 
-def _send(client: Client, rows: Sequence[Row], console: Console, left_out: int) -> int:
-    outcome = Outcome()
+def _send(client: Client, rows: Sequence[WeighInLine], console: Console, left_out: int) -> int:
+    outcome = ImportReport()
     why, code = "", 0
     with _progress(console) as bar:
         task = bar.add_task("sent", total=len(rows))
@@ -199,7 +199,7 @@ def _show_columns(console: Console, history: History) -> None:
     )
 
 
-def _show_rows(console: Console, checked: Outcome, total: int) -> None:
+def _show_rows(console: Console, checked: ImportReport, total: int) -> None:
     if not checked.receipts:
         return
     table = Table(box=None, header_style="dim")
@@ -225,7 +225,7 @@ def _cell(value: float | str | None, decimals: int) -> str:
     return "" if value is None else f"{float(value):.{decimals}f}"
 
 
-def _show_refused(console: Console, what: str, rows: Sequence[tuple[Row, str]]) -> None:
+def _show_refused(console: Console, what: str, rows: Sequence[tuple[WeighInLine, str]]) -> None:
     if not rows:
         return
     console.print(f"\n{len(rows):,} {what}:", style="yellow")

@@ -20,8 +20,7 @@ from . import times
 from .apple_health import is_archive, read_apple_health
 from .columns import Column, recognise
 from .errors import FileUnusable, MappingInvalid, OrderUnclear
-from .table import LONGEST_CELL, Table, read_table
-from .table import Row as TableRow
+from .table import LONGEST_CELL, Table, TableRow, read_table
 
 #: The columns are recognised by this many rows.
 SAMPLE = 500
@@ -30,7 +29,7 @@ _BARE = re.compile(r"[\d.,]+", re.ASCII)
 _GARMIN = ("time", "weight", "change")
 
 
-class Row(NamedTuple):
+class WeighInLine(NamedTuple):
     """One weigh-in of the file: the JSON for the function, or why there is none."""
 
     number: int
@@ -43,12 +42,12 @@ class History:
     """What was found in a file."""
 
     kind: str
-    rows: list[Row]
+    rows: list[WeighInLine]
     #: Of a table.
     columns: tuple[Column, ...] = ()
 
     @property
-    def readings(self) -> list[Row]:
+    def readings(self) -> list[WeighInLine]:
         return [row for row in self.rows if not row.fault]
 
 
@@ -73,7 +72,7 @@ def read(
     return history
 
 
-def _of_person(row: Row, person: str) -> Row:
+def _of_person(row: WeighInLine, person: str) -> WeighInLine:
     values = json.loads(row.line) if row.line else {"person": person}
     return row if "person" in values else row._replace(line=_line({**values, "person": person}))
 
@@ -88,7 +87,7 @@ def _read(data: bytes, mapping: Mapping[str, str], order: str, timezone: ZoneInf
         raise FileUnusable("Expected JSON lines, got a JSON list. Write one reading per line, without the brackets.")
     if start.startswith(b"<") or (data.startswith(b"PK") and is_archive(data)):
         found = read_apple_health(data)
-        return History("Apple Health", [Row(i, _line(values)) for i, values in enumerate(found.values(), 1)])
+        return History("Apple Health", [WeighInLine(i, _line(values)) for i, values in enumerate(found.values(), 1)])
     table = read_table(data)
     if tuple(map(normal, table.headers[:3])) == _GARMIN:
         return _garmin(table, mapping, timezone)
@@ -104,16 +103,16 @@ def _lines(data: bytes) -> Iterator[tuple[int, bytes]]:
             yield number, stripped
 
 
-def _json_line(number: int, line: bytes) -> Row:
+def _json_line(number: int, line: bytes) -> WeighInLine:
     try:
         value = json.loads(line)
     except UnicodeDecodeError as e:
-        return Row(number, b"", f"byte {e.start + 1}: not valid UTF-8")
+        return WeighInLine(number, b"", f"byte {e.start + 1}: not valid UTF-8")
     except json.JSONDecodeError as e:
-        return Row(number, b"", f"column {e.colno}: {e.msg}")
+        return WeighInLine(number, b"", f"column {e.colno}: {e.msg}")
     except (ValueError, RecursionError):
-        return Row(number, b"", "this JSON cannot be read")
-    return Row(number, line) if isinstance(value, dict) else Row(number, b"", "expected a JSON object")
+        return WeighInLine(number, b"", "this JSON cannot be read")
+    return WeighInLine(number, line) if isinstance(value, dict) else WeighInLine(number, b"", "expected a JSON object")
 
 
 def columns_of(data: bytes, mapping: Mapping[str, str]) -> list[Column]:
@@ -145,11 +144,13 @@ def _table(table: Table, mapping: Mapping[str, str], order: str, timezone: ZoneI
         order = found
     used = [(i, column) for i, column in enumerate(columns) if column.word and i != at]
 
-    def reading(row: TableRow) -> Row:
+    def reading(row: TableRow) -> WeighInLine:
         if len(row.cells) != len(columns):
             longer = len(row.cells) > len(columns) and any(row.cells[len(columns) :])
             if longer or len(row.cells) <= max(i for i, _ in used):
-                return Row(row.number, b"", f"{len(row.cells)} cells, but the header names {len(columns)} columns")
+                return WeighInLine(
+                    row.number, b"", f"{len(row.cells)} cells, but the header names {len(columns)} columns"
+                )
         values = {"time": _in_zone(times.as_iso(row.cells[at], order), timezone)}
         return _row(row, values, used)
 
@@ -160,7 +161,7 @@ def _garmin(table: Table, mapping: Mapping[str, str], timezone: ZoneInfo | None)
     """Garmin Connect's own: a row with a day, below it rows with times of that day."""
     columns = recognise(table.headers, [], mapping)
     used = [(i, column) for i, column in enumerate(columns) if column.word and i != 0]
-    rows: list[Row] = []
+    rows: list[WeighInLine] = []
     day: tuple[int, int, int] | None = None
     for row in table.rows():
         first = row.cells[0]
@@ -168,30 +169,30 @@ def _garmin(table: Table, mapping: Mapping[str, str], timezone: ZoneInfo | None)
             day = times.worded_day(first)
             if day is None:
                 rows.append(
-                    Row(row.number, b"", f"expected a day such as 'Jul 18, 2026', got {first[:LONGEST_CELL]!r}")
+                    WeighInLine(row.number, b"", f"expected a day such as 'Jul 18, 2026', got {first[:LONGEST_CELL]!r}")
                 )
         elif not times.is_clock(first):
             rows.append(
-                Row(
+                WeighInLine(
                     row.number, b"", f"column {columns[0].header}: expected a time of day, got {first[:LONGEST_CELL]!r}"
                 )
             )
         elif day is None:
-            rows.append(Row(row.number, b"", "no row above gives the day"))
+            rows.append(WeighInLine(row.number, b"", "no row above gives the day"))
         else:
             rows.append(_row(row, {"time": _in_zone(times.on_day(day, first), timezone)}, used))
     return History("Garmin Connect's CSV", rows, tuple(columns))
 
 
-def _row(row: TableRow, values: dict[str, str], used: list[tuple[int, Column]]) -> Row:
+def _row(row: TableRow, values: dict[str, str], used: list[tuple[int, Column]]) -> WeighInLine:
     for i, column in used:
         cell = row.cells[i] if i < len(row.cells) else ""
         if len(cell) > LONGEST_CELL:
             fault = f"column {column.header}: expected at most {LONGEST_CELL} characters, got {len(cell)}"
-            return Row(row.number, b"", fault)
+            return WeighInLine(row.number, b"", fault)
         if not is_missing(cell):
             values[column.word] = f"{cell} {column.unit}".rstrip() if _BARE.fullmatch(cell) else cell
-    return Row(row.number, _line(values))
+    return WeighInLine(row.number, _line(values))
 
 
 def _line(values: Mapping[str, str]) -> bytes:

@@ -19,7 +19,7 @@ from typing import Any
 
 from weighbridge.client import Client, Reply, Result
 
-from .read import Row
+from .read import WeighInLine
 
 #: More in one file, and Garmin may give up over it (garmin-weight-sync issue 8 saw a 504).
 PARCEL = 200
@@ -48,19 +48,19 @@ class Stopped(Exception):
 
 
 @dataclass
-class Outcome:
+class ImportReport:
     """What became of the rows so far."""
 
     counts: Counter[str] = field(default_factory=Counter)
-    refused: list[tuple[Row, str]] = field(default_factory=list)
-    warnings: list[tuple[Row, str]] = field(default_factory=list)
-    receipts: list[tuple[Row, Mapping[str, Any]]] = field(default_factory=list)
+    refused: list[tuple[WeighInLine, str]] = field(default_factory=list)
+    warnings: list[tuple[WeighInLine, str]] = field(default_factory=list)
+    receipts: list[tuple[WeighInLine, Mapping[str, Any]]] = field(default_factory=list)
 
     @property
     def done(self) -> int:
         return sum(self.counts.values()) + len(self.refused)
 
-    def count(self, row: Row, result: Result, *, keep: bool = False) -> None:
+    def count(self, row: WeighInLine, result: Result, *, keep: bool = False) -> None:
         if not result.ok:
             self.refused.append((row, reason_of(result)))
             return
@@ -82,15 +82,17 @@ def reason_of(problem: Result) -> str:
     return " ".join(errors) or str(problem.body.get("detail") or problem.text)
 
 
-def check(client: Client, rows: Sequence[Row], *, shown: frozenset[int], progress: Callable[[int], None]) -> Outcome:
+def check(
+    client: Client, rows: Sequence[WeighInLine], *, shown: frozenset[int], progress: Callable[[int], None]
+) -> ImportReport:
     """What would become of each row; nothing is sent. The receipts of the rows numbered in `shown` are kept.
 
     Raises `Stopped`.
     """
-    outcome = Outcome()
-    flying: list[tuple[Sequence[Row], Future[Sequence[Result]]]] = []
+    outcome = ImportReport()
+    flying: list[tuple[Sequence[WeighInLine], Future[Sequence[Result]]]] = []
 
-    def rehearse(parcel: Sequence[Row]) -> Sequence[Result]:
+    def rehearse(parcel: Sequence[WeighInLine]) -> Sequence[Result]:
         reply = client.post_lines([row.line for row in parcel], dry_run=True)
         if len(reply.results) != len(parcel):
             raise _whole_call_failed(reply, client)
@@ -114,18 +116,18 @@ def check(client: Client, rows: Sequence[Row], *, shown: frozenset[int], progres
 
 def send(
     client: Client,
-    rows: Sequence[Row],
-    outcome: Outcome,
+    rows: Sequence[WeighInLine],
+    outcome: ImportReport,
     *,
     progress: Callable[[int, str], None],
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Deliver each row; `outcome` is kept up to date, also when this is stopped. Raises `Stopped`."""
-    not_final: list[Row] = []
+    not_final: list[WeighInLine] = []
     for parcel in _parcels(rows, PARCEL, CHECKED_BYTES):
         waiting, tries = list(parcel), 0
         while waiting:
-            later: list[tuple[Row, Result]] = []
+            later: list[tuple[WeighInLine, Result]] = []
             ending: Result | None = None
             for row, result in zip(waiting, _post(client, waiting), strict=True):
                 if result.ok or result.again == "never":
@@ -154,7 +156,7 @@ def send(
         progress(outcome.done, "")
 
 
-def _post(client: Client, rows: Sequence[Row]) -> Sequence[Result]:
+def _post(client: Client, rows: Sequence[WeighInLine]) -> Sequence[Result]:
     """A receipt or a problem for each row. Raises `Stopped` when all are refused for one reason."""
     reply = client.post_lines([row.line for row in rows])
     if len(reply.results) == len(rows):
@@ -181,8 +183,8 @@ def _pause_s(problem: Result, tries: int) -> float:
     return PAUSES_S[tries - 1]
 
 
-def _parcels(rows: Sequence[Row], most: int, most_bytes: int) -> Iterator[list[Row]]:
-    parcel: list[Row] = []
+def _parcels(rows: Sequence[WeighInLine], most: int, most_bytes: int) -> Iterator[list[WeighInLine]]:
+    parcel: list[WeighInLine] = []
     size = 0
     for row in rows:
         if parcel and (len(parcel) == most or size + len(row.line) > most_bytes):

@@ -23,7 +23,7 @@ DELIMITERS = ",;\t"
 LONGEST_CELL = 200
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     #: As a spreadsheet program counts: the header is row 1.
     number: int
     cells: list[str]
@@ -38,12 +38,12 @@ class Table:
     _delimiter: str = ""
     _encoding: str = ""
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[TableRow]:
         """Raises `FileUnusable` where the file is damaged; it names row and column."""
         if not isinstance(self._data, bytes):
             for number, values in enumerate(self._data[1:], 2):
                 if cells := _filled([_text(value) for value in values]):
-                    yield Row(number, cells)
+                    yield TableRow(number, cells)
             return
         lines = csv.reader(
             io.TextIOWrapper(io.BytesIO(self._data), self._encoding, newline=""), delimiter=self._delimiter
@@ -52,7 +52,7 @@ class Table:
             next(lines)
             for cells in lines:
                 if cells := _filled(cells):
-                    yield Row(lines.line_num, cells)
+                    yield TableRow(lines.line_num, cells)
         except UnicodeDecodeError as e:
             raise _not_a_text(self._data, e) from None
         except csv.Error as e:

@@ -33,7 +33,7 @@ RARELY = Pause(900, 900)
 HOURLY = Pause(3_600, 3_600)
 
 
-class Verdict(NamedTuple):
+class NextStep(NamedTuple):
     state: str
     #: The receipt or the problem. It may hold measurements, so it goes into the table and not into a log.
     result: Result
@@ -48,35 +48,35 @@ class Verdict(NamedTuple):
         return self.result.kind or self.state
 
 
-def judge(result: Result) -> Verdict:
+def judge(result: Result) -> NextStep:
     """What became of one reading -> what to do with it next."""
     if result.ok:
         match result.status:
             case "confirmed" | "present" if result.final:
-                return Verdict(result.status, result)
+                return NextStep(result.status, result)
             case "kept" if result.final:
-                return Verdict("kept", result, HOURLY)
+                return NextStep("kept", result, HOURLY)
             case "accepted" if not result.final:
                 # Sent again it ends as `present`, or arrives after all.
-                return Verdict("accepted", result, SOON)
-        return Verdict("waiting", _NOT_DELIVERED, RARELY, loud=True)
+                return NextStep("accepted", result, SOON)
+        return NextStep("waiting", _NOT_DELIVERED, RARELY, loud=True)
     match result.again:
         case "never":
-            return Verdict("parked", result, loud=True)
+            return NextStep("parked", result, loud=True)
         case "after_repair":
-            return Verdict("waiting", result, RARELY, loud=True)
+            return NextStep("waiting", result, RARELY, loud=True)
         case "later":
-            return Verdict("waiting", result, SOON)
+            return NextStep("waiting", result, SOON)
 
 
-def judge_again(earlier: str, receipt: Result) -> Verdict | None:
+def judge_again(earlier: str, receipt: Result) -> NextStep | None:
     """The verdict on a reading that was received before, by the state and receipt of the earlier one.
 
     None: the earlier one has not arrived and is not going to, so this one is sent.
     """
     if earlier in ARRIVED:
-        return Verdict("present", receipt)
-    return None if earlier == "parked" else Verdict("waiting", _RECEIVED_BEFORE, SOON)
+        return NextStep("present", receipt)
+    return None if earlier == "parked" else NextStep("waiting", _RECEIVED_BEFORE, SOON)
 
 
 _NOT_DELIVERED = Result(

@@ -29,7 +29,7 @@ from weighbridge.client import AsyncClient, Result
 from weighbridge.reading.interpret import has_time
 
 from .settings import WorkerSettings
-from .verdict import ARRIVED, Pause, Verdict, judge, judge_again
+from .verdict import ARRIVED, NextStep, Pause, judge, judge_again
 
 log = logging.getLogger("weighbridge.worker")
 
@@ -91,13 +91,13 @@ class Sender:
     stalled_s: float
     dice: random.Random
 
-    async def send(self, reading: Mapping[str, Any]) -> Verdict:
+    async def send(self, reading: Mapping[str, Any]) -> NextStep:
         """One attempt, unless the same reading was received before and has arrived or is on its way."""
         if (verdict := _received_before(reading)) is not None:
             return verdict
         return judge(await self.client.post(reading["payload"], replace=reading["replace"]))
 
-    def pause_s(self, verdict: Verdict, attempts: int) -> float | None:
+    def pause_s(self, verdict: NextStep, attempts: int) -> float | None:
         """Retry-After is never undercut and, like every pause, spread: many readings wait for the same moment."""
         if verdict.pause is None:
             return None
@@ -108,7 +108,7 @@ class Sender:
         return min(pause_s, self.longest_pause_s)
 
 
-def _received_before(reading: Mapping[str, Any]) -> Verdict | None:
+def _received_before(reading: Mapping[str, Any]) -> NextStep | None:
     # What people ask for is sent, whatever there was before.
     if reading["earlier_state"] is None or reading["revision"] > 0:
         return None
@@ -195,9 +195,9 @@ async def _work(app: App, sender: Sender, concurrency: int, stopping: asyncio.Ev
                 additional_context={"sender": sender},
             )
         )
-        told = asyncio.create_task(stopping.wait())
-        await asyncio.wait((working, told), return_when=asyncio.FIRST_COMPLETED)
-        told.cancel()
+        stopped = asyncio.create_task(stopping.wait())
+        await asyncio.wait((working, stopped), return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
         if stopping.is_set():
             working.cancel()
         with contextlib.suppress(asyncio.CancelledError):

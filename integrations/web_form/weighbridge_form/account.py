@@ -18,7 +18,7 @@ from weighbridge.client import Client, Target
 KEPT = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=1.5)
 
 
-class Account(NamedTuple):
+class FunctionOf(NamedTuple):
     target: Target
     #: Whose, where the function serves several people.
     person: str = ""

@@ -14,10 +14,10 @@ import streamlit as st
 from weighbridge_history.columns import KIND_OF
 from weighbridge_history.errors import FileUnusable, MappingInvalid, OrderUnclear
 from weighbridge_history.read import History, columns_of, read
-from weighbridge_history.send import BECAME, Outcome, Stopped, check, send
+from weighbridge_history.send import BECAME, ImportReport, Stopped, check, send
 from weighbridge_history.times import DAY_FIRST, MONTH_FIRST
 
-from .account import Account
+from .account import FunctionOf
 from .charts import draw
 from .clock import moment, zone
 
@@ -28,14 +28,14 @@ RECOGNISED = "as recognised"
 LEFT_OUT = "(left out)"
 
 
-class Looked(NamedTuple):
+class Preview(NamedTuple):
     """A file that was read and checked."""
 
     history: History
-    checked: Outcome
+    checked: ImportReport
 
 
-def show_history(account: Account) -> None:
+def show_history(account: FunctionOf) -> None:
     st.header("History of a file", anchor=False)
     file = st.file_uploader("Export of Fitdays, Garmin, openScale, Withings, Apple Health; or JSON lines", type=KINDS)
     if file is None:
@@ -71,12 +71,12 @@ def show_history(account: Account) -> None:
     _offer(looked, account, question)
 
 
-def _look(data: bytes, mapping: Mapping[str, str], order: str, account: Account) -> Looked:
+def _look(data: bytes, mapping: Mapping[str, str], order: str, account: FunctionOf) -> Preview:
     history = read(data, mapping=mapping, order=order, timezone=zone(), person=account.person)
     rows = history.readings
     step = max(1, len(rows) // MOST_DRAWN)
     shown = frozenset(row.number for row in rows[::step])
-    return Looked(history, check(account.client, rows, shown=shown, progress=lambda _: None))
+    return Preview(history, check(account.client, rows, shown=shown, progress=lambda _: None))
 
 
 def _mapping(file_id: str) -> dict[str, str]:
@@ -100,7 +100,7 @@ def _correct(file_id: str, data: bytes, mapping: Mapping[str, str], *, opened: b
             st.selectbox(f"{column.header}: {said}", options, key=f"column {file_id} {column.header}")
 
 
-def _show(looked: Looked) -> None:
+def _show(looked: Preview) -> None:
     history, checked = looked
     good = sum(checked.counts.values())
     kind = history.kind[0].upper() + history.kind[1:]
@@ -117,7 +117,7 @@ def _show(looked: Looked) -> None:
     draw(sorted(rows, key=lambda row: moment(row["measured_at"])))
 
 
-def _offer(looked: Looked, account: Account, question: object) -> None:
+def _offer(looked: Preview, account: FunctionOf, question: object) -> None:
     refused = {row.number for row, _ in looked.checked.refused}
     good = [row for row in looked.history.readings if row.number not in refused]
     reported = st.session_state.get("history sent")
@@ -126,7 +126,7 @@ def _offer(looked: Looked, account: Account, question: object) -> None:
             (st.success if arrived else st.error)(words)
     if not good or not st.button(f"Send {len(good):,} weigh-ins to Garmin", type="primary"):
         return
-    outcome, why = Outcome(), ""
+    outcome, why = ImportReport(), ""
     bar = st.progress(0.0, "Sending …")
 
     def show_progress(done: int, words: str) -> None:

@@ -24,7 +24,7 @@ from weighbridge.errors import SettingsInvalid
 from weighbridge.notes import Code
 from weighbridge.settings import header_text
 
-from .account import Account
+from .account import FunctionOf
 from .charts import draw
 from .clock import local, now, to_display, zone
 from .history import show_history
@@ -63,7 +63,7 @@ def show() -> None:
 # -- who ---------------------------------------------------------------------------------------------------
 
 
-def _account(people: Mapping[str, str]) -> Account:
+def _account(people: Mapping[str, str]) -> FunctionOf:
     """The function of the person who was chosen, with the key that was typed for it."""
     name = next(iter(people))
     if len(people) > 1:
@@ -79,10 +79,10 @@ def _account(people: Mapping[str, str]) -> Account:
         )
     key = st.session_state.get(f"key {name}", "").strip()
     try:
-        return Account(Target(people[name], SecretStr(header_text(key))))
+        return FunctionOf(Target(people[name], SecretStr(header_text(key))))
     except ValueError:
         st.error("Expected a key of plain letters, digits and signs, without spaces. Copy it again.")
-        return Account(Target(people[name]))
+        return FunctionOf(Target(people[name]))
 
 
 def _asks_for_a_key(reply: Reply) -> bool:
@@ -116,7 +116,7 @@ def _by_hand() -> str:
 # -- a weigh-in --------------------------------------------------------------------------------------------
 
 
-def _weigh_in(account: Account) -> None:
+def _weigh_in(account: FunctionOf) -> None:
     state, client = st.session_state, account.client
     state.setdefault(TIME.key, now())
     state.setdefault("more", {})
@@ -307,7 +307,7 @@ def _problem(answer: Reply, *, by_hand: bool = False) -> None:
 # -- looking back ------------------------------------------------------------------------------------------
 
 
-def _look_back(account: Account) -> None:
+def _look_back(account: FunctionOf) -> None:
     st.header("Trend", anchor=False)
     span = st.segmented_control("Of the last", list(SPANS), default="1 month", required=True, key="span")
     answer = _looked(account, SPANS[span])
@@ -325,7 +325,7 @@ def _look_back(account: Account) -> None:
     show_history(account)
 
 
-def _looked(account: Account, days: int) -> Reply:
+def _looked(account: FunctionOf, days: int) -> Reply:
     """What Garmin holds, asked once for each question."""
     last = datetime.now(UTC).date() + timedelta(days=1)
     question = (account, last, days)
@@ -338,7 +338,7 @@ def _looked(account: Account, days: int) -> Reply:
     return answer
 
 
-def _table(account: Account, rows: Sequence[Mapping[str, Any]]) -> None:
+def _table(account: FunctionOf, rows: Sequence[Mapping[str, Any]]) -> None:
     st.header("Weigh-ins", anchor=False)
     shown: int = st.session_state.get("rows", ROWS)
     for row in list(reversed(rows))[:shown]:
@@ -348,7 +348,7 @@ def _table(account: Account, rows: Sequence[Mapping[str, Any]]) -> None:
         st.rerun()
 
 
-def _row(account: Account, row: Mapping[str, Any]) -> None:
+def _row(account: FunctionOf, row: Mapping[str, Any]) -> None:
     id_, when = str(row["id"]), to_display(row["measured_at"])
     parts = [f"{row[name]:g} {unit}" for name, unit in _SHORT.items() if name in row]
     with st.container(border=True, key=f"row-{id_.replace('.', '-')}"):
@@ -374,7 +374,7 @@ _SHORT = {
 }
 
 
-def _take_back(account: Account, id_: str, when: str) -> None:
+def _take_back(account: FunctionOf, id_: str, when: str) -> None:
     answer = account.client.delete(id_, person=account.person)
     if not answer.ok and answer.kind != "not-found":
         _problem(answer)

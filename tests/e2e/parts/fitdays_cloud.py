@@ -94,19 +94,19 @@ class FitdaysCloud:
                 case "token over":
                     self.token = f"token-{self.logins + 10}"
                 case "other region":
-                    return self._told(302, domain=self.address.removesuffix("/api"))
+                    return self._answer(302, domain=self.address.removesuffix("/api"))
                 case other:
                     raise AssertionError(other)
         wrong = _what_is_unsound(query)
         if wrong:
             self.unsound.append(wrong)
-            return self._told(-1, msg=wrong)
+            return self._answer(-1, msg=wrong)
         values = json.loads(body)
         match parts.path:
             case "/api/users/login":
                 return self._login(values)
             case "/api/sync/syncFromServer" if query["token"] != self.token:
-                return self._told(401, msg="token is over")
+                return self._answer(401, msg="token is over")
             case "/api/sync/syncFromServer":
                 span = range(values["end_time"], values["start_time"] + 1)
                 rows = [row for row in self.rows if row["measured_time"] in span]
@@ -114,7 +114,7 @@ class FitdaysCloud:
                     {"suid": 7, "nickname": "Ann", "is_deleted": 0},
                     {"suid": 8, "nickname": "Ben", "is_deleted": 0},
                 ]
-                return self._told(0, data={"weight_list": rows, "users": users, "devices": [], "bind_device": []})
+                return self._answer(0, data={"weight_list": rows, "users": users, "devices": [], "bind_device": []})
         self.unsound.append(parts.path)
         return 404, b"{}"
 
@@ -123,12 +123,12 @@ class FitdaysCloud:
         twice = hashlib.md5(once.encode()).hexdigest().upper()
         if (values.get("email"), values.get("password")) != (EMAIL, twice):
             self.refused_logins += 1
-            return self._told(1002, msg="login failed")
+            return self._answer(1002, msg="login failed")
         self.logins += 1
-        return self._told(0, data={"token": self.token, "account": {"uid": 3, "active_suid": 7}})
+        return self._answer(0, data={"token": self.token, "account": {"uid": 3, "active_suid": 7}})
 
     @staticmethod
-    def _told(code: int, **more: object) -> tuple[int, bytes]:
+    def _answer(code: int, **more: object) -> tuple[int, bytes]:
         return 200, json.dumps({"code": code, "msg": "", **more}).encode()
 
 

@@ -28,7 +28,7 @@ from sdk_fallback.cli import AGREES
 from sdk_fallback.errors import RunnerUnusable
 from sdk_fallback.fitcsvtool import decode_command, judge
 from sdk_fallback.report import verify_golden
-from sdk_fallback.runners.winrm import Account, WinRM
+from sdk_fallback.runners.winrm import WinRM, WinRMAccess
 from tests.e2e.windows.host import USER, WindowsHost
 from tests.e2e.windows.powershell import Machine
 from tests.sdk_command import sdk
@@ -57,8 +57,8 @@ def host(machine: Machine) -> Iterator[WindowsHost]:
         assert host.folders == []
 
 
-def account(host: WindowsHost) -> Account:
-    return Account("localhost", host.port, USER, SecretStr(host.password), host.certificate)
+def account(host: WindowsHost) -> WinRMAccess:
+    return WinRMAccess("localhost", host.port, USER, SecretStr(host.password), host.certificate)
 
 
 def environment_of(host: WindowsHost) -> dict[str, str]:

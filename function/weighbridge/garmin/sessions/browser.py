@@ -23,7 +23,7 @@ from urllib.parse import urlencode
 
 from ...commands import BROWSER_LOGIN, DEFAULT_TOKEN, command
 from ...errors import GarminRefused, GarminUnreachable, SettingsInvalid, SignInNeeded, WeighbridgeError
-from .port import Answer, ConnectionDropped
+from .port import ConnectionDropped, GarminResponse
 
 PROCESS = Path(__file__).with_name("browser_process.py")
 IDLE_S = 10.0
@@ -110,7 +110,7 @@ class BrowserSession:
         *,
         params: Mapping[str, str] | None = None,
         file: tuple[str, bytes] | None = None,
-    ) -> Answer:
+    ) -> GarminResponse:
         """See `port.Session`."""
         self.token_days_left()
         asked: dict[str, object] = {
@@ -121,7 +121,7 @@ class BrowserSession:
         if file:
             asked["file"] = {"name": file[0], "base64": base64.b64encode(file[1]).decode()}
         said = self._ask(asked, self._timeout_s + ROUND_S)
-        return Answer(said["status"], said["headers"], base64.b64decode(said["base64"]))
+        return GarminResponse(said["status"], said["headers"], base64.b64decode(said["base64"]))
 
     def token_days_left(self) -> float | None:
         """See `port.Session`. A browser does not tell how long its sign-in lasts."""

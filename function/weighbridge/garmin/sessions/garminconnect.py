@@ -31,7 +31,7 @@ from ...commands import DEFAULT_TOKEN, needs_extra
 from ...errors import GarminRefused, RateLimited, SettingsInvalid, SignInNeeded
 from ..answers import DEFAULT_RETRY_AFTER_S
 from ..tokens import Token
-from .port import Answer, ConnectionDropped
+from .port import ConnectionDropped, GarminResponse
 from .token_session import (
     CERTIFICATE_CODES,
     LOCKED,
@@ -57,7 +57,7 @@ class GarminconnectSession(TokenSession):
         path: str,
         params: Mapping[str, str] | None,
         file: tuple[str, bytes] | None,
-    ) -> Answer:
+    ) -> GarminResponse:
         library = import_garminconnect()
         requests = library.client.requests
         options: dict[str, Any] = {"timeout": self._timeout_s}
@@ -206,9 +206,9 @@ def _moved(address: str, known: str, domain: str) -> str:
     return f"{scheme}://{host.removesuffix(known)}{domain}{slash}{path}" if host.endswith(known) else address
 
 
-def _watched(client: Any, ca_bundle: Path | None) -> list[Answer]:
+def _watched(client: Any, ca_bundle: Path | None) -> list[GarminResponse]:
     """The answers that the token endpoint gives from now on; asked with our certificates."""
-    answers: list[Answer] = []
+    answers: list[GarminResponse] = []
     post = import_garminconnect().client.cffi_requests.post
 
     def watched(url: str, **options: Any) -> Any:
@@ -220,19 +220,19 @@ def _watched(client: Any, ca_bundle: Path | None) -> list[Answer]:
     return answers
 
 
-def _answer(response: Any) -> Answer:
+def _answer(response: Any) -> GarminResponse:
     headers = {name.lower(): value or "" for name, value in getattr(response, "headers", {}).items()}
-    return Answer(response.status_code, headers, response.content)
+    return GarminResponse(response.status_code, headers, response.content)
 
 
-def _token_of(client: Any, answer: Answer, now_s: float) -> Token:
-    told = json.loads(answer.body)
-    lifetime = told.get("refresh_token_expires_in")
+def _token_of(client: Any, answer: GarminResponse, now_s: float) -> Token:
+    body = json.loads(answer.body)
+    lifetime = body.get("refresh_token_expires_in")
     return Token(
         SecretStr(client.di_token),
         SecretStr(client.di_refresh_token),
         client.di_client_id,
-        now_s + float(told.get("expires_in", 0)),
+        now_s + float(body.get("expires_in", 0)),
         now_s + float(lifetime) if lifetime else None,
     )
 

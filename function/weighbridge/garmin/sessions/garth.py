@@ -31,7 +31,7 @@ from ...commands import DEFAULT_TOKEN, command, sign_in_again
 from ...errors import GarminRefused, GarminUnreachable, SettingsInvalid, SignInNeeded, WeighbridgeError
 from ..answers import fault_of
 from ..tokens import Token
-from .port import Answer, ConnectionDropped
+from .port import ConnectionDropped, GarminResponse
 from .token_session import (
     CERTIFICATE_CODES,
     LOCKED,
@@ -69,7 +69,7 @@ class GarthSession(TokenSession):
         path: str,
         params: Mapping[str, str] | None,
         file: tuple[str, bytes] | None,
-    ) -> Answer:
+    ) -> GarminResponse:
         garth = import_garth()
         options: dict[str, Any] = {"params": dict(params)} if params else {}
         with _client(self._domain, self._ca_bundle, self._timeout_s) as client:
@@ -209,7 +209,9 @@ def exchange_ticket(
     )
 
 
-def _sign_in_fault(garth: Any, error: Any, answers: list[Answer], wrong: str, token_name: str) -> WeighbridgeError:
+def _sign_in_fault(
+    garth: Any, error: Any, answers: list[GarminResponse], wrong: str, token_name: str
+) -> WeighbridgeError:
     """garth's exception, and the answers that led to it -> whose fault it is."""
     # sso.login hides the cause behind "All login strategies exhausted".
     cause = error.__cause__ if type(error) is garth.exc.GarthException and error.__cause__ else error
@@ -236,7 +238,7 @@ def _sign_in_fault(garth: Any, error: Any, answers: list[Answer], wrong: str, to
     )
 
 
-def _title(answer: Answer) -> bytes:
+def _title(answer: GarminResponse) -> bytes:
     match = re.search(rb"<title>(.*?)</title>", answer.body, re.DOTALL)
     return match[1].lower() if match else b""
 
@@ -276,9 +278,9 @@ def _token_url(domain: str) -> Iterator[None]:
         yield
 
 
-def _watched(session: Any) -> list[Answer]:
+def _watched(session: Any) -> list[GarminResponse]:
     """The answers that this session gets from now on."""
-    answers: list[Answer] = []
+    answers: list[GarminResponse] = []
     request = session.request
 
     def watched(*args: Any, **options: Any) -> Any:
@@ -290,9 +292,9 @@ def _watched(session: Any) -> list[Answer]:
     return answers
 
 
-def _answer(response: Any) -> Answer:
+def _answer(response: Any) -> GarminResponse:
     headers = {name.lower(): value or "" for name, value in response.headers.items()}
-    return Answer(response.status_code, headers, response.content)
+    return GarminResponse(response.status_code, headers, response.content)
 
 
 def _token_of(token: Any) -> Token:

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 from ...errors import OutcomeUnknown
 
 
-class Answer(NamedTuple):
+class GarminResponse(NamedTuple):
     """Garmin's answer to one request. Header names are in lower case."""
 
     status: int
@@ -38,10 +38,10 @@ class Session(Protocol):
         *,
         params: Mapping[str, str] | None = None,
         file: tuple[str, bytes] | None = None,
-    ) -> Answer:
+    ) -> GarminResponse:
         """One request to `https://connectapi.{domain}{path}`, `file` as the multipart field "file".
 
-        Any HTTP status is an `Answer`, except that a 401 is answered by one refresh and one more try.
+        Any HTTP status is an `GarminResponse`, except that a 401 is answered by one refresh and one more try.
 
         Raises `SignInNeeded`, `TokenStoreUnusable`, `RateLimited` (while refreshing), `GarminUnreachable`
         (nothing was sent) or `ConnectionDropped`.

@@ -15,7 +15,7 @@ from ...commands import command, sign_in_again
 from ...errors import GarminUnreachable, SignInNeeded, WeighbridgeError
 from ..answers import fault_of
 from ..tokens import Store, Token
-from .port import Answer
+from .port import GarminResponse
 
 REFRESH_BEFORE_EXPIRY_S = 900  # as garminconnect does: an upload must not meet the end of its token
 SECONDS_PER_DAY = 86_400
@@ -90,7 +90,7 @@ class TokenSession(ABC):
         *,
         params: Mapping[str, str] | None = None,
         file: tuple[str, bytes] | None = None,
-    ) -> Answer:
+    ) -> GarminResponse:
         """See `port.Session`."""
         token = self._token()
         if token.expires_at - self._now() < REFRESH_BEFORE_EXPIRY_S:
@@ -137,14 +137,14 @@ class TokenSession(ABC):
         path: str,
         params: Mapping[str, str] | None,
         file: tuple[str, bytes] | None,
-    ) -> Answer:
+    ) -> GarminResponse:
         """One request, once, with this token. Raises `GarminUnreachable` (nothing was sent) or `ConnectionDropped`."""
 
     @abstractmethod
     def _renewed(self, token: Token) -> Token:
         """The token that follows. Raises `SignInNeeded`, `RateLimited`, `GarminRefused` or `GarminUnreachable`."""
 
-    def _refusal_of(self, answer: Answer) -> WeighbridgeError:
+    def _refusal_of(self, answer: GarminResponse) -> WeighbridgeError:
         """What an answer to a renewal that is no token comes to."""
         # invalid_grant is a 400 (RFC 6749 section 5.2), invalid_client a 401.
         if answer.status in (400, 401):

@@ -19,17 +19,17 @@ from .reading.reading import Reading
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class Destination:
     """Where a person's readings go, and where they can be read, if they can."""
 
     delivery: Delivery
     store: WeighInStore | None
 
 
-class Household:
+class PerPerson:
     """A `Delivery` to the account of whoever a reading names."""
 
-    def __init__(self, accounts: Mapping[Person, Account]) -> None:
+    def __init__(self, accounts: Mapping[Person, Destination]) -> None:
         self.accounts = accounts
         self.name = next(iter(accounts.values())).delivery.name
 
@@ -60,7 +60,7 @@ class Household:
 
         return settled
 
-    def account(self, name: str | None) -> Account:
+    def account(self, name: str | None) -> Destination:
         """The account of a name or alias. Raises `QueryInvalid` or `NotFound`."""
         known = ", ".join(person.name for person in self.people)
         if name is None and len(self.accounts) > 1:
@@ -92,7 +92,7 @@ class Household:
         return {**worst, "people": states}
 
 
-def _state(person: Person, account: Account) -> dict[str, object]:
+def _state(person: Person, account: Destination) -> dict[str, object]:
     state = dict(account.delivery.health())
     if "detail" in state:
         state["detail"] = f"{person.name}: {state['detail']}"

@@ -328,7 +328,7 @@ def test_without_the_library_one_sentence_says_what_is_needed(garmin: GarminStan
         lambda: attempt(garmin),
     ]
     for call in calls:
-        with pytest.raises(SettingsInvalid, match=r"requirements-garminconnect\.txt"):
+        with pytest.raises(SettingsInvalid, match=r"weighbridge\[garminconnect\]"):
             call()
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from weighbridge.cli import main
 from weighbridge.operate.surroundings import Surroundings, Terminal
 
+ROOT = Path(__file__).parent.parent
+
 
 def nobody(question: str) -> str:
     raise AssertionError(f"nothing should be asked: {question}")
@@ -63,5 +65,6 @@ def weighbridge(
 
 
 def with_sources(environment: Mapping[str, str]) -> dict[str, str]:
-    """The same, for a process that has to find the package where this one has found it."""
-    return {**environment, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    """The same, for a process that has to find the packages of this checkout where this one has found them."""
+    ours = [path for path in sys.path if Path(path).is_relative_to(ROOT) and "site-packages" not in path]
+    return {**environment, "PYTHONPATH": os.pathsep.join(ours)}

@@ -1,4 +1,4 @@
-"""Fixtures that more than one module of tests uses, and the rule about skips (tests/skips.py)."""
+"""Fixtures that more than one module of tests uses, no deadlines for properties, and the rule about skips."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.skips import NOT_HERE
 
 pytest_plugins = ["tests.garmin.fixtures"]
+
+# On a busy machine anything may take long, and a property is about what comes out.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.hookimpl(wrapper=True)

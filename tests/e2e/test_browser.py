@@ -12,7 +12,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -28,7 +28,9 @@ from tests.garmin.server import GarminStandIn
 from tests.garmin.uploads import file_part
 from weighbridge.delivery.port import Delivered
 from weighbridge.errors import GarminRefused, GarminUnreachable, SettingsInvalid, SignInNeeded, WeighbridgeError
+from weighbridge.fit.encode import encode
 from weighbridge.fit.template import read_template
+from weighbridge.fit.verify import VerifiedFit
 from weighbridge.garmin.connect import GarminConnect
 from weighbridge.garmin.sessions.browser import BrowserSession
 from weighbridge.garmin.sessions.port import ConnectionDropped
@@ -36,7 +38,6 @@ from weighbridge.pipeline import prove
 from weighbridge.reading.reading import Reading
 from weighbridge.settings import TEMPLATES
 
-ROOT = Path(__file__).parent.parent.parent
 CHROMIUM = shutil.which("chromium") or ""
 TEMPLATE = read_template((TEMPLATES / "weight_scale.fit").read_bytes())
 RANGE = "/weight-service/weight/range/2026-11-01/2026-11-02"
@@ -48,6 +49,10 @@ if not CHROMIUM and os.environ.get("CI") != "true":
 
 def reading(number: int = 0) -> Reading:
     return Reading(measured_at=EVENING - timedelta(days=number), weight_kg=Decimal("81.4") + number % 7)
+
+
+def proven(readings: Sequence[Reading]) -> VerifiedFit:
+    return prove(TEMPLATE, [encode(each) for each in readings])
 
 
 def arguments(garmin: GarminStandIn) -> tuple[str, ...]:
@@ -114,7 +119,7 @@ def open_session(garmin: GarminStandIn, profile: Path) -> Iterator[Open]:
 
 def deliver(session: BrowserSession, *readings: Reading, confirm_s: float = 5.0) -> list[Any]:
     garmin = GarminConnect(session, name="browser", confirm_s=confirm_s)
-    return list(garmin.deliver(readings, lambda some: prove(TEMPLATE, some), replace=False))
+    return list(garmin.deliver(readings, proven, replace=False).values())
 
 
 def routes(garmin: GarminStandIn) -> list[str | None]:
@@ -274,7 +279,7 @@ def test_an_answer_that_is_lost_is_a_dropped_connection(garmin: GarminStandIn, o
     session = open_session()
     session.request("GET", RANGE)
     garmin.faults.add(route, "drop-within", times=None)
-    content = prove(TEMPLATE, [reading()]).content
+    content = proven([reading()]).content
     asked = ("POST", "/upload-service/upload") if route == "gc/upload" else ("GET", RANGE)
     with pytest.raises(ConnectionDropped):
         session.request(*asked, file=("a.fit", content) if route == "gc/upload" else None)
@@ -395,7 +400,7 @@ def test_it_runs_as_an_ordinary_user_too(garmin: GarminStandIn, profile: Path) -
     done = subprocess.run(
         # A container or a machine without user namespaces has no sandbox for an ordinary user.
         [python, "-c", AS_NOBODY, profile, garmin.domain, CHROMIUM, *arguments(garmin), "--no-sandbox"],
-        cwd=ROOT,
+        env=with_sources(os.environ),
         capture_output=True,
         text=True,
         timeout=120,
@@ -441,11 +446,12 @@ def test_each_link_takes_over_only_when_the_one_before_definitely_did_not_delive
         garmin.revoke()
         status, receipt = post(address, 81.1, "2026-11-20T07:00:00Z")
         assert (status, receipt["status"]) == (201, "confirmed")
-        assert receipt["warnings"][0].startswith("garth did not deliver")
+        assert receipt["warnings"][0]["text"].startswith("garth did not deliver")
         sign_out(garmin)
         status, receipt = post(address, 81.2, "2026-11-20T08:00:00Z")
         assert (status, receipt["status"]) == (202, "kept")
-        assert [warning.split(" did not")[0] for warning in receipt["warnings"]] == ["garth", "browser"]
+        assert [warning["code"] for warning in receipt["warnings"]] == ["fell-back", "fell-back"]
+        assert [warning["text"].split(" did not")[0] for warning in receipt["warnings"]] == ["garth", "browser"]
         log = running.log()
     assert [entry["weight"] for entry in garmin.weigh_ins()] == [81100.0, 81000.0]
     assert garmin.account.password not in log
@@ -536,7 +542,7 @@ def test_the_same_sixty_readings_are_the_same_weigh_ins_by_every_way_and_with_a_
             garmin.weights.entries.clear()
         for number, each in enumerate(readings):
             connect = GarminConnect(ways[number * len(ways) // 60], name="x", confirm_s=5)
-            (outcome,) = connect.deliver([each], lambda some: prove(TEMPLATE, some), replace=False)
+            outcome = connect.deliver([each], proven, replace=False)[each]
             assert isinstance(outcome, Delivered)
             assert outcome.status == "confirmed"
         shown = [{k: v for k, v in entry.items() if k != "samplePk"} for entry in garmin.weigh_ins()]
@@ -548,8 +554,6 @@ def test_the_same_sixty_readings_are_the_same_weigh_ins_by_every_way_and_with_a_
     assert send([browser]) == by_garth
     assert send([garth, browser, garth]) == by_garth
     # Sent once more by the other way, everything is there already.
-    again = GarminConnect(browser, name="x", confirm_s=5).deliver(
-        readings, lambda some: prove(TEMPLATE, some), replace=False
-    )
-    assert {outcome.status for outcome in again if isinstance(outcome, Delivered)} == {"present"}
+    again = GarminConnect(browser, name="x", confirm_s=5).deliver(readings, proven, replace=False)
+    assert {outcome.status for outcome in again.values() if isinstance(outcome, Delivered)} == {"present"}
     assert len(garmin.weigh_ins()) == 60

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -409,6 +410,13 @@ def test_a_reading_that_is_rejected_is_told_with_its_reason_and_stops_no_other(h
     assert any(message.startswith("The reading cannot be right.") for message in told.values())
     house.wait_until_delivered(good)
     assert (house.weigh_ins_at(bad), house.weigh_ins_at(good)) == (0, 1)
+
+
+def test_a_reading_that_was_rejected_may_be_said_again(house: House) -> None:
+    for told in (2, 4):  # by the bell and on the phone
+        house.publish({"weight": "904 kg"})
+        wait_until("it is told", partial(lambda n: len(house.told_about("weight: 904 kg")) == n, told))
+        wait_until("nothing waits", lambda: house.waiting() == "0")
 
 
 def test_garmin_s_wish_to_wait_is_honoured(house: House) -> None:

@@ -262,7 +262,7 @@ def test_the_demo_keeps_to_a_folder_of_its_own(installed: Installed) -> None:
 def test_an_extra_that_is_missing_is_one_sentence(installed: Installed, command: str) -> None:
     done = installed.end(command, folder=installed.new_folder())
     assert done.returncode == 1
-    assert done.stderr == f"weighbridge {command} needs more packages: pip install 'weighbridge[{command}]'\n"
+    assert done.stderr == f"weighbridge {command} needs more packages: pip install 'weighbridge[{command}]'.\n"
 
 
 def test_pipx_installs_it_from_the_checkout(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -517,6 +518,9 @@ def test_slow_lets_a_client_give_up_after_the_upload_was_stored(browser: Browser
     browser.garmin.faults.add("upload", "slow")
     with pytest.raises(Timeout):
         browser.upload(fit_file(75.8), timeout=0.2)
+    deadline = time.monotonic() + 30
+    while not browser.garmin.weigh_ins() and time.monotonic() < deadline:
+        time.sleep(0.01)
     assert len(browser.garmin.weigh_ins()) == 1
 
 

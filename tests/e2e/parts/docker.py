@@ -163,8 +163,9 @@ def network_of_its_own() -> Iterator[None]:
 @contextmanager
 def _daemon(engine: Engine) -> Iterator[None]:
     folder = engine.folder
+    driver = "overlay2" if can_overlay(folder) else "vfs"
     command = [
-        *("dockerd", "--storage-driver", "vfs", "--data-root", str(folder / "data"), "--pidfile", str(folder / "pid")),
+        *("dockerd", "--storage-driver", driver, "--data-root", str(folder / "data"), "--pidfile", str(folder / "pid")),
         *("--bip", f"{GATEWAY}/16", "--exec-root", str(folder / "exec"), "--host", f"unix://{folder}/docker.sock"),
     ]
     with (folder / "dockerd.log").open("wb") as log:
@@ -190,6 +191,21 @@ def _answers(engine: Engine) -> bool:
 def _mounts_below(folder: Path) -> list[str]:
     mounts = (line.split()[1] for line in Path("/proc/mounts").read_text().splitlines())
     return [mount for mount in mounts if mount.startswith(f"{folder}/")]
+
+
+def can_overlay(folder: Path) -> bool:
+    """Whether layers can be stacked here. Where they cannot, each is a copy of all below it, which takes its time."""
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        lower, upper, work, merged = (Path(name, part) for part in ("lower", "upper", "work", "merged"))
+        for part in (lower, upper, work, merged):
+            part.mkdir()
+        options = f"lowerdir={lower},upperdir={upper},workdir={work}"
+        try:
+            run("mount", "-t", "overlay", "-o", options, "overlay", merged)
+        except RuntimeError:
+            return False
+        run("umount", merged)
+        return True
 
 
 def compose_program() -> Path:
@@ -256,7 +272,8 @@ def _commit(root: Path, name: str, start: str, archive: Path) -> None:
 def built_images(folder: Path, context: Path, targets: Sequence[str]) -> list[Path]:
     """Archives of the images that compose.yaml builds, from the shipped Dockerfile."""
     store = folder / "buildah"
-    buildah = ("buildah", "--root", store / "root", "--runroot", store / "run", "--storage-driver", "vfs")
+    driver = "overlay" if can_overlay(folder) else "vfs"
+    buildah = ("buildah", "--root", store / "root", "--runroot", store / "run", "--storage-driver", driver)
     python = "python:3.13-slim-trixie"
     run(*buildah, "pull", "--quiet", f"docker-archive:{base_image(python)}")
     certificates = "/etc/ssl/certs/ca-certificates.crt"

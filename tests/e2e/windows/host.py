@@ -333,8 +333,11 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in headers:
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+        try:
+            self.end_headers()
+            self.wfile.write(content)
+        except OSError:  # the client has gone, as after Ctrl-C
+            self.close_connection = True
 
     def log_message(self, *_: object) -> None:
         """Nothing: a test prints what it needs."""

@@ -87,7 +87,7 @@ def test_columns_found_by_arithmetic_alone() -> None:
         read(data)
     known = {column.word: column for column in read(data, mapping={"xy0": "time"}).columns}
     for word in ("weight", "body fat", "fat mass", "fat free body weight", "muscle mass", "bone mass", "water weight"):
-        assert (known[word].header, known[word].known_by) == (f"xy{FITDAYS_ORDER.index(word)}", "the arithmetic")
+        assert (known[word].header, known[word].recognized_by) == (f"xy{FITDAYS_ORDER.index(word)}", "the arithmetic")
 
 
 def test_mapping_names_unknown_columns() -> None:
@@ -96,7 +96,7 @@ def test_mapping_names_unknown_columns() -> None:
     with pytest.raises(MappingInvalid, match=r"recognized as the time or the weight\. The columns are: Zeit, Masse"):
         read(data)
     history = read(data, mapping={"Zeit": "time", "Masse": "weight", "Fettanteil": "body fat"}, timezone=BERLIN)
-    assert [(c.header, c.word, c.known_by) for c in history.columns] == [
+    assert [(c.header, c.word, c.recognized_by) for c in history.columns] == [
         ("Zeit", "time", "your mapping"),
         ("Masse", "weight", "your mapping"),
         ("Fettanteil", "body fat", "your mapping"),

@@ -6,6 +6,8 @@ request is made once; its answer stays in the session until something changes.
 
 Rule: every value on the page was typed by a person or returned by the function. Problems are shown in the function's
 words, and its codes decide what the page offers.
+
+Weakness: a correction cannot change the time of a weigh-in.
 """
 
 from __future__ import annotations

@@ -69,8 +69,8 @@ def _with_offset(text: str, zone: ZoneInfo) -> str:
         moment = datetime.fromisoformat(text.upper())
     except ValueError:
         return text
-    complete = moment.tzinfo is not None or len(text) <= len("2026-11-23")
-    return text if complete else moment.replace(tzinfo=zone).isoformat()
+    unchanged = moment.tzinfo is not None or len(text) <= len("2026-11-23")
+    return text if unchanged else moment.replace(tzinfo=zone).isoformat()
 
 
 class FieldTexts(NamedTuple):

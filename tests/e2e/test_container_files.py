@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from pathlib import Path
+import tarfile
+from pathlib import Path, PurePosixPath
 
 from tests.e2e.parts.npm import installed
 from weighbridge import __version__
@@ -32,6 +33,22 @@ def test_env_example_names_each_setting() -> None:
     read = set(re.findall(r"\$\{(\w+)", COMPOSE))
     named = set(re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     assert read | {"COMPOSE_PROFILES"} == named  # Compose itself reads COMPOSE_PROFILES
+
+
+def test_dockerignore_lets_the_wheel_in(tmp_path: Path) -> None:
+    """Every file of the wheel gets into the images; a folder that the list forgets would be missing there alone."""
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "--directory", tmp_path], cwd=ROOT, check=True)
+    (source,) = tmp_path.glob("*.tar.gz")
+    allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    with tarfile.open(source) as archive:
+        names = [PurePosixPath(*Path(name).parts[1:]) for name in archive.getnames()]
+    modules = [name for name in names if name.suffix in (".py", ".sql", ".fit", ".mjs", ".typed")]
+    assert len(modules) > 50
+    assert [str(name) for name in modules if not any(same_place(name, pattern) for pattern in allowed)] == []
+
+
+def same_place(name: PurePosixPath, pattern: str) -> bool:
+    return name.parent == PurePosixPath(pattern).parent and name.match(pattern)
 
 
 def test_images_are_of_this_version() -> None:

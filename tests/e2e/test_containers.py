@@ -108,6 +108,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with engine(context) as docker, garmin, name_server():
         garmin_for(docker, garmin, "function")
         docker.compose("up", "--wait", "--no-build", "--pull", "never")
+        # What is published before the relay has subscribed for the first time, no broker keeps for it.
+        wait_until("the relay listens", lambda: "connected to the broker" in docker.compose("logs", "relay"), 60)
         yield House(docker, garmin)
 
 

@@ -1,8 +1,8 @@
-"""weighbridge doctor: one screen that proves each link of the chain to Garmin Connect with the user's own account.
+"""weighbridge doctor: one screen that checks each link to Garmin Connect with the user's own account.
 
-Rule: each link is proven by using it, never by looking at a setting. What fails says how to fix it, and what hangs on
-it is not tried. A weigh-in is sent only when its weight is typed in, and taken back only when that is wanted.
-Nothing printed holds a secret; the weight that was typed is the only measurement that is used.
+Rule: each link is checked by using it, never by reading a setting. A link that fails says how to fix it, and links that
+need it are skipped. A weigh-in is sent only when the user enters a weight, and deleted only when the user agrees.
+Nothing printed holds a secret. The weight that was entered is the only measurement that is used.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ SHORT_DAYS = 3
 
 
 class NotTried(Exception):
-    """The user does not want this link to be tried."""
+    """The user does not want to try this link."""
 
 
 class NotNeeded(Exception):
-    """The delivery does without this link."""
+    """The delivery does not need this link."""
 
 
 @dataclass
@@ -58,16 +58,16 @@ class Visit:
 
     around: Surroundings
     token_name: str
-    #: None: nobody is asked, so nothing is sent.
+    #: None: no questions, so nothing is sent.
     ask: Ask | None
-    # What the links have found so far; one runs only after those that it needs.
+    # Results of the links so far. A link runs only after those that it needs.
     settings: Settings = field(init=False)
     template: Template = field(init=False)
     reading: Reading = field(init=False)
     outcome: Delivered = field(init=False)
     weigh_in_id: str = field(init=False)
 
-    @cached_property  # a browser's profile serves one session
+    @cached_property  # a browser's profile allows one session
     def garmin(self) -> GarminConnect:
         return garmin_connect(garmin_names(self.settings)[0], self.settings)
 
@@ -76,7 +76,7 @@ class Visit:
 
     def token_session(self) -> TokenSession:
         if garmin_names(self.settings)[0] == "browser":
-            raise NotNeeded("the delivery `browser` is signed in by its profile, and needs no token.")
+            raise NotNeeded("the delivery `browser` uses the sign-in of its profile, and needs no token.")
         return token_session(token_library(self.settings), self.settings)
 
     def answer(self, question: str) -> str:
@@ -105,12 +105,12 @@ def _template(visit: Visit) -> str:
     try:
         visit.template = usable_template(visit.settings)
     except WeighbridgeError as e:
-        raise OwnerFault(f"{e} Set WEIGHBRIDGE_TEMPLATE to another, or leave it out.") from e
+        raise OwnerFault(f"{e} Set WEIGHBRIDGE_TEMPLATE to another template, or unset it.") from e
     return f"{visit.settings.template.name} takes {len(visit.template.fields)} values, proven by fitdecode."
 
 
 def _token(visit: Visit) -> str:
-    days = visit.token_session().token_days_left()  # raises when there is none
+    days = visit.token_session().token_days_left()  # raises if there is none
     age_s = max(visit.around.now() - token_store(visit.settings).renewed_at(), 0)
     age = f"stored {_span(age_s)} ago"
     if days is None:
@@ -118,7 +118,7 @@ def _token(visit: Visit) -> str:
     if days <= 0:
         raise OwnerFault(f"The sign-in has ended. {sign_in_again(visit.token_name)}")
     if days < SHORT_DAYS:
-        return f"{age}; the sign-in ends in {_span(days * 86_400)}, unless it is renewed before."
+        return f"{age}; the sign-in ends in {_span(days * 86_400)}, unless it is renewed first."
     return f"{age}; the sign-in ends in {days:.0f} days."
 
 
@@ -126,24 +126,24 @@ def _renewal(visit: Visit) -> str:
     session = visit.token_session()
     session.renew()
     days = session.token_days_left()
-    return "a new token came and was saved" + (f"; {days:.0f} days from now on." if days is not None else ".")
+    return "the token was renewed and saved" + (f"; the sign-in ends in {days:.0f} days." if days is not None else ".")
 
 
 def _reading(visit: Visit) -> str:
     today = visit.now().date()
     found = visit.garmin.list_weigh_ins(today - timedelta(days=DAYS_READ), today + timedelta(days=1))
-    newest = f", the newest of {found[-1].calendar_date.isoformat()}" if found else ""
-    return f"Garmin Connect shows {len(found)} weigh-in(s) of the last {DAYS_READ} days{newest}."
+    newest = f", the newest from {found[-1].calendar_date.isoformat()}" if found else ""
+    return f"Garmin Connect shows {len(found)} weigh-in(s) from the last {DAYS_READ} days{newest}."
 
 
 def _official(visit: Visit) -> str:
     official = personal_api(visit.settings)
     if official is None:
-        raise NotTried("no GARMIN_PERSONAL_API_KEY is set; readings are confirmed through the sign-in alone.")
+        raise NotTried("GARMIN_PERSONAL_API_KEY is not set; readings are confirmed through the sign-in only.")
     today = visit.now().date()
     found = official.weigh_ins(today - timedelta(days=DAYS_READ), today + timedelta(days=1))
     announced = official.health().get("detail", "")
-    return f"Garmin's Personal API shows {len(found)} weigh-in(s) of the last {DAYS_READ} days. {announced}".strip()
+    return f"Garmin's Personal API shows {len(found)} weigh-in(s) from the last {DAYS_READ} days. {announced}".strip()
 
 
 def _sending(visit: Visit) -> str:
@@ -154,30 +154,30 @@ def _sending(visit: Visit) -> str:
     if isinstance(outcome, WeighbridgeError):
         raise outcome
     visit.reading, visit.outcome = reading, outcome
-    return "one proven weigh-in was sent; Garmin Connect took it."
+    return "one proven weigh-in was sent, and Garmin Connect accepted it."
 
 
 def _reading_back(visit: Visit) -> str:
     outcome = visit.outcome
     if outcome.status not in ("confirmed", "present"):
         raise GarminRefused(
-            f"{' '.join(warning.text for warning in outcome.warnings)} Look in Garmin Connect in some minutes. If the "
-            "weigh-in is there, set WEIGHBRIDGE_CONFIRM_SECONDS higher; if not, see whether Garmin Connect asks for "
-            "consent to uploads."
+            f"{' '.join(warning.text for warning in outcome.warnings)} Look in Garmin Connect in a few minutes. If "
+            "the weigh-in is there, set WEIGHBRIDGE_CONFIRM_SECONDS higher; if not, check whether Garmin Connect asks "
+            "for consent to uploads."
         )
     visit.weigh_in_id = _id_of(visit.garmin, visit.reading)
-    return f"it was read back from Garmin Connect ({outcome.status})."
+    return f"the weigh-in was read back from Garmin Connect ({outcome.status})."
 
 
 def _taking_back(visit: Visit) -> str:
-    if visit.answer("Take this weigh-in out of Garmin Connect again? [y/N] ").lower() not in ("y", "yes"):
+    if visit.answer("Delete this weigh-in from Garmin Connect? [y/N] ").lower() not in ("y", "yes"):
         raise NotTried("it stays in Garmin Connect.")
     visit.garmin.delete_weigh_in(visit.weigh_in_id)
     try:
         _id_of(visit.garmin, visit.reading)
     except NotFound:
-        return "it was taken back; Garmin Connect shows it no longer."
-    raise GarminRefused("Garmin Connect still shows it. Delete it there by hand.")
+        return "it was deleted; Garmin Connect no longer shows it."
+    raise GarminRefused("Garmin Connect still shows the weigh-in. Delete it there by hand.")
 
 
 LINKS = (
@@ -207,9 +207,9 @@ MARKS = {"ok": "ok", "skipped": "–", "fails": "FAILS"}
 @options.as_json
 @click.pass_obj
 def command(around: Surroundings, name: str, *, as_json: bool) -> int:
-    """Prove each link to Garmin Connect with your own account.
+    """Check each link to Garmin Connect with your own account.
 
-    With --json nothing is asked, so no weigh-in is sent.
+    With --json there are no questions, so no weigh-in is sent.
     """
     visit = Visit(around, name, None if as_json else around.terminal.ask)
     findings = examine(visit, (lambda _: None) if as_json else _show)
@@ -224,19 +224,19 @@ def command(around: Surroundings, name: str, *, as_json: bool) -> int:
     return 1 if failed else 0
 
 
-def examine(visit: Visit, tell: Callable[[Finding], None]) -> list[Finding]:
-    """Prove link after link, and tell each as it is found."""
+def examine(visit: Visit, report: Callable[[Finding], None]) -> list[Finding]:
+    """Check link after link, and report each finding at once."""
     findings: list[Finding] = []
     proven: set[str] = set()
     for link in LINKS:
         finding = _finding(visit, link, proven)
         findings.append(finding)
-        tell(finding)
+        report(finding)
     return findings
 
 
 def _finding(visit: Visit, link: Link, proven: set[str]) -> Finding:
-    """What is found of one link, which is added to those that others may rest on."""
+    """The finding for one link. If others may rely on it, its name is added to `proven`."""
     if missing := [name for name in link.needs if name not in proven]:
         return Finding(link.name, "skipped", f"needs {', '.join(missing)}.")
     try:
@@ -267,7 +267,7 @@ def _asked_weight(visit: Visit) -> Decimal:
     except InvalidOperation:
         weight = Decimal("NaN")
     if not weight.is_finite():
-        raise ValueError("This is not a weight such as 81.4. Nothing was sent.")
+        raise ValueError("Expected a weight in kg, such as 81.4. Nothing was sent.")
     return weight
 
 
@@ -276,7 +276,7 @@ def _id_of(garmin: GarminConnect, reading: Reading) -> str:
     for weigh_in in garmin.list_weigh_ins(day - timedelta(days=1), day + timedelta(days=1)):
         if weigh_in.measured_at.timestamp() == instant_s(reading):
             return weigh_in.id
-    raise NotFound("Garmin Connect does not show it.")
+    raise NotFound("Garmin Connect does not show the weigh-in.")
 
 
 def _span(seconds: float) -> str:

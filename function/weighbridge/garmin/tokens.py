@@ -6,8 +6,8 @@ lock, and checks that the new token can be saved before it asks Garmin.
 Facts:
 - Each refresh makes the previous refresh token worthless. A new token that is not saved is lost, and a second refresh
   with the same token is refused (bugficks/omramin issue 21).
-- The access token lasts about a day, the refresh token about thirty. A time missing in the file is read from the JWT; if
-  it is missing there too, the token is refreshed first.
+- The access token lasts about a day, the refresh token about thirty. A time missing in the file is read from the
+  JWT; if it is missing there too, the token is refreshed first.
 - `flock` belongs to the open file, not to the process: because the lock file is opened again each time, the lock
   separates threads as well as processes, and a killed process releases it (flock(2)).
 

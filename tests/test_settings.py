@@ -50,7 +50,7 @@ EVERY_VARIABLE = [
 
 @pytest.mark.parametrize("variable", EVERY_VARIABLE)
 def test_variable_from_a_file(variable: Variable, tmp_path: Path) -> None:
-    """Each variable may be a file, such as a container's secret, which ends with a line break and wins over the variable."""
+    """Each variable may be a file, such as a container's secret. It may end with a line break, and wins over NAME."""
     file = tmp_path / "secret"
     file.write_text(f"{GIVEN[variable.name]}\n")
     name = variable.name

@@ -34,7 +34,7 @@ from weighbridge.garmin.answers import (
     read_upload_answer,
     read_weigh_ins,
     retry_after_s,
-    sanitise,
+    sanitize,
 )
 from weighbridge.garmin.connect import GarminConnect
 from weighbridge.garmin.sessions.garth import GarthSession
@@ -619,11 +619,11 @@ def test_unexpected_list(body: str) -> None:
     assert "8000" not in str(caught.value)
 
 
-def test_sanitise() -> None:
+def test_sanitize() -> None:
     """Garmin's words are passed on short, printable, and without account numbers."""
-    assert sanitise("Owner 2591602\x00\x1b[31m said\n no: 1234-5678") == "Owner … [31m said no: …"
-    assert len(sanitise("x" * 5000)) == 200
-    assert sanitise("Duplicate Activity.") == "Duplicate Activity."
+    assert sanitize("Owner 2591602\x00\x1b[31m said\n no: 1234-5678") == "Owner … [31m said no: …"
+    assert len(sanitize("x" * 5000)) == 200
+    assert sanitize("Duplicate Activity.") == "Duplicate Activity."
 
 
 # -- reading and deleting --------------------------------------------------------------------------------

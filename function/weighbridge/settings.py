@@ -211,10 +211,10 @@ VARIABLES = (
         "WEIGHBRIDGE_DELIVERY",
         "delivery",
         "folder",
-        "where readings go: `folder` keeps the FIT file for manual import, `garmin` uploads it to Garmin Connect (over "
-        "the library `garth`, then over `garminconnect`, which needs Python 3.12; each may be named alone), `browser` "
-        "lets a signed-in Chromium do it; `garmin,browser,folder` goes on to the next when Garmin definitely did not "
-        "get it",
+        "where readings go: `folder` keeps the FIT file for import by hand, `garmin` uploads it to Garmin Connect (with "
+        "the library `garth`, then with `garminconnect`, which needs Python 3.12; you can also name just one of them), "
+        "`browser` uploads it with a signed-in Chromium; `garmin,browser,folder` tries the next one when Garmin "
+        "definitely did not get the file",
         _delivery,
         f"one or more of {', '.join(DELIVERIES)}, separated by commas, each once",
     ),
@@ -239,7 +239,7 @@ VARIABLES = (
         "WEIGHBRIDGE_TIMEZONE",
         "timezone",
         "UTC",
-        "the zone of times that come without an offset",
+        "the time zone of times without an offset",
         ZoneInfo,
         "a time zone such as Europe/Berlin",
     ),
@@ -287,7 +287,7 @@ VARIABLES = (
         "GARMIN_PERSONAL_API_KEY",
         "personal_api_key",
         "",
-        "a key of Garmin's official Personal API: readings are confirmed through it, whatever state the sign-in is in",
+        "a key of Garmin's official Personal API: readings are confirmed through it, even without a working sign-in",
         _optional_secret,
         "a key without spaces",
     ),
@@ -314,8 +314,8 @@ VARIABLES = (
         "WEIGHBRIDGE_BROWSER_PROFILE",
         "browser_profile",
         "browser",
-        "the folder of its profile, in which `weighbridge login --way window` signs in, and of pictures of pages that "
-        "were not as expected",
+        "the folder of its profile, in which `weighbridge login --way window` signs in, and of pictures of unexpected "
+        "pages",
         Path,
         "a path",
     ),
@@ -323,7 +323,7 @@ VARIABLES = (
         "WEIGHBRIDGE_BROWSER_ARGS",
         "browser_args",
         "",
-        "more arguments for it, such as `--no-sandbox` in a container",
+        "more arguments for Chromium, such as `--no-sandbox` in a container",
         _words,
         "arguments separated by spaces, as in a shell",
     ),

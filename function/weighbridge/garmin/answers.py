@@ -1,7 +1,7 @@
 """What Garmin Connect's answers mean: bytes of an answer -> an upload's result, entries, or a fault with its fix.
 
 Rule: pure; no answer, however odd, raises anything but a `WeighbridgeError`. Words of a body get into a message only
-through `sanitise`.
+through `sanitize`.
 
 Facts (recorded answers of matin/garth `tests/cassettes/test_upload.yaml`; garmin-connect-api 0.3.1 and eufy-sync for
 weight files): an upload is answered with 200, 201 or 202 and with `successes`, two empty lists, or no body at all.
@@ -21,7 +21,7 @@ from typing import Any
 
 from ..errors import GarminRefused, GarminUnreachable, OutcomeUnknown, RateLimited, SignInNeeded, WeighbridgeError
 from ..notes import Code, Note
-from .entries import VALUES, Entry, iso, quantised
+from .entries import VALUES, Entry, iso, quantized
 from .sessions.port import GarminResponse
 
 DEFAULT_RETRY_AFTER_S = 300
@@ -56,7 +56,7 @@ def read_upload_answer(answer: GarminResponse, sign_in: str) -> UploadResult:
     result = document.get("detailedImportResult") if isinstance(document, dict) else None
     result = result if isinstance(result, dict) else {}
     messages = _failure_messages(result)
-    said = sanitise(" ".join(text for _, text in messages)) or "no reason"
+    said = sanitize(" ".join(text for _, text in messages)) or "no reason"
     if answer.status == 409 or ((taken or answer.status == 400) and DUPLICATE in [code for code, _ in messages]):
         return UploadResult(
             GarminRefused(
@@ -150,7 +150,7 @@ def read_weigh_ins(answer: GarminResponse) -> list[Entry]:
         ) from None
 
 
-def sanitise(text: str) -> str:
+def sanitize(text: str) -> str:
     """Garmin's words, safe for a message: printable, short, and without anything that could be an account number."""
     printable = "".join(c if c.isprintable() else " " for c in text[:2000])
     return re.sub(r"\d[\d\s-]{3,}\d", "…", " ".join(printable.split()))[:200]
@@ -160,7 +160,7 @@ def _entry(raw: Mapping[str, object]) -> Entry:
     values = {}
     for value in VALUES:
         if value.garmin in raw and raw[value.garmin] is not None:
-            values[value.name] = quantised(_number(raw[value.garmin]) / value.divisor, value.step)
+            values[value.name] = quantized(_number(raw[value.garmin]) / value.divisor, value.step)
     if "weight_kg" not in values:
         raise KeyError("weight")
     instant_s, sample_pk = int(_number(raw["timestampGMT"])) // 1000, int(_number(raw["samplePk"]))

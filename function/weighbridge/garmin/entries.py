@@ -72,7 +72,7 @@ class Entry:
         return WeighIn(self.id, self.calendar_date, measured_at, plain(self.values))
 
 
-def quantised(value: Decimal, step: Decimal) -> Decimal:
+def quantized(value: Decimal, step: Decimal) -> Decimal:
     return value.quantize(step, ROUND_HALF_UP)
 
 
@@ -118,7 +118,7 @@ def differences(ours: Values, theirs: Values) -> list[str]:
 
 def _comparable(values: Values, value: Value) -> Decimal:
     # Ratings and ages travel as whole numbers, rounded half up.
-    return quantised(values[value.name], value.step) if value.step == 1 else values[value.name]
+    return quantized(values[value.name], value.step) if value.step == 1 else values[value.name]
 
 
 def not_shown(reading: Reading, entry: Entry) -> tuple[Note, ...]:

@@ -184,5 +184,5 @@ def _lines(receipt: Receipt, *, several: bool) -> list[str]:
     when = f"{receipt['measured_at']}: " if several else ""
     lines = [when + receipt["summary"], *(note["text"] for note in (*receipt["notes"], *receipt["warnings"]))]
     if receipt["unknown"]:
-        lines.append(f"Not recognised, and left out: {', '.join(receipt['unknown'])}.")
+        lines.append(f"Not recognized, and left out: {', '.join(receipt['unknown'])}.")
     return lines

@@ -211,8 +211,8 @@ VARIABLES = (
         "WEIGHBRIDGE_DELIVERY",
         "delivery",
         "folder",
-        "where readings go: `folder` keeps the FIT file for import by hand, `garmin` uploads it to Garmin Connect (with "
-        "the library `garth`, then with `garminconnect`, which needs Python 3.12; you can also name just one of them), "
+        "where readings go: `folder` keeps the FIT file for import by hand, `garmin` uploads it to Garmin Connect with "
+        "the library `garth`, then with `garminconnect` (needs Python 3.12; you can also name just one of them), "
         "`browser` uploads it with a signed-in Chromium; `garmin,browser,folder` tries the next one when Garmin "
         "definitely did not get the file",
         _delivery,

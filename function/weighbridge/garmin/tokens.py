@@ -254,7 +254,7 @@ class TokenStore:
 
 
 def _write(file: BinaryIO, content: bytes) -> None:
-    # Overwrite the reserved space first, and truncate afterwards: so the write cannot fail on a full disk.
+    # Overwrite the reserved space first, and truncate afterwards, so that the write needs no new space.
     file.seek(0)
     file.write(content)
     file.flush()

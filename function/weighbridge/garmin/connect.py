@@ -45,7 +45,7 @@ class ReadBack(Protocol):
     def health(self) -> Mapping[str, object]: ...
 
 
-class Looked(NamedTuple):
+class LookResult(NamedTuple):
     """The result of a look: the entry of each reading, all entries around them, why the last look failed (if it did),
     and notes."""
 
@@ -164,7 +164,7 @@ class GarminConnect:
             for reading, entry in zip(readings, looked.found, strict=True)
         }
 
-    def _look_for(self, readings: Sequence[Reading], *, near: bool) -> Looked:
+    def _look_for(self, readings: Sequence[Reading], *, near: bool) -> LookResult:
         """Look at least once, until all readings are found or the time is up."""
         first, last = _days_around(readings)
         official = self._official
@@ -188,7 +188,7 @@ class GarminConnect:
             # Of all faults, only this one may be over a moment later.
             hopeless = trouble is not None and not isinstance(trouble, GarminUnreachable)
             if all(found) or left_s <= 0 or hopeless:
-                return Looked(found, shown, trouble, remarks)
+                return LookResult(found, shown, trouble, remarks)
             self._sleep(min(next(pauses), left_s))
 
     def _arrived(
@@ -270,7 +270,7 @@ def _not_arrived(
     name: str,
     upload: UploadResult,
     held: Sequence[Entry],
-    looked: Looked,
+    looked: LookResult,
     confirm_s: float,
 ) -> Outcome:
     trouble = looked.trouble

@@ -64,18 +64,18 @@ def command(around: Surroundings, reading: str, output: str | None, *, as_json: 
 def _make(around: Surroundings, source: str, output: str | None, *, as_json: bool) -> int:
     settings = read_settings(around.environment)
     payloads = read_payloads(_read(source), name=source)
-    hand = InHand(None if output in (None, STANDARD) else Path(str(output)))
-    receipts = fit(settings, payloads, hand, datetime.fromtimestamp(around.now(), UTC))
+    delivery = InMemory(None if output in (None, STANDARD) else Path(str(output)))
+    receipts = fit(settings, payloads, delivery, datetime.fromtimestamp(around.now(), UTC))
     if output == STANDARD:
-        sys.stdout.buffer.write(hand.fit.content)
+        sys.stdout.buffer.write(delivery.fit.content)
     else:
-        _write(hand.path, hand.fit.content, source)
+        _write(delivery.path, delivery.fit.content, source)
     if as_json:
         print(options.to_json({"results": receipts} if payloads.many else receipts[0]))
         return 0
     said = sys.stderr if output == STANDARD else sys.stdout
     if output != STANDARD:
-        print(hand.path, file=said)
+        print(delivery.path, file=said)
     for receipt in receipts:
         for line in _lines(receipt, several=len(receipts) > 1):
             print(f"  {line}", file=said)
@@ -83,7 +83,7 @@ def _make(around: Surroundings, source: str, output: str | None, *, as_json: boo
 
 
 @dataclass
-class InHand:
+class InMemory:
     """A `Delivery` that keeps the proven file in memory. `asked`: the path for it, or the folder."""
 
     asked: Path | None
@@ -103,8 +103,8 @@ class InHand:
         return {"name": self.name, "ready": True}
 
 
-def fit(settings: Settings, payloads: Payloads, hand: InHand, now: datetime) -> list[Receipt]:
-    """The receipts of the readings; the proven file is `hand.fit`. Raises a `WeighbridgeError` if one has a fault."""
+def fit(settings: Settings, payloads: Payloads, delivery: InMemory, now: datetime) -> list[Receipt]:
+    """The receipts; the proven file is `delivery.fit`. Raises a `WeighbridgeError` if a reading has a fault."""
     for fault in payloads.faults.values():
         raise fault
     count = len(payloads.items)
@@ -112,7 +112,7 @@ def fit(settings: Settings, payloads: Payloads, hand: InHand, now: datetime) -> 
         raise ReadingRejected([FieldError("", count, f"Expected 1 to {READINGS_PER_FILE} readings for one file.")])
     # Garmin is not needed, so not even its library is imported.
     composed = compose(replace(settings, delivery=("folder",)))
-    weighbridge = replace(composed.weighbridge, delivery=hand)
+    weighbridge = replace(composed.weighbridge, delivery=delivery)
     # If a list has a bad reading, the good ones stay in memory, which does no harm.
     results = weighbridge.weigh(payloads.items.values(), now=now, dry_run=False, replace=False)
     receipts = [result for result in results if not isinstance(result, WeighbridgeError)]

@@ -19,7 +19,7 @@ import click
 
 from weighbridge.delivery.port import Delivered, Prove
 from weighbridge.errors import ValuesRejected, WeighbridgeError
-from weighbridge.operate.fit import InHand, read_payloads
+from weighbridge.operate.fit import InMemory, read_payloads
 from weighbridge.operate.fit import fit as understand
 from weighbridge.operate.surroundings import Surroundings
 from weighbridge.reading.reading import Reading
@@ -113,7 +113,7 @@ def doctor(context: click.Context, on: str | None) -> None:
         click.echo(f"FitCSVTool works on {runner.name}: {ran.outcomes[0].output.splitlines()[0]}")
 
 
-class _Noted(InHand):
+class _Noted(InMemory):
     """What `weighbridge fit` hands its file to; here it is the readings that are wanted."""
 
     readings: Sequence[Reading] = ()

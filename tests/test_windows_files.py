@@ -91,7 +91,7 @@ def test_every_fault_that_the_script_names_has_its_sentence() -> None:
         ({"WINRM_HOST": "a:b"}, "WINRM_HOST must be a name"),
         ({"WINRM_USER": ""}, "WINRM_USER is not set. The account that setup.ps1 made."),
         ({"WINRM_PASSWORD": ""}, "WINRM_PASSWORD is not set. The password of that account."),
-        ({"WINRM_PASSWORD_FILE": "/nowhere"}, "The file that WINRM_PASSWORD_FILE names cannot be read"),
+        ({"WINRM_PASSWORD_FILE": "/nowhere"}, "The file named by WINRM_PASSWORD_FILE cannot be read"),
         ({"WINRM_CA": ""}, "WINRM_CA is not set"),
         ({"WINRM_CA": "/nowhere"}, "WINRM_CA (/nowhere) cannot be used (No such file"),
         ({"WINRM_CA": __file__}, "cannot be used (not a PEM file)"),

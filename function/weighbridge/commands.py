@@ -1,16 +1,16 @@
-"""The commands that a message names: the one place that knows how they are typed.
+"""The commands that messages name, and how they are typed.
 
-Rule: a message says the whole command, with the person's `--name`, so that it can be copied. Nobody completes another
-module's sentence.
+Rule: a message gives the whole command, with the person's `--name`, so that it can be copied. No module completes
+another module's sentence.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-#: The token of a house in which nobody is named.
+#: The name of the token where no people are configured.
 DEFAULT_TOKEN: Final = "default"  # noqa: S105  # a name
-#: A sign-in in the browser that the delivery `browser` uses.
+#: The sign-in for the delivery `browser`.
 BROWSER_LOGIN: Final = "login --way window"
 
 
@@ -25,5 +25,5 @@ def needs_extra(what: str, extra: str) -> str:
 
 
 def sign_in_again(token_name: str = DEFAULT_TOKEN) -> str:
-    """The sentence that ends every message about a sign-in that no longer works."""
+    """The last sentence of every message about a sign-in that no longer works."""
     return f"Sign in again: {command('login', token_name)}."

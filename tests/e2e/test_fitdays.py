@@ -225,7 +225,7 @@ def retained(port: int, count: int) -> dict[str, bytes]:
         (ACCOUNT | {"WEIGHBRIDGE_URL": "127.0.0.1:8080"}, "WEIGHBRIDGE_URL must be an http:// or https:// address"),
         (
             {"FITDAYS_EMAIL": EMAIL, "FITDAYS_PASSWORD_FILE": "/nowhere"},
-            "The file that FITDAYS_PASSWORD_FILE names cannot be read",
+            "The file named by FITDAYS_PASSWORD_FILE cannot be read",
         ),
     ],
 )

@@ -112,7 +112,7 @@ def test_accepted_is_asked_again_until_garmin_shows_it(box: Outbox, function: Fu
     box.run("worker")
     box.insert(READING)
     wait_for(box, "accepted")
-    assert "Garmin Connect took the file, but did not show" in box.ask("status")
+    assert "Garmin Connect accepted the file, but did not show" in box.ask("status")
     garmin.weights.entries = [replace(entry, visible_at_s=0) for entry in garmin.weights.entries]
     wait_until("Garmin shows it", lambda: box.delivered() == 1)
     assert len(garmin.weigh_ins()) == 1

@@ -1,11 +1,11 @@
-"""Signing in: the SSO widget, its tickets, and the tokens that the DI service gives for them.
+"""Signing in: the SSO widget, its tickets, and the tokens that the DI service issues for them.
 
 Facts:
-- A service ticket works once, for seconds, and only for the service it was asked for (CAS protocol 3.1.1).
-- A refresh token rotates: the moment a new one is given, the old one is dead.
+- A service ticket works once, for some seconds, and only for its service (CAS protocol 3.1.1).
+- A refresh token rotates: as soon as there is a new one, the old one is invalid.
 - Repeated failed sign-ins lock the account, even for the right password.
-- The pages for people (the app's under /mobile, the web's under /portal) send the browser on to the service with
-  the ticket in the address (CAS protocol 2.2.4). Nobody need be at home there: the address is what counts.
+- The pages for people (the app's under /mobile, the web's under /portal) redirect the browser to the service, with the
+  ticket in the address (CAS protocol 2.2.4). The service need not exist: only the address matters.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Account:
 
 @dataclass
 class Visit:
-    """One form that was shown; its CSRF token lets it be sent back once, by the same browser."""
+    """One form that was shown. Its CSRF token allows the same browser to send it back once."""
 
     browser: str
     service: str
@@ -188,13 +188,13 @@ class SignIn:
         return Response(302, headers=(("location", f"{service}?ticket={self.issue_ticket(service)}"), *headers))
 
     def sign_out_browsers(self) -> None:
-        """From now on the page for people asks again."""
+        """From now on the page for people asks for the password again."""
         self._granting.clear()
 
     # -- tickets and tokens ------------------------------------------------------------------------------
 
     def issue_ticket(self, service_url: str) -> str:
-        """A ticket as a browser finds it in the address after a sign-in."""
+        """A ticket, as in the browser's address after a sign-in."""
         ticket = f"ST-{secrets.randbelow(10**7):07d}-{secrets.token_urlsafe(15)}-cas"
         self._tickets[ticket] = (service_url, self.clock() + self.ticket_lifetime_s)
         return ticket
@@ -248,7 +248,7 @@ class SignIn:
         }
 
     def issue_token(self, client_id: str = CLIENT_IDS[0], *, owner: str = "") -> dict[str, object]:
-        """A token as a finished sign-in leaves it: what garth's OAuth2Token takes, with absolute times."""
+        """A token as after a sign-in: the arguments of garth's OAuth2Token, with absolute times."""
         token = self._new_tokens(client_id, owner)
         now_s = self.clock()
         return {
@@ -263,15 +263,15 @@ class SignIn:
         return scheme == "Bearer" and self._access_tokens.get(token, 0.0) > self.clock()
 
     def owner_of(self, request: Request) -> str:
-        """Whose account a request speaks for; the account that signs in is ""."""
+        """The owner of a request's token; "" for the account that signs in."""
         return self._owners.get(request.headers.get("authorization", "").partition(" ")[2], "")
 
     def expire_access_tokens(self) -> None:
-        """From now on every access token given so far gets a 401, whatever its `exp` promised."""
+        """Expire all access tokens issued so far, whatever their `exp` is."""
         self._access_tokens.clear()
 
     def revoke(self) -> None:
-        """Kill every refresh token given so far; access tokens live on until they expire."""
+        """Revoke all refresh tokens issued so far. Access tokens work until they expire."""
         self._refresh_tokens.clear()
 
 
@@ -299,6 +299,6 @@ def basic_user(request: Request) -> str | None:
 
 
 def jwt(claims: dict[str, object]) -> str:
-    """Looks like a JWT, with readable claims. Nobody checks the signature: a list says which are valid."""
+    """A token that looks like a JWT, with readable claims. The signature is not checked: a list has the valid ones."""
     parts = (json.dumps({"alg": "RS256", "typ": "JWT"}), json.dumps(claims), secrets.token_hex(32))
     return ".".join(base64.urlsafe_b64encode(part.encode()).decode().rstrip("=") for part in parts)

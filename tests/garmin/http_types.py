@@ -1,4 +1,4 @@
-"""What the parts of the stand-in hand each other: a request that was read whole, and an answer to send."""
+"""The types that the parts of the stand-in share: a complete request, and an answer to send."""
 
 from __future__ import annotations
 

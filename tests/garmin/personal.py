@@ -1,7 +1,7 @@
-"""Garmin's official Personal API: a key of the person's own buys a token for a day, which reads and nothing else.
+"""Garmin's official Personal API: a person's own key gives a token for a day, which can only read.
 
-Facts: the key comes as `Authorization: ApiKey …`, the token goes back as plain text. Twelve parallel calls were
-answered 429 with `Retry-After: 14`; whoever asks on before that goes on being refused.
+Facts: the key comes as `Authorization: ApiKey …`, the token is sent as plain text. Twelve parallel calls were
+answered 429 with `Retry-After: 14`; calls before that are refused again.
 """
 
 from __future__ import annotations

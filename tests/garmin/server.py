@@ -1,8 +1,8 @@
-"""Garmin Connect on this machine, over TLS: who is asked (Host header and path), and by which rules.
+"""Garmin Connect on this machine, over TLS: the routes (Host header and path) and their rules.
 
-Rule: a request is authenticated, then meets its fault, if one is switched on, then is carried out; a refusal
-that it earned itself is never covered up by a fault's good news. The stand-in's own mistakes are kept in
-`unexpected` and answered with 599, which nothing else sends.
+Rule: a request is authenticated, then gets its fault, if one is active, then is carried out. A fault never turns a
+refusal into a success. The stand-in's own errors are kept in `unexpected` and answered with 599, which nothing else
+sends.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Route:
 
 @dataclass(frozen=True)
 class Logged:
-    """One request as it was met. `status` is None when the connection was dropped instead."""
+    """One request. `status` is None if the connection was dropped instead."""
 
     route: str | None
     method: str
@@ -97,12 +97,12 @@ class GarminStandIn:
         self.account = account or Account()
         self.sign_in = SignIn(self.account, clock)
         self.weights = WeightStore(clock, time_zone, show_delay_s)
-        #: Those of further accounts, whose tokens are issued by name.
+        #: The weigh-ins of more accounts, whose tokens are issued by name.
         self.weights_of = defaultdict[str, WeightStore](lambda: WeightStore(clock, time_zone, show_delay_s))
         self.weights_of[""] = self.weights
         self.personal = PersonalApi(self.weights, clock)
         self.web = Web(self.sign_in, clock)
-        #: Which of Garmin's two shapes a stored upload is answered with.
+        #: The answer to a stored upload: one of Garmin's two shapes, or both in turn.
         self.upload_answer: Literal["alternate", "processed", "accepted"] = "alternate"
         self.largest_upload_bytes = 65_536
         self.uploads_received = 0
@@ -151,7 +151,7 @@ class GarminStandIn:
         return f"https://diauth.{self.domain}/di-oauth2-service/oauth/token"
 
     def issue_token(self, owner: str = "") -> dict[str, object]:
-        """What a sign-in would have left in the token store."""
+        """A token, as a sign-in stores it."""
         with self._lock:
             return self.sign_in.issue_token(owner=owner)
 
@@ -235,7 +235,7 @@ class GarminStandIn:
             ("web/consent", "connect", "POST", "/app/consent", self.web.consent),
             ("web/status", "connect", "GET", r"/site-status/garmin-connect-status\.json", self.web.status),
         )
-        # The pages' own API is the same API behind another door.
+        # The pages' own API is the same API at another address.
         inside = tuple(
             (f"gc/{name}", "connect", method, f"/gc-api{path}", handle)
             for name, host, method, path, handle in table
@@ -257,7 +257,7 @@ class GarminStandIn:
         return None if self.sign_in.is_signed_in(request) else json_error(401, "HTTP 401 Unauthorized")
 
     def answer(self, request: Request) -> tuple[Response, float]:
-        """The answer to one request, and the seconds to let pass before it is sent."""
+        """The answer to one request, and the seconds to wait before it is sent."""
         if request.path.startswith("/stand-in/"):
             with self._lock:
                 return self._stand_in(request), 0.0
@@ -301,7 +301,7 @@ class GarminStandIn:
             name, content = file_part(request.headers.get("content-type", ""), request.body)
             if request.path.endswith("/upload") and not name.lower().endswith(".fit"):
                 raise Refused(406, 0, "The file name has no ending that says what it is.")
-            # Garmin gives up on what takes too long; it does not judge it.
+            # Garmin times out on large files, without a judgment on them.
             if len(content) > self.largest_upload_bytes:
                 return TIMED_OUT
             found = weigh_ins(content, self.clock())
@@ -353,7 +353,7 @@ class GarminStandIn:
 
 
 def spki_hash(certificate: bytes) -> str:
-    """What Chromium wants to hear in order to trust one certificate: the SHA-256 of its public key, in base64."""
+    """The value with which Chromium trusts one certificate: the SHA-256 of its public key, in base64."""
     key = x509.load_pem_x509_certificate(certificate).public_key()
     der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return base64.b64encode(hashlib.sha256(der).digest()).decode()
@@ -367,8 +367,8 @@ class Server(ThreadingHTTPServer):
         self.garmin = garmin
         self._connections: set[socket.socket] = set()
         super().__init__(address, Handler)
-        # The handshake happens at the first read, in the connection's own thread: a client that never speaks
-        # holds up nobody else.
+        # The handshake happens at the first read, in the connection's own thread: a silent client does not block
+        # the others.
         self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -384,13 +384,13 @@ class Server(ThreadingHTTPServer):
             cut(connection)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up or distrusts the certificate is its own business; anything else is a bug."""
+        """Ignore a client that hangs up or does not trust the certificate; anything else is a bug."""
         if not isinstance(sys.exception(), OSError):  # ssl.SSLError is one, too
             self.garmin.unexpected.append(traceback.format_exc())
 
 
 def cut(connection: socket.socket) -> None:
-    """End a connection without a word: no TLS close_notify, no HTTP."""
+    """End a connection abruptly: no TLS close_notify, no HTTP."""
     with suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
 

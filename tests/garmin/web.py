@@ -1,12 +1,12 @@
 """Garmin Connect as a browser sees it: pages behind a sign-in, the import page, and the pages' own API, `gc-api`.
 
 Facts:
-- The pages send a browser without a session to the sign-in, which sends it back with a ticket; whoever is still
-  signed in there comes back without being asked (CAS protocol 3.6, the ticket-granting cookie).
+- The pages redirect a browser without a session to the sign-in, which redirects it back with a ticket. A browser that
+  is still signed in there comes back without a question (CAS protocol 3.6, the ticket-granting cookie).
 - `gc-api` is the same API as connectapi, with the session's cookies and the header `connect-csrf-token` in place of a
-  token. What does not come from a page of the same site meets the firewall.
-- The import page wants consent before anything else; its file input lives in a shadow DOM, and its button can be
-  pressed only when a file is chosen.
+  token. A request that does not come from a page of the same site gets the firewall's page.
+- The import page asks for consent first. Its file input is in a shadow DOM, and its button is enabled once a file is
+  chosen.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Web:
         return json_answer(200, {"status": "ok"})
 
     def refusal(self, request: Request) -> Response | None:
-        """Why a call of `gc-api` is refused, if it is."""
+        """The refusal of a call of `gc-api`; None if it is allowed."""
         if request.headers.get("sec-fetch-site") != "same-origin":
             return html_answer(403, CLOUDFLARE_PAGE, ("server", "cloudflare"))
         csrf = self._csrf_of(request)
@@ -74,11 +74,11 @@ class Web:
         return None
 
     def end_sessions(self) -> None:
-        """Every browser has to come back with a new ticket."""
+        """From now on every browser needs a new ticket."""
         self._sessions.clear()
 
     def change_csrf(self) -> None:
-        """The pages that are open hold a token that is no longer right."""
+        """From now on the open pages have an outdated token."""
         self._sessions = {name: (secrets.token_hex(16), ends) for name, (_, ends) in self._sessions.items()}
 
     def _new_session(self) -> list[tuple[str, str]]:
@@ -105,7 +105,7 @@ fetch("/gc-api/userprofile-service/socialProfile", {headers: {"connect-csrf-toke
 
 IMPORT_PAGE = """
 <dialog id="consent" HIDDEN open style="position:fixed;inset:0;width:100%;height:100%">
-  <p>To import data, Garmin wants your consent.</p><button id="agree">I agree</button>
+  <p>To import data, Garmin needs your consent.</p><button id="agree">I agree</button>
 </dialog>
 <file-chooser></file-chooser>
 <button id="import" disabled>Import Data</button>

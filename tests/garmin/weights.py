@@ -3,7 +3,7 @@
 Facts (weight FIT uploads as garmin-connect-api 0.3.1 and eufy-sync's tests describe them):
 - weight, boneMass and muscleMass are grams; metabolicAge is milliseconds; the basal rate is not returned.
 - timestampGMT is the instant in ms; `date` is the account's wall clock written as if it were UTC, in ms.
-- The identical measurement is kept once. The same instant with other values becomes a second entry.
+- The identical measurement is stored once. The same instant with other values becomes a second entry.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ METRICS: Mapping[str, tuple[str, Callable[[int], float]]] = {
 
 
 def float32(value: float) -> float:
-    """Garmin keeps the BMI in single precision: 22.8 comes back as 22.799999237060547."""
+    """Garmin stores the BMI in single precision: 22.8 comes back as 22.799999237060547."""
     return float(struct.unpack("<f", struct.pack("<f", value))[0])
 
 
@@ -59,7 +59,7 @@ class WeightStore:
     last_sample_pk: int = 0
 
     def add(self, raw: Mapping[str, int]) -> bool:
-        """Keep one weight_scale message (raw integers). False when exactly it is there already."""
+        """Store one weight_scale message (raw integers). False if the same is there already."""
         if any(entry.raw == raw for entry in self.entries):
             return False
         now_s = self.clock()

@@ -64,6 +64,49 @@ def test_what_is_wrong_with_a_body_is_said(body: bytes, sentence: str) -> None:
         parse_json(body)
 
 
+DECIMAL_COMMA = 'A decimal comma is not valid JSON: write 81.4, or "81,4" in quotes'
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ('{"weight": 77,6}', f"{DECIMAL_COMMA} (line 1, column 15)."),
+        ('{"weight": 77,6, "fat": 18,2}', f"{DECIMAL_COMMA} (line 1, column 15)."),
+        ('{\n  "weight": 77,6 kg\n}', f"{DECIMAL_COMMA} (line 2, column 16)."),
+        ('[{"weight": 77,6}]', f"{DECIMAL_COMMA} (line 1, column 16)."),
+        ("77,6", f"{DECIMAL_COMMA} (line 1, column 3)."),
+        ('{"a": 1, 2}', "The body is not valid JSON: a name in double quotes was expected (line 1, column 10)."),
+        ('{"a": [1,2}', "The body is not valid JSON: a comma or a closing bracket is missing (line 1, column 11)."),
+        ("[1,2", "The body is not valid JSON: a comma or a closing bracket is missing (line 1, column 5)."),
+        ('{"a": 1', "The body is not valid JSON: a comma or a closing bracket is missing (line 1, column 8)."),
+        ('{"a": 1 "b": 2}', "The body is not valid JSON: a comma or a closing bracket is missing (line 1, column 9)."),
+        ('{"a" 1}', "The body is not valid JSON: a colon is missing after a name (line 1, column 6)."),
+        ('{"a": }', "The body is not valid JSON: a value is missing (line 1, column 7)."),
+        ("weight=77.6", "The body is not valid JSON: a value is missing (line 1, column 1)."),
+        ('{"a": 1} {}', "The body is not valid JSON: there is something after the end (line 1, column 10)."),
+        ('{"a": "b}', "The body is not valid JSON: a text has no closing quote (line 1, column 7)."),
+        ('{"a": ",\n}"}', "The body is not valid JSON: a text contains a line break or another control character"),
+    ],
+)
+def test_syntax_error_in_words(body: str, sentence: str) -> None:
+    """A syntax error is explained in plain words, with its place, and without what came."""
+    with pytest.raises(NotJson) as fault:
+        parse_json(body.encode())
+    assert str(fault.value).startswith(sentence)
+    assert "77" not in str(fault.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "closing", "line"),
+    [('{"a": 1,}', "}", 1), ("[1,]", "]", 1), ('{"a": [{}, ],}', "]", 1), ('{\n "a": 1,\n}\n', "}", None)],
+)
+def test_trailing_comma_in_words(body: str, closing: str, line: int | None) -> None:
+    """A comma before a closing bracket is named as one too many; where exactly depends on Python's release."""
+    with pytest.raises(NotJson) as fault:
+        parse_json(body.encode())
+    assert str(fault.value).startswith(f"A comma too many before {closing} (line {line or ''}")
+
+
 def test_a_byte_order_mark_is_passed_over() -> None:
     assert parse_json("\ufeff{}".encode()) == {}
 

@@ -16,6 +16,7 @@ from werkzeug.test import EnvironBuilder, TestResponse
 from tests.function_client import client
 from weighbridge.fit.template import read_template
 from weighbridge.http.app import Shell
+from weighbridge.http.page import DOCUMENTATION
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
@@ -324,6 +325,81 @@ def test_a_folder_cannot_answer_what_only_garmin_knows(http: FlaskClient, method
 )
 def test_days_that_cannot_be_are_named(http: FlaskClient, query: str) -> None:
     assert problem(http.get(f"/readings?{query}"), 400, "query-invalid")["errors"][0]["field"] in ("from", "to")
+
+
+@pytest.mark.parametrize("accept", ["text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "text/html"])
+def test_browser_gets_a_page(make: Make, accept: str) -> None:
+    """A browser that opens the address gets a page with links, without a key and whatever the settings are."""
+    http = make(**KEYS, WEIGHBRIDGE_DELIVERY="pigeon")
+    elsewhere = {"REMOTE_ADDR": "192.0.2.7"}
+    answer = http.get("/", headers={"Accept": accept}, environ_base=elsewhere)
+    assert (answer.status_code, answer.mimetype, answer.headers["Vary"]) == (200, "text/html", "Accept")
+    for named in ("<title>Weighbridge</title>", 'href="health', 'href="openapi.json', DOCUMENTATION):
+        assert named in answer.text
+    assert "pigeon" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "accept"),
+    [
+        ("GET", "/", "*/*"),
+        ("GET", "/", "application/json, text/plain, */*"),
+        ("GET", "/", "text/html;q=0"),
+        ("GET", "/fit", "text/html"),
+        ("PUT", "/", "text/html"),
+    ],
+)
+def test_others_get_no_page(http: FlaskClient, method: str, path: str, accept: str) -> None:
+    """A program at the same address, and a browser at another one, get the 405 as before."""
+    answer = http.open(path, method=method, headers={"Accept": accept})
+    problem(answer, 405, "method-not-allowed")
+    assert answer.headers["Allow"] == "POST"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/", 202),
+        ("POST", "/readings", 202),
+        ("POST", "/fit", 200),
+        ("GET", "/readings", 503),
+        ("DELETE", "/readings/7", 503),
+        ("GET", "/health", 200),
+        ("GET", "/openapi.json", 200),
+        ("GET", "/nothing", 404),
+        ("PUT", "/fit", 405),
+    ],
+)
+def test_pretty_indents_json(http: FlaskClient, method: str, path: str, status: int) -> None:
+    """With `pretty=true` the JSON of every route and every problem is indented, and says the same."""
+    plain, pretty, off = (
+        http.open(f"{path}{query}", method=method, json=READING) for query in ("", "?pretty=true", "?pretty=false")
+    )
+    assert (plain.status_code, pretty.status_code, off.status_code) == (status, status, status)
+    assert off.data == plain.data
+    if plain.mimetype.endswith("json"):
+        assert pretty.get_json(force=True) == plain.get_json(force=True)
+        assert "\n" not in plain.text
+        assert pretty.text.startswith('{\n    "')
+        assert pretty.text.endswith("}\n")
+    else:
+        assert pretty.data == plain.data
+
+
+def test_pretty_shows_letters(http: FlaskClient) -> None:
+    """Indented JSON has letters in place of escapes; what is not a letter stays an escape."""
+    odd = http.post(
+        "/?pretty=true", data=b'{"weight_kg": 81.4, "J\\u00f6rg": 1, "\\ud800": 2}', content_type="text/json"
+    )
+    assert "J\u00f6rg" in odd.text
+    assert odd.get_json()["unknown"] == ["J\u00f6rg", "\ud800"]
+
+
+@pytest.mark.parametrize("query", ["pretty=yes", "pretty", "pretty=true&pretty=true", "prety=true"])
+def test_pretty_is_true_or_false(http: FlaskClient, tmp_path: Path, query: str) -> None:
+    """Another value of `pretty` is refused like every mistyped parameter, and nothing is kept."""
+    problem(http.post(f"/?{query}", json=READING), 400, "query-invalid")
+    assert not (tmp_path / "kept").exists()
 
 
 # --- set-up faults ---

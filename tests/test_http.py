@@ -377,7 +377,7 @@ def test_pretty_indents_json(http: FlaskClient, method: str, path: str, status: 
     )
     assert (plain.status_code, pretty.status_code, off.status_code) == (status, status, status)
     assert off.data == plain.data
-    if plain.mimetype.endswith("json"):
+    if (plain.mimetype or "").endswith("json"):
         assert pretty.get_json(force=True) == plain.get_json(force=True)
         assert "\n" not in plain.text
         assert pretty.text.startswith('{\n    "')

@@ -1,4 +1,4 @@
-"""Fixtures that more than one module of tests uses, no deadlines for properties, and the rule about skips."""
+"""Fixtures that several test modules use, no deadlines for properties, and the rule about skips."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.skips import NOT_HERE
 
 pytest_plugins = ["tests.garmin.fixtures"]
 
-# On a busy machine anything may take long, and a property is about what comes out.
+# On a busy machine anything may take long, and a property is about the result.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
@@ -37,4 +37,4 @@ def _no_skip_in_ci(report: pytest.TestReport | pytest.CollectReport) -> None:
     reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
     if NOT_HERE not in reason:
         report.outcome = "failed"
-        report.longrepr = f"{reason} (with CI set, nothing may be skipped that could run here)"
+        report.longrepr = f"{reason} (with CI set, no test that could run here may be skipped)"

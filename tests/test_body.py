@@ -1,4 +1,4 @@
-"""Any bytes give payloads or a fault of the caller's, and numbers stay what was written."""
+"""Any bytes give payloads or a `CallerFault`, and numbers stay exactly as they were written."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ JSON = st.recursive(
 
 
 @given(body=st.binary(), media_type=MEDIA_TYPES)
-def test_any_bytes_are_payloads_or_a_fault_of_the_caller(body: bytes, media_type: str) -> None:
+def test_any_bytes(body: bytes, media_type: str) -> None:
+    """Any bytes give payloads or a `CallerFault`."""
     try:
         read_body(body, media_type, {})
     except CallerFault as fault:
@@ -30,7 +31,8 @@ def test_any_bytes_are_payloads_or_a_fault_of_the_caller(body: bytes, media_type
 
 
 @given(value=JSON, media_type=MEDIA_TYPES)
-def test_any_json_is_payloads_or_a_fault_of_the_caller(value: object, media_type: str) -> None:
+def test_any_json(value: object, media_type: str) -> None:
+    """Any JSON gives payloads or a `CallerFault`."""
     try:
         read_body(json.dumps(value).encode(), media_type, {})
     except CallerFault as fault:
@@ -38,12 +40,14 @@ def test_any_json_is_payloads_or_a_fault_of_the_caller(value: object, media_type
 
 
 @given(value=JSON)
-def test_json_is_read_as_the_standard_library_reads_it(value: object) -> None:
+def test_json_equals_the_standard_library(value: object) -> None:
+    """Valid JSON gives the same value as `json.loads`."""
     assert parse_json(json.dumps(value).encode()) == value
 
 
 @given(whole=st.integers(0, 10**6), hundredths=st.integers(0, 99))
-def test_a_number_is_exactly_what_was_written(whole: int, hundredths: int) -> None:
+def test_numbers_are_exact(whole: int, hundredths: int) -> None:
+    """A number with decimals is exactly the one that was written."""
     assert parse_json(f"{whole}.{hundredths:02}".encode()) == Decimal(100 * whole + hundredths) / 100
 
 
@@ -59,7 +63,8 @@ def test_a_number_is_exactly_what_was_written(whole: int, hundredths: int) -> No
         (b"[" * 100_000, "nested too deep"),
     ],
 )
-def test_what_is_wrong_with_a_body_is_said(body: bytes, sentence: str) -> None:
+def test_fault_names_the_problem(body: bytes, sentence: str) -> None:
+    """The message of a `NotJson` says what is wrong with the body."""
     with pytest.raises(NotJson, match=sentence):
         parse_json(body)
 
@@ -107,11 +112,13 @@ def test_trailing_comma_in_words(body: str, closing: str, line: int | None) -> N
     assert str(fault.value).startswith(f"A comma too many before {closing} (line {line or ''}")
 
 
-def test_a_byte_order_mark_is_passed_over() -> None:
+def test_byte_order_mark_is_ignored() -> None:
+    """A byte order mark before the JSON is ignored."""
     assert parse_json("\ufeff{}".encode()) == {}
 
 
-def test_a_long_key_does_not_make_a_long_fault() -> None:
+def test_long_key_makes_a_short_fault() -> None:
+    """The message about a duplicate key stays short, however long the key is."""
     with pytest.raises(NotJson) as fault:
         parse_json(b'{"%b": 1, "%b": 2}' % (b"k" * 9000, b"k" * 9000))
     assert len(str(fault.value)) < 200

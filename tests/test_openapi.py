@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
+from weighbridge.http.encoding import PRETTY
 from weighbridge.http.openapi import document
-from weighbridge.http.routes import PRETTY, ROUTES
+from weighbridge.http.routes import ROUTES
 
 
 def test_every_route_is_documented() -> None:

@@ -174,7 +174,8 @@ def test_two_times() -> None:
             "2026-10-25T00:30:00+00:00",
             (
                 Code.HOUR_TWICE,
-                "'time': This hour occurs twice in Europe/Berlin; the first one was used. Send the time with an offset.",
+                "'time': This hour occurs twice in Europe/Berlin; the first one was used. "
+                "Send the time with an offset.",
             ),
         ),
         ("2026-10-25T02:30:00+02:00", "2026-10-25T00:30:00+00:00", None),

@@ -27,19 +27,10 @@ from ..compose import Composed, compose
 from ..errors import WeighbridgeError
 from ..settings import Settings, read_settings
 from .access import admit
+from .encoding import PRETTY, json_bytes
 from .page import PAGE, PAGE_HEADERS
 from .problems import headers_of, kind_of, problem
-from .routes import (
-    LARGEST_BODY_BYTES,
-    LONGEST_PAUSE_S,
-    PRETTY,
-    Answer,
-    Application,
-    Call,
-    find_route,
-    json_bytes,
-    read_query,
-)
+from .routes import LARGEST_BODY_BYTES, LONGEST_PAUSE_S, Answer, Application, Call, find_route, read_query
 
 
 class Shell:

@@ -14,8 +14,8 @@ from pydantic import TypeAdapter
 from ..errors import Again, Blame
 from ..reading.measures import MEASURES
 from ..receipt import Receipt
+from .encoding import PRETTY
 from .problems import FAULTS
-from .routes import PRETTY
 
 _REF = "#/components/schemas/"
 _QUERY_SWITCHES = {

@@ -5,12 +5,10 @@ Rule: an unknown parameter is refused, so that `?dryrun=true` does not send.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -24,6 +22,7 @@ from ..delivery.port import WeighInStore, file_name
 from ..errors import FieldError, WeighbridgeError
 from ..fit.patch import READINGS_PER_FILE
 from .body import Payloads, read_body
+from .encoding import PRETTY
 from .problems import problem
 
 if TYPE_CHECKING:
@@ -32,9 +31,6 @@ if TYPE_CHECKING:
 LARGEST_BODY_BYTES = 1 << 20
 #: A sender that pauses longer than this within its body blocks a thread that others wait for.
 LONGEST_PAUSE_S = 10
-
-#: A parameter of every route: indent the JSON of the answer, for people.
-PRETTY = "pretty"
 
 HTTP_STATUS = {"checked": 200, "present": 200, "confirmed": 201, "accepted": 202, "kept": 202}
 
@@ -228,20 +224,3 @@ def _day(query: Mapping[str, str], name: str, default: date) -> date:
 
 def _entry(result: Receipt | WeighbridgeError) -> Mapping[str, object]:
     return problem(result) if isinstance(result, WeighbridgeError) else result
-
-
-def json_bytes(value: object, *, pretty: bool) -> bytes:
-    """A value as JSON; pretty: for people, with indentation and with letters in place of escapes."""
-    # Half of a surrogate pair is not a letter; it stays an escape.
-    return (_indent(value) + "\n").encode("utf-8", "backslashreplace") if pretty else _encode(value).encode()
-
-
-def _number(value: object) -> float | str:
-    # What a double cannot hold exactly is shown with the digits as they came.
-    if isinstance(value, Decimal) and abs(value.adjusted()) < 15:
-        return float(value)
-    return str(value)
-
-
-_encode = json.JSONEncoder(default=_number).encode
-_indent = json.JSONEncoder(default=_number, indent=4, ensure_ascii=False).encode

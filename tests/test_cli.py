@@ -301,7 +301,7 @@ def test_as_json_the_receipt_is_printed_with_the_proof_and_the_file_name(
         ([WEIGHING, {"weight": "x"}], ["reading 2, weight: ", 'Got "x".']),
         ({"weight": 80, "body fat": 20, "fat mass": 40}, ["fat mass"]),
         ("[]", ["1 to 200"]),
-        ("{", ["reading.json: ", "not JSON"]),
+        ("{", ["reading.json: ", "not valid JSON"]),
         ("", ["reading.json: ", "empty"]),
     ],
 )

@@ -123,7 +123,7 @@ def _syntax_error(e: json.JSONDecodeError) -> str:
     """A syntax error in words. It never repeats what came: that may be a measurement."""
     text, at = e.doc, e.pos
     here = text[at : at + 1]
-    # Where json stops at a comma that is one too many depends on Python's release: at it, or behind it.
+    # At a trailing comma, json stops at the bracket or, in newer releases of Python, at the comma.
     if here in ("}", "]") and text[:at].rstrip()[-1:] == ",":
         return f"A comma too many before {here}"
     if here == "," and (closing := text[at + 1 :].lstrip()[:1]) in ("}", "]"):
@@ -133,7 +133,7 @@ def _syntax_error(e: json.JSONDecodeError) -> str:
     return f"The body is not valid JSON: {_SYNTAX_ERRORS.get(e.msg, e.msg)}"
 
 
-#: json stops at the digit behind the comma, or at the comma.
+#: json stops at the digit after the comma, or at the comma.
 _DECIMAL_COMMA = re.compile(r"\d,\d", re.ASCII)
 
 

@@ -182,7 +182,9 @@ def find_route(method: str, path: str) -> tuple[Route, str]:
     except MethodNotAllowed as e:
         allowed = [route.method for route in ROUTES if route.method in (e.valid_methods or ())]
         allowed = list(dict.fromkeys(allowed))
-        raise errors.MethodNotAllowed(f"Use {' or '.join(allowed)} here.", allowed) from None
+        # A browser may GET the page at the address itself (`Shell`); a program may not, and is not sent there.
+        page = ["GET"] if path == "/" and method != "GET" else []
+        raise errors.MethodNotAllowed(f"Use {' or '.join(allowed)} here.", [*allowed, *page]) from None
     except NotFound:
         raise errors.NoSuchAddress("There is nothing at this address; GET /openapi.json lists the addresses.") from None
     return route, values.get("id", "")

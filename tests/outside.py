@@ -1,4 +1,4 @@
-"""Decoders that we did not write. One that is missing skips its test, and fails it where CI is set."""
+"""Third-party decoders. If one is missing, its test is skipped, and fails with CI set."""
 
 from __future__ import annotations
 

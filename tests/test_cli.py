@@ -306,7 +306,7 @@ def test_fit_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ([READING, {"weight": "x"}], ["reading 2, weight: ", 'Got "x".']),
         ({"weight": 80, "body fat": 20, "fat mass": 40}, ["fat mass"]),
         ("[]", ["1 to 200"]),
-        ("{", ["reading.json: ", "not JSON"]),
+        ("{", ["reading.json: ", "not valid JSON"]),
         ("", ["reading.json: ", "empty"]),
     ],
 )

@@ -1,4 +1,4 @@
-"""Every weight and every percentage that a scale can show is read back exactly, by all three decoders: zero off."""
+"""Every weight and every percentage that a scale can show is read back exactly, by all three decoders."""
 
 from __future__ import annotations
 
@@ -56,12 +56,14 @@ def read_back(decode: Decode, contents: list[bytes], name: str) -> list[float]:
 
 
 @each_decoder
-def test_every_weight_from_2_to_300_kg(decode: Decode) -> None:
+def test_every_weight(decode: Decode) -> None:
+    """Each weight from 2 to 300 kg, in steps of 0.01 kg, is read back exactly."""
     assert read_back(decode, weight_files(), "weight") == [n / 100 for n in WEIGHTS]
 
 
 @each_decoder
-def test_every_percentage_from_0_to_100(decode: Decode) -> None:
+def test_every_percentage(decode: Decode) -> None:
+    """Each percentage from 0 to 100, in steps of 0.01, is read back exactly."""
     decoded = decode(percentage_files())
     for name in ("percent_fat", "percent_hydration"):
         assert [weigh_in.value[name] for file in decoded for weigh_in in file] == [n / 100 for n in PERCENTAGES]

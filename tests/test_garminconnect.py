@@ -253,7 +253,7 @@ def test_a_password_and_a_code_become_a_token_with_which_a_reading_arrives(
 @needs_the_library
 @pytest.mark.parametrize(
     ("password", "code", "words"),
-    [("a wrong password", "", "did not take this e-mail and password"), ("", "000000", "did not take this code")],
+    [("a wrong password", "", "rejected this e-mail or password"), ("", "000000", "rejected this code")],
 )
 def test_a_wrong_password_or_code_ends_it_at_once(
     guarded: GarminStandIn, monkeypatch: pytest.MonkeyPatch, password: str, code: str, words: str

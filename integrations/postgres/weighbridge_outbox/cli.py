@@ -136,3 +136,11 @@ def _log() -> None:
     logging.getLogger("weighbridge").setLevel(logging.INFO)
     # Its tracebacks may hold a row. What matters is in our own log.
     logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
+    logging.getLogger("psycopg.pool").addFilter(_only_types)
+
+
+def _only_types(record: logging.LogRecord) -> bool:
+    """Replace errors and connections in a log record by their type: their text names host, role and database."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(arg if isinstance(arg, str | int | float) else type(arg).__name__ for arg in record.args)
+    return True

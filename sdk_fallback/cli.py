@@ -27,7 +27,7 @@ from weighbridge.settings import read_settings
 
 from .crosscheck import Case, cross_check, encode_by_garmin
 from .errors import FallbackError, NothingAvailable
-from .fitcsvtool import decode_command, judge
+from .fitcsvtool import decode_command, checked_output
 from .report import as_data, print_table, verify_golden
 from .runners.port import Runner
 from .runners.windows import MACHINES, runner_from
@@ -90,7 +90,7 @@ def encode(context: click.Context, reading: str, output: Path, on: str | None) -
     with _runner(context, on) as (runner, environment):
         settings = read_settings(environment)
         content = sys.stdin.buffer.read() if reading == "-" else Path(reading).read_bytes()
-        ours = _Noted(output)
+        ours = _ReadingsOnly(output)
         understand(settings, read_payloads(content, name=reading), ours, datetime.now(UTC))
         fit = encode_by_garmin(runner, settings.template.read_bytes(), ours.readings)
         output.write_bytes(fit.content)
@@ -109,11 +109,11 @@ def doctor(context: click.Context, on: str | None) -> None:
             click.echo(link)
         template = read_settings(environment).template.read_bytes()
         ran = runner.run({"template.fit": template}, [decode_command("template.fit", "template.csv")])
-        judge(ran, 0, "template.csv")
+        checked_output(ran, 0, "template.csv")
         click.echo(f"FitCSVTool works on {runner.name}: {ran.outcomes[0].output.splitlines()[0]}")
 
 
-class _Noted(InHand):
+class _ReadingsOnly(InHand):
     """What `weighbridge fit` hands its file to; here it is the readings that are wanted."""
 
     readings: Sequence[Reading] = ()
@@ -126,7 +126,7 @@ class _Noted(InHand):
 # -- faults ----------------------------------------------------------------------------------------------
 
 
-class _Ended(click.ClickException):
+class _Failed(click.ClickException):
     """One sentence on standard error, and an exit code."""
 
     exit_code = UNUSABLE
@@ -135,7 +135,7 @@ class _Ended(click.ClickException):
         click.echo(self.message, err=True)
 
 
-class _Skipped(_Ended):
+class _Skipped(_Failed):
     exit_code = SKIPPED
 
 
@@ -150,10 +150,10 @@ def _runner(context: click.Context, on: str | None) -> Iterator[tuple[Runner, Ma
     except NothingAvailable as fault:
         raise _Skipped(f"Skipped, nothing was verified: {fault}") from None
     except (FallbackError, WeighbridgeError, OSError) as fault:
-        raise _Ended(_sentence(fault)) from None
+        raise _Failed(_message(fault)) from None
 
 
-def _sentence(fault: Exception) -> str:
+def _message(fault: Exception) -> str:
     if isinstance(fault, ValuesRejected):
         return " ".join([str(fault), *(f"{error.field}: {error.message}".removeprefix(": ") for error in fault.errors)])
     if isinstance(fault, OSError):

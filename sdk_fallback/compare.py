@@ -27,7 +27,7 @@ from .canonical import Canonical, Key, Message, Value
 from .fitcsvtool import CsvRow
 
 #: What two right files may do differently, as the report says it.
-LEGITIMATE = (
+ALLOWED_DIFFERENCES = (
     "byte order (Garmin's tool writes big-endian), the header's profile version and both checksums, "
     "and the bytes of a NaN"
 )

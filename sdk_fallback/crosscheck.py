@@ -18,8 +18,8 @@ from weighbridge.reading.reading import Reading
 
 from .canonical import Canonical, Damaged, canonical
 from .compare import Difference, compare_files, compare_texts
-from .errors import RunNotBelieved
-from .fitcsvtool import CsvRow, decode_command, encode_command, fill_in, judge, read_csv, write_csv
+from .errors import RunFailed
+from .fitcsvtool import CsvRow, decode_command, encode_command, fill_in, checked_output, read_csv, write_csv
 from .runners.port import Ran, Runner
 
 
@@ -80,8 +80,8 @@ def cross_check(runner: Runner, cases: Sequence[Case]) -> list[Checked]:
 
 def _rows(ran: Ran, number: int, file: str) -> list[CsvRow] | Difference:
     try:
-        return read_csv(judge(ran, number, file))
-    except RunNotBelieved as fault:
+        return read_csv(checked_output(ran, number, file))
+    except RunFailed as fault:
         return Difference("the file", "a file", str(fault))
 
 
@@ -97,8 +97,8 @@ def _compare_writing(content: bytes, ran: Ran, number: int, file: str) -> list[D
     if isinstance(ours, Damaged):
         return [Difference("the file", ours.why, "a whole file was expected")]
     try:
-        theirs = canonical(judge(ran, number, file))
-    except RunNotBelieved as fault:
+        theirs = canonical(checked_output(ran, number, file))
+    except RunFailed as fault:
         return [Difference("the file", "a file", str(fault))]
     if isinstance(theirs, Damaged):
         return [Difference("the file", "a whole file", theirs.why)]
@@ -112,16 +112,16 @@ def encode_by_garmin(runner: Runner, template: bytes, readings: Sequence[Reading
     """Garmin's tool, in place of our encoder: template -> CSV, the values written in, CSV -> FIT; then the same proof.
 
     The proof is fitdecode's of the bytes, and that they say the same as ours would, the template's part included.
-    Raises `RunnerUnusable`, `RunNotBelieved` or `ProofFailed`.
+    Raises `RunnerUnusable`, `RunFailed` or `ProofFailed`.
     """
     read = runner.run({"template.fit": template}, [decode_command("template.fit", "template.csv")])
-    rows = read_csv(judge(read, 0, "template.csv"))
+    rows = read_csv(checked_output(read, 0, "template.csv"))
     files = {
         "one.csv": write_csv(fill_in(rows, readings[:1])),
         "all.csv": write_csv(fill_in(rows, readings)),
     }
     written = runner.run(files, [encode_command("one.csv", "one.fit"), encode_command("all.csv", "all.fit")])
-    one, content = judge(written, 0, "one.fit"), judge(written, 1, "all.fit")
+    one, content = checked_output(written, 0, "one.fit"), checked_output(written, 1, "all.fit")
     raws = [encode(reading) for reading in readings]
     theirs, ours = canonical(content), canonical(patch(read_template(template), raws))
     if not isinstance(theirs, Canonical) or not isinstance(ours, Canonical) or compare_files(ours, theirs):

@@ -3,7 +3,7 @@
 FallbackError
 ├── RunnerUnusable         the chosen machine, its Java or its jar cannot be used; one sentence that says what to do
 │   └── NothingAvailable   nothing was chosen, and nothing is here: a reason to skip
-└── RunNotBelieved         FitCSVTool ran, but what it left behind is not to be trusted
+└── RunFailed         FitCSVTool ran, but what it left behind is not to be trusted
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class NothingAvailable(RunnerUnusable):
     """Nothing was chosen, and there is neither a Java nor a jar to be found."""
 
 
-class RunNotBelieved(FallbackError):
+class RunFailed(FallbackError):
     """FitCSVTool itself, or the file it left, says that it did not do its work."""
 
 

@@ -23,7 +23,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from weighbridge.fit.profile import DEVELOPER, FIT_EPOCH_UNIX_S, WEIGHT_SCALE, Field
 from weighbridge.reading.reading import Reading
 
-from .errors import RunnerUnusable, RunNotBelieved
+from .errors import RunnerUnusable, RunFailed
 from .runners.port import Ran, ToolRun
 
 ARTIFACT = "com.garmin:fit:21.212.0"
@@ -45,22 +45,22 @@ def encode_command(csv_file: str, fit: str) -> tuple[str, ...]:
     return ("-c", csv_file, fit)
 
 
-def judge(ran: Ran, number: int, file: str) -> bytes:
+def checked_output(ran: Ran, number: int, file: str) -> bytes:
     """The `file` that run `number` of a batch was asked for.
 
-    Raises `RunNotBelieved` when it cannot be trusted, and `RunnerUnusable` when it is the tool itself that is wrong.
+    Raises `RunFailed` when it cannot be trusted, and `RunnerUnusable` when it is the tool itself that is wrong.
     """
     outcome = ran.outcomes[number]
     _check_version(outcome)
     trouble = _TROUBLE.search(outcome.output)
     if outcome.exit_code != 0 or trouble:
         said = trouble[0].strip()[:200] if trouble else "nothing"
-        raise RunNotBelieved(f"FitCSVTool ended with exit code {outcome.exit_code} and said: {said}")
+        raise RunFailed(f"FitCSVTool ended with exit code {outcome.exit_code} and said: {said}")
     content = ran.files.get(file)
     if not content:
-        raise RunNotBelieved(f"FitCSVTool reported no trouble, but left no {file}.")
+        raise RunFailed(f"FitCSVTool reported no trouble, but left no {file}.")
     if file.endswith(".fit") and len(content) <= _EMPTY_FIT_BYTES:
-        raise RunNotBelieved("FitCSVTool reported no trouble, but left a FIT file without a single message.")
+        raise RunFailed("FitCSVTool reported no trouble, but left a FIT file without a single message.")
     return content
 
 
@@ -94,13 +94,13 @@ class CsvRow:
 
 
 def read_csv(content: bytes) -> list[CsvRow]:
-    """The tool's CSV -> its rows. Raises `RunNotBelieved` for what it would not write, `unknown` included."""
+    """The tool's CSV -> its rows. Raises `RunFailed` for what it would not write, `unknown` included."""
     try:
         lines = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
     except (UnicodeDecodeError, csv.Error):
-        raise RunNotBelieved("What FitCSVTool left is not a CSV in UTF-8.") from None
+        raise RunFailed("What FitCSVTool left is not a CSV in UTF-8.") from None
     if not lines or lines[0][:3] != ["Type", "Local Number", "Message"]:
-        raise RunNotBelieved("The CSV does not begin with FitCSVTool's column names.")
+        raise RunFailed("The CSV does not begin with FitCSVTool's column names.")
     rows = []
     for number, line in enumerate(filter(None, lines[1:]), 2):
         kind, local, message, *rest = [*line, "", "", ""] if len(line) < 3 else line
@@ -108,11 +108,11 @@ def read_csv(content: bytes) -> list[CsvRow]:
         cells = tuple((name, value, unit) for name, value, unit in triples if name)
         names = [name for name, _, _ in cells]
         if kind not in ("Definition", "Data"):
-            raise RunNotBelieved(f"CsvRow {number} of the CSV is neither a definition nor a message.")
+            raise RunFailed(f"CsvRow {number} of the CSV is neither a definition nor a message.")
         if "unknown" in (message, *names):
-            raise RunNotBelieved(f"CsvRow {number} of the CSV has something that FitCSVTool does not know.")
+            raise RunFailed(f"CsvRow {number} of the CSV has something that FitCSVTool does not know.")
         if len(set(names)) != len(names):
-            raise RunNotBelieved(f"CsvRow {number} of the CSV has a field twice.")
+            raise RunFailed(f"CsvRow {number} of the CSV has a field twice.")
         rows.append(CsvRow(kind, local, message, cells))
     return rows
 

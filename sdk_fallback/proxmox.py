@@ -67,30 +67,30 @@ class VirtualMachine:
 
     def __init__(
         self,
-        account: ProxmoxAccess,
+        access: ProxmoxAccess,
         *,
         ready_within_s: float = READY_WITHIN_S,
         shut_down_within_s: int = SHUT_DOWN_WITHIN_S,
         turn_within_s: float = TURN_WITHIN_S,
     ) -> None:
-        self._account = account
+        self._access = access
         self._ready_within_s, self._shut_down_within_s = ready_within_s, shut_down_within_s
         self._turn_within_s = turn_within_s
-        self.name = f"VM {account.vm} on {account.host}"
-        self._found = "running"
-        self._asking = ThreadPoolExecutor(max_workers=1)
+        self.name = f"VM {access.vm} on {access.host}"
+        self._initial_status = "running"
+        self._starter = ThreadPoolExecutor(max_workers=1)
         self._starting: Future[None] | None = None
         api = ProxmoxAPI(
-            account.host,
-            port=account.port,
-            user=account.token.user,
-            token_name=account.token.name,
-            token_value=account.token.value.get_secret_value(),
-            verify_ssl=str(account.certificate) if account.certificate else True,
+            access.host,
+            port=access.port,
+            user=access.token.user,
+            token_name=access.token.name,
+            token_value=access.token.value.get_secret_value(),
+            verify_ssl=str(access.certificate) if access.certificate else True,
             timeout=REQUEST_S,
         )
-        self._node = api.nodes(account.node)
-        self._qemu = self._node.qemu(account.vm)
+        self._node = api.nodes(access.node)
+        self._qemu = self._node.qemu(access.vm)
 
     @contextmanager
     def awake(self, probe: Callable[[], object]) -> Iterator[None]:
@@ -98,26 +98,30 @@ class VirtualMachine:
 
         `probe` raises `RunnerUnusable` until the machine truly works. Raises `RunnerUnusable`.
         """
-        with self._turn():
-            self._found = self._status()
+        with self._lock():
+            self._initial_status = self._status()
             try:
-                if self._found == "stopped":
-                    self._starting = self._asking.submit(self._start)
+                if self._initial_status == "stopped":
+                    self._starting = self._starter.submit(self._start)
                     self._starting.result()
-                self._until(probe)
+                self._wait_until_ready(probe)
                 yield
             except BaseException as fault:
-                left_on = self._leave_as_found()
+                left_on = self._restore()
                 if left_on and isinstance(fault, RunnerUnusable):
                     raise RunnerUnusable(f"{fault} {left_on}") from fault
                 raise
-            if left_on := self._leave_as_found():
+            if left_on := self._restore():
                 raise RunnerUnusable(left_on)
 
     def links(self) -> Iterator[str]:
         """What holds once it is awake, in sentences."""
-        yield f"Proxmox at {self._account.host} lets the token in."
-        yield f"{self.name} was running." if self._found == "running" else f"{self.name} was off, and has been started."
+        yield f"Proxmox at {self._access.host} lets the token in."
+        yield (
+            f"{self.name} was running."
+            if self._initial_status == "running"
+            else f"{self.name} was off, and has been started."
+        )
 
     def agent(self, what: str, method: Literal["get", "post"] = "post", /, **parameters: Any) -> Any:
         """The answer of the guest agent. Raises `RunnerUnusable`."""
@@ -126,13 +130,13 @@ class VirtualMachine:
 
     def begin(self, what: str, **parameters: Any) -> Future[Any]:
         """The answer of the guest agent to something that it starts. It arrives, whatever happens meanwhile."""
-        return self._asking.submit(self.agent, what, **parameters)
+        return self._starter.submit(self.agent, what, **parameters)
 
     # -- waking and sleeping -----------------------------------------------------------------------------
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
-        name = re.sub(r"\W", "-", f"weighbridge-{self._account.host}-{self._account.port}-{self._account.vm}.lock")
+    def _lock(self) -> Iterator[None]:
+        name = re.sub(r"\W", "-", f"weighbridge-{self._access.host}-{self._access.port}-{self._access.vm}.lock")
         lock = FileLock(Path(tempfile.gettempdir(), name))
         try:
             lock.acquire(timeout=self._turn_within_s)
@@ -151,16 +155,16 @@ class VirtualMachine:
 
     def _start(self) -> None:
         with self._translated():
-            self._finished(self._qemu.status.start.post())
+            self._wait_for_task(self._qemu.status.start.post())
 
-    def _until(self, probe: Callable[[], object]) -> None:
+    def _wait_until_ready(self, probe: Callable[[], object]) -> None:
         """A machine that has just been started answers at its port before it can do anything; so it has to do it."""
-        end = time.monotonic() + (self._ready_within_s if self._found == "stopped" else 0)
+        end = time.monotonic() + (self._ready_within_s if self._initial_status == "stopped" else 0)
         while True:
             try:
                 probe()
             except RunnerUnusable as fault:
-                if self._found != "stopped":
+                if self._initial_status != "stopped":
                     raise
                 if time.monotonic() > end:
                     raise RunnerUnusable(
@@ -170,21 +174,21 @@ class VirtualMachine:
             else:
                 return
 
-    def _leave_as_found(self) -> str:
+    def _restore(self) -> str:
         """Shut it down if it was off before. Returns what to say when that did not work."""
-        if self._found != "stopped":
+        if self._initial_status != "stopped":
             return ""
         if self._starting:
             wait([self._starting])  # before its end, a machine that is about to run is "stopped"
         try:
             if self._status() == "running":
                 with self._translated():
-                    self._finished(self._qemu.status.shutdown.post(timeout=self._shut_down_within_s, forceStop=1))
+                    self._wait_for_task(self._qemu.status.shutdown.post(timeout=self._shut_down_within_s, forceStop=1))
         except RunnerUnusable as fault:
             return f"{self.name} was off before, and may be running now; shut it down in Proxmox. ({fault})"
         return ""
 
-    def _finished(self, task: str) -> None:
+    def _wait_for_task(self, task: str) -> None:
         end = time.monotonic() + self._shut_down_within_s + self._ready_within_s
         while time.monotonic() < end:
             state = self._node.tasks(task).status.get()
@@ -202,23 +206,23 @@ class VirtualMachine:
         try:
             yield
         except _FAULTS as e:
-            raise RunnerUnusable(self._sentence(e)) from e
+            raise RunnerUnusable(self._message(e)) from e
 
-    def _sentence(self, e: Exception) -> str:
-        account = self._account
-        place = f"{account.host}:{account.port}"
+    def _message(self, e: Exception) -> str:
+        access = self._access
+        place = f"{access.host}:{access.port}"
         if isinstance(e, ResourceException):
             said = " ".join(str(e.content).split())[:200]
             if "guest agent is not running" in said:
-                return f"No guest agent runs in {self.name}: qm set {account.vm} --agent 1, and run setup.ps1 there."
+                return f"No guest agent runs in {self.name}: qm set {access.vm} --agent 1, and run setup.ps1 there."
             if "does not exist" in said:
-                return f"There is no VM {account.vm} on the node {account.node}. Check PROXMOX_VM and PROXMOX_NODE."
+                return f"There is no VM {access.vm} on the node {access.node}. Check PROXMOX_VM and PROXMOX_NODE."
             match e.status_code:
                 case 401:
-                    return f"Proxmox at {place} does not know the token of {account.token.user}. Check PROXMOX_TOKEN."
+                    return f"Proxmox at {place} does not know the token of {access.token.user}. Check PROXMOX_TOKEN."
                 case 403:
                     return (
-                        f"The token of {account.token.user} may not do that ({said}). It needs VM.Audit, VM.PowerMgmt "
+                        f"The token of {access.token.user} may not do that ({said}). It needs VM.Audit, VM.PowerMgmt "
                         "and VM.GuestAgent.Unrestricted (VM.Monitor before Proxmox 9) on the machine."
                     )
             return f"Proxmox at {place} refused with {e.status_code}: {said}."

@@ -13,14 +13,14 @@ from weighbridge.fit.patch import patch
 from weighbridge.fit.template import Template, read_template
 from weighbridge.resources import TEMPLATES
 
-from .compare import LEGITIMATE, NOTHING, Difference, Place
+from .compare import ALLOWED_DIFFERENCES, NOTHING, Difference, Place
 from .crosscheck import Case, cross_check
 from .golden import GOLDEN, Golden
 from .runners.port import Runner
-from .witnesses import (
-    Contradicted,
+from .decoders import (
+    DecodingFailed,
     WeighIn,
-    WitnessMissing,
+    DecoderMissing,
     by_fitdecode,
     by_garmin_javascript,
     by_garmin_python,
@@ -86,9 +86,9 @@ def said(golden: Golden, template: Template) -> dict[str, int | float]:
 def _column(title: str, decode: Decoder, content: bytes, template: Template) -> Column:
     try:
         weigh_ins = decode(content)
-    except WitnessMissing as e:
+    except DecoderMissing as e:
         return Column(title, [], str(e))
-    except Contradicted as e:
+    except DecodingFailed as e:
         return Column(title, [Difference("the file", "a whole file", str(e))])
     if len(weigh_ins) != len(GOLDEN):
         return Column(title, [Difference("the file", f"{len(GOLDEN)} weigh-ins", f"{len(weigh_ins)} weigh-ins")])
@@ -138,4 +138,4 @@ def print_table(runner: Runner, sections: Sequence[Section]) -> None:
     missing = {column.title: column.missing for section in sections for column in section.columns if column.missing}
     for title, why in missing.items():
         print(f"\n– {title}: {why}")
-    print(f"\nFitCSVTool ran on {runner.name}. What two right files may do differently: {LEGITIMATE}.")
+    print(f"\nFitCSVTool ran on {runner.name}. What two right files may do differently: {ALLOWED_DIFFERENCES}.")

@@ -22,8 +22,8 @@ from fastcrc.crc16 import arc as crc16
 from sdk_fallback.canonical import canonical
 from sdk_fallback.cli import AGREES, DIFFERS, SKIPPED, UNUSABLE
 from sdk_fallback.crosscheck import Case, cross_check, encode_by_garmin
-from sdk_fallback.errors import RunnerUnusable, RunNotBelieved
-from sdk_fallback.fitcsvtool import decode_command, encode_command, judge, read_csv, write_csv
+from sdk_fallback.errors import RunnerUnusable, RunFailed
+from sdk_fallback.fitcsvtool import decode_command, encode_command, checked_output, read_csv, write_csv
 from sdk_fallback.runners.local_java import LocalJava, local_java
 from tests.fit_builder import UINT32, File, Message, file_id, weigh_in
 from tests.golden import GOLDEN, INSTANT
@@ -211,9 +211,9 @@ def test_the_tool_ends_with_0_whatever_happened_and_is_not_believed(runner: Loca
     ran = runner.run(files, list(commands.values()))
     assert [outcome.exit_code for outcome in ran.outcomes] == [0] * 7
     for number, file in enumerate(list(commands)[:-1]):
-        with pytest.raises(RunNotBelieved):
-            judge(ran, number, file)
-    assert read_csv(judge(ran, 6, "good.csv"))
+        with pytest.raises(RunFailed):
+            checked_output(ran, number, file)
+    assert read_csv(checked_output(ran, 6, "good.csv"))
 
 
 def test_what_the_tool_calls_unknown_is_no_agreement(runner: LocalJava) -> None:
@@ -224,7 +224,7 @@ def test_what_the_tool_calls_unknown_is_no_agreement(runner: LocalJava) -> None:
 
 def test_a_csv_is_written_back_as_the_tool_reads_it(runner: LocalJava) -> None:
     ran = runner.run({"in.fit": DEVELOPERS}, [decode_command("in.fit", "out.csv")])
-    rows = read_csv(judge(ran, 0, "out.csv"))
+    rows = read_csv(checked_output(ran, 0, "out.csv"))
     assert read_csv(write_csv(rows)) == rows
 
 
@@ -243,7 +243,7 @@ TITLES = b"Type,Local Number,Message,\n"
     ],
 )
 def test_a_csv_that_is_none_is_not_believed(content: bytes) -> None:
-    with pytest.raises(RunNotBelieved):
+    with pytest.raises(RunFailed):
         read_csv(content)
 
 

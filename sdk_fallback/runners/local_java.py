@@ -77,7 +77,7 @@ def local_java(environment: Mapping[str, str], *, chosen: bool) -> LocalJava:
     java = _java(environment)
     if java is None:
         raise missing("There is no Java here. Install a Java 8 or newer (Debian: apt install default-jre-headless).")
-    jar = Path(named).expanduser() if named else _brought(environment, missing)
+    jar = Path(named).expanduser() if named else _jar_from_maven(environment, missing)
     check_jar(jar)
     return LocalJava(java, jar)
 
@@ -104,7 +104,7 @@ def _java(environment: Mapping[str, str]) -> str | None:
     return shutil.which("java", path=environment.get("PATH"))
 
 
-def _brought(environment: Mapping[str, str], missing: type[RunnerUnusable]) -> Path:
+def _jar_from_maven(environment: Mapping[str, str], missing: type[RunnerUnusable]) -> Path:
     """The jar in the user's cache, brought there by Maven when it is not."""
     cache = Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "weighbridge"
     _, name, version = ARTIFACT.split(":")

@@ -47,10 +47,10 @@ def runner_from(environment: Mapping[str, str], on: str | None = None) -> Iterat
         yield runner
         return
     with machine.awake(lambda: list(runner.links())):
-        yield _Woken(runner, machine.links)
+        yield _WokenRunner(runner, machine.links)
 
 
-class _Woken:
+class _WokenRunner:
     """A `Runner` on a machine that Proxmox woke."""
 
     def __init__(self, runner: Runner, links: Callable[[], Iterator[str]]) -> None:

@@ -6,7 +6,7 @@ included, ends the command, removes its folder and closes the shell, over a new 
 
 Facts (pywinrm 0.5):
 - Its own loop for output never ends, so ours asks piece by piece, each time for no longer than is left.
-- Its faults come from several families, some of which are subclasses of each other; `_sentence` knows them all.
+- Its faults come from several families, some of which are subclasses of each other; `_message` knows them all.
 - It would read a proxy from the environment, and trust what REQUESTS_CA_BUNDLE names, unless both are given.
 - A shell whose number got lost on the way cannot be closed; `idle_timeout` makes Windows close it.
 """
@@ -53,10 +53,10 @@ PIECE_BYTES = 100_000
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]+")
 
 #: What pywinrm stumbles over when an answer is not what WinRM would say.
-_NONSENSE = (SpnegoError, ParseError, AssertionError, AttributeError, LookupError, StopIteration)
+_NOT_WINRM = (SpnegoError, ParseError, AssertionError, AttributeError, LookupError, StopIteration)
 _FAULTS = (
     *(WinRMError, WinRMTransportError, WinRMOperationTimeoutError, requests.RequestException, HTTPError, OSError),
-    *_NONSENSE,
+    *_NOT_WINRM,
 )
 
 
@@ -86,13 +86,13 @@ class WinRM:
 
     def __init__(
         self,
-        account: WinRMAccess,
+        access: WinRMAccess,
         *,
         deadline_s: float = DEADLINE_S,
         silence_s: float = SILENCE_S,
         guest_part: float = windows.GUEST_PART,
     ) -> None:
-        self._account = account
+        self._access = access
         self._guest_part = guest_part
         self._deadline_s, self._silence_s = deadline_s, silence_s
 
@@ -108,33 +108,33 @@ class WinRM:
         with self._shell(end, folder) as shell:
             seconds = max(0.0, end - time.monotonic()) * self._guest_part
             task = windows.task(folder, files, commands, seconds)
-            answer = self._carry_out(shell, windows.command_line(), task)
+            answer = self._execute(shell, windows.command_line(), task)
         return windows.ran(answer, len(commands), self.name)
 
     def links(self) -> Iterator[str]:
         """The chain up to a command that runs, a sentence for each link that holds. Raises at the one that does not."""
-        account = self._account
-        with self._translated(), socket.create_connection((account.host, account.port), self._silence_s) as connection:
-            yield f"Port {account.port} of {account.host} is open."
-            context = ssl.create_default_context(cafile=account.certificate)
-            with context.wrap_socket(connection, server_hostname=account.host):
-                yield f"Its certificate is the one in {account.certificate}."
+        access = self._access
+        with self._translated(), socket.create_connection((access.host, access.port), self._silence_s) as connection:
+            yield f"Port {access.port} of {access.host} is open."
+            context = ssl.create_default_context(cafile=access.certificate)
+            with context.wrap_socket(connection, server_hostname=access.host):
+                yield f"Its certificate is the one in {access.certificate}."
         with self._shell(time.monotonic() + self._deadline_s) as shell:
-            yield f"{account.user} may sign in, and open a shell."
-            self._carry_out(shell, "ver")
+            yield f"{access.user} may sign in, and open a shell."
+            self._execute(shell, "ver")
             yield "A command runs there."
 
     # -- the protocol ------------------------------------------------------------------------------------
 
     def _protocol(self) -> Protocol:
-        account = self._account
-        host = f"[{account.host}]" if ":" in account.host else account.host
+        access = self._access
+        host = f"[{access.host}]" if ":" in access.host else access.host
         return Protocol(
-            f"https://{host}:{account.port}/wsman",
+            f"https://{host}:{access.port}/wsman",
             transport="ntlm",
-            username=account.user,
-            password=account.password.get_secret_value(),
-            ca_trust_path=str(account.certificate),
+            username=access.user,
+            password=access.password.get_secret_value(),
+            ca_trust_path=str(access.certificate),
             message_encryption="always",
             proxy=None,
         )
@@ -146,13 +146,13 @@ class WinRM:
         done = False
         try:
             with self._translated():
-                protocol = self._timed(self._protocol(), end, self._silence_s)
+                protocol = self._with_timeout(self._protocol(), end, self._silence_s)
                 # 60 s is the least that Windows accepts.
                 idle = f"PT{max(60, int(self._deadline_s))}S"
                 number = protocol.open_shell(codepage=65001, idle_timeout=idle)
                 shell = _Shell(protocol, number, end, self._silence_s)
                 yield shell
-                self._timed(protocol, end, self._silence_s).close_shell(shell.shell)
+                self._with_timeout(protocol, end, self._silence_s).close_shell(shell.shell)
                 done = True
         finally:
             if shell and not done:
@@ -165,34 +165,34 @@ class WinRM:
         """
         end = time.monotonic() + CLEAN_UP_S
         with suppress(*_FAULTS):
-            self._timed(self._protocol(), end, CLEAN_UP_S).close_shell(shell)
+            self._with_timeout(self._protocol(), end, CLEAN_UP_S).close_shell(shell)
         if not folder:
             return
         with suppress(*_FAULTS, RunnerUnusable):
-            protocol = self._timed(self._protocol(), end, CLEAN_UP_S)
+            protocol = self._with_timeout(self._protocol(), end, CLEAN_UP_S)
             again = _Shell(protocol, protocol.open_shell(codepage=65001, idle_timeout="PT60S"), end, CLEAN_UP_S)
             try:
-                self._carry_out(again, rf'if exist "%TEMP%\{folder}" rmdir /s /q "%TEMP%\{folder}"')
+                self._execute(again, rf'if exist "%TEMP%\{folder}" rmdir /s /q "%TEMP%\{folder}"')
             finally:
-                self._timed(protocol, end, CLEAN_UP_S).close_shell(again.shell)
+                self._with_timeout(protocol, end, CLEAN_UP_S).close_shell(again.shell)
 
-    def _carry_out(self, shell: _Shell, command: str, stdin: bytes = b"") -> bytes:
+    def _execute(self, shell: _Shell, command: str, stdin: bytes = b"") -> bytes:
         """Standard output of one command."""
         protocol, number, end, silence_s = shell
-        running = self._timed(protocol, end, silence_s).run_command(number, command, console_mode_stdin=False)
+        running = self._with_timeout(protocol, end, silence_s).run_command(number, command, console_mode_stdin=False)
         for start in range(0, len(stdin), PIECE_BYTES):
             piece = stdin[start : start + PIECE_BYTES]
             last = start + PIECE_BYTES >= len(stdin)
-            self._timed(protocol, end, silence_s).send_command_input(number, running, piece, end=last)
+            self._with_timeout(protocol, end, silence_s).send_command_input(number, running, piece, end=last)
         output, done = b"", False
         while not done:
             with suppress(WinRMOperationTimeoutError):  # nothing new so far
-                new, _, _, done = self._timed(protocol, end, silence_s).get_command_output_raw(number, running)
+                new, _, _, done = self._with_timeout(protocol, end, silence_s).get_command_output_raw(number, running)
                 output += new
-        self._timed(protocol, end, silence_s).cleanup_command(number, running)
+        self._with_timeout(protocol, end, silence_s).cleanup_command(number, running)
         return output
 
-    def _timed(self, protocol: Protocol, end: float, silence_s: float) -> Protocol:
+    def _with_timeout(self, protocol: Protocol, end: float, silence_s: float) -> Protocol:
         """The same, for one more request that takes no longer than is left."""
         left = end - time.monotonic()
         if left <= 0:
@@ -209,10 +209,10 @@ class WinRM:
         try:
             yield
         except _FAULTS as e:
-            raise RunnerUnusable(self._sentence(e)) from e
+            raise RunnerUnusable(self._message(e)) from e
 
-    def _sentence(self, e: Exception) -> str:
-        host, port, user, _, certificate = self._account
+    def _message(self, e: Exception) -> str:
+        host, port, user, _, certificate = self._access
         place = f"{host}:{port}"
         wrapped = list(causes(e))
         if isinstance(e, InvalidCredentialsError):
@@ -236,7 +236,7 @@ class WinRM:
             return f"WinRM on {host} refused: {' '.join(e.reason.split())[:200]} ({e.wsman_fault_code or e.code})."
         if isinstance(e, WinRMTransportError):
             return f"{place} answered with HTTP {e.code}. Is this WinRM? Check WINRM_HOST, and run setup.ps1 there."
-        if isinstance(e, _NONSENSE):
+        if isinstance(e, _NOT_WINRM):
             return f"{place} does not answer as WinRM does. Check WINRM_HOST, and run setup.ps1 there."
         return f"The connection to {place} broke in the middle. Try again."
 

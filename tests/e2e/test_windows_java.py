@@ -105,8 +105,8 @@ def host(wine: Machine) -> Iterator[WindowsHost]:
 
 
 def runner(host: WindowsHost, deadline_s: float = 120.0) -> WinRM:
-    account = WinRMAccess("localhost", host.port, USER, SecretStr(host.password), host.certificate)
-    return WinRM(account, deadline_s=deadline_s)
+    access = WinRMAccess("localhost", host.port, USER, SecretStr(host.password), host.certificate)
+    return WinRM(access, deadline_s=deadline_s)
 
 
 def test_garmin_tool_on_windows_agrees_on_every_golden_reading(host: WindowsHost) -> None:

@@ -26,7 +26,7 @@ from pypsrp.wsman import WSMan
 from sdk_fallback import windows
 from sdk_fallback.cli import AGREES
 from sdk_fallback.errors import RunnerUnusable
-from sdk_fallback.fitcsvtool import decode_command, judge
+from sdk_fallback.fitcsvtool import decode_command, checked_output
 from sdk_fallback.report import verify_golden
 from sdk_fallback.runners.winrm import WinRM, WinRMAccess
 from tests.e2e.windows.host import USER, WindowsHost
@@ -57,7 +57,7 @@ def host(machine: Machine) -> Iterator[WindowsHost]:
         assert host.folders == []
 
 
-def account(host: WindowsHost) -> WinRMAccess:
+def access(host: WindowsHost) -> WinRMAccess:
     return WinRMAccess("localhost", host.port, USER, SecretStr(host.password), host.certificate)
 
 
@@ -82,25 +82,25 @@ def fault_of(host: WindowsHost, runner: WinRM) -> str:
 
 
 def test_every_golden_reading_agrees_over_winrm(host: WindowsHost) -> None:
-    sections, differences = verify_golden(WinRM(account(host)))
+    sections, differences = verify_golden(WinRM(access(host)))
     assert differences == []
     assert {section.columns[1].title for section in sections} == {"FitCSVTool writes"}
-    assert host.asked["Create"] == host.asked["Delete"] == 2
+    assert host.requests["Create"] == host.requests["Delete"] == 2
 
 
 def test_much_goes_both_ways_in_pieces(host: WindowsHost) -> None:
-    ran = WinRM(account(host)).run({"in.fit": TEMPLATE, "large.bin": bytes(300_000)}, DECODE)
-    assert host.asked["Send"] > 3
-    assert judge(ran, 0, "out.csv")
+    ran = WinRM(access(host)).run({"in.fit": TEMPLATE, "large.bin": bytes(300_000)}, DECODE)
+    assert host.requests["Send"] > 3
+    assert checked_output(ran, 0, "out.csv")
     assert list(ran.files) == ["out.csv"]
 
 
 def test_two_runs_at_once_do_not_meet(host: WindowsHost) -> None:
-    runners = [WinRM(account(host)) for _ in range(2)]
+    runners = [WinRM(access(host)) for _ in range(2)]
     with ThreadPoolExecutor() as pool:
         done = list(pool.map(lambda runner: runner.run({"in.fit": TEMPLATE}, DECODE), runners))
     assert done[0] == done[1]
-    assert judge(done[0], 0, "out.csv")
+    assert checked_output(done[0], 0, "out.csv")
 
 
 def test_the_whole_command_works_and_the_secret_may_be_in_a_file(host: WindowsHost, tmp_path: Path) -> None:
@@ -120,29 +120,29 @@ def test_no_proxy_and_no_other_trust_comes_from_the_environment(
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", os.devnull)
-    assert WinRM(account(host)).run({"in.fit": TEMPLATE}, DECODE).files
+    assert WinRM(access(host)).run({"in.fit": TEMPLATE}, DECODE).files
 
 
 # --- what goes wrong before anything runs ---
 
 
 def test_a_wrong_password_is_named_and_tried_once(host: WindowsHost) -> None:
-    wrong = account(host)._replace(password=SecretStr("planted-secret"))
+    wrong = access(host)._replace(password=SecretStr("planted-secret"))
     said = fault_of(host, WinRM(wrong))
     assert said.startswith("localhost refused the sign-in of weighbridge. Check WINRM_USER and WINRM_PASSWORD")
     assert "planted" not in said
-    assert host.asked["refused sign-in"] == 1
+    assert host.requests["refused sign-in"] == 1
 
 
 def test_another_certificate_is_not_trusted_and_nothing_is_sent(host: WindowsHost, machine: Machine) -> None:
     with WindowsHost(machine) as other:
-        said = fault_of(host, WinRM(account(host)._replace(certificate=other.certificate)))
+        said = fault_of(host, WinRM(access(host)._replace(certificate=other.certificate)))
     assert re.match(r"The certificate of localhost:\d+ is not trusted \(.*\), so nothing was sent\. WINRM_CA", said)
-    assert not host.asked
+    assert not host.requests
 
 
 def test_a_certificate_for_another_name_is_not_trusted(host: WindowsHost) -> None:
-    said = fault_of(host, WinRM(account(host)._replace(host="127.0.0.1")))
+    said = fault_of(host, WinRM(access(host)._replace(host="127.0.0.1")))
     assert "is not trusted" in said
     assert "for the name 127.0.0.1." in said
 
@@ -150,7 +150,7 @@ def test_a_certificate_for_another_name_is_not_trusted(host: WindowsHost) -> Non
 def test_a_closed_port_is_named(host: WindowsHost) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        runner = WinRM(account(host)._replace(port=closed.getsockname()[1]))
+        runner = WinRM(access(host)._replace(port=closed.getsockname()[1]))
         assert fault_of(host, runner).startswith("Nothing answers at localhost:")
         with pytest.raises(RunnerUnusable, match="Nothing answers"):
             next(runner.links())
@@ -158,7 +158,7 @@ def test_a_closed_port_is_named(host: WindowsHost) -> None:
 
 def test_a_port_that_takes_a_call_and_says_nothing_is_left_in_time(host: WindowsHost) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        runner = WinRM(account(host)._replace(port=silent.getsockname()[1]), silence_s=0.3)
+        runner = WinRM(access(host)._replace(port=silent.getsockname()[1]), silence_s=0.3)
         assert "was silent for 0.3 s" in fault_of(host, runner)
 
 
@@ -173,7 +173,7 @@ def test_a_server_of_something_else_is_named(host: WindowsHost) -> None:
 
         thread = threading.Thread(target=answer)
         thread.start()
-        said = fault_of(host, WinRM(account(host)._replace(port=other.getsockname()[1])))
+        said = fault_of(host, WinRM(access(host)._replace(port=other.getsockname()[1])))
         thread.join()
     assert "does not speak TLS as it should" in said
 
@@ -183,13 +183,13 @@ def test_a_server_of_something_else_is_named(host: WindowsHost) -> None:
 
 def test_a_host_that_hangs_is_left_in_time_and_cleaned(host: WindowsHost) -> None:
     host.fail("Receive", "hang")
-    assert "was silent for 6 s" in fault_of(host, WinRM(account(host), silence_s=6))
+    assert "was silent for 6 s" in fault_of(host, WinRM(access(host), silence_s=6))
 
 
 @pytest.mark.parametrize("action", ["Create", "Command", "Send", "Receive", "Signal", "Delete"])
 def test_a_connection_that_breaks_is_named_and_cleaned(host: WindowsHost, action: str) -> None:
     host.fail(action, "cut")
-    said = fault_of(host, WinRM(account(host)))
+    said = fault_of(host, WinRM(access(host)))
     assert said == f"The connection to {host.address} broke in the middle. Try again."
     if action == "Create":  # its number got lost with the answer: Windows closes it when it has been idle
         host.shells.clear()
@@ -205,33 +205,33 @@ def test_a_connection_that_breaks_is_named_and_cleaned(host: WindowsHost, action
 )
 def test_what_does_not_arrive_whole_is_not_believed(host: WindowsHost, action: str, fault: str, words: str) -> None:
     host.fail(action, fault)  # type: ignore[arg-type]
-    assert words in fault_of(host, WinRM(account(host)))
+    assert words in fault_of(host, WinRM(access(host)))
 
 
 def test_a_tool_that_hangs_is_stopped_there_and_told(host: WindowsHost, tmp_path: Path) -> None:
     host.machine = host.machine._replace(java=[program(tmp_path, "exec sleep 600")])
-    said = fault_of(host, WinRM(account(host), guest_part=0.02))
+    said = fault_of(host, WinRM(access(host), guest_part=0.02))
     assert said == "FitCSVTool did not finish in time on Windows by WinRM; it was stopped."
 
 
 def test_a_host_that_hangs_is_left_at_the_deadline_however_patient_we_are(host: WindowsHost, tmp_path: Path) -> None:
     host.machine = host.machine._replace(java=[program(tmp_path, "exec sleep 600")])
     host.fail("Receive", "hang")
-    assert "did not finish within 6 s" in fault_of(host, WinRM(account(host), deadline_s=6, silence_s=600))
+    assert "did not finish within 6 s" in fault_of(host, WinRM(access(host), deadline_s=6, silence_s=600))
 
 
 def test_ctrl_c_leaves_nothing_behind(host: WindowsHost, tmp_path: Path) -> None:
     host.machine = host.machine._replace(java=[program(tmp_path, "exec sleep 600")])
 
     def press() -> None:
-        del host.when_asked["Receive"]
+        del host.on_request["Receive"]
         while not host.folders:
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
 
-    host.when_asked["Receive"] = press
+    host.on_request["Receive"] = press
     with pytest.raises(KeyboardInterrupt):
-        WinRM(account(host)).run({"in.fit": TEMPLATE}, DECODE)
+        WinRM(access(host)).run({"in.fit": TEMPLATE}, DECODE)
 
 
 def program(tmp_path: Path, text: str) -> str:
@@ -246,30 +246,30 @@ def program(tmp_path: Path, text: str) -> str:
 
 def test_a_missing_java_is_named(host: WindowsHost) -> None:
     host.machine = host.machine._replace(java=[])
-    assert fault_of(host, WinRM(account(host))).startswith("There is no Java on Windows by WinRM. Run setup.ps1")
+    assert fault_of(host, WinRM(access(host))).startswith("There is no Java on Windows by WinRM. Run setup.ps1")
 
 
 def test_a_missing_jar_is_named(host: WindowsHost) -> None:
     host.machine = host.machine._replace(jar_path="/nowhere/FitCSVTool.jar")
-    assert fault_of(host, WinRM(account(host))).startswith(r"There is no C:\weighbridge\FitCSVTool.jar on Windows")
+    assert fault_of(host, WinRM(access(host))).startswith(r"There is no C:\weighbridge\FitCSVTool.jar on Windows")
 
 
 def test_an_old_jar_is_named(host: WindowsHost, tmp_path: Path) -> None:
     old = program(tmp_path, "echo 'FIT CSV Tool - Protocol 2.0 Profile 20.96 Release'")
     host.machine = host.machine._replace(java=[old])
     with pytest.raises(RunnerUnusable, match=r"profile 20.96; 21.194 or newer is needed"):
-        verify_golden(WinRM(account(host)))
+        verify_golden(WinRM(access(host)))
 
 
 def test_a_full_disk_is_named(host: WindowsHost) -> None:
     host.machine = host.machine._replace(full=True)
-    assert fault_of(host, WinRM(account(host))) == "The disk of Windows by WinRM is full. Make room on its drive C:."
+    assert fault_of(host, WinRM(access(host))) == "The disk of Windows by WinRM is full. Make room on its drive C:."
 
 
 def test_a_name_that_would_need_quoting_is_refused(host: WindowsHost) -> None:
     for name in ("a b", "a&b", "..\\a", '"'):
         with pytest.raises(ValueError, match="not a plain name"):
-            WinRM(account(host)).run({name: b""}, DECODE)
+            WinRM(access(host)).run({name: b""}, DECODE)
 
 
 # --- the stand-in, in the opinion of another client ---
@@ -310,7 +310,7 @@ def test_pypsrp_sends_input_and_waits_through_operation_timeouts(host: WindowsHo
         process.end_invoke()
         process.signal(SignalCode.TERMINATE)
         assert (process.stdout, process.rc) == (b"a line", 0)
-    assert host.asked["Receive"] > 1
+    assert host.requests["Receive"] > 1
 
 
 def test_pypsrp_ends_what_runs(outside: WSMan) -> None:

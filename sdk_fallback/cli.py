@@ -27,7 +27,7 @@ from weighbridge.settings import read_settings
 
 from .crosscheck import Case, cross_check, encode_by_garmin
 from .errors import FallbackError, NothingAvailable
-from .fitcsvtool import decode_command, checked_output
+from .fitcsvtool import checked_output, decode_command
 from .report import as_data, print_table, verify_golden
 from .runners.port import Runner
 from .runners.windows import MACHINES, runner_from

@@ -19,7 +19,7 @@ from weighbridge.reading.reading import Reading
 from .canonical import Canonical, Damaged, canonical
 from .compare import Difference, compare_files, compare_texts
 from .errors import RunFailed
-from .fitcsvtool import CsvRow, decode_command, encode_command, fill_in, checked_output, read_csv, write_csv
+from .fitcsvtool import CsvRow, checked_output, decode_command, encode_command, fill_in, read_csv, write_csv
 from .runners.port import Ran, Runner
 
 

@@ -23,7 +23,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from weighbridge.fit.profile import DEVELOPER, FIT_EPOCH_UNIX_S, WEIGHT_SCALE, Field
 from weighbridge.reading.reading import Reading
 
-from .errors import RunnerUnusable, RunFailed
+from .errors import RunFailed, RunnerUnusable
 from .runners.port import Ran, ToolRun
 
 ARTIFACT = "com.garmin:fit:21.212.0"

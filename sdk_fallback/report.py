@@ -15,16 +15,16 @@ from weighbridge.resources import TEMPLATES
 
 from .compare import ALLOWED_DIFFERENCES, NOTHING, Difference, Place
 from .crosscheck import Case, cross_check
-from .golden import GOLDEN, Golden
-from .runners.port import Runner
 from .decoders import (
+    DecoderMissing,
     DecodingFailed,
     WeighIn,
-    DecoderMissing,
     by_fitdecode,
     by_garmin_javascript,
     by_garmin_python,
 )
+from .golden import GOLDEN, Golden
+from .runners.port import Runner
 
 Decoder = Callable[[bytes], list[WeighIn]]
 DECODERS: Mapping[str, Decoder] = {

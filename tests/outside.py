@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sdk_fallback import decoders
-from sdk_fallback.decoders import WeighIn, DecoderMissing, by_fitdecode, by_garmin_python
+from sdk_fallback.decoders import DecoderMissing, WeighIn, by_fitdecode, by_garmin_python
 from tests.skips import unavailable
 
 __all__ = ["WeighIn", "by_fitdecode", "by_garmin_javascript", "by_garmin_python"]

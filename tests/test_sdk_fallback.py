@@ -22,8 +22,8 @@ from fastcrc.crc16 import arc as crc16
 from sdk_fallback.canonical import canonical
 from sdk_fallback.cli import AGREES, DIFFERS, SKIPPED, UNUSABLE
 from sdk_fallback.crosscheck import Case, cross_check, encode_by_garmin
-from sdk_fallback.errors import RunnerUnusable, RunFailed
-from sdk_fallback.fitcsvtool import decode_command, encode_command, checked_output, read_csv, write_csv
+from sdk_fallback.errors import RunFailed, RunnerUnusable
+from sdk_fallback.fitcsvtool import checked_output, decode_command, encode_command, read_csv, write_csv
 from sdk_fallback.runners.local_java import LocalJava, local_java
 from tests.fit_builder import UINT32, File, Message, file_id, weigh_in
 from tests.golden import GOLDEN, INSTANT

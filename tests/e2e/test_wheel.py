@@ -25,7 +25,7 @@ from packaging.metadata import Metadata
 from trove_classifiers import classifiers
 
 from sdk_fallback.errors import NothingAvailable
-from sdk_fallback.fitcsvtool import decode_command, checked_output, read_csv
+from sdk_fallback.fitcsvtool import checked_output, decode_command, read_csv
 from sdk_fallback.runners.local_java import local_java
 from tests.e2e.parts import free_port, unavailable, wait_until
 from tests.outside import by_fitdecode

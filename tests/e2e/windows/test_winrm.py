@@ -26,7 +26,7 @@ from pypsrp.wsman import WSMan
 from sdk_fallback import windows
 from sdk_fallback.cli import AGREES
 from sdk_fallback.errors import RunnerUnusable
-from sdk_fallback.fitcsvtool import decode_command, checked_output
+from sdk_fallback.fitcsvtool import checked_output, decode_command
 from sdk_fallback.report import verify_golden
 from sdk_fallback.runners.winrm import WinRM, WinRMAccess
 from tests.e2e.windows.host import USER, WindowsHost

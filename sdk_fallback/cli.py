@@ -1,8 +1,7 @@
 """The commands `weighbridge sdk …`: check our encoding with Garmin's FitCSVTool, or have that tool encode.
 
-Rule: the exit code says how it ended, also to a program: 0 all agree, 1 something differs, 2 the chosen machine or tool
-(or the input) cannot be used, 3 nothing is available here, so nothing was verified. What went wrong is one sentence on
-standard error.
+Rule: the exit code gives the result: 0 all agree, 1 something differs, 2 the chosen machine or tool (or the input)
+cannot be used, 3 nothing is available here, so nothing was verified. A fault is one sentence on standard error.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ _file = click.Path(path_type=Path)
 
 @click.group()
 def command() -> None:
-    """Check our encoding with Garmin's own FitCSVTool, or have it encode."""
+    """Check our encoding with Garmin's FitCSVTool, or have it encode."""
 
 
 @command.command()
@@ -86,7 +85,7 @@ def verify(context: click.Context, file: Path | None, on: str | None, *, as_json
 @_on
 @click.pass_context
 def encode(context: click.Context, reading: str, output: Path, on: str | None) -> None:
-    """Have FitCSVTool write the FIT file of READING, which is understood as by `weighbridge fit`."""
+    """Have FitCSVTool write the FIT file of READING, which is read as by `weighbridge fit`."""
     with _runner(context, on) as (runner, environment):
         settings = read_settings(environment)
         content = sys.stdin.buffer.read() if reading == "-" else Path(reading).read_bytes()
@@ -103,7 +102,7 @@ def encode(context: click.Context, reading: str, output: Path, on: str | None) -
 @_on
 @click.pass_context
 def doctor(context: click.Context, on: str | None) -> None:
-    """See whether FitCSVTool can be used: link by link, then one real run."""
+    """Check whether FitCSVTool can be used: step by step, then one real run."""
     with _runner(context, on) as (runner, environment):
         for link in runner.links():
             click.echo(link)
@@ -114,7 +113,7 @@ def doctor(context: click.Context, on: str | None) -> None:
 
 
 class _ReadingsOnly(InHand):
-    """What `weighbridge fit` hands its file to; here it is the readings that are wanted."""
+    """The delivery of `weighbridge fit`, which also remembers the readings."""
 
     readings: Sequence[Reading] = ()
 
@@ -141,7 +140,7 @@ class _Skipped(_Failed):
 
 @contextmanager
 def _runner(context: click.Context, on: str | None) -> Iterator[tuple[Runner, Mapping[str, str]]]:
-    """The machine and the environment that names it, until the end of the block. Faults end the command."""
+    """The machine, and the environment that names it, for the block. A fault ends the command."""
     around = context.find_object(Surroundings)
     environment = around.environment if around else os.environ
     try:

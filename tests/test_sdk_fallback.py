@@ -183,7 +183,7 @@ def test_an_encoder_that_is_broken_in_any_known_way_is_caught(runner: LocalJava)
 def test_a_wrong_value_that_is_read_back_alike_is_found_by_writing_alone(runner: LocalJava) -> None:
     (checked,) = cross_check(runner, [Case(with_raws(ALONE, weight=6459), PLAIN, [ALONE])])
     assert checked.reading == []
-    assert [str(d) for d in checked.writing] == ["weigh-in 1, weight: 64.59 here, 64.6 there"]
+    assert [str(d) for d in checked.writing] == ["weigh-in 1, weight: ours 64.59, theirs 64.6"]
 
 
 # --- it is never believed blindly ---

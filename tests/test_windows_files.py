@@ -86,10 +86,10 @@ def test_every_fault_that_the_script_names_has_its_sentence() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"WINRM_HOST": ""}, "No Windows machine is named. Set WINRM_HOST"),
+        ({"WINRM_HOST": ""}, "No Windows machine is configured. Set WINRM_HOST"),
         ({"WINRM_HOST": "a/b"}, "WINRM_HOST must be a name"),
         ({"WINRM_HOST": "a:b"}, "WINRM_HOST must be a name"),
-        ({"WINRM_USER": ""}, "WINRM_USER is not set. The account that setup.ps1 made."),
+        ({"WINRM_USER": ""}, "WINRM_USER is not set. The account that setup.ps1 created."),
         ({"WINRM_PASSWORD": ""}, "WINRM_PASSWORD is not set. The password of that account."),
         ({"WINRM_PASSWORD_FILE": "/nowhere"}, "The file that WINRM_PASSWORD_FILE names cannot be read"),
         ({"WINRM_CA": ""}, "WINRM_CA is not set"),

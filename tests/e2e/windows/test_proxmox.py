@@ -145,7 +145,7 @@ def test_the_whole_command_works_and_doctor_walks_the_chain(
     assert done.exit_code == AGREES
     said = done.stdout.splitlines()
     assert said[:4] == [
-        "Proxmox at 127.0.0.1 lets the token in.",
+        "Proxmox at 127.0.0.1 accepts the token.",
         "VM 105 on 127.0.0.1 was off, and has been started.",
         "Its guest agent answers.",
         "A command runs there.",
@@ -219,7 +219,7 @@ def test_an_agent_that_is_not_there_is_named(proxmoxes: Proxmoxes, machine: Mach
 def test_a_machine_that_cannot_be_started_is_named_and_stays_off(proxmoxes: Proxmoxes, machine: Machine) -> None:
     proxmox = proxmoxes.make(machine, "stopped")
     proxmox.guest_vm.start_error = "volume 'local-lvm:vm-105-disk-0' does not exist"
-    assert "Proxmox could not do it" in fault_of(proxmox)
+    assert "The Proxmox task for VM 105 on 127.0.0.1 failed" in fault_of(proxmox)
 
 
 def test_a_machine_that_never_gets_ready_is_left_in_time_and_shut_down(proxmoxes: Proxmoxes, machine: Machine) -> None:
@@ -295,7 +295,7 @@ def test_a_guest_that_says_nothing_more_is_left_at_the_deadline_and_cleaned(
             return {"exited": 0} if number in self.unheard else guest.state(number)
 
     proxmox.guest_processes = Silent()
-    assert "did not finish within 2 s; it was stopped" in fault_of(proxmox, deadline_s=2.0)
+    assert "did not finish within 2 s and was stopped" in fault_of(proxmox, deadline_s=2.0)
 
 
 def press_ctrl_c() -> None:

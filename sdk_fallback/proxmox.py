@@ -224,8 +224,8 @@ class VirtualMachine:
                     return f"Proxmox at {place} rejected the token of {access.token.user}. Check PROXMOX_TOKEN."
                 case 403:
                     return (
-                        f"The token of {access.token.user} lacks a permission ({said}). It needs VM.Audit, VM.PowerMgmt "
-                        "and VM.GuestAgent.Unrestricted (VM.Monitor before Proxmox 9) on the machine."
+                        f"The token of {access.token.user} lacks a permission ({said}). It needs VM.Audit, "
+                        "VM.PowerMgmt and VM.GuestAgent.Unrestricted (VM.Monitor before Proxmox 9) on the machine."
                     )
             return f"Proxmox at {place} answered HTTP {e.status_code}: {said}."
         if wrong := next((c for c in causes(e) if isinstance(c, ssl.SSLCertVerificationError)), None):

@@ -31,7 +31,7 @@ MOST_INPUT_CHARACTERS = 65_536
 class GuestAgent:
     """A `Runner`. Its machine must be awake."""
 
-    name = "Windows by the guest agent"
+    name = "Windows through the guest agent"
 
     def __init__(
         self, machine: VirtualMachine, *, deadline_s: float = DEADLINE_S, guest_part: float = windows.GUEST_PART

@@ -84,7 +84,7 @@ class _Shell(NamedTuple):
 class WinRM:
     """A `Runner`."""
 
-    name = "Windows by WinRM"
+    name = "Windows over WinRM"
 
     def __init__(
         self,

@@ -98,7 +98,7 @@ def fault_of(proxmox: Proxmox, **patience: float) -> str:
 
 def test_every_golden_reading_agrees_through_the_guest_agent(proxmoxes: Proxmoxes, machine: Machine) -> None:
     with runner_from(proxmoxes.make(machine, "running").environment) as runner:
-        assert runner.name == "Windows by the guest agent"
+        assert runner.name == "Windows through the guest agent"
         sections, differences = verify_golden(runner)
     assert differences == []
     assert len(sections) == 2
@@ -150,7 +150,7 @@ def test_the_whole_command_works_and_doctor_walks_the_chain(
         "Its guest agent answers.",
         "A command runs there.",
     ]
-    assert said[4].startswith("FitCSVTool works on Windows by the guest agent")
+    assert said[4].startswith("FitCSVTool works on Windows through the guest agent")
     assert proxmox.calls == ["start", "shutdown"]
 
 
@@ -168,7 +168,7 @@ def test_proxmox_wakes_the_machine_for_winrm_too(proxmoxes: Proxmoxes, machine: 
         assert host.shells == {}
     assert proxmox.calls == ["start", "shutdown"]
     assert "was off, and has been started" in done.stdout
-    assert "FitCSVTool works on Windows by WinRM" in done.stdout
+    assert "FitCSVTool works on Windows over WinRM" in done.stdout
 
 
 def test_two_runs_at_once_take_turns_and_the_machine_is_off_afterwards(proxmoxes: Proxmoxes, machine: Machine) -> None:

@@ -109,7 +109,7 @@ def test_the_whole_command_works_and_the_secret_may_be_in_a_file(host: WindowsHo
     verified, looked = sdk(["verify"], environment), sdk(["doctor"], environment)
     assert (verified.exit_code, looked.exit_code) == (AGREES, AGREES)
     said = verified.output + looked.output
-    assert "FitCSVTool ran on Windows by WinRM." in said
+    assert "FitCSVTool ran on Windows over WinRM." in said
     for link in (f"Port {host.port} of localhost is open", "certificate", "can sign in", "A command runs there", "21."):
         assert link in said
     assert host.password not in said + " ".join(host.command_lines)
@@ -198,9 +198,9 @@ def test_a_connection_that_breaks_is_named_and_cleaned(host: WindowsHost, action
 @pytest.mark.parametrize(
     ("action", "fault", "words"),
     [
-        ("Send", "damage", "The data sent to Windows by WinRM was damaged on the way"),
-        ("Receive", "damage", "The answer of Windows by WinRM was damaged on the way (its checksum is wrong)"),
-        ("Receive", "shorten", "The answer of Windows by WinRM was cut short"),
+        ("Send", "damage", "The data sent to Windows over WinRM was damaged on the way"),
+        ("Receive", "damage", "The answer of Windows over WinRM was damaged on the way (its checksum is wrong)"),
+        ("Receive", "shorten", "The answer of Windows over WinRM was cut short"),
     ],
 )
 def test_what_does_not_arrive_whole_is_not_believed(host: WindowsHost, action: str, fault: str, words: str) -> None:
@@ -211,7 +211,7 @@ def test_what_does_not_arrive_whole_is_not_believed(host: WindowsHost, action: s
 def test_a_tool_that_hangs_is_stopped_there_and_told(host: WindowsHost, tmp_path: Path) -> None:
     host.machine = host.machine._replace(java=[program(tmp_path, "exec sleep 600")])
     said = fault_of(host, WinRM(access(host), guest_part=0.02))
-    assert said == "FitCSVTool did not finish in time on Windows by WinRM and was stopped."
+    assert said == "FitCSVTool did not finish in time on Windows over WinRM and was stopped."
 
 
 def test_a_host_that_hangs_is_left_at_the_deadline_however_patient_we_are(host: WindowsHost, tmp_path: Path) -> None:
@@ -246,7 +246,7 @@ def program(tmp_path: Path, text: str) -> str:
 
 def test_a_missing_java_is_named(host: WindowsHost) -> None:
     host.machine = host.machine._replace(java=[])
-    assert fault_of(host, WinRM(access(host))).startswith("There is no Java on Windows by WinRM. Run setup.ps1")
+    assert fault_of(host, WinRM(access(host))).startswith("There is no Java on Windows over WinRM. Run setup.ps1")
 
 
 def test_a_missing_jar_is_named(host: WindowsHost) -> None:
@@ -264,7 +264,7 @@ def test_an_old_jar_is_named(host: WindowsHost, tmp_path: Path) -> None:
 def test_a_full_disk_is_named(host: WindowsHost) -> None:
     host.machine = host.machine._replace(full=True)
     assert (
-        fault_of(host, WinRM(access(host))) == "The disk of Windows by WinRM is full. Free some space on its drive C:."
+        fault_of(host, WinRM(access(host))) == "The disk of Windows over WinRM is full. Free some space on its drive C:."
     )
 
 

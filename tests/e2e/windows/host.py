@@ -1,13 +1,13 @@
 """A WS-Man host: TLS, NTLM with channel bindings, encrypted messages, shells whose commands are real processes.
 
-Rule: it takes nothing unencrypted, and nothing from a client that is not bound to this very TLS channel. Its own
-mistakes, and what a Windows would not take, are kept in `unexpected`.
+Rule: it accepts nothing that is unencrypted, and no client that is not bound to this TLS channel. Its own errors, and
+requests that Windows would refuse, are collected in `unexpected`.
 
 Facts ([MS-WSMV], and what Windows does):
-- NTLM signs in a connection, not a request; the messages on it are sealed with that sign-in's keys.
+- NTLM signs in a connection, not a request; its messages are encrypted with the keys of that sign-in.
 - Receive waits until there is output, or refuses with 2150858793 after the operation timeout that the client asked for.
-- Deleting a shell ends all that runs in it.
-- cmd.exe takes 8,191 characters.
+- Deleting a shell stops everything that runs in it.
+- cmd.exe accepts 8,191 characters.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ OCTETS = b"\tContent-Type: application/octet-stream\r\n"
 SEALED = "application/HTTP-SPNEGO-session-encrypted"
 LONGEST_COMMAND_LINE = 8191
 LARGEST_ENVELOPE_BYTES = 153_600
-#: So that an answer of any size takes more than one Receive.
+#: Small, so that a large answer takes more than one Receive.
 MOST_OUTPUT_BYTES = 20_000
 
 Fault = Literal["hang", "cut", "shorten", "damage"]
 
 
 class Command:
-    """A process, and what it has said so far."""
+    """A process, and its output so far."""
 
     def __init__(self, arguments: list[str], environment: dict[str, str]) -> None:
         self._said = {name: tempfile.TemporaryFile() for name in ("stdout", "stderr")}  # noqa: SIM115  # until `end`
@@ -77,7 +77,7 @@ class Command:
     def receive(self, timeout_s: float, closing: threading.Event) -> tuple[bytes, bytes, int | None]:
         end = time.monotonic() + timeout_s
         while time.monotonic() < end and not closing.is_set():
-            code = self.process.poll()  # before reading, so that nothing said before the end is missed
+            code = self.process.poll()  # before reading, so that no output is missed
             with self._open:
                 if self._over:
                     raise wsman.SoapFault(wsman.NO_SUCH_SHELL, "The request has a shell that was not found.")
@@ -107,7 +107,7 @@ class Command:
 
 
 class WindowsHost:
-    """From `with` to the end of the block.
+    """A Windows host that runs from `with` to the end of the block.
 
     with WindowsHost(machine) as host:
         host.address        "localhost:PORT", for WINRM_HOST
@@ -125,7 +125,7 @@ class WindowsHost:
         self.command_lines: list[str] = []
         self.unexpected: list[str] = []
         self.closing = threading.Event()
-        #: Action -> what is done as such a request arrives.
+        #: Action -> what to call when such a request arrives.
         self.on_request: dict[str, Callable[[], object]] = {}
         self._faults: dict[str, Fault] = {}
 
@@ -159,7 +159,7 @@ class WindowsHost:
         os.environ.pop("NTLM_USER_FILE", None)
 
     def fail(self, action: str, fault: Fault) -> None:
-        """The next such request meets this: no answer ever, a cut connection, half of the output, wrong output."""
+        """Let the next such request fail: no answer, a cut connection, half of the output, or wrong output."""
         self._faults[action] = fault
 
     @property
@@ -197,7 +197,7 @@ class WindowsHost:
             machine = json.dumps(self.machine._asdict())
             return [sys.executable, "-m", "tests.e2e.windows.powershell", machine, *powershell[1].split()]
         if self.machine.cmd:
-            # As a file, because on the way to wine's cmd a word's quotes would be escaped as C's are.
+            # As a file, because wine would escape quotes on the command line of cmd as in C.
             script = Path(self._folder.name, f"{uuid.uuid4()}.bat")
             script.write_text(f"@{line}\r\n")
             return [*self.machine.cmd, "Z:" + str(script).replace("/", "\\")]
@@ -224,7 +224,7 @@ class WindowsHost:
         return wsman.received(request.command, stdout, stderr, code)
 
     def _signal(self, request: wsman.Request, _fault: Fault | None) -> str:
-        # After a command's end, Windows takes a signal as thanks.
+        # Windows accepts a signal even after the command has ended.
         if command := self.shells[request.shell].pop(request.command, None):
             command.end()
         return "<rsp:SignalResponse/>"
@@ -236,13 +236,13 @@ class WindowsHost:
 
 
 def damaged(content: bytes) -> bytes:
-    """Another letter in the middle of the base64: still JSON, and another text."""
+    """The content with another letter in the middle of the base64: still JSON, but another text."""
     at = content.index(b'"body": "') + 40
     return content[:at] + (b"B" if content[at : at + 1] != b"B" else b"C") + content[at + 1 :]
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One connection, which is to say: one sign-in."""
+    """One connection, and therefore one sign-in."""
 
     protocol_version = "HTTP/1.1"
     server: _Server
@@ -340,7 +340,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def log_message(self, *_: object) -> None:
-        """Nothing: a test prints what it needs."""
+        """Log nothing: a test prints what it needs."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -352,7 +352,7 @@ class _Server(ThreadingHTTPServer):
         self._context = context
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        """TLS in the connection's own thread: a client that does not want our certificate holds up nobody."""
+        """Do TLS in the connection's own thread: a client that rejects our certificate blocks no one else."""
         with contextlib.suppress(OSError):
             request.settimeout(60)
             with self._context.wrap_socket(request, server_side=True) as connection:

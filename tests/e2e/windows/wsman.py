@@ -40,7 +40,7 @@ class Request(NamedTuple):
 
     @property
     def command(self) -> str:
-        """The number of the command that it is about."""
+        """The id of the command that this request is about."""
         numbered = [node for node in self.body.iter() if "CommandId" in node.attrib]
         return numbered[0].get("CommandId", "") if numbered else ""
 

@@ -1,7 +1,7 @@
-"""Is it fast where it matters? Ratios only, each measured in one run on the same work: make bench.
+"""make bench: is Weighbridge fast where it matters? Only ratios count, each measured in one run on the same work.
 
-Strategy: rounds of the contestants alternate, so that a busy machine slows all of them alike; what is compared
-is the median of the rounds. Exit 1 when a promise is missed.
+Strategy: the rounds of the contestants alternate, so a busy machine slows all of them equally. The medians of the
+rounds are compared. Exit code 1 if a promise is missed.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def proving() -> list[Measured]:
 
     ours, sdk = microseconds_each(lambda: prove(TEMPLATE, [encode(READING)]), sdk_both)
     measured = f"{ours:.0f} µs against {sdk:.0f} µs, {ours / sdk:.2f} ×"
-    return [Measured("bytes and proof, against garmin-fit-sdk's encode and decode", measured, "≤ 1 ×", ours <= sdk)]
+    return [Measured("bytes and proof, against encode and decode of garmin-fit-sdk", measured, "≤ 1 ×", ours <= sdk)]
 
 
 def microseconds_each(*contestants: Callable[[], object], rounds: int = 9, seconds_a_round: float = 0.1) -> list[float]:
@@ -220,14 +220,14 @@ class Load(NamedTuple):
 
 
 def load(port: int, request: bytes, seconds: float) -> Load:
-    """Real HTTP/1.1 on kept connections, in a process of its own so that it takes no time from the server."""
+    """Measure HTTP/1.1 over kept connections, from a separate process so that it takes no time from the server."""
     command = [sys.executable, "-m", "scripts.bench", "--load", str(port), str(seconds)]
     done = subprocess.run(command, input=request, stdout=subprocess.PIPE, check=True, cwd=ROOT)
     return Load(*json.loads(done.stdout))
 
 
 def generate_load(port: int, seconds: float, request: bytes) -> Load:
-    """One thread over all connections: the less the generator does, the more it is the server that is measured."""
+    """Send from one thread over all connections: the less the generator does, the purer the measurement."""
     latencies: list[float] = []
     with selectors.DefaultSelector() as selector, contextlib.ExitStack() as stack:
         started: dict[int, float] = {}
@@ -235,7 +235,7 @@ def generate_load(port: int, seconds: float, request: bytes) -> Load:
             connection = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.sendall(request)
-            # The first answer tells how long all are: the same request has answers of one length.
+            # The first answer gives the length of all: every answer to the same request is equally long.
             read_answer(connection)
             selector.register(connection, selectors.EVENT_READ)
         length = answer_length(port, request)
@@ -294,19 +294,19 @@ BODY = json.dumps({k: float(v) if isinstance(v, Decimal) else v for k, v in PAYL
 # --- bad bodies ---
 
 MIB = 1 << 20
-#: The worst bodies that we could think of, nearly all as large as is taken.
+#: The worst bodies we could think of, nearly all of the largest size that is accepted.
 BAD_BODIES = {
     "not JSON": b"x" * MIB,
     "not UTF-8": b'{"weight": "' + b"a" * (MIB - 20) + b'\xff"}',
     "too large": b" " * (MIB + 1),
     "nested a million deep": b"[" * MIB,
     "a million digits": b'{"weight": ' + b"9" * (MIB - 20) + b"}",
-    "a key that stands twice at the end": b'{"weight": 81.4, "' + b"k" * (MIB - 60) + b'": 1, "weight": 81.5}',
+    "a duplicate key at the end": b'{"weight": 81.4, "' + b"k" * (MIB - 60) + b'": 1, "weight": 81.5}',
     "ninety thousand members": b"{" + b",".join(b'"%d":0' % n for n in range(90_000)) + b"}",
     "a third of a million objects": b"[" + b",".join([b"{}"] * (MIB // 3 - 2)) + b"]",
     "half a million items": b"[" + b",".join([b"0"] * (MIB // 2 - 2)) + b"]",
     "a long text for a number": b'{"weight": "' + b"8" * (MIB - 20) + b'"}',
-    "a number beyond all measure": b'{"weight": 1e999999999}',
+    "a number that is out of range": b'{"weight": 1e999999999}',
 }
 MOST_MS_TO_REFUSE = 100
 
@@ -417,7 +417,7 @@ def wait_for_2xx(port: int, request: bytes) -> None:
 
 
 def memory_mib(source: Path) -> float:
-    """Proportional set size of the server and its worker: shared pages counted once."""
+    """Proportional set size of the server and its worker, which counts shared pages once."""
     total_kib = 0
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -476,7 +476,7 @@ def many() -> list[Measured]:
 
 
 def outbox() -> list[Measured]:
-    # Only those who measure it need a Postgres, and its libraries.
+    # Imported here: only this benchmark needs Postgres and its libraries.
     from _pytest.outcomes import Skipped
 
     from scripts.bench_outbox import CONCURRENCY, CONFIRMING_FUNCTION, measure
@@ -508,7 +508,7 @@ def outbox() -> list[Measured]:
 
 
 def form() -> list[Measured]:
-    # Only those who measure it need a browser, and Streamlit.
+    # Imported here: only this benchmark needs a browser and Streamlit.
     from _pytest.outcomes import Skipped
 
     from scripts.bench_form import measure

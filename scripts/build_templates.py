@@ -1,7 +1,7 @@
-"""python -m scripts.build_templates: the shipped templates, made of their definition below.
+"""python -m scripts.build_templates: build the shipped templates from the definitions below.
 
 Strategy: a FIT file is a header, then pairs of a definition and its data, then a CRC. The definitions here are
-tables with a row a field, in the order of the bytes; templates/README.md tells what each is for.
+tables with one row for each field, in the order of the bytes. templates/README.md explains what each is for.
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ def file_id(manufacturer: int, product: int, serial_number: int) -> list[FieldSp
     return [kind, u16(1, manufacturer), u16(2, product), u32(3, serial_number, UINT32Z), u32(4, 0)]
 
 
-#: timestamp first, as the SDKs do; every field that a reading can fill, and none that it cannot.
+#: timestamp first, as in the SDKs; then every field that a reading can fill, and no other.
 WEIGHT = [
     (field.number, field.base_type.number, b"\xff" * field.base_type.size) for field in WEIGHT_SCALE if field.source
 ]
 
-#: "weighbridge 1" and three zeros: any 16 bytes that are the same in every file, and nobody else's.
+#: "weighbridge 1" and three zeros. Any 16 bytes will do that are the same in every file and that no one else uses.
 APPLICATION_ID = b"weighbridge 1".ljust(16, b"\0")
 
 
@@ -63,7 +63,7 @@ def plain() -> bytes:
 
 
 def developer() -> bytes:
-    """templates/weight_scale_developer.fit: manufacturer 255 (development), and four fields of our own."""
+    """templates/weight_scale_developer.fit: manufacturer 255 (development), and our four developer fields."""
     data = message(0, profile.FILE_ID, file_id(255, 0, 1234))
     data += message(2, profile.DEVELOPER_DATA_ID, [(0, BYTE, APPLICATION_ID), u8(3, 0)])
     for field in DEVELOPER:

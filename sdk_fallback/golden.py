@@ -1,7 +1,7 @@
 """The golden table: readings and the raw integers that they are in FIT, written by hand in `golden.json`.
 
-Every direction runs it: encode, patch, prove, and each outside decoder and encoder. A float32 developer field is
-written as the value it tells.
+Every direction uses it: encode, patch, prove, and each outside decoder and encoder. A float32 developer field is
+written as its value.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Golden:
 
 
 def readable(raws: dict[str, int]) -> dict[str, int | float]:
-    """Raw integers as the table writes them."""
+    """Raw integers in the form that the table has."""
     return {name: value_of(FIELDS[name], raw) if name in DEVELOPER_NAMES else raw for name, raw in raws.items()}
 
 

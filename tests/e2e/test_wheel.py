@@ -25,7 +25,7 @@ from packaging.metadata import Metadata
 from trove_classifiers import classifiers
 
 from sdk_fallback.errors import NothingAvailable
-from sdk_fallback.fitcsvtool import decode_command, judge, read_csv
+from sdk_fallback.fitcsvtool import checked_output, decode_command, read_csv
 from sdk_fallback.runners.local_java import local_java
 from tests.e2e.parts import free_port, unavailable, wait_until
 from tests.outside import by_fitdecode
@@ -206,7 +206,7 @@ def test_reading_becomes_a_valid_file(installed: Installed) -> None:
     except NothingAvailable as missing:
         unavailable(str(missing))
     ran = runner.run({"a.fit": content}, [decode_command("a.fit", "a.csv")])
-    rows = read_csv(judge(ran, 0, "a.csv"))
+    rows = read_csv(checked_output(ran, 0, "a.csv"))
     (values,) = [row.values for row in rows if (row.kind, row.message) == ("Data", "weight_scale")]
     assert {name: values[name] for name in SHOWN} == SHOWN
 

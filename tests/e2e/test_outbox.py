@@ -557,16 +557,16 @@ def test_commands_say_what_is_missing(box: Outbox, tmp_path: Path) -> None:
 
 def test_logs_do_not_repeat_what_postgres_says(box: Outbox) -> None:
     """When Postgres refuses the connection, its sentence is shown by commands, and is not in the logs."""
-    box.environment["DATABASE_URL"] = box.database.replace("postgres@", f"planted-role:{KEY}@")
+    box.environment["DATABASE_URL"] = box.database.replace("postgres@", f"missing_role:{KEY}@")
     assert box.ask("status", fails=True) == (
-        'Postgres refused the connection: role "planted-role" does not exist. Check DATABASE_URL.\n'
+        'Postgres refused the connection: role "missing_role" does not exist. Check DATABASE_URL.\n'
     )
     with mosquitto() as broker:
         worker, relay = box.run("worker"), box.run("relay", MQTT_URL=broker.url, MQTT_TOPIC="scale")
         wait_until("the relay is connected", lambda: "connected" in relay.log())
         broker.publish("scale", READING)
         wait_until("both failed", lambda: "Postgres is down" in worker.log() and "did not store" in relay.log(), 60)
-    for planted in ("planted", KEY, "does not exist"):
+    for planted in ("missing_role", KEY, "does not exist"):
         assert planted not in box.logs()
 
 

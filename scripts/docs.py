@@ -125,7 +125,7 @@ CODES = {
     Code.MUSCLE_LEFT_OUT: "This person's muscle is the skeletal one, and the reading has none.",
     Code.FELL_BACK: "An earlier delivery of the chain did not take the file; a later one did.",
     Code.OTHER_FILES_KEPT: "The folder already holds other values for this instant.",
-    Code.GARMIN_REMARK: "Garmin added a message of its own.",
+    Code.GARMIN_REMARK: "Garmin's answer included a message.",
     Code.NOT_SHOWN: "Garmin shows the weigh-in without these values.",
     Code.NOT_VISIBLE_YET: "Garmin does not show the weigh-in yet.",
     Code.SHOWN_DIFFERENTLY: "Garmin shows different values from those sent.",

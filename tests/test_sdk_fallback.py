@@ -124,7 +124,7 @@ def resealed(content: bytes) -> bytes:
     return body + crc16(body).to_bytes(2, "little")
 
 
-BEST = next(golden for golden in GOLDEN if golden.name == "all that a scale may measure").reading
+BEST = next(golden for golden in GOLDEN if golden.name == "every value that a scale can measure").reading
 ALONE = next(golden for golden in GOLDEN if golden.name.startswith("64.6 kg")).reading
 
 

@@ -90,12 +90,12 @@ def process(environment: Mapping[str, object], *, port: int = 0) -> Iterator[tup
 
 
 def wait_until_answering(address: str, running: Running) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if running.ended:
             raise RuntimeError(f"the function ended: {running.log()}")
         try:
-            urllib.request.urlopen(f"{address}/health", timeout=5).close()
+            urllib.request.urlopen(f"{address}/health", timeout=30).close()
         except urllib.error.HTTPError as e:
             e.close()
             return

@@ -244,7 +244,7 @@ def test_stopping_function_answers_open_request(house: House) -> None:
         house.engine.compose("stop", "function")
         took_s = time.monotonic() - started
         assert answer.result()[0] == 201
-    assert took_s < 5
+    assert took_s < 30, "the grace period is 40 s"
     house.published += 1
     house.engine.compose("up", "--detach", "--wait", "--no-build", "--pull", "never", "function")
 
@@ -268,14 +268,14 @@ def test_stalled_connections_block_nobody(house: House) -> None:
     address = house.address("function")
     with ExitStack() as stack:
         for n in range(200):
-            connection = stack.enter_context(socket.create_connection((address, 8080), timeout=5))
+            connection = stack.enter_context(socket.create_connection((address, 8080), timeout=30))
             connection.sendall(parts[n % len(parts)])
         started = time.monotonic()
         status, receipt = house.call(b'{"weight_kg": 81.4}', SECRETS["WEIGHBRIDGE_KEY"], "/?dry_run=true")
         took_s = time.monotonic() - started
         assert (status, receipt["status"]) == (200, "checked")
-        assert took_s < 5
-        connection.settimeout(30)
+        assert took_s < 9, "a stalled connection is closed after 10 s, so whoever waited for that took longer"
+        connection.settimeout(60)
         assert connection.recv(64).startswith(b"HTTP/1.1 408")
 
 

@@ -88,15 +88,15 @@ def deliveries(box: Outbox) -> int:
 
 
 def test_row_wakes_a_worker_at_once(box: Outbox, function: Function) -> None:
-    """A new row wakes a worker; by polling alone, once a second, each of these would take a second."""
+    """A new row wakes a worker; by polling alone, once a second, each of these twelve would take a second."""
     box.run("worker")
     box.insert(READING)
     wait_for(box, "confirmed")  # the worker works
     started = time.monotonic()
-    for day in range(1, 7):
-        box.insert(json.dumps({"weight": 81.4, "measured_at": f"2026-11-0{day}T06:31:00Z"}))
+    for day in range(1, 13):
+        box.insert(json.dumps({"weight": 81.4, "measured_at": f"2026-11-{day:02}T06:31:00Z"}))
         wait_for(box, "confirmed", 1 + day)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 9
 
 
 def test_known_to_garmin_is_present(box: Outbox, function: Function, garmin: GarminStandIn) -> None:
@@ -297,29 +297,29 @@ def test_killed_workers_job_is_taken_over(box: Outbox, function: Function, garmi
     assert len(garmin.weights.entries) == 1
 
 
-def test_worker_stops_within_5_s(box: Outbox, function: Function, garmin: GarminStandIn) -> None:
-    """A worker stops within 5 s, and the next one finishes its job."""
+def test_busy_worker_stops_in_time(box: Outbox, function: Function, garmin: GarminStandIn) -> None:
+    """A busy worker stops within the 10 s that a container gets, and the next one finishes its job."""
     garmin.faults.add("weight", "slow", delay_s=20)
     worker = box.run("worker")
     box.insert(READING)
     wait_until("the delivery has started", lambda: len(garmin.requests) > 0)
     started = time.monotonic()
     assert worker.stop() == 0
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 10
     box.run("worker")
     wait_for(box, "confirmed")
     assert len(garmin.weights.entries) == 1
 
 
 def test_idle_worker_and_relay_stop_at_once(box: Outbox, function: Function) -> None:
-    """An idle worker and an idle relay stop at once."""
+    """An idle worker and an idle relay stop without the 4 s that a busy one may use."""
     with mosquitto() as broker:
         worker, relay = box.run("worker"), box.run("relay", MQTT_URL=broker.url, MQTT_TOPIC="scale")
         wait_until("both work", lambda: "connected" in relay.log() and workers(box) == 1)
         for program in (worker, relay):
             started = time.monotonic()
             assert program.stop() == 0
-            assert time.monotonic() - started < 2
+            assert time.monotonic() - started < 4
 
 
 def workers(box: Outbox) -> int:

@@ -90,7 +90,7 @@ class Frontend:
 
     def is_answering(self) -> bool:
         try:
-            urllib.request.urlopen(f"{self.address}/manifest.json", timeout=5).close()
+            urllib.request.urlopen(f"{self.address}/manifest.json", timeout=30).close()
         except (OSError, urllib.error.URLError):
             return False
         return True

@@ -99,7 +99,7 @@ class NodeRed:
         if self._process.poll() is not None:
             raise RuntimeError(f"Node-RED ended: {self.log()}")
         try:
-            urllib.request.urlopen(f"{self.address}/settings", timeout=5).close()
+            urllib.request.urlopen(f"{self.address}/settings", timeout=30).close()
         except OSError:
             return False
         return True

@@ -103,7 +103,7 @@ def wait_until_answering(address: str, running: Running) -> None:
             time.sleep(0.02)
         else:
             return
-    raise RuntimeError("the function did not answer within 30 s")
+    raise RuntimeError("the function did not answer within 60 s")
 
 
 def free_port() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Generator
 
 import pytest
@@ -31,10 +32,21 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     return report
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Every reason for a skip, once, with the number of tests."""
+    skipped = Counter(_reason(report) for report in terminalreporter.stats.get("skipped", []))
+    for reason, tests in skipped.items():
+        terminalreporter.write_line(f"{tests} skipped: {reason}")
+
+
 def _no_skip_in_ci(report: pytest.TestReport | pytest.CollectReport) -> None:
     if not report.skipped or hasattr(report, "wasxfail") or not os.environ.get("CI"):
         return
-    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-    if NOT_HERE not in reason:
+    if not _reason(report).startswith(NOT_HERE):
+        report.longrepr = f"{_reason(report)} (with CI set, nothing may be skipped that could run here)"
         report.outcome = "failed"
-        report.longrepr = f"{reason} (with CI set, nothing may be skipped that could run here)"
+
+
+def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
+    told = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return told.removeprefix("Skipped: ")

@@ -26,6 +26,7 @@ from tests.function_client import process
 from tests.garmin.http_types import Request
 from tests.garmin.server import GarminStandIn
 from tests.garmin.uploads import file_part
+from tests.skips import NOT_HERE
 from weighbridge.delivery.port import Delivered
 from weighbridge.errors import GarminRefused, GarminUnreachable, SettingsInvalid, SignInNeeded, WeighbridgeError
 from weighbridge.fit.encode import encode
@@ -382,14 +383,14 @@ def python_for_everybody(folder: Path) -> Path:
         return Path(sys.executable)
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     if not system.resolve().name.endswith(version):
-        pytest.skip(f"needs a Python {version} that every user can run")
+        pytest.skip(f"{NOT_HERE}it needs a Python {version} that every user can run")
     subprocess.run([system, "-m", "venv", "--without-pip", folder], check=True)
     packages = Path(pydantic.__file__).parent.parent
     (folder / f"lib/python{version}/site-packages/these.pth").write_text(str(packages))
     return folder / "bin" / "python"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="the other tests run as an ordinary user already")
+@pytest.mark.skipif(os.geteuid() != 0, reason=f"{NOT_HERE}the other tests run as an ordinary user already")
 def test_it_runs_as_an_ordinary_user_too(garmin: GarminStandIn, profile: Path) -> None:
     python = python_for_everybody(profile.parent / "venv")
     for path in (profile, *profile.rglob("*")):

@@ -19,6 +19,7 @@ from tests.e2e.parts.docker import ROOT, Engine, engine
 from tests.e2e.parts.home_assistant import CURRENT, Frontend
 from tests.e2e.test_containers import GARMIN_PORT, SECRETS, garmin_for, gateway, name_server
 from tests.garmin.server import GarminStandIn
+from tests.skips import NOT_HERE
 
 TOPIC = "weight/bathroom"
 INIT = '#!/bin/sh\nexec /ha/bin/hass --skip-pip -c /config "$@"\n'
@@ -27,7 +28,7 @@ INIT = '#!/bin/sh\nexec /ha/bin/hass --skip-pip -c /config "$@"\n'
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, GarminStandIn]]:
     if not CURRENT:
-        pytest.skip("its image is made of the root of make test-ha-current")
+        pytest.skip(f"{NOT_HERE}its image is made of the root of make test-ha-current")
     garmin = GarminStandIn(port=GARMIN_PORT, host_name="garmin.test", address="0.0.0.0")
     with engine(targets=("weighbridge",)) as docker, garmin, name_server():
         import_image(docker, tmp_path_factory.mktemp("image"))

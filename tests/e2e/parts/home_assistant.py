@@ -30,6 +30,7 @@ import pytest
 from websockets.sync.client import connect
 
 from tests.e2e.parts import free_port, unavailable, wait_until
+from tests.skips import NOT_HERE
 
 ROOT = Path(__file__).parents[3]
 SHIPPED = ROOT / "integrations" / "home_assistant"
@@ -241,7 +242,7 @@ def home_assistant(
     """A Home Assistant in this folder; with `secrets`, values for the lines of secrets.yaml, it has the package."""
     if not CURRENT and not HASS.exists():
         if sys.version_info[:2] not in ((3, 11), (3, 12)):
-            pytest.skip("this Home Assistant runs on Python 3.11 and 3.12 alone (make test-ha-current has a newer one)")
+            pytest.skip(f"{NOT_HERE}this Home Assistant runs on Python 3.11 and 3.12 alone (see make test-ha-current)")
         unavailable("Home Assistant is not installed: make .venv-ha/installed")
     house = HomeAssistant(
         folder, mqtt_port=mqtt_port, secrets=secrets, automations=automations, configuration=configuration

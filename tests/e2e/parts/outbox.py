@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.e2e.parts import free_port
+from tests.e2e.parts import free_port, is_listening, wait_until
 from tests.e2e.parts.postgres import Postgres, query
 from tests.function_client import Running, wait_until_answering
 
@@ -66,6 +66,8 @@ class Function:
         if self._running:
             self._running.kill()
             self._running = None
+            # Its workers hold the port, and connections of ours, until the last of them has ended.
+            wait_until("the function is gone", lambda: not is_listening(self.port))
 
     def log(self) -> str:
         return "".join(path.read_text() for path in self._folder.glob("function-*.log"))

@@ -1,4 +1,4 @@
-"""What the documents show of the program: tables, and outputs. cogapp calls it: make fix writes, make check compares.
+"""The tables and outputs that the documents show. cogapp calls it: `make fix` writes them, `make check` compares.
 
 Strategy: a document names one function of this module in a comment (`[[[cog docs.fields() ]]]`), and what it prints is
 below that comment. A table is written each time. An output, which takes a run and is different at every one
@@ -67,12 +67,6 @@ def fields() -> None:
             where = f"developer field `{developer.name}`, second template only" if developer else "–"
             rows.append((label, where, NOT_STORED[name]))
     _table(("your value", "in the FIT file", "Garmin Connect"), rows)
-
-
-def problems() -> None:
-    faults = sorted(FAULTS.values(), key=lambda fault: fault.status)
-    rows = [(str(fault.status), f"`{fault.slug}`", fault.title) for fault in faults]
-    _table(("status", "type `urn:weighbridge:…`", "meaning"), rows)
 
 
 def settings(module: str) -> None:
@@ -197,6 +191,15 @@ def file(path: str, kind: str) -> None:
     cog().out(f"```{kind}\n{(ROOT / path).read_text(encoding='utf-8').rstrip()}\n```\n")
 
 
+def example(integration: str, marker: str) -> None:
+    """The fenced block below `<!-- marker -->` in the README of an integration, which the end-to-end tests run."""
+    text = (ROOT / "integrations" / integration / "README.md").read_text(encoding="utf-8")
+    found = re.search(rf"<!-- {re.escape(marker)} -->\n( *)(```.*?\n *```)\n", text, re.DOTALL)
+    if not found:
+        raise LookupError(f"{integration} has no block marked {marker!r}")
+    cog().out(re.sub(rf"(?m)^{found[1]}", "", found[2]) + "\n")
+
+
 def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     lines = [f"| {' | '.join(row)} |" for row in (titles, *rows)]
     lines.insert(1, f"|{'---|' * len(titles)}")
@@ -207,11 +210,6 @@ def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 Output = Callable[[], str]
 
 # -- outputs -----------------------------------------------------------------------------------------------
-
-
-def answer() -> None:
-    """The answer to `curl -d @examples/fitdays.json`, of a function that keeps files."""
-    _output("json", answer_to_the_example)
 
 
 def demo() -> None:

@@ -110,7 +110,7 @@ CODES = {
     Code.HOUR_TWICE: "A clock change: the hour occurs twice, and the first one was taken.",
     Code.HOUR_SKIPPED: "A clock change: the hour does not exist, and the time was moved forward by the gap.",
     Code.NOT_MEASURED: "An optional value came as zero or as `unknown`, so it was not measured.",
-    Code.SAID_TWICE: "A percentage next to the mass it stands for. The mass was used.",
+    Code.SAID_TWICE: "A percentage came next to the same quantity as a mass. The mass was used.",
     Code.NOT_USED: "The key is known and was left out for the reason given.",
     Code.NO_PLACE: "The key is known, but Garmin does not store this value.",
     Code.PROBLEM_AT_SOURCE: "The source reports a problem with something other than the weight.",
@@ -227,16 +227,16 @@ def printed_by_json_tool() -> str:
     return subprocess.run(tool, input=answer_to_the_example(), check=True, capture_output=True, text=True).stdout
 
 
-def fit() -> None:
-    """`weighbridge fit` with the example, and what it prints."""
-    _output("console", lambda: "$ weighbridge fit examples/fitdays.json\n" + fit_of_the_example())
+def fit(name: str = "examples/fitdays.json") -> None:
+    """`weighbridge fit` with the example under this name, and what it prints."""
+    _output("console", lambda: f"$ weighbridge fit {name}\n{fit_of_the_example(name)}")
 
 
-def fit_of_the_example() -> str:
+def fit_of_the_example(name: str = "examples/fitdays.json") -> str:
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "examples").mkdir()
-        shutil.copy(EXAMPLE, Path(folder) / "examples")
-        return _said_by("fit", "examples/fitdays.json", folder=folder).rstrip()
+        (Path(folder) / name).parent.mkdir(exist_ok=True)
+        shutil.copy(EXAMPLE, Path(folder) / name)
+        return _said_by("fit", name, folder=folder).rstrip()
 
 
 def sdk() -> None:

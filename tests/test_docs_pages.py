@@ -67,7 +67,7 @@ def test_length_of_readme() -> None:
     ("page", "call", "output"),
     [
         ("README.md", "fit()", lambda: docs.fit_of_the_example()),
-        ("docs/by-hand.md", "fit()", lambda: docs.fit_of_the_example()),
+        ("docs/by-hand.md", 'fit("weigh-in.json")', lambda: docs.fit_of_the_example("weigh-in.json")),
     ],
 )
 def test_output(page: str, call: str, output: docs.Output) -> None:

@@ -1,8 +1,8 @@
-"""The tables and outputs that the documents show. cogapp calls it: `make fix` writes them, `make check` compares.
+"""The generated parts of the documents: tables and outputs. cogapp calls it; make fix writes, make check compares.
 
-Strategy: a document names one function of this module in a comment (`[[[cog docs.fields() ]]]`), and what it prints is
-below that comment. A table is written each time. An output, which takes a run and is different at every one
-(the time of arrival), stays as it is; `OUTPUTS=new make fix` runs the programs again, and tests/test_docs.py compares.
+Strategy: a document names a function of this module in a comment (`[[[cog docs.fields() ]]]`). The text that the
+function prints follows that comment. A table is written each time. An output takes a run and differs each time (the
+time of arrival), so it stays as it is: `OUTPUTS=new make fix` runs the programs again, and tests/test_docs.py compares.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ ROOT = Path(__file__).parent.parent
 
 # -- tables ------------------------------------------------------------------------------------------------
 
-#: What Garmin Connect calls a field, and what to know of it.
+#: A field's name in Garmin Connect, and what to know about it.
 SHOWN = {
     "weight": "Weight",
     "percent_fat": "Body Fat",
     "percent_hydration": "Body Water",
     "bone_mass": "Bone Mass",
-    "muscle_mass": "Skeletal Muscle Mass: Garmin's word, also when your app's muscle is all lean soft tissue",
+    "muscle_mass": "Skeletal Muscle Mass (Garmin's name, even if your app means all lean soft tissue)",
     "visceral_fat_rating": "Visceral Fat, a rating from 1 to 59",
     "visceral_fat_mass": "Visceral Fat Mass",
-    "basal_met": "taken, but not given back by Garmin",
-    "active_met": "taken, but not given back by Garmin",
+    "basal_met": "accepted by Garmin, but never returned",
+    "active_met": "accepted by Garmin, but never returned",
     "metabolic_age": "Metabolic Age",
     "physique_rating": "Physique Rating",
     "bmi": "BMI; some values were reported hidden without it",
@@ -70,7 +70,7 @@ def fields() -> None:
 
 
 def settings(module: str) -> None:
-    """The table `VARIABLES` of a module."""
+    """The table of a module's `VARIABLES`."""
     rows = []
     for variable in import_module(module).VARIABLES:
         default = variable.default.replace(str(TEMPLATES), "templates")
@@ -94,23 +94,23 @@ def identities() -> None:
     _table(("this", "is", "that"), rows)
 
 
-#: What each receipt's status means to whoever sent the reading.
+#: The meaning of each status for the caller.
 STATUSES = {
     "confirmed": "Garmin took the file, and Weighbridge read the weigh-in back.",
     "present": "Garmin already had exactly this weigh-in. Nothing was sent.",
     "accepted": "Garmin took the file but does not show it yet. Send the same reading again later.",
     "kept": "The proven file is in the folder, for import by hand or for `weighbridge kept deliver`.",
-    "checked": "A dry run: what would be sent. Nothing was.",
+    "checked": "A dry run: the receipt shows what would be sent. Nothing was sent.",
 }
 
-#: What each code of a note or a warning means. A code without an entry stops `make fix`.
+#: The meaning of each code of a note or warning. If one is missing, `make fix` fails.
 CODES = {
     Code.TIME_OF_ARRIVAL: "The reading has no time, so the moment of the request counts.",
     Code.TIME_OF_RECEIPT: "The reading has no time, so the caller's `received_at` counts.",
     Code.HOUR_TWICE: "A clock change: the hour occurs twice, and the first one was taken.",
     Code.HOUR_SKIPPED: "A clock change: the hour does not exist, and the time was moved forward by the gap.",
     Code.NOT_MEASURED: "An optional value came as zero or as `unknown`, so it was not measured.",
-    Code.SAID_TWICE: "A percentage came next to the same quantity as a mass. The mass was used.",
+    Code.SAID_TWICE: "The same value came as a mass and as a percentage. The mass was used.",
     Code.NOT_USED: "The key is known and was left out for the reason given.",
     Code.NO_PLACE: "The key is known, but Garmin does not store this value.",
     Code.PROBLEM_AT_SOURCE: "The source reports a problem with something other than the weight.",
@@ -122,7 +122,7 @@ CODES = {
     Code.GARMIN_REMARK: "Garmin added a message of its own.",
     Code.NOT_SHOWN: "Garmin shows the weigh-in without these values.",
     Code.NOT_VISIBLE_YET: "Garmin does not show the weigh-in yet.",
-    Code.SHOWN_DIFFERENTLY: "Garmin shows other values than were sent.",
+    Code.SHOWN_DIFFERENTLY: "Garmin shows different values from those sent.",
     Code.LOOK_FAILED: "The weigh-in was uploaded, but reading it back failed.",
     Code.PERSONAL_API_FAILED: "Garmin's Personal API could not be read; the sign-in was used instead.",
     Code.REPLACED_ENTRY_REMAINS: "The new weigh-in is confirmed, but the old one could not be deleted.",
@@ -141,7 +141,7 @@ def statuses() -> None:
 
 
 def blame() -> None:
-    """Every problem: whose fault it is, and when the same request may be sent again."""
+    """The table of problems: who must act, and when the same request may be sent again."""
     rows = []
     for kind, fault in sorted(FAULTS.items(), key=lambda item: item[1].status):
         ours = kind if issubclass(kind, WeighbridgeError) else WeighbridgeError
@@ -166,7 +166,7 @@ def limits() -> None:
 
 
 def commands() -> None:
-    """What `weighbridge --help` lists, and below it the help of each command."""
+    """The list of `weighbridge --help`, then the help of each command."""
     cli = import_module("weighbridge.cli")
     _table(
         ("command", "what it does"),
@@ -187,7 +187,7 @@ def _help(command: Any, name: str, parent: Any) -> None:
 
 
 def file(path: str, kind: str) -> None:
-    """A file of the repository, as it is."""
+    """A file of the repository, unchanged."""
     cog().out(f"```{kind}\n{(ROOT / path).read_text(encoding='utf-8').rstrip()}\n```\n")
 
 
@@ -206,19 +206,19 @@ def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     cog().outl("\n".join(lines))
 
 
-#: A program's output, made new.
+#: Runs a program and returns its output.
 Output = Callable[[], str]
 
 # -- outputs -----------------------------------------------------------------------------------------------
 
 
 def demo() -> None:
-    """How `make demo` ends."""
+    """The end of the output of `make demo`."""
     _output("text", demo_ending)
 
 
 def printed(lines: int = 0) -> None:
-    """What `curl … | python3 -m json.tool --no-ensure-ascii` prints, or its first lines."""
+    """The output of `curl … | python3 -m json.tool --no-ensure-ascii`, or its first lines."""
     _output("json", lambda: "\n".join(printed_by_json_tool().splitlines()[: lines or None]))
 
 
@@ -236,11 +236,11 @@ def fit_of_the_example(name: str = "examples/fitdays.json") -> str:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / name).parent.mkdir(exist_ok=True)
         shutil.copy(EXAMPLE, Path(folder) / name)
-        return _said_by("fit", name, folder=folder).rstrip()
+        return _output_of("fit", name, folder=folder).rstrip()
 
 
 def sdk() -> None:
-    """How `make verify-sdk` ends."""
+    """The end of the output of `make verify-sdk`."""
     _output("text", sdk_ending)
 
 
@@ -252,26 +252,26 @@ def answer_to_the_example() -> str:
 
 def demo_ending() -> str:
     with tempfile.TemporaryDirectory() as folder:
-        said = _said_by("demo", folder=folder)
+        said = _output_of("demo", folder=folder)
     return said[said.index("The file that was kept") :].rstrip()
 
 
 def sdk_ending() -> str:
-    """The last rows, with the titles above them."""
-    lines = _said_by("sdk", "verify", folder=ROOT).splitlines()
+    """The column titles and the last rows."""
+    lines = _output_of("sdk", "verify", folder=ROOT).splitlines()
     titles = max(number for number, line in enumerate(lines) if line.startswith("reading "))
     return "\n".join([lines[titles], "…", *lines[-9:]])
 
 
 def plain(text: str) -> str:
-    """An output without what is new at every run: the instant of arrival, and the fingerprint it makes."""
+    """An output without the parts that differ at each run: the time of arrival, and the fingerprint made from it."""
     text = re.sub(r"\d{4}-\d\d-\d\dT\d\d[:-]\d\d[:-]\d\dZ", "TIME", text)
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\+00:00", "TIME", text)
     text = re.sub(r"\b[0-9a-f]{64}\b", "SHA256", text)
     return re.sub(r"TIME_[0-9a-f]{12}", "TIME_SHA", text)
 
 
-def _said_by(*command: str, folder: str | Path) -> str:
+def _output_of(*command: str, folder: str | Path) -> str:
     whole = [sys.executable, "-m", "weighbridge", *command]
     return subprocess.run(whole, cwd=folder, check=True, stdout=subprocess.PIPE, text=True).stdout
 
@@ -282,5 +282,5 @@ def _output(kind: str, run: Callable[[], str]) -> None:
 
 
 def cog() -> Any:
-    """What cogapp gives to the code of a document, while it runs it."""
+    """The module that cogapp offers to the code in a document while it runs."""
     return import_module("cog")

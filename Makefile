@@ -7,14 +7,14 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 RUN := .venv/installed-run
 DEV := .venv/installed-dev
 NAMED = $(if $(NAME),--name "$(NAME)")
-DOCUMENTS = README.md templates/README.md integrations/*/README.md
+DOCUMENTS = README.md templates/README.md integrations/*/README.md sdk_fallback/*/README.md docs/*.md docs/*/*.md
 COG = $(BIN)/cog -p 'from scripts import docs'
 HOME_ASSISTANT := .venv-ha/installed
 HOME_ASSISTANT_CURRENT := 2026.2.3
 HOME_ASSISTANT_ROOT := .ha-current/root
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run login doctor up down test test-e2e test-ha-current test-garminconnect check fix bench verify-sdk lock clean
+.PHONY: help demo run login doctor up down test test-e2e test-ha-current test-garminconnect check fix docs bench verify-sdk lock clean
 
 ##@ To use Weighbridge
 
@@ -60,17 +60,21 @@ test-garminconnect: ## test the library garminconnect with Python 3.13, in that 
 verify-sdk: $(DEV) ## cross-check our encoding with Garmin's own FitCSVTool
 	@$(BIN)/weighbridge sdk verify $(ARGS)
 
-check: $(DEV) ## check lint, format, types, architecture and the tables in the documents
+check: $(DEV) ## check lint, format, types, architecture, voice and the tables in the documents
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(COG) --check --diff $(DOCUMENTS)
-	@$(BIN)/python -m pytest tests/test_architecture.py
+	@$(BIN)/python -m pytest tests/test_architecture.py tests/test_voice.py
 
 fix: $(DEV) ## fix what tools can fix: lint, format, and the tables in the documents
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 	@$(COG) -r $(DOCUMENTS)
+
+docs: $(DEV) ## build the documentation into site/; a dead link stops it
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict $(ARGS)
+	@echo "Built: site/. To read it: $(BIN)/python -m http.server --directory site"
 
 bench: $(DEV) ## measure performance, as ratios within one run
 	@$(BIN)/python -m scripts.bench $(ARGS)
@@ -80,7 +84,7 @@ lock: .venv/created ## compile the requirements again from pyproject.toml
 	@scripts/lock.sh $(BIN)/uv
 
 clean: ## remove everything that was built
-	rm -rf --one-file-system .venv .venv-ha .ha-current .mypy_cache .ruff_cache .pytest_cache .hypothesis dist sdk_fallback/js/node_modules tests/e2e/*/node_modules
+	rm -rf --one-file-system .venv .venv-ha .ha-current .mypy_cache .ruff_cache .pytest_cache .hypothesis dist site sdk_fallback/js/node_modules tests/e2e/*/node_modules
 
 .venv/created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \

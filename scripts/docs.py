@@ -69,12 +69,6 @@ def fields() -> None:
     _table(("your value", "in the FIT file", "Garmin Connect"), rows)
 
 
-def problems() -> None:
-    faults = sorted(FAULTS.values(), key=lambda fault: fault.status)
-    rows = [(str(fault.status), f"`{fault.slug}`", fault.title) for fault in faults]
-    _table(("status", "type `urn:weighbridge:…`", "meaning"), rows)
-
-
 def settings(module: str) -> None:
     """The table of a module's `VARIABLES`."""
     rows = []
@@ -197,6 +191,15 @@ def file(path: str, kind: str) -> None:
     cog().out(f"```{kind}\n{(ROOT / path).read_text(encoding='utf-8').rstrip()}\n```\n")
 
 
+def example(integration: str, marker: str) -> None:
+    """The fenced block below `<!-- marker -->` in the README of an integration, which the end-to-end tests run."""
+    text = (ROOT / "integrations" / integration / "README.md").read_text(encoding="utf-8")
+    found = re.search(rf"<!-- {re.escape(marker)} -->\n( *)(```.*?\n *```)\n", text, re.DOTALL)
+    if not found:
+        raise LookupError(f"{integration} has no block marked {marker!r}")
+    cog().out(re.sub(rf"(?m)^{found[1]}", "", found[2]) + "\n")
+
+
 def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     lines = [f"| {' | '.join(row)} |" for row in (titles, *rows)]
     lines.insert(1, f"|{'---|' * len(titles)}")
@@ -207,11 +210,6 @@ def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 Output = Callable[[], str]
 
 # -- outputs -----------------------------------------------------------------------------------------------
-
-
-def answer() -> None:
-    """The answer to `curl -d @examples/fitdays.json` from a function that delivers to a folder."""
-    _output("json", answer_to_the_example)
 
 
 def demo() -> None:
@@ -229,16 +227,16 @@ def printed_by_json_tool() -> str:
     return subprocess.run(tool, input=answer_to_the_example(), check=True, capture_output=True, text=True).stdout
 
 
-def fit() -> None:
-    """`weighbridge fit` with the example, and its output."""
-    _output("console", lambda: "$ weighbridge fit examples/fitdays.json\n" + fit_of_the_example())
+def fit(name: str = "examples/fitdays.json") -> None:
+    """`weighbridge fit` with the example under this name, and what it prints."""
+    _output("console", lambda: f"$ weighbridge fit {name}\n{fit_of_the_example(name)}")
 
 
-def fit_of_the_example() -> str:
+def fit_of_the_example(name: str = "examples/fitdays.json") -> str:
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "examples").mkdir()
-        shutil.copy(EXAMPLE, Path(folder) / "examples")
-        return _output_of("fit", "examples/fitdays.json", folder=folder).rstrip()
+        (Path(folder) / name).parent.mkdir(exist_ok=True)
+        shutil.copy(EXAMPLE, Path(folder) / name)
+        return _output_of("fit", name, folder=folder).rstrip()
 
 
 def sdk() -> None:

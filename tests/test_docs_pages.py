@@ -1,9 +1,12 @@
-"""The pages in docs/ cannot lie: their links into the repository, their outputs and their readings are tried."""
+"""The site of docs/ is built strictly, and its pages cannot lie: their outputs and readings are tried."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 import textwrap
 from pathlib import Path
 
@@ -15,15 +18,33 @@ from tests import function_client
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
-REPOSITORY = "https://github.com/weighbridge/weighbridge"
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 
-@each_page
-def test_repository_links(page: Path) -> None:
-    """Each link to a file on GitHub is a file here; mkdocs sees only links between pages."""
-    links = re.findall(rf"{REPOSITORY}/(?:blob|tree)/main/([^)#\s]+)", page.read_text(encoding="utf-8"))
-    assert [link for link in links if not (ROOT / link).exists()] == []
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built as `make docs` builds it: a dead link or anchor, or a page that the menu lacks, stops it."""
+    folder = tmp_path_factory.mktemp("site")
+    build = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(folder)]
+    quiet = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(build, cwd=ROOT, env=quiet, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    return folder
+
+
+def test_strict_build(site: Path) -> None:
+    """The strict build passes, and the site has its pages, pictures and search."""
+    for path in ("index.html", "by-hand/index.html", "reference/http/index.html", "search/search_index.json"):
+        assert (site / path).is_file()
+    assert (site / "images" / "confirmed.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_nothing_from_elsewhere(site: Path) -> None:
+    """A page of the site loads no script, picture or style from another host."""
+    for page in site.rglob("*.html"):
+        tags = re.findall(r"<(?:script|img|iframe|link)\b[^>]*>", page.read_text(encoding="utf-8"))
+        loads = [tag for tag in tags if re.search(r'\b(?:src|href)="?https?:', tag)]
+        assert loads == [], page
 
 
 @each_page
@@ -35,12 +56,18 @@ def test_first_screen(page: Path) -> None:
     assert first[0] not in "#|<"
 
 
+def test_length_of_readme() -> None:
+    """README is one page, with a picture of the real page on its first screen."""
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 150
+    assert "confirmed.png" in "\n".join(lines[:5])
+
+
 @pytest.mark.parametrize(
     ("page", "call", "output"),
     [
         ("README.md", "fit()", lambda: docs.fit_of_the_example()),
-        ("docs/by-hand.md", "fit()", lambda: docs.fit_of_the_example()),
-        ("docs/reference/http.md", "printed()", lambda: docs.printed_by_json_tool()),
+        ("docs/by-hand.md", 'fit("weigh-in.json")', lambda: docs.fit_of_the_example("weigh-in.json")),
     ],
 )
 def test_output(page: str, call: str, output: docs.Output) -> None:
@@ -60,17 +87,3 @@ def test_readings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for block in blocks:
         answer = http.post("/readings?dry_run=true", json=json.loads(block))
         assert answer.status_code == 200, (block, answer.json)
-
-
-def test_markers_of_the_copied_examples() -> None:
-    """The blocks that the end-to-end tests run carry a comment by which they are found."""
-    page = (ROOT / "docs" / "home-assistant.md").read_text(encoding="utf-8")
-    for marker in (
-        "step: packages",
-        "example: script",
-        "example: phone",
-        "example: discovery",
-        "card",
-        "example: form",
-    ):
-        assert re.search(rf"<!-- {marker} -->\n *```", page), marker

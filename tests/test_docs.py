@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 
 from scripts.docs import demo_ending, plain
 from tests.function_client import process
@@ -160,3 +161,12 @@ def test_example_of_people() -> None:
     )
     assert shown
     assert re.sub(rf"(?m)^{shown[1]}", "", shown[2]).rstrip() == text_of("examples/people.toml").rstrip()
+
+
+@pytest.mark.parametrize("form", ["bug", "garmin"])
+def test_issue_forms(form: str) -> None:
+    """The forms for faults ask for `weighbridge doctor --json`, whose output holds no secret and no measurement."""
+    parts = yaml.safe_load(text_of(f".github/ISSUE_TEMPLATE/{form}.yml"))["body"]
+    doctor = [part for part in parts if part["attributes"]["label"] == "weighbridge doctor --json"]
+    assert [part["attributes"]["render"] for part in doctor] == ["json"]
+    assert "no secret and no measurement" in doctor[0]["attributes"]["description"]

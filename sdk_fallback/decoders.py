@@ -130,9 +130,7 @@ def _install_javascript() -> None:
     try:
         from filelock import FileLock
     except ModuleNotFoundError:
-        raise DecoderMissing(
-            "Garmin's JavaScript decoder needs more packages: pip install 'weighbridge[sdk]'."
-        ) from None
+        raise DecoderMissing(needs_extra("Garmin's JavaScript decoder", "sdk")) from None
 
     lock = (JS / "package-lock.json").read_bytes()
     stamp = JS / "node_modules" / ".installed"

@@ -108,7 +108,7 @@ def test_missing_extra(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = CliRunner().invoke(main, ["lean"], obj=Surroundings({}))
     assert (done.exit_code, done.output) == (
         1,
-        "weighbridge lean needs more packages: pip install 'weighbridge[outbox]'.\n",
+        "weighbridge lean needs more packages. In the checkout: pipx install --force '.[outbox]'.\n",
     )
     # A missing module of Weighbridge itself is a bug, and is raised as it is.
     assert isinstance(CliRunner().invoke(main, ["broken"], obj=Surroundings({})).exception, ModuleNotFoundError)
@@ -125,7 +125,7 @@ def test_extra_missing_at_run_time(folder: Path, monkeypatch: pytest.MonkeyPatch
     done = CliRunner().invoke(main, ["late"], obj=Surroundings({}))
     assert (done.exit_code, done.output) == (
         1,
-        "weighbridge late needs more packages: pip install 'weighbridge[form]'.\n",
+        "weighbridge late needs more packages. In the checkout: pipx install --force '.[form]'.\n",
     )
 
 

@@ -336,7 +336,7 @@ def test_not_installed(garmin: GarminStandIn, tmp_path: Path) -> None:
         lambda: attempt(garmin),
     ]
     for call in calls:
-        with pytest.raises(SettingsInvalid, match=r"pip install 'weighbridge\[garminconnect\]'"):
+        with pytest.raises(SettingsInvalid, match=r"pipx install --force '\.\[garminconnect\]'"):
             call()
 
 

@@ -20,8 +20,12 @@ def command(words: str, token_name: str = DEFAULT_TOKEN) -> str:
 
 
 def needs_extra(what: str, extra: str) -> str:
-    """The sentence for a part of the package whose libraries are not installed."""
-    return f"{what} needs more packages: pip install 'weighbridge[{extra}]'."
+    """The sentence for a part of the package whose libraries are not installed.
+
+    The command installs from a checkout: no package index has Weighbridge yet, and somebody else's package may get
+    its name there.
+    """
+    return f"{what} needs more packages. In the checkout: pipx install --force '.[{extra}]'."
 
 
 def sign_in_again(token_name: str = DEFAULT_TOKEN) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from weighbridge.commands import needs_extra
+
 from ..errors import RunnerUnusable
 from ..settings import PAGE, text_of
 from .local_java import local_java
@@ -34,7 +36,7 @@ def runner_from(environment: Mapping[str, str], on: str | None = None) -> Iterat
         from .guest_agent import GuestAgent
         from .winrm import winrm
     except ModuleNotFoundError:
-        raise RunnerUnusable("A Windows machine needs more packages: pip install 'weighbridge[sdk]'.") from None
+        raise RunnerUnusable(needs_extra("A Windows machine", "sdk")) from None
 
     machine = virtual_machine(environment)
     if chosen == "proxmox" and machine:

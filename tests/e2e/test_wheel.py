@@ -274,7 +274,10 @@ def test_missing_extra_is_one_sentence(installed: Installed, command: str) -> No
     """A missing extra is reported in one sentence."""
     done = installed.end(command, folder=installed.new_folder())
     assert done.returncode == 1
-    assert done.stderr == f"weighbridge {command} needs more packages: pip install 'weighbridge[{command}]'.\n"
+    assert (
+        done.stderr
+        == f"weighbridge {command} needs more packages. In the checkout: pipx install --force '.[{command}]'.\n"
+    )
 
 
 def test_pipx_installs_the_checkout(tmp_path: Path) -> None:
@@ -299,4 +302,4 @@ def test_pipx_installs_the_checkout(tmp_path: Path) -> None:
     assert len(by_fitdecode((folder / "a.fit").read_bytes())) == 1
     for command, extra in (("outbox", "outbox"), ("fitdays", "fitdays"), ("import", "history"), ("form", "form")):
         done = pipx.end(command, "--help", folder=folder)
-        assert f"pip install 'weighbridge[{extra}]'" in done.stderr
+        assert f"pipx install --force '.[{extra}]'" in done.stderr

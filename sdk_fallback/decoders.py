@@ -19,6 +19,8 @@ from typing import Any
 
 import fitdecode
 
+from weighbridge.commands import needs_extra
+
 JS = Path(__file__).with_name("js")
 
 

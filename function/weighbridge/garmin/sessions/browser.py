@@ -62,8 +62,8 @@ FAULTS: Mapping[str, tuple[type[WeighbridgeError], str]] = {
     ),
     "no browser": (
         SettingsInvalid,
-        "The delivery `browser` needs Playwright and a Chromium that starts: pipx install --force '.[browser]' in the checkout, "
-        "apt install chromium, and WEIGHBRIDGE_BROWSER if it is elsewhere (in a container also "
+        "The delivery `browser` needs Playwright and a Chromium that starts: pipx install --force '.[browser]' in the "
+        "checkout, apt install chromium, and WEIGHBRIDGE_BROWSER if it is elsewhere (in a container also "
         "WEIGHBRIDGE_BROWSER_ARGS=--no-sandbox).",
     ),
 }

@@ -1,5 +1,5 @@
-# For newcomers and maintainers; what people run every day is the command `weighbridge` (.venv/bin/weighbridge --help).
-# Each target works on a fresh machine: it builds .venv from the pinned requirements first.
+# For newcomers and maintainers. For daily use there is the command `weighbridge` (.venv/bin/weighbridge --help).
+# Each target works on a fresh machine: it first builds .venv from the pinned requirements.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -7,14 +7,14 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 RUN := .venv/installed-run
 DEV := .venv/installed-dev
 NAMED = $(if $(NAME),--name "$(NAME)")
-DOCUMENTS = README.md templates/README.md integrations/*/README.md
+DOCUMENTS = README.md templates/README.md integrations/*/README.md sdk_fallback/*/README.md docs/*.md docs/*/*.md
 COG = $(BIN)/cog -p 'from scripts import docs'
 HOME_ASSISTANT := .venv-ha/installed
 HOME_ASSISTANT_CURRENT := 2026.2.3
 HOME_ASSISTANT_ROOT := .ha-current/root
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run login doctor up down test test-e2e test-ha-current test-garminconnect check fix bench verify-sdk lock clean
+.PHONY: help demo run login doctor up down test test-e2e test-ha-current test-garminconnect check fix docs bench verify-sdk lock clean
 
 ##@ To use Weighbridge
 
@@ -34,62 +34,66 @@ login: $(RUN) ## sign in to Garmin Connect once and store the token (NAME=anna)
 doctor: $(RUN) ## test each link to Garmin Connect with your own account (NAME=anna)
 	@$(BIN)/weighbridge doctor $(NAMED) $(ARGS)
 
-up: ## start everything as containers: function, outbox, broker, Postgres (settings in .env)
-	@command -v docker >/dev/null || { echo "Docker is needed: https://docs.docker.com/engine/install/" >&2; exit 1; }
-	@test -f .env || { echo "Settings are needed: cp .env.example .env, and fill it in" >&2; exit 1; }
+up: ## start everything in containers: function, outbox, broker, Postgres (settings in .env)
+	@command -v docker >/dev/null || { echo "Docker is not installed. See https://docs.docker.com/engine/install/" >&2; exit 1; }
+	@test -f .env || { echo "The file .env is missing. Copy .env.example to .env, and fill it in." >&2; exit 1; }
 	@docker compose up --build --wait || { docker compose logs --tail 3 --no-color >&2; exit 1; }
 
-down: ## stop those containers; their data stays
+down: ## stop these containers and keep their data
 	@docker compose --profile "*" down
 
-##@ To maintain it
+##@ To maintain Weighbridge
 
 test: $(DEV) ## run the tests
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
-test-e2e: $(DEV) $(HOME_ASSISTANT) ## run the tests with whole programs around the function: Postgres, Home Assistant …
+test-e2e: $(DEV) $(HOME_ASSISTANT) ## run the tests with real programs around the function: Postgres, Home Assistant …
 	@$(BIN)/python -m pytest tests/e2e $(ARGS)
 
-test-ha-current: $(DEV) ## the same with a current Home Assistant, in a Debian root of its own (as root on Debian)
+test-ha-current: $(DEV) ## run those of Home Assistant with a current one, in its own Debian root (as root on Debian)
 	@tests/e2e/install_home_assistant_current.sh "$(CURDIR)/$(HOME_ASSISTANT_ROOT)" $(HOME_ASSISTANT_CURRENT)
 	@HOME_ASSISTANT_ROOT="$(CURDIR)/$(HOME_ASSISTANT_ROOT)" $(BIN)/python -m pytest tests/e2e/test_home_assistant.py tests/e2e/test_house.py tests/e2e/test_containers_home_assistant.py $(ARGS)
 
-test-garminconnect: ## test the library garminconnect with the Python 3.13 of that Debian root
+test-garminconnect: ## test the library garminconnect with Python 3.13, in that Debian root
 	@tests/e2e/test_garminconnect_current.sh "$(CURDIR)/$(HOME_ASSISTANT_ROOT)" "$(CURDIR)" -q $(ARGS)
 
 verify-sdk: $(DEV) ## cross-check our encoding with Garmin's own FitCSVTool
 	@$(BIN)/weighbridge sdk verify $(ARGS)
 
-check: $(DEV) ## lint, format, types, architecture, tables of the documents
+check: $(DEV) ## check lint, format, types, architecture, voice and the tables in the documents
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(COG) --check --diff $(DOCUMENTS)
-	@$(BIN)/python -m pytest tests/test_architecture.py
+	@$(BIN)/python -m pytest tests/test_architecture.py tests/test_voice.py
 
-fix: $(DEV) ## fix what tools can fix: lint, format, tables of the documents
+fix: $(DEV) ## fix what tools can fix: lint, format, and the tables in the documents
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 	@$(COG) -r $(DOCUMENTS)
 
-bench: $(DEV) ## measure, as ratios in one run
+docs: $(DEV) ## build the documentation into site/; a dead link stops it
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict $(ARGS)
+	@echo "Built: site/. To read it: $(BIN)/python -m http.server --directory site"
+
+bench: $(DEV) ## measure performance, as ratios within one run
 	@$(BIN)/python -m scripts.bench $(ARGS)
 
 lock: .venv/created ## compile the requirements again from pyproject.toml
 	@$(PIP) uv
 	@scripts/lock.sh $(BIN)/uv
 
-clean: ## remove what was built
-	rm -rf --one-file-system .venv .venv-ha .ha-current .mypy_cache .ruff_cache .pytest_cache .hypothesis dist sdk_fallback/js/node_modules tests/e2e/*/node_modules
+clean: ## remove everything that was built
+	rm -rf --one-file-system .venv .venv-ha .ha-current .mypy_cache .ruff_cache .pytest_cache .hypothesis dist site sdk_fallback/js/node_modules tests/e2e/*/node_modules
 
 .venv/created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
-	  { echo "Python 3.11 or newer is needed: install it, or name it with make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	  { echo "Expected Python 3.11 or newer. Install it, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -m venv .venv || \
-	  { echo "Python cannot make a virtual environment: install its venv module (Debian: apt install python3-venv)" >&2; exit 1; }
+	  { echo "Python cannot create a virtual environment. Install its venv module (Debian: apt install python3-venv)." >&2; exit 1; }
 	@touch $@
 
-# The project itself last: what builds it is pinned too, so that nothing is fetched for it.
+# The project itself comes last. Its build tools are pinned, too, so nothing more is downloaded.
 $(RUN): requirements.txt pyproject.toml | .venv/created
 	@echo "Installing Weighbridge into .venv …"
 	@$(PIP) --require-hashes -r $<
@@ -97,17 +101,17 @@ $(RUN): requirements.txt pyproject.toml | .venv/created
 	@touch $@
 
 $(DEV): requirements-dev.txt requirements-form.txt requirements-browser.txt | $(RUN)
-	@echo "Installing the tools for tests into .venv …"
+	@echo "Installing the test tools into .venv …"
 	@$(PIP) --require-hashes -r $<
 	@touch $@
 
-# Where it cannot be installed, its tests say so: skipped, or failed with CI set if this Python could have run it.
+# If it cannot be installed, its tests are skipped, or fail with CI set if this Python could have run it.
 $(HOME_ASSISTANT): tests/e2e/requirements-home-assistant.txt | .venv/created
 	@if ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))'; then \
-	  echo "This Home Assistant needs Python 3.11 or 3.12: name one with make PYTHON=/path/to/python3.11"; \
+	  echo "This Home Assistant needs Python 3.11 or 3.12. Name one: make PYTHON=/path/to/python3.11"; \
 	elif echo "Installing Home Assistant into .venv-ha …" && $(PYTHON) -m venv .venv-ha \
 	  && .venv-ha/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<; then \
 	  touch $@; \
 	else \
-	  echo "Home Assistant could not be installed"; \
+	  echo "Home Assistant could not be installed."; \
 	fi

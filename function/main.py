@@ -13,5 +13,5 @@ _shell = Shell(os.environ, print_line)
 
 
 def handle(request: Request) -> Response:
-    """Every request, whatever its path and method."""
+    """Answer every request, whatever its path and method."""
     return _shell.answer(request)

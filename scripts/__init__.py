@@ -1,1 +1,1 @@
-"""Thin commands for people."""
+"""Commands for developers."""

@@ -1,7 +1,7 @@
-"""Is it fast where it matters? Ratios only, each measured in one run on the same work: make bench.
+"""make bench: is Weighbridge fast where it matters? Only ratios count, each measured in one run on the same work.
 
-Strategy: rounds of the contestants alternate, so that a busy machine slows all of them alike; what is compared
-is the median of the rounds. Exit 1 when a promise is missed.
+Strategy: the rounds of the contestants alternate, so a busy machine slows all of them equally. The medians of the
+rounds are compared. Exit code 1 if a promise is missed.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from zoneinfo import ZoneInfo
 
 from weighbridge.delivery.folder import Folder
 from weighbridge.fit.encode import encode
-from weighbridge.fit.patch import patch
+from weighbridge.fit.patch import READINGS_PER_FILE, patch
 from weighbridge.fit.template import read_template
-from weighbridge.pipeline import READINGS_PER_FILE, Weighbridge, prove
+from weighbridge.pipeline import Weighbridge, prove
 from weighbridge.reading.interpret import interpret
 from weighbridge.reading.reading import Reading
 
@@ -51,7 +51,7 @@ TEMPLATE = read_template((ROOT / "templates" / "weight_scale.fit").read_bytes())
 READING: Reading = interpret(PAYLOAD, now=NOW, timezone=ZoneInfo("UTC")).reading
 
 
-class Row(NamedTuple):
+class Measured(NamedTuple):
     what: str
     measured: str
     promise: str
@@ -61,7 +61,7 @@ class Row(NamedTuple):
 def main() -> int:
     benchmarks = (encoding, proving, serving, refusing, starting, many, outbox, form)
     chosen = [b for b in benchmarks if len(sys.argv) == 1 or b.__name__ in sys.argv[1:]]
-    rows: list[Row] = []
+    rows: list[Measured] = []
     for benchmark in chosen:
         print(f"measuring {benchmark.__name__} …", file=sys.stderr)
         rows += benchmark()
@@ -137,24 +137,24 @@ FIT_VALUES = {
 NOW_MS = round(NOW.timestamp() * 1000)
 
 
-def encoding() -> list[Row]:
+def encoding() -> list[Measured]:
     ours, *others = microseconds_each(ours_encoded, sdk_encoded, fit_tool_encoded, garminconnect_encoded)
     names = ("garmin-fit-sdk", "fit-tool", "garminconnect")
     fastest = min(others)
     rows = [
-        Row(f"bytes of one reading: {name}", f"{each:.1f} µs, {each / ours:.1f} × ours", "", True)
+        Measured(f"bytes of one reading: {name}", f"{each:.1f} µs, {each / ours:.1f} × ours", "", True)
         for name, each in zip(names, others, strict=True)
     ]
     ratio = fastest / ours
     return [
-        Row(
+        Measured(
             "bytes of one reading: ours", f"{ours:.1f} µs, {ratio:.1f} × faster than the fastest", "≥ 10 ×", ratio >= 10
         ),
         *rows,
     ]
 
 
-def proving() -> list[Row]:
+def proving() -> list[Measured]:
     def sdk_both() -> object:
         from garmin_fit_sdk import Decoder, Stream
 
@@ -162,7 +162,7 @@ def proving() -> list[Row]:
 
     ours, sdk = microseconds_each(lambda: prove(TEMPLATE, [encode(READING)]), sdk_both)
     measured = f"{ours:.0f} µs against {sdk:.0f} µs, {ours / sdk:.2f} ×"
-    return [Row("bytes and proof, against garmin-fit-sdk's encode and decode", measured, "≤ 1 ×", ours <= sdk)]
+    return [Measured("bytes and proof, against encode and decode of garmin-fit-sdk", measured, "≤ 1 ×", ours <= sdk)]
 
 
 def microseconds_each(*contestants: Callable[[], object], rounds: int = 9, seconds_a_round: float = 0.1) -> list[float]:
@@ -189,7 +189,7 @@ LOAD_ROUNDS = 7
 LOAD_SECONDS = 2.0
 
 
-def serving() -> list[Row]:
+def serving() -> list[Measured]:
     with servers() as (empty, ours):
         contestants = [(empty, post("/", b"{}")), (ours, post("/readings?dry_run=true", BODY))]
         for port, request in contestants:
@@ -199,13 +199,13 @@ def serving() -> list[Row]:
     p99_empty, p99_ours = (statistics.median(r[i].p99_ms for r in measured) for i in range(2))
     rate, p99 = rate_ours / rate_empty, p99_ours / p99_empty
     return [
-        Row(
+        Measured(
             "dry-run requests per second, of an empty function's",
             f"{rate_ours:.0f}/s of {rate_empty:.0f}/s, {100 * rate:.0f} %",
             "≥ 60 %",
             rate >= 0.6,
         ),
-        Row(
+        Measured(
             "dry-run p99, against an empty function's",
             f"{p99_ours:.1f} ms against {p99_empty:.1f} ms, {p99:.2f} ×",
             "≤ 2 ×",
@@ -220,14 +220,14 @@ class Load(NamedTuple):
 
 
 def load(port: int, request: bytes, seconds: float) -> Load:
-    """Real HTTP/1.1 on kept connections, in a process of its own so that it takes no time from the server."""
+    """Measure HTTP/1.1 over kept connections, from a separate process so that it takes no time from the server."""
     command = [sys.executable, "-m", "scripts.bench", "--load", str(port), str(seconds)]
     done = subprocess.run(command, input=request, stdout=subprocess.PIPE, check=True, cwd=ROOT)
     return Load(*json.loads(done.stdout))
 
 
 def generate_load(port: int, seconds: float, request: bytes) -> Load:
-    """One thread over all connections: the less the generator does, the more it is the server that is measured."""
+    """Send from one thread over all connections: the less the generator does, the purer the measurement."""
     latencies: list[float] = []
     with selectors.DefaultSelector() as selector, contextlib.ExitStack() as stack:
         started: dict[int, float] = {}
@@ -235,7 +235,7 @@ def generate_load(port: int, seconds: float, request: bytes) -> Load:
             connection = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.sendall(request)
-            # The first answer tells how long all are: the same request has answers of one length.
+            # The first answer gives the length of all: every answer to the same request is equally long.
             read_answer(connection)
             selector.register(connection, selectors.EVENT_READ)
         length = answer_length(port, request)
@@ -294,24 +294,24 @@ BODY = json.dumps({k: float(v) if isinstance(v, Decimal) else v for k, v in PAYL
 # --- bad bodies ---
 
 MIB = 1 << 20
-#: The worst bodies that we could think of, nearly all as large as is taken.
+#: The worst bodies we could think of, nearly all of the largest size that is accepted.
 BAD_BODIES = {
     "not JSON": b"x" * MIB,
     "not UTF-8": b'{"weight": "' + b"a" * (MIB - 20) + b'\xff"}',
     "too large": b" " * (MIB + 1),
     "nested a million deep": b"[" * MIB,
     "a million digits": b'{"weight": ' + b"9" * (MIB - 20) + b"}",
-    "a key that stands twice at the end": b'{"weight": 81.4, "' + b"k" * (MIB - 60) + b'": 1, "weight": 81.5}',
+    "a duplicate key at the end": b'{"weight": 81.4, "' + b"k" * (MIB - 60) + b'": 1, "weight": 81.5}',
     "ninety thousand members": b"{" + b",".join(b'"%d":0' % n for n in range(90_000)) + b"}",
     "a third of a million objects": b"[" + b",".join([b"{}"] * (MIB // 3 - 2)) + b"]",
     "half a million items": b"[" + b",".join([b"0"] * (MIB // 2 - 2)) + b"]",
     "a long text for a number": b'{"weight": "' + b"8" * (MIB - 20) + b'"}',
-    "a number beyond all measure": b'{"weight": 1e999999999}',
+    "a number that is out of range": b'{"weight": 1e999999999}',
 }
 MOST_MS_TO_REFUSE = 100
 
 
-def refusing() -> list[Row]:
+def refusing() -> list[Measured]:
     slowest: dict[str, float] = {}
     with servers() as (_, ours):
         for name, body in BAD_BODIES.items():
@@ -328,7 +328,7 @@ def refusing() -> list[Row]:
             slowest[name] = statistics.median(times)
     name = max(slowest, key=lambda name: slowest[name])
     return [
-        Row(
+        Measured(
             "the slowest refusal of a bad body of 1 MiB",
             f"{slowest[name]:.0f} ms ({name})",
             f"≤ {MOST_MS_TO_REFUSE} ms",
@@ -340,7 +340,7 @@ def refusing() -> list[Row]:
 # --- start and memory ---
 
 
-def starting() -> list[Row]:
+def starting() -> list[Measured]:
     times: dict[str, list[float]] = {"empty": [], "ours": []}
     memory: dict[str, list[float]] = {"empty": [], "ours": []}
     with tempfile.TemporaryDirectory() as folder:
@@ -355,13 +355,13 @@ def starting() -> list[Row]:
     start = [statistics.median(times[name]) for name in ("ours", "empty")]
     size = [statistics.median(memory[name]) for name in ("ours", "empty")]
     return [
-        Row(
+        Measured(
             "cold start to the first 2xx, against an empty function's",
             f"{1000 * start[0]:.0f} ms against {1000 * start[1]:.0f} ms, {start[0] / start[1]:.2f} ×",
             "≤ 1.8 ×",
             start[0] / start[1] <= 1.8,
         ),
-        Row(
+        Measured(
             "memory after the first 2xx, against an empty function's",
             f"{size[0]:.0f} MiB against {size[1]:.0f} MiB, {size[0] / size[1]:.2f} ×",
             "≤ 1.8 ×",
@@ -417,7 +417,7 @@ def wait_for_2xx(port: int, request: bytes) -> None:
 
 
 def memory_mib(source: Path) -> float:
-    """Proportional set size of the server and its worker: shared pages counted once."""
+    """Proportional set size of the server and its worker, which counts shared pages once."""
     total_kib = 0
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -437,7 +437,7 @@ def free_port() -> int:
 # --- many ---
 
 
-def many() -> list[Row]:
+def many() -> list[Measured]:
     with tempfile.TemporaryDirectory() as folder:
         bridge = Weighbridge(TEMPLATE, Folder(Path(folder)), ZoneInfo("UTC"))
 
@@ -462,21 +462,21 @@ def many() -> list[Row]:
         growth = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / before
     ratio = statistics.median(lots) / statistics.median(few)
     return [
-        Row(
+        Measured(
             "time per reading of 10,000, against 100",
             f"{statistics.median(lots):.0f} µs against {statistics.median(few):.0f} µs, {ratio:.2f} ×",
             "within 20 %",
             0.8 <= ratio <= 1.2,
         ),
-        Row("peak memory after 50,000 more readings", f"{growth:.2f} ×", "≤ 1.05 ×", growth <= 1.05),
+        Measured("peak memory after 50,000 more readings", f"{growth:.2f} ×", "≤ 1.05 ×", growth <= 1.05),
     ]
 
 
 # --- the outbox ---
 
 
-def outbox() -> list[Row]:
-    # Only those who measure it need a Postgres, and its libraries.
+def outbox() -> list[Measured]:
+    # Imported here: only this benchmark needs Postgres and its libraries.
     from _pytest.outcomes import Skipped
 
     from scripts.bench_outbox import CONCURRENCY, CONFIRMING_FUNCTION, measure
@@ -494,7 +494,7 @@ def outbox() -> list[Row]:
         return []
     one = rates[1][1]
     return [
-        Row(
+        Measured(
             f"outbox, {number} worker{'s' if number > 1 else ''} of {CONCURRENCY}: readings per second, of empty jobs",
             f"{ours:.0f}/s of {bare:.0f}/s, {100 * ours / bare:.0f} %; {ours / one:.1f} × one worker",
             "≥ 30 %",
@@ -507,8 +507,8 @@ def outbox() -> list[Row]:
 # --- the form ---
 
 
-def form() -> list[Row]:
-    # Only those who measure it need a browser, and Streamlit.
+def form() -> list[Measured]:
+    # Imported here: only this benchmark needs a browser and Streamlit.
     from _pytest.outcomes import Skipped
 
     from scripts.bench_form import measure
@@ -522,13 +522,13 @@ def form() -> list[Row]:
         print(f"  skipped: {e}", file=sys.stderr)
         return []
     return [
-        Row(
+        Measured(
             "form, start to the page, against a bare page of Streamlit",
             f"{ours.start_s:.2f} s against {bare.start_s:.2f} s, {ours.start_s / bare.start_s:.2f} ×",
             "≤ 1.8 ×",
             ours.start_s / bare.start_s <= 1.8,
         ),
-        Row(
+        Measured(
             "form, ten fields to the receipt, against the same",
             f"{ours.submit_s:.2f} s against {bare.submit_s:.2f} s, {ours.submit_s / bare.submit_s:.2f} ×",
             "≤ 4 ×",

@@ -1,7 +1,7 @@
-"""What the form costs beyond Streamlit: start-up, and a weigh-in from the first field to the receipt.
+"""Measures what the form costs beyond Streamlit: start-up, and a weigh-in from the first field to the receipt.
 
-Strategy: the same browser drives both, the other being a page of Streamlit with the same fields and one button that
-posts to the same function. Ours asks the function for a preview at each change; that is what the ratio shows.
+Strategy: one browser drives the form and a bare Streamlit page with the same fields and one button that posts to the
+same function. The form also asks the function for a preview at each change; the ratio shows that cost.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Times(NamedTuple):
 
 
 def measure(function: str) -> tuple[Times, Times]:
-    """Of the bare page and of ours: process start until the page is there, and ten fields until the receipt."""
+    """The times of the bare page and of the form: from process start to page, and from ten fields to receipt."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         bare = Path(folder, "bare.py")
         bare.write_text(BARE_PAGE)
@@ -51,8 +51,10 @@ def measure(function: str) -> tuple[Times, Times]:
                 at = f"2026-11-22T06:{10 * round_ + i:02d}:00Z"
                 found[i].append(_once(browser, module, Path(folder), function, at))
         browser.close()
-    bare_times, ours = (Times(*(statistics.median(column) for column in zip(*times, strict=True))) for times in found)
-    return bare_times, ours
+    bare_times, form_times = (
+        Times(*(statistics.median(column) for column in zip(*times, strict=True))) for times in found
+    )
+    return bare_times, form_times
 
 
 def _once(browser: Browser, module: list[str], folder: Path, function: str, at: str) -> Times:

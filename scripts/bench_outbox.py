@@ -1,7 +1,7 @@
-"""How much the outbox costs beyond its queue: readings per second against procrastinate with an empty task.
+"""How much the outbox costs beyond its queue: its readings per second compared with procrastinate and an empty task.
 
-Strategy: both get the same number of workers, of which each has the same number of jobs in hand; the function is one
-that answers at once, so that only the outbox is measured. The work is there in one transaction, once all workers are.
+Strategy: both get the same number of workers with the same concurrency. The function answers at once, so that only the
+outbox is measured. All jobs are inserted in one transaction, after all workers have started.
 """
 
 from __future__ import annotations
@@ -92,12 +92,12 @@ def wait_until_count(connection: psycopg.Connection[tuple[object, ...]], query: 
     deadline = time.perf_counter() + 120
     while connection.execute(query.encode()).fetchone() != (count,):
         if time.perf_counter() > deadline:
-            raise RuntimeError("the workers did not come to an end within 120 s")
+            raise RuntimeError("the workers did not finish within 120 s")
         time.sleep(0.01)
 
 
 def bare_worker(database: str) -> None:
-    """The queue as its own documentation sets it up, with a task that does nothing."""
+    """Run the queue as its documentation sets it up, with a task that does nothing."""
     app = App(connector=PsycopgConnector(conninfo=database, min_size=1, max_size=CONCURRENCY + 2))
 
     @app.task(name="empty", queue="bare")

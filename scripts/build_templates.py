@@ -1,7 +1,7 @@
-"""python -m scripts.build_templates: the shipped templates, made of their definition below.
+"""python -m scripts.build_templates: build the shipped templates from the definitions below.
 
 Strategy: a FIT file is a header, then pairs of a definition and its data, then a CRC. The definitions here are
-tables with a row a field, in the order of the bytes; templates/README.md tells what each is for.
+tables with one row for each field, in the order of the bytes. templates/README.md explains what each is for.
 """
 
 from __future__ import annotations
@@ -23,36 +23,36 @@ PROTOCOL_1, PROTOCOL_2 = 0x10, 0x20  # developer fields need protocol 2.0
 PROFILE_VERSION = 21_218
 
 #: A field of a message: number, base type number, bytes.
-Row = tuple[int, int, bytes]
+FieldSpec = tuple[int, int, bytes]
 
 
-def u8(number: int, value: int) -> Row:
+def u8(number: int, value: int) -> FieldSpec:
     return number, UINT8.number, bytes([value])
 
 
-def u16(number: int, value: int) -> Row:
+def u16(number: int, value: int) -> FieldSpec:
     return number, UINT16.number, struct.pack("<H", value)
 
 
-def u32(number: int, value: int, base_type: int = UINT32.number) -> Row:
+def u32(number: int, value: int, base_type: int = UINT32.number) -> FieldSpec:
     return number, base_type, struct.pack("<I", value)
 
 
-def text(number: int, value: str) -> Row:
+def text(number: int, value: str) -> FieldSpec:
     return number, STRING, value.encode() + b"\0"
 
 
-def file_id(manufacturer: int, product: int, serial_number: int) -> list[Row]:
+def file_id(manufacturer: int, product: int, serial_number: int) -> list[FieldSpec]:
     kind = (0, ENUM.number, bytes([profile.FILE_TYPE_WEIGHT]))
     return [kind, u16(1, manufacturer), u16(2, product), u32(3, serial_number, UINT32Z), u32(4, 0)]
 
 
-#: timestamp first, as the SDKs do; every field that a reading can fill, and none that it cannot.
+#: timestamp first, as in the SDKs; then every field that a reading can fill, and no other.
 WEIGHT = [
     (field.number, field.base_type.number, b"\xff" * field.base_type.size) for field in WEIGHT_SCALE if field.source
 ]
 
-#: "weighbridge 1" and three zeros: any 16 bytes that are the same in every file, and nobody else's.
+#: "weighbridge 1" and three zeros. Any 16 bytes will do that are the same in every file and that no one else uses.
 APPLICATION_ID = b"weighbridge 1".ljust(16, b"\0")
 
 
@@ -63,7 +63,7 @@ def plain() -> bytes:
 
 
 def developer() -> bytes:
-    """templates/weight_scale_developer.fit: manufacturer 255 (development), and four fields of our own."""
+    """templates/weight_scale_developer.fit: manufacturer 255 (development), and our four developer fields."""
     data = message(0, profile.FILE_ID, file_id(255, 0, 1234))
     data += message(2, profile.DEVELOPER_DATA_ID, [(0, BYTE, APPLICATION_ID), u8(3, 0)])
     for field in DEVELOPER:
@@ -73,7 +73,9 @@ def developer() -> bytes:
     return sealed(PROTOCOL_2, data)
 
 
-def message(local: int, number: int, rows: Sequence[Row], developer: Sequence[tuple[int, int, int]] = ()) -> bytes:
+def message(
+    local: int, number: int, rows: Sequence[FieldSpec], developer: Sequence[tuple[int, int, int]] = ()
+) -> bytes:
     """A definition and one record of it; developer fields (number, size, index) are empty."""
     head = struct.pack("<BBBHB", 0x40 | (0x20 if developer else 0) | local, 0, 0, number, len(rows))
     head += b"".join(bytes((field, len(value), base_type)) for field, base_type, value in rows)

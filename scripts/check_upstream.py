@@ -1,12 +1,14 @@
-"""Has a library that we depend on changed what we rely on?
+"""Have our libraries changed anything that we rely on?
 
-Strategy: the newest release of each library is fetched, not installed, and read: no line of it runs, so that one for
-another Python can be read too. For each name in upstream.toml the signature and a fingerprint of the source are
-compared with what they were at the last look. A change is no fault; it says where to look before the pin is raised.
-(griffe compares the signatures of two releases. What a body does it does not compare, and that matters more here.)
+Strategy: download the newest release of each library, without installing it, and read its source. None of its code
+runs, so a release for another Python can be read too. For each name in upstream.toml, compare the signature and a
+fingerprint of the source with the last review. A change is not a fault; it shows what to review before the pin is
+raised. (griffe compares the signatures of two releases, but not their bodies, which matter more here.)
+
+Weakness: only the named functions are compared. A change in a function that they call goes unnoticed.
 
     python -m scripts.check_upstream            exit code 0: nothing changed, 1: something did, 2: no answer
-    python -m scripts.check_upstream --write    accepts what was found, once somebody has looked
+    python -m scripts.check_upstream --write    accept the result, after a review
 """
 
 from __future__ import annotations
@@ -31,9 +33,9 @@ KNOWN = Path(__file__).with_name("upstream.toml")
 
 class Library(NamedTuple):
     name: str
-    #: The Python to fetch it for.
+    #: The Python version to download for.
     python: str
-    #: The release that was looked at last.
+    #: The release that was reviewed last.
     version: str
     #: "file:name" -> signature and fingerprint.
     names: Mapping[str, str]
@@ -45,12 +47,12 @@ class Wheel(NamedTuple):
 
 
 class NotFetched(Exception):
-    """The package index did not give the library; the message says what pip said."""
+    """pip could not download the library; the message is pip's."""
 
 
 def main(arguments: Sequence[str] | None = None, *, fetch: Callable[[Library], Wheel] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m scripts.check_upstream", description=__doc__.partition("\n")[0])
-    parser.add_argument("--write", action="store_true", help="accept what is found")
+    parser.add_argument("--write", action="store_true", help="accept the result, after a review")
     parser.add_argument("--known", type=Path, default=KNOWN, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     found: list[Library] = []
@@ -59,14 +61,14 @@ def main(arguments: Sequence[str] | None = None, *, fetch: Callable[[Library], W
         try:
             wheel = (fetch or newest)(library)
         except NotFetched as e:
-            print(f"{library.name} could not be looked up: {e}", file=sys.stderr)
+            print(f"{library.name} could not be downloaded: {e}", file=sys.stderr)
             return 2
         now = library._replace(version=wheel.version, names={name: look(wheel, name) for name in library.names})
         found.append(now)
         changes = list(differences(library, now))
         changed += len(changes)
         release = "" if wheel.version == library.version else f", and {wheel.version} is out"
-        print(f"{library.name} {library.version}{release}: " + ("as we know it" if not changes else "changed"))
+        print(f"{library.name} {library.version}{release}: " + ("changed" if changes else "unchanged"))
         for change in changes:
             print(textwrap.indent(change, "  "))
     if options.write:
@@ -86,11 +88,11 @@ def differences(known: Library, now: Library) -> Iterator[str]:
         elif now.names[name].rpartition(" #")[0] != then.rpartition(" #")[0]:
             yield f"{name} was {then.rpartition(' #')[0]}\n  and is {now.names[name].rpartition(' #')[0]}"
         else:
-            yield f"{name} does something else: read it"
+            yield f"{name} has a new body: review it"
 
 
 def look(wheel: Wheel, name: str) -> str:
-    """The signature (or value) of a name and the fingerprint of its source; "" where there is none."""
+    """The signature (or value) of a name, and the fingerprint of its source; "" if the name does not exist."""
     file, _, path = name.partition(":")
     source = wheel.files.get(file)
     if source is None:
@@ -134,7 +136,7 @@ def _signature(node: ast.stmt) -> str:
 
 
 def newest(library: Library) -> Wheel:
-    """The newest release, as pip finds it. Raises `NotFetched`."""
+    """The newest release that pip finds. Raises `NotFetched`."""
     with tempfile.TemporaryDirectory() as folder:
         options = ("--no-deps", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:")
         command = (
@@ -151,7 +153,7 @@ def newest(library: Library) -> Wheel:
         done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)
         wheels = list(Path(folder).glob("*.whl"))
         if done.returncode != 0 or len(wheels) != 1:
-            raise NotFetched((done.stderr.strip().splitlines() or ["pip said nothing"])[-1])
+            raise NotFetched((done.stderr.strip().splitlines() or ["pip printed nothing"])[-1])
         return read_wheel(wheels[0].name, wheels[0].read_bytes())
 
 
@@ -169,7 +171,7 @@ def read_known(text: str) -> list[Library]:
 
 
 def written(libraries: Sequence[Library]) -> str:
-    parts = ["# What we rely on in libraries that may change it: python -m scripts.check_upstream\n"]
+    parts = ["# The parts of our libraries that we rely on and that may change: python -m scripts.check_upstream\n"]
     for library in libraries:
         parts.append(f'[{library.name}]\npython = "{library.python}"\nversion = "{library.version}"\n')
         parts.append(f"[{library.name}.names]")

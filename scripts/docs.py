@@ -1,8 +1,8 @@
-"""What the documents show of the program: tables, and outputs. cogapp calls it: make fix writes, make check compares.
+"""The generated parts of the documents: tables and outputs. cogapp calls it; make fix writes, make check compares.
 
-Strategy: a document names one function of this module in a comment (`[[[cog docs.fields() ]]]`), and what it prints
-stands below that comment. A table is written each time. An output, which takes a run and is different at every one
-(the time of arrival), stays as it is; `OUTPUTS=new make fix` runs the programs again, and tests/test_docs.py compares.
+Strategy: a document names a function of this module in a comment (`[[[cog docs.fields() ]]]`). The text that the
+function prints follows that comment. A table is written each time. An output takes a run and differs each time (the
+time of arrival), so it stays as it is: `OUTPUTS=new make fix` runs the programs again, and tests/test_docs.py compares.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,30 +19,37 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import click
+
+from weighbridge.errors import WeighbridgeError
+from weighbridge.fit.patch import READINGS_PER_FILE as MOST_IN_A_FILE
+from weighbridge.http.body import READINGS_PER_CALL as MOST_IN_A_CALL
 from weighbridge.http.problems import FAULTS
+from weighbridge.http.routes import HTTP_STATUS, LARGEST_BODY_BYTES, LONGEST_PAUSE_S
+from weighbridge.notes import Code
 from weighbridge.operate.demo import embedded, post
 from weighbridge.operate.serving import function_process
 from weighbridge.reading.dialects import DIALECTS, Unused
 from weighbridge.reading.identities import IDENTITIES, LEAN_SOFT_TISSUE
 from weighbridge.reading.measures import MEASURES
-from weighbridge.receipt import DEVELOPER_FIELDS, NATIVE, NO_HOME
+from weighbridge.receipt import DEVELOPER_FIELDS, NATIVE, NOT_STORED, WORDS
 from weighbridge.resources import EXAMPLE, TEMPLATES
 
 ROOT = Path(__file__).parent.parent
 
 # -- tables ------------------------------------------------------------------------------------------------
 
-#: What Garmin Connect calls a field, and what to know of it.
+#: A field's name in Garmin Connect, and what to know about it.
 SHOWN = {
     "weight": "Weight",
     "percent_fat": "Body Fat",
     "percent_hydration": "Body Water",
     "bone_mass": "Bone Mass",
-    "muscle_mass": "Skeletal Muscle Mass: Garmin's word, also when your app's muscle is all lean soft tissue",
+    "muscle_mass": "Skeletal Muscle Mass (Garmin's name, even if your app means all lean soft tissue)",
     "visceral_fat_rating": "Visceral Fat, a rating from 1 to 59",
     "visceral_fat_mass": "Visceral Fat Mass",
-    "basal_met": "taken, but not given back by Garmin",
-    "active_met": "taken, but not given back by Garmin",
+    "basal_met": "accepted by Garmin, but never returned",
+    "active_met": "accepted by Garmin, but never returned",
     "metabolic_age": "Metabolic Age",
     "physique_rating": "Physique Rating",
     "bmi": "BMI; some values were reported hidden without it",
@@ -57,18 +65,12 @@ def fields() -> None:
         else:
             developer = DEVELOPER_FIELDS.get(name)
             where = f"developer field `{developer.name}`, second template only" if developer else "–"
-            rows.append((label, where, NO_HOME[name]))
+            rows.append((label, where, NOT_STORED[name]))
     _table(("your value", "in the FIT file", "Garmin Connect"), rows)
 
 
-def problems() -> None:
-    faults = sorted(FAULTS.values(), key=lambda fault: fault.status)
-    rows = [(str(fault.status), f"`{fault.slug}`", fault.title) for fault in faults]
-    _table(("status", "type `urn:weighbridge:…`", "meaning"), rows)
-
-
 def settings(module: str) -> None:
-    """The table `VARIABLES` of a module."""
+    """The table of a module's `VARIABLES`."""
     rows = []
     for variable in import_module(module).VARIABLES:
         default = variable.default.replace(str(TEMPLATES), "templates")
@@ -92,27 +94,153 @@ def identities() -> None:
     _table(("this", "is", "that"), rows)
 
 
+#: The meaning of each status for the caller.
+STATUSES = {
+    "confirmed": "Garmin took the file, and Weighbridge read the weigh-in back.",
+    "present": "Garmin already had exactly this weigh-in. Nothing was sent.",
+    "accepted": "Garmin took the file but does not show it yet. Send the same reading again later.",
+    "kept": "The proven file is in the folder, for import by hand or for `weighbridge kept deliver`.",
+    "checked": "A dry run: the receipt shows what would be sent. Nothing was sent.",
+}
+
+#: The meaning of each code of a note or warning. If one is missing, `make fix` fails.
+CODES = {
+    Code.TIME_OF_ARRIVAL: "The reading has no time, so the moment of the request counts.",
+    Code.TIME_OF_RECEIPT: "The reading has no time, so the caller's `received_at` counts.",
+    Code.HOUR_TWICE: "A clock change: the hour occurs twice, and the first one was taken.",
+    Code.HOUR_SKIPPED: "A clock change: the hour does not exist, and the time was moved forward by the gap.",
+    Code.NOT_MEASURED: "An optional value came as zero or as `unknown`, so it was not measured.",
+    Code.SAID_TWICE: "The same value came as a mass and as a percentage. The mass was used.",
+    Code.NOT_USED: "The key is known and was left out for the reason given.",
+    Code.NO_PLACE: "The key is known, but Garmin does not store this value.",
+    Code.PROBLEM_AT_SOURCE: "The source reports a problem with something other than the weight.",
+    Code.HEIGHT_OF_PERSON: "The height of the person's entry in `WEIGHBRIDGE_PEOPLE` was used.",
+    Code.SKELETAL_MUSCLE: "Skeletal muscle was sent as Garmin's muscle, as configured for this person.",
+    Code.MUSCLE_LEFT_OUT: "This person's muscle is the skeletal one, and the reading has none.",
+    Code.FELL_BACK: "An earlier delivery of the chain did not take the file; a later one did.",
+    Code.OTHER_FILES_KEPT: "The folder already holds other values for this instant.",
+    Code.GARMIN_REMARK: "Garmin's answer included a message.",
+    Code.NOT_SHOWN: "Garmin shows the weigh-in without these values.",
+    Code.NOT_VISIBLE_YET: "Garmin does not show the weigh-in yet.",
+    Code.SHOWN_DIFFERENTLY: "Garmin shows different values from those sent.",
+    Code.LOOK_FAILED: "The weigh-in was uploaded, but reading it back failed.",
+    Code.PERSONAL_API_FAILED: "Garmin's Personal API could not be read; the sign-in was used instead.",
+    Code.REPLACED_ENTRY_REMAINS: "The new weigh-in is confirmed, but the old one could not be deleted.",
+}
+
+AGAIN = {"never": "never", "later": "later", "after_repair": "after a fix"}
+
+
+def statuses() -> None:
+    rows = [
+        (f"`{status}`", str(HTTP_STATUS[status]), "no" if status == "accepted" else "yes", meaning)
+        for status, meaning in STATUSES.items()
+        if WORDS[status]
+    ]
+    _table(("`status`", "HTTP", "`final`", "meaning"), rows)
+
+
+def blame() -> None:
+    """The table of problems: who must act, and when the same request may be sent again."""
+    rows = []
+    for kind, fault in sorted(FAULTS.items(), key=lambda item: item[1].status):
+        ours = kind if issubclass(kind, WeighbridgeError) else WeighbridgeError
+        wait = f"after {fault.retry_after_s} s" if fault.retry_after_s else AGAIN[ours.again]
+        again = f"`{ours.again}`" if not fault.retry_after_s else f"`{ours.again}`, {wait}"
+        rows.append((str(fault.status), f"`{fault.slug}`", fault.title, f"`{ours.blame}`", again))
+    _table(("HTTP", "type `urn:weighbridge:…`", "meaning", "`blame`", "`again`"), rows)
+
+
+def codes() -> None:
+    _table(("`code`", "meaning"), [(f"`{code}`", CODES[code]) for code in Code])
+
+
+def limits() -> None:
+    rows = [
+        ("body", f"{LARGEST_BODY_BYTES >> 20} MiB (413)"),
+        ("pause of the sender within a body", f"{LONGEST_PAUSE_S} s (408)"),
+        ("readings in one call", f"{MOST_IN_A_CALL:,} (413)"),
+        ("readings in one FIT file", f"{MOST_IN_A_FILE}"),
+    ]
+    _table(("limit", "value"), rows)
+
+
+def commands() -> None:
+    """The list of `weighbridge --help`, then the help of each command."""
+    cli = import_module("weighbridge.cli")
+    _table(
+        ("command", "what it does"),
+        [(f"[`{name}`](#{name})", place.explained) for name, place in cli.COMMANDS.items()],
+    )
+    context = cli.main.make_context("weighbridge", ["--help"], resilient_parsing=True)
+    for name in cli.COMMANDS:
+        cog().out(f"\n## {name}\n")
+        _help(cli.main.get_command(context, name), f"weighbridge {name}", context)
+
+
+def _help(command: Any, name: str, parent: Any) -> None:
+    context = click.Context(command, parent=parent, info_name=name.rpartition(" ")[2], terminal_width=100)
+    cog().out(f"\n```text\n{command.get_help(context)}\n```\n")
+    for sub in command.list_commands(context) if isinstance(command, click.Group) else ():
+        cog().out(f"\n### {name.partition(' ')[2]} {sub}\n")
+        _help(command.get_command(context, sub), f"{name} {sub}", context)
+
+
+def file(path: str, kind: str) -> None:
+    """A file of the repository, unchanged."""
+    cog().out(f"```{kind}\n{(ROOT / path).read_text(encoding='utf-8').rstrip()}\n```\n")
+
+
+def example(integration: str, marker: str) -> None:
+    """The fenced block below `<!-- marker -->` in the README of an integration, which the end-to-end tests run."""
+    text = (ROOT / "integrations" / integration / "README.md").read_text(encoding="utf-8")
+    found = re.search(rf"<!-- {re.escape(marker)} -->\n( *)(```.*?\n *```)\n", text, re.DOTALL)
+    if not found:
+        raise LookupError(f"{integration} has no block marked {marker!r}")
+    cog().out(re.sub(rf"(?m)^{found[1]}", "", found[2]) + "\n")
+
+
 def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     lines = [f"| {' | '.join(row)} |" for row in (titles, *rows)]
     lines.insert(1, f"|{'---|' * len(titles)}")
     cog().outl("\n".join(lines))
 
 
+#: Runs a program and returns its output.
+Output = Callable[[], str]
+
 # -- outputs -----------------------------------------------------------------------------------------------
 
 
-def answer() -> None:
-    """The answer to `curl -d @examples/fitdays.json`, of a function that keeps files."""
-    _output("json", answer_to_the_example)
-
-
 def demo() -> None:
-    """How `make demo` ends."""
+    """The end of the output of `make demo`."""
     _output("text", demo_ending)
 
 
+def printed(lines: int = 0) -> None:
+    """The output of `curl … | python3 -m json.tool --no-ensure-ascii`, or its first lines."""
+    _output("json", lambda: "\n".join(printed_by_json_tool().splitlines()[: lines or None]))
+
+
+def printed_by_json_tool() -> str:
+    tool = [sys.executable, "-m", "json.tool", "--no-ensure-ascii"]
+    return subprocess.run(tool, input=answer_to_the_example(), check=True, capture_output=True, text=True).stdout
+
+
+def fit(name: str = "examples/fitdays.json") -> None:
+    """`weighbridge fit` with the example under this name, and what it prints."""
+    _output("console", lambda: f"$ weighbridge fit {name}\n{fit_of_the_example(name)}")
+
+
+def fit_of_the_example(name: str = "examples/fitdays.json") -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / name).parent.mkdir(exist_ok=True)
+        shutil.copy(EXAMPLE, Path(folder) / name)
+        return _output_of("fit", name, folder=folder).rstrip()
+
+
 def sdk() -> None:
-    """How `make verify-sdk` ends."""
+    """The end of the output of `make verify-sdk`."""
     _output("text", sdk_ending)
 
 
@@ -124,26 +252,26 @@ def answer_to_the_example() -> str:
 
 def demo_ending() -> str:
     with tempfile.TemporaryDirectory() as folder:
-        said = _said_by("demo", folder=folder)
+        said = _output_of("demo", folder=folder)
     return said[said.index("The file that was kept") :].rstrip()
 
 
 def sdk_ending() -> str:
-    """The last rows, with the titles above them."""
-    lines = _said_by("sdk", "verify", folder=ROOT).splitlines()
+    """The column titles and the last rows."""
+    lines = _output_of("sdk", "verify", folder=ROOT).splitlines()
     titles = max(number for number, line in enumerate(lines) if line.startswith("reading "))
     return "\n".join([lines[titles], "…", *lines[-9:]])
 
 
 def plain(text: str) -> str:
-    """An output without what is new at every run: the instant of arrival, and the fingerprint it makes."""
+    """An output without the parts that differ at each run: the time of arrival, and the fingerprint made from it."""
     text = re.sub(r"\d{4}-\d\d-\d\dT\d\d[:-]\d\d[:-]\d\dZ", "TIME", text)
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\+00:00", "TIME", text)
     text = re.sub(r"\b[0-9a-f]{64}\b", "SHA256", text)
     return re.sub(r"TIME_[0-9a-f]{12}", "TIME_SHA", text)
 
 
-def _said_by(*command: str, folder: str | Path) -> str:
+def _output_of(*command: str, folder: str | Path) -> str:
     whole = [sys.executable, "-m", "weighbridge", *command]
     return subprocess.run(whole, cwd=folder, check=True, stdout=subprocess.PIPE, text=True).stdout
 
@@ -154,5 +282,5 @@ def _output(kind: str, run: Callable[[], str]) -> None:
 
 
 def cog() -> Any:
-    """What cogapp gives to the code of a document, while it runs it."""
+    """The module that cogapp offers to the code in a document while it runs."""
     return import_module("cog")

@@ -1,1 +1,1 @@
-"""Garmin's own FitCSVTool, as a witness of our encoding and as the encoder to fall back on."""
+"""Check our encoding with Garmin's FitCSVTool, or let that tool encode instead."""

@@ -1,8 +1,8 @@
-"""Any FIT bytes -> what they say, without how they happen to say it.
+"""Any FIT bytes -> their canonical form: what the file means, independent of how it was encoded.
 
-Rule: what two right encoders may do differently is gone (byte order, local message types, when a definition is
-repeated, the header's profile version, the bytes of a NaN); everything else is there, to the last bit. The checksums
-are checked here, because FitCSVTool never checks that of the header.
+Rule: the form drops everything on which two correct encoders may differ (byte order, local message types, when a
+definition is repeated, the profile version in the header, the bytes of a NaN). It keeps everything else, bit for bit.
+The checksums are verified here, because FitCSVTool never checks the header's.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Key = int | tuple[int, int]
 
 
 class Value(NamedTuple):
-    """A field's base type (-1: told by a field_description) and its bytes, big-endian."""
+    """A field's base type (-1: given by a field_description) and its bytes, big-endian."""
 
     base_type: int
     content: bytes
@@ -43,7 +43,7 @@ class Message(NamedTuple):
 
 
 class Canonical(NamedTuple):
-    """What a file says."""
+    """The canonical form of a file."""
 
     messages: list[Message]
     #: Names of developer fields, from their descriptions.
@@ -51,13 +51,13 @@ class Canonical(NamedTuple):
 
 
 class Damaged(NamedTuple):
-    """Why bytes are no FIT file that anyone should believe."""
+    """Why bytes are not an intact FIT file."""
 
     why: str
 
 
 def canonical(content: bytes) -> Canonical | Damaged:
-    """Bytes -> what they say, or why they are damaged."""
+    """The canonical form of these bytes, or why they are damaged."""
     if why := _damage(content):
         return Damaged(why)
     try:
@@ -81,7 +81,7 @@ def _damage(content: bytes) -> str:
         return "It is not a FIT file."
     header_size = content[0]
     if len(content) != header_size + struct.unpack_from("<I", content, 4)[0] + 2:
-        return "Its length is not what its header promises."
+        return "Its length does not match its header."
     if header_size == 14 and struct.unpack_from("<H", content, 12)[0] != crc16(content[:12]):
         return "The header's CRC does not match."
     if struct.unpack_from("<H", content, len(content) - 2)[0] != crc16(content[:-2]):

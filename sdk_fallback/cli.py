@@ -1,8 +1,7 @@
 """The commands `weighbridge sdk …`: check our encoding with Garmin's FitCSVTool, or have that tool encode.
 
-Rule: the exit code says how it ended, also to a program: 0 all agree, 1 something differs, 2 the chosen machine or tool
-(or the input) cannot be used, 3 nothing is available here, so nothing was verified. What went wrong is one sentence on
-standard error.
+Rule: the exit code gives the result: 0 all agree, 1 something differs, 2 the chosen machine or tool (or the input)
+cannot be used, 3 nothing is available here, so nothing was verified. A fault is one sentence on standard error.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import click
 
 from weighbridge.delivery.port import Delivered, Prove
 from weighbridge.errors import ValuesRejected, WeighbridgeError
-from weighbridge.operate.fit import InHand, read_payloads
+from weighbridge.operate.fit import InMemory, read_payloads
 from weighbridge.operate.fit import fit as understand
 from weighbridge.operate.surroundings import Surroundings
 from weighbridge.reading.reading import Reading
@@ -27,7 +26,7 @@ from weighbridge.settings import read_settings
 
 from .crosscheck import Case, cross_check, encode_by_garmin
 from .errors import FallbackError, NothingAvailable
-from .fitcsvtool import decode_command, judge
+from .fitcsvtool import checked_output, decode_command
 from .report import as_data, print_table, verify_golden
 from .runners.port import Runner
 from .runners.windows import MACHINES, runner_from
@@ -40,7 +39,7 @@ _file = click.Path(path_type=Path)
 
 @click.group()
 def command() -> None:
-    """Check our encoding with Garmin's own FitCSVTool, or have it encode."""
+    """Check our encoding with Garmin's FitCSVTool, or have it encode."""
 
 
 @command.command()
@@ -86,11 +85,11 @@ def verify(context: click.Context, file: Path | None, on: str | None, *, as_json
 @_on
 @click.pass_context
 def encode(context: click.Context, reading: str, output: Path, on: str | None) -> None:
-    """Have FitCSVTool write the FIT file of READING, which is understood as by `weighbridge fit`."""
+    """Have FitCSVTool write the FIT file of READING, which is read as by `weighbridge fit`."""
     with _runner(context, on) as (runner, environment):
         settings = read_settings(environment)
         content = sys.stdin.buffer.read() if reading == "-" else Path(reading).read_bytes()
-        ours = _Noted(output)
+        ours = _ReadingsOnly(output)
         understand(settings, read_payloads(content, name=reading), ours, datetime.now(UTC))
         fit = encode_by_garmin(runner, settings.template.read_bytes(), ours.readings)
         output.write_bytes(fit.content)
@@ -103,18 +102,18 @@ def encode(context: click.Context, reading: str, output: Path, on: str | None) -
 @_on
 @click.pass_context
 def doctor(context: click.Context, on: str | None) -> None:
-    """See whether FitCSVTool can be used: link by link, then one real run."""
+    """Check whether FitCSVTool can be used: step by step, then one real run."""
     with _runner(context, on) as (runner, environment):
         for link in runner.links():
             click.echo(link)
         template = read_settings(environment).template.read_bytes()
         ran = runner.run({"template.fit": template}, [decode_command("template.fit", "template.csv")])
-        judge(ran, 0, "template.csv")
+        checked_output(ran, 0, "template.csv")
         click.echo(f"FitCSVTool works on {runner.name}: {ran.outcomes[0].output.splitlines()[0]}")
 
 
-class _Noted(InHand):
-    """What `weighbridge fit` hands its file to; here it is the readings that are wanted."""
+class _ReadingsOnly(InMemory):
+    """The delivery of `weighbridge fit`, which also remembers the readings."""
 
     readings: Sequence[Reading] = ()
 
@@ -126,7 +125,7 @@ class _Noted(InHand):
 # -- faults ----------------------------------------------------------------------------------------------
 
 
-class _Ended(click.ClickException):
+class _Failed(click.ClickException):
     """One sentence on standard error, and an exit code."""
 
     exit_code = UNUSABLE
@@ -135,13 +134,13 @@ class _Ended(click.ClickException):
         click.echo(self.message, err=True)
 
 
-class _Skipped(_Ended):
+class _Skipped(_Failed):
     exit_code = SKIPPED
 
 
 @contextmanager
 def _runner(context: click.Context, on: str | None) -> Iterator[tuple[Runner, Mapping[str, str]]]:
-    """The machine and the environment that names it, until the end of the block. Faults end the command."""
+    """The machine, and the environment that names it, for the block. A fault ends the command."""
     around = context.find_object(Surroundings)
     environment = around.environment if around else os.environ
     try:
@@ -150,10 +149,10 @@ def _runner(context: click.Context, on: str | None) -> Iterator[tuple[Runner, Ma
     except NothingAvailable as fault:
         raise _Skipped(f"Skipped, nothing was verified: {fault}") from None
     except (FallbackError, WeighbridgeError, OSError) as fault:
-        raise _Ended(_sentence(fault)) from None
+        raise _Failed(_message(fault)) from None
 
 
-def _sentence(fault: Exception) -> str:
+def _message(fault: Exception) -> str:
     if isinstance(fault, ValuesRejected):
         return " ".join([str(fault), *(f"{error.field}: {error.message}".removeprefix(": ") for error in fault.errors)])
     if isinstance(fault, OSError):

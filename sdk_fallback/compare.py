@@ -1,8 +1,8 @@
-"""Ours × Garmin's -> every difference, by name.
+"""Our file × Garmin's -> every difference, by name.
 
-Strategy: two independent ways. *Reading*: Garmin's tool reads our file, and each text it prints, times the scale, is
-the raw integer in our bytes. *Writing*: Garmin's tool writes a file from the reading itself, and it says the same as
-ours in canonical form. A wrong value that both of us would read back alike is found only by the second.
+Strategy: two independent ways. *Reading*: Garmin's tool reads our file; each value it prints, times the scale, must be
+the raw integer in our bytes. *Writing*: Garmin's tool writes a file from the reading itself; its canonical form must be
+the same as ours. Only the second way finds a wrong value that both sides read back alike.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from weighbridge.fit.profile import (
     NATIVE_BY_NUMBER,
     WEIGHT_SCALE_MESSAGE,
     Field,
-    told,
+    value_of,
 )
 
 from .canonical import Canonical, Key, Message, Value
-from .fitcsvtool import Row
+from .fitcsvtool import CsvRow
 
-#: What two right files may do differently, as the report says it.
-LEGITIMATE = (
+#: How two correct files may differ, in the words of the report.
+ALLOWED_DIFFERENCES = (
     "byte order (Garmin's tool writes big-endian), the header's profile version and both checksums, "
     "and the bytes of a NaN"
 )
@@ -36,21 +36,21 @@ _FILE_ID_FIELDS = {0: "type", 1: "manufacturer", 2: "product", 3: "serial_number
 
 
 class Difference(NamedTuple):
-    """Something on which two do not agree."""
+    """One point on which our file and the other side do not agree."""
 
     #: "weigh-in 3, weight"
     where: str
     ours: str
     theirs: str
-    #: From 1 on; 0 where it is about the whole file.
+    #: The first is 1; 0 means the whole file.
     weigh_in: int = 0
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.ours} here, {self.theirs} there"
+        return f"{self.where}: ours {self.ours}, theirs {self.theirs}"
 
 
 class Place(NamedTuple):
-    """What a message is called in a report."""
+    """The name of a message in a report."""
 
     name: str
     weigh_in: int = 0
@@ -62,8 +62,8 @@ class Place(NamedTuple):
 NOTHING = "nothing"
 
 
-def compare_texts(ours: Canonical, rows: Sequence[Row]) -> list[Difference]:
-    """Our file against the CSV that Garmin's tool made of it."""
+def compare_texts(ours: Canonical, rows: Sequence[CsvRow]) -> list[Difference]:
+    """The differences between our file and the CSV that Garmin's tool made from it."""
     data = [row for row in rows if row.kind == "Data"]
     if len(data) != len(ours.messages):
         return [Difference("the file", f"{len(ours.messages)} messages", f"{len(data)} messages")]
@@ -85,8 +85,8 @@ def compare_texts(ours: Canonical, rows: Sequence[Row]) -> list[Difference]:
     return found
 
 
-def _texts(message: Message, row: Row, developer_fields: dict[Key, str]) -> list[tuple[str, int | None, str]]:
-    """(name, raw value or None where there is nothing, text) of every field that either of them has."""
+def _texts(message: Message, row: CsvRow, developer_fields: dict[Key, str]) -> list[tuple[str, int | None, str]]:
+    """(name, raw value or None, text) of every field that either side has."""
     raws = {}
     for key, value in message.values.items():
         field = _field(key, developer_fields)
@@ -110,7 +110,7 @@ def _says(text: str, name: str, raw: int | None) -> bool:
 
 
 def compare_files(ours: Canonical, theirs: Canonical) -> list[Difference]:
-    """Our file against the one that Garmin's tool wrote."""
+    """The differences between our file and the one that Garmin's tool wrote."""
     if [m.number for m in ours.messages] != [m.number for m in theirs.messages]:
         return [Difference("the file", _numbers(ours), _numbers(theirs))]
     found = []
@@ -161,4 +161,4 @@ def _shown(name: str, raw: int | None) -> str:
     if raw is None:
         return NOTHING
     field = FIELDS.get(name)
-    return str(told(field, raw)) if field else str(raw)
+    return str(value_of(field, raw)) if field else str(raw)

@@ -1,7 +1,7 @@
-"""Our files, before Garmin's own tool.
+"""Our files × Garmin's tool -> the differences, for reading and for writing.
 
-Strategy: two batches, whatever the number of files: first the tool reads every file and the templates, then it writes
-every file from its readings. Each way has its own differences, and trouble with a file is a difference of that file.
+Strategy: always two batches, however many files there are. In the first, the tool reads every file and the templates.
+In the second, it writes every file from its readings. A failure on one file counts as a difference of that file.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from weighbridge.reading.reading import Reading
 
 from .canonical import Canonical, Damaged, canonical
 from .compare import Difference, compare_files, compare_texts
-from .errors import RunNotBelieved
-from .fitcsvtool import Row, decode_command, encode_command, fill_in, judge, read_csv, write_csv
+from .errors import RunFailed
+from .fitcsvtool import CsvRow, checked_output, decode_command, encode_command, fill_in, read_csv, write_csv
 from .runners.port import Ran, Runner
 
 
 @dataclass(frozen=True)
 class Case:
-    """A file of ours, and what it should say."""
+    """One of our files, and what it should contain."""
 
     content: bytes = field(repr=False)
-    #: The template and the readings that it was made of; without them the tool writes what it has read.
+    #: The template and the readings that it was made from. Without them, the tool writes back what it has read.
     template: bytes | None = field(default=None, repr=False)
     readings: Sequence[Reading] = ()
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What came of it: no difference, both ways, is agreement."""
+    """The differences of one file. It agrees when there are none either way."""
 
     reading: list[Difference]
     writing: list[Difference]
@@ -46,7 +46,7 @@ class Checked:
 
 
 def cross_check(runner: Runner, cases: Sequence[Case]) -> list[Checked]:
-    """Garmin's tool reads and writes each of these. Raises `RunnerUnusable`."""
+    """The result for each case, after Garmin's tool has read and written all of them. Raises `RunnerUnusable`."""
     templates = list(dict.fromkeys(case.template for case in cases if case.template is not None))
     files = {f"ours{number}.fit": case.content for number, case in enumerate(cases)}
     files |= {f"template{number}.fit": content for number, content in enumerate(templates)}
@@ -78,30 +78,38 @@ def cross_check(runner: Runner, cases: Sequence[Case]) -> list[Checked]:
     ]
 
 
-def _rows(ran: Ran, number: int, file: str) -> list[Row] | Difference:
+def _rows(ran: Ran, number: int, file: str) -> list[CsvRow] | Difference:
     try:
-        return read_csv(judge(ran, number, file))
-    except RunNotBelieved as fault:
-        return Difference("the file", "a file", str(fault))
+        return read_csv(checked_output(ran, number, file))
+    except RunFailed as fault:
+        return Difference("the file", "intact", _unusable(fault))
 
 
-def _compare_reading(content: bytes, rows: list[Row] | Difference) -> list[Difference]:
+def _damaged(file: Damaged) -> str:
+    return f"damaged ({file.why.rstrip('.')})"
+
+
+def _unusable(fault: RunFailed) -> str:
+    return f"unusable ({str(fault).rstrip('.')})"
+
+
+def _compare_reading(content: bytes, rows: list[CsvRow] | Difference) -> list[Difference]:
     ours = canonical(content)
     if isinstance(ours, Damaged):
-        return [Difference("the file", ours.why, "a whole file was expected")]
+        return [Difference("the file", _damaged(ours), "not compared")]
     return [rows] if isinstance(rows, Difference) else compare_texts(ours, rows)
 
 
 def _compare_writing(content: bytes, ran: Ran, number: int, file: str) -> list[Difference]:
     ours = canonical(content)
     if isinstance(ours, Damaged):
-        return [Difference("the file", ours.why, "a whole file was expected")]
+        return [Difference("the file", _damaged(ours), "not compared")]
     try:
-        theirs = canonical(judge(ran, number, file))
-    except RunNotBelieved as fault:
-        return [Difference("the file", "a file", str(fault))]
+        theirs = canonical(checked_output(ran, number, file))
+    except RunFailed as fault:
+        return [Difference("the file", "intact", _unusable(fault))]
     if isinstance(theirs, Damaged):
-        return [Difference("the file", "a whole file", theirs.why)]
+        return [Difference("the file", "intact", _damaged(theirs))]
     return compare_files(ours, theirs)
 
 
@@ -109,21 +117,21 @@ def _compare_writing(content: bytes, ran: Ran, number: int, file: str) -> list[D
 
 
 def encode_by_garmin(runner: Runner, template: bytes, readings: Sequence[Reading]) -> VerifiedFit:
-    """Garmin's tool, in place of our encoder: template -> CSV, the values written in, CSV -> FIT; then the same proof.
+    """The file of these readings, encoded by Garmin's tool: template -> CSV, fill in the values, CSV -> FIT, prove.
 
-    The proof is fitdecode's of the bytes, and that they say the same as ours would, the template's part included.
-    Raises `RunnerUnusable`, `RunNotBelieved` or `ProofFailed`.
+    The proof: fitdecode decodes exactly the expected values, and the file has the same canonical form as ours.
+    Raises `RunnerUnusable`, `RunFailed` or `ProofFailed`.
     """
     read = runner.run({"template.fit": template}, [decode_command("template.fit", "template.csv")])
-    rows = read_csv(judge(read, 0, "template.csv"))
+    rows = read_csv(checked_output(read, 0, "template.csv"))
     files = {
         "one.csv": write_csv(fill_in(rows, readings[:1])),
         "all.csv": write_csv(fill_in(rows, readings)),
     }
     written = runner.run(files, [encode_command("one.csv", "one.fit"), encode_command("all.csv", "all.fit")])
-    one, content = judge(written, 0, "one.fit"), judge(written, 1, "all.fit")
+    one, content = checked_output(written, 0, "one.fit"), checked_output(written, 1, "all.fit")
     raws = [encode(reading) for reading in readings]
     theirs, ours = canonical(content), canonical(patch(read_template(template), raws))
     if not isinstance(theirs, Canonical) or not isinstance(ours, Canonical) or compare_files(ours, theirs):
-        raise ProofFailed("What Garmin's tool wrote does not say the same as our encoder.")
+        raise ProofFailed("The file that Garmin's tool wrote differs from our encoder's.")
     return verify(content, read_template(one), raws)

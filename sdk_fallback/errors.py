@@ -1,9 +1,9 @@
 """Faults of the fallback.
 
 FallbackError
-├── RunnerUnusable         the chosen machine, its Java or its jar cannot be used; one sentence that says what to do
-│   └── NothingAvailable   nothing was chosen, and nothing is here: a reason to skip
-└── RunNotBelieved         FitCSVTool ran, but what it left behind is not to be trusted
+├── RunnerUnusable         the chosen machine, its Java or its jar cannot be used; the message says what to do
+│   └── NothingAvailable   no machine was chosen and this computer has none: a reason to skip
+└── RunFailed              FitCSVTool ran, but its result cannot be trusted
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ class RunnerUnusable(FallbackError):
 
 
 class NothingAvailable(RunnerUnusable):
-    """Nothing was chosen, and there is neither a Java nor a jar to be found."""
+    """No machine was chosen, and this computer lacks Java or the jar."""
 
 
-class RunNotBelieved(FallbackError):
-    """FitCSVTool itself, or the file it left, says that it did not do its work."""
+class RunFailed(FallbackError):
+    """FitCSVTool's output, or the file it wrote, shows that it failed."""
 
 
 def causes(e: BaseException | None) -> Iterator[BaseException]:
-    """A fault and all that it wraps: requests and urllib3 keep it in `args`, in `reason`, or chained."""
+    """A fault and everything it wraps: requests and urllib3 keep it in `args`, in `reason`, or chained."""
     while e is not None:
         yield e
         inner = getattr(e, "reason", None) or next(iter(e.args), None)

@@ -1,14 +1,17 @@
-"""Garmin's FitCSVTool: its command lines, its CSV, and whether a run of it can be believed.
+"""Garmin's FitCSVTool: its command lines, its CSV, and whether a run can be trusted.
 
-Rule: exit code 0 proves nothing. A run is believed when the tool names no trouble, left the one file that it was asked
-for, and that file has all the rows (a failed encoding still leaves 16 bytes of FIT with a valid CRC).
+Rule: exit code 0 proves nothing. A run is trusted when the tool reports no trouble, wrote the one file that it was
+asked for, and that file has all the rows (a failed encoding still leaves 16 bytes of FIT with a valid CRC).
 
 Facts (from running versions 21.188 to 21.212):
 - A CSV is UTF-8 with a byte order mark; rows are padded; values of Data rows are quoted; arrays use |.
-- A field that is invalid in the file is left out. An unknown one is called `unknown`, and its number is lost.
-- `-c` writes big-endian, turns what does not fit into "invalid" without a word, and rounds value × scale in binary:
-  5.015 kg becomes 501, although 501.5 is a tie. So values are handed over rounded half up to a field's step.
-- `-e` would print 82.35 kg as 82. Versions before 21.194 call bmi `unknown`.
+- A field that is invalid in the file is left out. An unknown field is called `unknown`, and its number is lost.
+- `-c` writes big-endian, silently turns a value that does not fit into "invalid", and rounds value × scale in binary:
+  5.015 kg becomes 501, although 501.5 is a tie. So the values passed to it are already rounded, half up.
+- `-e` prints 82.35 kg as 82. Versions before 21.194 call bmi `unknown`.
+
+Weakness: `_TROUBLE` knows the messages of these versions. A new message from a newer tool would go unnoticed; the
+comparison of the values is the second line of defense.
 """
 
 from __future__ import annotations
@@ -23,14 +26,14 @@ from decimal import ROUND_HALF_UP, Decimal
 from weighbridge.fit.profile import DEVELOPER, FIT_EPOCH_UNIX_S, WEIGHT_SCALE, Field
 from weighbridge.reading.reading import Reading
 
-from .errors import RunnerUnusable, RunNotBelieved
-from .runners.port import Outcome, Ran
+from .errors import RunFailed, RunnerUnusable
+from .runners.port import Ran, ToolRun
 
 ARTIFACT = "com.garmin:fit:21.212.0"
 MAIN_CLASS = "com.garmin.fit.csv.CSVTool"
 OLDEST_PROFILE = (21, 194)
 
-#: Words with which the tool tells of trouble, whatever its exit code.
+#: Words in the tool's output that mean trouble, whatever its exit code.
 _TROUBLE = re.compile(r"^.*(?:Error:|Warning:|Ignored|Usage:|File does not exist|Exception).*$", re.MULTILINE)
 _BANNER = re.compile(r"FIT CSV Tool - Protocol \S+ Profile (\d+)\.(\d+)")
 #: Even an empty FIT file has a header of 14 bytes and a CRC of 2.
@@ -45,41 +48,41 @@ def encode_command(csv_file: str, fit: str) -> tuple[str, ...]:
     return ("-c", csv_file, fit)
 
 
-def judge(ran: Ran, number: int, file: str) -> bytes:
-    """The `file` that run `number` of a batch was asked for.
+def checked_output(ran: Ran, number: int, file: str) -> bytes:
+    """The content of `file`, which run `number` of a batch was asked to write.
 
-    Raises `RunNotBelieved` when it cannot be trusted, and `RunnerUnusable` when it is the tool itself that is wrong.
+    Raises `RunFailed` when it cannot be trusted, and `RunnerUnusable` when the tool is the wrong one.
     """
     outcome = ran.outcomes[number]
     _check_version(outcome)
     trouble = _TROUBLE.search(outcome.output)
     if outcome.exit_code != 0 or trouble:
         said = trouble[0].strip()[:200] if trouble else "nothing"
-        raise RunNotBelieved(f"FitCSVTool ended with exit code {outcome.exit_code} and said: {said}")
+        raise RunFailed(f"FitCSVTool ended with exit code {outcome.exit_code} and printed: {said}")
     content = ran.files.get(file)
     if not content:
-        raise RunNotBelieved(f"FitCSVTool reported no trouble, but left no {file}.")
+        raise RunFailed(f"FitCSVTool reported no trouble, but did not write {file}.")
     if file.endswith(".fit") and len(content) <= _EMPTY_FIT_BYTES:
-        raise RunNotBelieved("FitCSVTool reported no trouble, but left a FIT file without a single message.")
+        raise RunFailed("FitCSVTool reported no trouble, but wrote a FIT file without messages.")
     return content
 
 
-def _check_version(outcome: Outcome) -> None:
+def _check_version(outcome: ToolRun) -> None:
     banner = _BANNER.search(outcome.output)
     if banner is None:
         said = next((line.strip() for line in outcome.output.splitlines() if line.strip()), "nothing")[:200]
-        raise RunnerUnusable(f"This is not Garmin's FitCSVTool, or Java cannot run it; it said: {said}")
+        raise RunnerUnusable(f"This is not Garmin's FitCSVTool, or Java cannot run it. It printed: {said}")
     version = int(banner[1]), int(banner[2])
     if version < OLDEST_PROFILE:
         wanted = ".".join(map(str, OLDEST_PROFILE))
-        raise RunnerUnusable(f"This FitCSVTool knows profile {banner[1]}.{banner[2]}; {wanted} or newer is needed.")
+        raise RunnerUnusable(f"This FitCSVTool has profile {banner[1]}.{banner[2]}; {wanted} or newer is needed.")
 
 
 # -- CSV -------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CsvRow:
     """One row: a definition (values are element counts) or a message."""
 
     kind: str
@@ -93,14 +96,14 @@ class Row:
         return {name: value for name, value, _ in self.cells}
 
 
-def read_csv(content: bytes) -> list[Row]:
-    """The tool's CSV -> its rows. Raises `RunNotBelieved` for what it would not write, `unknown` included."""
+def read_csv(content: bytes) -> list[CsvRow]:
+    """The rows of the tool's CSV. Raises `RunFailed` for a CSV that is not the tool's, or has an `unknown` in it."""
     try:
         lines = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
     except (UnicodeDecodeError, csv.Error):
-        raise RunNotBelieved("What FitCSVTool left is not a CSV in UTF-8.") from None
+        raise RunFailed("FitCSVTool's output file is not a CSV in UTF-8.") from None
     if not lines or lines[0][:3] != ["Type", "Local Number", "Message"]:
-        raise RunNotBelieved("The CSV does not begin with FitCSVTool's column names.")
+        raise RunFailed("The CSV does not begin with FitCSVTool's column names.")
     rows = []
     for number, line in enumerate(filter(None, lines[1:]), 2):
         kind, local, message, *rest = [*line, "", "", ""] if len(line) < 3 else line
@@ -108,17 +111,17 @@ def read_csv(content: bytes) -> list[Row]:
         cells = tuple((name, value, unit) for name, value, unit in triples if name)
         names = [name for name, _, _ in cells]
         if kind not in ("Definition", "Data"):
-            raise RunNotBelieved(f"Row {number} of the CSV is neither a definition nor a message.")
+            raise RunFailed(f"Row {number} of the CSV is neither a definition nor a message.")
         if "unknown" in (message, *names):
-            raise RunNotBelieved(f"Row {number} of the CSV has something that FitCSVTool does not know.")
+            raise RunFailed(f"Row {number} of the CSV has something that FitCSVTool does not know.")
         if len(set(names)) != len(names):
-            raise RunNotBelieved(f"Row {number} of the CSV has a field twice.")
-        rows.append(Row(kind, local, message, cells))
+            raise RunFailed(f"Row {number} of the CSV has a duplicate field.")
+        rows.append(CsvRow(kind, local, message, cells))
     return rows
 
 
-def write_csv(rows: Sequence[Row]) -> bytes:
-    """Rows -> a CSV as the tool writes it."""
+def write_csv(rows: Sequence[CsvRow]) -> bytes:
+    """The CSV of these rows, as the tool writes it."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     most = max(len(row.cells) for row in rows)
@@ -132,9 +135,9 @@ def write_csv(rows: Sequence[Row]) -> bytes:
 # -- readings --------------------------------------------------------------------------------------------
 
 
-def fill_in(template: Sequence[Row], readings: Sequence[Reading]) -> list[Row]:
-    """The rows of a template -> those of a file with these readings: its one weigh-in, once for each of them."""
-    rows: list[Row] = []
+def fill_in(template: Sequence[CsvRow], readings: Sequence[Reading]) -> list[CsvRow]:
+    """The rows of a file with these readings: the template's rows, with its one weigh-in repeated for each reading."""
+    rows: list[CsvRow] = []
     fields: frozenset[str] = frozenset()
     for row in template:
         if row.kind == "Definition":
@@ -145,20 +148,20 @@ def fill_in(template: Sequence[Row], readings: Sequence[Reading]) -> list[Row]:
         elif row.message == "file_id" and "time_created" in row.values:
             created = str(_timestamp(readings[0]))
             cells = tuple((n, created if n == "time_created" else v, u) for n, v, u in row.cells)
-            rows.append(Row(row.kind, row.local, row.message, cells))
+            rows.append(CsvRow(row.kind, row.local, row.message, cells))
         else:
             rows.append(row)
     return rows
 
 
-def _weigh_in(row: Row, fields: frozenset[str], reading: Reading) -> Row:
+def _weigh_in(row: CsvRow, fields: frozenset[str], reading: Reading) -> CsvRow:
     values = {field.name: text for field in (*WEIGHT_SCALE, *DEVELOPER) if (text := text_of(reading, field))}
     cells = tuple((name, text, "") for name, text in values.items() if name in fields)
-    return Row(row.kind, row.local, row.message, cells)
+    return CsvRow(row.kind, row.local, row.message, cells)
 
 
 def text_of(reading: Reading, field: Field) -> str:
-    """What a field of a reading is in a CSV, rounded half up to the field's step; "" where there is nothing."""
+    """The text of a reading's field in a CSV, rounded half up to the field's step; "" if it has no value."""
     if field.name == "timestamp":
         return str(_timestamp(reading))
     value = getattr(reading, field.source) if field.source else None

@@ -1,7 +1,7 @@
 """The golden table: readings and the raw integers that they are in FIT, written by hand in `golden.json`.
 
-Every direction runs it: encode, patch, prove, and each outside decoder and encoder. A float32 developer field is
-written as the value it tells.
+Every direction uses it: encode, patch, prove, and each outside decoder and encoder. A float32 developer field is
+written as its value.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from weighbridge.fit.profile import DEVELOPER, FIELDS, told
+from weighbridge.fit.profile import DEVELOPER, FIELDS, value_of
 from weighbridge.reading.reading import Reading
 
 DEVELOPER_NAMES = frozenset(field.name for field in DEVELOPER)
@@ -31,8 +31,8 @@ class Golden:
 
 
 def readable(raws: dict[str, int]) -> dict[str, int | float]:
-    """Raw integers as the table writes them."""
-    return {name: told(FIELDS[name], raw) if name in DEVELOPER_NAMES else raw for name, raw in raws.items()}
+    """Raw integers in the form that the table has."""
+    return {name: value_of(FIELDS[name], raw) if name in DEVELOPER_NAMES else raw for name, raw in raws.items()}
 
 
 def _golden(entry: dict[str, Any]) -> Golden:

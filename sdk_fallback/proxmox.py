@@ -1,15 +1,17 @@
-"""The virtual machine on Proxmox in which FitCSVTool can run: woken for a run, and afterwards as it was found.
+"""The virtual machine on Proxmox in which FitCSVTool can run: started for a run if it is off, and restored afterwards.
 
-Rule: whoever starts it shuts it down, also after a fault or Ctrl-C; a machine that ran before goes on running. Two runs
-on this computer take turns, so that the one which started the machine does not end it under the other.
+Rule: a run that starts the machine shuts it down again, even after a fault or Ctrl-C. A machine that was running keeps
+running. Two runs on this computer take turns, so that neither shuts the machine down while the other uses it.
 
-Strategy: what starts something (the machine, a command in it) is asked in a thread, so that Ctrl-C cannot lose the
-answer: without the number in it, what was started could not be ended.
+Strategy: a request that starts something (the machine, a command in it) runs in a thread, so that Ctrl-C cannot lose
+the answer. Without the id in the answer, what was started could not be stopped.
+
+Weakness: the lock is on this computer only. Two computers that use one machine can shut it down under each other.
 
 Facts (Proxmox VE 9, its API's schema):
-- A start or a shutdown is a task with a number of its own; its fault is in the task's status, not in the answer.
-- A shutdown with `forceStop` turns the machine off when it has not ended in time.
-- Everything that the guest agent cannot do is a status of 500, with the reason in words.
+- A start or a shutdown is a task with its own id; a failure is in the task's status, not in the answer.
+- A shutdown with `forceStop` turns the machine off if it has not shut down in time.
+- Every failure of the guest agent is HTTP status 500, with the reason in words.
 """
 
 from __future__ import annotations
@@ -34,23 +36,23 @@ from .settings import PROXMOX, ProxmoxToken, read, text_of
 
 REQUEST_S = 10.0
 POLL_S = 0.2
-#: A Windows that was off takes one or two minutes until a command runs.
+#: Windows needs one or two minutes from power-on until a command runs.
 READY_WITHIN_S = 300.0
 SHUT_DOWN_WITHIN_S = 120
-#: For how long a run waits for another one on the same machine.
+#: How long a run waits for another run on the same machine.
 TURN_WITHIN_S = 600.0
 
 _FAULTS = (ResourceException, requests.RequestException, OSError)
 
 
-class Account(NamedTuple):
-    """Which machine, and who asks."""
+class ProxmoxAccess(NamedTuple):
+    """Which machine, and the token to use."""
 
     address: tuple[str, int]
     token: ProxmoxToken
     node: str
     vm: int
-    #: PEM: Proxmox' own authority. None: those that this computer trusts anyway.
+    #: PEM: Proxmox' own authority. None: the authorities that this computer trusts.
     certificate: Path | None
 
     @property
@@ -63,82 +65,86 @@ class Account(NamedTuple):
 
 
 class VirtualMachine:
-    """One machine of one Proxmox."""
+    """A virtual machine on a Proxmox node."""
 
     def __init__(
         self,
-        account: Account,
+        access: ProxmoxAccess,
         *,
         ready_within_s: float = READY_WITHIN_S,
         shut_down_within_s: int = SHUT_DOWN_WITHIN_S,
         turn_within_s: float = TURN_WITHIN_S,
     ) -> None:
-        self._account = account
+        self._access = access
         self._ready_within_s, self._shut_down_within_s = ready_within_s, shut_down_within_s
         self._turn_within_s = turn_within_s
-        self.name = f"VM {account.vm} on {account.host}"
-        self._found = "running"
-        self._asking = ThreadPoolExecutor(max_workers=1)
+        self.name = f"VM {access.vm} on {access.host}"
+        self._initial_status = "running"
+        self._starter = ThreadPoolExecutor(max_workers=1)
         self._starting: Future[None] | None = None
         api = ProxmoxAPI(
-            account.host,
-            port=account.port,
-            user=account.token.user,
-            token_name=account.token.name,
-            token_value=account.token.value.get_secret_value(),
-            verify_ssl=str(account.certificate) if account.certificate else True,
+            access.host,
+            port=access.port,
+            user=access.token.user,
+            token_name=access.token.name,
+            token_value=access.token.value.get_secret_value(),
+            verify_ssl=str(access.certificate) if access.certificate else True,
             timeout=REQUEST_S,
         )
-        self._node = api.nodes(account.node)
-        self._qemu = self._node.qemu(account.vm)
+        self._node = api.nodes(access.node)
+        self._qemu = self._node.qemu(access.vm)
 
     @contextmanager
     def awake(self, probe: Callable[[], object]) -> Iterator[None]:
-        """The machine runs, and `probe` went through, from here to the end of the block.
+        """Keep the machine running, and ready, until the end of the block.
 
-        `probe` raises `RunnerUnusable` until the machine truly works. Raises `RunnerUnusable`.
+        It is ready when `probe` no longer raises `RunnerUnusable`. Raises `RunnerUnusable`.
         """
-        with self._turn():
-            self._found = self._status()
+        with self._lock():
+            self._initial_status = self._status()
             try:
-                if self._found == "stopped":
-                    self._starting = self._asking.submit(self._start)
+                if self._initial_status == "stopped":
+                    self._starting = self._starter.submit(self._start)
                     self._starting.result()
-                self._until(probe)
+                self._wait_until_ready(probe)
                 yield
             except BaseException as fault:
-                left_on = self._leave_as_found()
+                left_on = self._restore()
                 if left_on and isinstance(fault, RunnerUnusable):
                     raise RunnerUnusable(f"{fault} {left_on}") from fault
                 raise
-            if left_on := self._leave_as_found():
+            if left_on := self._restore():
                 raise RunnerUnusable(left_on)
 
     def links(self) -> Iterator[str]:
-        """What holds once it is awake, in sentences."""
-        yield f"Proxmox at {self._account.host} lets the token in."
-        yield f"{self.name} was running." if self._found == "running" else f"{self.name} was off, and has been started."
+        """The steps that work once the machine is awake, one sentence each."""
+        yield f"Proxmox at {self._access.host} accepts the token."
+        yield (
+            f"{self.name} was running."
+            if self._initial_status == "running"
+            else f"{self.name} was off, and has been started."
+        )
 
     def agent(self, what: str, method: Literal["get", "post"] = "post", /, **parameters: Any) -> Any:
-        """The answer of the guest agent. Raises `RunnerUnusable`."""
+        """The guest agent's answer. Raises `RunnerUnusable`."""
         with self._translated():
             return getattr(self._qemu.agent(what), method)(**parameters)
 
     def begin(self, what: str, **parameters: Any) -> Future[Any]:
-        """The answer of the guest agent to something that it starts. It arrives, whatever happens meanwhile."""
-        return self._asking.submit(self.agent, what, **parameters)
+        """The guest agent's answer to a request that starts something. It is not lost, even after Ctrl-C."""
+        return self._starter.submit(self.agent, what, **parameters)
 
-    # -- waking and sleeping -----------------------------------------------------------------------------
+    # -- start and shutdown ------------------------------------------------------------------------------
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
-        name = re.sub(r"\W", "-", f"weighbridge-{self._account.host}-{self._account.port}-{self._account.vm}.lock")
+    def _lock(self) -> Iterator[None]:
+        name = re.sub(r"\W", "-", f"weighbridge-{self._access.host}-{self._access.port}-{self._access.vm}.lock")
         lock = FileLock(Path(tempfile.gettempdir(), name))
         try:
             lock.acquire(timeout=self._turn_within_s)
         except Timeout:
             raise RunnerUnusable(
-                f"Another run has used {self.name} for {self._turn_within_s:g} s. Wait for its end, or end it."
+                f"Another run has used {self.name} for {self._turn_within_s:g} s. Wait until it ends, or stop it."
             ) from None
         try:
             yield
@@ -151,49 +157,49 @@ class VirtualMachine:
 
     def _start(self) -> None:
         with self._translated():
-            self._finished(self._qemu.status.start.post())
+            self._wait_for_task(self._qemu.status.start.post())
 
-    def _until(self, probe: Callable[[], object]) -> None:
-        """A machine that has just been started answers at its port before it can do anything; so it has to do it."""
-        end = time.monotonic() + (self._ready_within_s if self._found == "stopped" else 0)
+    def _wait_until_ready(self, probe: Callable[[], object]) -> None:
+        """Repeat the probe, if the machine was off: just after a start its port answers before commands work."""
+        end = time.monotonic() + (self._ready_within_s if self._initial_status == "stopped" else 0)
         while True:
             try:
                 probe()
             except RunnerUnusable as fault:
-                if self._found != "stopped":
+                if self._initial_status != "stopped":
                     raise
                 if time.monotonic() > end:
                     raise RunnerUnusable(
-                        f"{self.name} was started, and was not ready within {self._ready_within_s:g} s: {fault}"
+                        f"{self.name} was started but was not ready within {self._ready_within_s:g} s: {fault}"
                     ) from fault
                 time.sleep(POLL_S)
             else:
                 return
 
-    def _leave_as_found(self) -> str:
-        """Shut it down if it was off before. Returns what to say when that did not work."""
-        if self._found != "stopped":
+    def _restore(self) -> str:
+        """Shut the machine down if it was off before. Returns a sentence if that failed, else ""."""
+        if self._initial_status != "stopped":
             return ""
         if self._starting:
-            wait([self._starting])  # before its end, a machine that is about to run is "stopped"
+            wait([self._starting])  # until the start ends, the status is still "stopped"
         try:
             if self._status() == "running":
                 with self._translated():
-                    self._finished(self._qemu.status.shutdown.post(timeout=self._shut_down_within_s, forceStop=1))
+                    self._wait_for_task(self._qemu.status.shutdown.post(timeout=self._shut_down_within_s, forceStop=1))
         except RunnerUnusable as fault:
             return f"{self.name} was off before, and may be running now; shut it down in Proxmox. ({fault})"
         return ""
 
-    def _finished(self, task: str) -> None:
+    def _wait_for_task(self, task: str) -> None:
         end = time.monotonic() + self._shut_down_within_s + self._ready_within_s
         while time.monotonic() < end:
             state = self._node.tasks(task).status.get()
             if state["status"] == "stopped":
                 if state.get("exitstatus") not in ("OK", None) and not str(state["exitstatus"]).startswith("WARNINGS"):
-                    raise RunnerUnusable(f"Proxmox could not do it with {self.name}: {state['exitstatus'][:200]}.")
+                    raise RunnerUnusable(f"The Proxmox task for {self.name} failed: {state['exitstatus'][:200]}.")
                 return
             time.sleep(POLL_S)
-        raise RunnerUnusable(f"Proxmox did not finish its task with {self.name}. Look at the task in its own pages.")
+        raise RunnerUnusable(f"The Proxmox task for {self.name} did not finish. Check its log in Proxmox.")
 
     # -- faults ------------------------------------------------------------------------------------------
 
@@ -202,41 +208,41 @@ class VirtualMachine:
         try:
             yield
         except _FAULTS as e:
-            raise RunnerUnusable(self._sentence(e)) from e
+            raise RunnerUnusable(self._message(e)) from e
 
-    def _sentence(self, e: Exception) -> str:
-        account = self._account
-        place = f"{account.host}:{account.port}"
+    def _message(self, e: Exception) -> str:
+        access = self._access
+        place = f"{access.host}:{access.port}"
         if isinstance(e, ResourceException):
             said = " ".join(str(e.content).split())[:200]
             if "guest agent is not running" in said:
-                return f"No guest agent runs in {self.name}: qm set {account.vm} --agent 1, and run setup.ps1 there."
+                return f"No guest agent runs in {self.name}: qm set {access.vm} --agent 1, and run setup.ps1 there."
             if "does not exist" in said:
-                return f"There is no VM {account.vm} on the node {account.node}. Check PROXMOX_VM and PROXMOX_NODE."
+                return f"There is no VM {access.vm} on the node {access.node}. Check PROXMOX_VM and PROXMOX_NODE."
             match e.status_code:
                 case 401:
-                    return f"Proxmox at {place} does not know the token of {account.token.user}. Check PROXMOX_TOKEN."
+                    return f"Proxmox at {place} rejected the token of {access.token.user}. Check PROXMOX_TOKEN."
                 case 403:
                     return (
-                        f"The token of {account.token.user} may not do that ({said}). It needs VM.Audit, VM.PowerMgmt "
-                        "and VM.GuestAgent.Unrestricted (VM.Monitor before Proxmox 9) on the machine."
+                        f"The token of {access.token.user} lacks a permission ({said}). It needs VM.Audit, "
+                        "VM.PowerMgmt and VM.GuestAgent.Unrestricted (VM.Monitor before Proxmox 9) on the machine."
                     )
-            return f"Proxmox at {place} refused with {e.status_code}: {said}."
+            return f"Proxmox at {place} answered HTTP {e.status_code}: {said}."
         if wrong := next((c for c in causes(e) if isinstance(c, ssl.SSLCertVerificationError)), None):
             return (
                 f"The certificate of {place} is not trusted ({wrong.verify_message.rstrip('.')}), so nothing was sent. "
-                "PROXMOX_CA has to be a copy of /etc/pve/pve-root-ca.pem, and PROXMOX_HOST a name in the certificate."
+                "PROXMOX_CA must be a copy of /etc/pve/pve-root-ca.pem, and PROXMOX_HOST a name in the certificate."
             )
         if any(isinstance(c, (NewConnectionError, ConnectTimeoutError, ConnectionRefusedError)) for c in causes(e)):
             return f"No Proxmox answers at {place}. Check PROXMOX_HOST."
         if isinstance(e, (requests.Timeout, TimeoutError)):
-            return f"Proxmox at {place} was silent for {REQUEST_S:g} s."
-        return f"The connection to Proxmox at {place} broke, or what answers there is not Proxmox. Check PROXMOX_HOST."
+            return f"Proxmox at {place} did not answer for {REQUEST_S:g} s."
+        return f"The connection to {place} broke, or the server there is not Proxmox. Check PROXMOX_HOST."
 
 
 def virtual_machine(environment: Mapping[str, str]) -> VirtualMachine | None:
-    """The machine that the environment names, None where it names none. Raises `RunnerUnusable`."""
+    """The machine that the environment names, or None. Raises `RunnerUnusable`."""
     if not text_of("PROXMOX_HOST", environment):
         return None
     needed = {"PROXMOX_TOKEN", "PROXMOX_NODE", "PROXMOX_VM"}
-    return VirtualMachine(Account(**read(PROXMOX, environment, needed=needed)))
+    return VirtualMachine(ProxmoxAccess(**read(PROXMOX, environment, needed=needed)))

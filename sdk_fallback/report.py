@@ -1,6 +1,6 @@
-"""The golden table before every witness, as a table that a person can read.
+"""The golden table × every tool -> a table that a person can read.
 
-Rule: a witness that is missing is said to be missing, and counts as nothing; only FitCSVTool itself is needed.
+Rule: a decoder that is not installed is reported as missing and does not count; only FitCSVTool is required.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from weighbridge.fit.patch import patch
 from weighbridge.fit.template import Template, read_template
 from weighbridge.resources import TEMPLATES
 
-from .compare import LEGITIMATE, NOTHING, Difference, Place
+from .compare import ALLOWED_DIFFERENCES, NOTHING, Difference, Place
 from .crosscheck import Case, cross_check
-from .golden import GOLDEN, Golden
-from .runners.port import Runner
-from .witnesses import (
-    Contradicted,
+from .decoders import (
+    DecoderMissing,
+    DecodingFailed,
     WeighIn,
-    WitnessMissing,
     by_fitdecode,
     by_garmin_javascript,
     by_garmin_python,
 )
+from .golden import GOLDEN, Golden
+from .runners.port import Runner
 
 Decoder = Callable[[bytes], list[WeighIn]]
 DECODERS: Mapping[str, Decoder] = {
@@ -35,13 +35,13 @@ DECODERS: Mapping[str, Decoder] = {
 
 
 class Column(NamedTuple):
-    """One witness's word on one file: for each weigh-in what differs, or why there is no word."""
+    """The result of one tool for one file: what differs in each weigh-in, or why the tool is missing."""
 
     title: str
     differences: Sequence[Difference]
     missing: str = ""
 
-    def word(self, weigh_in: int) -> str:
+    def result(self, weigh_in: int) -> str:
         if self.missing:
             return "–"
         wrong = [d for d in self.differences if d.weigh_in in (0, weigh_in)]
@@ -49,7 +49,7 @@ class Column(NamedTuple):
 
 
 class Section(NamedTuple):
-    """One template with the whole golden table in one file."""
+    """The results for one template, with the whole golden table in one file."""
 
     template: str
     columns: Sequence[Column]
@@ -57,7 +57,7 @@ class Section(NamedTuple):
 
 
 def verify_golden(runner: Runner) -> tuple[list[Section], list[Difference]]:
-    """Every golden reading × each template × each witness, in one file and, for the first, alone."""
+    """Check each template with each tool: once with every golden reading, and once with the first one alone."""
     names = sorted(path.stem for path in TEMPLATES.glob("weight_scale*.fit"))
     templates = {name: (TEMPLATES / f"{name}.fit").read_bytes() for name in names}
     cases = [case_of(content, goldens) for content in templates.values() for goldens in (GOLDEN, GOLDEN[:1])]
@@ -68,7 +68,7 @@ def verify_golden(runner: Runner) -> tuple[list[Section], list[Difference]]:
         template = read_template(content)
         decoded = [_column(title, decode, cases[2 * number].content, template) for title, decode in DECODERS.items()]
         columns = [Column("FitCSVTool reads", both.reading), Column("FitCSVTool writes", both.writing), *decoded]
-        sections.append(Section(name, columns, [len(said(golden, template)) for golden in GOLDEN]))
+        sections.append(Section(name, columns, [len(values_in(golden, template)) for golden in GOLDEN]))
         differences += [d for column in columns for d in column.differences] + alone.reading + alone.writing
     return sections, differences
 
@@ -78,18 +78,18 @@ def case_of(template: bytes, goldens: Sequence[Golden]) -> Case:
     return Case(patch(read_template(template), [encode(reading) for reading in readings]), template, readings)
 
 
-def said(golden: Golden, template: Template) -> dict[str, int | float]:
-    """What a file made with this template says of a golden reading."""
+def values_in(golden: Golden, template: Template) -> dict[str, int | float]:
+    """The values of a golden reading that a file made with this template holds."""
     return {name: raw for name, raw in golden.raws.items() if name in template.fields}
 
 
 def _column(title: str, decode: Decoder, content: bytes, template: Template) -> Column:
     try:
         weigh_ins = decode(content)
-    except WitnessMissing as e:
+    except DecoderMissing as e:
         return Column(title, [], str(e))
-    except Contradicted as e:
-        return Column(title, [Difference("the file", "a whole file", str(e))])
+    except DecodingFailed as e:
+        return Column(title, [Difference("the file", "intact", f"unusable ({e})")])
     if len(weigh_ins) != len(GOLDEN):
         return Column(title, [Difference("the file", f"{len(GOLDEN)} weigh-ins", f"{len(weigh_ins)} weigh-ins")])
     pairs = enumerate(zip(GOLDEN, weigh_ins, strict=True), 1)
@@ -97,7 +97,7 @@ def _column(title: str, decode: Decoder, content: bytes, template: Template) -> 
 
 
 def _differ(number: int, golden: Golden, weigh_in: WeighIn, template: Template) -> list[Difference]:
-    ours = said(golden, template)
+    ours = values_in(golden, template)
     theirs = weigh_in.raw | {name: round(value, 2) for name, value in weigh_in.developer.items()}
     place = Place(f"weigh-in {number}", number)
     return [
@@ -108,7 +108,7 @@ def _differ(number: int, golden: Golden, weigh_in: WeighIn, template: Template) 
 
 
 def as_data(sections: Sequence[Section]) -> list[dict[str, object]]:
-    """The same table for a program: by template and witness, what it says of each reading."""
+    """The same table for a program: the result of each tool for each reading, by template."""
     return [
         {
             "template": section.template,
@@ -117,7 +117,7 @@ def as_data(sections: Sequence[Section]) -> list[dict[str, object]]:
                 if column.missing
                 else {
                     "name": column.title,
-                    "readings": {golden.name: column.word(number) for number, golden in enumerate(GOLDEN, 1)},
+                    "readings": {golden.name: column.result(number) for number, golden in enumerate(GOLDEN, 1)},
                 }
                 for column in section.columns
             ],
@@ -133,9 +133,9 @@ def print_table(runner: Runner, sections: Sequence[Section]) -> None:
         print(f"\n{section.template}.fit")
         print("  ".join(["reading".ljust(width), "fields", *titles]))
         for number, golden in enumerate(GOLDEN, 1):
-            words = [column.word(number).ljust(len(column.title)) for column in section.columns]
-            print("  ".join([golden.name.ljust(width), str(section.fields[number - 1]).rjust(6), *words]).rstrip())
+            results = [column.result(number).ljust(len(column.title)) for column in section.columns]
+            print("  ".join([golden.name.ljust(width), str(section.fields[number - 1]).rjust(6), *results]).rstrip())
     missing = {column.title: column.missing for section in sections for column in section.columns if column.missing}
     for title, why in missing.items():
         print(f"\n– {title}: {why}")
-    print(f"\nFitCSVTool ran on {runner.name}. What two right files may do differently: {LEGITIMATE}.")
+    print(f"\nFitCSVTool ran on {runner.name}. Two correct files may differ in: {ALLOWED_DIFFERENCES}.")

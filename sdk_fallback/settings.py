@@ -1,6 +1,6 @@
-"""The settings of the machine on which FitCSVTool runs, as tables for the one reader (`weighbridge.settings`).
+"""The settings of the machine on which FitCSVTool runs, as tables that `weighbridge.settings` reads.
 
-Rule: what cannot be used is a `RunnerUnusable`, whose sentence says what was expected and never what came.
+Rule: an unusable setting raises `RunnerUnusable`. Its message says what was expected, never what came.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class ProxmoxToken(NamedTuple):
 def read(
     variables: Iterable[Variable], environment: Mapping[str, str], *, needed: Collection[str] = ()
 ) -> dict[str, Any]:
-    """Attribute -> value. Raises `RunnerUnusable`, which names every variable that is missing or cannot be used."""
+    """Attribute -> value. Raises `RunnerUnusable`, which names each variable that is missing or cannot be used."""
     try:
         return reader.read_variables(variables, environment, needed=needed)
     except SettingsInvalid as fault:
@@ -76,7 +76,7 @@ def _certificate(name: str, origin: str, text: str) -> Path | None:
         ssl.create_default_context(cafile=text)
     except OSError as e:
         why = "not a PEM file" if isinstance(e, ssl.SSLError) else e.strerror
-        raise SettingsInvalid(f"{name} ({text}) cannot be used ({why}). Copy {origin}, and name it.") from None
+        raise SettingsInvalid(f"{name} ({text}) cannot be used ({why}). It must name a copy of {origin}.") from None
     return Path(text)
 
 
@@ -87,11 +87,11 @@ WINRM = (
         "WINRM_HOST",
         "address",
         "",
-        f"the Windows machine, `name` or `name:port` ({WINRM_PORT}); its presence chooses WinRM",
+        f"the Windows machine, `name` or `name:port` ({WINRM_PORT}); setting it chooses WinRM",
         lambda text: _address(WINRM_PORT, text),
         _AN_ADDRESS,
     ),
-    Variable("WINRM_USER", "user", "", "the account that `setup.ps1` made"),
+    Variable("WINRM_USER", "user", "", "the account that `setup.ps1` created"),
     Variable("WINRM_PASSWORD", "password", "", "the password of that account", SecretStr),
     Variable(
         "WINRM_CA",
@@ -107,7 +107,7 @@ PROXMOX = (
         "PROXMOX_HOST",
         "address",
         "",
-        f"Proxmox, `name` or `name:port` ({PROXMOX_PORT}); without `WINRM_HOST`, its presence chooses the guest agent",
+        f"Proxmox, `name` or `name:port` ({PROXMOX_PORT}); setting it without `WINRM_HOST` chooses the guest agent",
         lambda text: _address(PROXMOX_PORT, text),
         _AN_ADDRESS,
     ),
@@ -119,14 +119,14 @@ PROXMOX = (
         _token,
         "an API token as Proxmox shows it, user@realm!name=value",
     ),
-    Variable("PROXMOX_NODE", "node", "", "the node on which the machine is"),
+    Variable("PROXMOX_NODE", "node", "", "the node that the machine is on"),
     Variable("PROXMOX_VM", "vm", "", "the machine's number", _machine_number, "the number of the machine, such as 105"),
     Variable(
         "PROXMOX_CA",
         "certificate",
         "",
-        "a copy of `/etc/pve/pve-root-ca.pem`; without it, the certificate has to be one that this computer trusts "
-        "anyway",
+        "a copy of `/etc/pve/pve-root-ca.pem`; without it, the certificate must be one that this computer already "
+        "trusts",
         lambda text: _certificate("PROXMOX_CA", "/etc/pve/pve-root-ca.pem from Proxmox", text),
     ),
 )

@@ -1,4 +1,4 @@
-"""The command line, in this process (with an environment, a person and a clock of the test's) or in one of its own."""
+"""Runs the command line: in this process, with the environment, terminal and clock of the test, or in its own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def nobody(question: str) -> str:
     raise AssertionError(f"nothing should be asked: {question}")
 
 
-#: Somebody who is there, and is not to be asked.
+#: A terminal at which nothing should be asked.
 NOBODY = Terminal(nobody, nobody, lambda _address: False, lambda: False, lambda: True)
 
 
@@ -31,7 +31,7 @@ def run(
     now: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
 ) -> int:
-    """Run `weighbridge WORDS` here: its exit code. What it prints goes where this process's output goes."""
+    """Run `weighbridge WORDS` in this process and return its exit code. Its output is the output of this process."""
     try:
         main(list(words), prog_name="weighbridge", obj=Surroundings(environment, terminal, now, sleep))
     except SystemExit as end:
@@ -40,19 +40,19 @@ def run(
 
 
 def clean(environment: Mapping[str, object]) -> dict[str, str]:
-    """The environment of a process that sees just these settings."""
+    """An environment with only these settings."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("WEIGHBRIDGE_", "GARMIN_")) and k != "PORT"}
     return kept | {name: str(value) for name, value in environment.items()}
 
 
-#: `weighbridge`, whether it is installed or not.
+#: `weighbridge`, even if it is not installed.
 WEIGHBRIDGE = (sys.executable, "-m", "weighbridge")
 
 
 def weighbridge(
     *words: object, folder: Path, stdin: bytes = b"", **environment: object
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run `weighbridge WORDS` as a process of its own, in this folder."""
+    """Run `weighbridge WORDS` in its own process, in this folder."""
     return subprocess.run(
         [*WEIGHBRIDGE, *map(str, words)],
         cwd=folder,
@@ -65,6 +65,6 @@ def weighbridge(
 
 
 def with_sources(environment: Mapping[str, str]) -> dict[str, str]:
-    """The same, for a process that has to find the packages of this checkout where this one has found them."""
+    """The same, for a process that must find the packages of this checkout where this process found them."""
     ours = [path for path in sys.path if Path(path).is_relative_to(ROOT) and "site-packages" not in path]
     return {**environment, "PYTHONPATH": os.pathsep.join(ours)}

@@ -1,4 +1,4 @@
-"""Fixtures that more than one module of tests uses, no deadlines for properties, and the rule about skips."""
+"""Fixtures that several test modules use, no deadlines for properties, and the rule about skips."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.skips import NOT_HERE
 
 pytest_plugins = ["tests.garmin.fixtures"]
 
-# On a busy machine anything may take long, and a property is about what comes out.
+# On a busy machine anything may take long, and a property is about the result.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
@@ -43,10 +43,10 @@ def _no_skip_in_ci(report: pytest.TestReport | pytest.CollectReport) -> None:
     if not report.skipped or hasattr(report, "wasxfail") or not os.environ.get("CI"):
         return
     if not _reason(report).startswith(NOT_HERE):
-        report.longrepr = f"{_reason(report)} (with CI set, nothing may be skipped that could run here)"
+        report.longrepr = f"{_reason(report)} (with CI set, no test that could run here may be skipped)"
         report.outcome = "failed"
 
 
 def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
-    told = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-    return told.removeprefix("Skipped: ")
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return reason.removeprefix("Skipped: ")

@@ -1,4 +1,4 @@
-"""A tiny FIT writer for tests, of its own mind: any byte order, header, message and field, right or wrong."""
+"""A small FIT writer for tests, independent of the package: any byte order, header, message and field, valid or not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ UINT8, UINT16, UINT32, ENUM, STRING, BYTE, FLOAT32 = 0x02, 0x84, 0x86, 0x00, 0x0
 
 @dataclass
 class Message:
-    """A definition, and the records of it. A field is (number, base type, bytes in file order)."""
+    """A definition and its records. A field is (number, base type, bytes in file order)."""
 
     number: int
     fields: Sequence[tuple[int, int, bytes]]

@@ -1,4 +1,4 @@
-"""The function as functions-framework serves it, in this process (fast) or in one of its own (real)."""
+"""The function as functions-framework serves it: in this process (fast) or in its own (real)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAIN = ROOT / "function" / "main.py"
 
 
 def client(monkeypatch: pytest.MonkeyPatch, **environment: object) -> FlaskClient:
-    """A client of a fresh function that sees just these settings."""
+    """A client of a new function that has only these settings."""
     for name in list(os.environ):
         if name.startswith(("WEIGHBRIDGE_", "GARMIN_")):
             monkeypatch.delenv(name)
@@ -35,7 +35,7 @@ def client(monkeypatch: pytest.MonkeyPatch, **environment: object) -> FlaskClien
 
 
 class Running:
-    """A functions-framework process of its own. Its log goes to a file, so that it never waits for a reader."""
+    """A functions-framework process. Its log goes to a file, so it never waits for a reader."""
 
     def __init__(self, environment: Mapping[str, object], port: int, log: Path) -> None:
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("WEIGHBRIDGE_", "GARMIN_"))}
@@ -65,7 +65,7 @@ class Running:
         return self._log.read_text()
 
     def stop(self) -> None:
-        """Ask it to stop, as a container's host does, and wait until it has."""
+        """Ask it to stop, as a container's host does, and wait until it has stopped."""
         self._process.terminate()
         self._process.wait()
 
@@ -77,7 +77,7 @@ class Running:
 
 @contextmanager
 def process(environment: Mapping[str, object], *, port: int = 0) -> Iterator[tuple[str, Running]]:
-    """The address of a running function with just these settings, and its process."""
+    """The address of a running function with only these settings, and its process."""
     port = port or free_port()
     with tempfile.TemporaryDirectory() as folder:
         running = Running(environment, port, Path(folder, "log"))
@@ -90,12 +90,12 @@ def process(environment: Mapping[str, object], *, port: int = 0) -> Iterator[tup
 
 
 def wait_until_answering(address: str, running: Running) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if running.ended:
             raise RuntimeError(f"the function ended: {running.log()}")
         try:
-            urllib.request.urlopen(f"{address}/health", timeout=5).close()
+            urllib.request.urlopen(f"{address}/health", timeout=30).close()
         except urllib.error.HTTPError as e:
             e.close()
             return
@@ -103,7 +103,7 @@ def wait_until_answering(address: str, running: Running) -> None:
             time.sleep(0.02)
         else:
             return
-    raise RuntimeError("the function did not answer within 30 s")
+    raise RuntimeError("the function did not answer within 60 s")
 
 
 def free_port() -> int:

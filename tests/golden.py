@@ -1,4 +1,4 @@
-"""The golden table, as tests name it."""
+"""The golden table, under the names that tests use."""
 
 from __future__ import annotations
 

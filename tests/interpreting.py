@@ -1,4 +1,4 @@
-"""How the tests of `reading/` say what came and what it was understood as."""
+"""How the tests of `reading/` interpret a payload and look at the result."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def understood(payload: object, timezone: ZoneInfo = BERLIN) -> Interpreted:
 
 
 def values(payload: object) -> dict[str, str]:
-    """The values of the reading that were given, as short texts; the time apart."""
+    """The values of the reading that were given, as short texts, without the time."""
     interpreted = understood(payload)
     return {
         name: format(value.normalize(), "f") if isinstance(value, Decimal) else str(value)
@@ -56,7 +56,7 @@ def parsed(text: str) -> dict[str, object]:
 
 
 def short(value: object) -> str:
-    """A name for a value in a list of cases; some are too long to be written."""
+    """A name for a value in a list of cases; some are too long to print."""
     return "long int" if isinstance(value, int) and value.bit_length() > 999 else ascii(value)[:30]
 
 

@@ -1,4 +1,4 @@
-"""`weighbridge sdk …` in this process, with just the settings that a test gives."""
+"""Run `weighbridge sdk …` in this process, with only the settings that a test passes."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ from weighbridge.operate.surroundings import Surroundings
 
 
 def sdk(arguments: Sequence[str], environment: Mapping[str, str]) -> Result:
-    """Its exit code, its standard output and its standard error. A fault that it does not expect is raised here."""
+    """The result: exit code, standard output and standard error. An unexpected exception is raised here."""
     return CliRunner().invoke(main, ["sdk", *arguments], obj=Surroundings(environment), catch_exceptions=False)

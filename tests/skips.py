@@ -1,7 +1,7 @@
-"""What a test does when it cannot run here.
+"""What a test does if it cannot run here.
 
-Rule: a skip says in one line what is missing and how to get it. With CI set a skip is a failure (tests/conftest.py),
-unless this kind of machine could not run the test whatever was installed on it: then its reason begins with `NOT_HERE`.
+Rule: a skip says in one line what is missing and how to get it. With CI set, a skip is a failure (tests/conftest.py),
+unless this kind of machine could never run the test. Then the reason begins with `NOT_HERE`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def unavailable(sentence: str) -> NoReturn:
 
 
 def java() -> LocalJava:
-    """The Java of this machine, with FitCSVTool."""
+    """The Java of this machine, with FitCSVTool; without it, the test is skipped."""
     try:
         return local_java(os.environ, chosen=False)
     except NothingAvailable as missing:

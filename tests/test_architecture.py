@@ -1,4 +1,4 @@
-"""The arrows: who may import whom."""
+"""Who may import whom."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ FUNCTION = ROOT / "function"
 PACKAGE = FUNCTION / "weighbridge"
 SDK_FALLBACK = ROOT / "sdk_fallback"
 
-#: The rooms of the package, from the ground up. A room imports from the layers below it, and nothing else of ours but
-#: its own: no arrow goes up, and none to a neighbour.
+#: The modules and subpackages (rooms) of the package, from the bottom up. A room imports from itself and from the
+#: layers below it, never from above and never from its own layer.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("weighbridge", "errors", "notes", "commands", "resources"),
     ("settings", "fit"),
     ("reading", "client"),
     ("delivery",),
-    ("receipt", "household", "garmin"),
+    ("receipt", "accounts", "garmin"),
     ("pipeline",),
     ("compose",),
     ("http",),
@@ -32,11 +32,11 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
 )
 
-#: Whose business each library from outside is alone: the modules of the package that import it.
+#: Third-party library -> the only modules of the package that import it.
 ALONE: dict[str, tuple[str, ...]] = {
     "flask": ("http",),
     "werkzeug": ("http",),
-    # The demo reads the file that it has made, as anybody would.
+    # The demo reads its own file, as anyone could.
     "fitdecode": ("fit.verify", "operate.demo"),
     "garth": ("garmin.sessions.garth",),
     "garminconnect": ("garmin.sessions.garminconnect",),
@@ -49,11 +49,11 @@ ALONE: dict[str, tuple[str, ...]] = {
 
 #: Pure: bytes and values in, bytes and values out.
 CORE = (
-    *("errors", "notes", "commands", "reading", "fit", "receipt", "pipeline", "household"),
+    *("errors", "notes", "commands", "reading", "fit", "receipt", "pipeline", "accounts"),
     *("http.body", "delivery.port", "delivery.chain", "garmin.answers", "garmin.entries"),
 )
 
-#: What a caller may import of ours. It speaks HTTP, so this is how to call, and the words of the answers.
+#: What a caller may import from the package. It uses HTTP, so this is how to call, and the words of the answers.
 FOR_CALLERS = (
     "weighbridge.client",
     "weighbridge.errors",
@@ -63,7 +63,7 @@ FOR_CALLERS = (
     "weighbridge.reading.measures",
     "weighbridge.settings",
 )
-#: What besides the module of a caller's command may: it is a part of the command line.
+#: What the module of a caller's command may import too: it is part of the command line.
 FOR_COMMANDS = ("weighbridge.commands", "weighbridge.operate")
 #: The page reads histories as the import at the terminal does.
 NEIGHBOURS = {"weighbridge_form": ("weighbridge_history",)}
@@ -78,7 +78,7 @@ def modules_of(folder: Path) -> dict[str, Path]:
 
 
 def imports_of(module: str, path: Path) -> Iterator[str]:
-    """What a module imports, also inside functions: modules, or names in them, by their full names."""
+    """What a module imports, at its top or inside functions: modules, or names in them, by their full names."""
     package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -105,12 +105,12 @@ CALLERS = {path.name: modules_of(path) for path in sorted((ROOT / "integrations"
 
 
 def room_of(module: str) -> str:
-    """The direct child of the package in which a module is; `weighbridge` for the package's own `__init__`."""
+    """The module or subpackage directly in the package; `weighbridge` for the package's own `__init__`."""
     return module.partition(".")[2].partition(".")[0] or module
 
 
 def outside(module: str, path: Path) -> set[str]:
-    """Top-level packages from outside the standard library, and not the package itself."""
+    """The top-level packages that a module imports, without the standard library and the package itself."""
     return (
         {name.partition(".")[0] for name in imports_of(module, path)} - set(sys.stdlib_module_names) - {"weighbridge"}
     )
@@ -123,12 +123,14 @@ def is_in(name: str, places: tuple[str, ...]) -> bool:
 # -- the package -----------------------------------------------------------------------------------------
 
 
-def test_every_room_has_its_layer() -> None:
+def test_every_room_has_a_layer() -> None:
+    """Each module and subpackage of the package is in a layer."""
     assert {room_of(module) for module in MODULES} <= {room for layer in LAYERS for room in layer}
 
 
 @pytest.mark.parametrize("layer", range(len(LAYERS)), ids=lambda number: LAYERS[number][-1])
-def test_no_arrow_goes_up(layer: int) -> None:
+def test_imports_point_down(layer: int) -> None:
+    """A room imports only from layers below it and from itself."""
     below = {room for rooms in LAYERS[:layer] for room in rooms}
     up = {
         f"{module} imports {imported}"
@@ -139,12 +141,13 @@ def test_no_arrow_goes_up(layer: int) -> None:
     assert not up
 
 
-def test_the_modules_form_no_circle() -> None:
-    """Also within a room. Raises `graphlib.CycleError`, which names the circle."""
+def test_no_circular_imports() -> None:
+    """No modules import each other in a circle, even within a room. `graphlib.CycleError` would name it."""
     assert set(TopologicalSorter(GRAPH).static_order()) == MODULES.keys()
 
 
-def test_no_room_is_above_a_third_of_the_package() -> None:
+def test_no_room_is_too_large() -> None:
+    """No room holds more than a third of the package's lines."""
     lines: dict[str, int] = {}
     for module, path in MODULES.items():
         lines[room_of(module)] = lines.get(room_of(module), 0) + len(path.read_text(encoding="utf-8").splitlines())
@@ -152,25 +155,28 @@ def test_no_room_is_above_a_third_of_the_package() -> None:
 
 
 @pytest.mark.parametrize("library", ALONE)
-def test_each_library_is_the_business_of_one(library: str) -> None:
+def test_each_library_has_one_user(library: str) -> None:
+    """Each third-party library in `ALONE` is imported only where it is listed."""
     users = {
         module.removeprefix("weighbridge.") for module, path in MODULES.items() if library in outside(module, path)
     }
     assert {user for user in users if not is_in(user, ALONE[library])} == set()
 
 
-def test_the_function_imports_nothing_of_the_callers() -> None:
-    """`cli` finds their commands by name, when they are asked for."""
+def test_function_does_not_import_callers() -> None:
+    """The package imports no caller, script or test: `cli` finds the callers' commands by name, when needed."""
     theirs = {"integrations", "scripts", "tests", "sdk_fallback", *CALLERS}
     assert {module: found for module, path in MODULES.items() if (found := outside(module, path) & theirs)} == {}
 
 
-def test_fit_needs_the_standard_library_and_a_checksum_and_the_proof_fitdecode() -> None:
+def test_fit_needs_two_libraries() -> None:
+    """`fit` needs only the standard library, fastcrc and fitdecode."""
     found = {module: outside(module, path) for module, path in MODULES.items() if room_of(module) == "fit"}
     assert set().union(*found.values()) == {"fastcrc", "fitdecode"}
 
 
-def test_the_target_is_the_shell_and_nothing_else() -> None:
+def test_target_imports_only_the_shell() -> None:
+    """`main.py` is the only file next to the package, and it imports only `weighbridge.http`."""
     target = FUNCTION / "main.py"
     ours = {name for name in imports_of("main", target) if name.startswith("weighbridge")}
     assert {name.partition(".app")[0] for name in ours} == {"weighbridge.http"}
@@ -184,7 +190,8 @@ IMPURE = {"time", "random", "secrets", "uuid", "os", "io", "logging", "socket", 
 
 
 @pytest.mark.parametrize("place", CORE)
-def test_the_core_has_no_clock_no_randomness_no_environment_no_io(place: str) -> None:
+def test_core_is_pure(place: str) -> None:
+    """The core has no clock, no randomness, no environment and no IO."""
     found = {module: path for module, path in MODULES.items() if is_in(module, (f"weighbridge.{place}",))}
     assert found
     for module, path in found.items():
@@ -207,9 +214,8 @@ def test_the_core_has_no_clock_no_randomness_no_environment_no_io(place: str) ->
             assert word not in text, f"{module} uses {word}"
 
 
-def test_only_the_programs_look_at_the_environment() -> None:
-    """What a setting says is read by `settings`, from a mapping that a program hands over. (`weighbridge/__init__.py`
-    sets a variable, for pydantic.)"""
+def test_only_programs_read_the_environment() -> None:
+    """Only programs read `os.environ`; `settings` gets a mapping. `weighbridge/__init__` sets one variable."""
     places = ("weighbridge.operate", "weighbridge.cli", "weighbridge.garmin.sessions")
     users = {module for module, path in MODULES.items() if "os.environ" in path.read_text(encoding="utf-8")}
     assert {user for user in users if not is_in(user, places)} == {"weighbridge"}
@@ -219,7 +225,8 @@ def test_only_the_programs_look_at_the_environment() -> None:
 
 
 @pytest.mark.parametrize("caller", CALLERS)
-def test_a_caller_imports_of_ours_how_to_call_and_the_words_of_answers(caller: str) -> None:
+def test_callers_import_only_the_client_side(caller: str) -> None:
+    """A caller imports from the package only how to call it and the words of its answers."""
     for module, path in CALLERS[caller].items():
         allowed = (*FOR_CALLERS, *NEIGHBOURS.get(caller, ()), caller)
         if module == f"{caller}.cli":
@@ -229,11 +236,13 @@ def test_a_caller_imports_of_ours_how_to_call_and_the_words_of_answers(caller: s
 
 
 @pytest.mark.parametrize("caller", CALLERS)
-def test_a_caller_s_modules_form_no_circle(caller: str) -> None:
+def test_no_circular_imports_in_a_caller(caller: str) -> None:
+    """No modules of a caller import each other in a circle."""
     assert set(TopologicalSorter(graph_of(CALLERS[caller])).static_order()) == CALLERS[caller].keys()
 
 
-def test_sdk_fallback_imports_of_ours_the_package_alone() -> None:
+def test_sdk_fallback_imports_only_the_package() -> None:
+    """`sdk_fallback` imports only the package, and has no circular imports."""
     modules = modules_of(SDK_FALLBACK)
     for module, path in modules.items():
         ours = {name.partition(".")[0] for name in imports_of(module, path) if is_ours(name)}
@@ -246,13 +255,14 @@ def is_ours(name: str) -> bool:
     return top in {"weighbridge", "sdk_fallback", "integrations", "scripts", "tests", "main"} or top in CALLERS
 
 
-def test_the_wheel_brings_no_top_level_name_that_could_be_another_s() -> None:
+def test_wheel_has_only_our_top_level_names() -> None:
+    """The wheel installs no top-level name that another project could use."""
     wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
     names = {Path(package).name for package in wheel["packages"]}
     names |= {Path(place).parts[0] for place in wheel.get("force-include", {}).values()}
     names |= {Path(place).parts[0] for place in wheel.get("sources", {}).values()}
-    assert strangers(names) == set()
+    assert outsiders(names) == set()
 
 
-def strangers(names: Set[str]) -> set[str]:
+def outsiders(names: Set[str]) -> set[str]:
     return {name for name in names if not name.startswith("weighbridge") and name != "sdk_fallback"}

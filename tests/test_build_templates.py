@@ -1,4 +1,4 @@
-"""The shipped templates are what their definition says, and your own scale's file becomes one too."""
+"""The shipped templates match their definition, and your own scale's file can become one."""
 
 from __future__ import annotations
 
@@ -32,30 +32,31 @@ from weighbridge.resources import TEMPLATES
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_the_shipped_bytes_are_those_of_the_definition(name: str) -> None:
+def test_shipped_bytes(name: str) -> None:
+    """The bytes of each shipped template are those of its definition."""
     assert (TEMPLATES / name).read_bytes() == SHIPPED[name]()
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_the_readme_of_the_templates_tells_every_byte(name: str) -> None:
-    """The table's hex, put together in order, is the file."""
+def test_readme_shows_every_byte(name: str) -> None:
+    """The hex in the README's table, put together in order, is the file."""
     text = (TEMPLATES / "README.md").read_text(encoding="utf-8")
     section = text[text.index(f"## `{name}`") + 3 :].split("\n## ")[0]
-    told = "".join(re.findall(r"^\| \d+ \| `([0-9a-f ]+)` \|", section, re.MULTILINE))
-    assert bytes.fromhex(told) == (TEMPLATES / name).read_bytes()
+    documented = "".join(re.findall(r"^\| \d+ \| `([0-9a-f ]+)` \|", section, re.MULTILINE))
+    assert bytes.fromhex(documented) == (TEMPLATES / name).read_bytes()
 
 
 # --- a scale's own file ---
 
-#: Bytes that must not be found in what is made of it.
+#: Bytes that must not be in the template.
 PLANTED = b"\x61\x1e"  # 7777 = 77.77 kg
 OWNER = b"Planted Owner"
 
 
 def scale_file(order: str, *, weigh_ins: int = 200, junk: int = 0) -> bytes:
-    weighing = weigh_in(order, records=weigh_ins)
+    template_weigh_in = weigh_in(order, records=weigh_ins)
     planted = struct.pack(order + "H", 0x1E61)
-    fields = [(n, kind, planted if n == 0 else value) for n, kind, value in weighing.fields]
+    fields = [(n, kind, planted if n == 0 else value) for n, kind, value in template_weigh_in.fields]
     return File(
         [
             file_id(order),
@@ -69,7 +70,8 @@ def scale_file(order: str, *, weigh_ins: int = 200, junk: int = 0) -> bytes:
 
 
 @pytest.mark.parametrize("order", ["<", ">"], ids=["little-endian", "big-endian"])
-def test_a_file_of_many_weigh_ins_becomes_a_template_of_one_with_its_identity(order: str) -> None:
+def test_identity_and_one_weigh_in(order: str) -> None:
+    """A file with many weigh-ins becomes a template with one, and with the device's identity."""
     made = from_scale(scale_file(order))
     template = read_template(made)
     prove_usable(made)
@@ -79,7 +81,8 @@ def test_a_file_of_many_weigh_ins_becomes_a_template_of_one_with_its_identity(or
     assert b"\1\2\3\4" in made, "the device's serial number"
 
 
-def test_nothing_that_was_measured_and_nobody_s_name_is_left_in_it() -> None:
+def test_nothing_personal_left() -> None:
+    """No measurement and no name is left in the template."""
     source = scale_file("<")
     made = from_scale(source)
     assert PLANTED in source
@@ -88,13 +91,15 @@ def test_nothing_that_was_measured_and_nobody_s_name_is_left_in_it() -> None:
     assert OWNER not in made
 
 
-def test_a_file_of_two_megabytes_becomes_a_small_template() -> None:
+def test_large_file() -> None:
+    """A file of two megabytes becomes a small template."""
     source = scale_file("<", junk=10_000)
     assert len(source) > 2_000_000
     assert len(from_scale(source)) < 300
 
 
-def test_developer_fields_are_kept_with_their_descriptions() -> None:
+def test_developer_fields() -> None:
+    """Developer fields are kept with their descriptions."""
     description = [
         (0, UINT8, b"\0"),
         (1, UINT8, b"\0"),
@@ -116,7 +121,8 @@ def test_developer_fields_are_kept_with_their_descriptions() -> None:
     prove_usable(made)
 
 
-def test_what_is_made_of_a_shipped_template_is_the_same_kind_of_file() -> None:
+def test_from_a_shipped_template() -> None:
+    """A template made from a shipped template takes the same values."""
     for build in SHIPPED.values():
         assert read_template(from_scale(build())).fields == read_template(build()).fields
 
@@ -129,19 +135,22 @@ def test_what_is_made_of_a_shipped_template_is_the_same_kind_of_file() -> None:
         (File([file_id(), weigh_in(compressed_timestamp=True)]).to_bytes(), "holds no weigh-in"),
     ],
 )
-def test_a_file_that_cannot_become_one_is_refused(content: bytes, sentence: str) -> None:
+def test_unusable_file(content: bytes, sentence: str) -> None:
+    """A file without a usable weigh-in is refused."""
     with pytest.raises(TemplateUnusable, match=sentence):
         from_scale(content)
 
 
-def test_the_fullest_weigh_in_gives_the_form() -> None:
+def test_weigh_in_with_most_fields() -> None:
+    """The weigh-in with the most fields becomes the empty one."""
     poor = Message(30, [(253, UINT32, b"\0" * 4), (0, UINT16, b"\0" * 2)], local=1)
     no_weight = Message(30, [(253, UINT32, b"\0" * 4), *[(n, UINT16, b"\0" * 2) for n in range(1, 6)]], local=1)
     made = from_scale(File([file_id(), poor, no_weight, weigh_in(), poor]).to_bytes())
     assert read_template(made).fields == {"timestamp", "weight", "percent_fat", "visceral_fat_rating"}
 
 
-def test_a_device_that_tells_itself_with_every_weigh_in_is_kept_once_and_without_its_instants() -> None:
+def test_repeated_device() -> None:
+    """A device that is repeated with every weigh-in is kept once, without times."""
     instant = struct.pack("<I", 1_111_111_111)
     device = [
         Message(23, [(253, UINT32, instant), (3, 0x8C, b"\1\2\3\4"), (11, UINT8, bytes([battery]))], local=3)
@@ -155,8 +164,8 @@ def test_a_device_that_tells_itself_with_every_weigh_in_is_kept_once_and_without
     prove_usable(made)
 
 
-def test_a_template_in_which_nothing_can_be_proven_is_refused() -> None:
-    """fitdecode reads no developer field that nothing describes, so neither would the proof of any reading."""
+def test_unprovable_template() -> None:
+    """A template in which no reading can be proven is refused: fitdecode cannot read an undescribed developer field."""
     made = from_scale(File([file_id(), weigh_in(developer=[(0, b"\0" * 4, 0)])]).to_bytes())
     with pytest.raises(TemplateUnusable, match="No reading could be proven in this template"):
         prove_usable(made)
@@ -169,9 +178,8 @@ def template(*arguments: object) -> int:
     return run(["template", *map(str, arguments)], {})
 
 
-def test_the_command_writes_a_template_and_says_how_to_use_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command writes a template, and prints how to use it."""
     (tmp_path / "mine.fit").write_bytes(scale_file(">"))
     assert template("--from", tmp_path / "mine.fit", "-o", tmp_path / "made.fit") == 0
     shown = capsys.readouterr().out
@@ -180,7 +188,8 @@ def test_the_command_writes_a_template_and_says_how_to_use_it(
     prove_usable((tmp_path / "made.fit").read_bytes())
 
 
-def test_without_an_output_it_lies_in_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without -o the template is written to the working folder."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.fit").write_bytes(scale_file(">"))
     assert template("--from", "mine.fit") == 0
@@ -195,9 +204,10 @@ def test_without_an_output_it_lies_in_the_working_folder(tmp_path: Path, monkeyp
         ("other.fit", File([file_id(kind=4), weigh_in()]).to_bytes(), "not a weight file"),
     ],
 )
-def test_the_command_fails_with_one_sentence_and_writes_nothing(
+def test_command_fails(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: bytes | None, sentence: str
 ) -> None:
+    """The command fails with one sentence, and writes nothing."""
     if content is not None:
         (tmp_path / name).write_bytes(content)
     assert template("--from", tmp_path / name, "-o", tmp_path / "made.fit") == 1
@@ -207,28 +217,32 @@ def test_the_command_fails_with_one_sentence_and_writes_nothing(
     assert not (tmp_path / "made.fit").exists()
 
 
-def test_the_scale_s_own_file_is_never_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_source_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The scale's own file is never overwritten."""
     mine = tmp_path / "mine.fit"
     mine.write_bytes(scale_file("<"))
     assert template("--from", mine, "-o", mine) == 1
-    assert "choose another output" in capsys.readouterr().err
+    assert "Choose another output" in capsys.readouterr().err
     assert mine.read_bytes() == scale_file("<")
 
 
-def test_an_output_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unwritable_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An output that cannot be written is reported."""
     (tmp_path / "mine.fit").write_bytes(scale_file("<"))
     assert template("--from", tmp_path / "mine.fit", "-o", tmp_path / "no" / "made.fit") == 1
     assert "cannot be written: No such file" in capsys.readouterr().err
 
 
-def test_without_a_file_it_shows_what_the_template_in_use_takes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_current_template(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without --from the values of the current template are shown."""
     assert template() == 0
     shown = capsys.readouterr().out
     assert "weight_scale.fit: 122 bytes" in shown
     assert "visceral_fat_rating" in shown
 
 
-def test_garmin_s_own_decoder_reads_the_shipped_templates() -> None:
+def test_garmin_decoder() -> None:
+    """Garmin's own decoder reads the shipped templates."""
     for build in SHIPPED.values():
         (weigh_in,) = by_garmin_python(build())
         assert weigh_in.raw == {}

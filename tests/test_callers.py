@@ -1,6 +1,6 @@
-"""The files that are copied into other programs: are they sound before one of them reads them?
+"""The files that users copy into other programs are sound.
 
-The real programs run these files in tests/e2e; here is what can be known without them, in milliseconds.
+In tests/e2e the real programs run these files. These tests find in milliseconds what can be found without them.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ BLUEPRINT = HOME_ASSISTANT / "blueprints" / "automation" / "weighbridge" / "sens
 
 
 class Tagged(str):
-    """`!secret name` and the like, which only Home Assistant resolves."""
+    """`!secret name` and similar tags, which only Home Assistant resolves."""
 
     __slots__ = ()
 
 
 class Loader(yaml.SafeLoader):
-    """YAML as Home Assistant reads it: with tags of its own, and no key twice."""
+    """YAML as Home Assistant reads it, with its own tags and without duplicate keys."""
 
 
 def _tagged(loader: Loader, node: yaml.ScalarNode) -> Tagged:
@@ -41,7 +41,7 @@ def _mapping(loader: Loader, node: yaml.MappingNode) -> dict[object, object]:
     loader.flatten_mapping(node)
     keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
     twice = {key for key in keys if keys.count(key) > 1}
-    assert not twice, f"line {node.start_mark.line + 1}: {twice} stands twice"
+    assert not twice, f"line {node.start_mark.line + 1}: duplicate key {twice}"
     return {key: loader.construct_object(value, deep=True) for key, (_, value) in zip(keys, node.value, strict=True)}
 
 
@@ -68,7 +68,7 @@ def slug(name: str) -> str:
 
 
 def entities(package: dict[str, Any]) -> set[str]:
-    """The entities that Home Assistant makes of the package."""
+    """The entities that Home Assistant creates from the package."""
     found = {f"{domain}.{key}" for domain in ("input_number", "input_button", "script") for key in package[domain]}
     found |= {f"automation.{slug(automation['alias'])}" for automation in package["automation"]}
     for section in [*package["template"], *package["rest"], *package["mqtt"]]:
@@ -80,26 +80,27 @@ def entities(package: dict[str, Any]) -> set[str]:
     return found | {f"sensor.weighbridge_{slug(name)}" for _, name, _, _ in table}
 
 
-#: An entity of ours, wherever it is written: in a list, a template or a card.
+#: An entity of Weighbridge, in a list, a template or a card.
 MENTIONED = re.compile(
     r"\b(?:sensor|binary_sensor|event|input_number|input_button|script|automation)\.weighbridge_[a-z_]+\b"
 )
-#: The Markdown of the READMEs, of which the card is a part.
+#: The card in the README.
 CARD = re.compile(r"<!-- card -->\n```yaml\n(.*?)```", re.DOTALL)
 
-#: What is to be copied from a page.
+#: An example to copy from a page.
 FENCE = re.compile(r"^ *```(yaml|json)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 
 
-def test_every_entity_that_is_mentioned_is_made_by_the_package() -> None:
+def test_mentioned_entities_exist() -> None:
+    """Every entity that the package, the blueprint or the page mentions is created by the package."""
     made = entities(load(PACKAGE))
     for path in (PACKAGE, BLUEPRINT, HOME_ASSISTANT / "README.md"):
         mentioned = set(MENTIONED.findall(path.read_text()))
-        # The form's nine are reached by a common beginning in no file; each is written out.
         assert mentioned <= made, f"{path.name} mentions {mentioned - made}"
 
 
-def test_the_card_is_yaml_and_shows_what_the_package_makes() -> None:
+def test_card_shows_entities_of_the_package() -> None:
+    """The card is YAML, and shows entities that the package creates."""
     found = CARD.search((HOME_ASSISTANT / "README.md").read_text())
     assert found
     card = yaml.safe_load(found[1])
@@ -107,37 +108,41 @@ def test_the_card_is_yaml_and_shows_what_the_package_makes() -> None:
     assert {"sensor.weighbridge_state", "sensor.weighbridge_weight"} <= shown <= entities(load(PACKAGE))
 
 
-def test_every_example_of_a_page_is_what_its_fence_says() -> None:
+def test_examples_match_their_fences() -> None:
+    """Every example of a page is valid JSON or YAML, as its fence says."""
     for page in INTEGRATIONS.glob("*/README.md"):
         for kind, text in FENCE.findall(page.read_text()):
             example = textwrap.dedent(text)
             json.loads(example) if kind == "json" else yaml.load(example, Loader)
 
 
-def test_every_secret_that_is_used_is_in_the_lines_to_copy_and_none_else() -> None:
+def test_secrets_to_copy_are_those_used() -> None:
+    """The lines of secrets.yaml are exactly the secrets that the package uses."""
     used = {value.removeprefix("!secret ") for value in walk(load(PACKAGE)) if isinstance(value, Tagged)}
     assert used == set(load(HOME_ASSISTANT / "secrets.yaml"))
 
 
-def test_the_blueprint_uses_each_of_its_inputs() -> None:
+def test_blueprint_uses_each_of_its_inputs() -> None:
+    """The blueprint uses each of its inputs, and no other."""
     blueprint = load(BLUEPRINT)
     used = {value.removeprefix("!input ") for value in walk(blueprint) if isinstance(value, Tagged)}
     assert used == set(blueprint["blueprint"]["input"])
 
 
-def test_automations_and_helpers_have_names_of_their_own() -> None:
+def test_automations_and_helpers_have_own_names() -> None:
+    """Automations have unique ids. These, the scripts and the commands begin with `weighbridge_`."""
     package = load(PACKAGE)
     ids = [automation["id"] for automation in package["automation"]]
     assert len(ids) == len(set(ids))
     assert all(name.startswith("weighbridge_") for name in [*ids, *package["script"], *package["rest_command"]])
 
 
-#: A text within Jinja or JavaScript.
+#: A string in Jinja or JavaScript.
 QUOTED = re.compile(r"""(["'`])(.*?)\1""")
 
 
 def code_that_handles_readings() -> dict[str, str]:
-    """Each template and each function, by where it is. What is not code (a form's keys, a card) may name values."""
+    """Place -> code, for each template and function. The rest (a form's keys, a card) may name values."""
     sources = [load(PACKAGE)[section] for section in ("script", "automation", "template")] + [load(BLUEPRINT)]
     templates = {
         value for source in sources for value in walk(source) if isinstance(value, str) and re.search("{{|{%", value)
@@ -149,7 +154,7 @@ def code_that_handles_readings() -> dict[str, str]:
 
 
 def variables(value: object) -> list[object]:
-    """What any `variables:` holds that is not a template."""
+    """Every word below `variables:` that is not a template."""
     if isinstance(value, list):
         return [found for part in value for found in variables(part)]
     if not isinstance(value, dict):
@@ -158,13 +163,13 @@ def variables(value: object) -> list[object]:
     return [item for item in held if "{" not in str(item)] + variables(list(value.values()))
 
 
-def test_no_caller_knows_a_word_that_only_the_function_should_know() -> None:
-    """Neither what times and weights are called, nor how "not measured" is written, nor a kind of problem."""
+def test_callers_know_no_words_of_the_function() -> None:
+    """No caller knows the names of times and weights, how "not measured" is written, or a kind of problem."""
     for place, code in code_that_handles_readings().items():
         words = [text.strip() for _, text in QUOTED.findall(code) if text.strip()]
         roles = {word: VOCABULARY.get(normal(word)) for word in words}
         assert not [word for word, role in roles.items() if role in (Role.TIME, Role.RECEIPT)], place
-        # One name is no list: the blueprint gives its first sensor one.
+        # One name is not a list: the blueprint names its first sensor.
         assert sum(isinstance(role, Quantity) and role.name == "weight_kg" for role in roles.values()) < 2, place
         assert not [word for word in words if is_missing(word)], place
         assert not re.search(r"urn:weighbridge:[a-z]", code), place
@@ -174,8 +179,8 @@ def test_no_caller_knows_a_word_that_only_the_function_should_know() -> None:
     assert [word for word in words if VOCABULARY.get(normal(word)) is Role.TIME] == ["measured_at"]
 
 
-def test_no_caller_has_a_table_of_statuses_of_http() -> None:
-    """`final`, `again` and `blame` say what an answer means for the reading. The flow's webhook has two of its own."""
+def test_callers_have_no_table_of_http_statuses() -> None:
+    """`final`, `again` and `blame` say what an answer means for the reading. The flow's webhook has two statuses."""
     for place, code in code_that_handles_readings().items():
         allowed = {"a reading, and when it came": {"400"}, "verdict": {"202"}}.get(place, set())
         assert set(re.findall(r"(?<![\w.])[2-5]\d\d(?![\w.])", code)) <= allowed, place
@@ -186,7 +191,8 @@ def flow() -> list[dict[str, Any]]:
     return nodes
 
 
-def test_every_wire_of_the_flow_ends_at_a_node_and_every_node_is_reached() -> None:
+def test_wires_of_the_flow_reach_every_node() -> None:
+    """Every wire of the flow ends at a node, and every node is reached."""
     nodes = {node["id"]: node for node in flow()}
     ends = {end for node in nodes.values() for output in node.get("wires", []) for end in output}
     assert ends <= set(nodes)
@@ -195,14 +201,16 @@ def test_every_wire_of_the_flow_ends_at_a_node_and_every_node_is_reached() -> No
     assert all(len(node["wires"]) == node["outputs"] for node in nodes.values() if node["type"] == "function")
 
 
-def test_the_flow_s_settings_come_from_the_environment_and_its_page_names_each() -> None:
+def test_flow_settings_are_named_by_its_page() -> None:
+    """The flow's settings come from the environment, and its page names each."""
     text = (NODE_RED / "flow.json").read_text()
     used = set(re.findall(r"\$\{([A-Z_]+)\}", text)) | set(re.findall(r'env\.get\(\\"(\w+)\\"\)', text))
     page = (NODE_RED / "README.md").read_text()
     assert used == set(re.findall(r"^ *\| `([A-Z_]+)` \|", page, re.MULTILINE))
 
 
-def test_the_page_of_the_flow_explains_each_of_its_branches() -> None:
+def test_flow_page_explains_each_branch() -> None:
+    """The page of the flow explains each of its branches."""
     branches = {node["name"] for node in flow() if node["type"] == "debug"}
     page = (NODE_RED / "README.md").read_text()
     table = page.partition("| branch | means |\n|---|---|\n")[2].partition("\n\n")[0]
@@ -212,14 +220,16 @@ def test_the_page_of_the_flow_explains_each_of_its_branches() -> None:
 @pytest.mark.parametrize(
     "page", [HOME_ASSISTANT / "README.md", NODE_RED / "README.md"], ids=["Home Assistant", "Node-RED"]
 )
-def test_every_picture_and_file_that_a_page_names_is_there(page: Path) -> None:
+def test_pictures_and_files_of_a_page_exist(page: Path) -> None:
+    """Every picture and file that a page names exists."""
     named = [target for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()) if "://" not in target]
     assert any(target.endswith((".png", ".svg")) for target in named)
     for target in named:
         assert (page.parent / target).exists(), target
 
 
-def test_no_file_is_indented_with_tabs_or_ends_in_spaces() -> None:
+def test_files_have_no_tabs_or_trailing_spaces() -> None:
+    """No line has a tab, a trailing space or more than 120 characters."""
     for path in (PACKAGE, BLUEPRINT, HOME_ASSISTANT / "secrets.yaml"):
         for number, line in enumerate(path.read_text().splitlines(), 1):
             assert "\t" not in line, f"{path.name}:{number}"

@@ -25,7 +25,7 @@ from weighbridge.reading.reading import Reading
 
 
 class Failing:
-    """A delivery that ends as told."""
+    """A delivery that always raises this fault."""
 
     name = "failing"
 
@@ -44,9 +44,8 @@ FINAL = [OutcomeUnknown("a"), Conflict("b", {}, [])]
 
 
 @pytest.mark.parametrize("fault", DEFINITE, ids=lambda fault: type(fault).__name__)
-def test_when_it_is_certain_that_nothing_was_sent_the_file_is_kept_and_the_reason_told(
-    tmp_path: Path, fault: WeighbridgeError
-) -> None:
+def test_definite_fault_falls_back(tmp_path: Path, fault: WeighbridgeError) -> None:
+    """If nothing was sent for certain, the next link keeps the file, and a warning gives the reason."""
     outcome = Chain([Failing(fault), Folder(tmp_path)]).deliver([READING], proven, replace=False)[READING]
     assert isinstance(outcome, Delivered)
     assert outcome.status == "kept"
@@ -54,18 +53,21 @@ def test_when_it_is_certain_that_nothing_was_sent_the_file_is_kept_and_the_reaso
 
 
 @pytest.mark.parametrize("fault", FINAL, ids=lambda fault: type(fault).__name__)
-def test_an_unknown_outcome_and_a_fault_of_the_caller_end_the_chain(tmp_path: Path, fault: WeighbridgeError) -> None:
+def test_unknown_outcome_ends_the_chain(tmp_path: Path, fault: WeighbridgeError) -> None:
+    """An unknown outcome and a fault of the caller end the chain; no file is kept."""
     with pytest.raises(type(fault)):
         Chain([Failing(fault), Folder(tmp_path)]).deliver([READING], proven, replace=False)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_last_link_s_fault_is_the_chain_s(tmp_path: Path) -> None:
+def test_last_fault_is_raised(tmp_path: Path) -> None:
+    """If every link fails, the chain raises the fault of the last one."""
     with pytest.raises(GarminUnreachable):
         Chain([Failing(SignInNeeded("a")), Failing(GarminUnreachable("b"))]).deliver([READING], proven, replace=False)
 
 
-def test_a_chain_is_as_ready_as_its_first_link(tmp_path: Path) -> None:
+def test_ready_as_the_first_link(tmp_path: Path) -> None:
+    """A chain is ready if its first link is, whatever the others are."""
     ready, waiting = Folder(tmp_path), Failing(SignInNeeded("sign in"))
     assert Chain([waiting, ready]).health()["ready"] is False
     assert Chain([ready, waiting]).health()["ready"] is True

@@ -1,4 +1,4 @@
-"""The look at our libraries: it sees what changed, and is silent about what did not."""
+"""check_upstream reports each change in our libraries, and nothing else."""
 
 from __future__ import annotations
 
@@ -50,12 +50,11 @@ def ask(known: Path, found: Wheel, *more: str) -> int:
     return main(["--known", str(known), *more], fetch=lambda _library: found)
 
 
-def test_a_library_that_is_as_we_know_it_is_silent_also_under_a_new_number(
-    known: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unchanged_library(known: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A library without changes exits with 0, even if it has a new version."""
     assert ask(known, wheel()) == 0
     assert ask(known, wheel(version="1.1.0")) == 0
-    assert capsys.readouterr().out == ("library 1.0.0: as we know it\nlibrary 1.0.0, and 1.1.0 is out: as we know it\n")
+    assert capsys.readouterr().out == ("library 1.0.0: unchanged\nlibrary 1.0.0, and 1.1.0 is out: unchanged\n")
 
 
 @pytest.mark.parametrize(
@@ -63,23 +62,25 @@ def test_a_library_that_is_as_we_know_it_is_silent_also_under_a_new_number(
     [
         ("retries=3, **more", "retries=3", "Client.request was (self, method, path, retries, **more)\n"),
         ("method, path, *", "path, method, *", "and is (self, path, method, retries, **more)"),
-        ("return self", "return 3 + self", "Client.request does something else: read it"),
+        ("return self", "return 3 + self", "Client.request has a new body: review it"),
         ("def request", "def send", "Client.request is gone"),
         ("class Client(Base)", "class Client", "Client was class(Base)"),
         ("200", "20", "LIMIT was LIMIT: int = 200"),
         ("class Client", "class Other", "Client is gone"),
     ],
 )
-def test_each_kind_of_change_is_named(
+def test_each_kind_of_change(
     known: Path, capsys: pytest.CaptureFixture[str], before: str, after: str, words: str
 ) -> None:
+    """Each kind of change is named, and the exit code is 1."""
     assert ask(known, wheel(SOURCE.replace(before, after))) == 1
     said = capsys.readouterr().out
     assert "library 1.0.0: changed" in said
     assert words in said
 
 
-def test_what_somebody_has_looked_at_is_taken_for_known(known: Path) -> None:
+def test_write_accepts_changes(known: Path) -> None:
+    """After --write, a change is known and no longer reported."""
     changed = wheel(SOURCE.replace("200", "100"), version="2.0.0")
     assert ask(known, changed) == 1
     assert ask(known, changed, "--write") == 0
@@ -87,17 +88,18 @@ def test_what_somebody_has_looked_at_is_taken_for_known(known: Path) -> None:
     assert read_known(known.read_text())[0].version == "2.0.0"
 
 
-def test_an_index_that_cannot_be_reached_is_no_change_and_no_all_clear(
-    known: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unreachable_index(known: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A failed download exits with 2: it is neither a change nor an all-clear."""
+
     def fetch(_library: Library) -> Wheel:
         raise NotFetched("no network")
 
     assert main(["--known", str(known)], fetch=fetch) == 2
-    assert "library could not be looked up: no network" in capsys.readouterr().err
+    assert "library could not be downloaded: no network" in capsys.readouterr().err
 
 
-def test_each_name_that_is_known_was_found_when_it_was_written() -> None:
+def test_every_known_name_exists() -> None:
+    """Every name in upstream.toml was found when the file was written."""
     libraries = read_known(KNOWN.read_text())
     assert {library.name for library in libraries} >= {"garth-ng", "garminconnect", "fitdecode"}
     for library in libraries:

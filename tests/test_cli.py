@@ -1,4 +1,4 @@
-"""The command line: what each command does whole, and what all of them have in common."""
+"""The command line: each command from start to end, and what all of them have in common."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from .commands import NOBODY, WEIGHBRIDGE, clean, run, weighbridge, with_sources
 from .function_client import client, free_port
 from .outside import by_garmin_python
 
-#: Settings that would be seen if they were printed.
+#: A secret to search the output for.
 PLANTED = "planted-secret-0123456789"
-WEIGHING = {"weight": 81.4, "body fat": 18.2, "time": "2026-11-23T07:30:00Z"}
+READING = {"weight": 81.4, "body fat": 18.2, "time": "2026-11-23T07:30:00Z"}
 NAME = re.compile(r"weigh-in_2026-11-23T07-30-00Z_[0-9a-f]{12}\.fit")
 
 
@@ -55,7 +55,8 @@ def write(path: Path, value: object) -> Path:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_of_the_table_is_there_and_explains_itself(name: str) -> None:
+def test_command_has_help(name: str) -> None:
+    """Every command of the table can be imported and has a help page."""
     done = CliRunner().invoke(main, [name, "--help"], prog_name="weighbridge")
     assert done.exit_code == 0, done.output
     assert done.output.startswith(f"Usage: weighbridge {name}")
@@ -82,24 +83,24 @@ def imported_by(*words: str, folder: Path) -> set[str]:
 HEAVY = {"functions_framework", "flask", "garth", "curl_cffi", "httpx", "streamlit", "psycopg", "rich", "playwright"}
 
 
-def test_help_and_a_file_import_nothing_heavy(folder: Path) -> None:
+def test_light_imports(folder: Path) -> None:
+    """`--help` and `fit` import no heavy library."""
     shown = imported_by("--help", folder=folder)
     assert "click" in shown
     assert not shown & (HEAVY | {"pydantic", "fitdecode"})
-    write(folder / "reading.json", WEIGHING)
+    write(folder / "reading.json", READING)
     made = imported_by("fit", "reading.json", folder=folder)
     assert "fitdecode" in made
     assert not made & HEAVY
 
 
-def test_the_version_is_that_of_the_package(folder: Path) -> None:
+def test_version(folder: Path) -> None:
+    """`--version` prints the version of the package."""
     assert __version__ in weighbridge("--version", folder=folder).stdout.decode()
 
 
-def test_a_missing_extra_is_one_sentence_with_the_command_that_brings_it(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its module is there, as it is in the wheel; what it imports is not."""
+def test_missing_extra(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command whose module is there but whose libraries are not names the pip command that installs them."""
     write(folder / "weighbridge_lean.py", "import no_such_library\n")
     monkeypatch.syspath_prepend(folder)
     monkeypatch.setattr(cli, "COMMANDS", {"lean": Place("weighbridge_lean", "", "outbox"), "broken": Place("gone", "")})
@@ -107,15 +108,14 @@ def test_a_missing_extra_is_one_sentence_with_the_command_that_brings_it(
     done = CliRunner().invoke(main, ["lean"], obj=Surroundings({}))
     assert (done.exit_code, done.output) == (
         1,
-        "weighbridge lean needs more packages: pip install 'weighbridge[outbox]'.\n",
+        "weighbridge lean needs more packages. In the checkout: pipx install --force '.[outbox]'.\n",
     )
-    # A module of ours that is missing is a fault of ours, and not to be explained away.
+    # A missing module of Weighbridge itself is a bug, and is raised as it is.
     assert isinstance(CliRunner().invoke(main, ["broken"], obj=Surroundings({})).exception, ModuleNotFoundError)
 
 
-def test_an_extra_that_is_missing_only_at_work_is_the_same_sentence(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_extra_missing_at_run_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library that is missing only when the command runs gives the same sentence."""
     write(
         folder / "weighbridge_late.py",
         "import click\n\n@click.command()\ndef command():\n    import no_such_library\n",
@@ -125,7 +125,7 @@ def test_an_extra_that_is_missing_only_at_work_is_the_same_sentence(
     done = CliRunner().invoke(main, ["late"], obj=Surroundings({}))
     assert (done.exit_code, done.output) == (
         1,
-        "weighbridge late needs more packages: pip install 'weighbridge[form]'.\n",
+        "weighbridge late needs more packages. In the checkout: pipx install --force '.[form]'.\n",
     )
 
 
@@ -134,9 +134,8 @@ def test_an_extra_that_is_missing_only_at_work_is_the_same_sentence(
     [["fit", "-"], ["serve"], ["login"], ["refresh"], ["kept", "list"], ["kept", "deliver"], ["confirm"], ["template"]],
     ids=" ".join,
 )
-def test_a_wrong_setting_is_one_sentence_and_exit_code_1_and_is_not_echoed(
-    words: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_invalid_setting(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Invalid settings are reported on one line with exit code 1, and their values are not printed."""
     environment = {"WEIGHBRIDGE_DELIVERY": PLANTED, "GARMIN_PERSONAL_API_KEY": f"{PLANTED} and more"}
     assert run(words, environment) == 1
     error = capsys.readouterr().err
@@ -146,7 +145,9 @@ def test_a_wrong_setting_is_one_sentence_and_exit_code_1_and_is_not_echoed(
     assert PLANTED not in error
 
 
-def test_ctrl_c_ends_a_command_with_130(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_ctrl_c(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Ctrl-C ends a command with exit code 130 and no traceback."""
+
     def interrupted(_question: str) -> str:
         raise KeyboardInterrupt
 
@@ -158,7 +159,8 @@ def test_ctrl_c_ends_a_command_with_130(capsys: pytest.CaptureFixture[str], tmp_
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_each_shell_gets_a_script_that_calls_the_command(folder: Path, shell: str) -> None:
+def test_completion_script(folder: Path, shell: str) -> None:
+    """Each shell gets a completion script that calls the command."""
     done = weighbridge(folder=folder, _WEIGHBRIDGE_COMPLETE=f"{shell}_source")
     assert done.returncode == 0, done.stderr
     assert f"_WEIGHBRIDGE_COMPLETE={shell}_complete" in done.stdout.decode()
@@ -171,7 +173,8 @@ def completed(words: str, folder: Path) -> list[str]:
     return [line.partition(",")[2] for line in done.stdout.decode().splitlines()]
 
 
-def test_names_of_commands_and_options_are_completed(folder: Path) -> None:
+def test_completion(folder: Path) -> None:
+    """The names of commands and the values of options are completed."""
     write(folder / ".env", "WEIGHBRIDGE_DELIVERY=folder\n")
     assert completed("weighbridge ke", folder) == ["kept"]
     assert completed("weighbridge kept de", folder) == ["deliver"]
@@ -179,7 +182,8 @@ def test_names_of_commands_and_options_are_completed(folder: Path) -> None:
     assert {"form", "fit", "fitdays"} == set(completed("weighbridge f", folder))
 
 
-def test_completion_says_nothing_of_a_command_whose_extra_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_completion_without_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Completion prints nothing about a command whose extra is missing."""
     monkeypatch.setattr(cli, "COMMANDS", {"lean": Place("no_such_library", "", "outbox")})
     with main.make_context("weighbridge", ["lean"], resilient_parsing=True) as context:
         assert main.get_command(context, "lean") is None
@@ -188,8 +192,9 @@ def test_completion_says_nothing_of_a_command_whose_extra_is_missing(monkeypatch
 # -- .env ------------------------------------------------------------------------------------------------
 
 
-def test_dot_env_is_read_and_said_so_and_its_values_are_never_printed(folder: Path) -> None:
-    write(folder / "reading.json", WEIGHING | {"time": "2026-11-23 07:30"})
+def test_dot_env(folder: Path) -> None:
+    """The file .env is read, the command says so, and neither its values nor its names are printed."""
+    write(folder / "reading.json", READING | {"time": "2026-11-23 07:30"})
     write(folder / ".env", f"WEIGHBRIDGE_TIMEZONE=Europe/Berlin\nWEIGHBRIDGE_API_KEYS=home={PLANTED}\n{PLANTED}\n")
     done = weighbridge("fit", "reading.json", folder=folder)
     assert done.returncode == 0, done.stderr
@@ -199,17 +204,18 @@ def test_dot_env_is_read_and_said_so_and_its_values_are_never_printed(folder: Pa
 
 
 @pytest.mark.parametrize("name", ["WEIGHBRIDGE_TIMEZONE", "WEIGHBRIDGE_TIMEZONE_FILE"])
-def test_the_environment_wins_over_dot_env(folder: Path, name: str) -> None:
-    """Also over the file that .env names, which is looked at before the variable itself."""
-    write(folder / "reading.json", WEIGHING | {"time": "2026-11-23 07:30"})
+def test_environment_wins(folder: Path, name: str) -> None:
+    """The environment wins over .env, even over a NAME_FILE there, which is read before NAME."""
+    write(folder / "reading.json", READING | {"time": "2026-11-23 07:30"})
     write(folder / "Europe", "Europe/Berlin")
     write(folder / ".env", f"{name}=Europe\n")
     done = weighbridge("fit", "reading.json", folder=folder, WEIGHBRIDGE_TIMEZONE="Asia/Tokyo")
     assert b"weigh-in_2026-11-22T22-30-00Z" in done.stdout, done.stderr
 
 
-def test_a_wrong_value_and_a_damaged_dot_env_are_a_sentence_without_it(folder: Path) -> None:
-    write(folder / "reading.json", WEIGHING)
+def test_dot_env_invalid(folder: Path) -> None:
+    """An invalid value in .env and a damaged .env give one sentence, without the value."""
+    write(folder / "reading.json", READING)
     write(folder / ".env", f"WEIGHBRIDGE_DELIVERY={PLANTED}\n")
     done = weighbridge("fit", "reading.json", folder=folder)
     assert done.returncode == 1
@@ -226,25 +232,23 @@ def test_a_wrong_value_and_a_damaged_dot_env_are_a_sentence_without_it(folder: P
 # -- fit -------------------------------------------------------------------------------------------------
 
 
-def test_a_reading_becomes_the_file_that_the_function_would_make(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write(folder / "reading.json", WEIGHING)
+def test_fit_as_the_function(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """`fit` makes exactly the file that the function would make."""
+    write(folder / "reading.json", READING)
     assert run(["fit", "reading.json"], {}) == 0
     (path,) = folder.glob("*.fit")
     assert NAME.fullmatch(path.name)
     shown = capsys.readouterr().out
     assert shown.startswith(f"{path.name}\n  81.4 kg, 18.2 % fat: kept as a file for import by hand.\n")
-    answer = client(monkeypatch, WEIGHBRIDGE_FOLDER=folder / "x").post("/fit", data=json.dumps(WEIGHING))
+    answer = client(monkeypatch, WEIGHBRIDGE_FOLDER=folder / "x").post("/fit", data=json.dumps(READING))
     assert path.read_bytes() == answer.get_data()
     (weigh_in,) = by_garmin_python(path.read_bytes())
     assert weigh_in.raw["weight"] == 8140
 
 
-def test_the_output_is_a_file_a_folder_or_the_bytes_themselves(
-    folder: Path, capsysbinary: pytest.CaptureFixture[bytes]
-) -> None:
-    source = str(write(folder / "reading.json", WEIGHING))
+def test_fit_output(folder: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    """-o takes a file, a folder, or - for standard output."""
+    source = str(write(folder / "reading.json", READING))
     (folder / "there").mkdir()
     assert run(["fit", source, "-o", "mine.fit"], {}) == 0
     assert run(["fit", source, "-o", "there"], {}) == 0
@@ -257,39 +261,40 @@ def test_the_output_is_a_file_a_folder_or_the_bytes_themselves(
     assert b"81.4 kg" in output.err
 
 
-TWO = [WEIGHING, WEIGHING | {"time": "2026-11-24T07:30:00Z"}]
+TWO = [READING, READING | {"time": "2026-11-24T07:30:00Z"}]
 
 
 @pytest.mark.parametrize("text", [json.dumps(TWO), "\n".join(map(json.dumps, TWO))], ids=["array", "NDJSON"])
-def test_several_readings_from_the_standard_input_are_one_file(folder: Path, text: str) -> None:
+def test_fit_several(folder: Path, text: str) -> None:
+    """Several readings from standard input make one file."""
     done = weighbridge("fit", "-", "-o", "-", folder=folder, stdin=text.encode())
     assert done.returncode == 0, done.stderr
     assert len(by_garmin_python(done.stdout)) == 2
 
 
-def test_two_hundred_readings_are_a_file_and_one_more_is_not(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fit_limit(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """200 readings make a file; 201 are refused."""
     times = [time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(1_760_000_000 + 3600 * n)) for n in range(201)]
-    readings = [WEIGHING | {"time": text} for text in times]
+    readings = [READING | {"time": text} for text in times]
     write(folder / "many.json", readings[:200])
     assert run(["fit", "many.json", "-o", "many.fit"], {}) == 0
     assert len(by_garmin_python((folder / "many.fit").read_bytes())) == 200
     capsys.readouterr()
     write(folder / "many.json", readings)
     assert run(["fit", "many.json", "-o", "more.fit"], {}) == 1
-    assert "1 to 200 readings make a file." in capsys.readouterr().err
+    assert "Expected 1 to 200 readings" in capsys.readouterr().err
     assert not (folder / "more.fit").exists()
 
 
-def test_as_json_the_receipt_is_printed_with_the_proof_and_the_file_s_name(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write(folder / "reading.json", WEIGHING)
+def test_fit_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--json prints the receipt, with the proof and the name of the file."""
+    write(folder / "reading.json", READING)
     assert run(["fit", "reading.json", "-o", "mine.fit", "--json"], {}) == 0
     receipt = json.loads(capsys.readouterr().out)
     assert (receipt["status"], receipt["fit"]["file_name"]) == ("kept", "mine.fit")
     assert receipt["fit"]["sha256"] == hashlib.sha256((folder / "mine.fit").read_bytes()).hexdigest()
     assert receipt["fit"]["proof"].startswith("decoded by fitdecode")
-    write(folder / "two.json", [WEIGHING])
+    write(folder / "two.json", [READING])
     assert run(["fit", "two.json", "-o", "two.fit", "--json"], {}) == 0
     assert [each["status"] for each in json.loads(capsys.readouterr().out)["results"]] == ["kept"]
 
@@ -298,16 +303,15 @@ def test_as_json_the_receipt_is_printed_with_the_proof_and_the_file_s_name(
     ("reading", "words"),
     [
         ({"weight": 700}, ["weight: ", "400 kg", "Got 700."]),
-        ([WEIGHING, {"weight": "x"}], ["reading 2, weight: ", 'Got "x".']),
+        ([READING, {"weight": "x"}], ["reading 2, weight: ", 'Got "x".']),
         ({"weight": 80, "body fat": 20, "fat mass": 40}, ["fat mass"]),
         ("[]", ["1 to 200"]),
-        ("{", ["reading.json: ", "not JSON"]),
+        ("{", ["reading.json: ", "not valid JSON"]),
         ("", ["reading.json: ", "empty"]),
     ],
 )
-def test_a_reading_that_cannot_be_right_is_refused_with_its_field_and_no_file(
-    folder: Path, capsys: pytest.CaptureFixture[str], reading: object, words: list[str]
-) -> None:
+def test_fit_rejected(folder: Path, capsys: pytest.CaptureFixture[str], reading: object, words: list[str]) -> None:
+    """An impossible reading is refused with the field that is wrong, and no file is written."""
     write(folder / "reading.json", reading)
     assert run(["fit", "reading.json"], {}) == 1
     output = capsys.readouterr()
@@ -321,8 +325,9 @@ def test_a_reading_that_cannot_be_right_is_refused_with_its_field_and_no_file(
         assert {"field", "input", "message"} == set(problem["errors"][0])
 
 
-def test_what_cannot_be_read_or_written_is_one_sentence(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    source = write(folder / "reading.json", WEIGHING)
+def test_fit_unreadable_or_unwritable(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that cannot be read or written is reported in one sentence, and the reading is never overwritten."""
+    source = write(folder / "reading.json", READING)
     for words, sentence in (
         (["missing.json"], "missing.json cannot be read: No such file or directory."),
         (["reading.json", "-o", "no/such/file.fit"], "cannot be written: No such file"),
@@ -332,14 +337,13 @@ def test_what_cannot_be_read_or_written_is_one_sentence(folder: Path, capsys: py
         error = capsys.readouterr().err
         assert sentence in error
         assert error.count("\n") == 1
-    assert json.loads(source.read_text()) == WEIGHING
+    assert json.loads(source.read_text()) == READING
 
 
-def test_a_person_s_height_counts_and_garmin_is_not_asked_for_anybody(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_fit_for_a_person(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A person's height is used, and Garmin is not asked."""
     people = write(folder / "people.toml", '[[person]]\nname = "Anna"\ntoken = "anna"\nheight_cm = 170\n')
-    write(folder / "reading.json", WEIGHING | {"person": "Anna"})
+    write(folder / "reading.json", READING | {"person": "Anna"})
     environment = {
         "WEIGHBRIDGE_PEOPLE": str(people),
         "WEIGHBRIDGE_DELIVERY": "garth",
@@ -373,7 +377,7 @@ def serving(folder: Path, *words: str, **environment: object) -> Iterator[subpro
 
 
 def answer_of(address: str, process: subprocess.Popen[bytes]) -> dict[str, Any]:
-    """What /health says, once the server is there."""
+    """The answer of /health, once the server runs."""
     deadline = time.monotonic() + 60
     while process.poll() is None and time.monotonic() < deadline:
         try:
@@ -389,14 +393,15 @@ def answer_of(address: str, process: subprocess.Popen[bytes]) -> dict[str, Any]:
     raise AssertionError(f"the function does not answer (exit code {process.poll()})")
 
 
-def test_it_says_what_will_be_serves_in_its_own_process_and_ends_on_sigterm(folder: Path) -> None:
+def test_serve(folder: Path) -> None:
+    """`serve` prints its settings but no secret, serves in its own process, and ends on SIGTERM."""
     port = free_port()
     write(folder / ".env", f"WEIGHBRIDGE_API_KEYS=home={PLANTED}\nWEIGHBRIDGE_TIMEZONE=Europe/Berlin\n")
     with serving(folder, "--port", str(port), WEIGHBRIDGE_DELIVERY="garmin,folder", DEBUG="1") as process:
         assert answer_of(f"http://127.0.0.1:{port}", process)["delivery"]["name"] == "garth"
-        # The key is that of .env, so the server has what the file says.
+        # The key is in .env only, so the server has read it.
         request = urllib.request.Request(
-            f"http://127.0.0.1:{port}/fit", json.dumps(WEIGHING).encode(), {"Authorization": f"Bearer {PLANTED}"}
+            f"http://127.0.0.1:{port}/fit", json.dumps(READING).encode(), {"Authorization": f"Bearer {PLANTED}"}
         )
         with urllib.request.urlopen(request, timeout=30) as answer:
             assert answer.read(20)[8:12] == b".FIT"
@@ -413,22 +418,23 @@ def test_it_says_what_will_be_serves_in_its_own_process_and_ends_on_sigterm(fold
         "then folder",
         str(folder / "weigh-ins"),
         "Europe/Berlin",
-        "needed by every caller",
+        "required from every caller",
         ".env",
     ):
         assert words in said
     assert PLANTED not in said + (folder / "log").read_text()
-    # What many shells set as DEBUG makes no Flask debugger of it.
+    # DEBUG, which many shells set, does not turn on Flask's debugger.
     assert all(line.startswith("{") for line in (folder / "log").read_text().splitlines())
 
 
-def test_the_port_comes_from_the_environment_and_a_caller_elsewhere_is_announced_as_refused(folder: Path) -> None:
+def test_serve_port_and_no_key(folder: Path) -> None:
+    """The port may come from PORT. Without a key, `serve` says that callers on other machines are refused."""
     port = free_port()
     with serving(folder, "--host", "0.0.0.0", PORT=port) as process:
         answer_of(f"http://127.0.0.1:{port}", process)
     said = (folder / "said").read_text()
     assert f"http://0.0.0.0:{port}" in said
-    assert "callers elsewhere are refused (403) until WEIGHBRIDGE_API_KEYS is set" in said
+    assert "others are refused (403) until WEIGHBRIDGE_API_KEYS is set" in said
 
 
 @pytest.mark.parametrize(
@@ -441,9 +447,8 @@ def test_the_port_comes_from_the_environment_and_a_caller_elsewhere_is_announced
         ({"WEIGHBRIDGE_API_KEYS": f"home,{PLANTED}"}, "WEIGHBRIDGE_API_KEYS must be"),
     ],
 )
-def test_what_is_set_up_wrongly_ends_it_at_once_with_one_sentence(
-    folder: Path, environment: Mapping[str, object], words: str
-) -> None:
+def test_serve_misconfigured(folder: Path, environment: Mapping[str, object], words: str) -> None:
+    """An invalid setting ends `serve` at once with one sentence, without any secret."""
     done = weighbridge("serve", "--port", free_port(), folder=folder, **environment)
     error = done.stderr.decode()
     assert done.returncode == 1
@@ -452,7 +457,8 @@ def test_what_is_set_up_wrongly_ends_it_at_once_with_one_sentence(
     assert PLANTED not in error
 
 
-def test_a_port_in_use_is_one_sentence_that_names_it_and_another(folder: Path) -> None:
+def test_serve_port_in_use(folder: Path) -> None:
+    """A port in use is reported in one sentence that names it and another one to try."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = weighbridge("serve", "--port", port, folder=folder)
@@ -463,16 +469,18 @@ def test_a_port_in_use_is_one_sentence_that_names_it_and_another(folder: Path) -
     assert error.count("\n") == 1
 
 
-def test_an_address_of_another_machine_is_one_sentence(folder: Path) -> None:
+def test_serve_foreign_address(folder: Path) -> None:
+    """An address of another machine is reported in one sentence."""
     done = weighbridge("serve", "--host", "192.0.2.1", folder=folder)  # RFC 5737
     assert (done.returncode, done.stderr.count(b"\n")) == (1, 1)
     assert b"is not an address of this machine" in done.stderr
 
 
-# -- demo, and a function of one's own -------------------------------------------------------------------
+# -- demo, and a temporary function ---------------------------------------------------------------------
 
 
-def test_the_demo_keeps_to_its_own_folder_whatever_is_set(folder: Path) -> None:
+def test_demo_folder(folder: Path) -> None:
+    """The demo writes only to its own folder, whatever is set in the environment."""
     (folder / "weigh-ins").mkdir()
     environment = {
         "WEIGHBRIDGE_FOLDER": folder / "weigh-ins",
@@ -490,13 +498,14 @@ def test_the_demo_keeps_to_its_own_folder_whatever_is_set(folder: Path) -> None:
     assert (folder / "weighbridge-demo" / EXAMPLE.name).read_bytes() == EXAMPLE.read_bytes()
 
 
-def test_a_caller_gets_the_function_that_is_named_or_one_of_its_own_that_nobody_else_can_call(folder: Path) -> None:
+def test_function_or_own(folder: Path) -> None:
+    """A caller gets the function that the environment names, or a temporary one with a key of its own."""
     named = clean({"WEIGHBRIDGE_URL": "http://function.invalid:8080", "WEIGHBRIDGE_KEY": PLANTED})
     with function_or_own(named) as target:
         assert (target.url, target.key.get_secret_value()) == ("http://function.invalid:8080", PLANTED)
     own = with_sources(clean({"WEIGHBRIDGE_API_KEYS": f"home={PLANTED}", "WEIGHBRIDGE_FOLDER": folder}))
     with function_or_own(own) as target:
-        request = urllib.request.Request(f"{target.url}/fit", json.dumps(WEIGHING).encode())
+        request = urllib.request.Request(f"{target.url}/fit", json.dumps(READING).encode())
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(request, timeout=30)
         with refused.value as fault:
@@ -508,8 +517,9 @@ def test_a_caller_gets_the_function_that_is_named_or_one_of_its_own_that_nobody_
         urllib.request.urlopen(target.url, timeout=5)
 
 
-def test_the_template_in_use_is_what_a_file_is_made_of(folder: Path) -> None:
-    write(folder / "reading.json", WEIGHING | {"fat mass": 14.8})
+def test_fit_template(folder: Path) -> None:
+    """`fit` uses the configured template."""
+    write(folder / "reading.json", READING | {"fat mass": 14.8})
     developer = TEMPLATES / "weight_scale_developer.fit"
     assert run(["fit", "reading.json", "-o", "a.fit"], {"WEIGHBRIDGE_TEMPLATE": str(developer)}) == 0
     assert "fat_mass" in read_template((folder / "a.fit").read_bytes()).fields

@@ -1,7 +1,7 @@
-"""The client: what is the function's answer and what is a stranger's, and that a caller never has to catch anything.
+"""The client: which answers are the function's and which are not, and that a caller never has to catch anything.
 
-Strategy: what an answer means is asked of the pure part; that it holds over the wire, of the real function and of a
-server that says whatever it is told to.
+Strategy: the meaning of an answer is tested on the pure part. The calls are tested against the real function, and
+against a server that sends any bytes.
 """
 
 from __future__ import annotations
@@ -46,21 +46,23 @@ def read(status: int, body: object, headers: dict[str, str] | None = None, *, ex
     return read_reply(status, headers or {}, content, expected=expected, address="http://scale.lan", now=NOW)
 
 
-# --- what is ours ---
+# --- the function's answers ---
 
 
 @pytest.mark.parametrize(
     ("status", "word", "final"),
     [(201, "confirmed", True), (200, "present", True), (202, "kept", True), (202, "accepted", False)],
 )
-def test_a_receipt_says_by_itself_whether_it_is_final(status: int, word: str, final: bool) -> None:
+def test_receipt(status: int, word: str, final: bool) -> None:
+    """A receipt says whether it is final."""
     reply = read(status, RECEIPT | {"status": word, "final": final})
     assert (reply.ok, reply.kind, reply.status, reply.final) == (True, "", word, final)
     assert reply.again == ("never" if final else "later")
     assert reply.text == RECEIPT["summary"]
 
 
-def test_a_problem_says_whose_it_is_whether_to_send_again_and_what_is_wrong() -> None:
+def test_problem() -> None:
+    """A problem says who can fix it, whether to send again, and what is wrong."""
     reply = read(422, REJECTED)
     assert (reply.ok, reply.final, reply.kind, reply.status) == (False, False, "reading-rejected", "")
     assert (reply.blame, reply.again) == ("caller", "never")
@@ -68,7 +70,8 @@ def test_a_problem_says_whose_it_is_whether_to_send_again_and_what_is_wrong() ->
     assert reply.text == "The reading cannot be right. The reading was rejected; nothing was sent."
 
 
-def test_of_several_readings_each_has_a_result_of_its_own() -> None:
+def test_several_readings() -> None:
+    """Each of several readings has its own result."""
     reply = read(207, {"results": [RECEIPT, REJECTED, RECEIPT | {"status": "accepted", "final": False}]})
     assert reply.ok
     assert not reply.final
@@ -77,24 +80,27 @@ def test_of_several_readings_each_has_a_result_of_its_own() -> None:
     assert [result.kind for result in reply.results] == ["", "reading-rejected", ""]
 
 
-def test_codes_are_those_of_notes_and_warnings() -> None:
+def test_codes() -> None:
+    """`codes` has the codes of notes and warnings."""
     notes = {"notes": [{"code": "time-of-receipt", "text": ""}], "warnings": [{"code": "not-shown", "text": ""}]}
     assert read(201, RECEIPT | notes).codes == {"time-of-receipt", "not-shown"}
 
 
-def test_a_file_comes_with_its_name() -> None:
+def test_file() -> None:
+    """A file comes with its name."""
     headers = {"content-type": "application/vnd.ant.fit", "content-disposition": 'attachment; filename="a.fit"'}
     reply = read(200, b"\x0e\x10.FIT", headers, expected="file")
     assert (reply.ok, reply.content, reply.file_name) == (True, b"\x0e\x10.FIT", "a.fit")
 
 
-def test_health_is_an_answer_also_when_nothing_can_be_delivered() -> None:
+def test_health_not_ready() -> None:
+    """`health` is an answer even when nothing can be delivered."""
     health = {"status": "not ready", "delivery": {"ready": False}}
     assert read(503, health, expected="health").ok
     assert read(503, health).kind == "not-the-function"
 
 
-# --- what is a stranger's ---
+# --- other answers ---
 
 FOREIGN = {
     "a proxy's page": b"<html>Welcome</html>",
@@ -105,8 +111,8 @@ FOREIGN = {
     "half a receipt": json.dumps(RECEIPT).encode()[:-5],
     "a receipt without its end": json.dumps({"status": "confirmed"}).encode(),
     "an end that is a word": b'{"status": "confirmed", "final": "true"}',
-    "results that are none": b'{"results": [1, {"final": "yes"}]}',
-    "no UTF-8": b'{"final": true, "status": "\xff"}',
+    "results that are not results": b'{"results": [1, {"final": "yes"}]}',
+    "not UTF-8": b'{"final": true, "status": "\xff"}',
     "nested too deep": b'{"final":' * 100_000,
     "a problem of somebody else": b'{"type": "about:blank", "title": "Conflict", "again": "never"}',
 }
@@ -116,9 +122,8 @@ FOREIGN = {
 @pytest.mark.parametrize(
     "status", [200, 201, 202, 204, 301, 302, 307, 308, 400, 404, 409, 413, 422, 429, 500, 502, 503]
 )
-def test_an_answer_of_somebody_else_is_a_problem_after_which_the_reading_is_sent_again(
-    status: int, body: bytes
-) -> None:
+def test_not_the_function(status: int, body: bytes) -> None:
+    """The answer of another program is a problem, and the reading is sent again."""
     reply = read(status, body)
     assert (reply.ok, reply.final, reply.kind) == (False, False, "not-the-function")
     assert reply.again == ("later" if status >= 500 else "after_repair")
@@ -126,20 +131,23 @@ def test_an_answer_of_somebody_else_is_a_problem_after_which_the_reading_is_sent
 
 
 @pytest.mark.parametrize("status", [100, 204, 300, 302, 400, 409, 500, 503])
-def test_a_receipt_counts_only_with_a_status_of_success(status: int) -> None:
+def test_receipt_with_another_status(status: int) -> None:
+    """A receipt counts only with a status of success."""
     if status != 204:
         assert read(status, RECEIPT).kind == "not-the-function"
     assert not read(status, {"results": [RECEIPT]}, expected="nothing").final
 
 
 @pytest.mark.parametrize("status", [200, 201, 302])
-def test_a_problem_counts_only_with_a_status_of_failure(status: int) -> None:
+def test_problem_with_another_status(status: int) -> None:
+    """A problem counts only with a status of failure."""
     reply = read(status, REJECTED)
     assert (reply.kind, reply.again) == ("not-the-function", "after_repair")
 
 
 @pytest.mark.parametrize("expected", ["file", "entries", "health", "nothing"])
-def test_a_receipt_is_no_answer_to_another_question(expected: Expected) -> None:
+def test_receipt_for_another_call(expected: Expected) -> None:
+    """A receipt is not an answer to another kind of call."""
     assert read(200, RECEIPT, expected=expected).kind == "not-the-function"
 
 
@@ -148,7 +156,7 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
-#: Objects with the names that we read, and anything at all under them.
+#: Objects with the keys that the client reads, and any values.
 NAMES = (
     "type",
     "status",
@@ -162,24 +170,22 @@ NAMES = (
     "title",
     "detail",
 )
-almost_ours = st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, json_values)).map(
+almost_an_answer = st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, json_values)).map(
     lambda document: json.dumps(document).encode("utf-8", "surrogatepass")
 )
 
 
 @given(
     status=st.integers(100, 599),
-    body=st.binary() | almost_ours,
+    body=st.binary() | almost_an_answer,
     headers=st.fixed_dictionaries({}, optional={"content-type": st.text(), "retry-after": st.text()}),
     expected=st.sampled_from(EXPECTED),
 )
 @example(status=200, body=b'{"results": 5}', headers={}, expected="receipts")
 @example(status=422, body=b'{"type": "urn:weighbridge:x", "errors": 1, "notes": [1]}', headers={}, expected="receipts")
 @example(status=503, body=b"", headers={"retry-after": "Sun, 22 Nov 2026 06:32:30 +99999999999"}, expected="receipts")
-def test_whatever_comes_it_is_read_without_a_fault_and_is_not_taken_for_an_end(
-    status: int, body: bytes, headers: dict[str, str], expected: Expected
-) -> None:
-    """For every status, header and body without a receipt in it: no exception, and never "final"."""
+def test_any_response(status: int, body: bytes, headers: dict[str, str], expected: Expected) -> None:
+    """For every status, header and body without a receipt: no exception, and never "final"."""
     reply = read(status, body, headers, expected=expected)
     for result in (reply, *reply.results):
         assert not result.final
@@ -208,17 +214,20 @@ def test_whatever_comes_it_is_read_without_a_fault_and_is_not_taken_for_an_end(
         ("99999999999", None),
     ],
 )
-def test_retry_after_is_seconds_or_a_date(text: str, seconds: float | None) -> None:
+def test_retry_after(text: str, seconds: float | None) -> None:
+    """Retry-After is a number of seconds or a date."""
     for body in (REJECTED, b"<html>"):
         assert read(503, body, {"retry-after": text}).retry_after_s == seconds
 
 
 @pytest.mark.parametrize(("said", "seconds"), [(60, 60), (0, 0), (-1, None), (True, None), ("60", None), (1e12, None)])
-def test_the_pause_of_a_problem_counts_before_the_header(said: object, seconds: float | None) -> None:
+def test_retry_after_of_a_problem(said: object, seconds: float | None) -> None:
+    """The pause in a problem wins over the header."""
     assert read(503, REJECTED | {"retry_after_s": said}, {"retry-after": "7"}).retry_after_s == seconds
 
 
-def test_neither_measurement_nor_key_is_in_a_repr() -> None:
+def test_repr() -> None:
+    """No repr holds a measurement or a key."""
     reply = read(207, {"results": [REJECTED, RECEIPT]})
     shown = f"{reply!r} {reply.results!r} {Target('http://scale.lan', SecretStr(KEY))!r}"
     assert "81" not in shown
@@ -226,7 +235,8 @@ def test_neither_measurement_nor_key_is_in_a_repr() -> None:
     assert "reading-rejected" in shown
 
 
-def test_a_problem_of_a_caller_s_own_is_like_one_of_the_function() -> None:
+def test_own_problem() -> None:
+    """A problem that a caller makes is like one of the function."""
     result = Result(
         problem("not-a-reading", "The message is not a reading", "It is a list.", blame="caller", again="never")
     )
@@ -240,7 +250,8 @@ def test_a_problem_of_a_caller_s_own_is_like_one_of_the_function() -> None:
 # --- where the function is ---
 
 
-def test_address_and_key_can_come_from_files(tmp_path: Path) -> None:
+def test_settings_from_files(tmp_path: Path) -> None:
+    """Address and key can come from files."""
     (tmp_path / "url").write_text("http://scale.lan:8080/\n")
     (tmp_path / "key").write_text(f"{KEY}\n")
     files = {"WEIGHBRIDGE_URL_FILE": str(tmp_path / "url"), "WEIGHBRIDGE_KEY_FILE": str(tmp_path / "key")}
@@ -261,7 +272,8 @@ def test_address_and_key_can_come_from_files(tmp_path: Path) -> None:
         ("WEIGHBRIDGE_KEY_FILE", "/nowhere/planted"),
     ],
 )
-def test_an_address_or_key_that_cannot_be_used_is_named_and_not_repeated(name: str, value: str) -> None:
+def test_invalid_settings(name: str, value: str) -> None:
+    """An invalid address or key is reported by its variable, and not repeated."""
     with pytest.raises(SettingsInvalid, match=name) as fault:
         read_target({name: value})
     assert "planted" not in str(fault.value)
@@ -278,7 +290,8 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
         yield Target(address, SecretStr(KEY))
 
 
-def test_every_call_of_the_client_is_understood_by_the_function(target: Target) -> None:
+def test_every_call(target: Target) -> None:
+    """The function understands every call of the client."""
     with Client(target) as client:
         assert client.health().body["delivery"]["ready"] is True
         assert (client.post(READING, dry_run=True).status, client.post(READING).status) == ("checked", "kept")
@@ -295,13 +308,15 @@ def test_every_call_of_the_client_is_understood_by_the_function(target: Target) 
         fit = client.fit(READING)
         assert fit.content[8:12] == b".FIT"
         assert fit.file_name.endswith(".fit")
-        # It is not connected to Garmin, knows nobody, and says so.
+        # It is not connected to Garmin, has no people configured, and says so.
         assert client.readings("2026-11-01", "2026-11-23").kind == client.delete("1 2").kind == "not-connected"
         assert client.readings("2026-11-01", "2026-11-23", person="Anna & Co").kind == "not-found"
         assert client.delete("12", person="Anna").kind == "not-found"
 
 
-def test_the_async_client_says_the_same(target: Target) -> None:
+def test_async_client(target: Target) -> None:
+    """The async client gives the same results."""
+
     async def ask() -> tuple[Reply, Reply]:
         async with AsyncClient(target) as client:
             return await client.post(READING), await client.post(READING.encode(), replace=True)
@@ -309,14 +324,16 @@ def test_the_async_client_says_the_same(target: Target) -> None:
     assert [reply.status for reply in asyncio.run(ask())] == ["kept", "kept"]
 
 
-def test_a_wrong_key_is_for_the_owner_to_repair(target: Target) -> None:
+def test_wrong_key(target: Target) -> None:
+    """A wrong key is a problem that the owner can fix."""
     with Client(target._replace(key=SecretStr("another-planted-key"))) as client:
         reply = client.post(READING)
     assert (reply.kind, reply.again) == ("unauthorized", "after_repair")
     assert "planted" not in f"{reply!r} {reply.body}"
 
 
-def test_half_a_character_is_refused_by_the_function_and_raises_nothing(target: Target) -> None:
+def test_half_a_character(target: Target) -> None:
+    """Half a character is refused by the function, and raises nothing."""
     with Client(target) as client:
         assert client.post('{"weight": 81.4, "person": "\ud83d"}').again == "never"
         assert not client.readings("\ud83d", "", person="\ud83d").ok
@@ -347,7 +364,7 @@ def server_that_says(said: bytes) -> Iterator[Target]:
 
 CUT = {
     "nothing": b"",
-    "no HTTP": b"SSH-2.0-OpenSSH_9.2\r\n",
+    "not HTTP": b"SSH-2.0-OpenSSH_9.2\r\n",
     "half a head": b"HTTP/1.1 200 OK\r\nContent-Le",
     "less than announced": b"HTTP/1.1 201 Created\r\nContent-Length: 500\r\n\r\n" + json.dumps(RECEIPT).encode(),
     "half a chunk": b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n{",
@@ -356,7 +373,9 @@ CUT = {
 
 
 @pytest.mark.parametrize("said", CUT.values(), ids=CUT)
-def test_an_answer_that_breaks_off_is_no_answer_and_may_be_sent_again(said: bytes) -> None:
+def test_incomplete_response(said: bytes) -> None:
+    """A response that breaks off is a problem, and the reading may be sent again."""
+
     async def ask(target: Target) -> Reply:
         async with AsyncClient(target) as client:
             return await client.post(READING)
@@ -365,12 +384,13 @@ def test_an_answer_that_breaks_off_is_no_answer_and_may_be_sent_again(said: byte
         replies = [client.post(READING), asyncio.run(ask(target))]
     for reply in replies:
         assert (reply.kind, reply.again, reply.http_status) == ("no-answer", "later", 0)
-        assert "no whole answer" in reply.text
+        assert "no complete response" in reply.text
         assert "81.4" not in reply.text
 
 
 @pytest.mark.parametrize("status", [b"301 Moved", b"302 Found", b"307 Temporary Redirect", b"308 Permanent Redirect"])
-def test_the_key_does_not_follow_to_another_address(status: bytes) -> None:
+def test_redirect(status: bytes) -> None:
+    """The key is not sent to the address of a redirect."""
     with server_that_says(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as elsewhere:
         head = b"HTTP/1.1 " + status + b"\r\nLocation: " + elsewhere.url.encode() + b"\r\nContent-Length: 0\r\n\r\n"
         with server_that_says(head) as target, Client(target) as client:
@@ -381,11 +401,12 @@ def test_the_key_does_not_follow_to_another_address(status: bytes) -> None:
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:{port}", "http://not a host", "http://ü..ü", "http://no-such-host.invalid"]
 )
-def test_nobody_there_is_named_with_the_address_and_what_to_do(url: str) -> None:
+def test_unreachable(url: str) -> None:
+    """If nothing answers, the message names the address and what to do."""
     address = url.format(port=free_port())
     with Client(Target(address, SecretStr(KEY))) as client:
         reply = client.post(READING)
     assert (reply.kind, reply.again, reply.blame) == ("no-answer", "later", "owner")
-    assert f"The function at {address} is not reached" in reply.text
+    assert f"The function at {address} cannot be reached" in reply.text
     assert "weighbridge serve" in reply.text
     assert KEY not in f"{reply!r} {reply.body}"

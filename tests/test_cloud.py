@@ -1,4 +1,4 @@
-"""The manifests of integrations/cloud: their settings are ours, and they ask of the image what it is."""
+"""The manifests of integrations/cloud: their settings exist, and they match the image."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ def service_of(name: str) -> Any:
 
 
 @pytest.mark.parametrize("name", ["knative.yaml", "cloud-run.yaml"])
-def test_a_manifest_runs_this_version_with_settings_that_exist(name: str) -> None:
+def test_manifest_matches_this_version(name: str) -> None:
+    """A manifest runs this version, with settings that exist, the image's port and an open route as its probe."""
     (container,) = service_of(name)["containers"]
     assert container["image"].endswith(f"/weighbridge:{__version__}")
     values = {variable["name"]: variable.get("value", "home=0123456789abcdef") for variable in container["env"]}
     assert values.keys() <= {variable.name for variable in VARIABLES}
-    # As read, each is understood.
+    # Each value is accepted.
     read_settings({key: value.replace("PROJECT", "my-project") for key, value in values.items()})
     (port,) = container["ports"]
     assert f"PORT={port['containerPort']}" in DOCKERFILE
@@ -39,7 +40,8 @@ def test_a_manifest_runs_this_version_with_settings_that_exist(name: str) -> Non
     assert route.open
 
 
-def test_knative_runs_it_as_the_image_s_user_with_its_folder_in_a_volume() -> None:
+def test_knative_runs_as_the_image_user() -> None:
+    """The Knative manifest runs as the user of the image and mounts its data folder as a volume."""
     spec = service_of("knative.yaml")
     (container,) = spec["containers"]
     image = DOCKERFILE[DOCKERFILE.index(" AS weighbridge\n") : DOCKERFILE.index(" AS browser-packages\n")]
@@ -49,7 +51,8 @@ def test_knative_runs_it_as_the_image_s_user_with_its_folder_in_a_volume() -> No
     assert "WEIGHBRIDGE_TOKENS=/data/tokens" in DOCKERFILE
 
 
-def test_the_role_of_the_page_has_what_the_token_store_needs() -> None:
+def test_documented_role_is_sufficient() -> None:
+    """The role in the README has every permission that the token store needs."""
     from weighbridge.garmin import secret_manager
 
     page = (FOLDER / "README.md").read_text()

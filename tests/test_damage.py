@@ -1,4 +1,4 @@
-"""Damage: whatever happens to a byte of a proven file, the proof refuses it."""
+"""Damage: whatever happens to a byte of a proven file, the proof refuses the file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from weighbridge.resources import TEMPLATES
 NAMES = ("weight_scale", "weight_scale_developer")
 FILES = {name: read_template((TEMPLATES / f"{name}.fit").read_bytes()) for name in NAMES}
 ROWS = [encode(GOLDEN[0].reading)]
-#: Parts of the work, so that the tests run side by side.
+#: Parts of the work, so that the tests run in parallel.
 PARTS = 4
 
 
@@ -27,18 +27,20 @@ def is_refused(content: bytes, name: str) -> bool:
     try:
         verify(content, FILES[name], ROWS)
     except ProofFailed as fault:
-        # A place and a name may be told; what was measured may not.
+        # The message may hold a place and a name, but no measurement.
         assert not re.search(r"81\.?4|8140|1820", str(fault))
         return True
     return False
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_every_byte_set_to_every_other_value_is_refused(part: int) -> None:
+def test_any_changed_byte(part: int) -> None:
+    """A proven file with any one byte changed to any other value is refused."""
     assert survivors("weight_scale", range(1, 256), part, PARTS) == []
 
 
-def test_every_byte_with_one_bit_or_all_of_them_flipped_is_refused_in_the_larger_template_too() -> None:
+def test_any_flipped_bit_in_the_larger_template() -> None:
+    """In the larger template too, a byte with one bit or all bits flipped is refused."""
     assert survivors("weight_scale_developer", [1, 2, 4, 8, 16, 32, 64, 128, 255], 0, 1) == []
 
 
@@ -55,20 +57,23 @@ def survivors(name: str, flips: Iterable[int], part: int, parts: int) -> list[tu
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_file_cut_off_anywhere_is_refused(name: str) -> None:
+def test_cut_off(name: str) -> None:
+    """A file that is cut off at any byte is refused."""
     good = patch(FILES[name], ROWS)
     assert all(is_refused(good[:length], name) for length in range(len(good)))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_file_with_anything_after_its_end_is_refused(name: str) -> None:
+def test_trailing_bytes(name: str) -> None:
+    """A file with anything after its end, a byte or a second file, is refused."""
     good = patch(FILES[name], ROWS)
     assert all(is_refused(good + bytes([value]), name) for value in range(256))
     assert is_refused(good + good, name)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_byte_left_out_or_doubled_is_refused(name: str) -> None:
+def test_missing_or_doubled_byte(name: str) -> None:
+    """A file with one byte missing or doubled is refused."""
     good = patch(FILES[name], ROWS)
     for position in range(len(good)):
         assert is_refused(good[:position] + good[position + 1 :], name)
@@ -76,8 +81,8 @@ def test_a_byte_left_out_or_doubled_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_damage_with_its_checksum_renewed_is_refused_too(name: str) -> None:
-    """What a broken patcher would write: the CRCs fit, a byte does not."""
+def test_damage_with_a_valid_checksum(name: str) -> None:
+    """Damage is refused even if the CRCs match, as a broken patcher would write it."""
     good = patch(FILES[name], ROWS)
     passed = []
     for position in range(len(good) - 2):

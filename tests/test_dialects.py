@@ -1,4 +1,4 @@
-"""What scales, apps and people call things, and that each dialect is understood."""
+"""The names that scales, apps and people use, and that each dialect is understood."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from weighbridge.reading.dialects import DIALECTS, Meaning, normal
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
-#: Dialect -> a payload as it is sent, and the values in it.
+#: Dialect -> a payload as it is sent, and its values.
 SAID: dict[str, tuple[str, dict[str, str]]] = {
     "canonical": (
         """{"measured_at": "2026-11-21T06:31:00+01:00", "weight_kg": 81.4, "body_fat_percent": 18.2,
@@ -159,19 +159,21 @@ SAID: dict[str, tuple[str, dict[str, str]]] = {
 }
 
 
-def test_every_dialect_is_tried() -> None:
+def test_every_dialect_has_an_example() -> None:
+    """Each dialect has an example in `SAID`."""
     assert SAID.keys() == DIALECTS.keys()
 
 
 @pytest.mark.parametrize("dialect", SAID)
-def test_a_dialect_is_understood(dialect: str) -> None:
+def test_dialect_is_understood(dialect: str) -> None:
+    """Each dialect's example gives exactly the expected values, and no unknown key."""
     text, expected = SAID[dialect]
     assert values(parsed(text)) == expected
     assert understood(parsed(text)).unknown == ()
 
 
-def test_a_key_means_the_same_in_every_dialect_that_has_it() -> None:
-    """So no dialect has to be guessed from the others' keys."""
+def test_shared_keys_have_one_meaning() -> None:
+    """A key has the same meaning in every dialect that has it, so no dialect needs to be detected."""
     meanings: dict[str, set[Meaning]] = {}
     for dialect in DIALECTS.values():
         for key, meaning in dialect.items():
@@ -180,17 +182,19 @@ def test_a_key_means_the_same_in_every_dialect_that_has_it() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.json")), ids=lambda path: path.name)
-def test_every_example_is_a_reading_without_a_word_left_over(path: Path) -> None:
+def test_examples_have_no_unknown_key(path: Path) -> None:
+    """Each JSON file in `examples/` is a reading without an unknown key."""
     assert understood(parsed(path.read_text(encoding="utf-8"))).unknown == ()
 
 
-def test_the_history_is_five_readings_at_five_instants() -> None:
+def test_history_example_has_five_instants() -> None:
+    """`examples/history.ndjson` holds five readings at five instants."""
     lines = (EXAMPLES / "history.ndjson").read_text(encoding="utf-8").splitlines()
     assert len({instant(parsed(line)) for line in lines}) == 5
 
 
-def test_lean_body_mass_of_xiaomi_is_a_coefficient_and_is_not_used() -> None:
-    """An honest row: its lean_body_mass of 52.81 kg is far more than the 43.07 kg that are not fat."""
+def test_xiaomi_lean_body_mass_is_not_used() -> None:
+    """Xiaomi's lean_body_mass, 52.81 kg where 43.07 kg are not fat, is a coefficient and is not used."""
     interpreted = understood(parsed(SAID["xiaomi_mi_scale"][0]))
     assert interpreted.reading.fat_free_mass_kg is not None
     assert round(interpreted.reading.fat_free_mass_kg, 2) == Decimal("43.08")
@@ -200,32 +204,37 @@ def test_lean_body_mass_of_xiaomi_is_a_coefficient_and_is_not_used() -> None:
     ) in notes(interpreted)
 
 
-def test_muscle_of_openscale_is_a_percentage_and_becomes_a_mass() -> None:
+def test_openscale_muscle_is_a_percentage() -> None:
+    """The muscle of openScale is a percentage, and becomes a mass."""
     interpreted = understood({"weight": 80, "muscle": 40})
     assert interpreted.reading.muscle_mass_kg == 32
     assert interpreted.derived == {"muscle_mass_kg": "weight_kg × muscle mass % ÷ 100"}
 
 
-def test_skeletal_muscle_of_fitdays_is_a_percentage_and_becomes_a_mass() -> None:
+def test_fitdays_skeletal_muscle_is_a_percentage() -> None:
+    """The skeletal muscle of Fitdays is a percentage, and becomes a mass."""
     interpreted = understood({"weight_g": 80000, "rosm": 45})
     assert interpreted.reading.skeletal_muscle_mass_kg == 36
     assert interpreted.derived == {"skeletal_muscle_mass_kg": "weight_kg × skeletal muscle mass % ÷ 100"}
 
 
-def test_a_muscle_rate_beside_a_muscle_mass_is_left_out_and_named() -> None:
+def test_muscle_rate_next_to_mass_is_left_out() -> None:
+    """A muscle rate next to a muscle mass is left out, and a note names it."""
     interpreted = understood({"weight": 80, "muscle rate": 77.6, "muscle mass": 62})
     assert interpreted.reading.muscle_mass_kg == 62
     assert notes(interpreted)[-1] == (
         Code.SAID_TWICE,
-        "'muscle rate' was left out, because 'muscle mass' tells the same.",
+        "'muscle rate' was left out, because 'muscle mass' says the same.",
     )
 
 
-def test_a_percentage_of_muscle_beyond_the_whole_is_rejected() -> None:
+def test_muscle_above_100_percent() -> None:
+    """A muscle share above 100 % is rejected."""
     assert only_error({"weight": 80, "muscle": 101}).message == "A muscle share of 1 to 100 % was expected."
 
 
-def test_fitdays_words_make_muscle_and_bone_all_that_is_not_fat() -> None:
+def test_fitdays_words_change_the_muscle_rule() -> None:
+    """With words of the Fitdays app, muscle and bone must be all that is not fat."""
     row = {"weight": 81.4, "body fat": 18.2, "muscle mass": 36, "bone mass": 3.4}
     assert values(row)["muscle_mass_kg"] == "36"
     error = only_error(row | {"water weight": 45.9})
@@ -234,29 +243,34 @@ def test_fitdays_words_make_muscle_and_bone_all_that_is_not_fat() -> None:
 
 
 @pytest.mark.parametrize("deleted", [1, True, "1", "true", Decimal(1), [0]])
-def test_a_row_deleted_in_the_fitdays_cloud_is_rejected(deleted: object) -> None:
+def test_deleted_row_is_rejected(deleted: object) -> None:
+    """A row that was deleted in the Fitdays cloud is rejected."""
     assert only_error({"weight_g": 81400, "is_deleted": deleted}).field == "is_deleted"
 
 
 @pytest.mark.parametrize("deleted", [0, False, "0", "false", None, Decimal(0)])
-def test_a_row_not_deleted_is_taken(deleted: object) -> None:
+def test_row_that_is_not_deleted(deleted: object) -> None:
+    """A row with a negative `is_deleted` is accepted."""
     assert values({"weight_g": 81400, "is_deleted": deleted}) == {"weight_kg": "81.4"}
 
 
 @pytest.mark.parametrize("problem", ["weight low", "weight unavailable, impedance unavailable", True, ["weight"]])
-def test_a_problem_with_the_weight_is_rejected(problem: object) -> None:
+def test_weight_problem_is_rejected(problem: object) -> None:
+    """A reading whose source reports a problem with the weight is rejected."""
     assert only_error({"weight": 8.4, "problem": problem}).field == "problem"
 
 
-def test_a_problem_with_the_impedance_alone_is_noted() -> None:
+def test_impedance_problem_is_noted() -> None:
+    """A problem with only the impedance is a note."""
     interpreted = understood({"weight": 81.4, "problem": "impedance low"})
     assert notes(interpreted)[0] == (
         Code.PROBLEM_AT_SOURCE,
-        "'problem' tells of a problem with this weigh-in, though not with the weight.",
+        "'problem' reports a problem with this weigh-in, but not with the weight.",
     )
 
 
-def test_a_suitcase_that_the_scale_itself_took_for_one_is_rejected() -> None:
+def test_weighed_object_is_rejected() -> None:
+    """A weight that the scale itself reports as an object is rejected."""
     assert (
         only_error({"weight": 21.4, "weighing_mode": "object"}).message == "The scale weighed an object, not a person."
     )

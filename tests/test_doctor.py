@@ -1,4 +1,4 @@
-"""weighbridge doctor: each link is proven by using it, and each failure names its mend."""
+"""weighbridge doctor: each link is checked by using it, and each failure names its fix."""
 
 from __future__ import annotations
 
@@ -49,25 +49,23 @@ def marks(screen: str) -> dict[str, str]:
     return found
 
 
-def test_a_healthy_chain_is_proven_link_by_link_and_leaves_no_weigh_in(
-    garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_all_links_ok(garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """If all works, each link is ok and no weigh-in is left in Garmin."""
     assert doctor([], env, ask=answers("81,4 kg", "y")) == 0
     assert marks(capsys.readouterr().out) == {link.name: "ok" for link in LINKS}
     assert (garmin.uploads_stored, garmin.sign_in.refreshes, garmin.weigh_ins()) == (1, 1, [])
 
 
-def test_a_weigh_in_that_is_not_taken_back_stays(
-    garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_weigh_in_stays(garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """If the user does not want it deleted, the weigh-in stays in Garmin."""
     assert doctor([], env, ask=answers("81.4", "")) == 0
     assert marks(capsys.readouterr().out)["taking back"] == "–"
     assert [held["weight"] for held in garmin.weigh_ins()] == [81400.0]
 
 
-def test_nothing_is_sent_unless_it_is_asked_for(
-    garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_nothing_sent(garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is sent unless a weight is entered."""
+
     def nobody(_question: str) -> str:
         raise EOFError
 
@@ -77,17 +75,17 @@ def test_nothing_is_sent_unless_it_is_asked_for(
     assert garmin.uploads_received == 0
 
 
-def test_without_a_key_of_the_personal_api_the_rest_is_proven(
-    env: dict[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_no_personal_api_key(env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a key of the Personal API all other links are checked."""
     assert doctor([], {**env, "GARMIN_PERSONAL_API_KEY": ""}, ask=answers("")) == 0
     assert marks(capsys.readouterr().out)["official"] == "–"
 
 
-@pytest.mark.parametrize(("weight", "words"), [("heavy", "not a weight"), ("700", "400"), ("nan", "not a weight")])
-def test_a_weight_that_cannot_be_is_not_sent(
+@pytest.mark.parametrize(("weight", "words"), [("heavy", "such as 81.4"), ("700", "400"), ("nan", "such as 81.4")])
+def test_impossible_weight(
     garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str], weight: str, words: str
 ) -> None:
+    """An impossible weight is reported and not sent."""
     assert doctor([], env, ask=answers(weight)) == 1
     screen = capsys.readouterr().out
     assert marks(screen)["sending"] == "FAILS"
@@ -99,7 +97,7 @@ def test_a_weight_that_cannot_be_is_not_sent(
     ("route", "fault", "link", "words"),
     [
         ("diauth/token", "429", "renewal", "wait"),
-        ("diauth/token", "503", "renewal", "out of order"),
+        ("diauth/token", "503", "renewal", "is not working"),
         ("diauth/token", "firewall-html", "renewal", "a proxy"),
         ("weight/range", "403-cloudflare", "reading", "another network"),
         ("weight/range", "429", "reading", "wait"),
@@ -113,7 +111,7 @@ def test_a_weight_that_cannot_be_is_not_sent(
         ("weight/delete", "403", "taking back", "forbids"),
     ],
 )
-def test_each_failure_is_told_at_its_link_with_its_mend_and_what_hangs_on_it_is_not_tried(
+def test_failure_at_its_link(
     garmin: GarminStandIn,
     env: dict[str, str],
     capsys: pytest.CaptureFixture[str],
@@ -122,21 +120,21 @@ def test_each_failure_is_told_at_its_link_with_its_mend_and_what_hangs_on_it_is_
     link: str,
     words: str,
 ) -> None:
+    """A failure is shown at its link with its fix, and the links that need it are skipped."""
     garmin.faults.add(route, fault, times=None)
     assert doctor([], env, ask=answers("81.4", "y")) == 1
     screen = capsys.readouterr().out
     shown = marks(screen)
     names = [each.name for each in LINKS]
     assert [name for name in names if shown[name] == "FAILS"] == [link]
-    if link != "official":  # nothing hangs on it
+    if link != "official":  # no other link needs it
         assert {shown[name] for name in names[names.index(link) + 1 :] if name != "official"} <= {"–"}
     assert words in screen
     assert "Fix what FAILS" in screen
 
 
-def test_a_weigh_in_that_garmin_does_not_show_fails_at_reading_back(
-    garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_not_shown(garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A weigh-in that Garmin does not show fails at the link `reading back`."""
     garmin.weights.show_delay_s = 3600
     assert doctor([], env, ask=answers("81.4")) == 1
     screen = capsys.readouterr().out
@@ -154,18 +152,18 @@ def test_a_weigh_in_that_garmin_does_not_show_fails_at_reading_back(
         ({"GARMIN_DOMAIN": "weighbridge.invalid"}, "renewal", "Check the network"),
     ],
 )
-def test_a_wrong_setting_is_told_at_its_link(
+def test_invalid_setting(
     env: dict[str, str], capsys: pytest.CaptureFixture[str], change: dict[str, str], link: str, words: str
 ) -> None:
+    """An invalid setting is shown at the link that uses it."""
     assert doctor([], {**env, **change}, ask=answers("", "")) == 1
     screen = capsys.readouterr().out
     assert marks(screen)[link] == "FAILS"
     assert words in screen
 
 
-def test_a_sign_in_that_has_ended_is_told_and_a_new_one_named(
-    garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_sign_in_ended(garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """An ended sign-in fails at `renewal`, with the command for a new one."""
     garmin.revoke()
     assert doctor([], env, ask=answers("")) == 1
     screen = capsys.readouterr().out
@@ -173,9 +171,8 @@ def test_a_sign_in_that_has_ended_is_told_and_a_new_one_named(
     assert "login" in screen
 
 
-def test_the_screen_holds_no_secret(
-    garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_no_secret(garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """The output holds no secret and no measurement."""
     store = TokenStore(Path(env["WEIGHBRIDGE_TOKENS"]))
     planted = json.loads(store.path.read_text())
     doctor([], env, ask=answers("81.4", "y"))
@@ -189,18 +186,18 @@ def test_the_screen_holds_no_secret(
     assert "81.4" not in output.out + output.err
 
 
-def test_the_token_of_another_person_is_named(
-    garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_other_person(garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """--name selects the token of another person."""
     folder = Path(env["WEIGHBRIDGE_TOKENS"])
     (folder / "default.json").rename(folder / "anna.json")
     assert doctor([], env, ask=answers("")) == 1
     assert doctor(["--name", "anna"], env, ask=answers("")) == 0
 
 
-def test_the_other_person_s_account_is_asked_without_this_one_s_key(
+def test_other_person_without_key(
     garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """For another person the Personal API key is not used: it reads one account."""
     folder = Path(env["WEIGHBRIDGE_TOKENS"])
     (folder / "default.json").rename(folder / "anna.json")
     assert doctor(["--name", "anna"], env, ask=answers("")) == 0
@@ -208,9 +205,8 @@ def test_the_other_person_s_account_is_asked_without_this_one_s_key(
     assert [logged.route for logged in garmin.requests if logged.route.startswith("personal/")] == []
 
 
-def test_as_json_nothing_is_asked_and_nothing_sent_and_it_holds_no_secret_and_no_measurement(
-    garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_json(garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """--json asks nothing and sends nothing, and its output holds no secret and no measurement."""
     garmin.weights.add({"timestamp": 1_163_600_000, "weight": 7777})
     store = TokenStore(Path(env["WEIGHBRIDGE_TOKENS"]))
     secrets = [json.loads(store.path.read_text())[name] for name in ("access_token", "refresh_token")]
@@ -227,9 +223,8 @@ def test_as_json_nothing_is_asked_and_nothing_sent_and_it_holds_no_secret_and_no
         assert secret not in text
 
 
-def test_as_json_a_failure_is_told_at_its_link(
-    garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_json_failure(garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """With --json, a failure is shown at its link."""
     garmin.faults.add("weight/range", "429", times=None)
     assert run(["doctor", "--json"], env) == 1
     answer = json.loads(capsys.readouterr().out)
@@ -239,9 +234,8 @@ def test_as_json_a_failure_is_told_at_its_link(
     assert "wait" in failed["detail"]
 
 
-def test_a_browser_that_is_the_delivery_is_what_is_examined_and_no_token_is_asked_for(
-    env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_browser_delivery(env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the delivery `browser`, the browser is checked and no token is needed."""
     change = {"WEIGHBRIDGE_DELIVERY": "browser,folder", "WEIGHBRIDGE_BROWSER_PROFILE": str(tmp_path / "none")}
     assert doctor([], {**env, **change}, ask=answers("")) == 1
     screen = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Every weight and every percentage that a scale can show is read back exactly, by all three decoders: zero off."""
+"""Every weight and every percentage that a scale can show is read back exactly, by all three decoders."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.golden import INSTANT
 from tests.outside import WeighIn, by_fitdecode, by_garmin_javascript, by_garmin_python
 from tests.values import Values
 from weighbridge.fit.encode import encode
-from weighbridge.fit.patch import MOST_READINGS, patch
+from weighbridge.fit.patch import READINGS_PER_FILE, patch
 from weighbridge.fit.template import read_template
 from weighbridge.resources import TEMPLATES
 
@@ -38,7 +38,7 @@ def percentage_files() -> list[bytes]:
 
 def files(values: list[dict[str, Decimal]]) -> list[bytes]:
     rows = [encode(Values(measured_at=INSTANT, **each)) for each in values]
-    parcels = [rows[start : start + MOST_READINGS] for start in range(0, len(rows), MOST_READINGS)]
+    parcels = [rows[start : start + READINGS_PER_FILE] for start in range(0, len(rows), READINGS_PER_FILE)]
     return [patch(TEMPLATE, parcel) for parcel in parcels]
 
 
@@ -56,12 +56,14 @@ def read_back(decode: Decode, contents: list[bytes], name: str) -> list[float]:
 
 
 @each_decoder
-def test_every_weight_from_2_to_300_kg(decode: Decode) -> None:
+def test_every_weight(decode: Decode) -> None:
+    """Each weight from 2 to 300 kg, in steps of 0.01 kg, is read back exactly."""
     assert read_back(decode, weight_files(), "weight") == [n / 100 for n in WEIGHTS]
 
 
 @each_decoder
-def test_every_percentage_from_0_to_100(decode: Decode) -> None:
+def test_every_percentage(decode: Decode) -> None:
+    """Each percentage from 0 to 100, in steps of 0.01, is read back exactly."""
     decoded = decode(percentage_files())
     for name in ("percent_fat", "percent_hydration"):
         assert [weigh_in.value[name] for file in decoded for weigh_in in file] == [n / 100 for n in PERCENTAGES]

@@ -1,4 +1,4 @@
-"""A reading becomes exactly these bytes, and everyone reads exactly this reading in them."""
+"""A reading becomes exactly these bytes, and every decoder reads exactly this reading from them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from tests.outside import WeighIn, by_fitdecode, by_garmin_javascript, by_garmin
 from tests.values import Values
 from weighbridge.errors import ProofFailed, ReadingRejected
 from weighbridge.fit.encode import encode
-from weighbridge.fit.patch import MOST_READINGS, patch
+from weighbridge.fit.patch import READINGS_PER_FILE, patch
 from weighbridge.fit.profile import FIELDS, WEIGHT_SCALE
 from weighbridge.fit.template import Template, read_template
 from weighbridge.fit.verify import verify
-from weighbridge.pipeline import READINGS_PER_FILE
 
 ROOT = Path(__file__).parent.parent
 TEMPLATES = {
@@ -35,33 +34,38 @@ def bytes_of(template: Template, *goldens: Golden) -> bytes:
 
 
 @each_golden
-def test_encode_makes_the_golden_integers(golden: Golden) -> None:
+def test_encode_golden(golden: Golden) -> None:
+    """`encode` makes the golden integers."""
     assert readable(dict(encode(golden.reading))) == golden.raws
 
 
 @each_template
 @each_golden
-def test_fitdecode_reads_the_golden_integers_back(template: Template, golden: Golden) -> None:
+def test_fitdecode_reads_golden(template: Template, golden: Golden) -> None:
+    """fitdecode reads the golden integers back."""
     (weigh_in,) = by_fitdecode(bytes_of(template, golden))
     assert_says(weigh_in, golden, template)
 
 
 @each_template
 @each_golden
-def test_garmin_s_python_sdk_reads_the_golden_integers_back(template: Template, golden: Golden) -> None:
+def test_garmin_python_reads_golden(template: Template, golden: Golden) -> None:
+    """Garmin's Python SDK reads the golden integers back."""
     (weigh_in,) = by_garmin_python(bytes_of(template, golden))
     assert_says(weigh_in, golden, template)
 
 
 @each_template
-def test_garmin_s_javascript_sdk_reads_the_golden_integers_back(template: Template) -> None:
+def test_garmin_javascript_reads_golden(template: Template) -> None:
+    """Garmin's JavaScript SDK reads the golden integers back."""
     files = by_garmin_javascript([bytes_of(template, golden) for golden in GOLDEN])
     for golden, (weigh_in,) in zip(GOLDEN, files, strict=True):
         assert_says(weigh_in, golden, template)
 
 
 @each_template
-def test_all_golden_readings_in_one_file_are_read_back_in_order(template: Template) -> None:
+def test_all_golden_in_one_file(template: Template) -> None:
+    """All golden readings in one file are read back in order, by all three decoders."""
     content = bytes_of(template, *GOLDEN)
     for decoded in (by_fitdecode(content), by_garmin_python(content), by_garmin_javascript([content])[0]):
         for golden, weigh_in in zip(GOLDEN, decoded, strict=True):
@@ -80,7 +84,8 @@ def assert_says(weigh_in: WeighIn, golden: Golden, template: Template) -> None:
 
 
 @each_template
-def test_one_reading_changes_only_slots_time_created_and_checksums(template: Template) -> None:
+def test_only_slots_change(template: Template) -> None:
+    """Only the slots, time_created, the sizes and the checksums differ from the template."""
     content = bytes_of(template, GOLDEN[0])
     assert template.time_created is not None
     allowed = {*range(4, 8), *range(12, 14), *range(len(content) - 2, len(content))}
@@ -91,26 +96,25 @@ def test_one_reading_changes_only_slots_time_created_and_checksums(template: Tem
     assert changed <= allowed
 
 
-def test_the_same_readings_are_the_same_bytes() -> None:
+def test_same_readings_same_bytes() -> None:
+    """The same readings make the same bytes."""
     template = TEMPLATES["weight_scale"]
     assert bytes_of(template, *GOLDEN) == bytes_of(template, *GOLDEN)
 
 
-def test_time_created_is_the_first_reading_s_instant() -> None:
+def test_time_created() -> None:
+    """time_created is the instant of the first reading."""
     content = bytes_of(TEMPLATES["weight_scale"], GOLDEN[0])
     assert TEMPLATES["weight_scale"].time_created
     at, _ = TEMPLATES["weight_scale"].time_created
     assert int.from_bytes(content[at : at + 4], "little") == GOLDEN[0].raws["timestamp"]
 
 
-@pytest.mark.parametrize("count", [0, MOST_READINGS + 1])
-def test_a_file_holds_1_to_200_readings(count: int) -> None:
+@pytest.mark.parametrize("count", [0, READINGS_PER_FILE + 1])
+def test_readings_per_file(count: int) -> None:
+    """`patch` refuses no readings, and more than 200."""
     with pytest.raises(ValueError, match="1 to 200"):
         patch(TEMPLATES["weight_scale"], [encode(GOLDEN[0].reading)] * count)
-
-
-def test_there_is_one_opinion_on_how_many_readings_a_file_holds() -> None:
-    assert READINGS_PER_FILE == MOST_READINGS
 
 
 # --- ranges ---
@@ -130,21 +134,24 @@ def test_there_is_one_opinion_on_how_many_readings_a_file_holds() -> None:
         ("bmi", "6553.5"),
     ],
 )
-def test_what_a_field_cannot_hold_is_refused_and_never_wrapped(source: str, value: str) -> None:
+def test_value_too_large_for_its_field(source: str, value: str) -> None:
+    """A value that its field cannot hold is refused and never wrapped."""
     with pytest.raises(ReadingRejected) as fault:
         encode(Values(measured_at=INSTANT, **{"weight_kg": Decimal(80), source: Decimal(value)}))
     assert fault.value.errors[0].field == source
 
 
 @pytest.mark.parametrize("year", [1988, 1997, 2127])
-def test_an_instant_that_fit_cannot_tell_is_refused(year: int) -> None:
+def test_instant_outside_fit(year: int) -> None:
+    """An instant before July 1998 or after February 2126 is refused."""
     with pytest.raises(ReadingRejected) as fault:
         encode(Values(measured_at=INSTANT.replace(year=year), weight_kg=Decimal(80)))
     assert [error.field for error in fault.value.errors] == ["measured_at"]
 
 
 @pytest.mark.parametrize("field", [f for f in WEIGHT_SCALE if f.source and f.name != "timestamp"], ids=lambda f: f.name)
-def test_the_largest_number_of_each_field_is_taken(field: object) -> None:
+def test_largest_value_of_each_field(field: object) -> None:
+    """The largest number of each field is accepted and read back."""
     largest = field.base_type.invalid - (2 if field.name == "weight" else 1)  # type: ignore[attr-defined]
     value = Decimal(largest) / field.scale  # type: ignore[attr-defined]
     values = Values(measured_at=INSTANT, **{"weight_kg": Decimal(80), field.source: value})  # type: ignore[attr-defined]
@@ -158,7 +165,8 @@ def test_the_largest_number_of_each_field_is_taken(field: object) -> None:
 # --- the proof says no ---
 
 
-def test_the_proof_needs_the_right_template_and_the_right_values() -> None:
+def test_proof_needs_template_and_values() -> None:
+    """The proof refuses another template, other values, and a value that should not be there."""
     template, other = TEMPLATES["weight_scale"], TEMPLATES["weight_scale_developer"]
     raws = encode(GOLDEN[0].reading)
     content = patch(template, [raws])
@@ -172,20 +180,23 @@ def test_the_proof_needs_the_right_template_and_the_right_values() -> None:
         verify(content, other, [raws])
 
 
-def test_swapped_readings_are_refused() -> None:
+def test_swapped_readings() -> None:
+    """The proof refuses readings in another order."""
     template = TEMPLATES["weight_scale"]
     first, second = (encode(golden.reading) for golden in GOLDEN[9:11])
     with pytest.raises(ProofFailed):
         verify(patch(template, [first, second]), template, [second, first])
 
 
-def test_garmin_s_javascript_lock_names_no_registry() -> None:
+def test_javascript_lock_names_no_registry() -> None:
+    """The lock file of Garmin's JavaScript SDK names no registry."""
     lock = (ROOT / "sdk_fallback" / "js" / "package-lock.json").read_text()
     assert "http" not in lock
     assert "resolved" not in lock
 
 
-def test_node_modules_are_not_committed() -> None:
+def test_no_node_modules_in_git() -> None:
+    """node_modules is not in git."""
     tracked = subprocess.run(
         ["git", "ls-files", "sdk_fallback/js"], cwd=ROOT, capture_output=True, text=True, check=False
     )

@@ -1,4 +1,4 @@
-"""The folder keeps a file whole or not at all, once, and says so when it cannot."""
+"""The folder keeps a file once, whole or not at all, and says so if it cannot."""
 
 from __future__ import annotations
 
@@ -29,15 +29,17 @@ def proven(readings: Sequence[Reading]) -> VerifiedFit:
     return prove(TEMPLATE, [encode(reading) for reading in readings])
 
 
-def test_a_kept_file_is_the_proven_one_and_nothing_else_is_there(tmp_path: Path) -> None:
+def test_keeps_exactly_the_proven_file(tmp_path: Path) -> None:
+    """The folder holds exactly the proven bytes, under the reported name, readable only by their owner."""
     outcome = Folder(tmp_path / "new" / "folder").deliver([READING], proven, replace=False)[READING]
     (file,) = (tmp_path / "new" / "folder").iterdir()
     assert file.name == outcome.file_name
     assert file.read_bytes() == outcome.fit.content
-    assert file.stat().st_mode & 0o077 == 0, "a weigh-in is nobody else's business"
+    assert file.stat().st_mode & 0o077 == 0, "only its owner may read a weigh-in"
 
 
-def test_no_name_of_a_file_tells_a_measurement(tmp_path: Path) -> None:
+def test_name_holds_no_measurement(tmp_path: Path) -> None:
+    """The name of a kept file contains no measurement."""
     outcome = Folder(tmp_path).deliver([READING], proven, replace=False)[READING]
     assert "81" not in (outcome.file_name or "").replace(outcome.fit.sha256[:12], "")
 
@@ -56,8 +58,8 @@ FULL = """
 """
 
 
-def test_a_file_that_does_not_fit_leaves_nothing_behind(tmp_path: Path) -> None:
-    """The kernel refuses the write in the middle (RLIMIT_FSIZE), as it does when a disk is full."""
+def test_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
+    """A write that the kernel refuses in the middle (RLIMIT_FSIZE), as on a full disk, leaves nothing behind."""
     done = subprocess.run(
         [sys.executable, "-B", "-c", textwrap.dedent(FULL), tmp_path / "kept"],
         check=True, capture_output=True, text=True, cwd=Path(__file__).parent.parent,
@@ -66,7 +68,8 @@ def test_a_file_that_does_not_fit_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list((tmp_path / "kept").iterdir()) == []
 
 
-def test_a_path_that_is_no_folder_is_named(tmp_path: Path) -> None:
+def test_path_is_a_file(tmp_path: Path) -> None:
+    """A path that is not a folder is named in the fault, and health is not ready."""
     (tmp_path / "occupied").touch()
     folder = Folder(tmp_path / "occupied")
     with pytest.raises(FolderUnusable, match="occupied"):

@@ -1,4 +1,4 @@
-"""What Garmin Connect's answers come to: proven by the real garth against a Garmin that can fail in every way."""
+"""What each answer of Garmin Connect leads to: tested with the real garth and a stand-in that can fail in every way."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ from weighbridge.garmin.answers import (
     read_upload_answer,
     read_weigh_ins,
     retry_after_s,
-    sanitise,
+    sanitize,
 )
 from weighbridge.garmin.connect import GarminConnect
 from weighbridge.garmin.sessions.garth import GarthSession
-from weighbridge.garmin.sessions.port import Answer
+from weighbridge.garmin.sessions.port import GarminResponse
 from weighbridge.garmin.tokens import TokenStore
 from weighbridge.notes import Code
 from weighbridge.pipeline import prove
@@ -97,7 +97,7 @@ Connect = Callable[..., GarminConnect]
 
 @pytest.fixture
 def connect(garmin: GarminStandIn, tmp_path: Path) -> Connect:
-    """Our side, with a token that is valid."""
+    """Makes a `GarminConnect` with a valid token."""
     garmin.write_token(tmp_path / "tokens")
 
     def connect(*, confirm_s: float = 0.2, timeout_s: float = 30.0) -> GarminConnect:
@@ -127,10 +127,10 @@ def routes(garmin: GarminStandIn) -> list[str | None]:
 
 
 def blind_after_an_upload(garmin: GarminStandIn, fault: str) -> None:
-    """The look before the upload sees; those after it meet the fault."""
+    """Let the look before the upload succeed, and those after it fail."""
     answer = garmin.answer
 
-    def then_fail(request: http_types.Request) -> tuple[http_types.Answer, float]:
+    def then_fail(request: http_types.Request) -> tuple[http_types.Response, float]:
         answered = answer(request)
         if request.path.startswith("/upload-service/"):
             garmin.faults.add("weight/range", fault, times=None)
@@ -139,13 +139,12 @@ def blind_after_an_upload(garmin: GarminStandIn, fault: str) -> None:
     garmin.answer = then_fail  # type: ignore[method-assign]
 
 
-# -- the good way ----------------------------------------------------------------------------------------
+# -- success -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shape", ["processed", "accepted"])
-def test_a_reading_is_confirmed_with_the_values_that_garmin_shows(
-    garmin: GarminStandIn, connect: Connect, shape: Any
-) -> None:
+def test_confirmed(garmin: GarminStandIn, connect: Connect, shape: Any) -> None:
+    """A reading is confirmed with the values that Garmin shows."""
     garmin.upload_answer = shape
     outcome = delivered(deliver(connect(), reading())[0])
     assert outcome.status == "confirmed"
@@ -157,12 +156,14 @@ def test_a_reading_is_confirmed_with_the_values_that_garmin_shows(
     assert routes(garmin) == ["weight/range", "upload", "weight/range"]
 
 
-def test_the_name_of_the_uploaded_file_tells_the_instant_and_no_measurement(connect: Connect) -> None:
+def test_file_name(connect: Connect) -> None:
+    """The name of the uploaded file holds the instant and no measurement."""
     outcome = delivered(deliver(connect(), only_weight("80.12"))[0])
     assert outcome.file_name == f"weigh-in_2026-11-23T06-31-05Z_{outcome.fit.sha256[:12]}.fit"
 
 
-def test_a_reading_that_garmin_has_is_not_sent_again(garmin: GarminStandIn, connect: Connect) -> None:
+def test_present(garmin: GarminStandIn, connect: Connect) -> None:
+    """A reading that Garmin already has is not sent again."""
     deliver(connect(), reading())
     again = delivered(deliver(connect(), reading())[0])
     assert again.status == "present"
@@ -171,23 +172,22 @@ def test_a_reading_that_garmin_has_is_not_sent_again(garmin: GarminStandIn, conn
     assert garmin.uploads_received == 1
 
 
-def test_without_time_to_confirm_the_answer_is_accepted_and_nothing_is_looked_up_after_the_upload(
-    garmin: GarminStandIn, connect: Connect
-) -> None:
+def test_no_time_to_confirm(garmin: GarminStandIn, connect: Connect) -> None:
+    """With 0 seconds to confirm, the status is `accepted` and there is no look after the upload."""
     outcome = delivered(deliver(connect(confirm_s=0), reading())[0])
     assert (outcome.status, outcome.garmin, outcome.warnings) == ("accepted", None, ())
     assert routes(garmin) == ["weight/range", "upload"]
 
 
-def test_a_reading_that_shows_later_is_waited_for(garmin: GarminStandIn, connect: Connect) -> None:
+def test_visible_later(garmin: GarminStandIn, connect: Connect) -> None:
+    """A reading that Garmin shows later is waited for."""
     garmin.weights.show_delay_s = 0.7
     assert delivered(deliver(connect(confirm_s=8), reading())[0]).status == "confirmed"
     assert routes(garmin).count("weight/range") > 2
 
 
-def test_the_pauses_between_looks_grow_and_end_with_the_time_that_was_given(
-    garmin: GarminStandIn, connect: Connect, tmp_path: Path
-) -> None:
+def test_pauses_between_looks(garmin: GarminStandIn, connect: Connect, tmp_path: Path) -> None:
+    """The pauses between looks grow, and end when the time is up."""
     garmin.weights.show_delay_s = 3600
     now, pauses = [0.0], []
 
@@ -205,9 +205,8 @@ def test_the_pauses_between_looks_grow_and_end_with_the_time_that_was_given(
     assert "within 12 s" in outcome.warnings[0].text
 
 
-def test_values_that_garmin_does_not_show_are_named_and_are_no_other_values(
-    garmin: GarminStandIn, connect: Connect
-) -> None:
+def test_values_not_shown(garmin: GarminStandIn, connect: Connect) -> None:
+    """Values that Garmin does not show are named, and are not a conflict."""
     garmin.weights.add(raw(visceral_fat_rating=None, bmi=None))
     outcome = delivered(deliver(connect(), reading())[0])
     assert outcome.status == "present"
@@ -216,9 +215,8 @@ def test_values_that_garmin_does_not_show_are_named_and_are_no_other_values(
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
 @pytest.mark.parametrize("clock", [(0, 0, 0), (23, 59, 59)])
-def test_a_reading_near_midnight_is_found_in_any_zone_of_the_account(
-    garmin: GarminStandIn, connect: Connect, zone: str, clock: tuple[int, int, int]
-) -> None:
+def test_near_midnight(garmin: GarminStandIn, connect: Connect, zone: str, clock: tuple[int, int, int]) -> None:
+    """A reading near midnight is found in any time zone of the account."""
     garmin.weights.time_zone = zone
     at = datetime(2026, 11, 20, *clock, tzinfo=UTC)
     assert delivered(deliver(connect(), reading(at))[0]).status == "confirmed"
@@ -228,9 +226,8 @@ def test_a_reading_near_midnight_is_found_in_any_zone_of_the_account(
 # -- other values ----------------------------------------------------------------------------------------
 
 
-def test_other_values_at_the_same_instant_are_a_conflict_that_shows_both(
-    garmin: GarminStandIn, connect: Connect
-) -> None:
+def test_conflict(garmin: GarminStandIn, connect: Connect) -> None:
+    """Other values at the same instant are a conflict that shows both."""
     deliver(connect(), only_weight("80"))
     with pytest.raises(Conflict) as caught:
         deliver(connect(), only_weight("81.25"))
@@ -261,10 +258,9 @@ def test_other_values_at_the_same_instant_are_a_conflict_that_shows_both(
         ({"percent_fat": None, "percent_hydration": None, "bone_mass": None, "muscle_mass": None}, False),
     ],
 )
-def test_values_are_the_same_up_to_what_rounding_explains(
-    garmin: GarminStandIn, connect: Connect, changes: dict[str, int | None], same: bool
-) -> None:
-    """The last row is a weight typed by hand: it hides the body composition, so it is not this reading."""
+def test_rounding(garmin: GarminStandIn, connect: Connect, changes: dict[str, int | None], same: bool) -> None:
+    """Values that differ only by rounding are the same. The last row is a weight typed by hand: without body
+    composition it is another entry."""
     garmin.weights.add(raw(**changes))
     ours = connect()
     if same:
@@ -275,9 +271,8 @@ def test_values_are_the_same_up_to_what_rounding_explains(
     assert garmin.uploads_received == 0
 
 
-def test_a_rating_with_a_fraction_is_compared_as_the_whole_number_that_is_sent(
-    garmin: GarminStandIn, connect: Connect
-) -> None:
+def test_rating_with_a_fraction(garmin: GarminStandIn, connect: Connect) -> None:
+    """A rating with a fraction is compared as the whole number that is sent."""
     for _ in range(2):
         outcome = delivered(deliver(connect(), reading(visceral_fat_rating="8.5"))[0])
     assert outcome.status == "present"
@@ -285,16 +280,16 @@ def test_a_rating_with_a_fraction_is_compared_as_the_whole_number_that_is_sent(
     assert outcome.garmin.values["visceral_fat_rating"] == 9
 
 
-def test_of_two_entries_at_one_instant_an_equal_one_makes_the_reading_present(
-    garmin: GarminStandIn, connect: Connect
-) -> None:
+def test_two_entries_one_equal(garmin: GarminStandIn, connect: Connect) -> None:
+    """If one of two entries at an instant is equal, the reading is present."""
     garmin.weights.add(raw(weight=7000))
     garmin.weights.add(raw())
     assert delivered(deliver(connect(), reading())[0]).status == "present"
     assert len(garmin.weigh_ins()) == 2
 
 
-def test_replace_confirms_the_new_entry_and_then_deletes_the_old_one(garmin: GarminStandIn, connect: Connect) -> None:
+def test_replace(garmin: GarminStandIn, connect: Connect) -> None:
+    """`replace` confirms the new entry first, and then deletes the old one."""
     deliver(connect(), only_weight("80"))
     garmin.requests.clear()
     outcome = delivered(deliver(connect(), only_weight("81.25"), replace=True)[0])
@@ -303,7 +298,8 @@ def test_replace_confirms_the_new_entry_and_then_deletes_the_old_one(garmin: Gar
     assert routes(garmin) == ["weight/range", "upload", "weight/range", "weight/delete"]
 
 
-def test_replace_finishes_what_an_earlier_replace_left_behind(garmin: GarminStandIn, connect: Connect) -> None:
+def test_replace_finishes(garmin: GarminStandIn, connect: Connect) -> None:
+    """`replace` also deletes what an earlier `replace` left behind."""
     garmin.weights.add(raw(weight=7000))
     garmin.weights.add(raw())
     assert delivered(deliver(connect(), reading(), replace=True)[0]).status == "present"
@@ -311,9 +307,8 @@ def test_replace_finishes_what_an_earlier_replace_left_behind(garmin: GarminStan
 
 
 @pytest.mark.parametrize("confirm_s", [0, 0.1])
-def test_replace_keeps_the_old_entry_while_the_new_one_is_not_seen(
-    garmin: GarminStandIn, connect: Connect, confirm_s: float
-) -> None:
+def test_replace_not_visible(garmin: GarminStandIn, connect: Connect, confirm_s: float) -> None:
+    """`replace` keeps the old entry while the new one is not visible."""
     deliver(connect(), only_weight("80"))
     garmin.weights.show_delay_s = 3600
     outcome = delivered(deliver(connect(confirm_s=confirm_s), only_weight("81.25"), replace=True)[0])
@@ -322,7 +317,8 @@ def test_replace_keeps_the_old_entry_while_the_new_one_is_not_seen(
     assert [w["weight"] for w in garmin.weigh_ins()] == [80_000.0]
 
 
-def test_an_old_entry_that_somebody_else_deleted_is_just_as_well(garmin: GarminStandIn, connect: Connect) -> None:
+def test_replace_already_deleted(garmin: GarminStandIn, connect: Connect) -> None:
+    """An old entry that is already deleted causes no fault and no warning."""
     deliver(connect(), only_weight("80"))
     garmin.faults.add("weight/delete", "drop-after")
     outcome = delivered(deliver(connect(), only_weight("81.25"), replace=True)[0])
@@ -330,7 +326,8 @@ def test_an_old_entry_that_somebody_else_deleted_is_just_as_well(garmin: GarminS
     assert len(garmin.weigh_ins()) == 1
 
 
-def test_an_old_entry_that_cannot_be_deleted_is_a_warning_not_a_fault(garmin: GarminStandIn, connect: Connect) -> None:
+def test_replace_cannot_delete(garmin: GarminStandIn, connect: Connect) -> None:
+    """An old entry that cannot be deleted causes a warning, not a fault."""
     deliver(connect(), only_weight("80"))
     garmin.faults.add("weight/delete", "429")
     outcome = delivered(deliver(connect(), only_weight("81.25"), replace=True)[0])
@@ -342,13 +339,12 @@ def test_an_old_entry_that_cannot_be_deleted_is_a_warning_not_a_fault(garmin: Ga
 # -- several readings ------------------------------------------------------------------------------------
 
 
-def test_each_reading_of_a_parcel_has_its_own_outcome_and_the_new_ones_share_one_file(
-    garmin: GarminStandIn, connect: Connect
-) -> None:
+def test_several_readings(garmin: GarminStandIn, connect: Connect) -> None:
+    """Each of several readings has its own outcome, and the new ones share one file."""
     days = [MORNING - timedelta(days=n) for n in range(4)]
     deliver(connect(), reading(days[0]), only_weight("70", days[1]))
-    parcel = [reading(days[0]), reading(days[1]), reading(days[2]), reading(days[3])]
-    present, conflict, *new = deliver(connect(), *parcel)
+    several = [reading(days[0]), reading(days[1]), reading(days[2]), reading(days[3])]
+    present, conflict, *new = deliver(connect(), *several)
     assert delivered(present).status == "present"
     assert isinstance(conflict, Conflict)
     assert [delivered(outcome).status for outcome in new] == ["confirmed", "confirmed"]
@@ -356,9 +352,8 @@ def test_each_reading_of_a_parcel_has_its_own_outcome_and_the_new_ones_share_one
     assert garmin.uploads_received == 2
 
 
-def test_the_same_reading_twice_in_a_parcel_is_sent_once_and_answered_twice(
-    garmin: GarminStandIn, connect: Connect
-) -> None:
+def test_same_reading_twice(garmin: GarminStandIn, connect: Connect) -> None:
+    """The same reading twice in one call is sent once, and has one outcome for both."""
     first, second = (delivered(outcome) for outcome in deliver(connect(), reading(), reading()))
     assert first is second
     assert first.fit.readings == 1
@@ -366,18 +361,16 @@ def test_the_same_reading_twice_in_a_parcel_is_sent_once_and_answered_twice(
 
 
 @pytest.mark.parametrize("replace", [False, True])
-def test_two_readings_of_a_parcel_for_one_instant_are_never_both_sent(
-    garmin: GarminStandIn, connect: Connect, replace: bool
-) -> None:
+def test_two_readings_one_instant(garmin: GarminStandIn, connect: Connect, replace: bool) -> None:
+    """Of two readings for the same instant in one call, only the first is sent."""
     first, second = deliver(connect(), reading(), reading(weight_kg="90"), replace=replace)
     assert delivered(first).status == "confirmed"
     assert isinstance(second, Conflict)
     assert [w["weight"] for w in garmin.weigh_ins()] == [80_000.0]
 
 
-def test_a_refused_upload_leaves_the_readings_that_garmin_had_already_alone(
-    garmin: GarminStandIn, connect: Connect
-) -> None:
+def test_refused_upload_and_present(garmin: GarminStandIn, connect: Connect) -> None:
+    """If an upload is refused, readings that Garmin already has are still `present`."""
     yesterday = MORNING - timedelta(days=1)
     deliver(connect(), reading(yesterday))
     garmin.faults.add("upload", "429-retry-after")
@@ -387,21 +380,19 @@ def test_a_refused_upload_leaves_the_readings_that_garmin_had_already_alone(
     assert limited.retry_after_s == 14
 
 
-# -- every row of the table ------------------------------------------------------------------------------
+# -- each answer to an upload ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("fault", ["200", "201", "202", "204", "200-empty"])
-def test_a_taken_upload_is_confirmed_whatever_its_answer_looks_like(
-    garmin: GarminStandIn, connect: Connect, fault: str
-) -> None:
+def test_answers_to_an_accepted_upload(garmin: GarminStandIn, connect: Connect, fault: str) -> None:
+    """An accepted upload is confirmed, whatever its answer looks like."""
     garmin.faults.add("upload", fault)
     assert delivered(deliver(connect(), reading())[0]).status == "confirmed"
 
 
 @pytest.mark.parametrize("fault", ["200", "201", "202", "204", "200-empty"])
-def test_a_taken_upload_that_garmin_does_not_show_is_accepted_and_never_confirmed(
-    garmin: GarminStandIn, connect: Connect, fault: str
-) -> None:
+def test_accepted_not_shown(garmin: GarminStandIn, connect: Connect, fault: str) -> None:
+    """An accepted upload that Garmin does not show is `accepted`, never `confirmed`."""
     garmin.faults.add("upload", fault, carried_out=False)
     outcome = delivered(deliver(connect(), reading())[0])
     assert outcome.status == "accepted"
@@ -409,7 +400,8 @@ def test_a_taken_upload_that_garmin_does_not_show_is_accepted_and_never_confirme
     assert outcome.garmin is None
 
 
-def test_garmins_remark_on_an_upload_that_it_took_is_passed_on(garmin: GarminStandIn, connect: Connect) -> None:
+def test_garmin_remark(garmin: GarminStandIn, connect: Connect) -> None:
+    """Garmin's remark on an accepted upload is passed on."""
     garmin.faults.add("upload", "400-upload-id")
     outcome = delivered(deliver(connect(), reading())[0])
     assert outcome.status == "confirmed"
@@ -422,7 +414,7 @@ REFUSALS: list[tuple[str, type[WeighbridgeError], str]] = [
     ("401", SignInNeeded, "weighbridge login"),
     ("403", GarminRefused, "another network"),
     ("403-cloudflare", GarminRefused, "Cloudflare"),
-    ("412", GarminRefused, "open Garmin Connect once"),
+    ("412", GarminRefused, "Open Garmin Connect once"),
     ("429", RateLimited, "wait"),
     ("429-retry-after", RateLimited, "wait"),
     ("429-html", RateLimited, "wait"),
@@ -432,9 +424,8 @@ REFUSALS: list[tuple[str, type[WeighbridgeError], str]] = [
 
 
 @pytest.mark.parametrize(("fault", "kind", "words"), REFUSALS)
-def test_a_refusal_is_a_fault_with_its_mend_after_which_another_delivery_may_take_over(
-    garmin: GarminStandIn, connect: Connect, fault: str, kind: type[WeighbridgeError], words: str
-) -> None:
+def test_refusal(garmin: GarminStandIn, connect: Connect, fault: str, kind: type[WeighbridgeError], words: str) -> None:
+    """A refusal is a fault with its fix, and another delivery may take over."""
     garmin.faults.add("upload", fault, times=None)
     with pytest.raises(kind, match=words) as caught:
         deliver(connect(), reading())
@@ -444,40 +435,38 @@ def test_a_refusal_is_a_fault_with_its_mend_after_which_another_delivery_may_tak
 
 
 @pytest.mark.parametrize("fault", ["500", "502", "503", "504", "drop-before", "firewall-html", "not-json"])
-def test_when_no_word_came_back_and_a_look_finds_nothing_the_outcome_is_unknown_and_may_be_sent_again(
-    garmin: GarminStandIn, connect: Connect, fault: str
-) -> None:
+def test_unknown_outcome(garmin: GarminStandIn, connect: Connect, fault: str) -> None:
+    """If no answer comes and a look finds nothing, the outcome is unknown, and the reading may be sent again."""
     garmin.faults.add("upload", fault)
     with pytest.raises(OutcomeUnknown, match="Send the same reading again") as caught:
         deliver(connect(), reading())
     assert not caught.value.nothing_sent
-    assert garmin.uploads_received == 1, "it was sent again without being asked"
+    assert garmin.uploads_received == 1, "sent again without a request"
     assert delivered(deliver(connect(), reading())[0]).status == "confirmed"
 
 
 @pytest.mark.parametrize("fault", ["504-carried-out", "drop-after", "drop-within", "truncated-json"])
 @pytest.mark.parametrize("confirm_s", [0, 0.2])
-def test_when_no_word_came_back_but_garmin_shows_the_reading_it_is_confirmed(
-    garmin: GarminStandIn, connect: Connect, fault: str, confirm_s: float
-) -> None:
+def test_no_answer_but_shown(garmin: GarminStandIn, connect: Connect, fault: str, confirm_s: float) -> None:
+    """If no answer comes but Garmin shows the reading, it is confirmed."""
     garmin.faults.add("upload", fault)
     assert delivered(deliver(connect(confirm_s=confirm_s), reading())[0]).status == "confirmed"
     assert (garmin.uploads_received, len(garmin.weigh_ins())) == (1, 1)
 
 
-def test_an_upload_that_takes_too_long_is_looked_for(garmin: GarminStandIn, connect: Connect) -> None:
+def test_slow_upload(garmin: GarminStandIn, connect: Connect) -> None:
+    """After an upload that takes too long, a look finds the reading."""
     garmin.faults.add("upload", "slow", delay_s=2.0)
     assert delivered(deliver(connect(timeout_s=1), reading())[0]).status == "confirmed"
     assert garmin.uploads_received == 1
 
 
 @pytest.mark.parametrize("fault", ["drop-after", "409", "400-upload-id"])
-def test_what_hangs_on_a_look_is_unknown_when_the_look_fails(
-    garmin: GarminStandIn, connect: Connect, fault: str
-) -> None:
+def test_look_fails(garmin: GarminStandIn, connect: Connect, fault: str) -> None:
+    """If only a look could decide and it fails, the outcome is unknown."""
     garmin.faults.add("upload", fault)
     blind_after_an_upload(garmin, "503")
-    with pytest.raises(OutcomeUnknown, match="could not be looked at") as caught:
+    with pytest.raises(OutcomeUnknown, match="a look failed") as caught:
         deliver(connect(), reading())
     assert not caught.value.nothing_sent
 
@@ -492,9 +481,8 @@ def test_what_hangs_on_a_look_is_unknown_when_the_look_fails(
     ],
 )
 @pytest.mark.parametrize("fault", ["409", "200-duplicate"])
-def test_a_duplicate_is_good_news_only_when_the_same_weight_is_near_the_instant(
-    garmin: GarminStandIn, connect: Connect, other: dict[str, Any], found: bool, fault: str
-) -> None:
+def test_duplicate(garmin: GarminStandIn, connect: Connect, other: dict[str, Any], found: bool, fault: str) -> None:
+    """A duplicate counts as present only if there is the same weight near the instant."""
     garmin.weights.add(raw(**other))
     garmin.faults.add("upload", fault)
     ours = connect(confirm_s=0)
@@ -506,16 +494,16 @@ def test_a_duplicate_is_good_news_only_when_the_same_weight_is_near_the_instant(
 
 
 @pytest.mark.parametrize("fault", ["500", "403", "429", "firewall-html", "not-json", "drop-before"])
-def test_a_read_back_that_fails_after_a_good_upload_leaves_it_accepted_with_a_warning(
-    garmin: GarminStandIn, connect: Connect, fault: str
-) -> None:
+def test_read_back_fails(garmin: GarminStandIn, connect: Connect, fault: str) -> None:
+    """If the read-back fails after a good upload, the status is `accepted`, with a warning."""
     blind_after_an_upload(garmin, fault)
     outcome = delivered(deliver(connect(), reading())[0])
     assert outcome.status == "accepted"
     assert warned(outcome) == [Code.LOOK_FAILED]
 
 
-def test_a_garmin_that_asks_to_wait_is_not_asked_again_and_again(garmin: GarminStandIn, connect: Connect) -> None:
+def test_rate_limit_ends_looks(garmin: GarminStandIn, connect: Connect) -> None:
+    """If Garmin asks to wait, there are no more looks."""
     blind_after_an_upload(garmin, "429")
     assert delivered(deliver(connect(confirm_s=2), reading())[0]).status == "accepted"
     assert routes(garmin) == ["weight/range", "upload", "weight/range"]
@@ -530,15 +518,16 @@ def test_a_garmin_that_asks_to_wait_is_not_asked_again_and_again(garmin: GarminS
         ("not-json", GarminUnreachable),
         ("truncated-json", GarminUnreachable),
         ("200-empty", GarminUnreachable),
-        ("200", GarminRefused),  # JSON, but none of a list of weigh-ins
+        ("200", GarminRefused),  # JSON, but not a list of weigh-ins
         ("401", SignInNeeded),
         ("403", GarminRefused),
         ("429-retry-after", RateLimited),
     ],
 )
-def test_without_a_look_first_nothing_is_sent(
+def test_no_upload_without_a_look(
     garmin: GarminStandIn, connect: Connect, fault: str, kind: type[WeighbridgeError]
 ) -> None:
+    """If the look before the upload fails, nothing is sent."""
     garmin.faults.add("weight/range", fault, times=None)
     with pytest.raises(kind) as caught:
         deliver(connect(), reading())
@@ -560,11 +549,13 @@ def test_without_a_look_first_nothing_is_sent(
         ({"retry-after": "Mon, 23 Nov 2026 06:32:00 GMT"}, DEFAULT_RETRY_AFTER_S),
     ],
 )
-def test_retry_after_is_seconds_or_a_date_by_garmins_own_clock(headers: dict[str, str], seconds: int) -> None:
-    assert retry_after_s(Answer(429, headers, b"")) == seconds
+def test_retry_after(headers: dict[str, str], seconds: int) -> None:
+    """Retry-After is a number of seconds, or a date by Garmin's own clock."""
+    assert retry_after_s(GarminResponse(429, headers, b"")) == seconds
 
 
-def test_a_retry_after_date_reaches_the_caller_as_seconds(garmin: GarminStandIn, connect: Connect) -> None:
+def test_retry_after_date(garmin: GarminStandIn, connect: Connect) -> None:
+    """A date in Retry-After reaches the caller as seconds."""
     garmin.faults.add("upload", "429", retry_after=email.utils.formatdate(time.time() + 90, usegmt=True))
     with pytest.raises(RateLimited) as caught:
         deliver(connect(), reading())
@@ -587,9 +578,10 @@ def test_a_retry_after_date_reaches_the_caller_as_seconds(garmin: GarminStandIn,
     ],
 )
 @pytest.mark.parametrize("status", [200, 202, 400, 409, 418])
-def test_no_body_that_garmin_could_send_breaks_the_reading_of_an_upload_answer(status: int, body: bytes) -> None:
-    verdict = read_upload_answer(Answer(status, {}, body), "Sign in again.")
-    assert verdict.fault is not None or status in (200, 202)
+def test_any_upload_answer(status: int, body: bytes) -> None:
+    """Any body of an upload's answer can be read without an exception."""
+    result = read_upload_answer(GarminResponse(status, {}, body), "Sign in again.")
+    assert result.fault is not None or status in (200, 202)
 
 
 @pytest.mark.parametrize(
@@ -620,24 +612,25 @@ def test_no_body_that_garmin_could_send_breaks_the_reading_of_an_upload_answer(s
         ),
     ],
 )
-def test_a_list_of_weigh_ins_in_another_shape_is_garmins_fault_and_is_not_shown(body: str) -> None:
+def test_unexpected_list(body: str) -> None:
+    """A list of weigh-ins in an unexpected shape is Garmin's fault, and the message does not repeat it."""
     with pytest.raises(GarminFault) as caught:
-        read_weigh_ins(Answer(200, {}, body.encode()))
+        read_weigh_ins(GarminResponse(200, {}, body.encode()))
     assert "8000" not in str(caught.value)
 
 
-def test_garmins_words_are_passed_on_short_printable_and_without_account_numbers() -> None:
-    assert sanitise("Owner 2591602\x00\x1b[31m said\n no: 1234-5678") == "Owner … [31m said no: …"
-    assert len(sanitise("x" * 5000)) == 200
-    assert sanitise("Duplicate Activity.") == "Duplicate Activity."
+def test_sanitize() -> None:
+    """Garmin's words are passed on short, printable, and without account numbers."""
+    assert sanitize("Owner 2591602\x00\x1b[31m said\n no: 1234-5678") == "Owner … [31m said no: …"
+    assert len(sanitize("x" * 5000)) == 200
+    assert sanitize("Duplicate Activity.") == "Duplicate Activity."
 
 
 # -- reading and deleting --------------------------------------------------------------------------------
 
 
-def test_weigh_ins_are_listed_oldest_first_in_our_names_and_units_without_binary_dust(
-    garmin: GarminStandIn, connect: Connect
-) -> None:
+def test_list(garmin: GarminStandIn, connect: Connect) -> None:
+    """Weigh-ins are listed oldest first, in our names and units, as exact decimals."""
     garmin.weights.add(raw(bmi=228))
     garmin.weights.add({"timestamp": raw()["timestamp"] - 86_400, "weight": 7999})
     older, newer = connect().list_weigh_ins(date(2026, 11, 20), date(2026, 11, 23))
@@ -657,7 +650,8 @@ def test_weigh_ins_are_listed_oldest_first_in_our_names_and_units_without_binary
     }
 
 
-def test_a_listed_weigh_in_can_be_deleted_once(garmin: GarminStandIn, connect: Connect) -> None:
+def test_delete(garmin: GarminStandIn, connect: Connect) -> None:
+    """A listed weigh-in can be deleted once."""
     garmin.weights.add(raw())
     ours = connect()
     (weigh_in,) = ours.list_weigh_ins(date(2026, 11, 23), date(2026, 11, 23))
@@ -670,16 +664,16 @@ def test_a_listed_weigh_in_can_be_deleted_once(garmin: GarminStandIn, connect: C
 @pytest.mark.parametrize(
     "name", ["", "1", "2026-11-23", "2026-11-23.", "2026-02-30.1", "2026-11-23.1/..", "2026-11-23.١", "x.1", "." * 99]
 )
-def test_an_id_that_garmin_cannot_have_is_not_found_and_not_asked_for(
-    garmin: GarminStandIn, connect: Connect, name: str
-) -> None:
+def test_impossible_id(garmin: GarminStandIn, connect: Connect, name: str) -> None:
+    """An impossible id is not found, and Garmin is not asked."""
     with pytest.raises(NotFound):
         connect().delete_weigh_in(name)
     assert garmin.requests == []
 
 
 @pytest.mark.parametrize("fault", ["drop-after", "504-carried-out"])
-def test_a_deletion_without_an_answer_is_looked_at(garmin: GarminStandIn, connect: Connect, fault: str) -> None:
+def test_deletion_without_an_answer(garmin: GarminStandIn, connect: Connect, fault: str) -> None:
+    """After a deletion without an answer, a look finds that the weigh-in is gone."""
     garmin.weights.add(raw())
     garmin.faults.add("weight/delete", fault)
     connect().delete_weigh_in(f"2026-11-23.{garmin.weigh_ins()[0]['samplePk']}")
@@ -690,9 +684,8 @@ def test_a_deletion_without_an_answer_is_looked_at(garmin: GarminStandIn, connec
     ("fault", "kind"),
     [("drop-before", OutcomeUnknown), ("503", OutcomeUnknown), ("403", GarminRefused), ("401", SignInNeeded)],
 )
-def test_a_deletion_that_did_not_happen_is_never_called_done(
-    garmin: GarminStandIn, connect: Connect, fault: str, kind: type[WeighbridgeError]
-) -> None:
+def test_failed_deletion(garmin: GarminStandIn, connect: Connect, fault: str, kind: type[WeighbridgeError]) -> None:
+    """A deletion that did not happen is never reported as done."""
     garmin.weights.add(raw())
     garmin.faults.add("weight/delete", fault, times=None)
     with pytest.raises(kind):
@@ -703,9 +696,8 @@ def test_a_deletion_that_did_not_happen_is_never_called_done(
 # -- all at once -----------------------------------------------------------------------------------------
 
 
-def test_a_hundred_posts_from_eight_threads_with_a_third_of_the_answers_lost_make_one_weigh_in(
-    garmin: GarminStandIn, connect: Connect
-) -> None:
+def test_many_threads_lost_answers(garmin: GarminStandIn, connect: Connect) -> None:
+    """100 posts from eight threads, with a third of the answers lost, make one weigh-in."""
     garmin.faults.add("upload", "drop-after", times=None, probability=1 / 3)
     garmin.faults.add("weight/range", "drop-within", times=None, probability=1 / 3)
     ours = connect(confirm_s=1)
@@ -730,16 +722,14 @@ def test_a_hundred_posts_from_eight_threads_with_a_third_of_the_answers_lost_mak
 # -- health and privacy ----------------------------------------------------------------------------------
 
 
-def test_health_tells_the_days_until_the_token_ends_without_asking_garmin(
-    garmin: GarminStandIn, connect: Connect
-) -> None:
+def test_health(garmin: GarminStandIn, connect: Connect) -> None:
+    """`health` shows the days until the token ends, without a request to Garmin."""
     assert connect().health() == {"name": "garth", "ready": True, "token_days_left": 30.0}
     assert garmin.requests == []
 
 
-def test_health_says_how_to_mend_a_missing_a_damaged_and_an_ended_token(
-    garmin: GarminStandIn, connect: Connect, tmp_path: Path
-) -> None:
+def test_health_with_fix(garmin: GarminStandIn, connect: Connect, tmp_path: Path) -> None:
+    """`health` says how to fix a missing, a damaged and an ended token."""
     path = tmp_path / "tokens" / "default.json"
     garmin.sign_in.refresh_token_lifetime_s = -10
     garmin.write_token(tmp_path / "tokens")
@@ -753,13 +743,14 @@ def test_health_says_how_to_mend_a_missing_a_damaged_and_an_ended_token(
         assert "weighbridge login" in str(state["detail"])
 
 
-def test_no_fault_no_log_and_no_output_tells_a_weight_a_token_or_an_account_number(
+def test_nothing_leaks(
     garmin: GarminStandIn,
     connect: Connect,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
+    """No fault, log or output holds a weight, a token or an account number."""
     caplog.set_level(0)
     token = TokenStore(tmp_path / "tokens").read()
     assert token is not None

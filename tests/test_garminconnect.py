@@ -1,4 +1,4 @@
-"""The other library: whatever Garmin answers, garminconnect and garth come to the same.
+"""The other library: garminconnect leads to the same outcomes as garth, whatever Garmin answers.
 
 It needs Python 3.12 or newer. `make test-garminconnect` runs this module with Debian's current one.
 """
@@ -87,9 +87,8 @@ def deliver(way: TokenSession, *readings: Reading) -> Outcome | type[Weighbridge
 
 
 @needs_the_library
-def test_the_same_sixty_readings_are_the_same_files_and_weigh_ins_with_a_switch_in_the_middle(
-    garmin: GarminStandIn, tmp_path: Path
-) -> None:
+def test_same_files_and_weigh_ins(garmin: GarminStandIn, tmp_path: Path) -> None:
+    """60 readings make the same files and weigh-ins with either library, even with a switch in the middle."""
     garmin.write_token(tmp_path)
     files: list[bytes] = []
 
@@ -123,9 +122,8 @@ def test_the_same_sixty_readings_are_the_same_files_and_weigh_ins_with_a_switch_
 @needs_the_library
 @pytest.mark.parametrize("route", ["upload", "weight/range"])
 @pytest.mark.parametrize("fault", [name for name in FAULTS if name != "slow"])
-def test_whatever_garmin_answers_both_libraries_come_to_the_same(
-    garmin: GarminStandIn, tmp_path: Path, fault: str, route: str
-) -> None:
+def test_same_outcomes(garmin: GarminStandIn, tmp_path: Path, fault: str, route: str) -> None:
+    """Both libraries lead to the same outcome, whatever Garmin answers."""
     found = []
     for number, kind in enumerate((GarthSession, GarminconnectSession)):
         folder = tmp_path / kind.__name__
@@ -143,9 +141,8 @@ def test_whatever_garmin_answers_both_libraries_come_to_the_same(
 
 
 @needs_the_library
-def test_a_token_that_ends_soon_or_is_refused_is_renewed_once_and_saved_before_it_is_used(
-    garmin: GarminStandIn, tmp_path: Path
-) -> None:
+def test_renewal(garmin: GarminStandIn, tmp_path: Path) -> None:
+    """A token that ends soon or is refused is renewed once, and saved before it is used."""
     garmin.sign_in.access_token_lifetime_s = 600
     garmin.write_token(tmp_path)
     store = TokenStore(tmp_path)
@@ -161,13 +158,14 @@ def test_a_token_that_ends_soon_or_is_refused_is_renewed_once_and_saved_before_i
     garmin.expire_access_tokens()
     assert way.request("GET", RANGE).status == 200
     assert garmin.sign_in.refreshes == 2
-    # And garth goes on with what garminconnect has saved.
+    # garth can use the token that garminconnect has saved.
     assert session(GarthSession, garmin, tmp_path).request("GET", RANGE).status == 200
     assert garmin.sign_in.refused_refreshes == 0
 
 
 @needs_the_library
-def test_a_token_that_is_not_renewed_any_more_is_asked_about_once(garmin: GarminStandIn, tmp_path: Path) -> None:
+def test_refused_renewal(garmin: GarminStandIn, tmp_path: Path) -> None:
+    """When Garmin refuses to renew a token, it is asked only once."""
     garmin.write_token(tmp_path)
     garmin.sign_in._refresh_tokens.clear()
     garmin.expire_access_tokens()
@@ -179,9 +177,8 @@ def test_a_token_that_is_not_renewed_any_more_is_asked_about_once(garmin: Garmin
 
 
 @needs_the_library
-def test_a_garmin_that_is_not_there_or_not_trusted_is_told_apart_from_one_that_may_have_the_reading(
-    garmin: GarminStandIn, tmp_path: Path
-) -> None:
+def test_nothing_sent(garmin: GarminStandIn, tmp_path: Path) -> None:
+    """If Garmin cannot be reached or is not trusted, the fault says that nothing was sent."""
     garmin.write_token(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
@@ -194,8 +191,9 @@ def test_a_garmin_that_is_not_there_or_not_trusted_is_told_apart_from_one_that_m
 
 
 @needs_the_library
-def test_a_connection_that_is_garbled_after_the_request_may_have_brought_the_reading(tmp_path: Path) -> None:
-    """requests calls it an SSLError, as an untrusted certificate; taken for one, the next way would double it."""
+def test_garbled_connection(tmp_path: Path) -> None:
+    """A connection that is garbled after the request may have delivered the reading. requests raises an SSLError, as
+    for an untrusted certificate; if it were treated as one, the next delivery would send a second time."""
     ca = trustme.CA()
     ca.cert_pem.write_to_path(tmp_path / "ca.pem")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -206,7 +204,7 @@ def test_a_connection_that_is_garbled_after_the_request_may_have_brought_the_rea
             connection = context.wrap_socket(listener.accept()[0], server_side=True)
             connection.recv(65_536)
             descriptor = connection.detach()
-            os.write(descriptor, b"this is no TLS" * 10)
+            os.write(descriptor, b"this is not TLS" * 10)
             os.close(descriptor)
 
         thread = threading.Thread(target=garble)
@@ -241,9 +239,10 @@ def attempt(garmin: GarminStandIn, password: str = "", code: str = "") -> Any:
 
 
 @needs_the_library
-def test_a_password_and_a_code_become_a_token_with_which_a_reading_arrives(
+def test_sign_in(
     guarded: GarminStandIn, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A password and a code give a token with which a reading arrives, and no secret is logged."""
     hurry(monkeypatch)
     caplog.set_level(logging.DEBUG)
     TokenStore(tmp_path).save(attempt(guarded))
@@ -261,16 +260,18 @@ def test_a_password_and_a_code_become_a_token_with_which_a_reading_arrives(
     ("password", "code", "words"),
     [("a wrong password", "", "rejected this e-mail or password"), ("", "000000", "rejected this code")],
 )
-def test_a_wrong_password_or_code_ends_it_at_once(
+def test_wrong_password_or_code(
     guarded: GarminStandIn, monkeypatch: pytest.MonkeyPatch, password: str, code: str, words: str
 ) -> None:
+    """A wrong password or code ends the sign-in at once."""
     hurry(monkeypatch)
     with pytest.raises(SignInNeeded, match=words):
         attempt(guarded, password, code)
 
 
 @needs_the_library
-def test_an_account_that_is_locked_is_said_to_be(guarded: GarminStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_locked_account(guarded: GarminStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A locked account is reported as locked."""
     hurry(monkeypatch)
     for _ in range(5):
         with pytest.raises(SignInNeeded):
@@ -280,7 +281,8 @@ def test_an_account_that_is_locked_is_said_to_be(guarded: GarminStandIn, monkeyp
 
 
 @needs_the_library
-def test_when_every_way_is_blocked_that_is_said(garmin: GarminStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_ways_blocked(garmin: GarminStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If every way is blocked, the fault says so."""
     hurry(monkeypatch)
     for route in ("sso/embed", "sso/signin-page", "sso/signin"):
         garmin.faults.add(route, "403-cloudflare", times=None)
@@ -289,18 +291,19 @@ def test_when_every_way_is_blocked_that_is_said(garmin: GarminStandIn, monkeypat
 
 
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The library waits like a person between pages; nobody looks here."""
+    """Skip the pauses with which the library imitates a person."""
     import garminconnect.client
 
     monkeypatch.setattr(garminconnect.client.time, "sleep", lambda _: None)
 
 
 @needs_the_library
-def test_make_login_goes_on_to_it_when_garth_is_blocked_and_to_the_browser_after_it(
+def test_login_uses_it_after_garth(
     guarded: GarminStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """`weighbridge login` tries this library when garth is blocked."""
     hurry(monkeypatch)
-    # garth's first page is refused once; the other library finds it open.
+    # garth's first page is blocked once; for the other library it is not.
     guarded.faults.add("sso/signin-page", "403-cloudflare", times=1)
     secrets = {"Password (not shown): ": guarded.account.password}
     terminal = Terminal(
@@ -316,25 +319,27 @@ def test_make_login_goes_on_to_it_when_garth_is_blocked_and_to_the_browser_after
     }
     assert run(["login"], environment, terminal) == 0
     said = capsys.readouterr()
-    assert "The next way, garminconnect: the same, over another library" in said.err
+    assert "The next way, garminconnect: the same, with another library" in said.err
     assert "Stored in" in said.out
     assert session(GarthSession, guarded, tmp_path).request("GET", RANGE).status == 200
 
 
-# -- where it is missing ---------------------------------------------------------------------------------------
+# -- without the library ------------------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(INSTALLED, reason=f"{NOT_HERE}the library is installed")
-def test_without_the_library_one_sentence_says_what_is_needed(garmin: GarminStandIn, tmp_path: Path) -> None:
+def test_not_installed(garmin: GarminStandIn, tmp_path: Path) -> None:
+    """Without the library, one sentence names the pip command."""
     garmin.write_token(tmp_path)
     calls: list[Callable[[], object]] = [
         lambda: session(GarminconnectSession, garmin, tmp_path).request("GET", RANGE),
         lambda: attempt(garmin),
     ]
     for call in calls:
-        with pytest.raises(SettingsInvalid, match=r"pip install 'weighbridge\[garminconnect\]'"):
+        with pytest.raises(SettingsInvalid, match=r"pipx install --force '\.\[garminconnect\]'"):
             call()
 
 
-def test_the_ways_to_sign_in_are_in_the_order_in_which_they_are_tried() -> None:
+def test_order_of_the_ways() -> None:
+    """The ways to sign in are tried in this order."""
     assert [way.name for way in login.WAYS] == ["password", "garminconnect", "browser"]

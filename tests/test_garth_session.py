@@ -1,4 +1,4 @@
-"""The session over the real garth: a token that renews itself once, and no request that is sent behind our back."""
+"""The session over the real garth: a token is renewed once, and no request is sent twice."""
 
 from __future__ import annotations
 
@@ -59,23 +59,24 @@ def routes(garmin: GarminStandIn) -> list[tuple[str | None, int | None]]:
 # -- requests --------------------------------------------------------------------------------------------
 
 
-def test_an_answer_is_passed_on_as_it_came(session: GarthSession) -> None:
+def test_answer(session: GarthSession) -> None:
+    """An answer is passed on unchanged."""
     answer = session.request("GET", RANGE, params={"includeAll": "true"})
     assert answer.status == 200
     assert answer.headers["content-type"].startswith("application/json")
     assert answer.body.startswith(b'{"dailyWeightSummaries": []')
 
 
-def test_a_file_goes_out_as_the_multipart_field_file(garmin: GarminStandIn, session: GarthSession) -> None:
-    answer = session.request("POST", "/upload-service/upload", file=("x.fit", b"no FIT"))
+def test_multipart_field(garmin: GarminStandIn, session: GarthSession) -> None:
+    """A file is sent as the multipart field `file`."""
+    answer = session.request("POST", "/upload-service/upload", file=("x.fit", b"not FIT"))
     assert (answer.status, garmin.uploads_received) == (400, 1)
     assert b"There is no file" not in answer.body
 
 
 @pytest.mark.parametrize("fault", ["400", "403-cloudflare", "409", "412", "429", "500", "503", "504"])
-def test_any_status_is_an_answer_after_one_single_request(
-    garmin: GarminStandIn, session: GarthSession, fault: str
-) -> None:
+def test_any_status(garmin: GarminStandIn, session: GarthSession, fault: str) -> None:
+    """Any status is an answer, after exactly one request."""
     garmin.faults.add("upload", fault, times=None)
     answer = session.request("POST", "/upload-service/upload", file=("x.fit", b""))
     assert answer.status == int(fault[:3])
@@ -83,10 +84,9 @@ def test_any_status_is_an_answer_after_one_single_request(
 
 
 @pytest.mark.parametrize("fault", ["drop-before", "drop-within"])
-def test_a_lost_answer_is_never_asked_for_again_even_after_earlier_requests(
-    garmin: GarminStandIn, session: GarthSession, fault: str
-) -> None:
-    """libcurl would silently send it again on a connection that it had kept."""
+def test_lost_answer(garmin: GarminStandIn, session: GarthSession, fault: str) -> None:
+    """After a lost answer nothing is sent again, even after earlier requests: libcurl would do that on a kept
+    connection."""
     session.request("GET", RANGE)
     garmin.faults.add("upload", fault, carried_out=False)
     with pytest.raises(ConnectionDropped):
@@ -94,7 +94,8 @@ def test_a_lost_answer_is_never_asked_for_again_even_after_earlier_requests(
     assert garmin.uploads_received == 1
 
 
-def test_a_request_that_takes_too_long_is_a_dropped_one(garmin: GarminStandIn, store: TokenStore) -> None:
+def test_slow_request(garmin: GarminStandIn, store: TokenStore) -> None:
+    """A request that takes too long is a dropped connection."""
     garmin.faults.add("weight/range", "slow", delay_s=2.0)
     session = GarthSession(store, domain=garmin.domain, ca_bundle=garmin.ca_bundle, timeout_s=0.3)
     with pytest.raises(ConnectionDropped):
@@ -107,9 +108,8 @@ def closed_port() -> str:
 
 
 @pytest.mark.parametrize("domain", [closed_port, lambda: "weighbridge.invalid"], ids=["nobody listens", "no such name"])
-def test_a_garmin_that_cannot_be_reached_is_told_from_one_that_fell_silent(
-    garmin: GarminStandIn, store: TokenStore, domain: Callable[[], str]
-) -> None:
+def test_unreachable(garmin: GarminStandIn, store: TokenStore, domain: Callable[[], str]) -> None:
+    """If Garmin cannot be reached, the fault says that nothing was sent."""
     session = GarthSession(store, domain=domain(), ca_bundle=garmin.ca_bundle)
     with pytest.raises(GarminUnreachable, match="nothing was sent") as caught:
         session.request("POST", "/upload-service/upload", file=("x.fit", b""))
@@ -117,16 +117,16 @@ def test_a_garmin_that_cannot_be_reached_is_told_from_one_that_fell_silent(
 
 
 @pytest.mark.parametrize("ca_bundle", [None, Path("missing.pem")])
-def test_a_certificate_that_is_not_trusted_ends_it_and_the_mend_is_named(
-    garmin: GarminStandIn, store: TokenStore, ca_bundle: Path | None
-) -> None:
+def test_untrusted_certificate(garmin: GarminStandIn, store: TokenStore, ca_bundle: Path | None) -> None:
+    """With an untrusted certificate nothing is sent, and the message names the fix."""
     session = GarthSession(store, domain=garmin.domain, ca_bundle=ca_bundle)
     with pytest.raises(GarminUnreachable, match="GARMIN_CA_BUNDLE"):
         session.request("GET", RANGE)
     assert garmin.requests == []
 
 
-def test_a_session_is_shared_by_threads(garmin: GarminStandIn, session: GarthSession) -> None:
+def test_threads(garmin: GarminStandIn, session: GarthSession) -> None:
+    """Threads can share a session."""
     with ThreadPoolExecutor(8) as pool:
         statuses = list(pool.map(lambda _: session.request("GET", RANGE).status, range(40)))
     assert statuses == [200] * 40
@@ -135,7 +135,8 @@ def test_a_session_is_shared_by_threads(garmin: GarminStandIn, session: GarthSes
 # -- the token -------------------------------------------------------------------------------------------
 
 
-def test_without_a_token_the_mend_is_to_sign_in(garmin: GarminStandIn, tmp_path: Path) -> None:
+def test_no_token(garmin: GarminStandIn, tmp_path: Path) -> None:
+    """Without a token the message names the command to sign in."""
     session = GarthSession(TokenStore(tmp_path / "none"), domain=garmin.domain, ca_bundle=garmin.ca_bundle)
     with pytest.raises(SignInNeeded, match="weighbridge login"):
         session.request("GET", RANGE)
@@ -143,7 +144,8 @@ def test_without_a_token_the_mend_is_to_sign_in(garmin: GarminStandIn, tmp_path:
         session.token_days_left()
 
 
-def test_a_token_that_is_about_to_end_is_renewed_once_and_saved(garmin: GarminStandIn, store: TokenStore) -> None:
+def test_token_ends_soon(garmin: GarminStandIn, store: TokenStore) -> None:
+    """A token that ends soon is renewed once and saved."""
     before = store.read()
     session = later(garmin, store, DAY_S - 600)
     assert [session.request("GET", RANGE).status for _ in range(2)] == [200, 200]
@@ -152,18 +154,18 @@ def test_a_token_that_is_about_to_end_is_renewed_once_and_saved(garmin: GarminSt
     assert after is not None
     assert after.refresh_token != before.refresh_token
     assert garmin.sign_in.refused_refreshes == 0
-    # By this session's clock the new token is about to end, too, so each request renews it; by Garmin's it is not.
+    # By this session's clock the new token ends soon too, so each request renews it. By Garmin's clock it does not.
     assert TokenStore(store.folder).read() == after
 
 
-def test_a_token_with_more_than_fifteen_minutes_left_is_not_renewed(garmin: GarminStandIn, store: TokenStore) -> None:
+def test_token_still_valid(garmin: GarminStandIn, store: TokenStore) -> None:
+    """A token with more than 15 minutes left is not renewed."""
     later(garmin, store, DAY_S - 1000).request("GET", RANGE)
     assert garmin.sign_in.refreshes == 0
 
 
-def test_a_401_is_answered_by_one_renewal_and_one_more_try(
-    garmin: GarminStandIn, session: GarthSession, store: TokenStore
-) -> None:
+def test_one_401(garmin: GarminStandIn, session: GarthSession, store: TokenStore) -> None:
+    """After a 401 the token is renewed once and the request sent once more."""
     garmin.expire_access_tokens()
     assert session.request("GET", RANGE).status == 200
     assert routes(garmin) == [("weight/range", 401), ("diauth/token", 200), ("weight/range", 200)]
@@ -171,13 +173,15 @@ def test_a_401_is_answered_by_one_renewal_and_one_more_try(
     assert garmin.sign_in.refreshes == 1
 
 
-def test_a_second_401_is_the_answer(garmin: GarminStandIn, session: GarthSession) -> None:
+def test_second_401(garmin: GarminStandIn, session: GarthSession) -> None:
+    """A second 401 is the answer."""
     garmin.faults.add("weight/range", "401", times=None)
     assert session.request("GET", RANGE).status == 401
     assert garmin.sign_in.refreshes == 1
 
 
-def test_threads_that_meet_a_401_together_renew_the_token_once(garmin: GarminStandIn, session: GarthSession) -> None:
+def test_threads_renew_once(garmin: GarminStandIn, session: GarthSession) -> None:
+    """Threads that get a 401 together renew the token once."""
     garmin.expire_access_tokens()
     start = threading.Barrier(8, timeout=30)
 
@@ -190,7 +194,8 @@ def test_threads_that_meet_a_401_together_renew_the_token_once(garmin: GarminSta
     assert (garmin.sign_in.refreshes, garmin.sign_in.refused_refreshes) == (1, 0)
 
 
-def test_a_token_imported_without_its_times_is_renewed_before_it_is_used(garmin: GarminStandIn, tmp_path: Path) -> None:
+def test_token_without_times(garmin: GarminStandIn, tmp_path: Path) -> None:
+    """A token imported without its times is renewed before it is used."""
     issued = garmin.issue_token()
     (tmp_path / "default.json").write_text(
         f'{{"di_token": "opaque", "di_refresh_token": "{issued["refresh_token"]}", '
@@ -203,9 +208,8 @@ def test_a_token_imported_without_its_times_is_renewed_before_it_is_used(garmin:
 
 
 @pytest.mark.parametrize("status", [400, 401])
-def test_a_refresh_token_that_is_dead_means_signing_in_anew(
-    garmin: GarminStandIn, session: GarthSession, store: TokenStore, status: int
-) -> None:
+def test_dead_refresh_token(garmin: GarminStandIn, session: GarthSession, store: TokenStore, status: int) -> None:
+    """A refresh token that no longer works needs a new sign-in, and the stored token stays."""
     garmin.sign_in.invalid_grant_status = status
     before = store.read()
     garmin.expire_access_tokens()
@@ -227,9 +231,10 @@ def test_a_refresh_token_that_is_dead_means_signing_in_anew(
         ("not-json", GarminUnreachable),
     ],
 )
-def test_a_renewal_that_fails_for_now_sends_nothing_and_works_the_next_time(
+def test_renewal_fails_once(
     garmin: GarminStandIn, session: GarthSession, fault: str, kind: type[WeighbridgeError]
 ) -> None:
+    """After a renewal that fails nothing is sent, and the next request works."""
     garmin.expire_access_tokens()
     garmin.faults.add("diauth/token", fault)
     with pytest.raises(kind) as caught:
@@ -239,7 +244,8 @@ def test_a_renewal_that_fails_for_now_sends_nothing_and_works_the_next_time(
     assert session.request("GET", RANGE).status == 200
 
 
-def test_a_renewal_whose_answer_was_lost_is_said_plainly(garmin: GarminStandIn, session: GarthSession) -> None:
+def test_renewal_answer_lost(garmin: GarminStandIn, session: GarthSession) -> None:
+    """If the answer to a renewal is lost, the message says so."""
     garmin.expire_access_tokens()
     garmin.faults.add("diauth/token", "drop-after")
     with pytest.raises(GarminUnreachable, match="lost on its way"):
@@ -248,10 +254,9 @@ def test_a_renewal_whose_answer_was_lost_is_said_plainly(garmin: GarminStandIn, 
         session.request("GET", RANGE)
 
 
-def test_a_token_that_is_refused_is_not_asked_for_again_until_somebody_has_signed_in(
-    garmin: GarminStandIn, session: GarthSession, store: TokenStore
-) -> None:
-    """A scale that goes on sending must not lock the account."""
+def test_refused_renewal(garmin: GarminStandIn, session: GarthSession, store: TokenStore) -> None:
+    """A refused renewal is not tried again until somebody has signed in: a scale that goes on sending must not lock the
+    account."""
     garmin.expire_access_tokens()
     garmin.revoke()
     for _ in range(5):
@@ -263,10 +268,8 @@ def test_a_token_that_is_refused_is_not_asked_for_again_until_somebody_has_signe
 
 
 @pytest.mark.parametrize("state", ["missing", "damaged", "refused", "not renewable", "ended"])
-def test_each_sentence_about_a_sign_in_names_the_command_of_its_person(
-    garmin: GarminStandIn, tmp_path: Path, state: str
-) -> None:
-    """So that it can be copied, and nobody has to complete it."""
+def test_command_of_the_person(garmin: GarminStandIn, tmp_path: Path, state: str) -> None:
+    """Each message about a sign-in ends with the complete command for its person, ready to copy."""
     garmin.write_token(tmp_path, "anna")
     store = TokenStore(tmp_path, "anna")
     connect = GarminConnect(
@@ -304,10 +307,8 @@ RENEWS = """
 """
 
 
-def test_a_process_that_is_killed_between_renewal_and_saving_leaves_a_plain_sentence(
-    garmin: GarminStandIn, session: GarthSession, store: TokenStore
-) -> None:
-    """Garmin has made the new token and forgotten the old one; the new one is on its way to nobody."""
+def test_killed_before_saving(garmin: GarminStandIn, session: GarthSession, store: TokenStore) -> None:
+    """If a process is killed between renewal and saving, the new token is lost, and the next message says so."""
     garmin.faults.add("diauth/token", "slow", delay_s=30)
     child = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(RENEWS), str(store.folder), garmin.domain, str(garmin.ca_bundle)],
@@ -328,12 +329,14 @@ def test_a_process_that_is_killed_between_renewal_and_saving_leaves_a_plain_sent
     assert garmin.sign_in.refused_refreshes == 1
 
 
-def test_a_token_is_renewed_when_asked_though_it_is_not_due(session: GarthSession, store: TokenStore) -> None:
+def test_renew(session: GarthSession, store: TokenStore) -> None:
+    """`renew` renews a token that is not due."""
     before = store.read()
     assert session.renew() == store.read() != before
 
 
-def test_days_left_count_down_to_the_end_of_the_refresh_token(garmin: GarminStandIn, store: TokenStore) -> None:
+def test_days_left(garmin: GarminStandIn, store: TokenStore) -> None:
+    """`token_days_left` counts down to the end of the refresh token."""
     days = later(garmin, store, 10 * DAY_S).token_days_left()
     assert days == pytest.approx(20, abs=0.01)
 
@@ -354,10 +357,9 @@ FRESH = """
 """
 
 
-def test_what_stands_in_garths_own_variables_neither_breaks_nor_reaches_the_session(
-    garmin: GarminStandIn, store: TokenStore, tmp_path: Path
-) -> None:
-    """GARTH_HOME together with GARTH_TOKEN would make `import garth` raise; telemetry would print and tell."""
+def test_garth_variables(garmin: GarminStandIn, store: TokenStore, tmp_path: Path) -> None:
+    """garth's environment variables have no effect: GARTH_HOME with GARTH_TOKEN would make `import garth` raise, and
+    telemetry would print."""
     environment = {
         "GARTH_HOME": str(tmp_path),
         "GARTH_TOKEN": "nonsense",
@@ -376,9 +378,10 @@ def test_what_stands_in_garths_own_variables_neither_breaks_nor_reaches_the_sess
     assert (done.stdout, done.stderr) == ("200\n", "")
 
 
-def test_garths_variables_are_hidden_from_a_client_that_is_built_later(
+def test_garth_variables_set_later(
     session: GarthSession, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    """garth's environment variables have no effect on a client that is built later."""
     session.request("GET", RANGE)
     monkeypatch.setenv("GARTH_HOME", "/nowhere")
     monkeypatch.setenv("GARTH_TOKEN", "nonsense")
@@ -396,14 +399,15 @@ def no_code() -> str:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """garth's pause pretends to be a person; the stand-in does not mind."""
+    """Skip the pauses with which garth imitates a person."""
     import garth.sso.widget_strategy
 
     monkeypatch.setattr(garth.sso.widget_strategy.random, "uniform", lambda _low, _high: 0.0)
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_sign_in_with_a_second_factor_gives_a_token_that_works(garmin: GarminStandIn, tmp_path: Path) -> None:
+def test_sign_in_with_a_code(garmin: GarminStandIn, tmp_path: Path) -> None:
+    """A sign-in with a second factor gives a token that works."""
     garmin.account.mfa_code = "123456"
     token = sign_in(
         garmin.account.email,
@@ -426,7 +430,7 @@ def test_a_sign_in_with_a_second_factor_gives_a_token_that_works(garmin: GarminS
         ("sso/signin-page", "429-html", RateLimited, "wait"),
         ("sso/signin-page", "403-cloudflare", GarminRefused, "Cloudflare"),
         ("sso/signin-page", "firewall-html", GarminRefused, "not as expected"),
-        ("sso/signin-page", "503", GarminUnreachable, "out of order"),
+        ("sso/signin-page", "503", GarminUnreachable, "is not working"),
         ("sso/signin-page", "drop-within", GarminUnreachable, "reached"),
         ("sso/signin", "429-html", RateLimited, "wait"),
         ("sso/mfa", "429-html", RateLimited, "wait"),
@@ -434,10 +438,8 @@ def test_a_sign_in_with_a_second_factor_gives_a_token_that_works(garmin: GarminS
         ("diauth/token", "firewall-html", GarminUnreachable, "not a token"),
     ],
 )
-def test_a_sign_in_that_fails_says_whose_fault_it_is(
-    garmin: GarminStandIn, route: str, fault: str, kind: type[WeighbridgeError], words: str
-) -> None:
-    """To garth most of these are the same: "No CSRF token found in login page"."""
+def test_sign_in_fails(garmin: GarminStandIn, route: str, fault: str, kind: type[WeighbridgeError], words: str) -> None:
+    """A failed sign-in says why. For garth most of these are the same: "No CSRF token found in login page"."""
     garmin.account.mfa_code = "123456" if route == "sso/mfa" else None
     garmin.faults.add(route, fault, times=None)
     with pytest.raises(kind, match=words) as caught:
@@ -454,9 +456,8 @@ def test_a_sign_in_that_fails_says_whose_fault_it_is(
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(("password", "code", "words"), [("wrong", None, "password"), (None, "000000", "code")])
-def test_a_wrong_password_is_told_from_a_wrong_code(
-    garmin: GarminStandIn, password: str | None, code: str | None, words: str
-) -> None:
+def test_wrong_password_or_code(garmin: GarminStandIn, password: str | None, code: str | None, words: str) -> None:
+    """A wrong password and a wrong code have different messages."""
     garmin.account.mfa_code = "123456"
     with pytest.raises(SignInNeeded, match=words):
         sign_in(

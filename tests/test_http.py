@@ -16,6 +16,7 @@ from werkzeug.test import EnvironBuilder, TestResponse
 from tests.function_client import client
 from weighbridge.fit.template import read_template
 from weighbridge.http.app import Shell
+from weighbridge.http.page import DOCUMENTATION
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
@@ -51,7 +52,8 @@ def problem(answer: TestResponse, status: int, slug: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", ["/", "/readings", "/readings/"])
-def test_a_reading_is_kept_and_its_receipt_says_so(http: FlaskClient, tmp_path: Path, path: str) -> None:
+def test_reading_is_kept(http: FlaskClient, tmp_path: Path, path: str) -> None:
+    """A reading is kept as one file, and its receipt says so."""
     answer = http.post(path, json=READING)
     receipt = answer.get_json()
     assert answer.status_code == 202
@@ -61,8 +63,8 @@ def test_a_reading_is_kept_and_its_receipt_says_so(http: FlaskClient, tmp_path: 
     assert [p.name for p in (tmp_path / "kept").iterdir()] == [receipt["fit"]["file_name"]]
 
 
-def test_the_idea_s_own_json_is_taken_as_curl_sends_it(http: FlaskClient) -> None:
-    """curl -d @examples/fitdays.json sends application/x-www-form-urlencoded."""
+def test_json_sent_by_curl(http: FlaskClient) -> None:
+    """JSON is accepted as `curl -d` sends it: as application/x-www-form-urlencoded."""
     body = (EXAMPLES / "fitdays.json").read_bytes().replace(b"\n", b"")
     answer = http.post("/", data=body, content_type="application/x-www-form-urlencoded")
     fields = {field["name"]: field for field in answer.get_json()["fields"]}
@@ -74,13 +76,15 @@ def test_the_idea_s_own_json_is_taken_as_curl_sends_it(http: FlaskClient) -> Non
     assert fields["fat_mass_kg"]["note"].startswith("Garmin has no field for fat mass")
 
 
-def test_the_same_reading_is_the_same_file(http: FlaskClient, tmp_path: Path) -> None:
+def test_same_reading_same_file(http: FlaskClient, tmp_path: Path) -> None:
+    """The same reading, sent twice, is one file with the same receipt."""
     first, second = (http.post("/", json=READING).get_json() for _ in range(2))
     assert first == second
     assert len(list((tmp_path / "kept").iterdir())) == 1
 
 
-def test_a_kept_correction_is_pointed_out_and_replace_removes_the_wrong_file(http: FlaskClient, tmp_path: Path) -> None:
+def test_replace_removes_the_wrong_file(http: FlaskClient, tmp_path: Path) -> None:
+    """Another kept file for the same instant is a warning; with `replace` it is removed."""
     http.post("/", json=READING)
     corrected = READING | {"weight_kg": 80.4}
     (warning,) = http.post("/", json=corrected).get_json()["warnings"]
@@ -90,7 +94,8 @@ def test_a_kept_correction_is_pointed_out_and_replace_removes_the_wrong_file(htt
     assert [p.name for p in (tmp_path / "kept").iterdir()] == [replaced["fit"]["file_name"]]
 
 
-def test_a_dry_run_tells_all_and_keeps_nothing(http: FlaskClient, tmp_path: Path) -> None:
+def test_dry_run_keeps_nothing(http: FlaskClient, tmp_path: Path) -> None:
+    """A dry run reports the fields and the hash of the file, keeps nothing and claims no proof."""
     answer = http.post("/?dry_run=true", json=READING)
     kept = http.post("/", json=READING).get_json()
     receipt = answer.get_json()
@@ -101,21 +106,24 @@ def test_a_dry_run_tells_all_and_keeps_nothing(http: FlaskClient, tmp_path: Path
     assert receipt["fit"]["proof"] is None, "what is not sent is not proven, and is not said to be"
 
 
-def test_the_developer_template_loses_nothing(make: Make) -> None:
+def test_developer_template_loses_nothing(make: Make) -> None:
+    """With the developer template, each value of a Fitdays reading has a field in the file."""
     http = make(WEIGHBRIDGE_TEMPLATE=ROOT / "templates" / "weight_scale_developer.fit")
     fields = http.post("/", data=(EXAMPLES / "fitdays.json").read_bytes()).get_json()["fields"]
-    homeless = {field["name"] for field in fields if field["fit_field"] is None}
-    assert homeless == {"body_water_kg"}, "water in kg is in the file as a percentage"
+    unmapped = {field["name"] for field in fields if field["fit_field"] is None}
+    assert unmapped == {"body_water_kg"}, "water in kg is in the file as a percentage"
 
 
-def test_unknown_keys_are_named_in_the_receipt(http: FlaskClient) -> None:
+def test_unknown_keys_are_reported(http: FlaskClient) -> None:
+    """The receipt lists unknown keys."""
     assert http.post("/", json=READING | {"mood": "fine"}).get_json()["unknown"] == ["mood"]
 
 
 # --- several at once ---
 
 
-def test_one_bad_reading_of_an_array_never_stops_the_others(http: FlaskClient) -> None:
+def test_bad_reading_in_an_array(http: FlaskClient) -> None:
+    """A bad reading of an array has its own problem; the others are kept in one file."""
     answer = http.post("/readings", json=[READING, {"weight_kg": -1}, READING | {"weight_kg": 80}])
     results = answer.get_json()["results"]
     assert answer.status_code == 207
@@ -124,7 +132,8 @@ def test_one_bad_reading_of_an_array_never_stops_the_others(http: FlaskClient) -
     assert results[0]["fit"] == results[2]["fit"], "both are in one file"
 
 
-def test_ndjson_names_the_line_that_is_not_json(http: FlaskClient) -> None:
+def test_bad_line_of_ndjson(http: FlaskClient) -> None:
+    """The problem of an NDJSON line that is not JSON names the line; the others are kept."""
     lines = [json.dumps(READING), "{", "", json.dumps(READING | {"measured_at": "2026-11-22T06:31:00Z"})]
     answer = http.post("/readings", data="\n".join(lines), content_type="application/x-ndjson")
     results = answer.get_json()["results"]
@@ -132,7 +141,8 @@ def test_ndjson_names_the_line_that_is_not_json(http: FlaskClient) -> None:
     assert results[1]["detail"].startswith("Line 2: ")
 
 
-def test_450_readings_become_three_files(http: FlaskClient, tmp_path: Path) -> None:
+def test_450_readings_are_three_files(http: FlaskClient, tmp_path: Path) -> None:
+    """450 readings become files of 200, 200 and 50."""
     readings = [{"weight_kg": 80, "measured_at": 1_700_000_000 + 86_400 * day} for day in range(450)]
     answer = http.post("/readings", json=readings)
     assert answer.status_code == 200
@@ -144,9 +154,8 @@ def test_450_readings_become_three_files(http: FlaskClient, tmp_path: Path) -> N
     [(b"[" + b"1," * 400_000 + b"1]", "application/json"), (b"{\n" * 400_000, "application/x-ndjson")],
     ids=["array", "ndjson"],
 )
-def test_more_than_ten_thousand_readings_are_too_many_for_one_call(
-    http: FlaskClient, body: bytes, media_type: str
-) -> None:
+def test_too_many_readings(http: FlaskClient, body: bytes, media_type: str) -> None:
+    """More than 10,000 readings in one call are refused."""
     answer = http.post("/readings", data=body, content_type=media_type)
     assert "at most 10000" in problem(answer, 413, "too-large")["detail"]
 
@@ -160,12 +169,14 @@ def test_more_than_ten_thousand_readings_are_too_many_for_one_call(
     ],
     ids=["objects", "names", "names of one among others"],
 )
-def test_more_objects_or_names_than_readings_have_are_too_many(http: FlaskClient, body: bytes, words: str) -> None:
+def test_too_many_objects_or_names(http: FlaskClient, body: bytes, words: str) -> None:
+    """A body with more objects or names than readings need is refused."""
     answer = http.post("/readings", data=body, content_type="application/json")
     assert words in problem(answer, 413, "too-large")["detail"].lower()
 
 
-def test_a_line_of_too_many_names_does_not_stop_the_others(http: FlaskClient) -> None:
+def test_line_with_too_many_names(http: FlaskClient) -> None:
+    """An NDJSON line with too many names has its own problem; the others are checked."""
     wide = json.dumps({str(n): 0 for n in range(501)})
     lines = f"{json.dumps(READING)}\n{wide}\n"
     answer = http.post("/readings?dry_run=true", data=lines, content_type="application/x-ndjson")
@@ -174,7 +185,8 @@ def test_a_line_of_too_many_names_does_not_stop_the_others(http: FlaskClient) ->
     assert second["detail"].startswith("Line 2: ")
 
 
-def test_an_empty_list_has_an_empty_answer(http: FlaskClient) -> None:
+def test_empty_list(http: FlaskClient) -> None:
+    """An empty list has an empty list of results."""
     assert http.post("/readings", json=[]).get_json() == {"results": []}
 
 
@@ -183,22 +195,26 @@ def test_an_empty_list_has_an_empty_answer(http: FlaskClient) -> None:
 EVENT = {"ce-specversion": "1.0", "ce-type": "scale.reading", "ce-source": "/scale", "ce-id": "1"}
 
 
-def test_the_data_of_a_structured_cloud_event_is_the_reading(http: FlaskClient) -> None:
+def test_structured_cloud_event(http: FlaskClient) -> None:
+    """The data of a structured CloudEvent is the reading."""
     event = {"specversion": "1.0", "type": "scale.reading", "source": "/scale", "id": "1", "data": READING}
     answer = http.post("/readings", data=json.dumps(event), content_type="application/cloudevents+json")
     assert answer.get_json()["status"] == "kept"
 
 
-def test_binary_cloud_event_headers_are_understood(http: FlaskClient) -> None:
+def test_binary_cloud_event(http: FlaskClient) -> None:
+    """The headers of a binary CloudEvent are understood."""
     assert http.post("/", json=READING, headers=EVENT).get_json()["status"] == "kept"
 
 
-def test_a_pub_sub_message_is_unwrapped(http: FlaskClient) -> None:
+def test_pub_sub_message(http: FlaskClient) -> None:
+    """The reading in a Pub/Sub message is unwrapped."""
     message = {"message": {"data": base64.b64encode(json.dumps(READING).encode()).decode()}}
     assert http.post("/", json=message, headers=EVENT).get_json()["status"] == "kept"
 
 
-def test_an_event_delivered_twice_without_a_measured_time_is_the_same_file(http: FlaskClient, tmp_path: Path) -> None:
+def test_event_time_makes_a_retry_the_same(http: FlaskClient, tmp_path: Path) -> None:
+    """A reading without a time gets that of its event, so an event delivered twice is one file."""
     headers = EVENT | {"ce-time": "2026-11-22T06:31:00.5Z"}
     answers = [http.post("/", json={"weight_kg": 80}, headers=headers).get_json() for _ in range(2)]
     assert {answer["measured_at"] for answer in answers} == {"2026-11-22T06:31:00Z"}
@@ -208,7 +224,8 @@ def test_an_event_delivered_twice_without_a_measured_time_is_the_same_file(http:
 # --- the file itself ---
 
 
-def test_post_fit_hands_out_the_file_that_would_be_sent(http: FlaskClient, tmp_path: Path) -> None:
+def test_post_fit_gives_the_file(http: FlaskClient, tmp_path: Path) -> None:
+    """`POST /fit` gives exactly the file that would be kept, and keeps nothing."""
     answer = http.post("/fit", json=READING)
     assert answer.status_code == 200
     assert answer.headers["Content-Disposition"].startswith('attachment; filename="weigh-in_2026-11-22T06-31-00Z_')
@@ -218,7 +235,8 @@ def test_post_fit_hands_out_the_file_that_would_be_sent(http: FlaskClient, tmp_p
     assert (tmp_path / "kept" / kept).read_bytes() == answer.data
 
 
-def test_post_fit_takes_1_to_200_readings(http: FlaskClient) -> None:
+def test_post_fit_limits(http: FlaskClient) -> None:
+    """`POST /fit` accepts 1 to 200 readings."""
     problem(http.post("/fit", json=[READING] * 201), 422, "reading-rejected")
     problem(http.post("/fit", json=[]), 422, "reading-rejected")
     assert http.post("/fit", json=[READING] * 200).status_code == 200
@@ -227,7 +245,8 @@ def test_post_fit_takes_1_to_200_readings(http: FlaskClient) -> None:
 # --- keys ---
 
 
-def test_without_keys_only_this_machine_is_answered(http: FlaskClient) -> None:
+def test_without_keys_only_this_machine(http: FlaskClient) -> None:
+    """Without keys, a request from another machine is refused."""
     elsewhere = http.post("/", json=READING, environ_base={"REMOTE_ADDR": "192.0.2.7"})
     assert "WEIGHBRIDGE_API_KEYS" in problem(elsewhere, 403, "forbidden")["detail"]
 
@@ -244,16 +263,19 @@ def test_without_keys_only_this_machine_is_answered(http: FlaskClient) -> None:
     ],
     ids=lambda header: next(iter(header)),
 )
-def test_without_keys_a_tunnel_and_a_web_page_are_not_this_machine(http: FlaskClient, header: dict[str, str]) -> None:
+def test_without_keys_no_proxy_or_web_page(http: FlaskClient, header: dict[str, str]) -> None:
+    """Without keys, a request through a proxy or tunnel, or from a web page, is refused."""
     problem(http.post("/", json=READING, headers=header), 403, "forbidden")
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:8080", "127.0.0.1:8080", "[::1]:8080", "[::1]"])
-def test_without_keys_this_machine_s_own_names_are_taken(http: FlaskClient, host: str) -> None:
+def test_without_keys_local_names(http: FlaskClient, host: str) -> None:
+    """Without keys, the local names of this machine are accepted as Host."""
     assert http.post("/?dry_run=true", json=READING, headers={"Host": host}).status_code == 200
 
 
-def test_with_keys_a_key_is_needed_also_on_this_machine(make: Make) -> None:
+def test_with_keys_a_key_is_needed(make: Make) -> None:
+    """With keys, a request without a valid key is refused, even from this machine."""
     http = make(**KEYS)
     answer = http.post("/", json=READING)
     problem(answer, 401, "unauthorized")
@@ -268,12 +290,14 @@ def test_with_keys_a_key_is_needed_also_on_this_machine(make: Make) -> None:
     [{"Authorization": "Bearer a-key-of-sixteen-letters"}, {"X-API-Key": "another-key-of-sixteen"}],
     ids=["bearer", "x-api-key"],
 )
-def test_a_key_opens_from_anywhere(make: Make, header: dict[str, str]) -> None:
+def test_key_works_from_anywhere(make: Make, header: dict[str, str]) -> None:
+    """A valid key is accepted from any address, in either header."""
     answer = make(**KEYS).post("/", json=READING, headers=header, environ_base={"REMOTE_ADDR": "192.0.2.7"})
     assert answer.status_code == 202
 
 
-def test_health_and_the_contract_need_no_key(make: Make) -> None:
+def test_open_routes_need_no_key(make: Make) -> None:
+    """`GET /health` and `GET /openapi.json` need no key."""
     http = make(**KEYS)
     assert http.get("/health").status_code == 200
     assert http.get("/openapi.json").get_json()["openapi"].startswith("3.1")
@@ -282,22 +306,23 @@ def test_health_and_the_contract_need_no_key(make: Make) -> None:
 # --- addresses, methods, queries ---
 
 
-def test_an_address_that_is_not_there(http: FlaskClient) -> None:
+def test_unknown_address(http: FlaskClient) -> None:
+    """An unknown address is a 404."""
     problem(http.get("/nothing"), 404, "not-found")
 
 
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("PUT", "/", "POST"),
+        ("PUT", "/", "POST, GET"),
+        ("GET", "/", "POST"),
         ("DELETE", "/readings", "POST, GET"),
         ("GET", "/fit", "POST"),
         ("GET", "/readings/7", "DELETE"),
     ],
 )
-def test_a_method_that_is_not_taken_names_those_that_are(
-    http: FlaskClient, method: str, path: str, allowed: str
-) -> None:
+def test_wrong_method(http: FlaskClient, method: str, path: str, allowed: str) -> None:
+    """A wrong method is a 405, and Allow names the right ones."""
     answer = http.open(path, method=method)
     problem(answer, 405, "method-not-allowed")
     assert answer.headers["Allow"] == allowed
@@ -306,24 +331,102 @@ def test_a_method_that_is_not_taken_names_those_that_are(
 @pytest.mark.parametrize(
     "query", ["dryrun=true", "dry_run=yes", "dry_run=", "dry_run=true&dry_run=false", "DRY_RUN=true"]
 )
-def test_a_query_that_is_mistyped_sends_nothing(http: FlaskClient, tmp_path: Path, query: str) -> None:
+def test_mistyped_query(http: FlaskClient, tmp_path: Path, query: str) -> None:
+    """A mistyped parameter or value is refused, and nothing is kept."""
     body = problem(http.post(f"/?{query}", json=READING), 400, "query-invalid")
     assert body["errors"][0]["message"]
     assert not (tmp_path / "kept").exists()
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("GET", "/readings"), ("DELETE", "/readings/2026-11-23.17")], ids=["read", "take back"]
+    ("method", "path"), [("GET", "/readings"), ("DELETE", "/readings/2026-11-23.17")], ids=["read", "delete"]
 )
-def test_a_folder_cannot_answer_what_only_garmin_knows(http: FlaskClient, method: str, path: str) -> None:
+def test_folder_cannot_read_weigh_ins(http: FlaskClient, method: str, path: str) -> None:
+    """Without a connection to Garmin, weigh-ins can be neither read nor deleted."""
     problem(http.open(path, method=method), 503, "not-connected")
 
 
 @pytest.mark.parametrize(
     "query", ["from=yesterday", "to=2026-02-30", "to=0001-01-05", "from=2026-11-23&to=2026-11-01", "from=٢٠٢٦-١١-٢٣"]
 )
-def test_days_that_cannot_be_are_named(http: FlaskClient, query: str) -> None:
+def test_invalid_days(http: FlaskClient, query: str) -> None:
+    """An invalid day, or days in the wrong order, are refused by name."""
     assert problem(http.get(f"/readings?{query}"), 400, "query-invalid")["errors"][0]["field"] in ("from", "to")
+
+
+@pytest.mark.parametrize("accept", ["text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "text/html"])
+def test_browser_gets_a_page(make: Make, accept: str) -> None:
+    """A browser that opens the address gets a page with links, without a key and whatever the settings are."""
+    http = make(**KEYS, WEIGHBRIDGE_DELIVERY="pigeon")
+    elsewhere = {"REMOTE_ADDR": "192.0.2.7"}
+    answer = http.get("/", headers={"Accept": accept}, environ_base=elsewhere)
+    assert (answer.status_code, answer.mimetype, answer.headers["Vary"]) == (200, "text/html", "Accept")
+    for named in ("<title>Weighbridge</title>", 'href="health', 'href="openapi.json', DOCUMENTATION):
+        assert named in answer.text
+    assert "pigeon" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "accept"),
+    [
+        ("GET", "/", "*/*"),
+        ("GET", "/", "application/json, text/plain, */*"),
+        ("GET", "/", "text/html;q=0"),
+        ("GET", "/fit", "text/html"),
+        ("PUT", "/", "text/html"),
+    ],
+)
+def test_others_get_no_page(http: FlaskClient, method: str, path: str, accept: str) -> None:
+    """A program at the same address, and a browser with another address or method, get a 405."""
+    answer = http.open(path, method=method, headers={"Accept": accept})
+    problem(answer, 405, "method-not-allowed")
+    assert answer.headers["Allow"].startswith("POST")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/", 202),
+        ("POST", "/readings", 202),
+        ("POST", "/fit", 200),
+        ("GET", "/readings", 503),
+        ("DELETE", "/readings/7", 503),
+        ("GET", "/health", 200),
+        ("GET", "/openapi.json", 200),
+        ("GET", "/nothing", 404),
+        ("PUT", "/fit", 405),
+    ],
+)
+def test_pretty_indents_json(http: FlaskClient, method: str, path: str, status: int) -> None:
+    """With `pretty=true` the JSON of every route and every problem is indented, and says the same."""
+    plain, pretty, off = (
+        http.open(f"{path}{query}", method=method, json=READING) for query in ("", "?pretty=true", "?pretty=false")
+    )
+    assert (plain.status_code, pretty.status_code, off.status_code) == (status, status, status)
+    assert off.data == plain.data
+    if (plain.mimetype or "").endswith("json"):
+        assert pretty.get_json(force=True) == plain.get_json(force=True)
+        assert "\n" not in plain.text
+        assert pretty.text.startswith('{\n    "')
+        assert pretty.text.endswith("}\n")
+    else:
+        assert pretty.data == plain.data
+
+
+def test_pretty_shows_letters(http: FlaskClient) -> None:
+    """Indented JSON has letters in place of escapes; what is not a letter stays an escape."""
+    odd = http.post(
+        "/?pretty=true", data=b'{"weight_kg": 81.4, "J\\u00f6rg": 1, "\\ud800": 2}', content_type="text/json"
+    )
+    assert "J\u00f6rg" in odd.text
+    assert odd.get_json()["unknown"] == ["J\u00f6rg", "\ud800"]
+
+
+@pytest.mark.parametrize("query", ["pretty=yes", "pretty", "pretty=true&pretty=true", "prety=true"])
+def test_pretty_is_true_or_false(http: FlaskClient, tmp_path: Path, query: str) -> None:
+    """Another value of `pretty` is refused like every mistyped parameter, and nothing is kept."""
+    problem(http.post(f"/?{query}", json=READING), 400, "query-invalid")
+    assert not (tmp_path / "kept").exists()
 
 
 # --- set-up faults ---
@@ -338,22 +441,23 @@ def test_days_that_cannot_be_are_named(http: FlaskClient, query: str) -> None:
         ({"WEIGHBRIDGE_TEMPLATE": __file__}, "template-unusable", "FIT"),
     ],
 )
-def test_a_wrong_set_up_is_named_in_every_answer(
-    make: Make, environment: dict[str, str], slug: str, named: str
-) -> None:
+def test_wrong_setting_is_named(make: Make, environment: dict[str, str], slug: str, named: str) -> None:
+    """A wrong setting is named in the answer of every route."""
     http = make(**environment)
     for answer in (http.post("/", json=READING), http.get("/health")):
         assert named in problem(answer, 500, slug)["detail"]
 
 
-def test_a_mended_set_up_is_seen_without_a_restart(make: Make, tmp_path: Path) -> None:
+def test_fixed_setting_needs_no_restart(make: Make, tmp_path: Path) -> None:
+    """A template that is fixed is used by the next request, without a restart."""
     http = make(WEIGHBRIDGE_TEMPLATE=tmp_path / "scale.fit")
     problem(http.post("/", json=READING), 500, "template-unusable")
     (tmp_path / "scale.fit").write_bytes((ROOT / "templates" / "weight_scale.fit").read_bytes())
     assert http.post("/", json=READING).status_code == 202
 
 
-def test_a_folder_that_cannot_take_a_file_is_a_503_and_health_says_so(make: Make, tmp_path: Path) -> None:
+def test_unusable_folder(make: Make, tmp_path: Path) -> None:
+    """A folder that cannot take a file is a 503 with Retry-After, and health is not ready."""
     (tmp_path / "occupied").write_text("a file where the folder should be")
     http = make(WEIGHBRIDGE_FOLDER=tmp_path / "occupied")
     answer = http.post("/", json=READING)
@@ -363,6 +467,7 @@ def test_a_folder_that_cannot_take_a_file_is_a_503_and_health_says_so(make: Make
 
 
 def test_health_holds_no_measurement(http: FlaskClient) -> None:
+    """`GET /health` shows no measurement."""
     http.post("/", json=READING)
     health = http.get("/health")
     assert health.status_code == 200
@@ -413,7 +518,8 @@ BAD_BODIES = {
 
 
 @pytest.mark.parametrize("name", BAD_BODIES)
-def test_a_bad_body_gets_a_problem_and_keeps_nothing(http: FlaskClient, tmp_path: Path, name: str) -> None:
+def test_bad_body(http: FlaskClient, tmp_path: Path, name: str) -> None:
+    """A bad body gets a small problem, and nothing is kept."""
     body, status = BAD_BODIES[name]
     answer = http.post("/", data=body, content_type="application/json")
     problem(answer, status, {400: "not-json", 413: "too-large", 422: "reading-rejected"}[status])
@@ -421,7 +527,8 @@ def test_a_bad_body_gets_a_problem_and_keeps_nothing(http: FlaskClient, tmp_path
     assert not (tmp_path / "kept").exists()
 
 
-def test_a_body_over_one_mebibyte_is_refused(http: FlaskClient) -> None:
+def test_body_limit(http: FlaskClient) -> None:
+    """A body of 1 MiB is accepted, and one byte more is refused."""
     problem(http.post("/", data=b" " * ((1 << 20) + 1), content_type="application/json"), 413, "too-large")
     assert (
         http.post("/", data=json.dumps(READING).encode().ljust(1 << 20), content_type="application/json").status_code
@@ -432,15 +539,18 @@ def test_a_body_over_one_mebibyte_is_refused(http: FlaskClient) -> None:
 @pytest.mark.parametrize(
     "media_type", ["text/plain", "application/xml", "multipart/form-data; boundary=x", "image/png"]
 )
-def test_another_kind_of_body_is_refused(http: FlaskClient, media_type: str) -> None:
+def test_wrong_media_type(http: FlaskClient, media_type: str) -> None:
+    """A body of another media type is refused."""
     problem(http.post("/", data=b"{}", content_type=media_type), 415, "media-type-unsupported")
 
 
-def test_another_charset_is_refused(http: FlaskClient) -> None:
+def test_wrong_charset(http: FlaskClient) -> None:
+    """A body in another charset is refused."""
     problem(http.post("/", data=b"{}", content_type="application/json; charset=latin-1"), 415, "media-type-unsupported")
 
 
-def test_every_error_of_a_reading_is_named_at_once(http: FlaskClient) -> None:
+def test_all_errors_at_once(http: FlaskClient) -> None:
+    """All errors of a reading are in one answer, each with a message."""
     body = problem(
         http.post("/", json={"weight_kg": 9999, "bmi": "tall", "bone_mass_kg": [3]}), 422, "reading-rejected"
     )
@@ -456,7 +566,8 @@ def log(capfd: pytest.CaptureFixture[str]) -> Callable[[], list[dict[str, Any]]]
     return lambda: [json.loads(line) for line in capfd.readouterr().out.splitlines()]
 
 
-def test_a_request_leaves_one_line_without_a_measurement_or_a_secret(make: Make, log: Callable[[], list[Any]]) -> None:
+def test_log_holds_no_secret(make: Make, log: Callable[[], list[Any]]) -> None:
+    """Each request writes one line to the log, without a measurement, a key or an identifier."""
     http = make(**KEYS)
     headers = {"Authorization": "Bearer a-key-of-sixteen-letters"}
     http.post("/readings?dry_run=true", json=READING | {"weight_kg": 77.77}, headers=headers)
@@ -481,7 +592,8 @@ class BrokenEnvironment(dict[str, str]):
         raise RuntimeError("planted words")
 
 
-def test_the_log_tells_the_place_of_a_fault_of_ours_but_not_its_words() -> None:
+def test_log_names_the_place_of_a_bug() -> None:
+    """For an unexpected exception the log names the place but not the message, which may hold what came."""
     lines: list[str] = []
     request = Request(EnvironBuilder(method="POST", json=READING).get_environ())
     answer = Shell(BrokenEnvironment(), lines.append).answer(request)
@@ -495,7 +607,7 @@ def test_the_log_tells_the_place_of_a_fault_of_ours_but_not_its_words() -> None:
 
 
 def test_nothing_is_read_at_import(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A setting that comes after the function was loaded, and before its first request, is seen."""
+    """A setting that changes between the import and the first request is used."""
     http = client(monkeypatch)
     monkeypatch.setenv("WEIGHBRIDGE_DELIVERY", "pigeon")
     problem(http.get("/health"), 500, "settings-invalid")

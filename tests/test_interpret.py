@@ -17,6 +17,7 @@ from weighbridge.reading.quantities import LONGEST_TEXT
 
 @pytest.mark.parametrize("payload", [None, True, 81.4, "81.4", [], [{"weight": 81.4}]])
 def test_only_an_object_is_a_reading(payload: object) -> None:
+    """JSON that is not an object is rejected as a whole."""
     assert only_error(payload).field == ""
     assert "JSON object" in only_error(payload).message
 
@@ -36,18 +37,21 @@ def test_only_an_object_is_a_reading(payload: object) -> None:
         ({"person": "unknown"}, "None"),
     ],
 )
-def test_a_name_counts_before_an_id(payload: dict[str, object], person: str) -> None:
+def test_name_before_id(payload: dict[str, object], person: str) -> None:
+    """The name of a person is used before an id, in any order."""
     assert str(understood(payload | {"weight": 81.4}).reading.person) == person
 
 
-def test_two_names_are_rejected() -> None:
+def test_two_names() -> None:
+    """Two different names are rejected."""
     error = only_error({"weight": 81.4, "person": "Anna", "user_name": "Jörg"})
-    assert (error.field, error.message) == ("user_name", "'person' names somebody else.")
+    assert (error.field, error.message) == ("user_name", "'person' names someone else.")
 
 
 @pytest.mark.parametrize("person", [True, 1.5, ["Anna"], {"name": "Anna"}, 10**5000, "x" * 65, "A\x00"], ids=short)
 @pytest.mark.parametrize("key", ["user_name", "user_slug"])
-def test_what_is_no_name_is_rejected_under_the_caller_s_key(key: str, person: object) -> None:
+def test_invalid_name(key: str, person: object) -> None:
+    """A person that is not a name is rejected under the caller's key."""
     assert only_error({"weight": 81.4, key: person}).field == key
 
 
@@ -57,26 +61,30 @@ def test_what_is_no_name_is_rejected_under_the_caller_s_key(key: str, person: ob
 @pytest.mark.parametrize(
     "word", [None, "", "unknown", "unavailable", "None", "none", "Unknown", " ", "- -", "--", "n/a"]
 )
-def test_a_value_that_was_not_measured_is_absent_and_noted(word: object) -> None:
+def test_value_not_measured(word: object) -> None:
+    """A value that was not measured is absent from the reading, and a note says so."""
     interpreted = understood({"weight": 81.4, "Body Fat": word})
     assert interpreted.reading.body_fat_percent is None
     assert notes(interpreted) == [(Code.NOT_MEASURED, "'Body Fat' was not measured."), ARRIVAL]
 
 
 @pytest.mark.parametrize("word", [None, *sorted(NOT_MEASURED)])
-def test_a_weight_that_was_not_measured_is_rejected(word: object) -> None:
+def test_weight_not_measured(word: object) -> None:
+    """A weight that was not measured is rejected under the caller's key."""
     error = only_error({"Weight": word, "body fat": 18.2})
     assert (error.field, error.input) == ("Weight", word)
     assert error.message == 'A reading needs a weight, such as 81.4 or "81.4 kg".'
 
 
-def test_without_a_weight_there_is_no_reading() -> None:
+def test_weight_is_missing() -> None:
+    """A reading without a weight is rejected."""
     assert only_error({"body fat": 18.2}).field == "weight"
     assert only_error({}).field == "weight"
 
 
 @pytest.mark.parametrize("zero", [0, 0.0, Decimal("0.0"), "0", "0,0 %", "0 kg", -0.0])
-def test_a_zero_is_not_measured_and_noted(zero: object) -> None:
+def test_zero_is_not_measured(zero: object) -> None:
+    """A zero, in any form, means not measured, and a note says so."""
     interpreted = understood({"weight": 81.4, "body fat": zero})
     assert interpreted.reading.body_fat_percent is None
     assert interpreted.reading.fat_mass_kg is None
@@ -89,22 +97,25 @@ def test_a_zero_is_not_measured_and_noted(zero: object) -> None:
 # -- keys ------------------------------------------------------------------------------------------------
 
 
-def test_keys_that_nobody_knows_are_named() -> None:
+def test_unknown_keys_are_listed() -> None:
+    """Keys that no dialect has are listed, long ones shortened."""
     interpreted = understood({"weight": 81.4, "mood": "fine", "": 1, "x" * 500: 2})
     assert interpreted.unknown == ("mood", "", "x" * LONGEST_TEXT)
 
 
-def test_a_key_longer_than_any_is_known_by_nobody() -> None:
-    """What is remembered of keys stays small, whatever is sent."""
+def test_long_keys_are_unknown() -> None:
+    """A key longer than the limit is unknown, so what is cached of keys stays small."""
     assert understood({"weight": 81.4, " " * LONGEST_TEXT + "body fat": 18.2}).unknown == (" " * LONGEST_TEXT,)
 
 
-def test_values_that_garmin_has_no_place_for_are_named() -> None:
+def test_values_not_stored_by_garmin() -> None:
+    """Known values that Garmin does not store are named in a note."""
     interpreted = understood({"weight": 81.4, "impedance": 480, "protein": 21.3, "heart rate": 61})
-    assert notes(interpreted)[0] == (Code.NO_PLACE, "Garmin has no place for: impedance, protein, heart rate.")
+    assert notes(interpreted)[0] == (Code.NO_PLACE, "Not stored by Garmin: impedance, protein, heart rate.")
 
 
-def test_bone_and_lbm_of_openscale_are_named_because_their_unit_is_not_known() -> None:
+def test_openscale_bone_and_lbm_are_not_used() -> None:
+    """The bone and lbm of openScale are not used, because their unit is not known; notes name them."""
     interpreted = understood({"weight": 81.4, "bone": 3.2, "lbm": 66.6})
     assert interpreted.reading.bone_mass_kg is None
     assert interpreted.reading.fat_free_mass_kg is None
@@ -114,26 +125,30 @@ def test_bone_and_lbm_of_openscale_are_named_because_their_unit_is_not_known() -
     ]
 
 
-def test_a_value_given_twice_is_taken_once() -> None:
+def test_same_value_twice() -> None:
+    """A value that comes twice, in two forms, is used once."""
     assert values({"weight": 81.4, "weight_kg": "81,40 kg", "fat": 18.2, "body_fat": "18.2"}) == {
         "weight_kg": "81.4",
         "body_fat_percent": "18.2",
     }
 
 
-def test_a_value_given_twice_with_a_difference_is_rejected_with_both_keys() -> None:
+def test_different_values_for_one_thing() -> None:
+    """Two different values for the same thing are rejected, and the error names both keys."""
     error = only_error({"weight": 81.4, "fat": 18.2, "Body Fat": 19.1})
     assert (error.field, error.input, error.message) == (
-        "Body Fat", 19.1, "'fat' says the same thing, with another value.",
+        "Body Fat", 19.1, "'fat' has another value for the same thing.",
     )  # fmt: skip
 
 
-def test_everything_that_is_wrong_is_told_at_once() -> None:
+def test_all_errors_together() -> None:
+    """All errors of a payload are reported together."""
     payload = {"weight": 9999, "Body Fat": "much", "time": "noon", "BMI": 1, "bone mass": [3.4]}
     assert {error.field for error in errors(payload)} == set(payload)
 
 
-def test_a_contradiction_is_told_under_the_caller_s_keys_and_values() -> None:
+def test_contradiction_has_caller_keys() -> None:
+    """The error of a contradiction has the caller's key and value."""
     error = only_error({"weight": "81.4 kg", "Fat Mass": "20 kg", "percent_fat": 18.2})
     assert (error.field, error.input) == ("Fat Mass", "20 kg")
     assert error.message.startswith("Fat mass 20 kg does not fit weight × body fat %: 14.81 kg")
@@ -157,8 +172,8 @@ OTHERS = st.fixed_dictionaries(
 
 
 @given(WEIGHTS)
-def test_a_weight_in_pounds_is_the_weight_in_kilograms(kg: Decimal) -> None:
-    """Up to the rounding of the pounds to a hundredth."""
+def test_pounds_are_kilograms(kg: Decimal) -> None:
+    """A weight in pounds or stones is the weight in kilograms, up to the rounding to a hundredth of a pound."""
     pounds = (kg / Decimal("0.45359237")).quantize(Decimal("0.01"))
     stones, rest = divmod(pounds, 14)
     for typed in (f"{pounds} lb", f"{stones} st {rest} lb"):
@@ -166,16 +181,16 @@ def test_a_weight_in_pounds_is_the_weight_in_kilograms(kg: Decimal) -> None:
 
 
 @given(WEIGHTS, OTHERS)
-def test_a_comma_is_a_point(weight: Decimal, others: dict[str, object]) -> None:
+def test_comma_is_a_point(weight: Decimal, others: dict[str, object]) -> None:
+    """A number as text may have a comma in place of a point."""
     payload = {"weight_kg": weight} | others
     comma = {key: str(value).replace(".", ",") for key, value in payload.items()}
     assert understood(comma) == understood(payload)
 
 
 @given(WEIGHTS, OTHERS, st.data())
-def test_case_and_spacing_of_keys_do_not_matter(
-    weight: Decimal, others: dict[str, object], data: st.DataObject
-) -> None:
+def test_case_and_spacing_of_keys(weight: Decimal, others: dict[str, object], data: st.DataObject) -> None:
+    """Case, spaces and punctuation of keys do not matter."""
     payload = {"weight_kg": weight} | others
     punctuated = {
         "".join(
@@ -189,14 +204,16 @@ def test_case_and_spacing_of_keys_do_not_matter(
 
 
 @given(WEIGHTS, OTHERS)
-def test_a_float_a_decimal_and_a_text_are_the_same_number(weight: Decimal, others: dict[str, object]) -> None:
+def test_float_decimal_and_text(weight: Decimal, others: dict[str, object]) -> None:
+    """A float, a Decimal and a text give the same number."""
     payload = {"weight_kg": weight} | others
     assert understood({key: float(str(value)) for key, value in payload.items()}).reading == understood(payload).reading
     assert understood({key: str(value) for key, value in payload.items()}).reading == understood(payload).reading
 
 
 @given(WEIGHTS, OTHERS)
-def test_the_same_payload_is_the_same_reading_and_stays_as_it_was(weight: Decimal, others: dict[str, object]) -> None:
+def test_payload_is_not_changed(weight: Decimal, others: dict[str, object]) -> None:
+    """The same payload gives the same reading and is not changed."""
     payload = {"weight_kg": weight} | others
     before = dict(payload)
     assert understood(payload) == understood(payload)
@@ -211,13 +228,13 @@ def test_the_same_payload_is_the_same_reading_and_stays_as_it_was(weight: Decima
     )
 )
 def test_every_key_is_used_or_named(payload: dict[str, object]) -> None:
-    """Each key of a payload that is not rejected has a value in the reading, or is named in a note."""
+    """Each key of an accepted payload has a value in the reading or is named in a note."""
     payload = {"weight": 81.4} | payload
     try:
         interpreted = understood(payload)
     except ReadingRejected:
         return
-    told = " ".join(text for _, text in notes(interpreted))
+    texts = " ".join(text for _, text in notes(interpreted))
     for key in payload:
         meaning = VOCABULARY[normal(key)]
         attribute = ""
@@ -225,10 +242,10 @@ def test_every_key_is_used_or_named(payload: dict[str, object]) -> None:
             attribute = meaning.name.mass if isinstance(meaning.name, Share) else meaning.name
         assert (
             isinstance(meaning, Role)
-            or key in told
+            or key in texts
             or (attribute and getattr(interpreted.reading, attribute) is not None)
             or "kg" in str(payload[key])
-            or "%" in str(payload[key])  # said in another unit, it is another attribute
+            or "%" in str(payload[key])  # in another unit it is another attribute
         ), key
 
 
@@ -260,12 +277,14 @@ def only_answers(payload: object) -> None:
 
 
 @given(ANY_JSON)
-def test_any_json_is_a_reading_or_is_rejected(payload: object) -> None:
+def test_any_json(payload: object) -> None:
+    """Any JSON is a reading or is rejected with errors of limited length."""
     only_answers(payload)
 
 
 @given(st.dictionaries(KNOWN_KEY | st.text(max_size=20), ANY_VALUE, max_size=12))
-def test_any_values_under_known_keys_are_a_reading_or_are_rejected(payload: dict[str, object]) -> None:
+def test_any_values_under_known_keys(payload: dict[str, object]) -> None:
+    """Any values under known keys are a reading or are rejected with errors of limited length."""
     only_answers({"weight": 81.4} | payload)
 
 
@@ -275,18 +294,20 @@ def test_any_values_under_known_keys_are_a_reading_or_are_rejected(payload: dict
      "st " * 300_000],
     ids=short,
 )  # fmt: skip
-def test_a_text_of_a_megabyte_is_answered_at_once_under_every_key(long: str) -> None:
-    """With anything worse than linear time, this test would not end."""
+def test_megabyte_of_text(long: str) -> None:
+    """A text of a megabyte is handled under every key in linear time; otherwise this test would not end."""
     for meaning_key in {meaning: key for key, meaning in VOCABULARY.items()}.values():
         only_answers({"weight": 81.4, meaning_key: long})
     only_answers({"weight": 81.4, long: long})
 
 
-def test_a_hundred_thousand_keys_are_answered_at_once() -> None:
+def test_100_000_keys() -> None:
+    """A payload with 100,000 keys is handled."""
     assert len(understood({"weight": 81.4} | {f"key {n}": n for n in range(100_000)}).unknown) == 100_000
 
 
-def test_a_very_deep_value_is_answered() -> None:
+def test_deep_value() -> None:
+    """A very deeply nested value is an error, and not a crash."""
     deep: object = 1
     for _ in range(100_000):
         deep = [deep]

@@ -1,4 +1,4 @@
-"""What was kept is delivered later, byte for byte as it was kept, and put away once it has arrived."""
+"""Kept files are delivered later, byte for byte as they were kept, and put away once they have arrived."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def keep(folder: Path, *readings: Reading, template: Template = PLAIN) -> Path:
     return folder / str(outcomes[readings[0]].file_name)
 
 
-# -- the way back from bytes -----------------------------------------------------------------------------
+# -- from bytes to readings ------------------------------------------------------------------------------
 
 
 def held(raws: RawFields, template: Template) -> dict[str, int]:
@@ -53,7 +53,8 @@ def held(raws: RawFields, template: Template) -> dict[str, int]:
 
 @pytest.mark.parametrize("template", ALL_TEMPLATES, ids=lambda template: str(len(template.fields)))
 @pytest.mark.parametrize("golden", GOLDEN, ids=lambda golden: golden.name)
-def test_the_bytes_of_a_file_lead_back_to_its_values_and_its_template(golden: Golden, template: Template) -> None:
+def test_unpatch(golden: Golden, template: Template) -> None:
+    """The bytes of a file give back its raw values and its template."""
     rows = [encode(golden.reading)]
     found, raws = unpatch(patch(template, rows))
     assert raws == [held(row, template) for row in rows]
@@ -61,18 +62,21 @@ def test_the_bytes_of_a_file_lead_back_to_its_values_and_its_template(golden: Go
 
 
 @pytest.mark.parametrize("count", [2, 3, 200])
-def test_a_file_of_many_weigh_ins_leads_back_to_each_in_order(count: int) -> None:
+def test_unpatch_many(count: int) -> None:
+    """A file with many weigh-ins gives back each of them, in order."""
     rows = [encode(reading(number, body_fat_percent="18.2")) for number in range(count)]
     assert unpatch(patch(DEVELOPER, rows))[1] == rows
 
 
 @pytest.mark.parametrize("golden", GOLDEN, ids=lambda golden: golden.name)
-def test_what_raw_values_tell_is_encoded_to_the_same_raw_values(golden: Golden) -> None:
+def test_decode_and_encode(golden: Golden) -> None:
+    """Raw values that are decoded and encoded again are the same."""
     raws = encode(golden.reading)
     assert encode(Reading.model_validate(decode(raws))) == raws
 
 
-def test_a_scales_own_file_with_more_in_it_is_none_of_ours() -> None:
+def test_unpatch_other_files() -> None:
+    """A file that Weighbridge cannot have made is refused."""
     content = patch(PLAIN, [encode(reading(0)), encode(reading(1))])
     for damaged in (content[:-1], content + b"\0", content[:-2] + b"\0\0", b"", b"no FIT"):
         with pytest.raises(TemplateUnusable):
@@ -80,7 +84,8 @@ def test_a_scales_own_file_with_more_in_it_is_none_of_ours() -> None:
 
 
 @pytest.mark.parametrize("bit", range(8))
-def test_a_kept_file_with_any_bit_changed_is_not_taken(tmp_path: Path, bit: int) -> None:
+def test_one_changed_bit(tmp_path: Path, bit: int) -> None:
+    """A kept file with any one bit changed is refused."""
     path = keep(tmp_path, reading(body_fat_percent="18.2"))
     content = path.read_bytes()
     for at in range(len(content)):
@@ -91,7 +96,8 @@ def test_a_kept_file_with_any_bit_changed_is_not_taken(tmp_path: Path, bit: int)
     assert read_kept(path).fit.content == content
 
 
-def test_a_file_under_another_name_is_not_taken(tmp_path: Path) -> None:
+def test_renamed_file(tmp_path: Path) -> None:
+    """A renamed kept file is refused."""
     path = keep(tmp_path, reading())
     with pytest.raises(FolderUnusable, match="renamed"):
         read_kept(path.rename(tmp_path / "weigh-in_mine.fit"))
@@ -119,7 +125,7 @@ def env(garmin: GarminStandIn, tmp_path: Path, folder: Path) -> dict[str, str]:
 
 
 def deliver(words: Sequence[str], env: Mapping[str, str]) -> int:
-    """As a schedule does."""
+    """Deliver as a schedule does."""
     return run(["kept", "deliver", "--yes", *words], env)
 
 
@@ -131,9 +137,10 @@ def delivered(folder: Path) -> list[str]:
     return sorted(path.name for path in (folder / "delivered").glob("*.fit"))
 
 
-def test_every_file_that_waits_arrives_as_it_was_kept_and_is_put_away(
+def test_deliver_all(
     garmin: GarminStandIn, env: Mapping[str, str], folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Every file that waits arrives byte for byte as it was kept, and is put away."""
     uploads: list[bytes] = []
     answer = garmin.answer
 
@@ -152,13 +159,14 @@ def test_every_file_that_waits_arrives_as_it_was_kept_and_is_put_away(
     assert all(any(content in upload for upload in uploads) for content in contents)
     assert capsys.readouterr().out.count("confirmed") == 3
     assert deliver([], env) == 0
-    assert "Nothing waits" in capsys.readouterr().out
+    assert "No files are waiting" in capsys.readouterr().out
     assert garmin.uploads_received == 3
 
 
-def test_a_file_that_was_imported_by_hand_meanwhile_is_found_and_not_sent_again(
+def test_imported_by_hand(
     garmin: GarminStandIn, env: Mapping[str, str], folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """A file that was imported by hand in the meantime is found in Garmin and not sent."""
     path = keep(folder, reading())
     garmin.weights.add(encode(reading()))
     assert deliver([], env) == 0
@@ -166,9 +174,10 @@ def test_a_file_that_was_imported_by_hand_meanwhile_is_found_and_not_sent_again(
     assert (garmin.uploads_received, delivered(folder)) == (0, [path.name])
 
 
-def test_what_garmin_does_not_show_yet_waits_for_the_next_run(
+def test_not_visible_yet(
     garmin: GarminStandIn, env: Mapping[str, str], folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """A file whose weigh-in Garmin does not show yet waits for the next run, and is not uploaded twice."""
     keep(folder, reading())
     garmin.weights.show_delay_s = 3600
     assert deliver([], env) == 1
@@ -183,12 +192,12 @@ def test_what_garmin_does_not_show_yet_waits_for_the_next_run(
     ("route", "fault", "words"),
     [
         ("weight/range", "429", "asks to wait"),
-        ("weight/range", "503", "out of order"),
+        ("weight/range", "503", "is not working"),
         ("diauth/token", "400", "login"),
         ("diauth/token", "429", "asks to wait"),
     ],
 )
-def test_what_every_file_would_meet_ends_the_run_at_once_and_all_wait(
+def test_shared_fault(
     garmin: GarminStandIn,
     env: Mapping[str, str],
     folder: Path,
@@ -197,6 +206,7 @@ def test_what_every_file_would_meet_ends_the_run_at_once_and_all_wait(
     fault: str,
     words: str,
 ) -> None:
+    """A fault that every file would have ends the run at once, and all files keep waiting."""
     for number in range(3):
         keep(folder, reading(number))
     garmin.faults.add(route, fault, times=None)
@@ -212,9 +222,10 @@ def test_what_every_file_would_meet_ends_the_run_at_once_and_all_wait(
     assert (waiting(folder), len(garmin.weigh_ins())) == ([], 3)
 
 
-def test_one_file_that_is_damaged_or_contradicted_waits_and_the_others_arrive(
+def test_fault_of_one_file(
     garmin: GarminStandIn, env: Mapping[str, str], folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """A damaged file, or one with a conflict, keeps waiting; the others arrive."""
     damaged, contradicted, good = (keep(folder, reading(number)) for number in range(3))
     damaged.write_bytes(damaged.read_bytes()[:-1])
     garmin.weights.add(encode(reading(1, "90")))
@@ -229,9 +240,8 @@ def test_one_file_that_is_damaged_or_contradicted_waits_and_the_others_arrive(
     assert sorted(entry["weight"] for entry in garmin.weigh_ins()) == [81400.0, 81400.0]
 
 
-def test_an_upload_whose_outcome_is_unknown_is_looked_for_before_it_is_sent_again(
-    garmin: GarminStandIn, env: Mapping[str, str], folder: Path
-) -> None:
+def test_unknown_outcome(garmin: GarminStandIn, env: Mapping[str, str], folder: Path) -> None:
+    """After an upload with an unknown outcome, Garmin is searched before anything is sent again."""
     keep(folder, reading())
     garmin.faults.add("upload", "drop-after")
     garmin.weights.show_delay_s = 0
@@ -239,24 +249,23 @@ def test_an_upload_whose_outcome_is_unknown_is_looked_for_before_it_is_sent_agai
     assert (garmin.uploads_received, len(garmin.weigh_ins())) == (1, 1)
 
 
-def test_without_a_sign_in_the_mend_is_named_and_nothing_is_lost(
-    env: dict[str, str], folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_no_sign_in(env: dict[str, str], folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a sign-in the message names the command that fixes it, and no file is lost."""
     path = keep(folder, reading())
     assert deliver([], env | {"WEIGHBRIDGE_TOKENS": str(tmp_path / "none")}) == 1
     assert "login" in capsys.readouterr().err
     assert waiting(folder) == [path.name]
 
 
-def test_where_only_files_are_kept_a_sign_in_is_enough(
-    garmin: GarminStandIn, env: dict[str, str], folder: Path
-) -> None:
+def test_delivery_folder(garmin: GarminStandIn, env: dict[str, str], folder: Path) -> None:
+    """With the delivery `folder`, kept files can be delivered as soon as there is a sign-in."""
     keep(folder, reading())
     assert deliver([], env | {"WEIGHBRIDGE_DELIVERY": "folder"}) == 0
     assert len(garmin.weigh_ins()) == 1
 
 
-def test_a_setting_that_is_wrong_is_one_sentence(env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_setting(env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """An invalid setting is reported in one sentence."""
     assert deliver([], env | {"WEIGHBRIDGE_DELIVERY": "pigeon"}) == 1
     assert capsys.readouterr().err.count("\n") == 1
 
@@ -276,7 +285,7 @@ def asked(answer: str, *, is_there: bool = True) -> tuple[list[str], Terminal]:
 
 
 @pytest.mark.parametrize(("answer", "code", "left"), [("y", 0, 0), ("yes", 0, 0), ("", 1, 2), ("n", 1, 2)])
-def test_at_a_terminal_date_and_weight_are_shown_and_nothing_is_sent_without_a_yes(
+def test_question(
     garmin: GarminStandIn,
     env: dict[str, str],
     folder: Path,
@@ -285,6 +294,7 @@ def test_at_a_terminal_date_and_weight_are_shown_and_nothing_is_sent_without_a_y
     code: int,
     left: int,
 ) -> None:
+    """At a terminal, date and weight are shown, and nothing is sent without a yes."""
     keep(folder, reading(0))
     keep(folder, reading(1, "82.5"), reading(2, "82.6"))
     questions, terminal = asked(answer)
@@ -296,9 +306,10 @@ def test_at_a_terminal_date_and_weight_are_shown_and_nothing_is_sent_without_a_y
     assert (len(waiting(folder)), garmin.uploads_received) == (left, 2 - left)
 
 
-def test_where_nobody_can_be_asked_it_refuses_in_one_sentence_that_holds_no_measurement(
+def test_not_a_terminal(
     garmin: GarminStandIn, env: dict[str, str], folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Without a terminal and --yes nothing is sent; the one sentence holds no measurement."""
     path = keep(folder, reading())
     questions, terminal = asked("y", is_there=False)
     assert run(["kept", "deliver"], env, terminal) == 1
@@ -309,9 +320,8 @@ def test_where_nobody_can_be_asked_it_refuses_in_one_sentence_that_holds_no_meas
     assert (questions, waiting(folder), garmin.requests) == ([], [path.name], [])
 
 
-def test_a_schedule_s_log_holds_no_measurement(
-    env: dict[str, str], folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_log_without_measurements(env: dict[str, str], folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The output with --yes holds no measurement."""
     path = keep(folder, reading())
     assert deliver([], env) == 0
     output = capsys.readouterr()
@@ -319,9 +329,8 @@ def test_a_schedule_s_log_holds_no_measurement(
     assert "81.4" not in output.out + output.err
 
 
-def test_what_waits_is_listed_and_stays(
-    garmin: GarminStandIn, env: dict[str, str], folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_list(garmin: GarminStandIn, env: dict[str, str], folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`kept list` shows the files that wait, and leaves them there."""
     good, damaged = keep(folder, reading(0)), keep(folder, reading(1))
     damaged.write_bytes(b"")
     keep(folder / "anna", reading(2))
@@ -340,14 +349,12 @@ def test_what_waits_is_listed_and_stays(
     assert (len(waiting(folder)), garmin.requests) == (2, [])
 
 
-# -- one person's things are not another's ---------------------------------------------------------------
+# -- each person's files are their own ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("command", [["kept", "deliver", "--yes"], ["kept", "confirm"], ["confirm"]])
-def test_a_person_s_files_go_to_that_person_and_nobody_else_s_key_or_folder_is_used(
-    garmin: GarminStandIn, env: dict[str, str], folder: Path, command: list[str]
-) -> None:
-    """A key of the Personal API reads one account: its own, which is not Anna's."""
+def test_person(garmin: GarminStandIn, env: dict[str, str], folder: Path, command: list[str]) -> None:
+    """A person's files go to their account. The Personal API key is not used, because it reads one account."""
     ours, annas = keep(folder, reading(0)), keep(folder / "anna", reading(1))
     tokens = Path(env["WEIGHBRIDGE_TOKENS"])
     (tokens / "default.json").rename(tokens / "anna.json")
@@ -360,9 +367,10 @@ def test_a_person_s_files_go_to_that_person_and_nobody_else_s_key_or_folder_is_u
 
 
 @pytest.mark.parametrize("command", [["kept", "deliver", "--yes"], ["kept", "list"], ["confirm"], ["doctor"]])
-def test_a_name_that_leads_out_of_the_folder_is_refused(
+def test_name_outside_folder(
     env: dict[str, str], folder: Path, command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """A name that leads out of the folder is refused."""
     assert run([*command, "--name", "../x"], env) == 1
     error = capsys.readouterr().err
     assert "letters" in error

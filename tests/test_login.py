@@ -1,4 +1,4 @@
-"""weighbridge login: asks, signs in, stores, and tells nobody the password."""
+"""weighbridge login: asks, signs in, stores the token, and never shows the password."""
 
 from __future__ import annotations
 
@@ -74,9 +74,8 @@ def sign_in(garmin: GarminStandIn, env: dict[str, str], *argv: str, password: st
 # -- signing in ------------------------------------------------------------------------------------------
 
 
-def test_at_a_real_terminal_a_sign_in_with_a_code_stores_a_token_that_works_and_echoes_no_secret(
-    garmin: GarminStandIn, env: dict[str, str], tmp_path: Path
-) -> None:
+def test_real_terminal(garmin: GarminStandIn, env: dict[str, str], tmp_path: Path) -> None:
+    """At a real terminal, a sign-in with a code stores a token that works, and no secret is echoed."""
     garmin.account.mfa_code = "734512"
     terminal, ours = pty.openpty()
     process = subprocess.Popen(
@@ -104,7 +103,7 @@ def test_at_a_real_terminal_a_sign_in_with_a_code_stores_a_token_that_works_and_
         ):
             until(prompt)
             os.write(terminal, answer.encode() + b"\n")
-        until(b"starts them again.")
+        until(b"extends it.")
         assert process.wait(timeout=30) == 0
     finally:
         process.kill()
@@ -122,15 +121,15 @@ def test_at_a_real_terminal_a_sign_in_with_a_code_stores_a_token_that_works_and_
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_token_can_have_a_name(garmin: GarminStandIn, env: dict[str, str]) -> None:
+def test_name(garmin: GarminStandIn, env: dict[str, str]) -> None:
+    """--name stores the token under that name."""
     assert sign_in(garmin, env, "--name", "anna") == 0
     assert TokenStore(Path(env["WEIGHBRIDGE_TOKENS"]), "anna").read() is not None
 
 
 @pytest.mark.usefixtures("impatient")
-def test_after_each_failure_the_next_attempt_waits_longer_and_garmin_is_not_asked(
-    garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_cool_down(garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """After each failure the next attempt has to wait longer, and Garmin is not asked before."""
     now = 1_000_000.0
     for number, wait_s in enumerate(COOL_DOWN_S[:3], start=1):
         assert sign_in(garmin, env, password="wrong", now=now) == 1
@@ -145,15 +144,15 @@ def test_after_each_failure_the_next_attempt_waits_longer_and_garmin_is_not_aske
 
 
 @pytest.mark.usefixtures("impatient")
-def test_the_cool_down_can_be_ignored_at_ones_own_risk(garmin: GarminStandIn, env: dict[str, str]) -> None:
+def test_ignore_cool_down(garmin: GarminStandIn, env: dict[str, str]) -> None:
+    """--ignore-cool-down tries again at once."""
     assert sign_in(garmin, env, password="wrong") == 1
     assert sign_in(garmin, env, "--ignore-cool-down") == 0
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_rate_limit_cools_down_for_longer_than_a_typing_error(
-    garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_rate_limit_cool_down(garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """After a rate limit the waiting time is longer than after a wrong password."""
     garmin.faults.add("sso/signin-page", "429-html")
     assert sign_in(garmin, env, now=1_000_000) == 1
     assert run(["login"], env, NOBODY, now=lambda: 1_000_000 + RATE_LIMIT_COOL_DOWN_S - 1) == 1
@@ -161,22 +160,22 @@ def test_a_rate_limit_cools_down_for_longer_than_a_typing_error(
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_network_that_fails_does_not_count_against_the_account(garmin: GarminStandIn, env: dict[str, str]) -> None:
+def test_network_failure(garmin: GarminStandIn, env: dict[str, str]) -> None:
+    """A network failure causes no waiting time."""
     assert sign_in(garmin, {**env, "GARMIN_CA_BUNDLE": ""}) == 1
     assert sign_in(garmin, env) == 0
 
 
-def test_a_folder_that_cannot_take_a_token_is_noticed_before_anything_is_asked(
-    env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unwritable_folder(env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder that is not writable is noticed before any question."""
     (tmp_path / "file").write_text("")
     assert run(["login"], {**env, "WEIGHBRIDGE_TOKENS": str(tmp_path / "file")}, NOBODY) == 1
     assert "WEIGHBRIDGE_TOKENS" in capsys.readouterr().err
 
 
-def test_without_a_terminal_nothing_is_stored_and_nothing_is_thrown(
-    env: dict[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_no_terminal(env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a terminal nothing is stored, and the message says why."""
+
     def end_of_input(_prompt: str) -> str:
         raise EOFError
 
@@ -184,7 +183,8 @@ def test_without_a_terminal_nothing_is_stored_and_nothing_is_thrown(
     assert "at a terminal" in capsys.readouterr().err
 
 
-def test_a_password_cannot_be_given_as_an_argument(env: dict[str, str]) -> None:
+def test_password_argument(env: dict[str, str]) -> None:
+    """There is no option for a password."""
     assert run(["login", "--password", "x"], env, NOBODY) == 2
 
 
@@ -192,7 +192,7 @@ def test_a_password_cannot_be_given_as_an_argument(env: dict[str, str]) -> None:
 
 
 class Browser:
-    """A person with a browser of his own: opens the page that is shown, signs in, and copies the address."""
+    """A person with their own browser: opens the page that is shown, signs in, and copies the address."""
 
     def __init__(self, garmin: GarminStandIn) -> None:
         self.garmin = garmin
@@ -228,7 +228,7 @@ def just_the_ticket(address: str) -> str:
 
 @pytest.mark.parametrize("code", [None, "734512"], ids=["no code", "code"])
 @pytest.mark.parametrize("copy", [str, just_the_ticket, lambda address: f"  {address}&x=1\n"])
-def test_the_address_that_a_browser_ends_at_is_exchanged_for_a_token_that_works(
+def test_ticket(
     garmin: GarminStandIn,
     env: dict[str, str],
     browser: Browser,
@@ -236,6 +236,7 @@ def test_the_address_that_a_browser_ends_at_is_exchanged_for_a_token_that_works(
     code: str | None,
     copy: Callable[[str], str],
 ) -> None:
+    """The last address of the browser is exchanged for a token that works, and the ticket is not printed."""
     garmin.account.mfa_code = code
     browser.copy = copy
     terminal = person(ask_secret=browser.paste, open_page=browser.open)
@@ -249,20 +250,22 @@ def test_the_address_that_a_browser_ends_at_is_exchanged_for_a_token_that_works(
     assert session.request("GET", RANGE).status == 200
 
 
-def test_a_ticket_that_comes_too_late_is_told_and_costs_no_waiting(
+def test_ticket_too_late(
     garmin: GarminStandIn, env: dict[str, str], browser: Browser, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """A ticket that comes too late is reported, and causes no waiting time."""
     garmin.sign_in.ticket_lifetime_s = -1
     terminal = person(ask_secret=browser.paste, open_page=browser.open)
     assert run(["login", "--way", "browser"], env, terminal) == 1
     error = capsys.readouterr().err
-    assert "for some seconds only" in error
+    assert "only for some seconds" in error
     assert just_the_ticket(browser.address) not in error
     garmin.sign_in.ticket_lifetime_s = 10
     assert run(["login", "--way", "browser"], env, terminal) == 0
 
 
-def test_a_ticket_works_once(env: dict[str, str], browser: Browser, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ticket_works_once(env: dict[str, str], browser: Browser, capsys: pytest.CaptureFixture[str]) -> None:
+    """A ticket works only once."""
     terminal = person(ask_secret=browser.paste, open_page=browser.open)
     assert run(["login", "--way", "browser"], env, terminal) == 0
     assert run(["login", "--way", "browser"], env, person(ask_secret=browser.paste)) == 1
@@ -270,9 +273,8 @@ def test_a_ticket_works_once(env: dict[str, str], browser: Browser, capsys: pyte
 
 
 @pytest.mark.parametrize("pasted", ["", "https://connect.garmin.com/app/home", "ticket=", "correct horse"])
-def test_what_holds_no_ticket_is_not_sent_and_not_repeated(
-    garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str], pasted: str
-) -> None:
+def test_no_ticket(garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str], pasted: str) -> None:
+    """A text without a ticket is not sent and not printed."""
     assert run(["login", "--way", "browser"], env, person(ask_secret=answers(pasted))) == 1
     error = capsys.readouterr().err
     assert "no ticket" in error
@@ -282,10 +284,10 @@ def test_what_holds_no_ticket_is_not_sent_and_not_repeated(
 
 @pytest.mark.parametrize(
     ("fault", "words"),
-    [("429", "wait"), ("403-cloudflare", "another network"), ("503", "out of order"), ("drop-before", "reached"),
+    [("429", "wait"), ("403-cloudflare", "another network"), ("503", "is not working"), ("drop-before", "reached"),
      ("firewall-html", "not a token")],
 )  # fmt: skip
-def test_an_exchange_that_fails_says_whose_fault_it_is(
+def test_ticket_exchange_fails(
     garmin: GarminStandIn,
     env: dict[str, str],
     browser: Browser,
@@ -293,6 +295,7 @@ def test_an_exchange_that_fails_says_whose_fault_it_is(
     fault: str,
     words: str,
 ) -> None:
+    """If the exchange of the ticket fails, the message says why, without the ticket."""
     garmin.faults.add("diauth/token", fault, times=None)
     assert run(["login", "--way", "browser"], env, person(ask_secret=browser.paste, open_page=browser.open)) == 1
     error = capsys.readouterr().err
@@ -302,9 +305,10 @@ def test_an_exchange_that_fails_says_whose_fault_it_is(
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("fault", ["429-html", "403-cloudflare", "firewall-html"])
-def test_where_garmin_blocks_the_password_the_browser_is_the_next_way(
+def test_password_blocked(
     garmin: GarminStandIn, env: dict[str, str], browser: Browser, capsys: pytest.CaptureFixture[str], fault: str
 ) -> None:
+    """When Garmin blocks the password, the browser is the next way."""
     garmin.faults.add("sso/signin-page", fault, times=None)
     secrets = iter([lambda _: garmin.account.password, browser.paste])
     terminal = person(
@@ -316,9 +320,10 @@ def test_where_garmin_blocks_the_password_the_browser_is_the_next_way(
 
 
 @pytest.mark.usefixtures("impatient")
-def test_while_the_password_cools_down_the_browser_may_be_used(
+def test_browser_during_cool_down(
     garmin: GarminStandIn, env: dict[str, str], browser: Browser, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """During the waiting time after a wrong password, the browser may be used."""
     assert sign_in(garmin, env, password="wrong") == 1
     assert run(["login"], env, NOBODY) == 1
     assert "--way browser" in capsys.readouterr().err
@@ -326,9 +331,8 @@ def test_while_the_password_cools_down_the_browser_may_be_used(
 
 
 @pytest.mark.usefixtures("impatient")
-def test_an_account_that_is_locked_is_not_tried_another_way(
-    garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_locked_account(garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A locked account is not tried in another way."""
     for _ in range(5):
         sign_in(garmin, env, "--ignore-cool-down", password="wrong")
     capsys.readouterr()
@@ -342,9 +346,9 @@ def test_an_account_that_is_locked_is_not_tried_another_way(
 # -- in a container --------------------------------------------------------------------------------------
 
 
-def test_in_a_container_another_machine_is_named_with_its_commands(
-    env: dict[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_container(env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """In a container, the commands for signing in on another machine are shown."""
+
     def end_of_input(_prompt: str) -> str:
         raise EOFError
 
@@ -365,7 +369,7 @@ def garminconnects(issued: dict[str, object]) -> str:
 
 @pytest.mark.parametrize("form", [json.dumps, garminconnects])
 @pytest.mark.parametrize("way", ["file", "stdin", "variable"])
-def test_a_token_of_another_tool_is_imported_and_works(
+def test_import(
     garmin: GarminStandIn,
     env: dict[str, str],
     tmp_path: Path,
@@ -374,6 +378,7 @@ def test_a_token_of_another_tool_is_imported_and_works(
     form: Callable[[dict[str, object]], str],
     way: str,
 ) -> None:
+    """A token of another tool is imported and works, and is not printed."""
     issued = garmin.issue_token()
     file = tmp_path / "token.json"
     file.write_text(form(issued))
@@ -398,9 +403,10 @@ def test_a_token_of_another_tool_is_imported_and_works(
         (["--import", __file__], "a token file or a GARTH_TOKEN"),
     ],
 )
-def test_what_cannot_be_imported_is_one_sentence_and_leaves_the_old_token(
+def test_import_invalid(
     garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str], argv: list[str], words: str
 ) -> None:
+    """An import that fails is reported in one sentence, and the old token stays."""
     path = garmin.write_token(Path(env["WEIGHBRIDGE_TOKENS"]))
     before = path.read_text()
     assert run(["login", *argv], env, NOBODY) == 1
@@ -410,12 +416,13 @@ def test_what_cannot_be_imported_is_one_sentence_and_leaves_the_old_token(
     assert path.read_text() == before
 
 
-def test_a_token_that_has_ended_is_not_imported(
+def test_import_ended(
     garmin: GarminStandIn, env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """A token that has ended is not imported."""
     garmin.sign_in.refresh_token_lifetime_s = -10
     file = tmp_path / "token.json"
     file.write_text(json.dumps(garmin.issue_token()))
     assert run(["login", "--import", str(file)], env, NOBODY) == 1
-    assert "has ended" in capsys.readouterr().err
+    assert "already ended" in capsys.readouterr().err
     assert not Path(env["WEIGHBRIDGE_TOKENS"], "default.json").exists()

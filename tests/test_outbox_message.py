@@ -1,4 +1,4 @@
-"""What the outbox takes from a message: its JSON to the last digit, or its text and a reason. Never an exception."""
+"""What the outbox stores of a message: its JSON to the last digit, or its text and a reason. Never an exception."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from weighbridge_outbox.message import read
 
 
 @given(st.binary() | st.text().map(str.encode))
-def test_any_bytes_are_either_json_as_it_came_or_text_with_a_reason(payload: bytes) -> None:
+def test_any_bytes_become_json_or_text(payload: bytes) -> None:
+    """Any bytes become either unchanged JSON or text with a reason."""
     contents = read(payload)
     held = json.loads(contents.json)
     if contents.fault is None:
@@ -23,15 +24,17 @@ def test_any_bytes_are_either_json_as_it_came_or_text_with_a_reason(payload: byt
 
 
 @given(st.dictionaries(st.text(), st.integers() | st.text() | st.booleans() | st.none()))
-def test_every_object_of_values_is_taken_unless_postgres_could_not_hold_it(values: dict[str, object]) -> None:
+def test_every_storable_object_is_taken(values: dict[str, object]) -> None:
+    """Every JSON object is taken, unless Postgres cannot store it."""
     text = json.dumps(values, ensure_ascii=False)
-    holds = "\0" not in "".join([*values, *(value for value in values.values() if isinstance(value, str))])
-    if "\\u0000" not in text or not holds:
-        assert (read(text.encode("utf-8", "surrogatepass")).fault is None) == holds
+    storable = "\0" not in "".join([*values, *(value for value in values.values() if isinstance(value, str))])
+    if "\\u0000" not in text or not storable:
+        assert (read(text.encode("utf-8", "surrogatepass")).fault is None) == storable
 
 
 @pytest.mark.parametrize("number", ["81.4", "81.40", "-0.0", "1e3", "1.7e9", "123456789012345678901234567890"])
-def test_a_number_stays_as_it_was_written(number: str) -> None:
+def test_number_stays_as_written(number: str) -> None:
+    """A number keeps its digits and its notation."""
     assert read(f'{{"weight": {number}}}'.encode()).json == f'{{"weight": {number}}}'
 
 
@@ -49,7 +52,8 @@ def test_a_number_stays_as_it_was_written(number: str) -> None:
         "9" * 5000,
     ],
 )
-def test_a_number_beyond_all_measure_is_kept_as_text(number: str) -> None:
+def test_number_out_of_range_is_stored_as_text(number: str) -> None:
+    """JSON with a number that Postgres cannot store is stored as text."""
     contents = read(f'{{"weight": {number}}}'.encode())
     assert contents.fault
     assert json.loads(contents.json) == f'{{"weight": {number}}}'

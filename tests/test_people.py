@@ -1,4 +1,4 @@
-"""Several people at one scale: each reading reaches its person's account, and none by a guess."""
+"""Several people at one scale: each reading reaches the account of its person, and never by a guess."""
 
 from __future__ import annotations
 
@@ -38,20 +38,19 @@ def weighed(days_ago: float, kg: float) -> Weight:
     [
         (60, [], [], "Anna"),
         (80, [], [], "Ben"),
-        (67, [], [], "it could be Anna and Ben"),
+        (67, [], [], "fits Anna and Ben"),
         (67, [weighed(1, 60)], [weighed(1, 67.5)], "Ben"),
         (67, [weighed(1, 66.8)], [weighed(1, 80)], "Anna"),
-        (67, [weighed(1, 66.8)], [weighed(1, 67.5)], "it could be Anna and Ben"),
-        (67, [weighed(40, 60)], [weighed(1, 67.5)], "it could be Anna and Ben"),
-        (67, [weighed(1, 60)], [weighed(1, 80)], "fits nobody"),
+        (67, [weighed(1, 66.8)], [weighed(1, 67.5)], "fits Anna and Ben"),
+        (67, [weighed(40, 60)], [weighed(1, 67.5)], "fits Anna and Ben"),
+        (67, [weighed(1, 60)], [weighed(1, 80)], "fits no one"),
         (80, [], [weighed(2, 92), weighed(1, 81)], "Ben"),
-        (92, [], [weighed(1, 80)], "fits nobody"),
-        (178, [], [], "fits nobody"),
+        (92, [], [weighed(1, 80)], "fits no one"),
+        (178, [], [], "fits no one"),
     ],
 )
-def test_a_reading_without_a_name_is_the_one_whose_range_and_recent_weights_it_fits(
-    kg: float, annas: list[Weight], bens: list[Weight], expected: str
-) -> None:
+def test_range_and_recent_weights_decide(kg: float, annas: list[Weight], bens: list[Weight], expected: str) -> None:
+    """A reading without a name belongs to the only person whose range and recent weights it fits."""
     recent = {"Anna": annas, "Ben": bens}
     try:
         found = who((ANNA, BEN), reading(kg), lambda person, _: recent[person.name]).name
@@ -68,7 +67,8 @@ def test_a_reading_without_a_name_is_the_one_whose_range_and_recent_weights_it_f
     bens=st.decimals(60, 100, places=1),
     days=st.integers(0, 40),
 )
-def test_whoever_is_found_is_the_only_one_who_fits(kg: Decimal, annas: Decimal, bens: Decimal, days: int) -> None:
+def test_found_person_is_the_only_fit(kg: Decimal, annas: Decimal, bens: Decimal, days: int) -> None:
+    """The person who is found is the only one who fits; otherwise the reading is rejected."""
     weights = {"Anna": [weighed(days, float(annas))], "Ben": [weighed(days, float(bens))]}
 
     def fits(person: Person, last: Decimal) -> bool:
@@ -84,11 +84,13 @@ def test_whoever_is_found_is_the_only_one_who_fits(kg: Decimal, annas: Decimal, 
 
 
 @pytest.mark.parametrize("name", ["Ben", "ben", " BEN ", "2"])
-def test_a_name_or_an_alias_decides_whatever_the_weight(name: str) -> None:
-    assert who((ANNA, BEN), reading(40, name), lambda *_: pytest.fail("nobody has to be asked")) == BEN
+def test_name_decides(name: str) -> None:
+    """A name or alias decides, whatever the weight is."""
+    assert who((ANNA, BEN), reading(40, name), lambda *_: pytest.fail("no weights need to be read")) == BEN
 
 
-def test_a_name_that_nobody_has_is_refused_with_those_that_are_known() -> None:
+def test_unknown_name() -> None:
+    """An unknown name is rejected, and the message lists the known ones."""
     with pytest.raises(ReadingRejected) as caught:
         who((ANNA, BEN), reading(60, "Carl"), lambda *_: ())
     (error,) = caught.value.errors
@@ -111,11 +113,12 @@ def test_a_name_that_nobody_has_is_refused_with_those_that_are_known() -> None:
         ("[[person]]\nname = 'A'\nheight_cm = 1.68", "height_cm must be a number from"),
         ("[[person]]\nname = 'A'\nheight_cm = true", "height_cm must be a number from"),
         ("[[person]]\nname = 'A'\nmuscle = 'all'", "muscle must be muscle_mass_kg or skeletal_muscle_mass_kg"),
-        ("[[person]]\nname = 'A'\n[[person]]\nname = 'B'\naliases = ['a']", "the name or alias 'a' stands for two"),
-        ("[[person]]\nname = 'A'\ntoken = 'x'\n[[person]]\nname = 'B'\ntoken = 'x'", "the token 'x' stands for two"),
+        ("[[person]]\nname = 'A'\n[[person]]\nname = 'B'\naliases = ['a']", "the name or alias 'a' is used for two"),
+        ("[[person]]\nname = 'A'\ntoken = 'x'\n[[person]]\nname = 'B'\ntoken = 'x'", "the token 'x' is used for two"),
     ],
 )
-def test_a_file_that_cannot_be_right_is_refused_by_person_and_key(text: str, words: str) -> None:
+def test_invalid_file(text: str, words: str) -> None:
+    """An error in the file of people names the person and the key."""
     with pytest.raises(SettingsInvalid, match=words):
         read_people(text)
 
@@ -142,9 +145,10 @@ def weights(garmin: GarminStandIn, owner: str) -> list[float]:
     return [entry.raw["weight"] / 100 for entry in garmin.weights_of[owner].visible()]
 
 
-def test_each_reading_reaches_its_person_s_account_and_no_other(
+def test_reading_reaches_only_its_account(
     monkeypatch: pytest.MonkeyPatch, garmin: GarminStandIn, tmp_path: Path
 ) -> None:
+    """Each reading reaches the account of its person and no other."""
     with home(monkeypatch, garmin, tmp_path) as function:
         answer = function.post(
             "/readings",
@@ -158,16 +162,15 @@ def test_each_reading_reaches_its_person_s_account_and_no_other(
         found = [result.get("status") for result in answer.json["results"]]
         assert found == ["confirmed", "confirmed", 422, "confirmed"]
         assert (sorted(weights(garmin, "anna")), weights(garmin, "ben"), weights(garmin, "")) == ([58, 66], [80], [])
-        # By range it could be both; by what they weighed lately it is neither, and then Ben.
+        # The range fits both; the recent weights fit neither, and then only Ben.
         for kg, status in ((69.5, 422), (78, 201)):
             at = {"measured_at": "2026-11-21T06:31:00Z"}
             assert function.post("/readings", json={**at, "weight": kg}).status_code == status
         assert sorted(weights(garmin, "ben")) == [78, 80]
 
 
-def test_weigh_ins_are_read_and_taken_back_by_the_person_s_name(
-    monkeypatch: pytest.MonkeyPatch, garmin: GarminStandIn, tmp_path: Path
-) -> None:
+def test_read_and_delete_by_name(monkeypatch: pytest.MonkeyPatch, garmin: GarminStandIn, tmp_path: Path) -> None:
+    """Weigh-ins are read and deleted in the account of the person that the request names."""
     with home(monkeypatch, garmin, tmp_path) as function:
         for kg in (60, 80):
             assert function.post("/", json={"measured_at": "2026-11-20T06:31:00Z", "weight": kg}).status_code == 201
@@ -185,9 +188,8 @@ def test_weigh_ins_are_read_and_taken_back_by_the_person_s_name(
         assert (weights(garmin, "anna"), weights(garmin, "ben")) == ([], [80])
 
 
-def test_the_height_and_the_muscle_of_a_person_are_those_set_up(
-    monkeypatch: pytest.MonkeyPatch, garmin: GarminStandIn, tmp_path: Path
-) -> None:
+def test_height_and_muscle_of_a_person(monkeypatch: pytest.MonkeyPatch, garmin: GarminStandIn, tmp_path: Path) -> None:
+    """The configured height and muscle value of a person are used, and notes say so."""
     with home(monkeypatch, garmin, tmp_path) as function:
         both = {"muscle mass": 63.2, "bone mass": 3.4, "skeletal_muscle_mass_kg": 36.5}
         receipt = function.post(
@@ -196,8 +198,8 @@ def test_the_height_and_the_muscle_of_a_person_are_those_set_up(
         sent = {field["fit_field"]: field["sent"] for field in receipt["fields"] if field["fit_field"]}
         assert (sent["muscle_mass"], sent["bmi"]) == (36.5, 24.6)
         assert [(note["code"], note["text"]) for note in receipt["notes"]] == [
-            ("height-of-person", "The height is that of Ben, as set up here."),
-            ("skeletal-muscle", "Garmin's muscle is the skeletal muscle, as set up here for Ben."),
+            ("height-of-person", "The height is the one configured for Ben."),
+            ("skeletal-muscle", "Skeletal muscle is sent as Garmin's muscle, as configured for Ben."),
         ]
         assert receipt["status"] == "confirmed"
         without = function.post(
@@ -207,9 +209,8 @@ def test_the_height_and_the_muscle_of_a_person_are_those_set_up(
         assert [note["code"] for note in without["notes"]] == ["height-of-person", "muscle-left-out"]
 
 
-def test_health_shows_the_sign_in_of_each_and_is_only_as_good_as_the_worst(
-    monkeypatch: pytest.MonkeyPatch, garmin: GarminStandIn, tmp_path: Path
-) -> None:
+def test_health_of_each_person(monkeypatch: pytest.MonkeyPatch, garmin: GarminStandIn, tmp_path: Path) -> None:
+    """Health shows each person's sign-in, and is ready only if all are; the others can still weigh in."""
     with home(monkeypatch, garmin, tmp_path) as function:
         assert function.get("/health").status_code == 200
         (tmp_path / "tokens" / "ben.json").unlink()
@@ -221,16 +222,15 @@ def test_health_shows_the_sign_in_of_each_and_is_only_as_good_as_the_worst(
         }
         assert health.json["delivery"]["detail"].startswith("Ben: There is no Garmin token in ")
         assert health.json["delivery"]["detail"].endswith("Sign in once: weighbridge login --name ben.")
-        # Who has a sign-in still weighs in.
+        # A person with a sign-in can still weigh in.
         results = function.post("/", json=[{"weight": 60, "person": "Anna"}, {"weight": 80, "person": "Ben"}])
         assert [result["status"] for result in results.json["results"]] == ["confirmed", 503]
 
 
-def test_who_lives_there_is_told_to_nobody_without_the_key(
-    monkeypatch: pytest.MonkeyPatch, garmin: GarminStandIn, tmp_path: Path
-) -> None:
-    key = "the-key-of-the-house"
-    with home(monkeypatch, garmin, tmp_path, WEIGHBRIDGE_API_KEYS=f"house={key}") as function:
+def test_names_need_a_key(monkeypatch: pytest.MonkeyPatch, garmin: GarminStandIn, tmp_path: Path) -> None:
+    """Health shows the names of people only to a caller with a key."""
+    key = "a-key-of-sixteen-letters"
+    with home(monkeypatch, garmin, tmp_path, WEIGHBRIDGE_API_KEYS=f"home={key}") as function:
         assert "Anna" in function.get("/health", headers={"Authorization": f"Bearer {key}"}).text
         for missing in ((), ("ben",)):
             for token in missing:
@@ -241,18 +241,18 @@ def test_who_lives_there_is_told_to_nobody_without_the_key(
             assert "ben" not in said.replace(str(tmp_path).casefold(), "")
 
 
-def test_kept_files_of_two_people_lie_apart(
-    monkeypatch: pytest.MonkeyPatch, garmin: GarminStandIn, tmp_path: Path
-) -> None:
+def test_kept_files_are_apart(monkeypatch: pytest.MonkeyPatch, garmin: GarminStandIn, tmp_path: Path) -> None:
+    """Kept files of two people are in different folders."""
     with home(monkeypatch, garmin, tmp_path, WEIGHBRIDGE_DELIVERY="folder") as function:
         for kg in (60, 80):
             assert function.post("/", json={"measured_at": "2026-11-20T06:31:00Z", "weight": kg}).status_code == 202
     assert [len(list((tmp_path / "kept" / who).glob("*.fit"))) for who in ("anna", "ben")] == [1, 1]
 
 
-def test_when_garmin_cannot_say_what_was_weighed_lately_nobody_is_guessed(
+def test_no_guess_without_recent_weights(
     monkeypatch: pytest.MonkeyPatch, garmin: GarminStandIn, tmp_path: Path
 ) -> None:
+    """If Garmin cannot give the recent weights, the reading fails and no one is guessed."""
     garmin.faults.add("weight/range", "503", times=None)
     with home(monkeypatch, garmin, tmp_path) as function:
         answer = function.post("/", json={"measured_at": "2026-11-20T06:31:00Z", "weight": 67})
@@ -260,7 +260,8 @@ def test_when_garmin_cannot_say_what_was_weighed_lately_nobody_is_guessed(
         assert garmin.uploads_received == 0
 
 
-def test_a_file_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A missing file of people is named with its setting."""
     answer = client(monkeypatch, WEIGHBRIDGE_PEOPLE=tmp_path / "nobody.toml").post("/", json={"weight": 60})
     assert answer.status_code == 500
     assert answer.json["detail"] == "The file named by WEIGHBRIDGE_PEOPLE cannot be read: No such file or directory."

@@ -1,4 +1,4 @@
-"""Garmin's official Personal API confirms what arrived, whatever state the sign-in is in."""
+"""Garmin's official Personal API confirms what arrived, even without a working sign-in."""
 
 from __future__ import annotations
 
@@ -72,7 +72,8 @@ def routes(garmin: GarminStandIn) -> list[tuple[str | None, int | None]]:
 # -- reading ---------------------------------------------------------------------------------------------
 
 
-def test_one_key_buys_one_token_for_a_day_of_looks(garmin: GarminStandIn, api: PersonalApi, clock: Clock) -> None:
+def test_one_token_a_day(garmin: GarminStandIn, api: PersonalApi, clock: Clock) -> None:
+    """One key needs one token for a day of requests."""
     garmin.weights.add(encode(reading()))
     for _ in range(5):
         (entry,) = api.weigh_ins(FIRST, LAST)
@@ -84,7 +85,8 @@ def test_one_key_buys_one_token_for_a_day_of_looks(garmin: GarminStandIn, api: P
     assert garmin.personal.tokens_given == 2
 
 
-def test_a_token_that_ends_early_is_bought_anew_once(garmin: GarminStandIn, api: PersonalApi) -> None:
+def test_token_ends_early(garmin: GarminStandIn, api: PersonalApi) -> None:
+    """A token that ends early is replaced once."""
     api.weigh_ins(FIRST, LAST)
     garmin.personal.withdraw_tokens()
     assert api.weigh_ins(FIRST, LAST) == []
@@ -94,7 +96,8 @@ def test_a_token_that_ends_early_is_bought_anew_once(garmin: GarminStandIn, api:
     assert garmin.personal.tokens_given == 3
 
 
-def test_a_rate_limit_is_respected_without_asking_again(garmin: GarminStandIn, api: PersonalApi, clock: Clock) -> None:
+def test_rate_limit(garmin: GarminStandIn, api: PersonalApi, clock: Clock) -> None:
+    """During a rate limit there are no requests."""
     garmin.faults.add("personal/range", "429-retry-after")
     with pytest.raises(RateLimited) as first:
         api.weigh_ins(FIRST, LAST)
@@ -108,7 +111,8 @@ def test_a_rate_limit_is_respected_without_asking_again(garmin: GarminStandIn, a
     assert api.weigh_ins(FIRST, LAST) == []
 
 
-def test_twelve_threads_at_once_are_no_burst(garmin: GarminStandIn) -> None:
+def test_many_threads(garmin: GarminStandIn) -> None:
+    """Twelve threads at once cause no burst of requests."""
     api = PersonalApi(SecretStr(garmin.personal.key), ends=None, domain=garmin.domain, ca_bundle=garmin.ca_bundle)
     start = threading.Barrier(12, timeout=30)
 
@@ -129,7 +133,7 @@ def test_twelve_threads_at_once_are_no_burst(garmin: GarminStandIn) -> None:
         ("personal/token", "403-cloudflare", GarminRefused, "another network"),
         ("personal/token", "firewall-html", GarminUnreachable, "a proxy"),
         ("personal/token", "429-retry-after", RateLimited, "wait"),
-        ("personal/token", "503", GarminUnreachable, "out of order"),
+        ("personal/token", "503", GarminUnreachable, "is not working"),
         ("personal/token", "drop-before", GarminUnreachable, "could not be reached"),
         ("personal/range", "403-cloudflare", GarminRefused, "another network"),
         ("personal/range", "firewall-html", GarminUnreachable, "firewall"),
@@ -137,9 +141,10 @@ def test_twelve_threads_at_once_are_no_burst(garmin: GarminStandIn) -> None:
         ("personal/range", "drop-within", GarminUnreachable, "could not be reached"),
     ],
 )
-def test_each_failure_is_one_sentence_without_the_key(
+def test_failures(
     garmin: GarminStandIn, api: PersonalApi, route: str, fault: str, kind: type[WeighbridgeError], words: str
 ) -> None:
+    """Each failure is one sentence, without the key."""
     garmin.faults.add(route, fault, times=None)
     with pytest.raises(kind, match=words) as caught:
         api.weigh_ins(FIRST, LAST)
@@ -147,13 +152,15 @@ def test_each_failure_is_one_sentence_without_the_key(
     assert caught.value.__cause__ is None
 
 
-def test_a_wrong_key_is_told_and_not_shown(garmin: GarminStandIn, clock: Clock) -> None:
+def test_wrong_key(garmin: GarminStandIn, clock: Clock) -> None:
+    """A wrong key is reported and not shown."""
     with pytest.raises(SignInNeeded) as caught:
         personal(garmin, clock, key="planted-key").weigh_ins(FIRST, LAST)
     assert "planted-key" not in str(caught.value)
 
 
-def test_key_and_token_are_in_no_address_and_no_representation(garmin: GarminStandIn, api: PersonalApi) -> None:
+def test_key_only_in_the_header(garmin: GarminStandIn, api: PersonalApi) -> None:
+    """Key and token are only in a header, never in an address, a body or a repr."""
     heard: list[Request] = []
     answer = garmin.answer
     garmin.answer = lambda request: (heard.append(request), answer(request))[1]  # type: ignore[method-assign]
@@ -176,9 +183,8 @@ def test_key_and_token_are_in_no_address_and_no_representation(garmin: GarminSta
         (date(2026, 11, 21), 0, "has ended"),
     ],
 )
-def test_the_end_of_the_key_is_announced_two_weeks_before(
-    garmin: GarminStandIn, clock: Clock, ends: date, days: int, words: str | None
-) -> None:
+def test_end_of_the_key(garmin: GarminStandIn, clock: Clock, ends: date, days: int, words: str | None) -> None:
+    """The end of the key is announced two weeks before."""
     health = personal(garmin, clock, ends=ends).health()
     assert health["key_days_left"] == days
     assert (words in str(health.get("detail"))) if words else "detail" not in health
@@ -214,15 +220,15 @@ def deliver(env: Mapping[str, str]) -> Delivered:
     return outcome
 
 
-def test_a_reading_is_confirmed_through_the_official_way(garmin: GarminStandIn, env: dict[str, str]) -> None:
+def test_confirmed(garmin: GarminStandIn, env: dict[str, str]) -> None:
+    """A reading is confirmed through the Personal API."""
     assert deliver(env).status == "confirmed"
     assert [route for route, _ in routes(garmin)] == ["weight/range", "upload", "personal/token", "personal/range"]
 
 
 @pytest.mark.parametrize("upload", ["200", "drop-after"])
-def test_a_sign_in_that_dies_with_the_upload_does_not_keep_it_from_being_confirmed(
-    garmin: GarminStandIn, env: dict[str, str], upload: str
-) -> None:
+def test_sign_in_ends_with_the_upload(garmin: GarminStandIn, env: dict[str, str], upload: str) -> None:
+    """A reading is confirmed even if the sign-in ends right after the upload."""
     garmin.faults.add("upload", upload)
     answer = garmin.answer
 
@@ -237,9 +243,8 @@ def test_a_sign_in_that_dies_with_the_upload_does_not_keep_it_from_being_confirm
     assert deliver(env).status == "confirmed"
 
 
-def test_where_the_official_way_fails_garmin_connect_itself_is_asked_and_the_reason_told(
-    garmin: GarminStandIn, env: dict[str, str]
-) -> None:
+def test_personal_api_fails(garmin: GarminStandIn, env: dict[str, str]) -> None:
+    """If the Personal API fails, the session is used instead, and a warning says why."""
     outcome = deliver(env | {"GARMIN_PERSONAL_API_KEY": "planted-key"})
     assert outcome.status == "confirmed"
     (warning,) = outcome.warnings
@@ -248,7 +253,8 @@ def test_where_the_official_way_fails_garmin_connect_itself_is_asked_and_the_rea
     assert "planted-key" not in str(outcome)
 
 
-def test_health_tells_the_days_of_the_key(env: dict[str, str]) -> None:
+def test_health(env: dict[str, str]) -> None:
+    """`health` shows the days that the key has left."""
     ends = (datetime.now(UTC) + timedelta(days=5)).date().isoformat()
     health = connect(env | {"GARMIN_PERSONAL_API_KEY_ENDS": ends}).health()
     assert health["ready"] is True
@@ -259,9 +265,10 @@ def test_health_tells_the_days_of_the_key(env: dict[str, str]) -> None:
 # -- weighbridge confirm ----------------------------------------------------------------------------------------
 
 
-def test_files_that_were_imported_by_hand_end_as_confirmed_without_any_sign_in(
+def test_confirm_without_sign_in(
     garmin: GarminStandIn, env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Files imported by hand are confirmed without any sign-in."""
     folder = tmp_path / "weigh-ins"
     by_hand, twins, missing = (
         keep(folder, reading(0)),
@@ -283,26 +290,23 @@ def test_files_that_were_imported_by_hand_end_as_confirmed_without_any_sign_in(
     assert run(["confirm"], env) == 0
 
 
-def test_the_same_day_with_other_values_does_not_count(
-    garmin: GarminStandIn, env: dict[str, str], tmp_path: Path
-) -> None:
+def test_confirm_other_values(garmin: GarminStandIn, env: dict[str, str], tmp_path: Path) -> None:
+    """An entry with other values does not confirm a file."""
     keep(tmp_path / "weigh-ins", reading(0))
     garmin.weights.add(encode(reading(0, "90")))
     assert run(["confirm"], env) == 1
 
 
-def test_without_a_key_the_sign_in_is_used_and_still_nothing_is_sent(
-    garmin: GarminStandIn, env: dict[str, str], tmp_path: Path
-) -> None:
+def test_confirm_without_key(garmin: GarminStandIn, env: dict[str, str], tmp_path: Path) -> None:
+    """Without a key `confirm` uses the sign-in, and nothing is sent."""
     keep(tmp_path / "weigh-ins", reading(0))
     garmin.weights.add(encode(reading(0)))
     assert run(["confirm"], env | {"GARMIN_PERSONAL_API_KEY": ""}) == 0
     assert garmin.uploads_received == 0
 
 
-def test_more_files_than_calls_a_second_are_looked_for_without_meeting_the_rate_limit(
-    garmin: GarminStandIn, env: dict[str, str], tmp_path: Path
-) -> None:
+def test_confirm_many_files(garmin: GarminStandIn, env: dict[str, str], tmp_path: Path) -> None:
+    """Many files are checked without reaching the rate limit."""
     files = CALLS_A_SECOND + 4
     for number in range(files):
         keep(tmp_path / "weigh-ins", reading(-number))
@@ -313,11 +317,10 @@ def test_more_files_than_calls_a_second_are_looked_for_without_meeting_the_rate_
     assert time.monotonic() - started >= files * PAUSE_S
 
 
-def test_a_wrong_key_and_an_empty_folder_are_one_sentence_each(
-    env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_confirm_wrong_key_or_no_files(env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong key and an empty folder are each reported in one sentence."""
     assert run(["confirm"], env) == 0
-    assert "Nothing waits" in capsys.readouterr().out
+    assert "No files are waiting" in capsys.readouterr().out
     keep(tmp_path / "weigh-ins", reading(0))
     assert run(["confirm"], env | {"GARMIN_PERSONAL_API_KEY": "planted-key"}) == 1
     error = capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""A value with its unit, however it is typed, is one number or is rejected."""
+"""A value with its unit, however it is written, is one number or is rejected."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ from weighbridge.reading.quantities import LONGEST_TEXT
         ("81.4kg/105.7%/Alto", "81.4"),
     ],
 )
-def test_a_weight_may_be_typed_in_any_of_these_ways(typed: object, kg: str) -> None:
+def test_weight_in_any_form(typed: object, kg: str) -> None:
+    """A weight is understood in any of these forms and units."""
     assert values({"weight": typed}) == {"weight_kg": kg}
 
 
@@ -55,7 +56,8 @@ def test_a_weight_may_be_typed_in_any_of_these_ways(typed: object, kg: str) -> N
     ],
     ids=short,
 )  # fmt: skip
-def test_a_weight_that_is_none_is_rejected_once_under_its_key(typed: object) -> None:
+def test_invalid_weight(typed: object) -> None:
+    """A value that is not a weight is rejected once, under its key."""
     error = only_error({"Weight": typed})
     assert error.field == "Weight"
     assert len(str(error.input)) <= LONGEST_TEXT + 1
@@ -63,12 +65,14 @@ def test_a_weight_that_is_none_is_rejected_once_under_its_key(typed: object) -> 
 
 @pytest.mark.parametrize("key", ["height", "Height (cm)"])
 @pytest.mark.parametrize("typed", [178, "178", "178 cm", "1.78 m", "1,78m", "1780 mm"])
-def test_a_height_may_be_typed_in_metric_units(key: str, typed: object) -> None:
+def test_metric_height(key: str, typed: object) -> None:
+    """A height is understood in metric units."""
     assert values({"weight": 81.4, key: typed})["height_cm"] == "178"
 
 
 @pytest.mark.parametrize("typed", ["5'10\"", "5 ft 10 in", "5ft10", "70 in", "70 inches"])
-def test_a_height_may_be_typed_in_feet_and_inches(typed: str) -> None:
+def test_height_in_feet_and_inches(typed: str) -> None:
+    """A height is understood in feet and inches."""
     assert values({"weight": 81.4, "height": typed})["height_cm"] == "177.8"
 
 
@@ -95,7 +99,8 @@ def test_a_height_may_be_typed_in_feet_and_inches(typed: str) -> None:
         ("bone mass", "7.5 lb", "bone_mass_kg", "3.401943"),
     ],
 )
-def test_a_typed_unit_says_what_a_value_is(key: str, typed: str, attribute: str, value: str) -> None:
+def test_unit_decides_the_attribute(key: str, typed: str, attribute: str, value: str) -> None:
+    """The unit of a value decides which attribute it is."""
     found = getattr(understood({"weight": 81.4, key: typed}).reading, attribute)
     assert format(found.normalize(), "f") == value
 
@@ -111,7 +116,8 @@ def test_a_typed_unit_says_what_a_value_is(key: str, typed: str, attribute: str,
         ("body fat", "18.2 cm", "A number in % was expected."),
     ],
 )
-def test_a_unit_that_does_not_fit_is_rejected(key: str, typed: str, message: str) -> None:
+def test_wrong_unit(key: str, typed: str, message: str) -> None:
+    """A unit that does not fit the value is rejected."""
     error = only_error({"weight": 81.4, key: typed})
     assert (error.field, error.input, error.message) == (key, typed, message)
 
@@ -119,7 +125,8 @@ def test_a_unit_that_does_not_fit_is_rejected(key: str, typed: str, message: str
 @pytest.mark.parametrize(
     "payload", [{"weight": 81.4, "BMR": "1,812"}, {"weight": 81.4, "BMR": "1.812 kcal"}, {"weight_g": "81,400"}]
 )
-def test_a_separator_that_may_be_for_thousands_is_rejected(payload: dict[str, object]) -> None:
+def test_ambiguous_separator(payload: dict[str, object]) -> None:
+    """A separator that may be for thousands is rejected."""
     error = only_error(payload)
     assert error.input == list(payload.values())[-1]
     assert "thousands" in error.message
@@ -129,15 +136,17 @@ def test_a_separator_that_may_be_for_thousands_is_rejected(payload: dict[str, ob
     ("unit", "kg"), [("kg", "81.4"), ("lbs", "36.922419"), ("LB", "36.922419"), ("jin", "40.7"), ("", "81.4")]
 )
 @pytest.mark.parametrize("key", ["unit", "weight_unit"])
-def test_a_unit_beside_the_weight_is_the_weight_s_alone(key: str, unit: str, kg: str) -> None:
-    """xiaomi_mi_scale's other masses are in kg whatever the weight is in."""
+def test_weight_unit_is_only_for_the_weight(key: str, unit: str, kg: str) -> None:
+    """A unit next to the weight is only the weight's: xiaomi_mi_scale's other masses are always in kg."""
     assert values({key: unit, "weight": 81.4, "bone_mass": 3.4}) == {"weight_kg": kg, "bone_mass_kg": "3.4"}
 
 
-def test_a_typed_unit_counts_before_one_beside() -> None:
+def test_own_unit_comes_first() -> None:
+    """The unit of a value is used before the one next to it."""
     assert values({"unit": "lb", "weight": "81.4 kg"}) == {"weight_kg": "81.4"}
 
 
 @pytest.mark.parametrize("unit", ["stones!", "%", "cm", 1, ["kg"], "k" * 10**6], ids=short)
-def test_a_unit_beside_that_is_none_of_a_weight_is_rejected(unit: object) -> None:
+def test_invalid_weight_unit(unit: object) -> None:
+    """A unit next to the weight that is not a unit of weight is rejected."""
     assert only_error({"weight": 81.4, "unit": unit}).field == "unit"

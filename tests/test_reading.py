@@ -32,12 +32,13 @@ def rejected(**values: object) -> list[tuple[str, str]]:
     return [(error.field, error.message) for error in caught.value.errors]
 
 
-#: Every mass is a part of the weight, so that the heaviest person has room for each.
+#: Every mass is a part of the weight, so the heaviest person has room for each.
 HEAVIEST = {"weight_kg": MEASURES["weight_kg"].maximum}
 
 
 @pytest.mark.parametrize("name", MEASURES)
-def test_both_ends_of_a_range_are_possible_and_fit_holds_them(name: str) -> None:
+def test_ends_of_a_range(name: str) -> None:
+    """Both ends of each range are possible, and FIT can hold them."""
     for value in (MEASURES[name].minimum, MEASURES[name].maximum):
         possible = reading(**HEAVIEST | {name: value})
         assert getattr(possible, name) == value
@@ -45,7 +46,8 @@ def test_both_ends_of_a_range_are_possible_and_fit_holds_them(name: str) -> None
 
 
 @pytest.mark.parametrize("name", MEASURES)
-def test_beyond_a_range_nothing_is_possible(name: str) -> None:
+def test_outside_a_range(name: str) -> None:
+    """A value outside its range is rejected, and the error gives the range."""
     measure = MEASURES[name]
     for value in (measure.minimum - Decimal("0.001"), measure.maximum + Decimal("0.001"), -measure.minimum, Decimal(0)):
         errors = rejected(**HEAVIEST | {name: value})
@@ -53,52 +55,61 @@ def test_beyond_a_range_nothing_is_possible(name: str) -> None:
         assert f"{measure.minimum:f} to {measure.maximum:f} {measure.unit}".rstrip() in errors[0][1]
 
 
-def test_all_impossible_values_are_named_at_once() -> None:
+def test_all_impossible_values_together() -> None:
+    """All impossible values of a reading are reported together."""
     errors = rejected(weight_kg="9999", bmi="1", bone_mass_kg="99")
     assert [field for field, _ in errors] == ["weight_kg", "bone_mass_kg", "bmi"]
 
 
-def test_twenty_digits_are_taken_and_not_one_more() -> None:
+def test_at_most_20_digits() -> None:
+    """A number may have 20 digits, and not one more."""
     assert reading(weight_kg="81.400000000000000001").weight_kg == Decimal("81.400000000000000001")
     assert "at most 20 digits" in rejected(weight_kg="81.4000000000000000001")[0][1]
 
 
 @pytest.mark.parametrize("value", ["NaN", "sNaN", "Infinity", "-Infinity"])
-def test_what_is_no_number_is_no_reading(value: str) -> None:
+def test_not_a_number(value: str) -> None:
+    """NaN and infinity are rejected."""
     with pytest.raises((ValidationError, ReadingRejected)):
         reading(weight_kg=value)
 
 
-def test_an_instant_is_kept_in_utc_and_cut_to_whole_seconds() -> None:
+def test_instant_in_utc_and_seconds() -> None:
+    """The instant is stored in UTC, in whole seconds."""
     there = datetime(2026, 11, 23, 7, 31, 0, 999_999, tzinfo=timezone(timedelta(hours=1)))
     assert reading(measured_at=there).measured_at == INSTANT
     assert reading(measured_at=there).measured_at.tzinfo is UTC
 
 
-def test_an_instant_without_a_zone_is_none() -> None:
+def test_naive_instant() -> None:
+    """An instant without a time zone is rejected."""
     with pytest.raises(ValidationError):
         reading(measured_at=datetime(2026, 11, 23, 6, 31))  # noqa: DTZ001  # naive on purpose
 
 
-def test_a_reading_cannot_be_changed_or_hold_more() -> None:
+def test_reading_is_frozen() -> None:
+    """A reading cannot be changed and has no other attributes."""
     with pytest.raises(ValidationError):
         reading().weight_kg = Decimal(80)  # type: ignore[misc]
     with pytest.raises(ValidationError):
         reading(mood=7)
 
 
-def test_values_not_measured_are_none_and_never_zero() -> None:
+def test_not_measured_is_none() -> None:
+    """Values that were not measured are None and never zero."""
     assert {value for name, value in reading() if name not in ("measured_at", "weight_kg")} == {None}
 
 
 @pytest.mark.parametrize("person", ["Anna", "Jörg von der Au", "斤", "x" * 64])
-def test_a_name_is_printable_and_has_up_to_64_characters(person: str) -> None:
+def test_valid_names(person: str) -> None:
+    """A name has 1 to 64 printable characters of any script."""
     named = Reading(measured_at=INSTANT, weight_kg=Decimal("81.4"), person=person)
     assert named.person == person
 
 
 @pytest.mark.parametrize("person", ["", "x" * 65, "A\nB", "A\x00", "\u202eA"])
-def test_other_names_are_rejected(person: str) -> None:
+def test_invalid_names(person: str) -> None:
+    """An empty, long or unprintable name is rejected."""
     with pytest.raises(ReadingRejected) as caught:
         Reading(measured_at=INSTANT, weight_kg=Decimal("81.4"), person=person)
     assert [error.field for error in caught.value.errors] == ["person"]
@@ -106,9 +117,9 @@ def test_other_names_are_rejected(person: str) -> None:
 
 # -- identities ------------------------------------------------------------------------------------------
 
-ASKED = "Was one of them typed wrongly, not updated, or measured on somebody else?"
+ASKED = "Was one of them typed wrongly, not updated, or measured on someone else?"
 
-#: Values that contradict each other -> the one field named, and the sentence up to the question.
+#: Values that contradict each other, the field that is named, and the sentence up to the question.
 CONTRADICTIONS: list[tuple[dict[str, str], str, str]] = [
     (
         {"fat_mass_kg": "14.8", "fat_free_mass_kg": "60"},
@@ -171,13 +182,13 @@ CONTRADICTIONS: list[tuple[dict[str, str], str, str]] = [
 
 
 @pytest.mark.parametrize(("values", "field", "sentence"), CONTRADICTIONS)
-def test_a_contradiction_is_told_with_both_values_and_the_rule(
-    values: dict[str, str], field: str, sentence: str
-) -> None:
+def test_contradiction(values: dict[str, str], field: str, sentence: str) -> None:
+    """The error of a contradiction has both values, the rule and the allowed difference."""
     assert rejected(**values) == [(field, f"{sentence} {ASKED}")]
 
 
-def test_every_rule_has_a_contradiction_above() -> None:
+def test_every_rule_has_a_contradiction() -> None:
+    """Each rule is broken by one of the contradictions above."""
     broken = {
         rule
         for values, _, _ in CONTRADICTIONS
@@ -187,14 +198,14 @@ def test_every_rule_has_a_contradiction_above() -> None:
     assert broken == set(IDENTITIES)
 
 
-def test_a_suitcase_does_not_pass() -> None:
-    """178 kg on the scale, while the body's values are still those of 81.4 kg (ble-scale-sync issue 395)."""
+def test_suitcase() -> None:
+    """A suitcase, 178 kg next to the values of a body of 81.4 kg, is rejected (ble-scale-sync issue 395)."""
     fields = [f for f, _ in rejected(weight_kg="178", body_fat_percent="18.2", fat_mass_kg="14.8", bmi="25.7")]
     assert fields == ["fat_mass_kg"]
 
 
-def test_muscle_and_bone_must_make_up_the_fat_free_mass_only_in_fitdays() -> None:
-    """Elsewhere muscle may be skeletal muscle alone, so that less is no contradiction."""
+def test_fitdays_muscle_rule() -> None:
+    """Only in Fitdays are muscle and bone all that is not fat: elsewhere muscle may be only skeletal muscle."""
     values = {name: Decimal(v) for name, v in {"weight_kg": "81.4", "muscle_mass_kg": "36"}.items()}
     values |= {"bone_mass_kg": Decimal("3.4"), "fat_free_mass_kg": Decimal("66.6")}
     assert contradictions(values) == []
@@ -211,7 +222,7 @@ def share(least: float, most: float) -> st.SearchStrategy[Decimal]:
 
 @st.composite
 def bodies(draw: st.DrawFn) -> dict[str, Decimal]:
-    """A body as it is, to more places than any app shows. All that the identities speak of."""
+    """A body with more decimals than any app shows, and all values that the identities use."""
     weight, height = draw(share(10, 200)), draw(share(100, 210))
     fat = draw(share(0.04, 0.6)) * weight
     bone = draw(share(0.02, 0.06)) * weight
@@ -238,10 +249,8 @@ def bodies(draw: st.DrawFn) -> dict[str, Decimal]:
     st.sets(st.sampled_from(sorted(set(MEASURES) - {"weight_kg"}))),
     st.sampled_from([ROUND_HALF_UP, ROUND_HALF_EVEN]),
 )
-def test_no_honest_row_rounded_to_a_tenth_is_rejected(
-    body: dict[str, Decimal], left_out: set[str], rounding: str
-) -> None:
-    """Whichever of the values the app shows; the others are derived, and hold against those that are shown."""
+def test_rounding_is_not_a_contradiction(body: dict[str, Decimal], left_out: set[str], rounding: str) -> None:
+    """No correct row, rounded to a tenth, is rejected, whichever values the app shows."""
     shown = {
         name: value.quantize(Decimal(1) if name == "height_cm" else Decimal("0.1"), rounding)
         for name, value in body.items()
@@ -254,7 +263,7 @@ def test_no_honest_row_rounded_to_a_tenth_is_rejected(
 # -- derivations -----------------------------------------------------------------------------------------
 
 
-#: Given for a weight of 80 kg -> what follows, and its formula.
+#: Given with a weight of 80 kg, what follows, its value and its formula.
 FOLLOWS = [
     ({"fat_mass_kg": "20"}, "body_fat_percent", "25", "100 × fat_mass_kg ÷ weight_kg"),
     ({"fat_free_mass_kg": "60"}, "body_fat_percent", "25", "100 × (weight_kg − fat_free_mass_kg) ÷ weight_kg"),
@@ -269,9 +278,8 @@ FOLLOWS = [
 
 
 @pytest.mark.parametrize(("given_values", "name", "value", "formula"), FOLLOWS)
-def test_what_follows_exactly_is_derived_with_its_formula(
-    given_values: dict[str, str], name: str, value: str, formula: str
-) -> None:
+def test_derivations(given_values: dict[str, str], name: str, value: str, formula: str) -> None:
+    """Each value that follows exactly is derived, with its formula."""
     values = {"weight_kg": Decimal(80)} | {key: Decimal(text) for key, text in given_values.items()}
     derived = derive(values)
     assert values[name] == Decimal(value)
@@ -279,28 +287,32 @@ def test_what_follows_exactly_is_derived_with_its_formula(
     assert not set(derived) & set(given_values)
 
 
-def test_every_derivation_is_tried_above() -> None:
+def test_every_derivation_is_tested() -> None:
+    """Each derivation is among the cases above."""
     assert {(name, formula) for _, name, _, formula in FOLLOWS} == {(rule.name, rule.formula) for rule in DERIVATIONS}
 
 
-def test_a_given_value_is_never_replaced_by_a_derived_one() -> None:
+def test_given_value_stays() -> None:
+    """A derived value never replaces a given one."""
     values = {"weight_kg": Decimal(80), "fat_mass_kg": Decimal(20), "body_fat_percent": Decimal("25.1")}
     derive(values)
     assert values["body_fat_percent"] == Decimal("25.1")
 
 
-def test_from_a_weight_alone_nothing_follows() -> None:
+def test_weight_alone() -> None:
+    """Nothing is derived from a weight alone."""
     values = {"weight_kg": Decimal(80)}
     assert derive(values) == {}
     assert values == {"weight_kg": Decimal(80)}
 
 
-def test_a_fat_free_mass_that_is_the_weight_says_that_no_fat_was_measured() -> None:
+def test_fat_free_mass_equal_to_weight() -> None:
+    """A fat-free mass equal to the weight means that no fat was measured."""
     assert derive({"weight_kg": Decimal(80), "fat_free_mass_kg": Decimal(80)}) == {}
 
 
-def test_a_value_from_which_more_follows_than_there_can_be_is_named() -> None:
-    """A height of 70 inches, given as one in cm."""
+def test_impossible_derivation() -> None:
+    """A value from which an impossible one follows is named: a height of 70 inches, given as one in cm."""
     with pytest.raises(ReadingRejected) as caught:
         derive({"weight_kg": Decimal(81), "height_cm": Decimal(70)})
     (error,) = caught.value.errors

@@ -1,4 +1,4 @@
-"""weighbridge refresh: a sign-in lives on though nobody steps on the scale."""
+"""weighbridge refresh: a sign-in does not end while nobody steps on the scale."""
 
 from __future__ import annotations
 
@@ -38,9 +38,8 @@ def in_days(days: float) -> Callable[[], float]:
     return lambda: time.time() + days * DAY_S
 
 
-def test_each_person_s_token_is_renewed_when_it_is_due_and_left_alone_before(
-    garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_renewed_when_due(garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Each person's token is renewed when it is due, and left alone before."""
     assert run(["refresh"], env, now=in_days(RENEW_AFTER_DAYS - 0.1)) == 0
     assert garmin.sign_in.refreshes == 0
     assert capsys.readouterr().out.count("left alone") == 2
@@ -49,9 +48,8 @@ def test_each_person_s_token_is_renewed_when_it_is_due_and_left_alone_before(
     assert capsys.readouterr().out.count("renewed now; the sign-in ends in 30 days") == 2
 
 
-def test_a_sign_in_outlives_months_without_a_reading_though_every_third_run_is_missed(
-    garmin: GarminStandIn, env: dict[str, str]
-) -> None:
+def test_months_without_a_reading(garmin: GarminStandIn, env: dict[str, str]) -> None:
+    """A sign-in lasts for months without a reading, even if every third run is missed."""
     started_s = time.time()
     day = 0
     garmin.sign_in.clock = lambda: started_s + day * DAY_S
@@ -66,9 +64,8 @@ def test_a_sign_in_outlives_months_without_a_reading_though_every_third_run_is_m
     assert 2 * 120 / 9 < garmin.sign_in.refreshes <= 2 * 120 / RENEW_AFTER_DAYS
 
 
-def test_one_sign_in_that_has_ended_is_told_and_the_others_are_renewed(
-    garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_one_sign_in_ended(garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """An ended sign-in is reported, and the other tokens are renewed."""
     path = Path(env["WEIGHBRIDGE_TOKENS"], "anna.json")
     garmin.revoke()
     garmin.write_token(path.parent)
@@ -79,9 +76,8 @@ def test_one_sign_in_that_has_ended_is_told_and_the_others_are_renewed(
     assert output.out.startswith("default: renewed now")
 
 
-def test_no_token_and_a_damaged_one_name_the_mend(
-    env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_no_token_or_damaged(env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A missing token is reported with its fix, and a damaged one as damaged."""
     assert run(["refresh"], env | {"WEIGHBRIDGE_TOKENS": str(tmp_path / "none")}) == 1
     assert "login" in capsys.readouterr().err
     Path(env["WEIGHBRIDGE_TOKENS"], "anna.json").write_text("{}")
@@ -89,7 +85,8 @@ def test_no_token_and_a_damaged_one_name_the_mend(
     assert "damaged" in capsys.readouterr().err
 
 
-def test_nothing_that_is_printed_holds_a_secret(env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_secret(env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """The output holds no secret."""
     stores = [TokenStore(Path(env["WEIGHBRIDGE_TOKENS"]), name) for name in ("anna", "default")]
     tokens = [store.read() for store in stores]
     run(["refresh", "--force"], env)
@@ -101,7 +98,9 @@ def test_nothing_that_is_printed_holds_a_secret(env: dict[str, str], capsys: pyt
         assert token.access_token.get_secret_value() not in output.out + output.err
 
 
-def test_in_a_container_it_stays_and_looks_once_a_day(garmin: GarminStandIn, env: dict[str, str]) -> None:
+def test_daily(garmin: GarminStandIn, env: dict[str, str]) -> None:
+    """With --daily it keeps running, and checks once a day."""
+
     class Enough(Exception): ...
 
     slept: list[float] = []
@@ -126,14 +125,14 @@ def test_in_a_container_it_stays_and_looks_once_a_day(garmin: GarminStandIn, env
         ("browser,folder", "garth"),
     ],
 )
-def test_the_library_is_the_one_that_the_delivery_names(delivery: str, library: str) -> None:
+def test_library(delivery: str, library: str) -> None:
+    """The first library that the delivery names renews the token."""
     assert token_library(read_settings({"WEIGHBRIDGE_DELIVERY": delivery})) == library
 
 
-def test_where_tokens_are_secrets_of_a_cloud_everybody_who_lives_here_is_looked_at(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The cloud cannot be reached, which is told for each."""
+def test_tokens_in_a_cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """With tokens in Secret Manager, the token of every configured person is checked: here each is reported, because
+    the cloud cannot be reached."""
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere.json")
     people = tmp_path / "people.toml"
     people.write_text('[[person]]\nname = "Anna"\n[[person]]\nname = "Ben"\ntoken = "b"\n')
@@ -142,12 +141,11 @@ def test_where_tokens_are_secrets_of_a_cloud_everybody_who_lives_here_is_looked_
     assert [line.partition(":")[0] for line in capsys.readouterr().err.splitlines()] == ["anna", "b"]
 
 
-# -- the schedules that are shipped ----------------------------------------------------------------------
+# -- the schedules in this repository -------------------------------------------------------------------
 
 
-def test_the_crontab_runs_what_there_is_every_day_and_asks_nobody(
-    garmin: GarminStandIn, env: dict[str, str], tmp_path: Path
-) -> None:
+def test_crontab(garmin: GarminStandIn, env: dict[str, str], tmp_path: Path) -> None:
+    """Every command in the crontab exists, runs once a day, and asks nothing."""
     lines = [line for line in (ROOT / "examples" / "crontab").read_text().splitlines() if line and line[0] != "#"]
     assert lines
     command = " ".join(WEIGHBRIDGE)
@@ -163,7 +161,8 @@ def test_the_crontab_runs_what_there_is_every_day_and_asks_nobody(
         assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_compose_service_runs_what_there_is(garmin: GarminStandIn, env: dict[str, str]) -> None:
+def test_compose_service(garmin: GarminStandIn, env: dict[str, str]) -> None:
+    """The command of the compose service exists."""
     text = (ROOT / "compose.yaml").read_text()
     (words,) = re.findall(r"command: \[(?:weighbridge, )?(refresh), --daily\]", text)
 

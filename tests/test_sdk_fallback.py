@@ -1,6 +1,6 @@
-"""Garmin's own FitCSVTool agrees with our encoding, says no to every broken one, and is never believed blindly.
+"""Garmin's FitCSVTool agrees with our encoding, catches every broken encoder, and is never trusted blindly.
 
-The real tool runs here; where there is no Java or no jar, these tests are skipped, and fail where CI is set.
+The real tool runs here. Without Java or the jar, these tests are skipped; if CI is set, they fail.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from fastcrc.crc16 import arc as crc16
 from sdk_fallback.canonical import canonical
 from sdk_fallback.cli import AGREES, DIFFERS, SKIPPED, UNUSABLE
 from sdk_fallback.crosscheck import Case, cross_check, encode_by_garmin
-from sdk_fallback.errors import RunnerUnusable, RunNotBelieved
-from sdk_fallback.fitcsvtool import decode_command, encode_command, judge, read_csv, write_csv
+from sdk_fallback.errors import RunFailed, RunnerUnusable
+from sdk_fallback.fitcsvtool import checked_output, decode_command, encode_command, read_csv, write_csv
 from sdk_fallback.runners.local_java import LocalJava, local_java
 from tests.fit_builder import UINT32, File, Message, file_id, weigh_in
 from tests.golden import GOLDEN, INSTANT
@@ -32,7 +32,7 @@ from tests.sdk_command import sdk
 from tests.skips import java
 from tests.values import Values
 from weighbridge.fit.encode import encode
-from weighbridge.fit.patch import MOST_READINGS, patch
+from weighbridge.fit.patch import READINGS_PER_FILE, patch
 from weighbridge.fit.profile import DEVELOPER, WEIGHT_SCALE
 from weighbridge.fit.template import read_template
 from weighbridge.reading.measures import MEASURES
@@ -51,7 +51,8 @@ def runner() -> LocalJava:
 # --- it agrees ---
 
 
-def test_every_witness_agrees_on_every_golden_reading_in_both_templates(runner: LocalJava) -> None:
+def test_all_tools_agree(runner: LocalJava) -> None:
+    """Every tool agrees on every golden reading, in both templates."""
     done = sdk(["verify", "--json"], environment_of(runner))
     assert done.exit_code == AGREES, done.stdout
     result = json.loads(done.stdout)
@@ -63,14 +64,17 @@ def test_every_witness_agrees_on_every_golden_reading_in_both_templates(runner: 
         assert section["witnesses"] == [{"name": name, "readings": everything} for name in names]
 
 
-def test_the_readme_shows_the_real_table(runner: LocalJava) -> None:
+def test_docs_show_the_real_table(runner: LocalJava) -> None:
+    """The end of the table in the documents is the end of the real output."""
     lines = sdk(["verify"], environment_of(runner)).stdout.splitlines()
     titles = [line for line in lines if line.startswith("reading ")][-1]
-    assert "\n".join([titles, "…", *lines[-9:]]) in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "\n".join([titles, "…", *lines[-9:]]) in (ROOT / "docs" / "reference" / "cross-check.md").read_text(
+        encoding="utf-8"
+    )
 
 
 def generated(count: int) -> list[Values]:
-    """Readings of our own making: boundaries, ties, every optional value there and not there. Always the same."""
+    """Generated readings, always the same: boundaries, ties, each optional value present and absent."""
     chance = random.Random(20261122)
     sources = [field.source for field in (*WEIGHT_SCALE, *DEVELOPER) if field.source and field.name != "timestamp"]
     optional = [source for source in sources if source != "weight_kg"]
@@ -93,16 +97,17 @@ def number_within(chance: random.Random, least: Decimal, most: Decimal) -> Decim
     return chance.choice([least, most, hundredths, hundredths, tie])
 
 
-def test_garmin_agrees_on_1000_generated_readings(runner: LocalJava) -> None:
-    """In the template that has every field of the other, and developer fields besides; 200 of them in the other too."""
+def test_thousand_generated_readings(runner: LocalJava) -> None:
+    """Garmin's tool agrees on 1000 generated readings in the larger template, and on 200 of them in the other."""
     readings = generated(1000)
-    parcels = [(DEVELOPERS, readings[start : start + MOST_READINGS]) for start in range(0, 1000, MOST_READINGS)]
-    parcels.append((PLAIN, readings[:MOST_READINGS]))
+    parcels = [(DEVELOPERS, readings[start : start + READINGS_PER_FILE]) for start in range(0, 1000, READINGS_PER_FILE)]
+    parcels.append((PLAIN, readings[:READINGS_PER_FILE]))
     cases = [Case(patch(read_template(made), [encode(r) for r in some]), made, some) for made, some in parcels]
     assert [checked.reading + checked.writing for checked in cross_check(runner, cases)] == [[]] * 6
 
 
-def test_every_hundredth_and_every_tie_of_a_kilogram_is_written_alike(runner: LocalJava) -> None:
+def test_every_hundredth_and_tie(runner: LocalJava) -> None:
+    """Every hundredth of a kilogram, and every tie between two, is encoded as Garmin's tool does."""
     weights = [Decimal(2) + n * Decimal("0.005") for n in range(200)]
     readings = [Values(measured_at=INSTANT + timedelta(minutes=n), weight_kg=w) for n, w in enumerate(weights)]
     content = patch(read_template(PLAIN), [encode(reading) for reading in readings])
@@ -110,7 +115,7 @@ def test_every_hundredth_and_every_tie_of_a_kilogram_is_written_alike(runner: Lo
     assert checked.agrees
 
 
-# --- it can say no ---
+# --- it catches broken encoders ---
 
 
 def resealed(content: bytes) -> bytes:
@@ -119,7 +124,7 @@ def resealed(content: bytes) -> bytes:
     return body + crc16(body).to_bytes(2, "little")
 
 
-BEST = next(golden for golden in GOLDEN if golden.name == "all that a scale may measure").reading
+BEST = next(golden for golden in GOLDEN if golden.name == "every value that a scale can measure").reading
 ALONE = next(golden for golden in GOLDEN if golden.name.startswith("64.6 kg")).reading
 
 
@@ -151,7 +156,7 @@ def damaged(content: bytes, at: int) -> bytes:
 
 
 def header_damaged(content: bytes) -> bytes:
-    """A wrong header CRC under a right file CRC: FitCSVTool sees nothing."""
+    """A wrong header CRC with a correct file CRC: FitCSVTool does not notice it."""
     body = damaged(content, 12)[:-2]
     return body + crc16(body).to_bytes(2, "little")
 
@@ -173,23 +178,26 @@ BROKEN: dict[str, tuple[Callable[[], bytes], Reading, str]] = {
 }
 
 
-def test_an_encoder_that_is_broken_in_any_known_way_is_caught(runner: LocalJava) -> None:
+def test_broken_encoders_are_caught(runner: LocalJava) -> None:
+    """An encoder that is broken in any known way is caught, and the broken field is named."""
     cases = [Case(make(), PLAIN, [reading]) for make, reading, _ in BROKEN.values()]
     for (name, (_, _, where)), checked in zip(BROKEN.items(), cross_check(runner, cases), strict=True):
         differences = checked.reading + checked.writing
         assert any(where in difference.where for difference in differences), (name, differences)
 
 
-def test_a_wrong_value_that_is_read_back_alike_is_found_by_writing_alone(runner: LocalJava) -> None:
+def test_wrong_value_found_by_writing_only(runner: LocalJava) -> None:
+    """A wrong value that both sides read back alike is found only by the writing way."""
     (checked,) = cross_check(runner, [Case(with_raws(ALONE, weight=6459), PLAIN, [ALONE])])
     assert checked.reading == []
-    assert [str(d) for d in checked.writing] == ["weigh-in 1, weight: 64.59 here, 64.6 there"]
+    assert [str(d) for d in checked.writing] == ["weigh-in 1, weight: ours 64.59, theirs 64.6"]
 
 
-# --- it is never believed blindly ---
+# --- it is never trusted blindly ---
 
 
-def test_the_tool_ends_with_0_whatever_happened_and_is_not_believed(runner: LocalJava) -> None:
+def test_exit_code_0_is_not_trusted(runner: LocalJava) -> None:
+    """The tool exits with 0 whatever happened, so the exit code alone is not trusted."""
     good = right(ALONE)
     files = {
         "cut.fit": good[:-20],
@@ -211,20 +219,22 @@ def test_the_tool_ends_with_0_whatever_happened_and_is_not_believed(runner: Loca
     ran = runner.run(files, list(commands.values()))
     assert [outcome.exit_code for outcome in ran.outcomes] == [0] * 7
     for number, file in enumerate(list(commands)[:-1]):
-        with pytest.raises(RunNotBelieved):
-            judge(ran, number, file)
-    assert read_csv(judge(ran, 6, "good.csv"))
+        with pytest.raises(RunFailed):
+            checked_output(ran, number, file)
+    assert read_csv(checked_output(ran, 6, "good.csv"))
 
 
-def test_what_the_tool_calls_unknown_is_no_agreement(runner: LocalJava) -> None:
+def test_unknown_is_a_difference(runner: LocalJava) -> None:
+    """A message that the tool calls `unknown` counts as a difference."""
     strange = File([file_id(), Message(0xFF00, [(1, UINT32, b"\1\2\3\4")], local=2)]).to_bytes()
     (checked,) = cross_check(runner, [Case(strange)])
     assert "does not know" in str(checked.reading[0])
 
 
-def test_a_csv_is_written_back_as_the_tool_reads_it(runner: LocalJava) -> None:
+def test_csv_round_trip(runner: LocalJava) -> None:
+    """A CSV of the tool is the same after reading and writing it."""
     ran = runner.run({"in.fit": DEVELOPERS}, [decode_command("in.fit", "out.csv")])
-    rows = read_csv(judge(ran, 0, "out.csv"))
+    rows = read_csv(checked_output(ran, 0, "out.csv"))
     assert read_csv(write_csv(rows)) == rows
 
 
@@ -242,12 +252,14 @@ TITLES = b"Type,Local Number,Message,\n"
         TITLES + b"Data,0,unknown,unknown,1,",
     ],
 )
-def test_a_csv_that_is_none_is_not_believed(content: bytes) -> None:
-    with pytest.raises(RunNotBelieved):
+def test_invalid_csv(content: bytes) -> None:
+    """Content that is not a CSV of the tool is not trusted."""
+    with pytest.raises(RunFailed):
         read_csv(content)
 
 
-def test_canonical_form_forgets_byte_order_and_local_types_and_nothing_else() -> None:
+def test_canonical_form() -> None:
+    """The canonical form drops byte order and local message types, and keeps every byte of the values."""
     little = File([file_id("<"), weigh_in("<", local=1)]).to_bytes()
     big = File([file_id(">"), weigh_in(">", local=5)]).to_bytes()
     assert little != big
@@ -279,37 +291,43 @@ def jar(tmp_path: Path, content: bytes = b"PK\3\4") -> Path:
         (b"", "is not a jar"),
     ],
 )
-def test_a_file_that_is_no_jar_is_named_with_the_mend(tmp_path: Path, content: bytes, words: str) -> None:
+def test_not_a_jar(tmp_path: Path, content: bytes, words: str) -> None:
+    """A file that is not a jar is named, with the fix."""
     environment = {"PATH": os.environ["PATH"], "FIT_CSV_TOOL_JAR": str(jar(tmp_path, content))}
     with pytest.raises(RunnerUnusable, match=words):
         local_java(environment, chosen=False)
 
 
-def test_a_jar_that_is_not_there_is_named_with_the_mend(tmp_path: Path) -> None:
+def test_missing_jar(tmp_path: Path) -> None:
+    """A missing jar is named, with the fix."""
     environment = {"PATH": os.environ["PATH"], "FIT_CSV_TOOL_JAR": str(tmp_path / "no.jar")}
     with pytest.raises(RunnerUnusable, match="cannot be read"):
         local_java(environment, chosen=False)
 
 
-def test_a_jar_of_something_else_is_not_taken_for_the_tool(tmp_path: Path) -> None:
+def test_jar_of_another_program(tmp_path: Path) -> None:
+    """A jar of another program is not mistaken for FitCSVTool."""
     java = program(tmp_path / "java", "echo Error: Could not find or load main class; exit 1")
     with pytest.raises(RunnerUnusable, match="not Garmin's FitCSVTool"):
         cross_check(LocalJava(str(java), jar(tmp_path)), [Case(right(ALONE))])
 
 
-def test_a_tool_that_is_too_old_is_refused(tmp_path: Path) -> None:
+def test_old_tool(tmp_path: Path) -> None:
+    """A FitCSVTool that is too old is refused."""
     old = program(tmp_path / "java", "echo 'FIT CSV Tool - Protocol 2.0 Profile 20.96 Release'")
     with pytest.raises(RunnerUnusable, match=r"profile 20.96; 21.194 or newer is needed"):
         cross_check(LocalJava(str(old), jar(tmp_path)), [Case(right(ALONE))])
 
 
-def test_a_tool_that_hangs_is_stopped_at_the_deadline(tmp_path: Path) -> None:
+def test_hanging_tool(tmp_path: Path) -> None:
+    """A FitCSVTool that hangs is stopped at the deadline."""
     hanging = program(tmp_path / "java", "exec sleep 60")
     with pytest.raises(RunnerUnusable, match=r"did not finish within 0.2 s"):
         cross_check(LocalJava(str(hanging), jar(tmp_path), deadline_s=0.2), [Case(right(ALONE))])
 
 
 def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that fails leaves no file behind."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     (tmp_path / "bin").mkdir()
     tool = LocalJava(str(program(tmp_path / "bin" / "java", "kill -9 $$")), jar(tmp_path / "bin"))
@@ -325,7 +343,8 @@ def environment_of(tool: LocalJava) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "FIT_CSV_TOOL_JAR": str(tool.jar)}
 
 
-def test_the_file_that_garmin_writes_passes_the_same_proof(runner: LocalJava, tmp_path: Path) -> None:
+def test_encode_passes_the_proof(runner: LocalJava, tmp_path: Path) -> None:
+    """A file that FitCSVTool wrote passes the same proof as ours."""
     made = tmp_path / "made.fit"
     environment = environment_of(runner)
     done = sdk(["encode", str(ROOT / "examples" / "canonical.json"), "-o", str(made)], environment)
@@ -336,7 +355,8 @@ def test_the_file_that_garmin_writes_passes_the_same_proof(runner: LocalJava, tm
 
 
 @pytest.mark.parametrize("template", [PLAIN, DEVELOPERS], ids=["weight_scale", "weight_scale_developer"])
-def test_garmin_s_file_says_what_ours_says(runner: LocalJava, template: bytes) -> None:
+def test_garmin_file_decodes_alike(runner: LocalJava, template: bytes) -> None:
+    """fitdecode reads the same values from FitCSVTool's file as from ours, though the bytes differ."""
     readings = [golden.reading for golden in GOLDEN]
     theirs = encode_by_garmin(runner, template, readings).content
     ours = patch(read_template(template), [encode(reading) for reading in readings])
@@ -348,9 +368,8 @@ def test_garmin_s_file_says_what_ours_says(runner: LocalJava, template: bytes) -
     ("payload", "words"),
     [({"weight_kg": "heavy"}, "weight_kg: "), ([], "1 to 200 readings")],
 )
-def test_a_reading_that_cannot_be_is_one_sentence(
-    runner: LocalJava, tmp_path: Path, payload: object, words: str
-) -> None:
+def test_impossible_reading(runner: LocalJava, tmp_path: Path, payload: object, words: str) -> None:
+    """An impossible reading ends `sdk encode` with exit code 2, one sentence and no file."""
     (tmp_path / "reading.json").write_text(json.dumps(payload))
     arguments = ["encode", str(tmp_path / "reading.json"), "-o", str(tmp_path / "made.fit")]
     done = sdk(arguments, environment_of(runner))
@@ -359,9 +378,8 @@ def test_a_reading_that_cannot_be_is_one_sentence(
     assert not (tmp_path / "made.fit").exists()
 
 
-def test_the_exit_code_tells_agreement_difference_trouble_and_nothing_verified(
-    runner: LocalJava, tmp_path: Path
-) -> None:
+def test_exit_codes(runner: LocalJava, tmp_path: Path) -> None:
+    """Agreement, difference, trouble and "nothing verified" each have their own exit code."""
     environment = environment_of(runner)
     (tmp_path / "good.fit").write_bytes(right(BEST))
     (tmp_path / "bad.fit").write_bytes(damaged(right(BEST), 50))
@@ -379,7 +397,8 @@ def test_the_exit_code_tells_agreement_difference_trouble_and_nothing_verified(
     assert sdk(["verify", "--on", "local"], {"PATH": str(tmp_path)}).exit_code == UNUSABLE
 
 
-def test_a_difference_is_data_for_a_program(runner: LocalJava, tmp_path: Path) -> None:
+def test_difference_as_json(runner: LocalJava, tmp_path: Path) -> None:
+    """With --json, a difference is data."""
     (tmp_path / "bad.fit").write_bytes(damaged(right(BEST), 50))
     bad = sdk(["verify", "--json", str(tmp_path / "bad.fit")], environment_of(runner))
     assert bad.exit_code == DIFFERS
@@ -388,13 +407,15 @@ def test_a_difference_is_data_for_a_program(runner: LocalJava, tmp_path: Path) -
     assert "The file's CRC does not match" in result["differences"][0]
 
 
-def test_doctor_names_the_tool_and_its_version(runner: LocalJava) -> None:
+def test_doctor_names_the_version(runner: LocalJava) -> None:
+    """`sdk doctor` prints the tool's name and version."""
     done = sdk(["doctor"], environment_of(runner))
     assert done.exit_code == AGREES, done.stderr
     assert "FIT CSV Tool - Protocol" in done.stdout
 
 
-def test_the_function_knows_nothing_of_the_fallback() -> None:
+def test_function_does_not_import_fallback() -> None:
+    """The function imports nothing of sdk_fallback."""
     code = (
         "import sys, weighbridge.http.app, weighbridge.compose; "
         "sys.exit(any(name.startswith('sdk_fallback') for name in sys.modules))"

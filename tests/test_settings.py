@@ -1,4 +1,4 @@
-"""Settings come from one mapping, each also as a file, and a wrong one is named without being repeated."""
+"""Settings come from one mapping, each may be a file, and an invalid one is named without its value."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from weighbridge.errors import SettingsInvalid
 from weighbridge.garmin.sessions.garminconnect import import_garminconnect
 from weighbridge.settings import VARIABLES, Settings, Variable, read_settings, read_variables
 
-#: Every table of variables in the house.
+#: Every table of variables.
 TABLES: dict[str, Sequence[Variable]] = {"function": settings.VARIABLES, "client": client.VARIABLES}
 
 #: For each variable, a value that is not its default.
@@ -49,8 +49,8 @@ EVERY_VARIABLE = [
 
 
 @pytest.mark.parametrize("variable", EVERY_VARIABLE)
-def test_every_variable_of_every_program_may_be_a_file(variable: Variable, tmp_path: Path) -> None:
-    """A container's secret is a file, and ends with a line break; it counts before the variable itself."""
+def test_variable_from_a_file(variable: Variable, tmp_path: Path) -> None:
+    """Each variable may be a file, such as a container's secret. It may end with a line break, and wins over NAME."""
     file = tmp_path / "secret"
     file.write_text(f"{GIVEN[variable.name]}\n")
     name = variable.name
@@ -61,13 +61,15 @@ def test_every_variable_of_every_program_may_be_a_file(variable: Variable, tmp_p
 
 
 @pytest.mark.parametrize("variable", EVERY_VARIABLE)
-def test_a_file_that_is_not_there_is_named_by_its_variable(variable: Variable) -> None:
+def test_missing_file(variable: Variable) -> None:
+    """A missing file is reported by its variable, not by its path."""
     with pytest.raises(SettingsInvalid, match=f"{variable.name}_FILE") as fault:
         read_variables([variable], {f"{variable.name}_FILE": "/nowhere/planted"})
     assert "planted" not in str(fault.value)
 
 
-def test_without_any_variable_files_are_kept_for_this_machine_alone() -> None:
+def test_defaults() -> None:
+    """By default files are kept, and only this machine may call."""
     settings = read_settings({})
     assert settings.delivery == ("folder",)
     assert settings.api_keys == {}
@@ -75,7 +77,8 @@ def test_without_any_variable_files_are_kept_for_this_machine_alone() -> None:
     assert settings.template.exists()
 
 
-def test_an_empty_variable_is_an_unset_one() -> None:
+def test_empty_variable() -> None:
+    """An empty variable counts as not set."""
     assert read_settings({variable.name: "" for variable in VARIABLES}) == read_settings({})
 
 
@@ -96,19 +99,22 @@ def test_an_empty_variable_is_an_unset_one() -> None:
         ("WEIGHBRIDGE_API_KEYS_FILE", "/nowhere/planted"),
     ],
 )
-def test_a_variable_that_cannot_be_used_is_named_but_not_repeated(name: str, value: str) -> None:
+def test_invalid_variable(name: str, value: str) -> None:
+    """An invalid variable is named, and its value is not repeated."""
     with pytest.raises(SettingsInvalid) as fault:
         read_settings({name: value})
     assert name in str(fault.value)
     assert "planted" not in str(fault.value)
 
 
-def test_all_wrong_variables_are_named_at_once() -> None:
+def test_all_invalid_variables() -> None:
+    """All invalid variables are named at once."""
     with pytest.raises(SettingsInvalid, match=r"WEIGHBRIDGE_DELIVERY.*WEIGHBRIDGE_CONFIRM_SECONDS"):
         read_settings({"WEIGHBRIDGE_DELIVERY": "pigeon", "WEIGHBRIDGE_CONFIRM_SECONDS": "soon"})
 
 
-def test_keys_do_not_show_when_settings_are_printed() -> None:
+def test_keys_not_in_repr() -> None:
+    """The repr of the settings shows no key."""
     assert "planted" not in repr(read_settings({"WEIGHBRIDGE_API_KEYS": "home=planted-planted-planted"}))
 
 
@@ -116,7 +122,7 @@ def test_keys_do_not_show_when_settings_are_printed() -> None:
 
 
 def libraries() -> tuple[str, ...]:
-    """The libraries of Garmin's that can be imported here, in the order in which they are used."""
+    """The libraries for Garmin that can be imported here, in the order in which they are used."""
     try:
         import_garminconnect()
     except SettingsInvalid:
@@ -128,9 +134,8 @@ def libraries() -> tuple[str, ...]:
     ("said", "before", "after"),
     [("garmin", (), ()), ("garmin,folder", (), ("folder",)), ("browser, garmin,folder", ("browser",), ("folder",))],
 )
-def test_garmin_is_whichever_library_works_here(
-    said: str, before: tuple[str, ...], after: tuple[str, ...], tmp_path: Path
-) -> None:
+def test_garmin_libraries(said: str, before: tuple[str, ...], after: tuple[str, ...], tmp_path: Path) -> None:
+    """`garmin` means the libraries that can be used here."""
     found = read_settings(
         {
             "WEIGHBRIDGE_DELIVERY": said,
@@ -143,42 +148,46 @@ def test_garmin_is_whichever_library_works_here(
 
 
 @pytest.mark.parametrize("said", ["garth,garmin", "garmin,garth"])
-def test_a_library_that_is_named_beside_garmin_counts_once(said: str) -> None:
+def test_garmin_and_library(said: str) -> None:
+    """A library named next to `garmin` counts once."""
     assert sorted(read_settings({"WEIGHBRIDGE_DELIVERY": said}).delivery) == sorted(libraries())
 
 
 # -- a person's settings -----------------------------------------------------------------------------------
 
-#: What all people of a house share.
+#: What all people share.
 SHARED = {"template", "tokens", "garmin_ca_bundle", "people"}
 
 
 @pytest.fixture
-def house() -> Settings:
+def configured() -> Settings:
     return read_settings({name: GIVEN[name] for name in (variable.name for variable in VARIABLES)})
 
 
-def test_every_path_is_apart_for_each_person_or_known_to_be_shared(house: Settings) -> None:
-    anna, ben = house.for_person("anna"), house.for_person("ben")
-    paths = {field.name for field in fields(Settings) if isinstance(getattr(house, field.name), Path)}
-    apart = {name for name in paths if len({getattr(each, name) for each in (house, anna, ben)}) == 3}
+def test_paths_of_a_person(configured: Settings) -> None:
+    """Each path differs for each person, except those that are shared on purpose."""
+    anna, ben = configured.for_person("anna"), configured.for_person("ben")
+    paths = {field.name for field in fields(Settings) if isinstance(getattr(configured, field.name), Path)}
+    apart = {name for name in paths if len({getattr(each, name) for each in (configured, anna, ben)}) == 3}
     assert apart == paths - SHARED
-    assert {name for name in SHARED if getattr(anna, name) == getattr(house, name)} == SHARED
+    assert {name for name in SHARED if getattr(anna, name) == getattr(configured, name)} == SHARED
 
 
 @pytest.mark.parametrize("secret", ["", GIVEN["WEIGHBRIDGE_TOKEN_SECRET"]], ids=["folder", "secret"])
-def test_each_person_has_a_token_of_their_own(secret: str) -> None:
-    house = read_settings({"WEIGHBRIDGE_TOKEN_SECRET": secret})
-    stores = [token_store(each) for each in (house, house.for_person("anna"), house.for_person("ben"))]
+def test_token_of_a_person(secret: str) -> None:
+    """Each person has their own token."""
+    configured = read_settings({"WEIGHBRIDGE_TOKEN_SECRET": secret})
+    stores = [token_store(each) for each in (configured, configured.for_person("anna"), configured.for_person("ben"))]
     assert [store.name for store in stores] == ["default", "anna", "ben"]
     assert len({getattr(store, "path", store.place) for store in stores}) == 3
 
 
-def test_the_key_of_the_personal_api_is_nobodys_in_a_house_of_several(house: Settings) -> None:
-    """It reads one account, and does not say whose."""
-    assert house.personal_api_key == SecretStr("a-key-of-garmins")
-    assert personal_api(house.for_person("anna")) is None
+def test_no_personal_api_key_for_a_person(configured: Settings) -> None:
+    """With several people the key of the Personal API is not used: it reads one account, and nothing shows whose."""
+    assert configured.personal_api_key == SecretStr("a-key-of-garmins")
+    assert personal_api(configured.for_person("anna")) is None
 
 
-def test_where_nobody_is_named_nothing_changes(house: Settings) -> None:
-    assert house.for_person("default") == house
+def test_default_person(configured: Settings) -> None:
+    """For the default token the settings stay the same."""
+    assert configured.for_person("default") == configured

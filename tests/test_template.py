@@ -1,4 +1,4 @@
-"""Any sound scale file is a template, and whatever is not is refused with the reason."""
+"""Any valid scale file is a template; anything else is refused with the reason."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ ORDERS = st.sampled_from("<>")
 
 @st.composite
 def other_messages(draw: st.DrawFn) -> Message:
-    """Anything a device may write besides: known, unknown, with odd fields, with a compressed timestamp."""
+    """Any other message a device may write: known, unknown, with odd fields, with a compressed timestamp."""
     # 49 file_creator, 23 device_info, 65280 up: manufacturers' own
     number = draw(st.sampled_from([49, 23, 65_280, 65_300]))
     sizes = draw(st.lists(st.integers(1, 6), max_size=4))
@@ -70,9 +70,9 @@ def scale_files(draw: st.DrawFn) -> bytes:
     if draw(st.booleans()):
         places.insert(draw(st.integers(0, len(places))), (99, BYTE, b"\x01\x02\x03"))
     before, after = draw(st.lists(other_messages(), max_size=3)), draw(st.lists(other_messages(), max_size=3))
-    weighing = Message(30, places, local=draw(st.integers(0, 15)), order=order)
+    weigh_in_message = Message(30, places, local=draw(st.integers(0, 15)), order=order)
     header_size = draw(st.sampled_from([12, 14]))
-    messages = [file_id(draw(ORDERS), with_time=draw(st.booleans())), *before, weighing, *after]
+    messages = [file_id(draw(ORDERS), with_time=draw(st.booleans())), *before, weigh_in_message, *after]
     return File(messages, header_size, header_crc=draw(st.booleans())).to_bytes()
 
 
@@ -87,7 +87,8 @@ def raw_values() -> st.SearchStrategy[dict[str, int]]:
 
 
 @given(content=scale_files(), rows=st.lists(raw_values(), min_size=1, max_size=4))
-def test_any_sound_scale_file_takes_any_values_and_proves_them(content: bytes, rows: list[dict[str, int]]) -> None:
+def test_any_valid_file_is_a_template(content: bytes, rows: list[dict[str, int]]) -> None:
+    """Any valid scale file is a template, and any values in it are proven."""
     template = read_template(content)
     rows = [{name: raw for name, raw in row.items() if name in template.fields} for row in rows]
     made = verify(patch(template, rows), template, rows).content
@@ -97,13 +98,14 @@ def test_any_sound_scale_file_takes_any_values_and_proves_them(content: bytes, r
 
 
 def unknowns(content: bytes) -> list[dict[str, object]]:
-    """What the template's own weigh-in says outside our slots."""
+    """What the weigh-in of the template holds outside the slots."""
     (weigh_in,) = by_fitdecode(content)
     return [{name: raw for name, raw in weigh_in.raw.items() if name.startswith("unknown")}]
 
 
 @given(content=scale_files(), raws=raw_values())
-def test_patching_changes_nothing_but_slots_time_created_and_checksums(content: bytes, raws: dict[str, int]) -> None:
+def test_patch_changes_only_slots(content: bytes, raws: dict[str, int]) -> None:
+    """`patch` changes only the slots, time_created and the checksums."""
     template = read_template(content)
     made = patch(template, [raws])
     allowed = {*range(12, template.header_size), len(made) - 1, len(made) - 2}
@@ -115,7 +117,8 @@ def test_patching_changes_nothing_but_slots_time_created_and_checksums(content: 
 
 
 @given(content=st.binary(max_size=200))
-def test_any_bytes_are_a_template_or_a_fault_that_says_why(content: bytes) -> None:
+def test_any_bytes(content: bytes) -> None:
+    """Random bytes are refused with a reason."""
     with pytest.raises(TemplateUnusable, match=r"\w"):
         read_template(content)
 
@@ -124,7 +127,8 @@ def test_any_bytes_are_a_template_or_a_fault_that_says_why(content: bytes) -> No
     name=st.sampled_from(NAMES),
     changes=st.lists(st.tuples(st.integers(14, 120), st.integers(0, 255)), min_size=1, max_size=6),
 )
-def test_a_damaged_template_is_never_taken(name: str, changes: list[tuple[int, int]]) -> None:
+def test_damaged_template(name: str, changes: list[tuple[int, int]]) -> None:
+    """A template with changed bytes is refused."""
     good = (SHIPPED / f"{name}.fit").read_bytes()
     content = bytearray(good)
     for position, value in changes:
@@ -137,10 +141,8 @@ def test_a_damaged_template_is_never_taken(name: str, changes: list[tuple[int, i
 
 
 @given(changes=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=8), header=st.booleans())
-def test_whatever_a_file_with_good_checksums_holds_is_a_template_or_a_fault(
-    changes: list[tuple[int, int]], header: bool
-) -> None:
-    """Hostile definitions: sizes, numbers and counts that lie."""
+def test_hostile_definitions(changes: list[tuple[int, int]], header: bool) -> None:
+    """A file with valid checksums and wrong sizes, numbers and counts is a template or is refused."""
     data = bytearray((SHIPPED / "weight_scale_developer.fit").read_bytes()[14:-2])
     for position, value in changes:
         data[position % len(data)] = value
@@ -152,19 +154,21 @@ def test_whatever_a_file_with_good_checksums_holds_is_a_template_or_a_fault(
     except TemplateUnusable as fault:
         assert str(fault)
         return
-    # Our walk is more lenient than fitdecode; the rehearsal at the start tells what no reading would survive.
+    # `read_template` is more lenient than fitdecode; `rehearse` finds what fitdecode refuses.
     with contextlib.suppress(TemplateUnusable):
         rehearse(template)
 
 
-def test_a_developer_field_described_anew_after_the_weigh_in_is_refused_by_the_rehearsal() -> None:
-    file, owner, description, weighing = developer_weigh_in(UINT32, 4)
-    anew = developer_weigh_in(FLOAT32, 4)[2]
+def test_second_description_of_a_field() -> None:
+    """A developer field that is described again after the weigh-in is refused by `rehearse`."""
+    file, owner, description, weigh_in_message = developer_weigh_in(UINT32, 4)
+    second_description = developer_weigh_in(FLOAT32, 4)[2]
     with pytest.raises(TemplateUnusable, match="does not hold fat_mass as float32"):
-        rehearse(read_template(File([file, owner, description, weighing, anew]).to_bytes()))
+        rehearse(read_template(File([file, owner, description, weigh_in_message, second_description]).to_bytes()))
 
 
-def test_a_big_endian_file_is_patched_in_its_own_byte_order() -> None:
+def test_big_endian() -> None:
+    """A big-endian file is patched in its own byte order."""
     template = read_template(File([file_id(">"), weigh_in(">")]).to_bytes())
     rows = [encode(GOLDEN[0].reading)]
     made = verify(patch(template, rows), template, rows).content
@@ -172,7 +176,8 @@ def test_a_big_endian_file_is_patched_in_its_own_byte_order() -> None:
     assert struct.pack(">H", 8140) in made
 
 
-def test_a_file_of_garmin_s_own_encoder_is_a_template() -> None:
+def test_file_of_garmin_encoder() -> None:
+    """A file from Garmin's own encoder is a template."""
     encoder = Encoder()
     now = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
     encoder.on_mesg(0, {"type": "weight", "manufacturer": 1, "product": 2429, "time_created": now})
@@ -183,7 +188,8 @@ def test_a_file_of_garmin_s_own_encoder_is_a_template() -> None:
     assert by_fitdecode(verify(patch(template, rows), template, rows).content)[0].raw["percent_fat"] == 1820
 
 
-def test_developer_fields_are_found_by_their_description() -> None:
+def test_developer_fields_by_description() -> None:
+    """Developer fields are found by their description."""
     template = read_template((SHIPPED / "weight_scale_developer.fit").read_bytes())
     values = Values(measured_at=INSTANT, weight_kg=Decimal(80), fat_mass_kg=Decimal("14.805"))
     rows = [encode(values)]
@@ -259,7 +265,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
 
 
 class Raw(Message):
-    """Bytes that pretend to be a message."""
+    """Any bytes in place of a message."""
 
     def __init__(self, content: bytes) -> None:
         super().__init__(0, [])
@@ -278,12 +284,14 @@ def wrong_architecture() -> bytes:
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_a_template_is_refused_with_the_reason(name: str) -> None:
+def test_refused_with_the_reason(name: str) -> None:
+    """A file that cannot be a template is refused, and the message says why."""
     make, sentence = REFUSED[name]
     with pytest.raises(TemplateUnusable, match=sentence):
         read_template(make())
 
 
-def test_a_record_that_runs_over_the_end_is_refused() -> None:
+def test_record_beyond_the_end() -> None:
+    """A record that reaches beyond the end of the data is refused."""
     with pytest.raises(TemplateUnusable, match="cut off by the end"):
         read_template(File([*GOOD, Raw(b"\x00\x09")]).to_bytes())

@@ -1,4 +1,4 @@
-"""The token store: whole at every moment, private, and renewed by one at a time."""
+"""The token store: complete at every moment, private, and renewed by one process at a time."""
 
 from __future__ import annotations
 
@@ -41,18 +41,21 @@ def token(number: int = 0, **changes: object) -> Token:
 # -- reading and saving ----------------------------------------------------------------------------------
 
 
-def test_a_saved_token_is_read_back_as_it_was(tmp_path: Path) -> None:
+def test_save_and_read(tmp_path: Path) -> None:
+    """A saved token is read back unchanged."""
     store = TokenStore(tmp_path / "tokens", "anna")
     store.save(token(7, refresh_expires_at=None, client_id=None))
     assert store.read() == token(7, refresh_expires_at=None, client_id=None)
 
 
-def test_without_a_sign_in_there_is_no_token_and_nothing_is_made(tmp_path: Path) -> None:
+def test_no_sign_in(tmp_path: Path) -> None:
+    """Without a sign-in there is no token, and nothing is created."""
     assert TokenStore(tmp_path / "tokens").read() is None
     assert list(tmp_path.iterdir()) == []
 
 
-def test_folder_and_file_are_their_owners_only_whatever_the_umask(tmp_path: Path) -> None:
+def test_permissions(tmp_path: Path) -> None:
+    """Only their owner can read folder and file, whatever the umask."""
     before = os.umask(0)
     try:
         TokenStore(tmp_path / "tokens").save(token())
@@ -62,7 +65,8 @@ def test_folder_and_file_are_their_owners_only_whatever_the_umask(tmp_path: Path
     assert (tmp_path / "tokens" / "default.json").stat().st_mode & 0o777 == 0o600
 
 
-def test_saving_leaves_nothing_else_behind_but_the_lock(tmp_path: Path) -> None:
+def test_no_other_files(tmp_path: Path) -> None:
+    """Saving leaves no other file than the lock."""
     store = TokenStore(tmp_path)
     for number in range(3):
         store.save(token(number))
@@ -70,19 +74,22 @@ def test_saving_leaves_nothing_else_behind_but_the_lock(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"{}", b"\xff\xfe", b"null", b'{"access_token": 1}', b"[" * 99_999])
-def test_a_damaged_file_is_named_with_the_mend_and_is_not_shown(tmp_path: Path, content: bytes) -> None:
+def test_damaged_file(tmp_path: Path, content: bytes) -> None:
+    """A damaged file is reported with its fix, and not shown."""
     (tmp_path / "default.json").write_bytes(content)
     with pytest.raises(TokenStoreUnusable, match=r"default\.json is damaged.*weighbridge login"):
         TokenStore(tmp_path).read()
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", "a.b", "ä", "x" * 65])
-def test_a_name_that_could_leave_the_folder_is_refused(tmp_path: Path, name: str) -> None:
+def test_invalid_name(tmp_path: Path, name: str) -> None:
+    """A name that could lead out of the folder is refused."""
     with pytest.raises(ValueError, match="letters"):
         TokenStore(tmp_path, name)
 
 
-def test_a_token_shows_no_secret_of_itself() -> None:
+def test_no_secret_in_repr() -> None:
+    """The repr of a token shows no secret."""
     text = f"{token()!r} {token()!s} {token().access_token}"
     assert "access-0" not in text
     assert "refresh-0" not in text
@@ -91,7 +98,8 @@ def test_a_token_shows_no_secret_of_itself() -> None:
 # -- where tokens come from ------------------------------------------------------------------------------
 
 
-def test_garths_own_file_is_understood(garmin: GarminStandIn) -> None:
+def test_garth_file(garmin: GarminStandIn) -> None:
+    """garth's own file is understood."""
     issued = garmin.issue_token()
     parsed = parse_token(json.dumps(issued))
     assert parsed.access_token.get_secret_value() == issued["access_token"]
@@ -100,14 +108,16 @@ def test_garths_own_file_is_understood(garmin: GarminStandIn) -> None:
     assert parsed.refresh_expires_at == issued["refresh_token_expires_at"]
 
 
-def test_garminconnects_file_is_understood_and_its_end_is_read_from_the_jwt() -> None:
+def test_garminconnect_file() -> None:
+    """garminconnect's file is understood, and the token's end is read from the JWT."""
     access = jwt({"exp": 1_800_000_000})
     parsed = parse_token(json.dumps({"di_token": access, "di_refresh_token": "r", "di_client_id": "C"}))
     assert (parsed.access_token.get_secret_value(), parsed.client_id) == (access, "C")
     assert (parsed.expires_at, parsed.refresh_expires_at) == (1_800_000_000, None)
 
 
-def test_what_garth_dumps_as_a_string_is_understood(garmin: GarminStandIn) -> None:
+def test_garth_string(garmin: GarminStandIn) -> None:
+    """The string that garth dumps is understood."""
     import garth
     from garth.auth_tokens import OAuth2Token
 
@@ -118,21 +128,24 @@ def test_what_garth_dumps_as_a_string_is_understood(garmin: GarminStandIn) -> No
     assert parsed.expires_at == client.oauth2_token.expires_at
 
 
-def test_a_token_of_the_old_garth_is_told_apart_from_nonsense() -> None:
+def test_old_garth_token() -> None:
+    """A token of the old garth has its own message."""
     legacy = base64.b64encode(json.dumps([{"oauth_token": "SECRET"}, {"access_token": "a"}]).encode()).decode()
     with pytest.raises(SignInNeeded, match="old garth"):
         parse_token(legacy)
 
 
 @pytest.mark.parametrize("text", ["SECRET", "U0VDUkVU", "{}", "[]", '"SECRET"', '{"di_token": "SECRET"}', ""])
-def test_what_is_no_token_is_refused_without_being_shown(text: str) -> None:
+def test_not_a_token(text: str) -> None:
+    """Anything that is not a token is refused, and not shown."""
     with pytest.raises(SignInNeeded, match=r"expected|Expected") as caught:
         parse_token(text)
     assert "SECRET" not in str(caught.value)
 
 
 @pytest.mark.parametrize("exp", [None, "soon", -1, True, 10**400, 1e300])
-def test_an_end_that_is_not_known_means_refresh_first(exp: object) -> None:
+def test_unknown_end(exp: object) -> None:
+    """A token with an unknown end is refreshed first."""
     parsed = parse_token(json.dumps({"access_token": jwt({"exp": exp}), "refresh_token": "r", "expires_at": exp}))
     assert parsed.expires_at == 0
 
@@ -140,7 +153,8 @@ def test_an_end_that_is_not_known_means_refresh_first(exp: object) -> None:
 # -- one refresh at a time -------------------------------------------------------------------------------
 
 
-def test_of_many_threads_one_refreshes_and_all_go_on_with_its_token(tmp_path: Path) -> None:
+def test_one_thread_refreshes(tmp_path: Path) -> None:
+    """Of many threads one refreshes, and all use its token."""
     TokenStore(tmp_path).save(token(0))
     calls: list[Token] = []
 
@@ -152,7 +166,7 @@ def test_of_many_threads_one_refreshes_and_all_go_on_with_its_token(tmp_path: Pa
     start = threading.Barrier(8, timeout=30)
 
     def one(_: int) -> Token:
-        store = TokenStore(tmp_path)  # stores of their own, as processes have
+        store = TokenStore(tmp_path)  # a store for each thread, as in separate processes
         start.wait()
         return store.refreshed(token(0), refresh)
 
@@ -161,13 +175,15 @@ def test_of_many_threads_one_refreshes_and_all_go_on_with_its_token(tmp_path: Pa
     assert calls == [token(0)]
 
 
-def test_a_token_that_another_one_has_refreshed_meanwhile_is_used_as_it_is(tmp_path: Path) -> None:
+def test_already_refreshed(tmp_path: Path) -> None:
+    """A token that was refreshed in the meantime is used as it is."""
     store = TokenStore(tmp_path)
     store.save(token(1))
     assert store.refreshed(token(0), lambda _: token(2)) == token(1)
 
 
-def test_a_refresh_that_fails_leaves_the_old_token_and_frees_the_lock(tmp_path: Path) -> None:
+def test_refresh_fails(tmp_path: Path) -> None:
+    """A refresh that fails leaves the old token and releases the lock."""
     store = TokenStore(tmp_path)
     store.save(token(0))
 
@@ -197,9 +213,8 @@ REFRESH_IN_A_PROCESS = """
 """
 
 
-def test_two_processes_that_refresh_at_once_make_one_refresh_and_both_go_on(
-    garmin: GarminStandIn, tmp_path: Path
-) -> None:
+def test_two_processes(garmin: GarminStandIn, tmp_path: Path) -> None:
+    """Two processes that refresh at once cause one refresh, and both work."""
     folder, go = tmp_path / "tokens", tmp_path / "go"
     garmin.write_token(folder)
     garmin.expire_access_tokens()
@@ -232,7 +247,8 @@ def save_for_ever(folder: Path) -> None:
         store.save(token(number, access_token=SecretStr(f"access-{number}" * 500)))
 
 
-def test_kill_9_at_any_moment_leaves_the_old_token_or_the_new_one(tmp_path: Path) -> None:
+def test_kill_9(tmp_path: Path) -> None:
+    """kill -9 at any moment leaves the old token or the new one."""
     context = multiprocessing.get_context("spawn")
     for delay_s in (0.0, 0.003, 0.011, 0.024):
         process = context.Process(target=save_for_ever, args=(tmp_path,))
@@ -269,7 +285,8 @@ WITHOUT_ROOM = """
 """
 
 
-def test_a_full_disk_is_noticed_before_garmin_is_asked_for_a_new_token(tmp_path: Path) -> None:
+def test_full_disk(tmp_path: Path) -> None:
+    """A full disk is noticed before Garmin is asked for a new token."""
     TokenStore(tmp_path).save(token(0))
     output = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(WITHOUT_ROOM), str(tmp_path)],
@@ -284,7 +301,8 @@ def test_a_full_disk_is_noticed_before_garmin_is_asked_for_a_new_token(tmp_path:
     assert sorted(path.name for path in tmp_path.iterdir()) == [".default.lock", "default.json"]
 
 
-def test_a_folder_that_cannot_be_made_is_named_with_the_mend(tmp_path: Path) -> None:
+def test_unwritable_folder(tmp_path: Path) -> None:
+    """A folder that cannot be created is reported with its fix."""
     (tmp_path / "file").write_text("")
     with pytest.raises(TokenStoreUnusable, match="must be writable"):
         TokenStore(tmp_path / "file" / "tokens").save(token())

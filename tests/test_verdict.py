@@ -1,6 +1,6 @@
-"""What the outbox makes of every answer that the function can give, and of answers that are not the function's.
+"""The outbox's verdict on every answer that the function can give, and on answers from other servers.
 
-The answers are the function's own: its problems as it words them, and receipts with the end that it gives them.
+The answers are the function's own: its real problems, and receipts with its `final`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from weighbridge_outbox.verdict import ARRIVED, HOURLY, RARELY, SOON, judge, jud
 
 NOW = datetime(2026, 11, 22, 6, 31, tzinfo=UTC)
 
-#: Only these say that the reading itself is to blame.
+#: Only these blame the reading itself.
 PARKING = {"not-json", "query-invalid", "conflict", "too-large", "reading-rejected", "not-found"}
-#: Nobody has to do anything about these but wait.
+#: These need only time.
 WAITING = {"too-slow", "garmin-unreachable", "rate-limited", "outcome-unknown", "internal-error"}
 
 
@@ -45,13 +45,14 @@ def every_fault() -> Iterator[Exception]:
         errors.RateLimited: ("", 77),
     }
     for kind in kinds:
-        if kind in FAULTS or kind is errors.NoSuchAddress:  # the others are only there to be inherited from
+        if kind in FAULTS or kind is errors.NoSuchAddress:  # the others are only base classes
             yield kind(*more.get(kind, ("",)))
-    yield RuntimeError("a fault of the function's own")
+    yield RuntimeError("a bug in the function")
 
 
 @pytest.mark.parametrize("fault", list(every_fault()), ids=lambda fault: type(fault).__name__)
-def test_a_reading_is_given_up_only_when_it_is_to_blame_itself(fault: Exception) -> None:
+def test_only_a_bad_reading_is_parked(fault: Exception) -> None:
+    """A reading is parked only if the reading itself is to blame; after any other problem it is sent again."""
     kind, body = kind_of(fault), json.loads(json.dumps(problem(fault)))
     reply = answer(kind.status, body, {name.lower(): value for name, value in headers_of(fault).items()})
     verdict = judge(reply)
@@ -66,7 +67,8 @@ def test_a_reading_is_given_up_only_when_it_is_to_blame_itself(fault: Exception)
 
 
 @pytest.mark.parametrize("word", sorted(WORDS.keys() - {"checked"}))
-def test_a_receipt_ends_the_work_when_garmin_shows_the_reading_and_else_it_goes_on(word: str) -> None:
+def test_receipt_ends_work_once_garmin_shows_it(word: str) -> None:
+    """A receipt ends the work if Garmin shows the reading; otherwise the reading is sent again."""
     receipt = {"status": word, "final": word != "accepted"}
     verdict = judge(answer(HTTP_STATUS[word], receipt))
     assert (verdict.state, verdict.name) == (word, word)
@@ -82,33 +84,37 @@ def test_a_receipt_ends_the_work_when_garmin_shows_the_reading_and_else_it_goes_
         {"status": "checked", "final": True},
         {"status": "confirmed", "final": False},
         {"status": "accepted", "final": True},
-        {"status": "of another release", "final": True},
+        {"status": "from another release", "final": True},
         {"results": []},
         {"results": [{"status": "confirmed", "final": True}]},
     ],
 )
-def test_a_receipt_that_is_not_of_a_delivery_ends_nothing(receipt: dict[str, object]) -> None:
+def test_other_receipts_end_nothing(receipt: dict[str, object]) -> None:
+    """A receipt that is not a delivery receipt ends nothing."""
     verdict = judge(answer(200, receipt))
     assert (verdict.state, verdict.pause, verdict.loud, verdict.name) == ("waiting", RARELY, True, "not-delivered")
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>Welcome to the hotel</html>", b"[]", b"null", b'{"status": 1}', b"\xff"])
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 301, 302, 400, 404, 409, 413, 422, 429, 500, 502, 503, 504])
-def test_an_answer_of_somebody_else_never_ends_the_work(status: int, body: bytes) -> None:
+def test_other_server_never_ends_the_work(status: int, body: bytes) -> None:
+    """An answer from any server but the function never ends the work."""
     verdict = judge(answer(status, body))
     assert verdict.state == "waiting"
     assert verdict.pause in (SOON, RARELY)
     assert verdict.result.body["title"] == "Something else answered"
 
 
-def test_a_log_gets_no_word_of_an_answer_but_our_own() -> None:
+def test_log_holds_only_our_words() -> None:
+    """The name that is logged never repeats a word of the answer."""
     rejected = {"type": "urn:weighbridge:weight 77.77", "title": "77.77", "again": "never"}
     assert judge(answer(422, rejected)).name == "not-the-function"
     assert judge(answer(200, {"status": "77.77", "final": True})).name == "not-delivered"
     assert judge(no_answer("http://scale.lan", "ConnectError.", reached=False)).name == "no-answer"
 
 
-def test_a_reading_received_before_is_present_once_the_earlier_one_has_arrived() -> None:
+def test_repeated_reading_waits_for_the_first() -> None:
+    """A reading received before is `present` once the earlier one has arrived, and is sent if that one is parked."""
     receipt = answer(201, {"status": "confirmed", "final": True})
     for state in ARRIVED:
         assert judge_again(state, receipt) == ("present", receipt, None, False)
@@ -119,7 +125,8 @@ def test_a_reading_received_before_is_present_once_the_earlier_one_has_arrived()
     assert judge_again("parked", receipt) is None
 
 
-def test_pauses_double_up_to_their_bound() -> None:
+def test_pauses_double_up_to_a_limit() -> None:
+    """A pause doubles with each attempt, up to its limit."""
     assert [SOON.after(n) for n in (0, 1, 2, 3)] == [5, 10, 20, 40]
     assert SOON.after(10_000) == 3_600
     assert {RARELY.after(n) for n in range(9)} == {900}

@@ -1,4 +1,4 @@
-"""What is shipped for a Windows parses and agrees with what the program expects there; a wrong setting is named."""
+"""The files for Windows parse, and agree with the program; an unusable setting is named."""
 
 from __future__ import annotations
 
@@ -25,13 +25,15 @@ def parsed(text: str) -> Node:
 
 
 @pytest.mark.parametrize("name", ["bootstrap.ps1", "setup.ps1"])
-def test_a_script_is_powershell(name: str) -> None:
+def test_scripts_are_powershell(name: str) -> None:
+    """Each shipped script parses as PowerShell."""
     text = (FOLDER / name).read_text(encoding="utf-8")
     assert not parsed(text).has_error
     assert parsed(text + "\nif (").has_error
 
 
-def test_the_command_of_the_unattended_installation_is_powershell_and_calls_the_setup() -> None:
+def test_unattended_command() -> None:
+    """The command of the unattended installation is PowerShell, and calls setup.ps1 with its parameters."""
     tree = ElementTree.parse(FOLDER / "autounattend.xml")  # our own file
     lines = [node.text or "" for node in tree.iter() if node.tag.endswith("CommandLine")]
     script = re.fullmatch(r'powershell .* -Command "(.*)"', lines[0])
@@ -42,7 +44,8 @@ def test_the_command_of_the_unattended_installation_is_powershell_and_calls_the_
     assert named == {"Jar", "Jre", "GuestAgent"} <= set(re.findall(r"\[string\] \$(\w+)", SETUP))
 
 
-def test_setup_puts_things_where_the_script_looks_for_them() -> None:
+def test_setup_and_script_agree_on_paths() -> None:
+    """setup.ps1 puts the jar and Java where bootstrap.ps1 looks for them."""
     (home,) = re.findall(r"\$home_ = '(.*)'", SETUP)
     assert rf"{home}\FitCSVTool.jar" == windows.JAR
     assert f"$jar = '{windows.JAR}'" in windows.script()
@@ -51,12 +54,14 @@ def test_setup_puts_things_where_the_script_looks_for_them() -> None:
     assert r'"$home_\jre"' in SETUP
 
 
-def test_the_page_explains_each_setting_as_the_program_does() -> None:
+def test_page_lists_the_settings() -> None:
+    """The page explains each setting in the words of the program."""
     explained = re.findall(r"^\| `(\w+)` \| (.*) \|$", README, re.MULTILINE)
     assert explained == [(variable.name, variable.meaning) for variable in (*WINRM, *PROXMOX)]
 
 
-def test_the_page_names_only_files_that_are_there_and_says_what_was_not_run() -> None:
+def test_page_names_existing_files() -> None:
+    """The page links only to files that exist, and says what was not run."""
     for name in re.findall(r"\]\(([\w.]+)\)", README):
         assert (FOLDER / name).is_file()
     assert "PowerShell itself was not executed" in README
@@ -65,17 +70,20 @@ def test_the_page_names_only_files_that_are_there_and_says_what_was_not_run() ->
 # --- the script ---
 
 
-def test_the_script_is_short_enough_for_cmd() -> None:
+def test_script_fits_on_a_command_line() -> None:
+    """The script and its command line are short enough for cmd.exe."""
     assert len(windows.script()) < 3000
     assert len(windows.command_line()) < windows.LONGEST_COMMAND_LINE
 
 
-def test_what_is_sent_of_the_script_is_plain_ascii_without_remarks() -> None:
+def test_script_is_ascii_without_comments() -> None:
+    """The script is sent as plain ASCII, without comments or indentation."""
     assert windows.script().isascii()
     assert not re.search(r"^\s|#", windows.script(), re.MULTILINE)
 
 
-def test_every_fault_that_the_script_names_has_its_sentence() -> None:
+def test_every_fault_has_a_sentence() -> None:
+    """Every fault that the script names has a sentence, and there is no other sentence."""
     thrown = set(re.findall(r"throw '([\w-]+)'|fault = '([\w-]+)'", windows.script()))
     assert {one or other for one, other in thrown} == set(windows.FAULTS)
 
@@ -86,18 +94,19 @@ def test_every_fault_that_the_script_names_has_its_sentence() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"WINRM_HOST": ""}, "No Windows machine is named. Set WINRM_HOST"),
+        ({"WINRM_HOST": ""}, "No Windows machine is configured. Set WINRM_HOST"),
         ({"WINRM_HOST": "a/b"}, "WINRM_HOST must be a name"),
         ({"WINRM_HOST": "a:b"}, "WINRM_HOST must be a name"),
-        ({"WINRM_USER": ""}, "WINRM_USER is not set. The account that setup.ps1 made."),
+        ({"WINRM_USER": ""}, "WINRM_USER is not set. The account that setup.ps1 created."),
         ({"WINRM_PASSWORD": ""}, "WINRM_PASSWORD is not set. The password of that account."),
-        ({"WINRM_PASSWORD_FILE": "/nowhere"}, "The file that WINRM_PASSWORD_FILE names cannot be read"),
+        ({"WINRM_PASSWORD_FILE": "/nowhere"}, "The file named by WINRM_PASSWORD_FILE cannot be read"),
         ({"WINRM_CA": ""}, "WINRM_CA is not set"),
         ({"WINRM_CA": "/nowhere"}, "WINRM_CA (/nowhere) cannot be used (No such file"),
         ({"WINRM_CA": __file__}, "cannot be used (not a PEM file)"),
     ],
 )
-def test_a_winrm_setting_that_cannot_be_used_is_named(changes: dict[str, str], words: str, tmp_path: Path) -> None:
+def test_unusable_winrm_setting(changes: dict[str, str], words: str, tmp_path: Path) -> None:
+    """An unusable WinRM setting is named in one sentence, without the password."""
     right = {"WINRM_HOST": "vm", "WINRM_USER": "anna", "WINRM_PASSWORD": "planted-secret", "WINRM_CA": str(tmp_path)}
     done = sdk(["verify", "--on", "windows"], right | changes)
     assert (done.exit_code, done.stdout) == (UNUSABLE, "")
@@ -118,7 +127,8 @@ def test_a_winrm_setting_that_cannot_be_used_is_named(changes: dict[str, str], w
         ("PROXMOX_CA", "/nowhere.pem", "PROXMOX_CA (/nowhere.pem) cannot be used"),
     ],
 )
-def test_a_proxmox_setting_that_cannot_be_used_is_named(name: str, value: str, words: str) -> None:
+def test_unusable_proxmox_setting(name: str, value: str, words: str) -> None:
+    """An unusable Proxmox setting is named, without the token."""
     right = {"PROXMOX_HOST": "pve", "PROXMOX_TOKEN": "a@pve!b=c", "PROXMOX_NODE": "pve", "PROXMOX_VM": "105"}
     done = sdk(["doctor"], right | {name: value})
     assert (done.exit_code, done.stdout) == (UNUSABLE, "")
@@ -126,7 +136,8 @@ def test_a_proxmox_setting_that_cannot_be_used_is_named(name: str, value: str, w
     assert "planted" not in done.stderr
 
 
-def test_every_setting_that_is_wrong_is_named_at_once() -> None:
+def test_all_wrong_settings_at_once() -> None:
+    """All wrong settings are named at once."""
     done = sdk(["doctor"], {"WINRM_HOST": "a/b", "WINRM_CA": "/nowhere"})
     for name in ("WINRM_HOST", "WINRM_USER", "WINRM_PASSWORD", "WINRM_CA"):
         assert name in done.stderr

@@ -1,4 +1,4 @@
-"""What the wire says of a fault and of an outcome, so that a caller needs no table of its own."""
+"""What a response says about a fault or an outcome, so that a caller needs no table of its own."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ PACKAGE = Path(notes.__file__).parent
 TEMPLATE = read_template((TEMPLATES / "weight_scale.fit").read_bytes())
 READING = {"weight_kg": 81.4, "measured_at": "2026-11-22T06:31:00Z"}
 
-#: Each kind of fault, and what a caller is told of it.
-TOLD: Mapping[type[WeighbridgeError], tuple[int, Blame, Again]] = {
+#: Each class of fault, and its status, `blame` and `again`.
+EXPECTED: Mapping[type[WeighbridgeError], tuple[int, Blame, Again]] = {
     errors.NotJson: (400, "caller", "never"),
     errors.QueryInvalid: (400, "caller", "never"),
     errors.Unauthorized: (401, "caller", "after_repair"),
@@ -92,7 +92,7 @@ def kinds_of_the_package() -> set[type[WeighbridgeError]]:
 
 
 class Ending:
-    """A delivery that ends as it is told."""
+    """A delivery that raises this fault, or has this status."""
 
     name = "ending"
 
@@ -130,19 +130,21 @@ def post(delivery: Ending, payload: object, path: str = "/") -> tuple[int, Any, 
 # -- faults ----------------------------------------------------------------------------------------------
 
 
-def test_the_table_has_every_fault_of_the_package() -> None:
-    assert kinds_of_the_package() == set(TOLD) | BRANCHES
+def test_table_is_complete() -> None:
+    """The table above has every fault of the package."""
+    assert kinds_of_the_package() == set(EXPECTED) | BRANCHES
 
 
-@pytest.mark.parametrize("kind", TOLD, ids=lambda kind: kind.__name__)
-def test_every_fault_has_a_row_of_its_own_or_of_what_it_is_a_case_of(kind: type[WeighbridgeError]) -> None:
+@pytest.mark.parametrize("kind", EXPECTED, ids=lambda kind: kind.__name__)
+def test_every_fault_has_a_status(kind: type[WeighbridgeError]) -> None:
+    """Each fault has a row of the table of problems, its own or that of an ancestor."""
     assert kind_of(fault(kind)) is not FAULTS[Exception]
 
 
-@pytest.mark.parametrize("kind", TOLD, ids=lambda kind: kind.__name__)
-def test_every_fault_says_who_is_to_blame_and_whether_to_send_again(kind: type[WeighbridgeError]) -> None:
-    """Alone as the answer, and in a batch as one of the results."""
-    status, blame, again = TOLD[kind]
+@pytest.mark.parametrize("kind", EXPECTED, ids=lambda kind: kind.__name__)
+def test_blame_and_again(kind: type[WeighbridgeError]) -> None:
+    """Each fault has its status, `blame` and `again`, as the only answer and as one result of a batch."""
+    status, blame, again = EXPECTED[kind]
     answered, alone, headers = post(Ending(fault(kind)), READING)
     assert (answered, alone["status"], alone["blame"], alone["again"]) == (status, status, blame, again)
     assert ("Retry-After" in headers) == ("retry_after_s" in alone)
@@ -152,15 +154,16 @@ def test_every_fault_says_who_is_to_blame_and_whether_to_send_again(kind: type[W
 
 
 @pytest.mark.parametrize("payload", [READING, [READING]], ids=["alone", "batch"])
-def test_a_fault_that_nobody_foresaw_is_ours_and_may_be_sent_again(payload: object) -> None:
+def test_unexpected_exception(payload: object) -> None:
+    """An unexpected exception is Weighbridge's fault, may be sent again, and does not show its message."""
     status, problem, _ = post(Ending(RuntimeError("planted words")), payload)
     assert (status, problem["blame"], problem["again"]) == (500, "weighbridge", "later")
     assert "planted" not in json.dumps(problem)
 
 
-def test_what_may_be_sent_again_by_itself_says_when() -> None:
-    """A row of the table that says `later` has a pause, but for the one that brings its own, and a slow sender."""
-    later = {kind for kind, (_, _, again) in TOLD.items() if again == "later"} - {errors.TooSlow}
+def test_later_has_a_pause() -> None:
+    """Each fault with `later` has a pause, except the one for a slow sender."""
+    later = {kind for kind, (_, _, again) in EXPECTED.items() if again == "later"} - {errors.TooSlow}
     for kind in later:
         assert post(Ending(fault(kind)), READING)[1]["retry_after_s"] > 0, kind
 
@@ -169,17 +172,20 @@ def test_what_may_be_sent_again_by_itself_says_when() -> None:
 
 
 @pytest.mark.parametrize("status", get_args(Status))
-def test_a_receipt_is_final_unless_garmin_does_not_show_it_yet(status: Status) -> None:
+def test_final(status: Status) -> None:
+    """A receipt is final unless Garmin does not show the weigh-in yet."""
     for receipt in (post(Ending(status), READING)[1], post(Ending(status), [READING])[1]["results"][0]):
         assert (receipt["status"], receipt["final"]) == (status, status != "accepted")
 
 
-def test_a_dry_run_is_final() -> None:
+def test_dry_run_is_final() -> None:
+    """The receipt of a dry run is final."""
     receipt = post(Ending("kept"), READING, "/?dry_run=true")[1]
     assert (receipt["status"], receipt["final"]) == ("checked", True)
 
 
-def test_notes_and_warnings_are_a_code_for_programs_and_a_text_for_people() -> None:
+def test_notes_and_warnings() -> None:
+    """A note or warning has a code for programs and a text for people."""
     warning = Note(Code.GARMIN_REMARK, "words")
     receipt = post(Ending("confirmed", warning), {"weight_kg": 81.4, "bmi": None})[1]
     assert receipt["warnings"] == [{"code": "garmin-remark", "text": "words"}]
@@ -187,7 +193,8 @@ def test_notes_and_warnings_are_a_code_for_programs_and_a_text_for_people() -> N
     assert all(note["text"] for note in receipt["notes"])
 
 
-def test_received_at_makes_a_reading_without_a_time_the_same_file_each_time() -> None:
+def test_received_at_makes_a_retry_the_same() -> None:
+    """With `received_at`, a reading without a time is the same file each time; next to a time it has no effect."""
     untimed = {"weight_kg": 81.4, "received_at": "2026-11-22T06:31:00Z"}
     first, again = (post(Ending("kept"), untimed)[1] for _ in range(2))
     assert first == again
@@ -197,7 +204,8 @@ def test_received_at_makes_a_reading_without_a_time_the_same_file_each_time() ->
 
 
 @pytest.mark.parametrize("code", Code)
-def test_no_code_is_without_a_note_that_has_it(code: Code) -> None:
+def test_every_code_is_used(code: Code) -> None:
+    """Each code is used somewhere in the package."""
     sources = (path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py") if path.name != "notes.py")
     assert any(f"Code.{code.name}" in source for source in sources)
 
@@ -205,7 +213,8 @@ def test_no_code_is_without_a_note_that_has_it(code: Code) -> None:
 # -- the contract ----------------------------------------------------------------------------------------
 
 
-def test_the_contract_has_it_all() -> None:
+def test_contract_is_complete() -> None:
+    """The OpenAPI document has blame, again, final, notes, warnings, the codes and both times."""
     schemas: Any = document()["components"]["schemas"]  # type: ignore[index]
     problem, receipt = schemas["Problem"], schemas["Receipt"]
     assert {"blame", "again"} <= set(problem["required"])

@@ -1,4 +1,4 @@
-"""Something with a reading's attributes, for what `Reading` itself would refuse (0.00 % fat, 655 kg)."""
+"""An object with the attributes of a reading, for values that `Reading` would refuse (0.00 % fat, 655 kg)."""
 
 from __future__ import annotations
 

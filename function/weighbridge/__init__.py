@@ -1,9 +1,9 @@
-"""Weighbridge takes a weigh-in from any smart scale and delivers it to Garmin Connect, proven."""
+"""Weighbridge delivers weigh-ins from any smart scale to Garmin Connect, and proves each file first."""
 
 import os
 
-# logfire comes along with garth-ng and plugs itself into every pydantic model: 140 ms of each cold start, and a
-# telemetry that nobody asked for. pydantic looks at this when the first model is made, so it stands before all of ours.
+# logfire is installed with garth-ng and plugs itself into every pydantic model: 140 ms of each cold start, and
+# telemetry that nobody asked for. pydantic reads this when the first model is made, so it is set before any import.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 __version__ = "0.2.0"

@@ -1,4 +1,4 @@
-"""python -m weighbridge: the command `weighbridge`, where it is not on the path."""
+"""python -m weighbridge: the command `weighbridge`, when it is not on the PATH."""
 
 from __future__ import annotations
 

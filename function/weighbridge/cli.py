@@ -1,10 +1,10 @@
 """The command line: one group, whose commands are imported when they are called.
 
-Rule: this module knows where each command is, what it needs, and how a fault is told: one sentence on stderr and exit
-code 1. What a command does is in `operate/`, or in the package of the caller that it belongs to. A command returns its
-exit code, or nothing.
+Rule: this module knows where each command is, what it needs, and how a fault is reported: one sentence on stderr and
+exit code 1. What a command does is in `operate/`, or in the package of the caller that it belongs to. A command returns
+its exit code, or nothing.
 
-Strategy: `weighbridge --help` and completion read the table below, so that they import no command.
+Strategy: `weighbridge --help` and completion read the table below, so they import no command.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .operate.surroundings import Surroundings, read_dot_env
 
 
 class Place(NamedTuple):
-    """Where a command is. `extra` names the packages that it needs beyond those of the function."""
+    """Where a command is. `extra` names the optional dependencies that it needs."""
 
     module: str
     explained: str
@@ -37,24 +37,24 @@ COMMANDS: Mapping[str, Place] = {
     "fit": Place("weighbridge.operate.fit", "Make the FIT file of a reading. Nothing is sent."),
     "serve": Place("weighbridge.operate.serve", "Serve the function."),
     "login": Place("weighbridge.operate.login", "Sign in to Garmin Connect once."),
-    "doctor": Place("weighbridge.operate.doctor", "Prove each link to Garmin Connect with your account."),
-    "refresh": Place("weighbridge.operate.refresh", "Renew each sign-in that is due. For a schedule."),
+    "doctor": Place("weighbridge.operate.doctor", "Check each link to Garmin Connect with your account."),
+    "refresh": Place("weighbridge.operate.refresh", "Renew each token that is due. For a schedule."),
     "kept": Place("weighbridge.operate.kept", "List, deliver or confirm the files that were kept."),
-    "confirm": Place("weighbridge.operate.confirm", "See whether kept files have arrived in Garmin Connect."),
-    "template": Place("weighbridge.operate.template", "Make a template of your own scale's file."),
-    "import": Place("weighbridge_history.cli", "Look at a history of weigh-ins, and send it.", "history"),
-    "form": Place("weighbridge_form.cli", "Serve a page to type, look at and correct weigh-ins.", "form"),
+    "confirm": Place("weighbridge.operate.confirm", "Check whether kept files have arrived in Garmin Connect."),
+    "template": Place("weighbridge.operate.template", "Make a template from your own scale's file."),
+    "import": Place("weighbridge_history.cli", "Preview a history of weigh-ins, and send it.", "history"),
+    "form": Place("weighbridge_form.cli", "Serve a page to enter, view and correct weigh-ins.", "form"),
     "outbox": Place("weighbridge_outbox.cli", "Store readings in Postgres, and send them until they arrive.", "outbox"),
-    "fitdays": Place("weighbridge_fitdays.cli", "Take new weigh-ins out of the Fitdays cloud.", "fitdays"),
+    "fitdays": Place("weighbridge_fitdays.cli", "Fetch new weigh-ins from the Fitdays cloud.", "fitdays"),
     "sdk": Place("sdk_fallback.cli", "Cross-check the encoding with Garmin's FitCSVTool.", "sdk"),
-    "demo": Place("weighbridge.operate.demo", "See the whole way of a reading. Needs no account."),
+    "demo": Place("weighbridge.operate.demo", "Follow a reading from start to finish. Needs no account."),
 }
 
 OURS = {place.module.partition(".")[0] for place in COMMANDS.values()}
 
 
 class Commands(click.Group):
-    """The commands of the table."""
+    """The commands of `COMMANDS`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's
         return list(COMMANDS)
@@ -111,7 +111,7 @@ class Commands(click.Group):
 
 
 def _needed(name: str, fault: ModuleNotFoundError) -> SettingsInvalid | None:
-    """What to say when a module is missing: nothing where that is a fault of ours."""
+    """The fault to report for a missing module. None when the module is Weighbridge's own: that is a bug."""
     extra = COMMANDS[name].extra if name in COMMANDS else ""
     if not extra or (fault.name or "").partition(".")[0] in OURS:
         return None
@@ -128,7 +128,7 @@ def _add_dot_env() -> None:
 
 
 def sentence(fault: WeighbridgeError) -> str:
-    """What a person reads of a fault. A value that is to blame has a line of its own: it is the person's own."""
+    """A fault as text for a person. Each rejected value gets its own line."""
     lines = [str(fault)]
     for error in fault.errors if isinstance(fault, ValuesRejected) else ():
         came = "" if error.input is None else f" Got {json.dumps(error.input, default=str, ensure_ascii=False)}."

@@ -1,16 +1,16 @@
-"""The commands that a message names: the one place that knows how they are typed.
+"""The commands that messages name, and how they are typed.
 
-Rule: a message says the whole command, with the person's `--name`, so that it can be copied. Nobody completes another
-module's sentence.
+Rule: a message gives the whole command, with the person's `--name`, so that it can be copied. No module completes
+another module's sentence.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-#: The token of a house in which nobody is named.
+#: The name of the token where no people are configured.
 DEFAULT_TOKEN: Final = "default"  # noqa: S105  # a name
-#: A sign-in in the browser that the delivery `browser` uses.
+#: The sign-in for the delivery `browser`.
 BROWSER_LOGIN: Final = "login --way window"
 
 
@@ -20,10 +20,14 @@ def command(words: str, token_name: str = DEFAULT_TOKEN) -> str:
 
 
 def needs_extra(what: str, extra: str) -> str:
-    """The sentence for a part of the package whose libraries are not installed."""
-    return f"{what} needs more packages: pip install 'weighbridge[{extra}]'."
+    """The sentence for a part of the package whose libraries are not installed.
+
+    The command installs from a checkout: no package index has Weighbridge yet, and somebody else's package may get
+    its name there.
+    """
+    return f"{what} needs more packages. In the checkout: pipx install --force '.[{extra}]'."
 
 
 def sign_in_again(token_name: str = DEFAULT_TOKEN) -> str:
-    """The sentence that ends every message about a sign-in that no longer works."""
+    """The last sentence of every message about a sign-in that no longer works."""
     return f"Sign in again: {command('login', token_name)}."

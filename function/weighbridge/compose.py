@@ -1,6 +1,6 @@
-"""The composition root: settings -> the parts, put together.
+"""The composition root: settings -> the connected parts.
 
-Strategy: a library is imported when a delivery that needs it is named, so that nobody pays for one that is not used.
+Strategy: a library is imported only when a configured delivery needs it, so unused libraries cost nothing.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import errors
+from .accounts import Destination, PerPerson
 from .commands import needs_extra
 from .delivery.chain import Chain
 from .delivery.folder import Folder
 from .fit.template import Template, read_template
-from .household import Account, Household
 from .pipeline import Weighbridge, rehearse
 from .reading.people import Person, read_people
 from .settings import GARMIN, Settings
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """Everything that lives longer than a request."""
+    """Everything that outlives a request."""
 
     settings: Settings
     weighbridge: Weighbridge
-    #: A person's name, or none where there is only one -> what can be read, if anything.
+    #: A person's name (None where there is only one account) -> the store to read from, if there is one.
     store: Callable[[str | None], WeighInStore | None]
 
 
@@ -45,13 +45,13 @@ def compose(settings: Settings) -> Composed:
         account = _account(settings)
         weighbridge = Weighbridge(template, account.delivery, settings.timezone)
         return Composed(settings, weighbridge, lambda name: _only(account, name))
-    household = Household({person: _account(settings.for_person(person.token)) for person in people_of(settings)})
-    weighbridge = Weighbridge(template, household, settings.timezone, household.settle)
-    return Composed(settings, weighbridge, lambda name: household.account(name).store)
+    per_person = PerPerson({person: _account(settings.for_person(person.token)) for person in people_of(settings)})
+    weighbridge = Weighbridge(template, per_person, settings.timezone, per_person.settle)
+    return Composed(settings, weighbridge, lambda name: per_person.account(name).store)
 
 
 def people_of(settings: Settings) -> tuple[Person, ...]:
-    """The people of the house; nobody where they are not named. Raises `SettingsInvalid`."""
+    """The configured people; empty if there are none. Raises `SettingsInvalid`."""
     if settings.people is None:
         return ()
     try:
@@ -62,7 +62,7 @@ def people_of(settings: Settings) -> tuple[Person, ...]:
 
 
 def usable_template(settings: Settings) -> Template:
-    """The template that is set, proven to take readings. Raises `TemplateUnusable`."""
+    """The configured template, proven to take readings. Raises `TemplateUnusable`."""
     try:
         content = settings.template.read_bytes()
     except OSError as e:
@@ -72,17 +72,17 @@ def usable_template(settings: Settings) -> Template:
     return template
 
 
-def _account(settings: Settings) -> Account:
+def _account(settings: Settings) -> Destination:
     links = [
         Folder(settings.folder) if name == "folder" else garmin_connect(name, settings) for name in settings.delivery
     ]
     store = next((link for link in links if not isinstance(link, Folder)), None)
-    return Account(links[0] if len(links) == 1 else Chain(links), store)
+    return Destination(links[0] if len(links) == 1 else Chain(links), store)
 
 
-def _only(account: Account, name: str | None) -> WeighInStore | None:
+def _only(account: Destination, name: str | None) -> WeighInStore | None:
     if name is not None:
-        raise errors.NotFound("No people are set up here (WEIGHBRIDGE_PEOPLE), so there is only one account.")
+        raise errors.NotFound("No people are configured here (WEIGHBRIDGE_PEOPLE), so there is only one account.")
     return account.store
 
 
@@ -90,12 +90,12 @@ def _only(account: Account, name: str | None) -> WeighInStore | None:
 
 
 def garmin_names(settings: Settings) -> tuple[str, ...]:
-    """The links that lead to Garmin Connect, in order; the usual one when only files are kept."""
+    """The deliveries to Garmin Connect, in order; the default one when only files are kept."""
     return tuple(name for name in settings.delivery if name != "folder") or GARMIN[:1]
 
 
 def token_library(settings: Settings) -> str:
-    """The library that uses the token: the first that the delivery names."""
+    """The library that uses the token: the first one in WEIGHBRIDGE_DELIVERY."""
     return next((name for name in garmin_names(settings) if name in GARMIN), GARMIN[0])
 
 
@@ -135,7 +135,7 @@ def browser_session(settings: Settings) -> BrowserSession:
 
 
 def personal_api(settings: Settings) -> PersonalApi | None:
-    """Garmin's official read-back, for those who have a key."""
+    """Garmin's official read-back; None without a key."""
     if settings.personal_api_key is None:
         return None
     from .garmin.personal_api import PersonalApi
@@ -149,7 +149,7 @@ def personal_api(settings: Settings) -> PersonalApi | None:
 
 
 def token_store(settings: Settings) -> Store:
-    """Where the token of these settings' person is kept."""
+    """The store of the token of the account that these settings are for."""
     if not settings.token_secret:
         from .garmin.tokens import TokenStore
 

@@ -1,38 +1,38 @@
-"""The tree of faults. An exception's class says whose fault it is (`blame`) and whether the same request may be sent
-again (`again`); both go out with every problem, so that no caller needs a table of its own. The HTTP shell alone turns
-a class into a status.
+"""The tree of faults. An exception's class says who is to blame (`blame`) and when the same request may be sent again
+(`again`). Both are part of every problem, so no caller needs a table of its own. Only the HTTP shell turns a class
+into a status.
 
-Rule: a message names what came, what was expected and how to fix it. It never holds a secret, a FIT byte
-or a measurement. Measurements that a caller needs in order to fix the request are attributes
-(`FieldError.input`, `Conflict.ours`, `Conflict.theirs`): they go into the response, and never into a log.
+Rule: a message says what was expected, what came and how to fix it. It never holds a secret, a FIT byte or a
+measurement. Measurements that a caller needs to fix the request are attributes (`FieldError.input`,
+`Conflict.ours`, `Conflict.theirs`): they go into the response and never into a log.
 
     WeighbridgeError
     ├── CallerFault                 the request is to blame; sending it again unchanged will not help
-    │   ├── NotJson                 the body is not the JSON it should be
-    │   ├── QueryInvalid            a query parameter is unknown or has a value that it cannot have
+    │   ├── NotJson                 the body is not JSON, or not the JSON that was expected
+    │   ├── QueryInvalid            a query parameter is unknown or has an invalid value
     │   ├── TooSlow
     │   ├── TooLarge                more than the size limit
     │   ├── MediaTypeUnsupported
     │   ├── NotFound                no such weigh-in, no such person
-    │   │   └── NoSuchAddress       the path is not one of ours: the caller's set-up is to blame
+    │   │   └── NoSuchAddress       nothing is at this path: the caller's configuration is to blame
     │   ├── MethodNotAllowed
     │   ├── Unauthorized            no key, or a wrong one
     │   ├── Forbidden               no key is configured, and the caller is not this machine
     │   ├── ReadingRejected         a value is to blame; `errors` names each
     │   └── Conflict                Garmin holds other values for the same instant
-    ├── OwnerFault                  the set-up is to blame; whoever runs the function can fix it
+    ├── OwnerFault                  the configuration is to blame; whoever runs the function can fix it
     │   ├── SettingsInvalid
     │   ├── TemplateUnusable
     │   ├── FolderUnusable          disk full, not writable
     │   ├── TokenStoreUnusable      token file damaged, not writable
-    │   ├── NotConnected            asked for what only Garmin can answer, but no Garmin delivery is set
-    │   └── SignInNeeded            no token, or Garmin no longer takes it
-    ├── ProofFailed                 our own fault: the bytes did not decode to the reading; nothing was sent
-    └── GarminFault                 Garmin, or the way to it, is to blame
-        ├── GarminRefused           Garmin said no, and will say no again
+    │   ├── NotConnected            the request needs Garmin, but no Garmin delivery is configured
+    │   └── SignInNeeded            no token, or Garmin no longer accepts it
+    ├── ProofFailed                 a bug: the bytes did not decode to the reading; nothing was sent
+    └── GarminFault                 Garmin, or the connection to it, is to blame
+        ├── GarminRefused           Garmin refused, and would refuse again
         ├── GarminUnreachable       nothing was sent
-        ├── RateLimited             Garmin said: later
-        └── OutcomeUnknown          sent, but no word came back, and a look did not find it
+        ├── RateLimited             Garmin asks to wait
+        └── OutcomeUnknown          sent, but no answer came, and the weigh-in was not found
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-#: Who can do something about it.
+#: Who can fix it.
 Blame = Literal["caller", "owner", "garmin", "weighbridge"]
 
-#: never: the same request will never be taken · later: it may be taken without anyone doing anything ·
-#: after_repair: somebody has to fix something first (a key, an address, a setting, a sign-in)
+#: never: the same request will never succeed · later: it may succeed without anyone doing anything ·
+#: after_repair: somebody must fix something first (a key, an address, a setting, a sign-in)
 Again = Literal["never", "later", "after_repair"]
 
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One value to blame: the caller's own name for it, what came, and a sentence with what was expected."""
+    """An invalid value: the caller's name for it, what came, and a sentence that says what was expected."""
 
     field: str
     input: object
@@ -59,11 +59,11 @@ class FieldError:
 
 
 class WeighbridgeError(Exception):
-    """Root of every fault that Weighbridge raises on purpose."""
+    """The base of every fault that Weighbridge raises on purpose."""
 
     blame: ClassVar[Blame] = "weighbridge"
     again: ClassVar[Again] = "later"
-    #: True when it is certain that nothing reached Garmin, so that another delivery may take over.
+    #: True if it is certain that nothing reached Garmin. Another delivery may then take over.
     nothing_sent = True
 
 
@@ -110,7 +110,7 @@ class Forbidden(CallerFault):
 
 
 class ValuesRejected(CallerFault):
-    """Named values are to blame. The message says only how many; `errors` holds names, values and reasons."""
+    """Values are to blame. `errors` holds their names, the values and the reasons; the message does not."""
 
     def __init__(self, message: str, errors: Sequence[FieldError]) -> None:
         super().__init__(message)
@@ -119,18 +119,18 @@ class ValuesRejected(CallerFault):
 
 class QueryInvalid(ValuesRejected):
     def __init__(self, errors: Sequence[FieldError]) -> None:
-        super().__init__("The query of the address was not understood; nothing was done.", errors)
+        super().__init__("The query of the address is not valid; nothing was done.", errors)
 
 
 class ReadingRejected(ValuesRejected):
-    """One or more values of the reading cannot be right."""
+    """One or more values of the reading are not valid."""
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
         super().__init__("The reading was rejected; nothing was sent.", errors)
 
 
 class Conflict(CallerFault):
-    """Garmin already holds an entry at this instant, with other values (both sets in our names and units)."""
+    """Garmin already holds an entry at this instant, with other values. Both are in our names and units."""
 
     def __init__(self, message: str, ours: Mapping[str, object], theirs: Sequence[Mapping[str, object]]) -> None:
         super().__init__(message)

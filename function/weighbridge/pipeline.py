@@ -1,4 +1,4 @@
-"""The story: a payload becomes a reading, the reading a proven file, the file a delivery, and all of it a receipt."""
+"""The pipeline: payload -> reading -> proven file -> delivery -> receipt."""
 
 from __future__ import annotations
 
@@ -11,28 +11,24 @@ from zoneinfo import ZoneInfo
 from .delivery.port import Delivery, Outcome
 from .errors import ProofFailed, TemplateUnusable, WeighbridgeError
 from .fit.encode import RawFields, encode
-from .fit.patch import patch
+from .fit.patch import READINGS_PER_FILE, patch
 from .fit.template import Template
 from .fit.verify import VerifiedFit, verify
 from .reading.interpret import Interpreted, interpret
 from .reading.reading import Reading
 from .receipt import Receipt, make_receipt
 
-#: Weigh-ins in one file. A large history file got a 504 from Garmin (XiaoSiHwang/garmin-weight-sync issue 8);
-#: others send at most 200.
-READINGS_PER_FILE = 200
-
 
 def prove(template: Template, rows: Sequence[RawFields]) -> VerifiedFit:
-    """Encoded readings -> one FIT file that fitdecode has read back and found to say exactly this."""
+    """Encoded readings -> one FIT file, decoded by fitdecode and found to hold exactly these values."""
     return verify(patch(template, rows), template, rows)
 
 
 def rehearse(template: Template) -> None:
-    """Prove two made-up readings that fill every slot. Raises `TemplateUnusable` when no reading could be proven.
+    """Prove two made-up readings that fill every slot. Raises `TemplateUnusable` if no reading could be proven.
 
-    Our own walk is more lenient than fitdecode: a developer field that nothing describes, or a field of zero bytes
-    in a foreign message, would otherwise be found only when the first reading fails.
+    `read_template` is more lenient than fitdecode. Without this, a developer field without a description, or a field
+    of zero bytes in another message, would be found only by the first reading.
     """
     try:
         prove(template, [dict.fromkeys(template.fields, raw) for raw in (1, 2)])
@@ -40,12 +36,12 @@ def rehearse(template: Template) -> None:
         raise TemplateUnusable(f"No reading could be proven in this template. {e}") from e
 
 
-def _as_it_is(interpreted: Interpreted) -> Interpreted:
+def _unchanged(interpreted: Interpreted) -> Interpreted:
     return interpreted
 
 
 class Understood(NamedTuple):
-    """A reading that was understood and fits into a file."""
+    """A reading that was understood and can be encoded."""
 
     interpreted: Interpreted
     raws: RawFields
@@ -57,25 +53,25 @@ class Understood(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Weighbridge:
-    """A template, a delivery, and the zone of times without an offset."""
+    """A template, a delivery, and the time zone for times without an offset."""
 
     template: Template
     delivery: Delivery
     timezone: ZoneInfo
-    #: Begins a request: what it returns makes a reading its person's.
-    settle: Callable[[], Callable[[Interpreted], Interpreted]] = lambda: _as_it_is
+    #: Called once for each request. Returns the function that assigns a reading to its person.
+    settle: Callable[[], Callable[[Interpreted], Interpreted]] = lambda: _unchanged
 
     def weigh(
         self, payloads: Iterable[object], *, now: datetime, dry_run: bool, replace: bool
     ) -> list[Receipt | WeighbridgeError]:
-        """Payloads -> a receipt or a fault for each, in order. One bad payload never stops the others."""
+        """Payloads -> a receipt or a fault for each, in order. One bad payload does not stop the others."""
         results = list(self._understand_each(payloads, now))
         good = [result for result in results if isinstance(result, Understood)]
         receipts = self._receipts(good, dry_run=dry_run, replace=replace)
         return [next(receipts) if isinstance(result, Understood) else result for result in results]
 
     def fit(self, payloads: Iterable[object], *, now: datetime) -> tuple[list[Reading], VerifiedFit]:
-        """Payloads -> the proven file itself. Nothing is sent; the first fault ends it."""
+        """Payloads -> the proven file. Nothing is sent. Raises the first fault."""
         understand = self._understanding(now)
         good = [understand(payload) for payload in payloads]
         return [each.reading for each in good], prove(self.template, [each.raws for each in good])
@@ -101,23 +97,23 @@ class Weighbridge:
         self, good: Sequence[Understood], *, dry_run: bool, replace: bool
     ) -> Iterator[Receipt | WeighbridgeError]:
         for start in range(0, len(good), READINGS_PER_FILE):
-            parcel = good[start : start + READINGS_PER_FILE]
+            batch = good[start : start + READINGS_PER_FILE]
             if dry_run:
-                # The bytes that would be sent. Nothing is sent, so nothing is proven; `fit` rehearses with proof.
-                file = patch(self.template, [each.raws for each in parcel])
-                yield from (make_receipt(*each, self.template, file) for each in parcel)
+                # The bytes that would be sent. Nothing is sent, so nothing is proven; `fit` gives a proven file.
+                file = patch(self.template, [each.raws for each in batch])
+                yield from (make_receipt(*each, self.template, file) for each in batch)
                 continue
-            outcomes = self._deliver(parcel, replace=replace)
-            for each in parcel:
+            outcomes = self._deliver(batch, replace=replace)
+            for each in batch:
                 outcome = outcomes[each.reading]
                 if isinstance(outcome, WeighbridgeError):
                     yield outcome
                 else:
                     yield make_receipt(*each, self.template, outcome)
 
-    def _deliver(self, parcel: Sequence[Understood], *, replace: bool) -> Mapping[Reading, Outcome]:
-        raws = {each.reading: each.raws for each in parcel}
-        readings = [each.reading for each in parcel]
+    def _deliver(self, batch: Sequence[Understood], *, replace: bool) -> Mapping[Reading, Outcome]:
+        raws = {each.reading: each.raws for each in batch}
+        readings = [each.reading for each in batch]
         try:
             return self.delivery.deliver(
                 readings, lambda some: prove(self.template, [raws[reading] for reading in some]), replace=replace

@@ -1,7 +1,7 @@
-"""Receipt: what became of a reading, value by value.
+"""Receipt: what happened to a reading, value by value.
 
-Rule: every value of the reading is named once, with what stands for it in the file, or the reason why
-nothing does. Values in a receipt belong to the caller; they go into his answer and nowhere else.
+Rule: every value of the reading is named once, with its value in the file or the reason why it has none. Values in a
+receipt belong to the caller. They go into the response and nowhere else.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 
 from .delivery.port import Delivered
 from .fit.encode import RawFields
-from .fit.profile import DEVELOPER, WEIGHT_SCALE, told
+from .fit.profile import DEVELOPER, WEIGHT_SCALE, value_of
 from .fit.template import Template
 from .notes import Code, Note
 from .reading.interpret import Interpreted
@@ -25,17 +25,17 @@ NATIVE = {field.source: field for field in WEIGHT_SCALE if field.source and fiel
 DEVELOPER_FIELDS = {field.source: field for field in DEVELOPER if field.source}
 
 #: Why a value has no native field of its own.
-NO_HOME = {
-    "fat_mass_kg": "Garmin has no field for fat mass; it is body fat in % that Garmin shows.",
+NOT_STORED = {
+    "fat_mass_kg": "Garmin has no field for fat mass; it shows body fat in %.",
     "fat_free_mass_kg": "Garmin has no field for fat-free mass.",
     "body_water_kg": "Garmin takes body water in %, so it is sent as percent_hydration.",
     "subcutaneous_fat_percent": "Garmin has no field for subcutaneous fat.",
-    "skeletal_muscle_mass_kg": "Garmin has one field for muscle, and muscle_mass_kg has it.",
+    "skeletal_muscle_mass_kg": "Garmin has one field for muscle, and muscle_mass_kg is in it.",
     "height_cm": "Used for the body mass index; a weigh-in has no field for it.",
     "person": "Garmin knows the person from the account.",
 }
 
-#: Where a person brings a file in by hand.
+#: Where a file is imported by hand.
 IMPORT_PAGE = "https://connect.garmin.com/app/import-data"
 
 PROOF = "decoded by fitdecode; every value and every other byte is as expected"
@@ -77,7 +77,7 @@ class Receipt(TypedDict):
     """The answer to one reading."""
 
     status: str
-    #: Whether the reading has been taken care of, so that it need not be sent again.
+    #: Whether the reading is taken care of and does not need to be sent again.
     final: bool
     summary: str
     measured_at: str
@@ -91,20 +91,20 @@ class Receipt(TypedDict):
 
 
 def make_receipt(interpreted: Interpreted, raws: RawFields, template: Template, outcome: Delivered | bytes) -> Receipt:
-    """The receipt of a reading that was delivered, or (given only the bytes that would be sent) checked."""
+    """The receipt of a delivered reading; given only bytes (a dry run), of a checked one."""
     delivered = outcome if isinstance(outcome, Delivered) else None
     status = delivered.status if delivered else "checked"
     reading = interpreted.reading
     receipt: Receipt = {
         "status": status,
-        # What is accepted ends as `present` or `confirmed` once it is asked for again.
+        # What is `accepted` becomes `present` or `confirmed` when it is sent again.
         "final": status != "accepted",
         "summary": _summary(interpreted, status),
         "measured_at": reading.measured_at.isoformat().replace("+00:00", "Z"),
         "fields": _fields(interpreted, raws, template),
         "unknown": list(interpreted.unknown),
-        "notes": _told(interpreted.notes),
-        "warnings": _told(delivered.warnings) if delivered else [],
+        "notes": _note_dicts(interpreted.notes),
+        "warnings": _note_dicts(delivered.warnings) if delivered else [],
         "fit": _fit(outcome),
         "garmin": delivered.garmin.shown() if delivered and delivered.garmin else None,
     }
@@ -113,7 +113,7 @@ def make_receipt(interpreted: Interpreted, raws: RawFields, template: Template, 
     return receipt
 
 
-def _told(notes: Sequence[Note]) -> list[ReceiptNote]:
+def _note_dicts(notes: Sequence[Note]) -> list[ReceiptNote]:
     return [{"code": note.code, "text": note.text} for note in notes]
 
 
@@ -144,14 +144,14 @@ def _fields(interpreted: Interpreted, raws: RawFields, template: Template) -> li
             "value": _plain(value) if isinstance(value, Decimal) else value,
             "fit_field": None,
         }
-        home = NATIVE.get(name) or DEVELOPER_FIELDS.get(name)
-        if home and home.name in raws and home.name in template.fields:
-            field["fit_field"] = home.name
-            field["sent"] = told(home, raws[home.name])
+        fit_field = NATIVE.get(name) or DEVELOPER_FIELDS.get(name)
+        if fit_field and fit_field.name in raws and fit_field.name in template.fields:
+            field["fit_field"] = fit_field.name
+            field["sent"] = value_of(fit_field, raws[fit_field.name])
         elif name in NATIVE:
             field["note"] = "The template has no such field."
-        if name in NO_HOME:
-            field["note"] = NO_HOME[name]
+        if name in NOT_STORED:
+            field["note"] = NOT_STORED[name]
         if name in interpreted.derived:
             field["derived"] = interpreted.derived[name]
         fields.append(field)
@@ -159,6 +159,6 @@ def _fields(interpreted: Interpreted, raws: RawFields, template: Template) -> li
 
 
 def _plain(value: Decimal) -> float:
-    # Derived values run on; four decimals are more than any scale tells.
+    # Derived values have many decimals; four are more than any scale shows.
     number = round(float(value), 4)
     return int(number) if number.is_integer() else number

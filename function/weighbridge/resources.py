@@ -1,7 +1,7 @@
-"""The files that come along: templates, the target for functions-framework, the demo's reading.
+"""The files that ship with the package: templates, the target for functions-framework, the demo's reading.
 
-Facts: in a checkout they lie where a reader looks for them (templates/, function/main.py, examples/); in a wheel they
-lie in this package, in the folder `shipped` (pyproject.toml, force-include).
+Facts: in a checkout they are in templates/, function/main.py and examples/. In a wheel they are in this package, in the
+folder `shipped` (pyproject.toml, force-include).
 """
 
 from __future__ import annotations
@@ -13,6 +13,6 @@ _SHIPPED = _PACKAGE / "shipped"
 _ROOT = _SHIPPED if _SHIPPED.is_dir() else _PACKAGE.parent.parent
 
 TEMPLATES = _ROOT / "templates"
-#: What `functions-framework --source` is given.
+#: For `functions-framework --source`.
 TARGET = _ROOT / "function" / "main.py"
 EXAMPLE = _ROOT / "examples" / "fitdays.json"

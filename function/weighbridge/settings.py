@@ -1,8 +1,8 @@
-"""Settings: the environment, read once through one injected mapping. The one reader for every program of the house.
+"""Settings: the environment, read once through one injected mapping. Every program of the project reads them here.
 
-Rule: each variable may be given as NAME, or as NAME_FILE, the path of a file that holds it (Docker and
-Kubernetes secrets). A value that cannot be used is named, with what was expected, and is never echoed:
-it could be a secret in the wrong place.
+Rule: each variable may be given as NAME, or as NAME_FILE, the path of a file that holds the value (Docker and
+Kubernetes secrets). A message about an invalid value names the variable and what was expected. It never repeats the
+value, which could be a secret in the wrong place.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from .resources import TEMPLATES
 
 
 class Variable(NamedTuple):
-    """One variable of the environment. `parse` raises ValueError for a text that it cannot use."""
+    """One environment variable. `parse` raises ValueError for an invalid text."""
 
     name: str
-    #: What it is called in a program's settings.
+    #: Its name in the program's settings.
     attribute: str
     default: str
     meaning: str
@@ -43,8 +43,8 @@ class Variable(NamedTuple):
 def read_variables(
     variables: Iterable[Variable], environment: Mapping[str, str], *, needed: Collection[str] = ()
 ) -> dict[str, object]:
-    """Attribute -> value. Raises `SettingsInvalid`, which names every variable that is missing (of those `needed`, by
-    name) or cannot be used."""
+    """Attribute -> value. Raises `SettingsInvalid`, which names every invalid variable, and every missing one of those
+    that are `needed` (by name)."""
     values: dict[str, object] = {}
     faults: list[str] = []
     for variable in variables:
@@ -65,7 +65,7 @@ def read_variables(
 
 
 def text_of(name: str, environment: Mapping[str, str]) -> str:
-    """The text of NAME or of the file that NAME_FILE names; "" where neither is set. Raises `SettingsInvalid`."""
+    """The text of NAME, or of the file that NAME_FILE names; "" if neither is set. Raises `SettingsInvalid`."""
     path = environment.get(f"{name}_FILE")
     if not path:
         # An empty variable is an unset one: Compose writes `NAME=` for a value left out of .env.
@@ -74,11 +74,11 @@ def text_of(name: str, environment: Mapping[str, str]) -> str:
         return Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as e:
         reason = e.strerror if isinstance(e, OSError) else "it is not valid UTF-8"
-        raise SettingsInvalid(f"The file that {name}_FILE names cannot be read: {reason}.") from None
+        raise SettingsInvalid(f"The file named by {name}_FILE cannot be read: {reason}.") from None
 
 
 def http_url(text: str) -> str:
-    """A bare http:// or https:// address, without a slash at its end."""
+    """A bare http:// or https:// address, without a trailing slash."""
     parts = split_url(text, ("http", "https"))
     if parts.username or parts.query:
         raise ValueError
@@ -88,14 +88,14 @@ def http_url(text: str) -> str:
 def split_url(text: str, schemes: Collection[str]) -> SplitResult:
     """The parts of an address with one of these schemes and a host. Raises ValueError."""
     parts = urlsplit(text)
-    _ = parts.port  # it is parsed when it is asked for
+    _ = parts.port  # parsed on access: raises ValueError
     if parts.scheme not in schemes or not parts.hostname:
         raise ValueError
     return parts
 
 
 def header_text(text: str) -> str:
-    """A secret that travels in a header."""
+    """A secret that is sent in a header."""
     if not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError
     return text
@@ -103,7 +103,7 @@ def header_text(text: str) -> str:
 
 # -- the function ------------------------------------------------------------------------------------------
 
-#: The deliveries that a chain may name. `garmin` is whichever library can be used here, in the order of `GARMIN`.
+#: The deliveries that a chain may name. `garmin` means the libraries of `GARMIN` that can be used here, in order.
 DELIVERIES = ("folder", "garmin", "garth", "garminconnect", "browser")
 GARMIN = ("garth", "garminconnect")
 
@@ -130,9 +130,9 @@ class Settings:
     token_name: str = DEFAULT_TOKEN
 
     def for_person(self, token_name: str) -> Self:
-        """These settings for the account of one person: what is theirs alone is apart from the others'.
+        """These settings for the account of one person, with a folder and browser profile of their own.
 
-        "default" is the one account of a house in which nobody is named.
+        "default" is the only account where no people are configured.
         """
         if token_name == DEFAULT_TOKEN:
             return self
@@ -141,7 +141,7 @@ class Settings:
             token_name=token_name,
             folder=self.folder / token_name,
             browser_profile=self.browser_profile / token_name,
-            # A key of the Personal API reads one account, and does not say whose.
+            # A key of the Personal API reads one account, and nothing shows whose it is.
             personal_api_key=None,
         )
 
@@ -211,10 +211,10 @@ VARIABLES = (
         "WEIGHBRIDGE_DELIVERY",
         "delivery",
         "folder",
-        "where readings go: `folder` keeps the FIT file for manual import, `garmin` uploads it to Garmin Connect (over "
-        "the library `garth`, then over `garminconnect`, which needs Python 3.12; each may be named alone), `browser` "
-        "lets a signed-in Chromium do it; `garmin,browser,folder` goes on to the next when Garmin definitely did not "
-        "get it",
+        "where readings go: `folder` keeps the FIT file for import by hand, `garmin` uploads it to Garmin Connect with "
+        "the library `garth`, then with `garminconnect` (needs Python 3.12; you can also name just one of them), "
+        "`browser` uploads it with a signed-in Chromium; `garmin,browser,folder` tries the next one when Garmin "
+        "definitely did not get the file",
         _delivery,
         f"one or more of {', '.join(DELIVERIES)}, separated by commas, each once",
     ),
@@ -239,7 +239,7 @@ VARIABLES = (
         "WEIGHBRIDGE_TIMEZONE",
         "timezone",
         "UTC",
-        "the zone of times that come without an offset",
+        "the time zone of times without an offset",
         ZoneInfo,
         "a time zone such as Europe/Berlin",
     ),
@@ -287,7 +287,7 @@ VARIABLES = (
         "GARMIN_PERSONAL_API_KEY",
         "personal_api_key",
         "",
-        "a key of Garmin's official Personal API: readings are confirmed through it, whatever state the sign-in is in",
+        "a key of Garmin's official Personal API: readings are confirmed through it, even without a working sign-in",
         _optional_secret,
         "a key without spaces",
     ),
@@ -303,7 +303,7 @@ VARIABLES = (
         "WEIGHBRIDGE_PEOPLE",
         "people",
         "",
-        "a TOML file of the people of the house, each with a Garmin account of their own (`examples/people.toml`)",
+        "a TOML file with everyone who uses the scale, each with their own Garmin account (`examples/people.toml`)",
         _optional_path,
         "the path of a TOML file",
     ),
@@ -314,8 +314,8 @@ VARIABLES = (
         "WEIGHBRIDGE_BROWSER_PROFILE",
         "browser_profile",
         "browser",
-        "the folder of its profile, in which `weighbridge login --way window` signs in, and of pictures of pages that "
-        "were not as expected",
+        "the folder of its profile, in which `weighbridge login --way window` signs in, and of pictures of unexpected "
+        "pages",
         Path,
         "a path",
     ),
@@ -323,7 +323,7 @@ VARIABLES = (
         "WEIGHBRIDGE_BROWSER_ARGS",
         "browser_args",
         "",
-        "more arguments for it, such as `--no-sandbox` in a container",
+        "more arguments for Chromium, such as `--no-sandbox` in a container",
         _words,
         "arguments separated by spaces, as in a shell",
     ),
@@ -331,5 +331,5 @@ VARIABLES = (
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Environment -> Settings. Raises `SettingsInvalid`, which names every variable that cannot be used."""
+    """Environment -> Settings. Raises `SettingsInvalid`, which names every invalid variable."""
     return Settings(**read_variables(VARIABLES, environment))  # type: ignore[arg-type]  # the table gives the types

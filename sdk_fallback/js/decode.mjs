@@ -1,5 +1,5 @@
-// Garmin's own JavaScript decoder, as an outside opinion: paths of FIT files on stdin, one a line; on stdout one
-// line of JSON for each: its errors, and the weigh-ins with their raw and their scaled values.
+// Garmin's own JavaScript decoder, as an outside check. Reads paths of FIT files on stdin, one a line. Writes one
+// line of JSON for each to stdout: its errors, and the weigh-ins with their raw and their scaled values.
 import { readFileSync } from "node:fs";
 import { Decoder, Stream } from "@garmin/fitsdk";
 

@@ -1,11 +1,11 @@
 """FitCSVTool in a virtual machine, through its guest agent: no network, no certificate and no password in the guest.
 
-Rule: the same script as over WinRM, with the same line in and out; a run that was cut off is ended there, and its
-folder removed.
+Rule: the script, its input line and its output line are the same as over WinRM. A run that was cut off is stopped in
+the guest, and its folder removed.
 
 Facts (Proxmox VE 9; QEMU guest agent):
-- `exec` takes a list of words, and at most 65,536 characters of standard input. What needs more is done in parts.
-- What a command says comes with its end, as one text, and may be cut off at 16 MiB, which `out-truncated` tells.
+- `exec` takes a list of words, and at most 65,536 characters of standard input. A larger batch is split.
+- The output of a command comes when it ends, as one text. It may be cut off at 16 MiB; then `out-truncated` is set.
 - The agent runs as SYSTEM, whose %TEMP% has no space in it; a quote would reach cmd.exe with a backslash before it.
 """
 
@@ -23,15 +23,15 @@ from ..proxmox import POLL_S, VirtualMachine
 from .port import Ran
 
 DEADLINE_S = 120.0
-#: How long ending a run that was cut off may take, on top of the deadline.
+#: How long the cleanup of a run that was cut off may take, after the deadline.
 CLEAN_UP_S = 15.0
 MOST_INPUT_CHARACTERS = 65_536
 
 
 class GuestAgent:
-    """A `Runner`, while its machine is awake."""
+    """A `Runner`. Its machine must be awake."""
 
-    name = "Windows by the guest agent"
+    name = "Windows through the guest agent"
 
     def __init__(
         self, machine: VirtualMachine, *, deadline_s: float = DEADLINE_S, guest_part: float = windows.GUEST_PART
@@ -51,7 +51,7 @@ class GuestAgent:
         yield "A command runs there."
 
     def probe(self) -> None:
-        """Raises `RunnerUnusable` until the machine can do a run."""
+        """Raise `RunnerUnusable` until the machine is ready for a run."""
         self._machine.agent("ping")
         self._exec(["cmd.exe", "/c", "ver"], "", time.monotonic() + self._deadline_s)
 
@@ -68,7 +68,7 @@ class GuestAgent:
             return windows.ran(answer.encode(), len(commands), self.name)
         if len(commands) == 1:
             raise RunnerUnusable(
-                f"These files are more than a guest agent takes at once ({MOST_INPUT_CHARACTERS} characters). "
+                f"These files are too large for a guest agent (limit: {MOST_INPUT_CHARACTERS} characters at once). "
                 "Use WinRM, or a file with fewer readings."
             )
         half = len(commands) // 2
@@ -77,18 +77,18 @@ class GuestAgent:
         return Ran({**first.files, **second.files}, [*first.outcomes, *second.outcomes])
 
     def _exec(self, words: Sequence[str], said: str, end: float, folder: str = "") -> str:
-        """Standard output of one command that ended in time."""
+        """The standard output of a command that ended in time."""
         parameters: dict[str, object] = {"command": list(words)} | ({"input-data": said} if said else {})
         starting = self._machine.begin("exec", **parameters)
         try:
             state = self._ended(int(starting.result()["pid"]), end)
         except BaseException:
-            # Ctrl-C may have come before the answer, and what was started has to be ended.
+            # Ctrl-C may have come before the answer, but the command must still be stopped.
             with suppress(RunnerUnusable):
                 self._stop(int(starting.result()["pid"]), folder)
             raise
         if state.get("out-truncated"):
-            raise RunnerUnusable(f"The answer of {self.name} was cut short. Use WinRM for as much as this.")
+            raise RunnerUnusable(f"The answer of {self.name} was cut short. Use WinRM for this amount of data.")
         return str(state.get("out-data", ""))
 
     def _ended(self, number: int, end: float) -> Mapping[str, Any]:
@@ -97,10 +97,10 @@ class GuestAgent:
             if state["exited"]:
                 return state
             time.sleep(POLL_S)
-        raise RunnerUnusable(f"{self.name} did not finish within {self._deadline_s:g} s; it was stopped.")
+        raise RunnerUnusable(f"{self.name} did not finish within {self._deadline_s:g} s and was stopped.")
 
     def _stop(self, number: int, folder: str) -> None:
-        """End a command and remove its folder. What fails here is not reported: the fault that led here says more."""
+        """Stop a command and remove its folder. A failure here is not reported: the original fault matters more."""
         words = ["cmd.exe", "/c", "taskkill", "/t", "/f", "/pid", str(number)]
         if folder:
             words += ["&", "rmdir", "/s", "/q", rf"%TEMP%\{folder}"]

@@ -1,8 +1,10 @@
-"""FitCSVTool on the Java of this machine.
+"""FitCSVTool on the Java of this computer.
 
-Facts: Garmin's licence is not transferable, so the jar is never part of this repository: the user names one
-(`FIT_CSV_TOOL_JAR`), or the Maven client brings it from Maven Central into the user's cache. That jar has no
-Main-Class, so the class is named in either case. A Git LFS pointer saved as a jar is text, and not "PK".
+Facts:
+- Garmin's license is not transferable, so the jar is never part of this repository. The user names one
+  (`FIT_CSV_TOOL_JAR`), or Maven downloads it from Maven Central into the user's cache.
+- The jar from Maven Central has no Main-Class, so the class is always named.
+- A Git LFS pointer saved as a jar is text; a jar starts with "PK".
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from pathlib import Path
 from ..errors import NothingAvailable, RunnerUnusable
 from ..fitcsvtool import ARTIFACT, MAIN_CLASS
 from ..settings import text_of
-from .port import Outcome, Ran
+from .port import Ran, ToolRun
 
 DEADLINE_S = 120.0
 DOWNLOAD_S = 180.0
@@ -49,7 +51,7 @@ class LocalJava:
         yield f"Java is {self.java}."
         yield f"The jar is {self.jar}."
 
-    def _run_once(self, folder: Path, arguments: Sequence[str], end: float) -> Outcome:
+    def _run_once(self, folder: Path, arguments: Sequence[str], end: float) -> ToolRun:
         try:
             done = subprocess.run(
                 [self.java, "-cp", str(self.jar), MAIN_CLASS, *arguments],
@@ -62,28 +64,31 @@ class LocalJava:
             )
         except subprocess.TimeoutExpired:
             raise RunnerUnusable(
-                f"FitCSVTool did not finish within {self._deadline_s:g} s on {self.name}; it was stopped."
+                f"FitCSVTool did not finish within {self._deadline_s:g} s on {self.name} and was stopped."
             ) from None
         except OSError as e:
-            message = f"Java cannot be started ({self.java}: {e.strerror}). Install a Java 8 or newer."
+            message = f"Java cannot be started ({self.java}: {e.strerror}). Install Java 8 or newer."
             raise RunnerUnusable(message) from e
-        return Outcome(done.returncode, done.stdout.decode("utf-8", "replace"))
+        return ToolRun(done.returncode, done.stdout.decode("utf-8", "replace"))
 
 
 def local_java(environment: Mapping[str, str], *, chosen: bool) -> LocalJava:
-    """The runner of this machine. What is not there is a `NothingAvailable`, unless it was chosen by name."""
+    """The runner on this computer.
+
+    Raises `RunnerUnusable`, or `NothingAvailable` if Java or the jar is missing and neither was asked for.
+    """
     named = text_of("FIT_CSV_TOOL_JAR", environment)
     missing = RunnerUnusable if chosen or named else NothingAvailable
     java = _java(environment)
     if java is None:
-        raise missing("There is no Java here. Install a Java 8 or newer (Debian: apt install default-jre-headless).")
-    jar = Path(named).expanduser() if named else _brought(environment, missing)
+        raise missing("There is no Java here. Install Java 8 or newer (Debian: apt install default-jre-headless).")
+    jar = Path(named).expanduser() if named else _jar_from_maven(environment, missing)
     check_jar(jar)
     return LocalJava(java, jar)
 
 
 def check_jar(jar: Path) -> None:
-    """Raises `RunnerUnusable` for a file that cannot be a jar."""
+    """Raise `RunnerUnusable` if the file cannot be a jar."""
     try:
         with jar.open("rb") as file:
             start = file.read(40)
@@ -104,8 +109,8 @@ def _java(environment: Mapping[str, str]) -> str | None:
     return shutil.which("java", path=environment.get("PATH"))
 
 
-def _brought(environment: Mapping[str, str], missing: type[RunnerUnusable]) -> Path:
-    """The jar in the user's cache, brought there by Maven when it is not."""
+def _jar_from_maven(environment: Mapping[str, str], missing: type[RunnerUnusable]) -> Path:
+    """The jar in the user's cache. Maven downloads it if it is not there yet."""
     cache = Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "weighbridge"
     _, name, version = ARTIFACT.split(":")
     jar = cache / f"{name}-{version}.jar"
@@ -115,7 +120,7 @@ def _brought(environment: Mapping[str, str], missing: type[RunnerUnusable]) -> P
     if maven is None:
         raise missing(
             "There is no FitCSVTool here. Set FIT_CSV_TOOL_JAR to the FitCSVTool.jar of Garmin's FIT SDK, or install "
-            "Maven (Debian: apt install maven), which brings it."
+            "Maven (Debian: apt install maven), which downloads it."
         )
     with tempfile.TemporaryDirectory(prefix="fit-csv-tool-") as folder:
         command = [maven, "-q", "-B", "dependency:copy", f"-Dartifact={ARTIFACT}", f"-DoutputDirectory={folder}"]
@@ -123,15 +128,15 @@ def _brought(environment: Mapping[str, str], missing: type[RunnerUnusable]) -> P
             done = subprocess.run(command, capture_output=True, timeout=DOWNLOAD_S, check=False, cwd=folder)
         except subprocess.TimeoutExpired:
             done = None
-        brought = Path(folder, jar.name)
-        if done is None or done.returncode != 0 or not brought.exists():
+        downloaded = Path(folder, jar.name)
+        if done is None or done.returncode != 0 or not downloaded.exists():
             raise missing(
-                f"Maven could not bring {ARTIFACT}. Look with `mvn dependency:copy`, or set FIT_CSV_TOOL_JAR to the "
-                "FitCSVTool.jar of Garmin's FIT SDK."
+                f"Maven could not download {ARTIFACT}. Try `mvn dependency:copy -Dartifact={ARTIFACT}`, or set "
+                "FIT_CSV_TOOL_JAR to the FitCSVTool.jar of Garmin's FIT SDK."
             )
         cache.mkdir(parents=True, exist_ok=True)
-        # Two runs at once may both bring it; each puts a whole file there.
+        # Two runs at once may both download it; the replace is atomic.
         finished = cache / f".{jar.name}.{os.getpid()}"
-        shutil.copyfile(brought, finished)
+        shutil.copyfile(downloaded, finished)
         finished.replace(jar)
     return jar

@@ -1,7 +1,7 @@
 """The port: what every machine that runs FitCSVTool offers.
 
-Rule: each run has a new, empty folder, which is gone afterwards, whatever happened. A deadline lies over all of it.
-What an exit code or an output means is `fitcsvtool`'s knowledge, not the machine's.
+Rule: each run has a new, empty folder, which is always removed afterwards. One deadline covers the whole run.
+`fitcsvtool` knows what an exit code or an output means; the machine does not.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 
-class Outcome(NamedTuple):
-    """What one run of the tool said."""
+class ToolRun(NamedTuple):
+    """The result of one run of the tool."""
 
     exit_code: int
     #: Standard output and standard error, together.
@@ -19,18 +19,18 @@ class Outcome(NamedTuple):
 
 
 class Ran(NamedTuple):
-    """What a batch of runs left behind."""
+    """The results of a batch of runs."""
 
-    #: Every file in the folder after the runs that was not among those sent.
+    #: Every file that was in the folder after the runs and had not been sent.
     files: Mapping[str, bytes]
     #: One for each command, in order.
-    outcomes: Sequence[Outcome]
+    outcomes: Sequence[ToolRun]
 
 
 class Runner(Protocol):
     """A machine with Java and FitCSVTool."""
 
-    #: As a report names it: "the local Java".
+    #: The name in reports, such as "the local Java".
     name: str
 
     def run(self, files: Mapping[str, bytes], commands: Sequence[Sequence[str]]) -> Ran:
@@ -42,7 +42,7 @@ class Runner(Protocol):
         ...
 
     def links(self) -> Iterator[str]:
-        """What a run needs, from the near end to the far one: a sentence for each link that holds.
+        """Check what a run needs, step by step, and yield a sentence for each step that works.
 
         Raises `RunnerUnusable` at the first that does not.
         """

@@ -1,14 +1,16 @@
 """FitCSVTool on a Windows machine, over WinRM.
 
-Rule: NTLM over TLS, with the one certificate that we know (`WINRM_CA`), and messages encrypted on top: nothing is ever
-sent to a machine that is not ours, and there is no switch that would allow it. Every way out of a run, Ctrl-C
-included, ends the command, removes its folder and closes the shell, over a new connection when the old one is in doubt.
+Rule: NTLM inside TLS, with one trusted certificate (`WINRM_CA`), and encrypted messages. Nothing is ever sent to a
+machine with another certificate, and no switch allows it. However a run ends, even with Ctrl-C, the command is stopped,
+its folder removed and the shell closed, over a new connection if the old one may be broken.
 
 Facts (pywinrm 0.5):
-- Its own loop for output never ends, so ours asks piece by piece, each time for no longer than is left.
-- Its faults come from several families, some of which are subclasses of each other; `_sentence` knows them all.
-- It would read a proxy from the environment, and trust what REQUESTS_CA_BUNDLE names, unless both are given.
-- A shell whose number got lost on the way cannot be closed; `idle_timeout` makes Windows close it.
+- Its own loop for output never ends, so our loop polls, each time for no longer than the time left.
+- Its exceptions come from several families, and some are subclasses of each other; `_message` handles all of them.
+- Unless both are given, it takes a proxy from the environment, and trusts the certificates of REQUESTS_CA_BUNDLE.
+- A shell whose id was lost on the way cannot be closed; `idle_timeout` makes Windows close it.
+
+Weakness: until that timeout (60 s or more), such a shell stays open on the machine.
 """
 
 from __future__ import annotations
@@ -43,31 +45,31 @@ from ..settings import WINRM, WINRM_PORT, read
 from .port import Ran
 
 DEADLINE_S = 120.0
-#: How long cleaning up may take after a run that went wrong, on top of the deadline.
+#: How long the cleanup of a failed run may take, after the deadline.
 CLEAN_UP_S = 15.0
-#: How long a machine may be silent before it counts as hanging. It is asked to speak at least every half of this.
+#: How long a machine may be silent before it counts as hanging. It is asked to answer within half of this time.
 SILENCE_S = 30.0
-#: Pieces of standard input: base64 and encryption on top, each fits into 153,600 bytes, the least that Windows takes.
+#: Size of a piece of standard input: with base64 and encryption, it stays below 153,600 bytes, Windows' lowest limit.
 PIECE_BYTES = 100_000
-#: The rest would need quoting, and no file of ours has it.
+#: Names that need no quoting. Our files have no others.
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]+")
 
-#: What pywinrm stumbles over when an answer is not what WinRM would say.
-_NONSENSE = (SpnegoError, ParseError, AssertionError, AttributeError, LookupError, StopIteration)
+#: What pywinrm raises for an answer that is not WinRM's.
+_NOT_WINRM = (SpnegoError, ParseError, AssertionError, AttributeError, LookupError, StopIteration)
 _FAULTS = (
     *(WinRMError, WinRMTransportError, WinRMOperationTimeoutError, requests.RequestException, HTTPError, OSError),
-    *_NONSENSE,
+    *_NOT_WINRM,
 )
 
 
-class Account(NamedTuple):
-    """Where, and as whom."""
+class WinRMAccess(NamedTuple):
+    """Which machine, and the account to use."""
 
     host: str
     port: int
     user: str
     password: SecretStr
-    #: PEM: the machine's own certificate, or the authority that signed it.
+    #: PEM: the machine's certificate, or that of the authority that signed it.
     certificate: Path
 
 
@@ -75,24 +77,24 @@ class _Shell(NamedTuple):
     protocol: Protocol
     shell: str
     end: float
-    #: For how long it may be silent.
+    #: How long the machine may be silent.
     silence_s: float
 
 
 class WinRM:
     """A `Runner`."""
 
-    name = "Windows by WinRM"
+    name = "Windows over WinRM"
 
     def __init__(
         self,
-        account: Account,
+        access: WinRMAccess,
         *,
         deadline_s: float = DEADLINE_S,
         silence_s: float = SILENCE_S,
         guest_part: float = windows.GUEST_PART,
     ) -> None:
-        self._account = account
+        self._access = access
         self._guest_part = guest_part
         self._deadline_s, self._silence_s = deadline_s, silence_s
 
@@ -108,92 +110,92 @@ class WinRM:
         with self._shell(end, folder) as shell:
             seconds = max(0.0, end - time.monotonic()) * self._guest_part
             task = windows.task(folder, files, commands, seconds)
-            answer = self._carry_out(shell, windows.command_line(), task)
+            answer = self._execute(shell, windows.command_line(), task)
         return windows.ran(answer, len(commands), self.name)
 
     def links(self) -> Iterator[str]:
-        """The chain up to a command that runs, a sentence for each link that holds. Raises at the one that does not."""
-        account = self._account
-        with self._translated(), socket.create_connection((account.host, account.port), self._silence_s) as connection:
-            yield f"Port {account.port} of {account.host} is open."
-            context = ssl.create_default_context(cafile=account.certificate)
-            with context.wrap_socket(connection, server_hostname=account.host):
-                yield f"Its certificate is the one in {account.certificate}."
+        """See `port.Runner`."""
+        access = self._access
+        with self._translated(), socket.create_connection((access.host, access.port), self._silence_s) as connection:
+            yield f"Port {access.port} of {access.host} is open."
+            context = ssl.create_default_context(cafile=access.certificate)
+            with context.wrap_socket(connection, server_hostname=access.host):
+                yield f"Its certificate is the one in {access.certificate}."
         with self._shell(time.monotonic() + self._deadline_s) as shell:
-            yield f"{account.user} may sign in, and open a shell."
-            self._carry_out(shell, "ver")
+            yield f"{access.user} can sign in and open a shell."
+            self._execute(shell, "ver")
             yield "A command runs there."
 
     # -- the protocol ------------------------------------------------------------------------------------
 
     def _protocol(self) -> Protocol:
-        account = self._account
-        host = f"[{account.host}]" if ":" in account.host else account.host
+        access = self._access
+        host = f"[{access.host}]" if ":" in access.host else access.host
         return Protocol(
-            f"https://{host}:{account.port}/wsman",
+            f"https://{host}:{access.port}/wsman",
             transport="ntlm",
-            username=account.user,
-            password=account.password.get_secret_value(),
-            ca_trust_path=str(account.certificate),
+            username=access.user,
+            password=access.password.get_secret_value(),
+            ca_trust_path=str(access.certificate),
             message_encryption="always",
             proxy=None,
         )
 
     @contextmanager
     def _shell(self, end: float, folder: str = "") -> Iterator[_Shell]:
-        """A shell on the machine, gone afterwards. What goes wrong inside becomes a `RunnerUnusable`."""
+        """A shell on the machine, closed afterwards. Faults inside the block become `RunnerUnusable`."""
         shell = None
         done = False
         try:
             with self._translated():
-                protocol = self._timed(self._protocol(), end, self._silence_s)
-                # 60 s is the least that Windows accepts.
+                protocol = self._with_timeout(self._protocol(), end, self._silence_s)
+                # Windows accepts no less than 60 s.
                 idle = f"PT{max(60, int(self._deadline_s))}S"
                 number = protocol.open_shell(codepage=65001, idle_timeout=idle)
                 shell = _Shell(protocol, number, end, self._silence_s)
                 yield shell
-                self._timed(protocol, end, self._silence_s).close_shell(shell.shell)
+                self._with_timeout(protocol, end, self._silence_s).close_shell(shell.shell)
                 done = True
         finally:
             if shell and not done:
                 self._clean_up(shell.shell, folder)
 
     def _clean_up(self, shell: str, folder: str) -> None:
-        """After a run that went wrong: close its shell, which ends what runs in it, then remove its folder.
+        """After a failed run: close its shell, which stops what runs in it, then remove its folder.
 
-        What fails here is not reported: the fault that led here says more, and Windows closes an idle shell by itself.
+        A failure here is not reported: the original fault matters more, and Windows closes an idle shell by itself.
         """
         end = time.monotonic() + CLEAN_UP_S
         with suppress(*_FAULTS):
-            self._timed(self._protocol(), end, CLEAN_UP_S).close_shell(shell)
+            self._with_timeout(self._protocol(), end, CLEAN_UP_S).close_shell(shell)
         if not folder:
             return
         with suppress(*_FAULTS, RunnerUnusable):
-            protocol = self._timed(self._protocol(), end, CLEAN_UP_S)
+            protocol = self._with_timeout(self._protocol(), end, CLEAN_UP_S)
             again = _Shell(protocol, protocol.open_shell(codepage=65001, idle_timeout="PT60S"), end, CLEAN_UP_S)
             try:
-                self._carry_out(again, rf'if exist "%TEMP%\{folder}" rmdir /s /q "%TEMP%\{folder}"')
+                self._execute(again, rf'if exist "%TEMP%\{folder}" rmdir /s /q "%TEMP%\{folder}"')
             finally:
-                self._timed(protocol, end, CLEAN_UP_S).close_shell(again.shell)
+                self._with_timeout(protocol, end, CLEAN_UP_S).close_shell(again.shell)
 
-    def _carry_out(self, shell: _Shell, command: str, stdin: bytes = b"") -> bytes:
-        """Standard output of one command."""
+    def _execute(self, shell: _Shell, command: str, stdin: bytes = b"") -> bytes:
+        """The standard output of one command."""
         protocol, number, end, silence_s = shell
-        running = self._timed(protocol, end, silence_s).run_command(number, command, console_mode_stdin=False)
+        running = self._with_timeout(protocol, end, silence_s).run_command(number, command, console_mode_stdin=False)
         for start in range(0, len(stdin), PIECE_BYTES):
             piece = stdin[start : start + PIECE_BYTES]
             last = start + PIECE_BYTES >= len(stdin)
-            self._timed(protocol, end, silence_s).send_command_input(number, running, piece, end=last)
+            self._with_timeout(protocol, end, silence_s).send_command_input(number, running, piece, end=last)
         output, done = b"", False
         while not done:
             with suppress(WinRMOperationTimeoutError):  # nothing new so far
-                new, _, _, done = self._timed(protocol, end, silence_s).get_command_output_raw(number, running)
+                new, _, _, done = self._with_timeout(protocol, end, silence_s).get_command_output_raw(number, running)
                 output += new
-        self._timed(protocol, end, silence_s).cleanup_command(number, running)
+        self._with_timeout(protocol, end, silence_s).cleanup_command(number, running)
         return output
 
-    def _timed(self, protocol: Protocol, end: float, silence_s: float) -> Protocol:
-        """The same, for one more request that takes no longer than is left."""
+    def _with_timeout(self, protocol: Protocol, end: float, silence_s: float) -> Protocol:
+        """The same protocol, with its timeouts set for one request within the time that is left."""
         left = end - time.monotonic()
         if left <= 0:
             raise TimeoutError
@@ -209,35 +211,37 @@ class WinRM:
         try:
             yield
         except _FAULTS as e:
-            raise RunnerUnusable(self._sentence(e)) from e
+            raise RunnerUnusable(self._message(e)) from e
 
-    def _sentence(self, e: Exception) -> str:
-        host, port, user, _, certificate = self._account
+    def _message(self, e: Exception) -> str:
+        host, port, user, _, certificate = self._access
         place = f"{host}:{port}"
         wrapped = list(causes(e))
         if isinstance(e, InvalidCredentialsError):
-            return f"{host} refused the sign-in of {user}. Check WINRM_USER and WINRM_PASSWORD; too many tries lock it."
+            return (
+                f"{host} rejected the sign-in of {user}. Check WINRM_USER and WINRM_PASSWORD. "
+                "Too many attempts lock the account."
+            )
         if wrong := next((c for c in wrapped if isinstance(c, ssl.SSLCertVerificationError)), None):
             return (
                 f"The certificate of {place} is not trusted ({wrong.verify_message.rstrip('.')}), so nothing was sent. "
-                f"WINRM_CA ({certificate}) has to be the winrm.pem that setup.ps1 wrote there, for the name {host}."
+                f"WINRM_CA ({certificate}) must be the winrm.pem that setup.ps1 wrote there, for the name {host}."
             )
         if any(isinstance(c, ssl.SSLError) for c in wrapped):
-            listens = f"WinRM over HTTPS listens on port {WINRM_PORT}: run setup.ps1."
-            return f"{place} does not speak TLS as it should. {listens}"
+            return f"{place} does not speak TLS. WinRM over HTTPS listens on port {WINRM_PORT}. Run setup.ps1 there."
         if any(isinstance(c, (NewConnectionError, ConnectTimeoutError, ConnectionRefusedError)) for c in wrapped):
-            return f"Nothing answers at {place}. Is the machine on, and does its firewall let this one in (setup.ps1)?"
+            return f"Nothing answers at {place}. Is the machine on? Does its firewall allow this computer (setup.ps1)?"
         if isinstance(e, socket.gaierror):
-            return f"There is no machine called {host}. Check WINRM_HOST."
-        # An answer that stops in its middle is a ConnectionError to requests, and the timeout is inside.
+            return f"No machine is named {host}. Check WINRM_HOST."
+        # For an answer that stops in the middle, requests raises ConnectionError with the timeout inside.
         if any(isinstance(c, (TimeoutError, requests.Timeout, ReadTimeoutError)) for c in wrapped):
             return f"{self.name} did not finish within {self._deadline_s:g} s, or was silent for {self._silence_s:g} s."
         if isinstance(e, WSManFaultError):
-            return f"WinRM on {host} refused: {' '.join(e.reason.split())[:200]} ({e.wsman_fault_code or e.code})."
+            return f"WinRM on {host} failed: {' '.join(e.reason.split())[:200]} ({e.wsman_fault_code or e.code})."
         if isinstance(e, WinRMTransportError):
-            return f"{place} answered with HTTP {e.code}. Is this WinRM? Check WINRM_HOST, and run setup.ps1 there."
-        if isinstance(e, _NONSENSE):
-            return f"{place} does not answer as WinRM does. Check WINRM_HOST, and run setup.ps1 there."
+            return f"{place} answered HTTP {e.code}. Is this WinRM? Check WINRM_HOST, and run setup.ps1 there."
+        if isinstance(e, _NOT_WINRM):
+            return f"The answer of {place} is not WinRM's. Check WINRM_HOST, and run setup.ps1 there."
         return f"The connection to {place} broke in the middle. Try again."
 
 
@@ -245,4 +249,4 @@ def winrm(environment: Mapping[str, str]) -> WinRM:
     """The machine that the environment names. Raises `RunnerUnusable`."""
     values = read(WINRM, environment, needed={variable.name for variable in WINRM})
     host, port = values.pop("address")
-    return WinRM(Account(host, port, **values))
+    return WinRM(WinRMAccess(host, port, **values))

@@ -1,13 +1,13 @@
-# What runs in the guest, over WinRM: FitCSVTool in a new folder, once for each command, and everything new comes back.
+# Runs in the guest: FitCSVTool in a new folder, once for each command. Sends every new file back.
 #
-# Rule: lines like these and all indentation are taken out before it is sent, and then it must stay under 3,000
-# characters: `powershell -EncodedCommand` goes through cmd.exe, which takes 8,191 (and can cut what is longer, with
-# exit code 0). That is why all that varies comes on standard input.
+# Rule: comment lines and indentation are removed before the script is sent. What is left must stay under 3,000
+# characters: `powershell -EncodedCommand` goes through cmd.exe, which takes 8,191 (and can cut a longer line, with
+# exit code 0). Therefore everything that varies comes on standard input.
 #
 # In and out: one line, {"sha256": …, "body": base64 of JSON}; the checksum is that of the base64 text.
 #   in   {"folder": name, "seconds": n, "files": {name: base64}, "commands": ["-b in.fit out.csv", …]}
 #   out  {"fault": "" or a word or a sentence, "files": {name: base64}, "outcomes": [{"code": n, "output": text}, …]}
-# The sender makes up the folder's name, so that it can remove the folder too when this script had no chance to.
+# The sender chooses the folder's name, so that it can remove the folder if this script could not.
 $ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
 $utf8 = [Text.Encoding]::UTF8
@@ -19,7 +19,7 @@ $files = @{}
 $outcomes = @()
 $folder = ''
 try {
-    # Windows may break a long line of standard input, and put a byte order mark before it.
+    # Windows may split a long line of standard input, and put a byte order mark before it.
     $sent = (-join @($input)) -replace '^[^{]*', '' | ConvertFrom-Json
     if ((Sum $sent.body) -ne $sent.sha256) { throw 'damaged' }
     $task = $utf8.GetString([Convert]::FromBase64String($sent.body)) | ConvertFrom-Json
@@ -40,7 +40,7 @@ try {
         [IO.File]::WriteAllBytes("$folder\$name", [Convert]::FromBase64String($task.files.$name))
     }
     foreach ($command in $task.commands) {
-        # .NET and not `&`: in PowerShell 5.1 a word on standard error would end the script here.
+        # .NET and not `&`: in PowerShell 5.1, any text on standard error would end the script here.
         $start = New-Object Diagnostics.ProcessStartInfo $java, "-cp $jar com.garmin.fit.csv.CSVTool $command"
         $start.WorkingDirectory = $folder
         $start.UseShellExecute = $false
@@ -73,5 +73,5 @@ try {
 }
 $answer = ConvertTo-Json @{ fault = $fault; files = $files; outcomes = $outcomes } -Depth 5 -Compress
 $body = [Convert]::ToBase64String($utf8.GetBytes($answer))
-# Not as PowerShell's own output, which may be broken into lines.
+# Not as PowerShell's own output, which may be split into lines.
 [Console]::Out.WriteLine((ConvertTo-Json @{ sha256 = (Sum $body); body = $body } -Compress))

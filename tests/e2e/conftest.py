@@ -1,4 +1,4 @@
-"""Parts that are started once for all tests."""
+"""Fixtures that several tests share."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ def database_server() -> Iterator[Postgres]:
 
 @pytest.fixture
 def box(database_server: Postgres, tmp_path: Path) -> Iterator[Outbox]:
-    """An outbox with a database of its own; its programs are started by the test, and ended after it."""
+    """An outbox with its own database. The test starts its programs; they end after it."""
     with outbox(database_server, tmp_path) as box:
         yield box

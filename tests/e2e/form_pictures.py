@@ -1,8 +1,8 @@
-"""The pictures of the form in its README, taken of the real page around a real function:
+"""Takes the screenshots in the form's README from the real page, with a real function:
 
     python -m tests.e2e.form_pictures      (needs Debian's chromium)
 
-Nothing in them is painted, but the weigh-ins of the weeks before are made up.
+The weigh-ins of the weeks before are made up.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from pathlib import Path
 
 from playwright.sync_api import expect, sync_playwright
 
-from tests.e2e.test_form_page import DESKTOP, PHONE, TIME, House, click, fill_nine, launch, settle
+from tests.e2e.test_form_page import DESKTOP, PHONE, TIME, FormSite, click, fill_nine, launch, settle
 from tests.garmin.server import GarminStandIn
 
 FOLDER = Path(__file__).parents[2] / "integrations" / "web_form"
 AT = datetime(2026, 11, 22, 6, 31, tzinfo=UTC)
 
 
-def weeks_before(address: str) -> None:
+def send_weeks_before(address: str) -> None:
     readings = []
     for day in range(1, 28):
         weight = round(81.4 + day * 0.06 + 0.5 * math.sin(day * 2.1), 1)
@@ -50,9 +50,9 @@ def main() -> None:
     expect.set_options(timeout=20_000)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         garmin = stack.enter_context(GarminStandIn())
-        house = House(garmin, Path(folder), stack, launch(stack.enter_context(sync_playwright())))
-        page = house.open(DESKTOP)
-        weeks_before(house.function)
+        site = FormSite(garmin, Path(folder), stack, launch(stack.enter_context(sync_playwright())))
+        page = site.open(DESKTOP)
+        send_weeks_before(site.function)
         fill_nine(page, f"{AT + timedelta(hours=1):%Y-%m-%d %H:%M}")
         page.set_viewport_size({"width": 900, "height": 1180})
         settle(page)

@@ -1,9 +1,8 @@
-"""The READMEs' pictures of Home Assistant's card and of Node-RED's flow, taken of the real programs.
+"""Takes the READMEs' screenshots of Home Assistant's card and Node-RED's flow from the real programs.
 
     python -m tests.e2e.pictures      (needs Debian's chromium)
 
-Nothing in them is painted: a weigh-in is published, reaches the stand-in for Garmin, and what a person would then see
-is photographed.
+A weigh-in is published and reaches the stand-in for Garmin. The screenshots show what a person then sees.
 """
 
 from __future__ import annotations
@@ -37,16 +36,16 @@ def browser(width: int, height: int) -> Iterator[Page]:
             chromium.close()
 
 
-def picture_of_the_card(target: Path) -> None:
-    page_of_readme = (ROOT / "integrations" / "home_assistant" / "README.md").read_text()
-    found = re.search(r"<!-- card -->\n```yaml\n(.*?)```", page_of_readme, re.DOTALL)
+def picture_card(target: Path) -> None:
+    readme = (ROOT / "integrations" / "home_assistant" / "README.md").read_text()
+    found = re.search(r"<!-- card -->\n```yaml\n(.*?)```", readme, re.DOTALL)
     assert found
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         house = House(Path(folder), stack)
         at = "2026-11-22T06:31:00+00:00"
         house.publish(NINE | {"time": at})
         house.wait_until_delivered(at)
-        wait_until("the values are shown", lambda: house.home.state("sensor.weighbridge_weight") == "81.4")
+        wait_until("the card shows the values", lambda: house.home.state("sensor.weighbridge_weight") == "81.4")
         house.home.ask(
             type="lovelace/config/save",
             config={"views": [{"title": "Home", "panel": True, "cards": [yaml.safe_load(found[1])]}]},
@@ -69,7 +68,7 @@ def picture_of_the_card(target: Path) -> None:
             page.screenshot(path=target, clip={**box, "height": last["y"] + last["height"] - box["y"]})
 
 
-def picture_of_the_flow(target: Path) -> None:
+def picture_flow(target: Path) -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
         mosquitto() as broker,
@@ -93,5 +92,5 @@ def picture_of_the_flow(target: Path) -> None:
 
 
 if __name__ == "__main__":
-    picture_of_the_flow(ROOT / "integrations" / "node_red" / "flow.png")
-    picture_of_the_card(ROOT / "integrations" / "home_assistant" / "card.png")
+    picture_flow(ROOT / "integrations" / "node_red" / "flow.png")
+    picture_card(ROOT / "integrations" / "home_assistant" / "card.png")

@@ -135,7 +135,7 @@ def test_when_signing_in_is_needed_the_file_is_kept_and_the_reason_told(
         assert (status, fault["type"]) == (503, "urn:weighbridge:sign-in-needed")
 
 
-def test_100_posts_from_8_threads_with_a_third_of_garmin_s_answers_lost_are_one_weigh_in(
+def test_100_posts_from_8_threads_with_a_third_of_garmin_answers_lost_are_one_weigh_in(
     garmin: GarminStandIn, environment: dict[str, object]
 ) -> None:
     """Every post ends with a true answer; a 504 or 503 is sent again, as the contract says it may."""

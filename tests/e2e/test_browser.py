@@ -1,4 +1,4 @@
-"""A real Chromium, headless, against Garmin's web side: both ways in, every trouble its own sentence, no secret out."""
+"""A real Chromium, headless, against the stand-in for Garmin's web pages: both ways to send, each trouble, no leaks."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def arguments(garmin: GarminStandIn) -> tuple[str, ...]:
 
 
 def type_in(page: Any, garmin: GarminStandIn) -> None:
-    """What a person does on the sign-in page."""
+    """Sign in on the page, as a person does."""
     page.fill("input[name=username]", garmin.account.email)
     page.fill("input[name=password]", garmin.account.password)
     page.click("button")
@@ -128,7 +128,7 @@ def routes(garmin: GarminStandIn) -> list[str | None]:
 
 
 def files_received(garmin: GarminStandIn) -> list[bytes]:
-    """The content of each file that is uploaded from now on, whichever way."""
+    """The content of each file that is uploaded from now on, in either way."""
     files: list[bytes] = []
     answer = garmin.answer
 
@@ -144,9 +144,8 @@ def files_received(garmin: GarminStandIn) -> list[bytes]:
 # -- the two ways ----------------------------------------------------------------------------------------
 
 
-def test_inside_the_page_a_reading_is_sent_read_back_listed_and_taken_back(
-    garmin: GarminStandIn, open_session: Open
-) -> None:
+def test_inside_the_page(garmin: GarminStandIn, open_session: Open) -> None:
+    """Inside the page a reading is sent, read back, listed and deleted."""
     session = open_session()
     files = files_received(garmin)
     (outcome,) = deliver(session, reading())
@@ -162,9 +161,8 @@ def test_inside_the_page_a_reading_is_sent_read_back_listed_and_taken_back(
     assert routes(garmin).count("web/app") == 1
 
 
-def test_where_the_page_s_own_request_is_refused_the_import_page_is_the_second_way(
-    garmin: GarminStandIn, open_session: Open
-) -> None:
+def test_import_page(garmin: GarminStandIn, open_session: Open) -> None:
+    """If the page's own request is refused, the file is sent through the import page."""
     garmin.faults.add("gc/upload", "403", times=2)  # at once, and with a fresh CSRF token
     files = files_received(garmin)
     (outcome,) = deliver(open_session(), reading())
@@ -174,7 +172,8 @@ def test_where_the_page_s_own_request_is_refused_the_import_page_is_the_second_w
     assert "web/import" in routes(garmin)
 
 
-def test_consent_that_was_given_is_not_given_again(garmin: GarminStandIn, open_session: Open) -> None:
+def test_consent_given_before(garmin: GarminStandIn, open_session: Open) -> None:
+    """Consent that was given before is not given again."""
     garmin.web.consent_given = True
     garmin.faults.add("gc/upload", "403", times=2)
     assert deliver(open_session(), reading())[0].status == "confirmed"
@@ -184,9 +183,8 @@ def test_consent_that_was_given_is_not_given_again(garmin: GarminStandIn, open_s
 # -- sessions and tokens of the page ---------------------------------------------------------------------
 
 
-def test_a_session_that_ended_comes_back_by_itself_while_the_sign_in_lasts(
-    garmin: GarminStandIn, open_session: Open
-) -> None:
+def test_session_ended(garmin: GarminStandIn, open_session: Open) -> None:
+    """An ended session is renewed by itself while the sign-in lasts."""
     session = open_session()
     assert session.request("GET", RANGE).status == 200
     garmin.web.end_sessions()
@@ -194,19 +192,22 @@ def test_a_session_that_ended_comes_back_by_itself_while_the_sign_in_lasts(
     assert "sso/web-page" in routes(garmin)
 
 
-def test_a_csrf_token_that_is_no_longer_right_is_fetched_anew(garmin: GarminStandIn, open_session: Open) -> None:
+def test_csrf_token_changed(garmin: GarminStandIn, open_session: Open) -> None:
+    """A CSRF token that is no longer valid is fetched again."""
     session = open_session()
     session.request("GET", RANGE)
     garmin.web.change_csrf()
     assert session.request("GET", RANGE).status == 200
 
 
-def test_the_csrf_token_may_stand_in_the_page_s_own_requests_alone(garmin: GarminStandIn, open_session: Open) -> None:
+def test_csrf_token_in_requests(garmin: GarminStandIn, open_session: Open) -> None:
+    """The CSRF token may be in the page's own requests only."""
     garmin.web.csrf_in_meta = False
     assert open_session().request("GET", RANGE).status == 200
 
 
-def test_any_other_status_is_an_answer(garmin: GarminStandIn, open_session: Open) -> None:
+def test_any_other_status(garmin: GarminStandIn, open_session: Open) -> None:
+    """Any other status is an answer."""
     session = open_session()
     for fault in ("429-retry-after", "500", "412"):
         garmin.faults.add("gc/weight/range", fault)
@@ -239,7 +240,7 @@ def fault(route: str, name: str) -> Callable[[GarminStandIn], None]:
     ],
     ids=["signed out", "consent", "cloudflare", "firewall", "changed", "503"],
 )
-def test_each_trouble_is_a_sentence_of_its_own_with_a_picture_for_its_owner(
+def test_troubles(
     garmin: GarminStandIn,
     open_session: Open,
     profile: Path,
@@ -247,6 +248,7 @@ def test_each_trouble_is_a_sentence_of_its_own_with_a_picture_for_its_owner(
     kind: type[WeighbridgeError],
     words: str,
 ) -> None:
+    """Each trouble has its own sentence, and a picture that only its owner can read."""
     trouble(garmin)
     with pytest.raises(kind, match=words) as caught:
         deliver(open_session(), reading())
@@ -259,9 +261,8 @@ def test_each_trouble_is_a_sentence_of_its_own_with_a_picture_for_its_owner(
     assert (picture.stat().st_mode & 0o077, picture.parent.stat().st_mode & 0o077) == (0, 0)
 
 
-def test_an_import_page_that_has_changed_sends_nothing_and_says_so(
-    garmin: GarminStandIn, open_session: Open, profile: Path
-) -> None:
+def test_import_page_changed(garmin: GarminStandIn, open_session: Open, profile: Path) -> None:
+    """If the import page has changed, nothing is sent and the message says so."""
     garmin.web.import_input = "<p>Choose a file in our app.</p>"
     garmin.faults.add("gc/upload", "403", times=2)
     with pytest.raises(GarminRefused, match="may have changed"):
@@ -270,13 +271,15 @@ def test_an_import_page_that_has_changed_sends_nothing_and_says_so(
     assert len(list((profile / "pictures").iterdir())) == 1
 
 
-def test_a_garmin_that_cannot_be_reached_gets_nothing(open_session: Open) -> None:
+def test_unreachable(open_session: Open) -> None:
+    """If Garmin cannot be reached, nothing is sent."""
     with pytest.raises(GarminUnreachable, match="nothing was sent"):
         deliver(open_session(domain="localhost:9"), reading())
 
 
 @pytest.mark.parametrize("route", ["gc/upload", "gc/weight/range"])
-def test_an_answer_that_is_lost_is_a_dropped_connection(garmin: GarminStandIn, open_session: Open, route: str) -> None:
+def test_lost_answer(garmin: GarminStandIn, open_session: Open, route: str) -> None:
+    """A lost answer is a dropped connection."""
     session = open_session()
     session.request("GET", RANGE)
     garmin.faults.add(route, "drop-within", times=None)
@@ -286,14 +289,16 @@ def test_an_answer_that_is_lost_is_a_dropped_connection(garmin: GarminStandIn, o
         session.request(*asked, file=("a.fit", content) if route == "gc/upload" else None)
 
 
-def test_an_upload_whose_answer_was_lost_is_looked_for_and_found(garmin: GarminStandIn, open_session: Open) -> None:
+def test_lost_upload_answer(garmin: GarminStandIn, open_session: Open) -> None:
+    """After an upload without an answer, a look finds the reading."""
     garmin.faults.add("gc/upload", "drop-within")
     (outcome,) = deliver(open_session(), reading())
     assert outcome.status == "confirmed"
     assert len(garmin.weigh_ins()) == 1
 
 
-def test_a_browser_that_is_killed_in_the_middle_is_started_anew(garmin: GarminStandIn, open_session: Open) -> None:
+def test_killed_browser(garmin: GarminStandIn, open_session: Open) -> None:
+    """A browser that is killed during a request is started again."""
     session = open_session()
     session.request("GET", RANGE)
     garmin.faults.add("gc/weight/range", "slow", delay_s=10)
@@ -306,7 +311,8 @@ def test_a_browser_that_is_killed_in_the_middle_is_started_anew(garmin: GarminSt
     assert session.request("GET", RANGE).status == 200
 
 
-def test_without_a_profile_or_a_browser_the_mend_is_named(garmin: GarminStandIn, tmp_path: Path, profile: Path) -> None:
+def test_no_profile_or_browser(garmin: GarminStandIn, tmp_path: Path, profile: Path) -> None:
+    """Without a profile or a browser the message names the fix."""
     with pytest.raises(SignInNeeded, match="weighbridge login --way window"):
         BrowserSession(tmp_path / "none", domain=garmin.domain, executable=CHROMIUM).request("GET", RANGE)
     session = BrowserSession(profile, domain=garmin.domain, executable="/nowhere/chromium")
@@ -332,9 +338,8 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def test_the_browser_s_processes_know_nothing_of_the_function_s_secrets(
-    garmin: GarminStandIn, open_session: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_secrets_in_processes(garmin: GarminStandIn, open_session: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The browser's processes hold none of the function's secrets."""
     for name in ("WEIGHBRIDGE_API_KEYS", "GARMIN_PERSONAL_API_KEY", "GARTH_TOKEN", "POSTGRES_PASSWORD"):
         monkeypatch.setenv(name, f"planted-{name}")
     session = open_session()
@@ -345,14 +350,15 @@ def test_the_browser_s_processes_know_nothing_of_the_function_s_secrets(
     for pid in pids:
         for what in ("environ", "cmdline"):
             try:
-                told = Path(f"/proc/{pid}/{what}").read_bytes()
+                found = Path(f"/proc/{pid}/{what}").read_bytes()
             except OSError:
                 continue  # it has just ended
-            assert b"planted-" not in told
-            assert garmin.account.password.encode() not in told
+            assert b"planted-" not in found
+            assert garmin.account.password.encode() not in found
 
 
-def test_an_idle_browser_ends_and_leaves_no_process(garmin: GarminStandIn, open_session: Open) -> None:
+def test_idle_browser(garmin: GarminStandIn, open_session: Open) -> None:
+    """A closed browser leaves no process."""
     session = open_session()
     session.request("GET", RANGE)
     assert session._child is not None
@@ -391,7 +397,8 @@ def python_for_everybody(folder: Path) -> Path:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason=f"{NOT_HERE}the other tests run as an ordinary user already")
-def test_it_runs_as_an_ordinary_user_too(garmin: GarminStandIn, profile: Path) -> None:
+def test_ordinary_user(garmin: GarminStandIn, profile: Path) -> None:
+    """The browser also runs as an ordinary user."""
     python = python_for_everybody(profile.parent / "venv")
     for path in (profile, *profile.rglob("*")):
         os.chown(path, 65534, 65534, follow_symlinks=False)
@@ -438,9 +445,8 @@ def post(address: str, weight_kg: float, at: str) -> tuple[int, Any]:
             return e.code, json.load(e)
 
 
-def test_each_link_takes_over_only_when_the_one_before_definitely_did_not_deliver(
-    garmin: GarminStandIn, environment: dict[str, object]
-) -> None:
+def test_chain(garmin: GarminStandIn, environment: dict[str, object]) -> None:
+    """Each delivery takes over only when the one before definitely did not deliver."""
     with process(environment) as (address, running):
         assert post(address, 81.0, "2026-11-20T06:00:00Z")[1]["warnings"] == []
         garmin.expire_access_tokens()
@@ -459,9 +465,8 @@ def test_each_link_takes_over_only_when_the_one_before_definitely_did_not_delive
     assert "81.2" not in log
 
 
-def test_an_unknown_outcome_of_the_token_s_way_is_not_sent_again_by_the_browser(
-    garmin: GarminStandIn, environment: dict[str, object]
-) -> None:
+def test_unknown_outcome_in_a_chain(garmin: GarminStandIn, environment: dict[str, object]) -> None:
+    """After an unknown outcome of a token delivery, the browser does not send again."""
     garmin.faults.add("upload", "504")
     with process(environment | {"WEIGHBRIDGE_CONFIRM_SECONDS": 0.2}) as (address, _):
         assert post(address, 81.0, "2026-11-20T06:00:00Z")[0] == 504
@@ -471,8 +476,9 @@ def test_an_unknown_outcome_of_the_token_s_way_is_not_sent_again_by_the_browser(
 # -- signing in ------------------------------------------------------------------------------------------
 
 
-def test_the_window_waits_for_a_person_who_signs_in_with_a_code(garmin: GarminStandIn, tmp_path: Path) -> None:
-    """The person comes over the DevTools protocol, since there is no screen; the window is Chromium's own."""
+def test_sign_in_window(garmin: GarminStandIn, tmp_path: Path) -> None:
+    """The window waits for a person who signs in with a code. Here the person comes over the DevTools protocol, because
+    there is no screen."""
     from playwright.sync_api import sync_playwright
 
     garmin.account.mfa_code = "734512"
@@ -523,12 +529,11 @@ def test_the_window_waits_for_a_person_who_signs_in_with_a_code(garmin: GarminSt
         session.close()
 
 
-# -- the same readings, whichever way --------------------------------------------------------------------
+# -- the same readings by every delivery -----------------------------------------------------------------
 
 
-def test_the_same_sixty_readings_are_the_same_weigh_ins_by_every_way_and_with_a_switch_in_the_middle(
-    garmin: GarminStandIn, open_session: Open, tmp_path: Path
-) -> None:
+def test_same_weigh_ins(garmin: GarminStandIn, open_session: Open, tmp_path: Path) -> None:
+    """60 readings make the same weigh-ins by every delivery, even with a switch in the middle."""
     from weighbridge.garmin.sessions.garth import GarthSession
     from weighbridge.garmin.tokens import TokenStore
 
@@ -554,7 +559,7 @@ def test_the_same_sixty_readings_are_the_same_weigh_ins_by_every_way_and_with_a_
     assert len(by_garth[1]) == 60
     assert send([browser]) == by_garth
     assert send([garth, browser, garth]) == by_garth
-    # Sent once more by the other way, everything is there already.
+    # Sent once more by the other delivery, everything is present.
     again = GarminConnect(browser, name="x", confirm_s=5).deliver(readings, proven, replace=False)
     assert {outcome.status for outcome in again.values() if isinstance(outcome, Delivered)} == {"present"}
     assert len(garmin.weigh_ins()) == 60

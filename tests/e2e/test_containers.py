@@ -1,4 +1,4 @@
-"""The shipped compose.yaml, run by a real Docker engine: what goes in at its broker comes out at Garmin, once."""
+"""The shipped compose.yaml, run by a real Docker engine: a message at its broker is one weigh-in at Garmin."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ LONG_RUNNING = ("broker", "relay", "postgres", "worker", "function", "refresh")
 FIRST = datetime(2024, 3, 1, 6, 30, tzinfo=UTC)
 GARMIN_PORT = 8443
 
-#: What only a test adds to a service: where its Garmin is, and whose certificate to trust.
+#: The test's addition to a service: where its Garmin is, and whose certificate to trust.
 ADDITION = """
   {service}:
     environment: {{GARMIN_CA_BUNDLE: /garmin-ca.pem, WEIGHBRIDGE_CONFIRM_SECONDS: 2}}
@@ -49,11 +49,11 @@ ADDITION = """
 
 
 class NoSuchName(socketserver.BaseRequestHandler):
-    """A name server that knows nothing, at once. Docker's own asks it for what is in no hosts file, such as AAAA."""
+    """A name server that knows no name and answers at once. Docker's own asks it for names in no hosts file."""
 
     def handle(self) -> None:
         query, answer_to = self.request
-        # RFC 1035 4.1.1: this is a response, recursion is available, there is no such name; one question.
+        # RFC 1035 4.1.1: a response, recursion available, no such name, one question.
         answer_to.sendto(query[:2] + b"\x81\x83" + query[4:6] + bytes(6) + query[12:], self.client_address)
 
 
@@ -91,7 +91,7 @@ class House:
     def call(
         self, body: bytes, key: str | None = None, path: str = "/", *, address: str = ""
     ) -> tuple[int, dict[str, Any]]:
-        """As the tunnel does: at the container's own port, with the key if there is one."""
+        """Post to the container's own port, as the tunnel does, with the key if there is one."""
         address = address or self.address("function")
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
         with closing(http.client.HTTPConnection(address, 8080, timeout=40)) as connection:
@@ -108,11 +108,13 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with engine(context) as docker, garmin, name_server():
         garmin_for(docker, garmin, "function")
         docker.compose("up", "--wait", "--no-build", "--pull", "never")
+        # What is published before the relay has subscribed for the first time, no broker keeps for it.
+        wait_until("the relay listens", lambda: "connected to the broker" in docker.compose("logs", "relay"), 60)
         yield House(docker, garmin)
 
 
 def garmin_for(docker: Engine, garmin: GarminStandIn, *services: str, **settings: str) -> None:
-    """Write the house's settings, tell the services where their Garmin is, and bring the function its token."""
+    """Write the settings, point the services to their Garmin, and import the function's token."""
     hosts = ["garmin.test", *(f"{service}.garmin.test" for service in SERVICES)]
     names = ", ".join(f'"{host}:host-gateway"' for host in hosts)
     additions = [
@@ -130,13 +132,13 @@ def garmin_for(docker: Engine, garmin: GarminStandIn, *services: str, **settings
 
 @contextmanager
 def gateway() -> Iterator[Callable[[str, Mapping[str, Any]], None]]:
-    """Publishes as a scale's bridge does: each message until the broker has taken it."""
+    """A function that publishes as a scale's bridge does: it repeats a message until the broker has it."""
     client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="gateway", clean_session=False)
     client.username_pw_set("weighbridge", SECRETS["MQTT_PASSWORD"])
     client.reconnect_delay_set(1, 1)
     client.connect_async("127.0.0.1", 1883)
     client.loop_start()
-    wait_until("the broker takes the scale in", client.is_connected, 60)
+    wait_until("the scale is connected to the broker", client.is_connected, 60)
 
     def publish(topic: str, reading: Mapping[str, Any]) -> None:
         message = client.publish(topic, json.dumps(reading), qos=1)
@@ -150,7 +152,7 @@ def gateway() -> Iterator[Callable[[str, Mapping[str, Any]], None]]:
 
 
 def copy_with_secrets(context: Path) -> None:
-    """What a person's folder looks like when they build: the sources, and secrets beside them."""
+    """Make a folder as users have it when they build: the sources, and secrets next to them."""
     tracked = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -166,17 +168,19 @@ def copy_with_secrets(context: Path) -> None:
         (context / name).write_text(IN_THE_FOLDER)
 
 
-def test_a_message_at_the_broker_becomes_one_weigh_in_at_garmin(house: House) -> None:
+def test_message_becomes_one_weigh_in_at_garmin(house: House) -> None:
+    """A message at the broker becomes one weigh-in at Garmin."""
     house.weigh()
     house.all_arrived()
 
 
 @pytest.mark.parametrize("service", LONG_RUNNING)
-def test_each_service_is_nobody_in_a_read_only_system_with_no_capability(house: House, service: str) -> None:
-    is_nobody_in_a_read_only_system(house.engine.container(service))
+def test_services_are_confined(house: House, service: str) -> None:
+    """Each service runs as an unprivileged user, on a read-only file system, without capabilities."""
+    is_confined(house.engine.container(service))
 
 
-def is_nobody_in_a_read_only_system(container: Mapping[str, Any]) -> None:
+def is_confined(container: Mapping[str, Any]) -> None:
     host = container["HostConfig"]
     assert container["Config"]["User"] not in ("", "root", "0")
     assert host["ReadonlyRootfs"]
@@ -189,7 +193,8 @@ def is_nobody_in_a_read_only_system(container: Mapping[str, Any]) -> None:
     assert "Uid:\t0\t" not in status
 
 
-def test_no_secret_is_in_a_layer_and_the_images_are_small(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+def test_images_are_small_and_have_no_secret(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """No secret is in a layer of an image, and the images are small."""
     sizes = []
     for target, most_mb in (("weighbridge", 200), ("weighbridge-browser", 1400), ("weighbridge-form", 800)):
         archive = house.engine.folder / f"{target}.tar"
@@ -201,10 +206,11 @@ def test_no_secret_is_in_a_layer_and_the_images_are_small(house: House, capsys: 
         assert ours_mb < most_mb
         sizes.append(f"{target} {ours_mb:.0f} MB")
     with capsys.disabled():
-        print(f"\n  images, without the Python that they stand on: {', '.join(sizes)}")
+        print(f"\n  images, without their Python base: {', '.join(sizes)}")
 
 
-def test_the_image_with_a_browser_opens_a_page_as_nobody_in_a_read_only_system(house: House) -> None:
+def test_confined_browser_image_opens_a_page(house: House) -> None:
+    """The image with a browser opens a page as an unprivileged user on a read-only file system."""
     confined = ("--read-only", "--tmpfs", "/tmp:exec", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
     page = "data:text/html,<h1>Here</h1>"
     program = f"exec chromium --headless $WEIGHBRIDGE_BROWSER_ARGS --user-data-dir=/tmp/profile --dump-dom '{page}'"
@@ -215,17 +221,19 @@ def test_the_image_with_a_browser_opens_a_page_as_nobody_in_a_read_only_system(h
 
 
 @pytest.mark.parametrize("service", LONG_RUNNING)
-@pytest.mark.parametrize("blow", ["restart", "kill"])
-def test_nothing_is_lost_or_doubled_when_a_service_is_struck(house: House, service: str, blow: str) -> None:
+@pytest.mark.parametrize("command", ["restart", "kill"])
+def test_nothing_is_lost_or_doubled(house: House, service: str, command: str) -> None:
+    """When any service is restarted or killed, no weigh-in is lost or doubled."""
     house.weigh(2)
-    house.engine.compose(blow, service)
-    if blow == "kill":
+    house.engine.compose(command, service)
+    if command == "kill":
         house.engine.compose("start", service)
     house.weigh(2)
     house.all_arrived()
 
 
-def test_a_request_in_flight_is_answered_when_the_function_is_told_to_stop(house: House) -> None:
+def test_stopping_function_answers_open_request(house: House) -> None:
+    """A request in progress is answered before the function stops."""
     house.garmin.faults.add("upload", "slow", delay_s=2.0)
     reading = json.dumps({"measured_at": "2025-01-01T06:30:00Z", "weight_kg": 81.4}).encode()
     uploads = house.garmin.uploads_received
@@ -236,12 +244,13 @@ def test_a_request_in_flight_is_answered_when_the_function_is_told_to_stop(house
         house.engine.compose("stop", "function")
         took_s = time.monotonic() - started
         assert answer.result()[0] == 201
-    assert took_s < 5
+    assert took_s < 30, "the grace period is 40 s"
     house.published += 1
     house.engine.compose("up", "--detach", "--wait", "--no-build", "--pull", "never", "function")
 
 
-def test_who_has_no_key_or_a_wrong_one_is_turned_away_and_a_large_body_refused(house: House) -> None:
+def test_bad_key_and_large_body_are_refused(house: House) -> None:
+    """A missing key, a wrong key and a large body are refused."""
     reading = b'{"weight_kg": 81.4}'
     assert house.call(reading)[0] == 401
     assert house.call(reading, "not-the-key-0a1b2c3d4e")[0] == 401
@@ -249,7 +258,8 @@ def test_who_has_no_key_or_a_wrong_one_is_turned_away_and_a_large_body_refused(h
     assert house.call(large, SECRETS["WEIGHBRIDGE_KEY"])[0] == 413
 
 
-def test_the_honest_caller_is_served_while_200_connections_say_nothing_more(house: House) -> None:
+def test_stalled_connections_block_nobody(house: House) -> None:
+    """A caller is served while 200 other connections stall."""
     head = (
         b"POST / HTTP/1.1\r\nHost: function\r\nContent-Type: application/json\r\n"
         b"Authorization: Bearer " + SECRETS["WEIGHBRIDGE_KEY"].encode() + b"\r\n"
@@ -258,18 +268,19 @@ def test_the_honest_caller_is_served_while_200_connections_say_nothing_more(hous
     address = house.address("function")
     with ExitStack() as stack:
         for n in range(200):
-            connection = stack.enter_context(socket.create_connection((address, 8080), timeout=5))
+            connection = stack.enter_context(socket.create_connection((address, 8080), timeout=30))
             connection.sendall(parts[n % len(parts)])
         started = time.monotonic()
         status, receipt = house.call(b'{"weight_kg": 81.4}', SECRETS["WEIGHBRIDGE_KEY"], "/?dry_run=true")
         took_s = time.monotonic() - started
         assert (status, receipt["status"]) == (200, "checked")
-        assert took_s < 5
-        connection.settimeout(30)
+        assert took_s < 9, "a stalled connection is closed after 10 s, so whoever waited for that took longer"
+        connection.settimeout(60)
         assert connection.recv(64).startswith(b"HTTP/1.1 408")
 
 
 def test_200_callers_at_once_are_all_answered(house: House) -> None:
+    """200 callers at once are all answered."""
     address = house.address("function")
     with ThreadPoolExecutor(200) as pool:
         gate = threading.Barrier(200)
@@ -281,9 +292,10 @@ def test_200_callers_at_once_are_all_answered(house: House) -> None:
         assert set(pool.map(call, range(200))) == {200}
 
 
-def test_the_page_of_the_form_profile_sends_a_weigh_in_once_it_has_the_key(house: House) -> None:
+def test_form_profile_sends_a_weigh_in(house: House) -> None:
+    """The page of the profile `form` sends a weigh-in once it has the key."""
     house.engine.compose("--profile", "form", "up", "--wait", "--no-build", "--pull", "never", "form")
-    is_nobody_in_a_read_only_system(house.engine.container("form"))
+    is_confined(house.engine.container("form"))
     with sync_playwright() as playwright:
         page = launch(playwright).new_page()
         page.set_default_timeout(30_000)
@@ -297,20 +309,23 @@ def test_the_page_of_the_form_profile_sends_a_weigh_in_once_it_has_the_key(house
     house.all_arrived()
 
 
-def test_no_secret_and_no_measurement_is_in_what_the_services_say(house: House) -> None:
+def test_logs_have_no_secret_and_no_measurement(house: House) -> None:
+    """No secret and no measurement is in the logs of the services."""
     said = house.engine.compose("logs", "--no-color")
     assert "POST" in said
     for planted in (*SECRETS.values(), IN_THE_FOLDER, "81.4", "80.01"):
         assert planted not in said
 
 
-def test_without_its_secrets_nothing_starts_and_the_fix_is_named(house: House, tmp_path: Path) -> None:
+def test_missing_secrets_are_named(house: House, tmp_path: Path) -> None:
+    """Without its secrets nothing starts, and the message names the fix."""
     (tmp_path / ".env").write_text("")
     with pytest.raises(RuntimeError, match=r"Set \w+ in \.env, see \.env\.example"):
         house.engine.docker("compose", "-f", ROOT / "compose.yaml", "--env-file", tmp_path / ".env", "config")
 
 
-def test_a_wrong_setting_fails_up_and_the_function_says_why(house: House, tmp_path: Path) -> None:
+def test_wrong_setting_fails_up(house: House, tmp_path: Path) -> None:
+    """A wrong setting makes `up` fail, and the function's log says why."""
     settings = SECRETS | {"WEIGHBRIDGE_TIMEZONE": "Nowhere/Town", "WEIGHBRIDGE_PORT": "8081"}
     (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
     files = ("-f", ROOT / "compose.yaml", "--env-file", tmp_path / ".env")
@@ -324,7 +339,8 @@ def test_a_wrong_setting_fails_up_and_the_function_says_why(house: House, tmp_pa
         house.engine.docker(*compose, "down", "--volumes", "--timeout", "5")
 
 
-def test_down_takes_less_than_five_seconds_a_service(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+def test_down_is_fast(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """`down` takes less than five seconds per service."""
     started = time.monotonic()
     house.engine.compose("--profile", "form", "down")
     took_s = time.monotonic() - started

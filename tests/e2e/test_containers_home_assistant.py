@@ -1,7 +1,7 @@
 """The shipped compose.yaml with its Home Assistant, run by a real Docker engine (make test-ha-current).
 
-Strategy: nothing can be pulled on a machine without a registry, so the image is made of the Debian root that holds a
-current Home Assistant, and given the name and the start program of Home Assistant's own.
+Strategy: without a registry no image can be pulled. So the image is made from the Debian root with a current Home
+Assistant, and has the name and the start program of the official image.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ INIT = '#!/bin/sh\nexec /ha/bin/hass --skip-pip -c /config "$@"\n'
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, GarminStandIn]]:
     if not CURRENT:
-        pytest.skip(f"{NOT_HERE}its image is made of the root of make test-ha-current")
+        pytest.skip(f"{NOT_HERE}its image is made from the root that make test-ha-current builds")
     garmin = GarminStandIn(port=GARMIN_PORT, host_name="garmin.test", address="0.0.0.0")
     with engine(targets=("weighbridge",)) as docker, garmin, name_server():
         import_image(docker, tmp_path_factory.mktemp("image"))
@@ -51,23 +51,24 @@ def import_image(docker: Engine, folder: Path) -> None:
 
 
 def connect_the_broker(home: Frontend) -> None:
-    """Settings, Devices & services, Add integration, MQTT: what the page says to type."""
+    """Settings, Devices & services, Add integration, MQTT: enter what the page says."""
     flow = home.request("POST", "/api/config/config_entries/flow", json.dumps({"handler": "mqtt"}).encode())
     typed = {"broker": "broker", "port": 1883, "username": "weighbridge", "password": SECRETS["MQTT_PASSWORD"]}
     done = home.request("POST", f"/api/config/config_entries/flow/{flow['flow_id']}", json.dumps(typed).encode())
     assert done["type"] == "create_entry", done
 
 
-def test_home_assistant_comes_with_the_package_and_its_topic_leads_to_garmin(
+def test_home_assistant_delivers_from_its_topic(
     house: tuple[Engine, GarminStandIn],
 ) -> None:
+    """Home Assistant comes with the package. Its topic leads to Garmin, and a new container keeps its data."""
     docker, garmin = house
     home = Frontend("http://127.0.0.1:8123")
     wait_until("Home Assistant answers", home.is_answering, 120)
     home.sign_in()
     wait_until("Home Assistant has started", home.has_started, 240)
     connect_the_broker(home)
-    docker.compose("restart", "home-assistant")  # its automations subscribe at the start
+    docker.compose("restart", "home-assistant")  # its automations subscribe at startup
     wait_until("Home Assistant answers", home.is_answering, 120)
     wait_until("Home Assistant has started", home.has_started, 240)
     wait_until("the package listens", lambda: home.state("event.weighbridge_scale") == "unknown", 60)
@@ -76,13 +77,13 @@ def test_home_assistant_comes_with_the_package_and_its_topic_leads_to_garmin(
     with gateway() as publish:
         publish(TOPIC, {"measured_at": "2026-11-22T06:31:00Z", "weight": "81.4 kg", "body fat": "18.2 %"})
     wait_until(
-        "the bell tells of it",
+        "the notification shows it",
         lambda: "81.4 kg, 18.2 % fat: confirmed in Garmin Connect." in "".join(home.notifications().values()),
         60,
     )
     assert [entry.raw["weight"] for entry in garmin.weights.visible()] == [8140]
 
-    # Who lives there keeps what they wrote, and Home Assistant knows them, over a container that is made anew.
+    # Files, accounts and states survive when the container is created again.
     docker.compose("up", "--wait", "--no-build", "--pull", "never", "--force-recreate", "--no-deps", "home-assistant")
     wait_until("Home Assistant answers again", home.is_answering, 120)
     wait_until("Home Assistant has started again", home.has_started, 240)

@@ -35,7 +35,7 @@ COMMAND = [sys.executable, "-m", "weighbridge", "fitdays", "poll"]
 def cloud() -> Iterator[FitdaysCloud]:
     with FitdaysCloud() as cloud:
         yield cloud
-    assert cloud.unsound == []
+    assert cloud.invalid_requests == []
 
 
 def environment(cloud: FitdaysCloud, folder: Path, **more: object) -> dict[str, str]:
@@ -64,9 +64,8 @@ def weights(garmin: GarminStandIn) -> list[float]:
     return sorted(entry.raw["weight"] / 100 for entry in garmin.weights.visible())
 
 
-def test_each_weigh_in_of_the_cloud_is_one_at_garmin_with_the_values_of_the_app(
-    cloud: FitdaysCloud, garmin: GarminStandIn, tmp_path: Path
-) -> None:
+def test_each_weigh_in_reaches_garmin_once(cloud: FitdaysCloud, garmin: GarminStandIn, tmp_path: Path) -> None:
+    """Each weigh-in of the cloud is one in Garmin Connect, with the values of the app; deleted ones are not."""
     cloud.weigh(1)
     cloud.weigh(2, weight_g=81_600)
     cloud.weigh(3, weight_g=99_900, is_deleted=1)
@@ -86,9 +85,8 @@ def test_each_weigh_in_of_the_cloud_is_one_at_garmin_with_the_values_of_the_app(
     assert cloud.logins == 1, "the sign-in is kept"
 
 
-def test_whatever_fails_a_running_poller_hands_each_over_once_and_none_is_lost(
-    cloud: FitdaysCloud, garmin: GarminStandIn, tmp_path: Path
-) -> None:
+def test_failures_lose_and_double_nothing(cloud: FitdaysCloud, garmin: GarminStandIn, tmp_path: Path) -> None:
+    """Whatever fails, a running poller hands over each weigh-in once, and none is lost."""
     cloud.faults += ["other region", "500", "not json"]
     cloud.weigh(1)
     log = tmp_path / "log"
@@ -100,7 +98,7 @@ def test_whatever_fails_a_running_poller_hands_each_over_once_and_none_is_lost(
         ):
             wait_until("the first has arrived", lambda: weights(garmin) == [81.4], 60)
             p.kill()
-        cloud.faults += ["token over"]
+        cloud.faults += ["token expired"]
         cloud.weigh(2, weight_g=81_600)
         with (
             log.open("ab") as output,
@@ -119,14 +117,15 @@ def test_whatever_fails_a_running_poller_hands_each_over_once_and_none_is_lost(
     assert EMAIL not in state.read_text()
 
 
-def test_a_function_that_is_away_gets_it_later_and_what_it_refuses_is_said_once(
+def test_function_down_is_retried_rejection_is_final(
     cloud: FitdaysCloud, garmin: GarminStandIn, tmp_path: Path
 ) -> None:
+    """If the function is down, the next poll sends it again; a rejected weigh-in is logged and sent once."""
     cloud.weigh(1)
     cloud.weigh(2, weight_g=900_000)
     away = poll(environment(cloud, tmp_path, WEIGHBRIDGE_URL="http://127.0.0.1:9"))
     assert away[0] == 1
-    assert "Not handed over: the function gave no answer" in away[1]
+    assert "Not handed over: the function did not answer" in away[1]
     with function(garmin, tmp_path) as address:
         settings = environment(cloud, tmp_path, WEIGHBRIDGE_URL=address)
         code, said = poll(settings)
@@ -135,9 +134,8 @@ def test_a_function_that_is_away_gets_it_later_and_what_it_refuses_is_said_once(
         assert poll(settings)[1].endswith("0 new.\n")
 
 
-def test_what_garmin_does_not_show_yet_is_handed_over_again_until_it_does(
-    cloud: FitdaysCloud, garmin: GarminStandIn, tmp_path: Path
-) -> None:
+def test_accepted_is_sent_until_garmin_shows_it(cloud: FitdaysCloud, garmin: GarminStandIn, tmp_path: Path) -> None:
+    """A weigh-in that Garmin does not show yet is handed over again until Garmin shows it."""
     cloud.weigh(1)
     cloud.weigh(2, weight_g=81_600)
     garmin.weights.show_delay_s = 3600
@@ -150,22 +148,22 @@ def test_what_garmin_does_not_show_yet_is_handed_over_again_until_it_does(
     assert len(garmin.weights.entries) == 2
 
 
-def test_a_refused_sign_in_is_tried_once_and_not_again_for_hours(cloud: FitdaysCloud, tmp_path: Path) -> None:
+def test_rejected_sign_in_is_not_repeated(cloud: FitdaysCloud, tmp_path: Path) -> None:
+    """A rejected sign-in is not tried again for hours."""
     settings = environment(cloud, tmp_path, FITDAYS_PASSWORD="wrong-password")
     log = tmp_path / "log"
     with polling(settings, log) as p:
-        wait_until("it is refused", lambda: "refuses the sign-in" in log.read_text(), 30)
+        wait_until("it is rejected", lambda: "rejects the sign-in" in log.read_text(), 30)
         with pytest.raises(subprocess.TimeoutExpired):
-            p.wait(3)  # three polls, were it not for the pause
+            p.wait(3)  # long enough for three polls without the pause
         p.terminate()
         assert p.wait(20) == 0
     assert cloud.refused_logins == 1
     assert "wrong-password" not in log.read_text()
 
 
-def test_with_a_broker_each_person_has_a_topic_and_nine_sensors_that_show_the_app_s_values(
-    cloud: FitdaysCloud, tmp_path: Path
-) -> None:
+def test_broker_gets_a_topic_and_sensors_per_person(cloud: FitdaysCloud, tmp_path: Path) -> None:
+    """With a broker, each person has a topic and nine sensors that show the app's values."""
     cloud.weigh(1)
     cloud.weigh(2, suid=8, weight_g=60_000)
     with mosquitto() as broker:
@@ -225,16 +223,18 @@ def retained(port: int, count: int) -> dict[str, bytes]:
         (ACCOUNT | {"WEIGHBRIDGE_URL": "127.0.0.1:8080"}, "WEIGHBRIDGE_URL must be an http:// or https:// address"),
         (
             {"FITDAYS_EMAIL": EMAIL, "FITDAYS_PASSWORD_FILE": "/nowhere"},
-            "The file that FITDAYS_PASSWORD_FILE names cannot be read",
+            "The file named by FITDAYS_PASSWORD_FILE cannot be read",
         ),
     ],
 )
-def test_a_setting_that_cannot_be_used_is_named(settings: dict[str, str], words: str) -> None:
+def test_invalid_setting_is_named(settings: dict[str, str], words: str) -> None:
+    """The error for a missing or invalid setting names it, and says what is expected."""
     with pytest.raises(SettingsInvalid, match=words):
         read_settings(settings)
 
 
-def test_the_page_names_each_setting_with_its_default() -> None:
+def test_page_lists_every_setting() -> None:
+    """The page lists every setting with its default and its meaning."""
     page = (ROOT / "integrations" / "fitdays" / "README.md").read_text(encoding="utf-8")
     for variable in VARIABLES:
         default = f"`{variable.default}`" if variable.default else ""

@@ -20,7 +20,7 @@ from tests.e2e.parts.form import Form, form, function
 from tests.garmin.server import GarminStandIn
 
 AXE = Path(__file__).with_name("axe_package")
-KEY = "the-secret-key-of-the-house"
+KEY = "the-secret-key-of-the-function"
 DESKTOP, PHONE = ViewportSize(width=1280, height=900), ViewportSize(width=390, height=844)
 NINE = {
     "Weight": "81,4",
@@ -39,7 +39,7 @@ TIME = "Time of the weigh-in"
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """One browser for the module; Playwright's loop ends with it, so that no other module's stumbles over it."""
+    """One browser for the module. Its Playwright loop ends with the module and cannot disturb the next one."""
     with sync_playwright() as playwright:
         browser = launch(playwright)
         yield browser
@@ -54,7 +54,7 @@ def launch(playwright: Playwright) -> Browser:
     )
 
 
-class House:
+class FormSite:
     def __init__(self, garmin: GarminStandIn, folder: Path, stack: ExitStack, chromium: Browser) -> None:
         self.garmin, self._folder, self._stack, self._chromium = garmin, folder, stack, chromium
         self.function = ""
@@ -76,10 +76,10 @@ class House:
 
 
 @pytest.fixture
-def house(garmin: GarminStandIn, tmp_path: Path, chromium: Browser) -> Iterator[House]:
+def site(garmin: GarminStandIn, tmp_path: Path, chromium: Browser) -> Iterator[FormSite]:
     expect.set_options(timeout=20_000)
     with ExitStack() as stack:
-        yield House(garmin, tmp_path, stack, chromium)
+        yield FormSite(garmin, tmp_path, stack, chromium)
 
 
 def button(page: Page, name: str) -> Any:
@@ -87,12 +87,12 @@ def button(page: Page, name: str) -> Any:
 
 
 def click(page: Page, name: str) -> None:
-    settle(page)  # a button that is drawn anew while it is clicked may be another row's by then
+    settle(page)  # a button that is drawn again during the click may belong to another row
     button(page, name).click()
 
 
 def type_in(page: Page, values: dict[str, str]) -> None:
-    """As a person does: field after field, each left with Tab, which is when Streamlit takes it."""
+    """Fill field after field and leave each with Tab, which makes Streamlit read it."""
     for label, value in values.items():
         field = page.get_by_label(label, exact=True)
         field.fill(value)
@@ -101,7 +101,7 @@ def type_in(page: Page, values: dict[str, str]) -> None:
 
 
 def settle(page: Page) -> None:
-    """Wait until Streamlit has run what was last done."""
+    """Wait until Streamlit has processed the last action."""
     page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
     expect(page.locator('[data-stale="true"]')).to_have_count(0)
 
@@ -112,19 +112,18 @@ def fill_nine(page: Page, at: str = AT) -> None:
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_a_weigh_in_is_typed_seen_sent_confirmed_drawn_corrected_and_taken_back(
-    house: House, viewport: ViewportSize
-) -> None:
-    page = house.open(viewport)
+def test_whole_life_of_a_weigh_in(site: FormSite, viewport: ViewportSize) -> None:
+    """A weigh-in is typed, previewed, sent, confirmed, drawn, corrected and deleted."""
+    page = site.open(viewport)
     fill_nine(page)
     expect(page.get_by_text("percent_hydration 56.39")).to_be_visible()
     expect(page.get_by_text("Garmin has no field for subcutaneous fat.")).to_be_visible()
-    assert house.weights() == []
+    assert site.weights() == []
 
     click(page, "Send to Garmin")
     expect(page.get_by_text("confirmed in Garmin Connect")).to_be_visible()
-    expect(page.get_by_text("What Garmin shows, read back")).to_be_visible()
-    assert house.weights() == [81.4]
+    expect(page.get_by_text("What Garmin shows now")).to_be_visible()
+    assert site.weights() == [81.4]
 
     expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(4)
     for title in ("Weight (kg)", "Body fat (%)", "Muscle (kg)", "Water (%)"):
@@ -136,17 +135,18 @@ def test_a_weigh_in_is_typed_seen_sent_confirmed_drawn_corrected_and_taken_back(
     type_in(page, {"Weight": "81,3"})
     click(page, "Replace it in Garmin")
     expect(page.get_by_text("81.3 kg, 18.2 % fat: confirmed")).to_be_visible()
-    assert house.weights() == [81.3]
+    assert site.weights() == [81.3]
 
-    click(page, "Take back 22 Nov 2026, 07:31")
-    click(page, "Yes, take it back")
-    expect(page.get_by_text("was taken back.")).to_be_visible()
-    assert house.weights() == []
+    click(page, "Delete 22 Nov 2026, 07:31")
+    click(page, "Yes, delete it")
+    expect(page.get_by_text("was deleted.")).to_be_visible()
+    assert site.weights() == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page is wider than the window"
 
 
-def test_a_mistake_stands_beside_its_field_in_the_function_s_words_and_goes_when_it_is_mended(house: House) -> None:
-    page = house.open()
+def test_mistake_is_shown_at_its_field(site: FormSite) -> None:
+    """A mistake is shown at its field in the function's words, and disappears when it is fixed."""
+    page = site.open()
     type_in(page, {"Weight": "81.4", "Body fat (%)": "182"})
     column = page.get_by_test_id("stColumn").filter(has=page.get_by_label("Body fat (%)", exact=True))
     expect(column.get_by_role("alert")).to_have_text("A body fat of 0.1 to 90 % was expected.")
@@ -156,8 +156,9 @@ def test_a_mistake_stands_beside_its_field_in_the_function_s_words_and_goes_when
     expect(button(page, "Send to Garmin")).to_be_visible()
 
 
-def test_the_downloaded_file_is_byte_for_byte_that_of_post_fit(house: House, tmp_path: Path) -> None:
-    page = house.open()
+def test_download_equals_post_fit(site: FormSite, tmp_path: Path) -> None:
+    """The downloaded file has exactly the bytes of POST /fit."""
+    page = site.open()
     fill_nine(page)
     with page.expect_download() as download:
         click(page, "Download the FIT file")
@@ -165,15 +166,16 @@ def test_the_downloaded_file_is_byte_for_byte_that_of_post_fit(house: House, tmp
     reading = {"weight": "81.4 kg", "body fat": "18.2 %", "fat mass": "14.8", "fat free body weight": "66.6"}
     reading |= {"muscle mass": "63.2", "bone mass": "3.4", "water weight": "45.9", "subcutaneous fat": "16.1"}
     reading |= {"visceral fat": "7", "time": AT}
-    asked = urllib.request.Request(f"{house.function}/fit", json.dumps(reading).encode(), method="POST")
+    asked = urllib.request.Request(f"{site.function}/fit", json.dumps(reading).encode(), method="POST")
     with urllib.request.urlopen(asked, timeout=20) as answer:
         assert (tmp_path / "got.fit").read_bytes() == answer.read()
         assert f'"{download.value.suggested_filename}"' in answer.headers["Content-Disposition"]
-    assert house.weights() == []
+    assert site.weights() == []
 
 
-def test_the_keyboard_alone_types_sends_and_takes_back(house: House) -> None:
-    page = house.open()
+def test_keyboard_alone_is_enough(site: FormSite) -> None:
+    """The keyboard alone is enough to type, send and delete a weigh-in."""
+    page = site.open()
     page.keyboard.press("Tab")
     walk_to(page, "Weight")
     page.keyboard.type("81.4")
@@ -186,12 +188,12 @@ def test_the_keyboard_alone_types_sends_and_takes_back(house: House) -> None:
     press(page, "Send to Garmin")
     expect(page.get_by_text("81.4 kg: confirmed in Garmin Connect")).to_be_visible()
     settle(page)
-    press(page, "Take back 22 Nov 2026, 07:31")
-    expect(button(page, "Yes, take it back")).to_be_visible()
+    press(page, "Delete 22 Nov 2026, 07:31")
+    expect(button(page, "Yes, delete it")).to_be_visible()
     settle(page)
-    press(page, "Yes, take it back")
-    expect(page.get_by_text("was taken back.")).to_be_visible()
-    assert house.weights() == []
+    press(page, "Yes, delete it")
+    expect(page.get_by_text("was deleted.")).to_be_visible()
+    assert site.weights() == []
 
 
 FOCUSED = """() => {
@@ -201,12 +203,12 @@ FOCUSED = """() => {
 
 
 def walk_to(page: Page, name: str) -> None:
-    """Press Tab until what has the focus is called so."""
+    """Press Tab until the focus is on the element with this name."""
     for _ in range(80):
         if str(page.evaluate(FOCUSED)).strip() == name:
             return
         page.keyboard.press("Tab")
-    pytest.fail(f"no number of Tabs leads to {name!r}")
+    pytest.fail(f"expected to reach {name!r} with Tab, but 80 presses did not")
 
 
 def press(page: Page, name: str) -> None:
@@ -216,7 +218,7 @@ def press(page: Page, name: str) -> None:
 
 @pytest.fixture(scope="session")
 def axe() -> str:
-    """axe-core itself, installed from its lock file when it is not yet."""
+    """The source of axe-core, installed from its lock file if it is missing."""
     npm = find_program("npm", package="npm")
     program = AXE / "node_modules" / "axe-core" / "axe.min.js"
     with FileLock(AXE / ".installing"):
@@ -230,8 +232,9 @@ def axe() -> str:
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_axe_finds_nothing_serious_in_any_state_of_the_page(house: House, viewport: ViewportSize, axe: str) -> None:
-    page = house.open(viewport, WEIGHBRIDGE_API_KEYS=f"house={KEY}")
+def test_axe_finds_nothing_serious(site: FormSite, viewport: ViewportSize, axe: str) -> None:
+    """axe-core finds nothing serious in any state of the page."""
+    page = site.open(viewport, WEIGHBRIDGE_API_KEYS=f"home={KEY}")
     assert serious(page, axe) == [], "asking for a key"
     enter_key(page)
     assert serious(page, axe) == [], "empty"
@@ -246,32 +249,33 @@ def test_axe_finds_nothing_serious_in_any_state_of_the_page(house: House, viewpo
     assert serious(page, axe) == [], "confirmed"
     click(page, "Correct 22 Nov")
     settle(page)
-    click(page, "Take back 22 Nov")
+    click(page, "Delete 22 Nov")
     settle(page)
-    assert serious(page, axe) == [], "correcting and taking back"
+    assert serious(page, axe) == [], "correcting and deleting"
     upload(page)
-    expect(page.get_by_text("8 of 8 weigh-ins are understood")).to_be_visible()
-    page.get_by_text("What the columns are").click()
+    expect(page.get_by_text("8 of 8 weigh-ins can be sent")).to_be_visible()
+    page.get_by_text("Columns: ").click()
     assert serious(page, axe) == [], "with a history"
 
 
 def upload(page: Page) -> None:
-    """An export of the Fitdays app, in a language that nobody knows."""
-    file = FilePayload(name="export.csv", mimeType="text/csv", buffer=histories.fitdays("of nobody"))
+    """Upload an export of the Fitdays app in an unknown language."""
+    file = FilePayload(name="export.csv", mimeType="text/csv", buffer=histories.fitdays("unknown"))
     page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(file)
     settle(page)
 
 
-def test_years_out_of_the_app_s_export_are_seen_put_right_and_sent(house: House) -> None:
-    page = house.open()
+def test_app_export_is_shown_and_sent(site: FormSite) -> None:
+    """An export of the app is shown with its columns, then sent."""
+    page = site.open()
     upload(page)
-    expect(page.get_by_text("8 of 8 weigh-ins are understood")).to_be_visible()
-    page.get_by_text("What the columns are: 19 of 34 are known").click()
-    expect(page.get_by_label("xy5: visceral fat, known by its place")).to_be_visible()
-    assert house.weights() == []
+    expect(page.get_by_text("8 of 8 weigh-ins can be sent")).to_be_visible()
+    page.get_by_text("Columns: 19 of 34 recognized").click()
+    expect(page.get_by_label("xy5: visceral fat, recognized by its position")).to_be_visible()
+    assert site.weights() == []
     click(page, "Send 8 weigh-ins to Garmin")
     expect(page.get_by_text("8 of 8: 8 confirmed in Garmin Connect.")).to_be_visible()
-    assert sorted(house.weights()) == [w.weight_kg for w in sorted(histories.WEIGH_INS, key=lambda w: w.weight_kg)]
+    assert sorted(site.weights()) == [w.weight_kg for w in sorted(histories.WEIGH_INS, key=lambda w: w.weight_kg)]
 
 
 def serious(page: Page, axe: str) -> list[str]:
@@ -291,48 +295,49 @@ def enter_key(page: Page, key: str = KEY) -> None:
     field = page.get_by_label("Key of the function", exact=True)
     field.fill(key)
     field.press("Enter")
-    expect(page.get_by_text("Garmin holds no weigh-in of these days.")).to_be_visible()
+    expect(page.get_by_text("Garmin has no weigh-ins in this period.")).to_be_visible()
     settle(page)
 
 
-def test_neither_key_nor_values_are_in_the_form_s_log_or_in_an_address(house: House) -> None:
-    page = house.open(WEIGHBRIDGE_API_KEYS=f"house={KEY}")
+def test_log_and_addresses_hold_no_secrets(site: FormSite) -> None:
+    """Neither key nor values are in the form's log or in an address."""
+    page = site.open(WEIGHBRIDGE_API_KEYS=f"home={KEY}")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     enter_key(page)
     fill_nine(page)
     click(page, "Send to Garmin")
     expect(page.get_by_text("confirmed in Garmin Connect")).to_be_visible()
-    assert house.form
-    for trace in (house.form.log.read_text(), "\n".join([*asked, page.url])):
+    assert site.form
+    for trace in (site.form.log.read_text(), "\n".join([*asked, page.url])):
         assert KEY not in trace
         assert "81.4" not in trace
         assert "81,4" not in trace
 
 
-def test_the_page_calls_nobody_but_its_own_server(house: House) -> None:
-    page = house.open()
+def test_page_calls_only_its_own_server(site: FormSite) -> None:
+    """The browser requests nothing from other servers."""
+    page = site.open()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.reload()
     expect(page.get_by_role("heading", name="Trend")).to_be_visible()
     fill_nine(page)
-    assert house.form
-    strangers = [url for url in asked if not url.startswith((house.form.address, "data:", "blob:"))]
+    assert site.form
+    outsiders = [url for url in asked if not url.startswith((site.form.address, "data:", "blob:"))]
     assert asked
-    assert strangers == []
+    assert outsiders == []
 
 
-def test_two_people_have_a_function_each_and_see_only_their_own(
-    house: House, tmp_path: Path, chromium: Browser
-) -> None:
+def test_two_functions_keep_people_apart(site: FormSite, tmp_path: Path, chromium: Browser) -> None:
+    """Two people with a function each see only their own weigh-ins."""
     with ExitStack() as stack:
         ben = stack.enter_context(GarminStandIn())
         (tmp_path / "anna").mkdir()
         (tmp_path / "ben").mkdir()
         addresses = [
             f"{name}={stack.enter_context(function(garmin, tmp_path / name.lower()))}"
-            for name, garmin in (("Anna", house.garmin), ("Ben", ben))
+            for name, garmin in (("Anna", site.garmin), ("Ben", ben))
         ]
         served = stack.enter_context(form(tmp_path, ",".join(addresses)))
         page = chromium.new_page()
@@ -344,20 +349,21 @@ def test_two_people_have_a_function_each_and_see_only_their_own(
         click(page, "Send to Garmin")
         expect(page.get_by_text("confirmed in Garmin Connect")).to_be_visible()
         assert len(ben.weights.visible()) == 1
-        assert house.weights() == []
+        assert site.weights() == []
         page.get_by_role("radio", name="Anna").click()
-        expect(page.get_by_text("Garmin holds no weigh-in of these days.")).to_be_visible()
+        expect(page.get_by_text("Garmin has no weigh-ins in this period.")).to_be_visible()
         expect(page.get_by_label("Weight", exact=True)).to_have_value("")
         assert ben.unexpected == []
 
 
-def test_pasted_text_of_the_share_screen_fills_the_fields(house: House) -> None:
-    page = house.open(PHONE)
+def test_share_screen_fills_the_fields(site: FormSite) -> None:
+    """Pasted text of the share screen fills the fields."""
+    page = site.open(PHONE)
     page.get_by_text("Paste instead").click()
     page.get_by_label("A reading").fill(
         "2026-11-22 06:31\nWeight 81.4kg Standard\nBody fat 18.2% High\nBMI 24.6\nMood 7"
     )
-    click(page, "Take over")
+    click(page, "Fill the fields")
     expect(page.get_by_label("Weight", exact=True)).to_have_value("81.4 kg")
     expect(page.get_by_label("Body fat (%)", exact=True)).to_have_value("18.2 %")
-    expect(page.get_by_text("Not recognised: Mood.")).to_be_visible()
+    expect(page.get_by_text("Not recognized: Mood.")).to_be_visible()

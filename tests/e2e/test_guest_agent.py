@@ -1,7 +1,7 @@
-"""FitCSVTool through a real QEMU guest agent, on its socket, behind a Proxmox whose API is fakepve's.
+"""FitCSVTool through a real QEMU guest agent on its socket, behind the Proxmox API of fakepve.
 
-Debian packages: qemu-guest-agent, default-jre-headless. The agent is Linux' own; what is asked of cmd.exe and
-PowerShell is done by the same stand-ins as elsewhere (tests/e2e/windows).
+Debian packages: qemu-guest-agent, default-jre-headless. The agent is the one for Linux; the stand-ins of
+tests/e2e/windows replace cmd.exe and PowerShell.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def machine(tmp_path: Path) -> Machine:
 
 @pytest.fixture
 def proxmox(tmp_path: Path, machine: Machine) -> Iterator[Proxmox]:
-    """With a machine that is off; afterwards it is off again, and nothing is left in it."""
+    """A Proxmox with a machine that is off. Afterwards it is off again, and nothing is left in it."""
     program = find_program("qemu-ga", Path("/usr/sbin"), package="qemu-guest-agent")
     commands = commands_of(machine, tmp_path / "bin")
     address, log = tmp_path / "agent", tmp_path / "agent.log"
@@ -97,11 +97,12 @@ def proxmox(tmp_path: Path, machine: Machine) -> Iterator[Proxmox]:
             assert proxmox.guest_vm.status == "stopped"
             assert list(Path(machine.temp).iterdir()) == []
     finally:
-        process.kill()  # it takes no notice of less while nobody is connected
+        process.kill()  # it ignores SIGTERM while no client is connected
         process.wait()
 
 
-def test_every_golden_reading_agrees_through_a_real_agent(proxmox: Proxmox) -> None:
+def test_golden_readings_through_a_real_agent(proxmox: Proxmox) -> None:
+    """Every golden reading agrees through a real guest agent, and the machine is shut down afterwards."""
     with runner_from(proxmox.environment) as runner:
         sections, differences = verify_golden(runner)
     assert differences == []
@@ -109,7 +110,8 @@ def test_every_golden_reading_agrees_through_a_real_agent(proxmox: Proxmox) -> N
     assert proxmox.calls == ["start", "shutdown"]
 
 
-def test_a_run_that_is_cut_off_is_ended_by_a_real_agent(proxmox: Proxmox) -> None:
+def test_cut_off_run_is_stopped_by_a_real_agent(proxmox: Proxmox) -> None:
+    """A real guest agent stops a run that was cut off."""
     vm = virtual_machine(proxmox.environment)
     assert vm
     agent = GuestAgent(vm, guest_part=0.01)

@@ -1,4 +1,4 @@
-"""Histories: each dialect is read to the same weigh-ins, and an import survives whatever stops it."""
+"""Histories: every export is read to the same weigh-ins, and an import recovers from every interruption."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from weighbridge.errors import ReadingRejected
 from weighbridge.reading.interpret import interpret
 from weighbridge_history.columns import FITDAYS_ORDER
 from weighbridge_history.errors import FileUnusable, MappingInvalid
-from weighbridge_history.read import History, Row, read
-from weighbridge_history.send import Outcome, Stopped, send
+from weighbridge_history.read import History, WeighInLine, read
+from weighbridge_history.send import ImportReport, Stopped, send
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 11, 22, tzinfo=ZoneInfo("UTC"))
 
 
-def read_by_the_function(history: History) -> list[dict[str, object]]:
-    """What the function makes of each row, in its own names."""
+def as_the_function_reads(history: History) -> list[dict[str, object]]:
+    """The values that the function reads from each row, by its own names."""
     assert [row.fault for row in history.rows if row.fault] == []
     found = []
     for row in history.rows:
@@ -50,7 +50,7 @@ FILES: dict[str, tuple[bytes, set[str]]] = {
         for language in LANGUAGES
     },
     "Garmin Connect": (histories.garmin(), {"muscle", "bone", "water"}),
-    "Garmin Connect, a day's clock of 24 hours": (histories.garmin("%H:%M", "%d %b %Y"), {"muscle", "bone", "water"}),
+    "Garmin Connect, 24-hour clock": (histories.garmin("%H:%M", "%d %b %Y"), {"muscle", "bone", "water"}),
     "openScale": (histories.openscale(), {"muscle", "bone", "water", "visceral"}),
     "Withings": (histories.withings(), {"muscle", "bone", "water"}),
     "Apple Health": (histories.apple_health(), set()),
@@ -60,9 +60,10 @@ FILES: dict[str, tuple[bytes, set[str]]] = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_dialect_is_read_to_the_same_weigh_ins(name: str) -> None:
+def test_each_export_gives_the_same_weigh_ins(name: str) -> None:
+    """Every kind of export is read to the same weigh-ins."""
     data, has = FILES[name]
-    found = read_by_the_function(read(data, timezone=BERLIN))
+    found = as_the_function_reads(read(data, timezone=BERLIN))
     assert [reading["measured_at"] for reading in found] == [w.at.replace(tzinfo=BERLIN) for w in WEIGH_INS]
     expected: dict[str, Callable[[histories.WeighIn], float]] = {
         "weight_kg": lambda w: w.weight_kg,
@@ -77,33 +78,35 @@ def test_every_dialect_is_read_to_the_same_weigh_ins(name: str) -> None:
         assert shown == pytest.approx([value(w) for w in WEIGH_INS], abs=0.07), attribute
 
 
-def test_columns_in_another_order_and_an_unknown_language_are_found_by_arithmetic_alone() -> None:
+def test_columns_found_by_arithmetic_alone() -> None:
+    """Columns in another order and an unknown language are recognized by arithmetic alone."""
     first = list(range(19))
     random.Random(4).shuffle(first)
-    data = histories.fitdays("of nobody", order=[0, *[i for i in first if i]])
-    with pytest.raises(MappingInvalid, match="No column is recognised as the time"):
+    data = histories.fitdays("unknown", order=[0, *[i for i in first if i]])
+    with pytest.raises(MappingInvalid, match="No column is recognized as the time"):
         read(data)
     known = {column.word: column for column in read(data, mapping={"xy0": "time"}).columns}
     for word in ("weight", "body fat", "fat mass", "fat free body weight", "muscle mass", "bone mass", "water weight"):
-        assert (known[word].header, known[word].known_by) == (f"xy{FITDAYS_ORDER.index(word)}", "the arithmetic")
+        assert (known[word].header, known[word].recognized_by) == (f"xy{FITDAYS_ORDER.index(word)}", "the arithmetic")
 
 
-def test_what_is_not_known_is_shown_and_a_mapping_puts_it_right() -> None:
+def test_mapping_names_unknown_columns() -> None:
+    """Columns that are not recognized are shown, and a mapping gives them their meaning."""
     data = b"Zeit;Masse;Fettanteil;Notiz\n2022-11-22 07:31;81,4;18,2;gut\n"
-    with pytest.raises(MappingInvalid, match=r"recognised as the time or the weight\. The columns are: Zeit, Masse"):
+    with pytest.raises(MappingInvalid, match=r"recognized as the time or the weight\. The columns are: Zeit, Masse"):
         read(data)
     history = read(data, mapping={"Zeit": "time", "Masse": "weight", "Fettanteil": "body fat"}, timezone=BERLIN)
-    assert [(c.header, c.word, c.known_by) for c in history.columns] == [
+    assert [(c.header, c.word, c.recognized_by) for c in history.columns] == [
         ("Zeit", "time", "your mapping"),
         ("Masse", "weight", "your mapping"),
         ("Fettanteil", "body fat", "your mapping"),
         ("Notiz", "", "unknown"),
     ]
-    (reading,) = read_by_the_function(history)
+    (reading,) = as_the_function_reads(history)
     assert (str(reading["weight_kg"]), str(reading["body_fat_percent"])) == ("81.4", "18.2")
-    with pytest.raises(MappingInvalid, match="The mapping names a column 'Gewicht', but the file has: Zeit, Masse"):
+    with pytest.raises(MappingInvalid, match="The mapping names a column 'Gewicht', but the columns are: Zeit, Masse"):
         read(data, mapping={"Gewicht": "weight"})
-    with pytest.raises(MappingInvalid, match="says that 'Masse' is 'mass'"):
+    with pytest.raises(MappingInvalid, match="gives the column 'Masse' the meaning 'mass'"):
         read(data, mapping={"Masse": "mass"})
 
 
@@ -117,16 +120,16 @@ def test_what_is_not_known_is_shown_and_a_mapping_puts_it_right() -> None:
         (("03.04.2022 07:31:05",), "", "2022-04-03"),
     ],
 )
-def test_which_of_day_and_month_comes_first_the_file_decides_as_a_whole(
-    days: tuple[str, ...], order: str, expected: str
-) -> None:
+def test_whole_file_decides_the_date_order(days: tuple[str, ...], order: str, expected: str) -> None:
+    """The file as a whole decides whether the day or the month comes first."""
     data = "date,weight\n" + "".join(f"{day},81.4\n" for day in days)
-    (first, *_) = read_by_the_function(read(data.encode(), order=order))
+    (first, *_) = as_the_function_reads(read(data.encode(), order=order))
     assert str(first["measured_at"]).startswith(expected)
 
 
-def test_a_day_that_could_be_a_month_is_asked_for_and_not_guessed() -> None:
-    with pytest.raises(MappingInvalid, match="In '03/04/2022 07:31', is the day first or the month"):
+def test_unclear_date_order_is_asked_for() -> None:
+    """If no row shows whether the day or the month comes first, it is asked for and not guessed."""
+    with pytest.raises(MappingInvalid, match="Is the day or the month first in '03/04/2022 07:31'"):
         read(b"date,weight\n03/04/2022 07:31,81.4\n")
 
 
@@ -138,11 +141,12 @@ def test_a_day_that_could_be_a_month_is_asked_for_and_not_guessed() -> None:
         (histories.fitdays()[:3000], "The spreadsheet cannot be read"),
         (histories.apple_health()[:-40], "Row 30, column 0: the XML is damaged"),
         (histories.apple_health(archive=True)[:-60], "cannot be read|is damaged"),
-        (b"<html><body/></html>", "not an export of Apple Health"),
+        (b"<html><body/></html>", "Expected an Apple Health export"),
         (b'[{"weight": 81.4}]', "Expected JSON lines, got a JSON list"),
     ],
 )
-def test_a_file_that_is_damaged_as_a_whole_says_where(data: bytes, place: str) -> None:
+def test_damaged_file_names_the_place(data: bytes, place: str) -> None:
+    """A file that cannot be read at all ends with a message that names the place."""
     with pytest.raises(FileUnusable, match=place):
         read(data)
 
@@ -152,8 +156,16 @@ def test_a_file_that_is_damaged_as_a_whole_says_where(data: bytes, place: str) -
     [
         (b'{"weight": 81.4}\n{"weight": 81.4,, "fat": 2}\n', 2, "column 17: "),
         (b'{"weight": 81.4}\n[1]\n', 2, "expected a JSON object"),
-        (b"date,weight,fat\n2022-11-22 07:31,81.4,18\n2022-11-23 07:31,81", 3, "2 cells, but the header names 3"),
-        (b"date,weight\n2022-11-22 07:31,81.4\n2022-11-23 07:31,8,1,4\n", 3, "4 cells, but the header names 2"),
+        (
+            b"date,weight,fat\n2022-11-22 07:31,81.4,18\n2022-11-23 07:31,81",
+            3,
+            "expected 3 cells as in the header, got 2",
+        ),
+        (
+            b"date,weight\n2022-11-22 07:31,81.4\n2022-11-23 07:31,8,1,4\n",
+            3,
+            "expected 2 cells as in the header, got 4",
+        ),
         (b"date,weight\n2022-11-22 07:31," + b"8" * 300 + b"\n", 2, "column weight: expected at most 200 characters"),
         (
             histories.garmin().replace(b" Nov 12, 2022", b" Nvo 12, 2022"),
@@ -163,7 +175,8 @@ def test_a_file_that_is_damaged_as_a_whole_says_where(data: bytes, place: str) -
         (histories.garmin().replace(b"7:31 AM", b"late", 1), 3, "column Time: expected a time of day, got 'late'"),
     ],
 )
-def test_a_damaged_row_is_named_by_row_and_column_and_the_others_go_on(data: bytes, number: int, fault: str) -> None:
+def test_damaged_row_is_named_others_go_on(data: bytes, number: int, fault: str) -> None:
+    """A damaged row is named by row and column, and the other rows go on."""
     history = read(data)
     (first, *_) = [row for row in history.rows if row.fault]
     assert first.number == number
@@ -172,7 +185,8 @@ def test_a_damaged_row_is_named_by_row_and_column_and_the_others_go_on(data: byt
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_a_spreadsheet_with_bytes_gone_wrong_ends_in_words_and_never_in_a_traceback(seed: int) -> None:
+def test_damaged_spreadsheet_never_a_traceback(seed: int) -> None:
+    """A spreadsheet with damaged bytes ends with a message, never with a traceback."""
     dice = random.Random(seed)
     data = bytearray(histories.fitdays())
     for _ in range(20):
@@ -194,7 +208,7 @@ READINGS = 5_000
 
 
 def write_history(path: Path, rows: int) -> None:
-    """A phone's years: a weigh-in every day and a half, each of whose values fits the others."""
+    """Write years of weigh-ins: one every day and a half, each with values that fit together."""
     dice = random.Random(rows)
     lines = ["date,weight,body fat,fat mass,fat-free mass,muscle mass,bone mass"]
     start = datetime(2005, 1, 1, 6, 30, tzinfo=ZoneInfo("UTC"))
@@ -214,12 +228,11 @@ def importing(file: Path, address: str, log: Path, *more: str) -> subprocess.Pop
         return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
 
 
-def test_5000_rows_arrive_once_each_though_garmin_fails_and_the_import_is_killed_on_its_way(
-    garmin: GarminStandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_5000_rows_arrive_once_each(garmin: GarminStandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """5,000 rows arrive once each, although Garmin fails and the import is killed several times."""
     file, log = tmp_path / "history.csv", tmp_path / "log"
     write_history(file, READINGS)
-    third_of_answers_lost(garmin, waiting="502")  # Garmin's "later", 14 s each time, is obeyed in a test of its own
+    third_of_answers_lost(garmin, waiting="502")  # Garmin's own "later", 14 s each time, has its own test
     with function(garmin, tmp_path, WEIGHBRIDGE_CONFIRM_SECONDS=4) as address:
         killed = 0
         for share in (0.1, 0.3, 0.6):
@@ -231,7 +244,7 @@ def test_5000_rows_arrive_once_each_though_garmin_fails_and_the_import_is_killed
                 killed += running.poll() is None
                 running.kill()
         started = time.monotonic()
-        there = len(garmin.weights.entries)
+        before = len(garmin.weights.entries)
         running = importing(file, address, log, "--yes")
         usage = peak_kib(running)
         took_s = time.monotonic() - started
@@ -239,17 +252,17 @@ def test_5000_rows_arrive_once_each_though_garmin_fails_and_the_import_is_killed
     assert killed >= 2
     assert len(garmin.weights.entries) == READINGS
     assert len({entry.raw["timestamp"] for entry in garmin.weights.entries}) == READINGS
-    said = log.read_text()
-    assert re.search(r"5,000 of 5,000: .*already there", said), said
+    shown = log.read_text()
+    assert re.search(r"5,000 of 5,000: .*already there", shown), shown
     with capsys.disabled():
         print(
-            f"\n  history: killed {killed} times at up to {there:,} of {READINGS:,}; the rest in {took_s:.0f} s, "
+            f"\n  history: killed {killed} times at up to {before:,} of {READINGS:,}; the rest in {took_s:.0f} s, "
             f"{READINGS / took_s:,.0f} rows a second, peak memory {usage / 1024:.0f} MiB"
         )
 
 
 def peak_kib(running: subprocess.Popen[bytes]) -> int:
-    """Wait for its end; the most memory that it had (VmHWM)."""
+    """The most memory (VmHWM) that the process used until it ended."""
     peak = 0
     while running.poll() is None:
         with contextlib.suppress(OSError, AttributeError):
@@ -260,7 +273,8 @@ def peak_kib(running: subprocess.Popen[bytes]) -> int:
     return peak
 
 
-def test_memory_stays_flat_ten_times_the_rows_take_less_than_twice_as_much(tmp_path: Path) -> None:
+def test_memory_stays_flat(tmp_path: Path) -> None:
+    """Ten times the rows need less than twice the memory."""
     peaks = []
     with process({"WEIGHBRIDGE_FOLDER": tmp_path / "kept"}) as (address, _):
         for rows in (1_000, 10_000):
@@ -271,7 +285,8 @@ def test_memory_stays_flat_ten_times_the_rows_take_less_than_twice_as_much(tmp_p
     assert peaks[1] < 2 * peaks[0]
 
 
-def test_the_preview_shows_what_would_be_sent_and_why_a_row_is_left_out(garmin: GarminStandIn, tmp_path: Path) -> None:
+def test_preview_shows_rows_and_reasons(garmin: GarminStandIn, tmp_path: Path) -> None:
+    """The preview shows what would be sent, and why a row is left out."""
     file, log = tmp_path / "history.csv", tmp_path / "log"
     write_history(file, 12)
     lines = file.read_text().splitlines()
@@ -282,18 +297,18 @@ def test_the_preview_shows_what_would_be_sent_and_why_a_row_is_left_out(garmin: 
     with function(garmin, tmp_path) as address:
         running = importing(file, address, log, "--preview")
         assert running.wait(60) == 0
-        said = log.read_text()
+        shown = log.read_text()
         for words in (
             "a table: 12 weigh-ins.",
             "body fat",
             "its header",
-            "3 cannot become readings:",
+            "3 rows cannot be sent:",
             "  row 5: ",
             "  row 7: time 'yesterday': A time was expected",
-            "  row 9: 1 cells, but the header names 7 columns",
-            "Nothing was sent. 9 readings would be; pass --yes to send them.",
+            "  row 9: expected 7 cells as in the header, got 1",
+            "Nothing was sent. Pass --yes to send 9 readings.",
         ):
-            assert words in said, said
+            assert words in shown, shown
         assert garmin.weights.entries == []
         running = importing(file, address, log, "--yes")
         assert running.wait(60) == 0
@@ -301,18 +316,19 @@ def test_the_preview_shows_what_would_be_sent_and_why_a_row_is_left_out(garmin: 
     assert len(garmin.weights.entries) == 9
 
 
-def rows_of(count: int) -> list[Row]:
+def rows_of(count: int) -> list[WeighInLine]:
     return read(b"\n".join(b'{"time": "2022-11-%02dT06:30:00Z", "weight": 81.4}' % (n + 1) for n in range(count))).rows
 
 
-def send_all(address: str, rows: list[Row], sleep: Callable[[float], None] = pytest.fail) -> Outcome:
-    outcome = Outcome()
+def send_all(address: str, rows: list[WeighInLine], sleep: Callable[[float], None] = pytest.fail) -> ImportReport:
+    outcome = ImportReport()
     with Client(Target(address)) as client:
         send(client, rows, outcome, progress=lambda *_: None, sleep=sleep)
     return outcome
 
 
-def test_a_function_that_is_gone_for_a_while_is_waited_for(garmin: GarminStandIn, tmp_path: Path) -> None:
+def test_waits_while_the_function_is_down(garmin: GarminStandIn, tmp_path: Path) -> None:
+    """If the function is down for a while, the import waits and then goes on."""
     port, pauses = free_port(), []
     with contextlib.ExitStack() as stack:
 
@@ -326,7 +342,8 @@ def test_a_function_that_is_gone_for_a_while_is_waited_for(garmin: GarminStandIn
     assert outcome.counts == {"confirmed": 3}
 
 
-def test_garmin_s_later_is_obeyed_to_the_second(garmin: GarminStandIn, tmp_path: Path) -> None:
+def test_garmin_retry_after_is_kept(garmin: GarminStandIn, tmp_path: Path) -> None:
+    """The import waits exactly as many seconds as Garmin asks for."""
     garmin.faults.add("upload", "429-retry-after")
     pauses: list[float] = []
     with function(garmin, tmp_path) as address:
@@ -338,22 +355,24 @@ def test_garmin_s_later_is_obeyed_to_the_second(garmin: GarminStandIn, tmp_path:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"WEIGHBRIDGE_API_KEYS": "house=a-key-of-the-house"}, "Authorization"),
+        ({"WEIGHBRIDGE_API_KEYS": "home=a-key-for-the-function"}, "Authorization"),
         ({"WEIGHBRIDGE_TOKENS": "/nowhere"}, "login"),
     ],
 )
-def test_what_only_a_person_can_mend_ends_the_import_at_once(
+def test_stops_when_a_person_must_act(
     garmin: GarminStandIn, tmp_path: Path, settings: dict[str, str], words: str
 ) -> None:
+    """A problem that only a person can fix ends the import at once."""
     with function(garmin, tmp_path, **settings) as address, pytest.raises(Stopped, match=words):
         send_all(address, rows_of(3))
     assert garmin.weights.entries == []
 
 
-def test_what_arrived_beside_a_row_that_ends_the_import_is_counted(garmin: GarminStandIn, tmp_path: Path) -> None:
+def test_arrivals_beside_a_stop_are_counted(garmin: GarminStandIn, tmp_path: Path) -> None:
+    """Rows that arrived in the same batch as the one that ends the import are counted."""
     garmin.write_token(tmp_path / "tokens", "anna")
     lines = [b'{"time": "2022-11-01T06:30:00Z", "weight": 80, "person": "%s"}' % name for name in (b"Ben", b"Anna")]
-    outcome = Outcome()
+    outcome = ImportReport()
     settings = {"WEIGHBRIDGE_PEOPLE": ROOT / "examples" / "people.toml"}
     rows = read(b"\n".join(lines)).rows
     with (
@@ -365,17 +384,19 @@ def test_what_arrived_beside_a_row_that_ends_the_import_is_counted(garmin: Garmi
     assert outcome.counts == {"confirmed": 1}
 
 
-def test_a_key_that_is_missing_is_asked_for_by_its_variable(garmin: GarminStandIn, tmp_path: Path) -> None:
+def test_missing_key_names_the_variable(garmin: GarminStandIn, tmp_path: Path) -> None:
+    """If the key is missing, the message names the variable to set."""
     write_history(tmp_path / "history.csv", 3)
-    with function(garmin, tmp_path, WEIGHBRIDGE_API_KEYS="house=a-key-of-the-house") as address:
+    with function(garmin, tmp_path, WEIGHBRIDGE_API_KEYS="home=a-key-for-the-function") as address:
         assert importing(tmp_path / "history.csv", address, tmp_path / "log", "--yes").wait(60) == 1
     assert "Set WEIGHBRIDGE_KEY to one of the function's WEIGHBRIDGE_API_KEYS." in (tmp_path / "log").read_text()
 
 
-def test_the_key_may_be_in_a_file(garmin: GarminStandIn, tmp_path: Path) -> None:
+def test_key_may_be_in_a_file(garmin: GarminStandIn, tmp_path: Path) -> None:
+    """The key may be in the file that WEIGHBRIDGE_KEY_FILE names."""
     write_history(tmp_path / "history.csv", 3)
-    (tmp_path / "key").write_text("a-key-of-the-house\n")
-    with function(garmin, tmp_path, WEIGHBRIDGE_API_KEYS="house=a-key-of-the-house") as address:
+    (tmp_path / "key").write_text("a-key-for-the-function\n")
+    with function(garmin, tmp_path, WEIGHBRIDGE_API_KEYS="home=a-key-for-the-function") as address:
         done = weighbridge(
             *("import", tmp_path / "history.csv", "--yes"),
             folder=tmp_path,
@@ -392,15 +413,16 @@ def test_the_key_may_be_in_a_file(garmin: GarminStandIn, tmp_path: Path) -> None
         (["no.csv"], {}, "no.csv cannot be read: No such file or directory."),
         (["a.csv", "--timezone", "Berlin"], {}, "expected a name such as Europe/Berlin, got 'Berlin'."),
         (["a.csv", "--mapping", "a.csv"], {}, "a.csv is not valid TOML"),
-        (["a.csv", "--day-first", "--month-first"], {}, "--day-first and --month-first exclude each other."),
+        (["a.csv", "--day-first", "--month-first"], {}, "Pass --day-first or --month-first, not both."),
         (["a.csv"], {}, 'Name it in a mapping file: "the header" = "weight".'),
         (["b.csv"], {"WEIGHBRIDGE_URL": "nowhere"}, "WEIGHBRIDGE_URL must be an http:// or https:// address"),
         (["b.csv"], {"WEIGHBRIDGE_URL": "http://127.0.0.1:1"}, "is this its address (WEIGHBRIDGE_URL)?\n"),
     ],
 )
-def test_what_cannot_begin_ends_with_a_sentence_and_no_traceback(
+def test_unusable_arguments_end_with_a_sentence(
     words: list[str], environment: dict[str, str], sentence: str, tmp_path: Path
 ) -> None:
+    """An import that cannot start ends with one sentence and no traceback."""
     (tmp_path / "a.csv").write_text("date,mass\n2022-11-22 07:31,\n")
     (tmp_path / "b.csv").write_text("date,weight\n2022-11-22 07:31,81.4\n")
     done = weighbridge("import", *words, folder=tmp_path, **environment)
@@ -409,14 +431,16 @@ def test_what_cannot_begin_ends_with_a_sentence_and_no_traceback(
     assert "Traceback" not in done.stderr.decode()
 
 
-def test_what_garmin_did_not_show_at_first_is_looked_for_once_more(garmin: GarminStandIn, tmp_path: Path) -> None:
+def test_accepted_rows_are_checked_once_more(garmin: GarminStandIn, tmp_path: Path) -> None:
+    """Rows that Garmin accepted but did not show are looked up once more at the end."""
     with function(garmin, tmp_path, WEIGHBRIDGE_CONFIRM_SECONDS=0) as address:
         outcome = send_all(address, rows_of(3))
     assert outcome.counts == {"confirmed": 3}
     assert len(garmin.weights.entries) == 3
 
 
-def test_one_row_that_garmin_holds_with_other_values_stops_no_other(garmin: GarminStandIn, tmp_path: Path) -> None:
+def test_conflicting_row_does_not_stop_others(garmin: GarminStandIn, tmp_path: Path) -> None:
+    """A row that Garmin holds with other values is refused, and the other rows arrive."""
     rows = rows_of(3)
     with function(garmin, tmp_path) as address:
         send_all(address, [rows[1]._replace(line=rows[1].line.replace(b"81.4", b"79.9"))])
@@ -426,7 +450,8 @@ def test_one_row_that_garmin_holds_with_other_values_stops_no_other(garmin: Garm
     assert (row.number, why.partition(";")[0]) == (2, "Garmin Connect holds an entry at this instant with other values")
 
 
-def test_the_page_shows_what_the_command_says(tmp_path: Path) -> None:
+def test_readme_shows_the_real_output(tmp_path: Path) -> None:
+    """The README shows exactly what the command prints, and names each kind of export."""
     page = (ROOT / "integrations" / "history" / "README.md").read_text(encoding="utf-8")
     shown = re.search(r"<!-- output -->\n```console\n\$ weighbridge import (\S+) ([^\n]*)\n(.*?)```", page, re.S)
     assert shown

@@ -1,4 +1,4 @@
-"""A real Home Assistant with the shipped files: what a weigh-in becomes, and what must never become one."""
+"""A real Home Assistant with the shipped files: what becomes a weigh-in, and what must not."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.e2e.parts.mosquitto import Mosquitto, mosquitto
 from tests.function_client import Running, process
 from tests.garmin.server import GarminStandIn
 
-KEY = "the-secret-key-of-the-house"
+KEY = "the-secret-key-of-this-test"
 NINE = {
     "weight": "81.4 kg",
     "body fat": "18.2 %",
@@ -37,14 +37,14 @@ PAGE = (SHIPPED / "README.md").read_text()
 
 
 def example(name: str) -> Any:
-    """What the page gives to copy, under this name."""
+    """The example that the page marks with this name."""
     found = re.search(rf"<!-- {name} -->\n```(?:yaml|json)\n(.*?)```", PAGE, re.DOTALL)
     assert found, name
     return yaml.safe_load(found[1])
 
 
 def automations() -> str:
-    """What the page says to make of the blueprint and of its examples. The phone's part is played by the bell."""
+    """The automations that the page describes. Notifications in Home Assistant replace those on the phone."""
     phone = json.dumps(example("example: phone"))
     assert "notify.mobile_app_your_phone" in phone
     return json.dumps(
@@ -78,7 +78,7 @@ def automations() -> str:
 
 
 class House:
-    """Broker, function, Garmin's stand-in and Home Assistant, wired as the READMEs say."""
+    """Broker, function, Garmin stand-in and Home Assistant, connected as the READMEs say."""
 
     def __init__(self, folder: Path, stack: ExitStack, *, delivery: str = "garth", **secrets: str) -> None:
         self._stack, self._delivery, self._folder = stack, delivery, folder
@@ -136,25 +136,25 @@ class House:
         seconds = datetime.fromisoformat(instant).timestamp()
         return sum(entry.instant_s == seconds for entry in self.garmin.weights.visible())
 
-    def wait_until_told(self, words: str, within_s: float = 40) -> dict[str, str]:
-        told: dict[str, str] = {}
+    def wait_for_notification(self, words: str, within_s: float = 40) -> dict[str, str]:
+        shown: dict[str, str] = {}
 
-        def is_told() -> bool:
-            told.clear()
-            told.update({k: v for k, v in self.home.notifications().items() if k.startswith("weighbridge_")})
-            return any(words in message for message in told.values())
+        def is_shown() -> bool:
+            shown.clear()
+            shown.update({k: v for k, v in self.home.notifications().items() if k.startswith("weighbridge_")})
+            return any(words in message for message in shown.values())
 
-        wait_until(f"Home Assistant tells {words!r}", is_told, within_s)
-        return told
+        wait_until(f"Home Assistant shows {words!r}", is_shown, within_s)
+        return shown
 
-    def told_about(self, words: str) -> list[str]:
+    def notifications_with(self, words: str) -> list[str]:
         return [message for message in self.home.notifications().values() if words in message]
 
     def waiting(self) -> str:
         return self.home.state("sensor.weighbridge_waiting")
 
     def wait_until_delivered(self, instant: str) -> None:
-        """Told, and nothing left: whatever might still follow it has had its chance."""
+        """Wait until it is delivered and nothing is waiting, so that a duplicate would have been sent by now."""
         at = instant.replace("+00:00", "Z")
         wait_until(
             f"the weigh-in of {at} is delivered",
@@ -183,17 +183,19 @@ def house(shared: House) -> House:
     return shared
 
 
-def test_it_is_the_home_assistant_that_was_asked_for(house: House) -> None:
+def test_it_is_the_expected_version(house: House) -> None:
+    """The tests run against the Home Assistant version that the Makefile names."""
     wanted = re.search(r"^HOME_ASSISTANT_CURRENT := (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert wanted
     assert house.home.get("/api/config")["version"] == (wanted[1] if CURRENT else "2024.3.3")
 
 
-def test_a_published_reading_ends_as_one_weigh_in_and_is_told_in_words(house: House) -> None:
+def test_published_reading_is_one_weigh_in(house: House) -> None:
+    """A reading published over MQTT becomes one weigh-in, and a notification shows the outcome in words."""
     at = "2026-11-22T06:31:00+00:00"
     house.publish(NINE | {"time": at})
-    told = house.wait_until_told("confirmed")
-    assert told["weighbridge_2026_11_22t06_31_00z"] == "81.4 kg, 18.2 % fat: confirmed in Garmin Connect."
+    shown = house.wait_for_notification("confirmed")
+    assert shown["weighbridge_2026_11_22t06_31_00z"] == "81.4 kg, 18.2 % fat: confirmed in Garmin Connect."
     house.wait_until_delivered(at)
     assert house.weigh_ins_at(at) == 1
     assert house.home.state("sensor.weighbridge_state") == "confirmed"
@@ -201,7 +203,8 @@ def test_a_published_reading_ends_as_one_weigh_in_and_is_told_in_words(house: Ho
     assert house.home.state("binary_sensor.weighbridge_problem") == "off"
 
 
-def test_the_nine_values_are_sensors_of_one_device(house: House) -> None:
+def test_nine_values_are_sensors_of_one_device(house: House) -> None:
+    """The nine values are sensors of one device, announced as the page shows."""
     at = "2026-11-22T06:32:00+00:00"
     house.publish(NINE | {"time": at})
     house.wait_until_delivered(at)
@@ -225,29 +228,32 @@ def test_the_nine_values_are_sensors_of_one_device(house: House) -> None:
     assert json.loads(announced) == example("example: discovery")
 
 
-def test_the_cards_of_the_page_show_entities_that_are_there(house: House) -> None:
+def test_page_cards_show_existing_entities(house: House) -> None:
+    """Every entity in the cards of the page exists."""
     shown = set(re.findall(r"entity: (\S+)|^  - (\w+\.\w+)$", PAGE, re.MULTILINE))
     entities = {one or other for one, other in shown}
     assert len(entities) > 20
     assert [entity for entity in entities if house.home.state(entity) == "absent"] == []
 
 
-def test_the_page_s_examples_make_a_weigh_in_of_two_sensors_and_tell_the_phone(house: House) -> None:
+def test_page_examples_work(house: House) -> None:
+    """The page's examples make one weigh-in of two sensors, and notify the phone."""
     home, before = house.home, len(house.weigh_ins())
     home.set_state("sensor.bathroom_weight", "82.6")
     home.set_state("sensor.bathroom_fat", "18.4")
     home.fire("somebody_weighed")
     words = "82.6 kg, 18.4 % fat: confirmed in Garmin Connect."
-    house.wait_until_told(words)
-    wait_until("the phone is told, too", lambda: list(home.notifications().values()).count(words) == 2)
+    house.wait_for_notification(words)
+    wait_until("the phone is notified, too", lambda: list(home.notifications().values()).count(words) == 2)
     assert len(house.weigh_ins()) == before + 1
 
 
-def test_while_the_function_is_away_a_weigh_in_waits_and_is_then_delivered_once(house: House) -> None:
+def test_weigh_in_waits_for_the_function(house: House) -> None:
+    """While the function is away a weigh-in waits. It is then delivered once."""
     at = "2026-11-22T06:33:00+00:00"
     house.stop_function()
     house.publish(NINE | {"time": at})
-    assert "weighbridge_waiting" in house.wait_until_told("did not answer")
+    assert "weighbridge_waiting" in house.wait_for_notification("did not answer")
     assert house.waiting() == "1"
     house.start_function()
     house.wait_until_delivered(at)
@@ -255,7 +261,8 @@ def test_while_the_function_is_away_a_weigh_in_waits_and_is_then_delivered_once(
     assert "weighbridge_waiting" not in house.home.notifications()
 
 
-def test_what_waits_outlives_a_restart_of_home_assistant(house: House) -> None:
+def test_waiting_weigh_ins_survive_a_restart(house: House) -> None:
+    """Waiting weigh-ins survive a restart of Home Assistant, and each is delivered once."""
     first, second = "2026-11-22T06:34:00+00:00", "2026-11-22T06:35:00+00:00"
     house.stop_function()
     house.publish(NINE | {"time": first})
@@ -269,13 +276,14 @@ def test_what_waits_outlives_a_restart_of_home_assistant(house: House) -> None:
     assert (house.weigh_ins_at(first), house.weigh_ins_at(second)) == (1, 1)
 
 
-def test_a_retained_message_is_no_second_weigh_in_after_a_restart(house: House) -> None:
+def test_retained_message_is_not_sent_twice(house: House) -> None:
+    """After a restart, a retained message does not become a second weigh-in, and one of unknown time is not sent."""
     at = "2026-11-22T06:36:00+00:00"
     before = len(house.weigh_ins())
     house.publish(NINE | {"time": at}, retain=True, topic="scale/dated")
     house.wait_until_delivered(at)
     house.publish(NINE | {"weight": "81.5 kg", "fat free body weight": "66.7 kg"}, retain=True, topic="scale/undated")
-    house.wait_until_told("81.5 kg")
+    house.wait_for_notification("81.5 kg")
     wait_until("both are delivered", lambda: house.waiting() == "0")
     assert len(house.weigh_ins()) == before + 2
     kept = {"weight": "80.9 kg"}
@@ -283,9 +291,9 @@ def test_a_retained_message_is_no_second_weigh_in_after_a_restart(house: House) 
     house.publish(kept, retain=True, topic="scale/kept")
     house.home.start()
     house.wait_until_it_listens()
-    # The broker hands its retained messages out together, so by now Home Assistant has seen them all.
-    told = house.wait_until_told("scale/kept")
-    assert "Nobody knows when" in told["weighbridge_undated"]
+    # The broker sends its retained messages together, so by now Home Assistant has seen them all.
+    shown = house.wait_for_notification("scale/kept")
+    assert "time of the weigh-in is unknown" in shown["weighbridge_undated"]
     marker = "2026-11-22T06:37:00+00:00"
     house.publish(NINE | {"time": marker})
     house.wait_until_delivered(marker)
@@ -294,9 +302,8 @@ def test_a_retained_message_is_no_second_weigh_in_after_a_restart(house: House) 
         house.broker.publish(topic, b"", retain=True)
 
 
-def test_what_the_broker_had_kept_waits_while_the_function_is_away_and_is_then_sent_with_its_own_time(
-    house: House,
-) -> None:
+def test_kept_message_waits_for_the_function(house: House) -> None:
+    """A message that the broker kept waits for the function. It is then sent with its own time, or not at all."""
     at, kept = "2026-11-22T06:48:00+00:00", ("scale/kept dated", "scale/kept undated")
     before = len(house.weigh_ins())
     house.home.stop()
@@ -310,31 +317,33 @@ def test_what_the_broker_had_kept_waits_while_the_function_is_away_and_is_then_s
     house.start_function()
     house.home.start()
     house.wait_until_it_listens()
-    house.wait_until_told("scale/kept undated")
+    house.wait_for_notification("scale/kept undated")
     house.wait_until_delivered(at)
     assert (house.weigh_ins_at(at), len(house.weigh_ins())) == (1, before + 1)
     for topic in kept:
         house.broker.publish(topic, b"", retain=True)
 
 
-def test_messages_that_come_at_once_are_each_taken_once_and_told(house: House) -> None:
+def test_burst_of_messages_is_taken_once_each(house: House) -> None:
+    """Of messages that arrive at once, each is taken once and has its own notification."""
     instants = [f"2026-11-22T06:49:{second:02}+00:00" for second in range(10)]
     wrong = [json.dumps({"weight": f"{kg} kg", "time": instants[0]}) for kg in (901, 902, 903)]
     messages = [json.dumps(NINE | {"time": at}) for at in instants]
     house.broker.publish("scale/many", *wrong, *messages)
     at_those = "weighbridge_2026_11_22t06_49_"
-    wait_until("all are told", lambda: sum(id_.startswith(at_those) for id_ in house.home.notifications()) == 10, 90)
+    wait_until("all are shown", lambda: sum(id_.startswith(at_those) for id_ in house.home.notifications()) == 10, 90)
     wait_until("nothing waits", lambda: house.waiting() == "0")
     assert [house.weigh_ins_at(at) for at in instants] == [1] * 10
-    told = house.home.notifications()
-    assert [told[f"{at_those}{second:02}z"] for second in range(10)] == [
+    shown = house.home.notifications()
+    assert [shown[f"{at_those}{second:02}z"] for second in range(10)] == [
         "81.4 kg, 18.2 % fat: confirmed in Garmin Connect."
     ] * 10
-    # By the bell and on the phone.
-    assert [len(house.told_about(f"weight: {kg} kg")) for kg in (901, 902, 903)] == [2, 2, 2]
+    # In Home Assistant and on the phone.
+    assert [len(house.notifications_with(f"weight: {kg} kg")) for kg in (901, 902, 903)] == [2, 2, 2]
 
 
-def test_sensors_without_a_value_send_nothing_and_crash_nothing(house: House) -> None:
+def test_sensors_without_a_value_send_nothing(house: House) -> None:
+    """Sensors and messages without a value send nothing and crash nothing."""
     home, before = house.home, len(house.weigh_ins())
     for value in ("unknown", "unavailable", "None", ""):
         home.set_state("bodymiscale.anna", "ok", weight=value, body_fat=value, last_measurement_time=value)
@@ -344,7 +353,7 @@ def test_sensors_without_a_value_send_nothing_and_crash_nothing(house: House) ->
     home.set_state("bodymiscale.anna", "unavailable")
     for nonsense in (b"not json", b"[1, 2]", b"81.4", b"null", b"\xff\xfe", b'{"weight": 1e400}', b"{}"):
         house.broker.publish("scale/nonsense", nonsense)
-    # A sensor that comes back after a restart shows what it showed before.
+    # A sensor that comes back after a restart shows its previous value.
     home.set_state("sensor.scale_weight", "unavailable")
     home.set_state("sensor.scale_weight", "81.4", unit_of_measurement="kg")
     marker = "2026-11-22T06:38:00+00:00"
@@ -354,27 +363,30 @@ def test_sensors_without_a_value_send_nothing_and_crash_nothing(house: House) ->
     assert len(house.weigh_ins()) == before + 1
 
 
-def test_the_sensors_of_the_blueprint_make_one_weigh_in_once_they_have_settled(house: House) -> None:
+def test_blueprint_sensors_make_one_weigh_in(house: House) -> None:
+    """The sensors of the blueprint make one weigh-in, once they have settled."""
     home, before = house.home, len(house.weigh_ins())
     home.set_state("sensor.scale_weight", "79.0", unit_of_measurement="kg")
     home.set_state("sensor.scale_weight", "179.5", unit_of_measurement="lb")
     home.set_state("sensor.scale_body_fat", "18.2", unit_of_measurement="%")
     home.set_state("sensor.scale_bone_mass", "unknown", unit_of_measurement="kg")
-    house.wait_until_told("81.42 kg, 18.2 % fat: confirmed")
+    house.wait_for_notification("81.42 kg, 18.2 % fat: confirmed")
     assert len(house.weigh_ins()) == before + 1
 
 
-def test_a_weight_that_comes_back_is_a_weigh_in_only_of_a_scale_that_sleeps(house: House) -> None:
+def test_returning_weight_counts_if_scale_sleeps(house: House) -> None:
+    """A weight that comes back is a weigh-in only if the scale is one that sleeps."""
     before = len(house.weigh_ins())
     for sensor, weight_kg in (("scale", 79.2), ("sleepy", 79.3)):
         house.home.set_state(f"sensor.{sensor}_weight", "unavailable")
         house.home.set_state(f"sensor.{sensor}_weight", weight_kg, unit_of_measurement="kg")
         house.home.set_state(f"sensor.{sensor}_weight", "unavailable")
-    house.wait_until_told("79.3 kg: confirmed")
+    house.wait_for_notification("79.3 kg: confirmed")
     assert len(house.weigh_ins()) == before + 1
 
 
-def test_bodymiscale_s_attributes_make_one_weigh_in_at_their_own_time(house: House) -> None:
+def test_bodymiscale_attributes_make_one_weigh_in(house: House) -> None:
+    """The attributes of bodymiscale make one weigh-in, at their own time."""
     at = "2026-11-22T06:39:00+00:00"
     attributes = {"weight": 81.4, "bmi": 24.0, "problem": "none", "last_measurement_time": at}
     house.home.set_state("bodymiscale.anna", "ok", **attributes)
@@ -384,13 +396,14 @@ def test_bodymiscale_s_attributes_make_one_weigh_in_at_their_own_time(house: Hou
     assert house.weigh_ins_at(at) == 1
 
 
-def test_the_form_sends_what_is_typed_once_and_is_empty_then(house: House) -> None:
+def test_form_sends_once_and_is_then_empty(house: House) -> None:
+    """The form sends the typed values once, and is then empty."""
     before = len(house.weigh_ins())
     form = "input_number.weighbridge_form_"
     for name, value in (("weight", 81.35), ("body_fat", 18.2), ("visceral_fat", 7)):
         house.home.call("input_number.set_value", entity_id=form + name, value=value)
     house.home.call("input_button.press", entity_id="input_button.weighbridge_send_form")
-    house.wait_until_told("81.35 kg, 18.2 % fat: confirmed")
+    house.wait_for_notification("81.35 kg, 18.2 % fat: confirmed")
     wait_until("the form is empty", lambda: house.home.state(form + "weight") == "0.0")
     house.home.call("input_button.press", entity_id="input_button.weighbridge_send_form")
     marker = "2026-11-22T06:40:00+00:00"
@@ -399,69 +412,75 @@ def test_the_form_sends_what_is_typed_once_and_is_empty_then(house: House) -> No
     assert len(house.weigh_ins()) == before + 2
 
 
-def test_a_reading_that_is_rejected_is_told_with_its_reason_and_stops_no_other(house: House) -> None:
+def test_rejected_reading_stops_no_other(house: House) -> None:
+    """A rejected reading is shown with its reason, and does not stop another one."""
     bad, good = "2026-11-22T06:41:00+00:00", "2026-11-22T06:42:00+00:00"
     house.stop_function()
     house.publish(NINE | {"time": bad, "body fat": "182 %"})
     house.publish(NINE | {"time": good})
     wait_until("both wait", lambda: house.waiting() == "2")
     house.start_function()
-    told = house.wait_until_told("body fat: 182 %")
-    assert any(message.startswith("The reading cannot be right.") for message in told.values())
+    shown = house.wait_for_notification("body fat: 182 %")
+    assert any(message.startswith("The reading cannot be right.") for message in shown.values())
     house.wait_until_delivered(good)
     assert (house.weigh_ins_at(bad), house.weigh_ins_at(good)) == (0, 1)
 
 
-def test_a_reading_that_was_rejected_may_be_said_again(house: House) -> None:
-    for told in (2, 4):  # by the bell and on the phone
+def test_rejected_reading_may_come_again(house: House) -> None:
+    """A reading that was rejected may come again, and is shown again."""
+    for shown in (2, 4):  # in Home Assistant and on the phone
         house.publish({"weight": "904 kg"})
-        wait_until("it is told", partial(lambda n: len(house.told_about("weight: 904 kg")) == n, told))
+        wait_until("it is shown", partial(lambda n: len(house.notifications_with("weight: 904 kg")) == n, shown))
         wait_until("nothing waits", lambda: house.waiting() == "0")
 
 
-def test_garmin_s_wish_to_wait_is_honoured(house: House) -> None:
+def test_retry_after_of_garmin_is_honored(house: House) -> None:
+    """The next attempt waits as long as Garmin asked for."""
     at = "2026-11-22T06:43:00+00:00"
     house.garmin.faults.add("upload", "429", retry_after=6)
     house.publish(NINE | {"time": at})
-    house.wait_until_told("asks to wait")
+    house.wait_for_notification("asks to wait")
     since = time.monotonic()
     house.wait_until_delivered(at)
     assert time.monotonic() - since > 5
     assert house.weigh_ins_at(at) == 1
 
 
-def test_what_garmin_took_but_does_not_show_yet_is_told_so_and_asked_for_until_it_shows(house: House) -> None:
+def test_accepted_weigh_in_is_checked_until_visible(house: House) -> None:
+    """A weigh-in that Garmin took but does not show yet is reported so, and checked until it shows."""
     at = "2026-11-22T06:46:00+00:00"
     house.garmin.weights.show_delay_s = 9.5  # the function looks for 8 s
     house.publish(NINE | {"time": at})
-    house.wait_until_told("not visible there yet")
+    house.wait_for_notification("not visible there yet")
     house.wait_until_delivered(at)
     assert house.weigh_ins_at(at) == 1
     assert house.home.state("sensor.weighbridge_state") in ("present", "confirmed")
 
 
-def test_a_token_that_garmin_or_the_disk_lost_is_told_before_a_weigh_in_needs_it(house: House) -> None:
+def test_lost_token_is_shown_before_it_is_needed(house: House) -> None:
+    """A token that was lost is reported before a weigh-in needs it."""
     token = house.tokens / "default.json"
     content = token.read_bytes()
     token.unlink()
     house.home.call("homeassistant.update_entity", entity_id="sensor.weighbridge_health")
-    told = house.wait_until_told("login")
-    assert "weighbridge_repair" in told
+    shown = house.wait_for_notification("login")
+    assert "weighbridge_repair" in shown
     token.touch(mode=0o600)
     token.write_bytes(content)
     house.home.call("homeassistant.update_entity", entity_id="sensor.weighbridge_health")
     wait_until("the sign-in is no longer asked for", lambda: "weighbridge_repair" not in house.home.notifications())
 
 
-def test_a_sign_in_that_is_needed_is_told_and_mended_the_weigh_in_goes_off(house: House) -> None:
+def test_needed_sign_in_is_shown_and_weigh_in_waits(house: House) -> None:
+    """A needed sign-in is reported. After it, the waiting weigh-in is sent."""
     at = "2026-11-22T06:44:00+00:00"
     house.garmin.sign_in.revoke()
     house.garmin.sign_in.expire_access_tokens()
     house.publish(NINE | {"time": at})
-    told = house.wait_until_told("login")
-    assert told["weighbridge_repair"].endswith("The weigh-in waits and is sent once this is fixed.")
+    shown = house.wait_for_notification("login")
+    assert shown["weighbridge_repair"].endswith("The weigh-in is waiting. It is sent once this is fixed.")
     assert house.home.titles()["weighbridge_repair"] == "Signing in to Garmin is needed"
-    wait_until("the phone is told, too", lambda: len(house.told_about("login")) == 2)
+    wait_until("the phone is notified, too", lambda: len(house.notifications_with("login")) == 2)
     house.garmin.write_token(house.tokens)
     house.home.call("input_button.press", entity_id="input_button.weighbridge_try_again")
     house.wait_until_delivered(at)
@@ -469,12 +488,13 @@ def test_a_sign_in_that_is_needed_is_told_and_mended_the_weigh_in_goes_off(house
     wait_until("the sign-in is no longer asked for", lambda: "weighbridge_repair" not in house.home.notifications())
 
 
-def test_a_wrong_key_is_told_and_crashes_nothing(tmp_path: Path) -> None:
+def test_wrong_key_is_shown_and_crashes_nothing(tmp_path: Path) -> None:
+    """A wrong key is reported, crashes nothing, and is not in the log."""
     at = "2026-11-22T06:45:00+00:00"
     with ExitStack() as stack:
         house = House(tmp_path, stack, weighbridge_key="a-wrong-key")
         house.publish(NINE | {"time": at})
-        house.wait_until_told("A key is needed")
+        house.wait_for_notification("A key is needed")
         assert house.waiting() == "1"
         assert house.weigh_ins() == []
         log = house.home.log()
@@ -483,14 +503,15 @@ def test_a_wrong_key_is_told_and_crashes_nothing(tmp_path: Path) -> None:
         assert "Traceback" not in log
 
 
-def test_a_file_that_is_kept_is_told_with_the_way_to_import_it(tmp_path: Path) -> None:
+def test_kept_file_is_shown_with_import_page(tmp_path: Path) -> None:
+    """A kept file is reported with its name and the page where to import it."""
     with ExitStack() as stack:
         house = House(tmp_path, stack, delivery="folder")
         house.publish(NINE | {"time": "2026-11-22T06:47:00+00:00"})
-        told = house.wait_until_told("kept as a file for import by hand")["weighbridge_2026_11_22t06_47_00z"]
+        shown = house.wait_for_notification("kept as a file for import by hand")["weighbridge_2026_11_22t06_47_00z"]
         (kept,) = (tmp_path / "weigh-ins").iterdir()
-        assert kept.name in told
-        assert "(https://connect.garmin.com/app/import-data)" in told
+        assert kept.name in shown
+        assert "(https://connect.garmin.com/app/import-data)" in shown
         wait_until("nothing waits", lambda: house.waiting() == "0")
         assert house.home.state("sensor.weighbridge_last_weigh_in") == "unknown"
         wait_until("the values are shown", lambda: house.home.state("sensor.weighbridge_weight") == "81.4")

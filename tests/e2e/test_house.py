@@ -1,5 +1,6 @@
-"""The whole way as the idea draws it: MQTT -> Home Assistant -> its recorder on Postgres -> trigger -> worker ->
-function -> Garmin. Every program is a real one, and Home Assistant is set up with the very text of the outbox's page.
+"""The whole way: MQTT -> Home Assistant -> its recorder on Postgres -> trigger -> worker -> function -> Garmin.
+
+Strategy: every program except Garmin is the real one, and Home Assistant is set up with the text of the outbox's page.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ TOPIC = "scale/bathroom"
 
 
 def configuration(database: str) -> str:
-    """What the page says to add to configuration.yaml, with the address of this database."""
+    """The lines that the page adds to configuration.yaml, with the address of this database."""
     page = PAGE.read_text()
     found = re.search(r"<!-- configuration: recorder -->\n```yaml\n(.*?)```", page, re.DOTALL)
     assert found
@@ -49,9 +50,10 @@ def restart(home: HomeAssistant, broker: Mosquitto, *, listens: int) -> None:
     wait_until("Home Assistant listens again", lambda: broker.log().count(f"\t{TOPIC} (QoS") >= listens)
 
 
-def test_a_message_reaches_garmin_through_home_assistant_s_recorder_once_whatever_is_away_in_between(
+def test_message_reaches_garmin_through_recorder(
     box: Outbox, garmin: GarminStandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Each message reaches Garmin once through Home Assistant's recorder, whichever program is away meanwhile."""
     garmin.write_token(tmp_path / "tokens")
     function = box.function(
         {
@@ -79,11 +81,11 @@ def test_a_message_reaches_garmin_through_home_assistant_s_recorder_once_whateve
         wait_until("it is in Garmin Connect", lambda: box.state(1) == "confirmed")
         took_s = time.monotonic() - since
         assert weigh_ins_at(garmin, first) == 1
-        # Also what Garmin has no field for is kept, and nothing else was made of the message.
+        # Values that Garmin has no field for are kept, too, and nothing is added to the message.
         ((received,),) = box.query("SELECT received FROM readings")
         assert received == json.loads(reading(first, 81.4))
 
-        # Function and worker are away: the reading waits in Postgres, not in Home Assistant.
+        # Function and worker are away. The reading waits in Postgres, not in Home Assistant.
         second = "2026-11-22T06:32:00+00:00"
         function.kill()
         worker.kill()
@@ -96,7 +98,7 @@ def test_a_message_reaches_garmin_through_home_assistant_s_recorder_once_whateve
         home.start()
         wait_until("Home Assistant listens again", lambda: broker.log().count(f"\t{TOPIC} (QoS") == 2)
 
-        # A message that the broker keeps comes again after each restart, and a sensor can lose its value.
+        # A retained message comes again after each restart, and a sensor can lose its value.
         third = "2026-11-22T06:33:00+00:00"
         broker.publish(TOPIC, reading(third, 81.2), retain=True)
         wait_until("it is in Garmin Connect", lambda: box.state(3) == "confirmed")

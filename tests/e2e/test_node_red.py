@@ -22,7 +22,7 @@ from tests.e2e.parts.node_red import FLOW, ROOT, NodeRed, node_red
 from tests.function_client import Running, process
 from tests.garmin.server import GarminStandIn
 
-KEY = "the-secret-key-of-the-house"
+KEY = "the-secret-key-of-this-test"
 READING = {"weight": "81.4 kg", "body fat": "18.2 %"}
 CONFIRMED, KEPT, REJECTED, LATER = "confirmed in Garmin", "kept: import by hand", "rejected", "later"
 
@@ -84,11 +84,12 @@ def wait_for(red: NodeRed, branch: str, times: int = 1) -> str:
 
 
 def wait_until_it_says_that_the_time_is_unknown(red: NodeRed) -> None:
-    words = "kept by the broker, of unknown time: not sent"
+    words = "not sent: the broker had kept it, and its time is unknown"
     wait_until("the verdict is grey", lambda: words in [status.get("text") for status in red.statuses("verdict")])
 
 
-def test_a_reading_from_mqtt_or_the_webhook_is_one_weigh_in_and_a_wrong_one_is_rejected(house: House) -> None:
+def test_reading_is_one_weigh_in_or_rejected(house: House) -> None:
+    """A reading from MQTT or the webhook is one weigh-in. A wrong one is rejected, with the problem."""
     house.start_function()
     red = house.start_node_red()
     house.publish(READING | {"time": "2026-11-22T06:31:00Z"})
@@ -114,14 +115,16 @@ def test_a_reading_from_mqtt_or_the_webhook_is_one_weigh_in_and_a_wrong_one_is_r
     assert "81.4" not in red.log()
 
 
-def test_a_file_that_is_kept_is_told_as_kept(house: House) -> None:
+def test_kept_file_leaves_through_its_branch(house: House) -> None:
+    """A kept file leaves through the branch for kept files."""
     house.start_function("folder")
     red = house.start_node_red()
     house.publish(READING | {"time": "2026-11-22T06:31:00Z"})
     assert wait_for(red, KEPT) == "81.4 kg, 18.2 % fat: kept as a file for import by hand."
 
 
-def test_the_page_s_curl_is_answered_as_it_says_and_makes_a_weigh_in(house: House) -> None:
+def test_page_curl_command_works(house: House) -> None:
+    """The page's curl command gets the answer shown there, and makes a weigh-in."""
     house.start_function()
     red = house.start_node_red()
     found = re.search(r"^ *\$ (curl .*)\n *(.*)$", (FLOW.parent / "README.md").read_text(), re.MULTILINE)
@@ -134,7 +137,8 @@ def test_the_page_s_curl_is_answered_as_it_says_and_makes_a_weigh_in(house: Hous
     assert len(house.weigh_ins()) == 1
 
 
-def test_while_the_function_is_away_a_reading_waits_and_outlives_a_restart_and_is_sent_once(house: House) -> None:
+def test_reading_waits_and_survives_a_restart(house: House) -> None:
+    """While the function is away a reading waits, survives a restart, and is then sent once."""
     red = house.start_node_red()
     house.publish(READING)
     assert "did not answer" in wait_for(red, LATER, 2)
@@ -148,7 +152,8 @@ def test_while_the_function_is_away_a_reading_waits_and_outlives_a_restart_and_i
     assert sorted(house.weigh_ins())[1:] == [int(datetime.fromisoformat(received_at).timestamp())]
 
 
-def test_garmin_s_wish_to_wait_is_honoured(house: House, garmin: GarminStandIn) -> None:
+def test_retry_after_of_garmin_is_honored(house: House, garmin: GarminStandIn) -> None:
+    """The next attempt waits as long as Garmin asked for."""
     house.start_function()
     red = house.start_node_red()
     garmin.faults.add("upload", "429", retry_after=4)
@@ -160,7 +165,8 @@ def test_garmin_s_wish_to_wait_is_honoured(house: House, garmin: GarminStandIn) 
     assert len(house.weigh_ins()) == 1
 
 
-def test_what_the_broker_had_kept_is_sent_with_its_own_time_and_never_as_of_now(house: House) -> None:
+def test_kept_message_is_never_sent_as_of_now(house: House) -> None:
+    """A message that the broker kept is sent with its own time or not at all, never with the current time."""
     house.start_function()
     house.broker.publish("scale/dated", json.dumps(READING | {"time": "2026-11-22T06:31:00Z"}), retain=True)
     house.broker.publish("scale/undated", json.dumps(READING), retain=True)
@@ -176,9 +182,8 @@ def test_what_the_broker_had_kept_is_sent_with_its_own_time_and_never_as_of_now(
     assert len(house.weigh_ins()) == 2
 
 
-def test_what_the_broker_had_kept_waits_while_the_function_is_away_and_is_then_sent_with_its_own_time(
-    house: House,
-) -> None:
+def test_kept_message_waits_for_the_function(house: House) -> None:
+    """A message that the broker kept waits for the function. It is then sent with its own time, or not at all."""
     house.broker.publish("scale/dated", json.dumps(READING | {"time": "2026-11-22T06:31:00Z"}), retain=True)
     house.broker.publish("scale/undated", json.dumps(READING), retain=True)
     red = house.start_node_red()
@@ -194,19 +199,21 @@ def test_what_the_broker_had_kept_waits_while_the_function_is_away_and_is_then_s
     assert json.loads((house.folder / "node-red/context/weighbridge/flow.json").read_text())["waiting"] == []
 
 
-def test_a_reading_waits_while_something_else_answers_at_the_function_s_address(house: House) -> None:
-    with http.server.HTTPServer(("127.0.0.1", house.port), http.server.BaseHTTPRequestHandler) as stranger:
-        threading.Thread(target=stranger.serve_forever, daemon=True).start()
+def test_reading_waits_while_something_else_answers(house: House) -> None:
+    """A reading waits while another program answers at the function's address."""
+    with http.server.HTTPServer(("127.0.0.1", house.port), http.server.BaseHTTPRequestHandler) as not_our_answer:
+        threading.Thread(target=not_our_answer.serve_forever, daemon=True).start()
         red = house.start_node_red()
         house.publish(READING)
         assert wait_for(red, LATER).startswith("Something else answered (HTTP 501).")
-        stranger.shutdown()
+        not_our_answer.shutdown()
     house.start_function()
     wait_for(red, CONFIRMED)
     assert len(house.weigh_ins()) == 1
 
 
-def test_a_sign_in_that_is_needed_is_named_and_the_reading_waits_for_it(house: House, garmin: GarminStandIn) -> None:
+def test_needed_sign_in_is_named_and_reading_waits(house: House, garmin: GarminStandIn) -> None:
+    """A needed sign-in is named, in red, and the reading waits for it."""
     garmin.sign_in.revoke()
     garmin.sign_in.expire_access_tokens()
     house.start_function()
@@ -216,12 +223,13 @@ def test_a_sign_in_that_is_needed_is_named_and_the_reading_waits_for_it(house: H
     wait_until("the node is red", lambda: "red" in [status.get("fill") for status in red.statuses("verdict")])
     garmin.write_token(house.folder / "tokens")
     red.stop()
-    red.start()  # else it waits for the hour that the function asked for
+    red.start()  # otherwise it waits for the hour that the function asked for
     wait_for(red, CONFIRMED)
     assert len(house.weigh_ins()) == 1
 
 
-def test_a_wrong_key_makes_a_reading_wait_and_says_so(house: House) -> None:
+def test_wrong_key_is_named_and_reading_waits(house: House) -> None:
+    """A wrong key is named, and the reading waits."""
     house.start_function()
     red = house.start_node_red(key="a-wrong-key")
     house.publish(READING | {"time": "2026-11-22T06:31:00Z"})

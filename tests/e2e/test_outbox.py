@@ -1,7 +1,7 @@
 """The outbox from a row of `readings` to Garmin: a real Postgres, real workers, the real function, the stand-in.
 
-Claims: each state is left only in the way that the README tells; nothing is delivered twice; nothing measured and
-nothing secret is in a log.
+Claims: a reading changes its state only as the README says; nothing is delivered twice; no measurement and no secret is
+in a log.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ def fault(box: Outbox, reading_id: int = 1) -> str:
 # --- the states ---
 
 
-def test_waiting_then_confirmed_with_the_receipt(box: Outbox, function: Function, garmin: GarminStandIn) -> None:
+def test_waiting_then_confirmed_with_receipt(box: Outbox, function: Function, garmin: GarminStandIn) -> None:
+    """A waiting reading becomes confirmed, with the receipt and without a problem, and its job ends."""
     box.run("worker")
     box.insert(READING)
     wait_for(box, "confirmed")
@@ -79,26 +80,27 @@ def test_waiting_then_confirmed_with_the_receipt(box: Outbox, function: Function
     assert receipt["garmin"]["weight_kg"] == 81.4
     assert (problem, attempts) == (None, 1)
     assert [held["weight"] for held in garmin.weigh_ins()] == [81400.0]
-    wait_until("the queue has forgotten its job", lambda: deliveries(box) == 0)
+    wait_until("its job is deleted", lambda: deliveries(box) == 0)
 
 
 def deliveries(box: Outbox) -> int:
     return int(str(box.query("SELECT count(*) FROM procrastinate_jobs WHERE lock IS NOT NULL")[0][0]))
 
 
-def test_a_row_wakes_a_worker_at_once(box: Outbox, function: Function) -> None:
-    """By looking alone, which it does once a second, each of these would take a second."""
+def test_row_wakes_a_worker_at_once(box: Outbox, function: Function) -> None:
+    """A new row wakes a worker; by polling alone, once a second, each of these twelve would take a second."""
     box.run("worker")
     box.insert(READING)
     wait_for(box, "confirmed")  # the worker works
     started = time.monotonic()
-    for day in range(1, 7):
-        box.insert(json.dumps({"weight": 81.4, "measured_at": f"2026-11-0{day}T06:31:00Z"}))
+    for day in range(1, 13):
+        box.insert(json.dumps({"weight": 81.4, "measured_at": f"2026-11-{day:02}T06:31:00Z"}))
         wait_for(box, "confirmed", 1 + day)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 9
 
 
-def test_what_garmin_has_already_is_present(box: Outbox, function: Function, garmin: GarminStandIn) -> None:
+def test_known_to_garmin_is_present(box: Outbox, function: Function, garmin: GarminStandIn) -> None:
+    """A reading that Garmin already has becomes present, without another upload."""
     box.run("worker")
     box.insert(READING)
     wait_for(box, "confirmed")
@@ -107,20 +109,22 @@ def test_what_garmin_has_already_is_present(box: Outbox, function: Function, gar
     assert garmin.uploads_received == 1
 
 
-def test_accepted_is_asked_again_until_garmin_shows_it(box: Outbox, function: Function, garmin: GarminStandIn) -> None:
+def test_accepted_is_sent_until_garmin_shows_it(box: Outbox, function: Function, garmin: GarminStandIn) -> None:
+    """An accepted reading is sent again until Garmin shows it, and is one weigh-in."""
     garmin.weights.show_delay_s = 3600
     box.run("worker")
     box.insert(READING)
     wait_for(box, "accepted")
-    assert "Garmin Connect took the file, but did not show" in box.ask("status")
+    assert "Garmin Connect accepted the file, but did not show" in box.ask("status")
     garmin.weights.entries = [replace(entry, visible_at_s=0) for entry in garmin.weights.entries]
     wait_until("Garmin shows it", lambda: box.delivered() == 1)
     assert len(garmin.weigh_ins()) == 1
 
 
-def test_kept_is_tried_again_and_arrives_after_the_sign_in(
+def test_kept_arrives_after_sign_in(
     box: Outbox, environment: Environment, garmin: GarminStandIn, tmp_path: Path
 ) -> None:
+    """A kept reading is sent again and arrives after the sign-in."""
     garmin.revoke()
     garmin.expire_access_tokens()
     chain = {"WEIGHBRIDGE_DELIVERY": "garth,folder", "WEIGHBRIDGE_FOLDER": tmp_path / "kept"}
@@ -136,9 +140,10 @@ def test_kept_is_tried_again_and_arrives_after_the_sign_in(
     assert len(garmin.weigh_ins()) == 1
 
 
-def test_a_rejected_reading_is_parked_with_its_reason_and_goes_on_once_it_is_corrected(
+def test_rejected_is_parked_until_corrected(
     box: Outbox, function: Function, garmin: GarminStandIn, tmp_path: Path
 ) -> None:
+    """A rejected reading is parked with its reason, even after a retry, and arrives once it is corrected."""
     box.run("worker")
     box.insert(json.dumps({"weight": 814, "body fat": 18.2, "measured_at": AT}))
     wait_for(box, "parked")
@@ -158,23 +163,23 @@ def test_a_rejected_reading_is_parked_with_its_reason_and_goes_on_once_it_is_cor
     assert [held["weight"] for held in garmin.weigh_ins()] == [81400.0]
 
 
-def test_what_came_as_no_json_at_all_can_be_corrected_too(box: Outbox, function: Function, tmp_path: Path) -> None:
+def test_text_can_be_corrected(box: Outbox, function: Function, tmp_path: Path) -> None:
+    """A message that is not JSON can be corrected, and keeps the time of its receipt."""
     box.run("worker")
     box.insert(json.dumps("81,4 kg"))
     wait_for(box, "parked")
     (tmp_path / "right.json").write_text('{"weight": "81,4 kg"}')
     box.ask("correct", 1, tmp_path / "right.json")
     wait_for(box, "confirmed")
-    # Its time is that of its arrival, not that of its correction.
+    # Its time is that of its receipt, not that of its correction.
     ((same,),) = box.query(
         "SELECT (payload->>'received_at')::timestamptz = date_trunc('second', received_at) FROM readings"
     )
     assert same is True
 
 
-def test_a_conflict_is_parked_until_somebody_says_that_it_may_replace(
-    box: Outbox, function: Function, garmin: GarminStandIn
-) -> None:
+def test_conflict_is_parked_until_replace(box: Outbox, function: Function, garmin: GarminStandIn) -> None:
+    """A conflict is parked until someone retries it with --replace."""
     box.run("worker")
     box.insert(READING)
     wait_for(box, "confirmed")
@@ -186,7 +191,8 @@ def test_a_conflict_is_parked_until_somebody_says_that_it_may_replace(
     assert [held["weight"] for held in garmin.weigh_ins()] == [80900.0]
 
 
-def test_a_function_that_is_away_is_awaited(box: Outbox, environment: Environment, garmin: GarminStandIn) -> None:
+def test_function_down_is_awaited(box: Outbox, environment: Environment, garmin: GarminStandIn) -> None:
+    """While the function is down the reading waits, and arrives once it is up."""
     function = box.function(environment)
     box.run("worker")
     box.insert(READING)
@@ -197,7 +203,8 @@ def test_a_function_that_is_away_is_awaited(box: Outbox, environment: Environmen
     assert len(garmin.weigh_ins()) == 1
 
 
-def test_a_wrong_key_is_loud_and_slow_and_the_right_one_mends_it(box: Outbox, environment: Environment) -> None:
+def test_wrong_key_is_an_error_with_long_pauses(box: Outbox, environment: Environment) -> None:
+    """A wrong key is logged as an error and retried rarely; with the right key the reading arrives."""
     box.function(environment | {"WEIGHBRIDGE_API_KEYS": f"outbox={KEY}"}).start()
     patient = {"OUTBOX_LONGEST_PAUSE_SECONDS": "86400"}
     worker = box.run("worker", WEIGHBRIDGE_KEY="not-the-right-key", **patient)
@@ -208,11 +215,12 @@ def test_a_wrong_key_is_loud_and_slow_and_the_right_one_mends_it(box: Outbox, en
     assert box.state() == "waiting"
     worker.stop()
     box.run("worker", WEIGHBRIDGE_KEY=KEY, **patient)
-    box.ask("retry", 1)  # it would be hours of patience else: what somebody asks for goes first
+    box.ask("retry", 1)  # otherwise it would wait for minutes; a retry goes first
     wait_for(box, "confirmed", within_s=10)
 
 
-def test_retry_after_is_not_undercut(box: Outbox, function: Function, garmin: GarminStandIn) -> None:
+def test_retry_after_is_respected(box: Outbox, function: Function, garmin: GarminStandIn) -> None:
+    """Garmin is not asked again before Retry-After has passed."""
     garmin.faults.add("weight", "429", retry_after=3)
     box.run("worker", OUTBOX_LONGEST_PAUSE_SECONDS="86400")
     box.insert(READING)
@@ -226,7 +234,8 @@ def test_retry_after_is_not_undercut(box: Outbox, function: Function, garmin: Ga
     wait_for(box, "confirmed")
 
 
-def test_pauses_grow_and_are_spread(box: Outbox, environment: Environment) -> None:
+def test_pauses_are_spread(box: Outbox, environment: Environment) -> None:
+    """The pauses of several readings are within their limits and differ."""
     box.function(environment)  # never started
     box.run("worker", OUTBOX_LONGEST_PAUSE_SECONDS="86400")
     box.insert(*(json.dumps({"weight": 80 + n / 10, "measured_at": AT}) for n in range(12)))
@@ -238,8 +247,8 @@ def test_pauses_grow_and_are_spread(box: Outbox, environment: Environment) -> No
     assert len({round(pause, 1) for pause in pauses}) > 3
 
 
-class Stranger(BaseHTTPRequestHandler):
-    """A proxy that is glad to see anybody, and shows its own page."""
+class WelcomePage(BaseHTTPRequestHandler):
+    """A proxy that answers every request with its own page."""
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))
@@ -251,8 +260,8 @@ class Stranger(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def stranger() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as server:
+def not_our_answer() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), WelcomePage) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -260,8 +269,9 @@ def stranger() -> Iterator[str]:
         thread.join()
 
 
-def test_a_stranger_s_200_delivers_nothing(box: Outbox, function: Function) -> None:
-    with stranger() as address:
+def test_other_servers_200_delivers_nothing(box: Outbox, function: Function) -> None:
+    """HTTP 200 from a server that is not the function leaves the reading waiting."""
+    with not_our_answer() as address:
         worker = box.run("worker", WEIGHBRIDGE_URL=address)
         box.insert(READING)
         wait_until("it was tried", lambda: "not-the-function" in worker.log())
@@ -271,55 +281,53 @@ def test_a_stranger_s_200_delivers_nothing(box: Outbox, function: Function) -> N
     wait_for(box, "confirmed")
 
 
-# --- workers that die, stop, and stand side by side ---
+# --- workers that die, stop, and run in parallel ---
 
 
-def test_what_a_killed_worker_had_in_hand_is_taken_up_by_another(
-    box: Outbox, function: Function, garmin: GarminStandIn
-) -> None:
+def test_killed_workers_job_is_taken_over(box: Outbox, function: Function, garmin: GarminStandIn) -> None:
+    """Another worker takes over the job of a killed one, and it becomes one weigh-in."""
     garmin.faults.add("upload", "slow")  # 3 s, and carried out
     first = box.run("worker")
     box.insert(READING)
-    wait_until("the upload is under way", lambda: garmin.uploads_received == 1)
+    wait_until("the upload has started", lambda: garmin.uploads_received == 1)
     first.kill()
     second = box.run("worker")
     wait_until("it is in Garmin Connect", lambda: box.delivered() == 1)
-    assert "taken up again" in second.log()
+    assert "is taken over" in second.log()
     assert len(garmin.weights.entries) == 1
 
 
-def test_a_worker_stops_within_5_s_and_what_it_left_is_done_by_the_next(
-    box: Outbox, function: Function, garmin: GarminStandIn
-) -> None:
+def test_busy_worker_stops_in_time(box: Outbox, function: Function, garmin: GarminStandIn) -> None:
+    """A busy worker stops within the 10 s that a container gets, and the next one finishes its job."""
     garmin.faults.add("weight", "slow", delay_s=20)
     worker = box.run("worker")
     box.insert(READING)
-    wait_until("the delivery is under way", lambda: len(garmin.requests) > 0)
+    wait_until("the delivery has started", lambda: len(garmin.requests) > 0)
     started = time.monotonic()
     assert worker.stop() == 0
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 10
     box.run("worker")
     wait_for(box, "confirmed")
     assert len(garmin.weights.entries) == 1
 
 
-def test_an_idle_worker_and_relay_stop_at_once(box: Outbox, function: Function) -> None:
+def test_idle_worker_and_relay_stop_at_once(box: Outbox, function: Function) -> None:
+    """An idle worker and an idle relay stop without the 4 s that a busy one may use."""
     with mosquitto() as broker:
         worker, relay = box.run("worker"), box.run("relay", MQTT_URL=broker.url, MQTT_TOPIC="scale")
         wait_until("both work", lambda: "connected" in relay.log() and workers(box) == 1)
         for program in (worker, relay):
             started = time.monotonic()
             assert program.stop() == 0
-            assert time.monotonic() - started < 2
+            assert time.monotonic() - started < 4
 
 
 def workers(box: Outbox) -> int:
     return int(str(box.query("SELECT count(*) FROM procrastinate_workers")[0][0]))
 
 
-def test_four_workers_share_the_work_and_none_does_another_s(
-    box: Outbox, function: Function, garmin: GarminStandIn
-) -> None:
+def test_four_workers_share_the_work(box: Outbox, function: Function, garmin: GarminStandIn) -> None:
+    """Four workers share the readings, and each reading is sent once."""
     programs = [box.run("worker", OUTBOX_CONCURRENCY="2") for _ in range(4)]
     wait_until("all four are there", lambda: workers(box) == 4)
     box.insert(*(json.dumps({"weight": 80.5, "measured_at": 1_790_000_000 + 86_400 * n}) for n in range(40)))
@@ -329,13 +337,14 @@ def test_four_workers_share_the_work_and_none_does_another_s(
     assert sum("confirmed" in program.log() for program in programs) >= 2
 
 
-def test_a_correction_that_comes_while_the_reading_is_under_way_is_not_lost(
+def test_correction_during_delivery_is_not_lost(
     box: Outbox, function: Function, garmin: GarminStandIn, tmp_path: Path
 ) -> None:
+    """A correction that comes while the reading is being sent is sent, too."""
     garmin.faults.add("weight", "slow", delay_s=1.5)
     box.run("worker")
     box.insert(READING)
-    wait_until("the delivery is under way", lambda: len(garmin.requests) > 0)
+    wait_until("the delivery has started", lambda: len(garmin.requests) > 0)
     (tmp_path / "right.json").write_text(json.dumps({"weight": 80.9, "measured_at": AT}))
     box.ask("correct", 1, tmp_path / "right.json", "--replace")
     wait_until("the correction has arrived", lambda: [held["weight"] for held in garmin.weigh_ins()] == [80900.0])
@@ -343,9 +352,10 @@ def test_a_correction_that_comes_while_the_reading_is_under_way_is_not_lost(
     assert len(garmin.weights.entries) == 1
 
 
-def test_postgres_that_goes_away_is_awaited(
+def test_postgres_down_is_awaited(
     box: Outbox, function: Function, garmin: GarminStandIn, database_server: Postgres
 ) -> None:
+    """A worker waits for a Postgres that restarts, and goes on."""
     worker = box.run("worker")
     wait_until("the worker works", lambda: workers(box) == 1)
     database_server.restart()
@@ -354,19 +364,19 @@ def test_postgres_that_goes_away_is_awaited(
     assert worker.stop() == 0
 
 
-def test_a_worker_that_is_started_before_the_tables_are_made_awaits_them(box: Outbox, function: Function) -> None:
+def test_worker_waits_for_the_tables(box: Outbox, function: Function) -> None:
+    """A worker that starts before the tables exist says so, and waits for them."""
     box.query("DROP SCHEMA public CASCADE")
     box.query("CREATE SCHEMA public")
     worker = box.run("worker")
-    wait_until("it says what is missing", lambda: "was not migrated" in worker.log())
+    wait_until("it says what is missing", lambda: "its tables are missing" in worker.log())
     box.ask("migrate")
     box.insert(READING)
     wait_for(box, "confirmed")
 
 
-def test_an_untimed_reading_sent_again_is_the_same_weigh_in(
-    box: Outbox, function: Function, garmin: GarminStandIn
-) -> None:
+def test_untimed_reading_sent_again_is_one_weigh_in(box: Outbox, function: Function, garmin: GarminStandIn) -> None:
+    """A reading without a time that is sent several times is one weigh-in."""
     garmin.faults.add("upload", "504-carried-out")
     garmin.faults.add("weight", "500", times=None, probability=0.5)
     box.run("worker")
@@ -375,27 +385,29 @@ def test_an_untimed_reading_sent_again_is_the_same_weigh_in(
     assert len(garmin.weights.entries) == 1
 
 
-# --- what the database knows of a reading ---
+# --- repeated readings ---
 
 
 def stored(connection: psycopg.Connection[tuple[object, ...]], payload: object) -> bool:
-    """Whether this message, come in through a broker, became a row."""
+    """Whether this message of a broker became a row."""
     message = Message("scale", json.dumps(payload).encode(), 1, redelivered=False, retained=False)
     return store(connection, message)
 
 
-def test_a_reading_is_known_again_by_every_key_that_the_function_takes_for_a_time(box: Outbox) -> None:
+def test_every_time_key_identifies_a_reading(box: Outbox) -> None:
+    """A repeated reading is recognized if it has any key that the function reads as a time, in any spelling."""
     keys = {key: meaning for words in DIALECTS.values() for key, meaning in words.items()}
     with psycopg.connect(box.database, autocommit=True) as connection:
         for key, meaning in keys.items():
             for spelling in (key, key.upper(), key.replace("_", " "), f" {key}: "):
-                # Another weight for each, so that it is a reading of its own.
+                # A different weight each time, so that it is another reading.
                 payload = {spelling: AT, "weight": 80 + len(box.query("SELECT id FROM readings")) / 1000}
                 assert stored(connection, payload)
                 assert stored(connection, payload) == (meaning is not Role.TIME), spelling
 
 
-def test_a_time_that_the_function_takes_for_none_is_none(box: Outbox) -> None:
+def test_time_without_a_value_is_no_time(box: Outbox) -> None:
+    """A time with a word that the function reads as "no value" does not identify a reading."""
     words = [f"{pad}{word.upper()}{pad}" for word, pad in itertools.product(sorted(NOT_MEASURED), ("", " "))]
     with psycopg.connect(box.database, autocommit=True) as connection:
         for value in (*words, None):
@@ -403,7 +415,8 @@ def test_a_time_that_the_function_takes_for_none_is_none(box: Outbox) -> None:
             assert stored(connection, {"timestamp": value, "weight": 81.4})
 
 
-def test_a_moment_of_receipt_that_the_sender_wrote_down_counts(box: Outbox) -> None:
+def test_received_at_of_the_sender_counts(box: Outbox) -> None:
+    """A `received_at` from the sender is kept; without a value, the time of the insert replaces it."""
     for key in ("received_at", "receivedAt", "Received At"):
         box.insert(json.dumps({"weight": 81.4, key: AT}))
     for value in (None, "", "unknown"):
@@ -417,10 +430,8 @@ def test_a_moment_of_receipt_that_the_sender_wrote_down_counts(box: Outbox) -> N
     assert len(set(box.query("SELECT key FROM readings"))) == 1
 
 
-def test_a_reading_with_a_time_that_comes_in_twice_is_sent_once(
-    box: Outbox, function: Function, garmin: GarminStandIn
-) -> None:
-    """By plain SQL, which knows nothing of times: the worker settles it."""
+def test_timed_reading_inserted_twice_is_sent_once(box: Outbox, function: Function, garmin: GarminStandIn) -> None:
+    """A reading with a time that plain SQL inserts twice is sent once; the worker makes the second present."""
     box.insert(READING, READING)
     box.run("worker")
     wait_for(box, "present", 2)
@@ -436,22 +447,22 @@ def test_a_reading_with_a_time_that_comes_in_twice_is_sent_once(
     assert receipt == first
 
 
-def test_a_reading_waits_for_the_same_one_that_is_on_its_way(
-    box: Outbox, environment: Environment, garmin: GarminStandIn
-) -> None:
+def test_repeated_reading_waits_for_the_first(box: Outbox, environment: Environment, garmin: GarminStandIn) -> None:
+    """A repeated reading waits while the first one is still being sent."""
     function = box.function(environment)
     box.run("worker")
     box.insert(READING, READING)
     wait_until("both were tried", lambda: box.query("SELECT min(attempts) > 0 FROM readings") == [(True,)])
     assert (fault(box, 1), fault(box, 2)) == ("no-answer", "received-before")
-    assert "is still on its way" in box.ask("status")
+    assert "has not arrived yet" in box.ask("status")
     function.start()
     wait_for(box, "confirmed")
     wait_for(box, "present", 2)
     assert garmin.uploads_received == 1
 
 
-def test_a_reading_does_not_wait_for_the_same_one_that_is_parked(box: Outbox, function: Function) -> None:
+def test_repeated_reading_ignores_a_parked_first(box: Outbox, function: Function) -> None:
+    """A repeated reading does not wait for a first one that is parked."""
     wrong = json.dumps({"weight": 814, "measured_at": AT})
     box.run("worker")
     box.insert(wrong)
@@ -461,9 +472,8 @@ def test_a_reading_does_not_wait_for_the_same_one_that_is_parked(box: Outbox, fu
     assert fault(box, 2) == "reading-rejected"
 
 
-def test_what_somebody_asks_for_is_sent_also_if_the_same_was_received_before(
-    box: Outbox, function: Function, garmin: GarminStandIn
-) -> None:
+def test_retry_sends_a_repeated_reading(box: Outbox, function: Function, garmin: GarminStandIn) -> None:
+    """A retry sends a reading even if the same one was received before."""
     box.run("worker")
     box.insert(READING, READING)
     wait_for(box, "present", 2)
@@ -473,9 +483,8 @@ def test_what_somebody_asks_for_is_sent_also_if_the_same_was_received_before(
     assert len(garmin.weigh_ins()) == 1
 
 
-def test_the_same_values_without_a_time_are_two_weigh_ins(
-    box: Outbox, function: Function, garmin: GarminStandIn
-) -> None:
+def test_same_values_without_time_are_two(box: Outbox, function: Function, garmin: GarminStandIn) -> None:
+    """The same values without a time, received at two times, are two weigh-ins."""
     box.run("worker")
     for moment in ("2026-11-20 06:31+00", "2026-11-21 06:31+00"):
         box.query(
@@ -486,9 +495,8 @@ def test_the_same_values_without_a_time_are_two_weigh_ins(
     assert len(garmin.weigh_ins()) == 2
 
 
-def test_a_database_of_release_0_1_is_brought_up_to_date_and_loses_nothing(
-    box: Outbox, function: Function, garmin: GarminStandIn
-) -> None:
+def test_release_0_1_database_is_migrated(box: Outbox, function: Function, garmin: GarminStandIn) -> None:
+    """`migrate` updates a database of release 0.1, can be repeated, and loses nothing."""
     box.query("DROP SCHEMA public CASCADE")
     box.query("CREATE SCHEMA public")
     with psycopg.connect(box.database) as connection:
@@ -502,9 +510,9 @@ def test_a_database_of_release_0_1_is_brought_up_to_date_and_loses_nothing(
     box.ask("migrate")
     assert box.query("SELECT id, received, payload, state FROM readings ORDER BY id") == before
     assert box.query("SELECT count(*) FROM readings WHERE key <> weighbridge_key(received)") == [(0,)]
-    # What came before is known again, and nothing is in the way of the same values without a time.
+    # The same reading with a time is recognized; the same values without a time are another reading.
     box.insert(READING, '{"weight": 80.9}')
-    # The trigger on recorder is of this release, too.
+    # The trigger on recorder's table is also updated.
     box.query("INSERT INTO states_meta (entity_id) VALUES ('sensor.scale')")
     box.query("INSERT INTO states (state, last_updated_ts, metadata_id) VALUES ('81.2', 1795329060 - 3600, 1)")
     box.run("worker")
@@ -513,7 +521,8 @@ def test_a_database_of_release_0_1_is_brought_up_to_date_and_loses_nothing(
     assert 81200.0 in [held["weight"] for held in garmin.weigh_ins()]
 
 
-def test_a_row_in_a_transaction_that_fails_wakes_nobody(box: Outbox) -> None:
+def test_rolled_back_row_wakes_nobody(box: Outbox) -> None:
+    """A row of a transaction that is rolled back makes no job."""
     with psycopg.connect(box.database) as connection:
         connection.execute("INSERT INTO readings (source, payload) VALUES ('test', '{}')")
         connection.rollback()
@@ -521,10 +530,11 @@ def test_a_row_in_a_transaction_that_fails_wakes_nobody(box: Outbox) -> None:
     assert deliveries(box) == 0
 
 
-# --- people ---
+# --- commands ---
 
 
-def test_commands_name_what_is_missing_in_one_sentence(box: Outbox, tmp_path: Path) -> None:
+def test_commands_say_what_is_missing(box: Outbox, tmp_path: Path) -> None:
+    """A command that cannot work says what is missing or wrong, in one sentence and without a secret."""
     assert box.ask("show", 7, fails=True) == "There is no reading 7.\n"
     assert box.ask("retry", 7, fails=True) == "There is no reading 7.\n"
     (tmp_path / "list.json").write_text("[]")
@@ -535,18 +545,33 @@ def test_commands_name_what_is_missing_in_one_sentence(box: Outbox, tmp_path: Pa
     box.environment["WEIGHBRIDGE_URL"] = "ftp://function"
     assert "WEIGHBRIDGE_URL must be an http:// or https:// address" in box.ask("worker", fails=True)
     box.environment["DATABASE_URL"], url = f"planted {KEY}", box.environment["DATABASE_URL"]
-    assert "DATABASE_URL must be an address of Postgres" in (said := box.ask("status", fails=True))
+    assert "DATABASE_URL must be a Postgres URL" in (said := box.ask("status", fails=True))
     assert KEY not in said
     box.environment["DATABASE_URL"] = url
     box.query("DROP TABLE readings CASCADE")
     assert "weighbridge outbox migrate" in box.ask("status", fails=True)
     box.environment["DATABASE_URL"] = f"postgresql://me:{KEY}@127.0.0.1:1/none"
     unreachable = box.ask("status", fails=True)
-    assert "Postgres cannot be reached" in unreachable
-    assert KEY not in unreachable
+    assert unreachable == "Postgres cannot be reached (OperationalError). Check DATABASE_URL.\n"
+
+
+def test_logs_do_not_repeat_what_postgres_says(box: Outbox) -> None:
+    """When Postgres refuses the connection, its sentence is shown by commands, and is not in the logs."""
+    box.environment["DATABASE_URL"] = box.database.replace("postgres@", f"missing_role:{KEY}@")
+    assert box.ask("status", fails=True) == (
+        'Postgres refused the connection: role "missing_role" does not exist. Check DATABASE_URL.\n'
+    )
+    with mosquitto() as broker:
+        worker, relay = box.run("worker"), box.run("relay", MQTT_URL=broker.url, MQTT_TOPIC="scale")
+        wait_until("the relay is connected", lambda: "connected" in relay.log())
+        broker.publish("scale", READING)
+        wait_until("both failed", lambda: "Postgres is down" in worker.log() and "did not store" in relay.log(), 60)
+    for planted in ("missing_role", KEY, "does not exist"):
+        assert planted not in box.logs()
 
 
 def test_every_setting_can_come_from_a_file(box: Outbox, function: Function, tmp_path: Path) -> None:
+    """Every setting can come from the file that NAME_FILE names."""
     with mosquitto(user="relay", password="a pass/word@home") as broker:
         values = {
             "DATABASE_URL": box.environment.pop("DATABASE_URL"),
@@ -564,7 +589,8 @@ def test_every_setting_can_come_from_a_file(box: Outbox, function: Function, tmp
         wait_for(box, "confirmed")
 
 
-def test_migrate_can_be_done_again_and_by_two_at_once(box: Outbox) -> None:
+def test_migrate_twice_and_at_once(box: Outbox) -> None:
+    """`migrate` can be repeated, and run twice at the same time."""
     box.insert(READING)
     box.query("DROP SCHEMA public CASCADE")
     box.query("CREATE SCHEMA public")
@@ -580,9 +606,10 @@ def test_migrate_can_be_done_again_and_by_two_at_once(box: Outbox) -> None:
     assert box.states() == {"waiting": 1}
 
 
-def test_no_secret_and_no_measurement_is_in_a_log_or_on_a_command_line(
+def test_logs_hold_no_secret_and_no_measurement(
     box: Outbox, environment: Environment, garmin: GarminStandIn, database_server: Postgres
 ) -> None:
+    """No secret and no measurement is in a log, on a command line or in `status`."""
     box.query("ALTER ROLE postgres PASSWORD 'planted-database-password'")
     box.environment["DATABASE_URL"] = box.database.replace("postgres@", "postgres:planted-database-password@")
     function = box.function(environment | {"WEIGHBRIDGE_API_KEYS": f"outbox={KEY}"})
@@ -609,7 +636,7 @@ def test_no_secret_and_no_measurement_is_in_a_log_or_on_a_command_line(
         database_server.restart()
         function.kill()
         broker.publish("scale", '{"weight": 77.77, "time": "2026-11-19T06:31:00Z"}')
-        wait_until("the function was missed", lambda: "no-answer" in programs[0].log())
+        wait_until("the worker noticed that the function is down", lambda: "no-answer" in programs[0].log())
         command_lines = [Path(f"/proc/{program.pid}/cmdline").read_text() for program in programs]
         said = box.logs() + broker.log() + database_server.log() + "".join(command_lines)
         said += box.ask("status")

@@ -1,4 +1,4 @@
-"""The outbox's README cannot lie: its output, its settings and its states are held against the program."""
+"""The outbox's README is compared with the program: its SQL, outputs, settings, states and commands."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.e2e.parts import wait_until
 from tests.e2e.parts.outbox import Outbox
+from tests.e2e.parts.postgres import Postgres, query
 from tests.garmin.server import GarminStandIn
 from weighbridge_outbox.commands import STATES
 from weighbridge_outbox.settings import VARIABLES
@@ -17,14 +18,15 @@ README = PAGE.read_text(encoding="utf-8")
 
 
 def plain(text: str) -> str:
-    """Without what is new at every run: times, pauses, and the widths that follow from them."""
+    """The text without what changes with every run: times, pauses and column widths."""
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "TIME", text)
     text = re.sub(r"http://127.0.0.1:\d+", "ADDRESS", text)
     text = re.sub(r"(?<= )(\d+ (s|min|h|d)|now)(?=  )", "PAUSE", text)
     return "\n".join(re.sub(r" {2,}", "  ", line) for line in text.strip().splitlines())
 
 
-def test_the_status_shown_is_a_real_one(box: Outbox, garmin: GarminStandIn, tmp_path: Path) -> None:
+def test_status_is_real(box: Outbox, garmin: GarminStandIn, tmp_path: Path) -> None:
+    """The output of `status` on the page is what the program prints."""
     garmin.write_token(tmp_path / "tokens")
     function = box.function(
         {
@@ -60,13 +62,42 @@ def test_the_status_shown_is_a_real_one(box: Outbox, garmin: GarminStandIn, tmp_
     assert plain(box.ask("status")) == plain(shown.group(1))
 
 
-def test_the_settings_are_those_of_the_program() -> None:
+def test_create_lines_and_refusals_are_real(box: Outbox, database_server: Postgres) -> None:
+    """The CREATE lines of the page are enough to migrate; until then, each command shows what Postgres says."""
+    sql = re.search(r"<!-- sql: create -->\n```sql\n(.*?)```", README, re.DOTALL)
+    address = re.search(r"DATABASE_URL=(\S+)", README)
+    refused = re.search(
+        r"<!-- output: refused -->\n```text\n\$ weighbridge outbox migrate\n(.*?)```", README, re.DOTALL
+    )
+    assert sql
+    assert address
+    assert refused
+    create_role, create_database = sql[1].strip().splitlines()
+    url = address[1].replace("localhost", f"127.0.0.1:{database_server.port}")
+    box.environment["DATABASE_URL"] = url
+    says = "Postgres refused the connection: {}. Check DATABASE_URL.\n".format
+    assert box.ask("migrate", fails=True) == says('role "weighbridge" does not exist')
+    query(database_server.url(), create_role)
+    assert box.ask("migrate", fails=True) == refused[1]
+    query(database_server.url(), create_database)
+    database_server.require_password("weighbridge")
+    box.environment["DATABASE_URL"] = url.replace("choose-one", "planted-wrong-password")
+    assert box.ask("status", fails=True) == says('password authentication failed for user "weighbridge"')
+    box.environment["DATABASE_URL"] = url
+    assert box.ask("migrate") == "The outbox is ready.\n"
+    query(database_server.url(), "DROP DATABASE weighbridge")
+    query(database_server.url(), "DROP ROLE weighbridge")
+
+
+def test_settings_are_listed() -> None:
+    """The page lists every setting with its default and its meaning."""
     lines = ["| variable | default | meaning |", "|---|---|---|"]
     lines += [f"| `{v.name}` | {f'`{v.default}`' if v.default else ''} | {v.meaning} |" for v in VARIABLES]
     assert "\n".join(lines) + "\n" in README
 
 
-def test_every_state_and_every_command_is_explained(box: Outbox) -> None:
+def test_states_and_commands_are_explained(box: Outbox) -> None:
+    """The page explains every state and every command."""
     for state in STATES:
         assert f"| `{state}` |" in README
     commands = re.findall(r"^  (\w+) ", box.ask("--help").partition("Commands:")[2], re.MULTILINE)
@@ -75,7 +106,8 @@ def test_every_state_and_every_command_is_explained(box: Outbox) -> None:
         assert f"weighbridge outbox {command}" in README
 
 
-def test_every_link_into_the_repository_leads_somewhere() -> None:
+def test_links_into_the_repository_exist() -> None:
+    """Every link to a file of the repository has a target."""
     links = re.findall(r"\]\((?!https?://)([^)#]+)", README)
     assert links
     assert [link for link in links if not (PAGE.parent / link).exists()] == []

@@ -1,4 +1,4 @@
-"""The parts themselves: what a test throws at them must be what a house's broker and database would meet."""
+"""The programs that tests start behave as the broker and the database of an installation do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from tests.e2e.parts.mosquitto import mosquitto
 from tests.e2e.parts.postgres import postgres, query
 
 
-def test_postgres_keeps_over_a_power_cut_what_was_committed() -> None:
+def test_postgres_keeps_commits_over_a_power_cut() -> None:
+    """Postgres keeps what was committed before a power cut."""
     with postgres() as server:
         url = server.new_database()
         query(url, "CREATE TABLE kept (value integer)")
@@ -19,7 +20,8 @@ def test_postgres_keeps_over_a_power_cut_what_was_committed() -> None:
         assert query(url, "SELECT value FROM kept") == [(1,)]
 
 
-def test_mosquitto_turns_away_who_has_not_its_password_and_comes_back_after_a_restart() -> None:
+def test_mosquitto_checks_passwords_and_restarts() -> None:
+    """Mosquitto refuses a client without its password, and works again after a restart."""
     with mosquitto(user="relay", password="a password") as broker:
         broker.publish("scale", b"{}")
         broker.restart()

@@ -1,4 +1,4 @@
-"""Home Assistant's recorder as the way in: its states become readings, and what we do wrong is never its fault."""
+"""Home Assistant's recorder as the way in: its states become readings, and our errors never make it fail."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SELECT metadata_id, attributes_id FROM entity, attributes
 
 
 @pytest.fixture
-def house(database_server: Postgres, tmp_path: Path) -> Iterator[Outbox]:
+def recorder(database_server: Postgres, tmp_path: Path) -> Iterator[Outbox]:
     with outbox(database_server, tmp_path) as box:
         for statement in TABLES.split(";\n"):
             box.query(statement)
@@ -54,7 +54,7 @@ def write(
     entity: str = SCALE,
     at_s: float = AT_S,
 ) -> None:
-    """One state, in the order in which recorder's unit of work writes."""
+    """Write one state, in the same order as recorder."""
     row = connection.execute(STATE, {"entity": entity, "attributes": json.dumps(attributes)}).fetchone()
     assert row
     connection.execute(
@@ -63,46 +63,53 @@ def write(
     )
 
 
-def record(house: Outbox, state: str, attributes: dict[str, object] | None, **options: object) -> None:
-    with psycopg.connect(house.database) as connection:
+def record(recorder: Outbox, state: str, attributes: dict[str, object] | None, **options: object) -> None:
+    with psycopg.connect(recorder.database) as connection:
         write(connection, state, attributes, **options)  # type: ignore[arg-type]
 
 
-def payloads(house: Outbox) -> list[object]:
-    return [payload for (payload,) in house.query("SELECT payload FROM readings ORDER BY id")]
+def payloads(recorder: Outbox) -> list[object]:
+    return [payload for (payload,) in recorder.query("SELECT payload FROM readings ORDER BY id")]
 
 
-def test_a_new_state_of_the_chosen_entity_becomes_a_reading_with_all_its_values(house: Outbox) -> None:
-    record(house, "ok", ATTRIBUTES)
-    record(house, "21.5", {"unit_of_measurement": "°C"}, entity="sensor.bathroom_temperature")
+def test_new_state_becomes_a_reading(recorder: Outbox) -> None:
+    """A new state of the chosen entity becomes a reading with all its values; other entities are ignored."""
+    record(recorder, "ok", ATTRIBUTES)
+    record(recorder, "21.5", {"unit_of_measurement": "°C"}, entity="sensor.bathroom_temperature")
     shown = {k: v for k, v in ATTRIBUTES.items() if k not in ("friendly_name", "icon")}
-    assert house.query("SELECT source, payload - 'received_at' FROM readings") == [(f"home_assistant:{SCALE}", shown)]
-    assert house.query("SELECT task_name, args FROM procrastinate_jobs") == [("weighbridge:deliver", {"reading_id": 1})]
+    assert recorder.query("SELECT source, payload - 'received_at' FROM readings") == [
+        (f"home_assistant:{SCALE}", shown)
+    ]
+    assert recorder.query("SELECT task_name, args FROM procrastinate_jobs") == [
+        ("weighbridge:deliver", {"reading_id": 1})
+    ]
 
 
-def test_a_sensor_without_a_value_is_no_reading(house: Outbox) -> None:
-    """However the function takes it that nothing was measured."""
+def test_state_without_value_is_ignored(recorder: Outbox) -> None:
+    """A state that the function reads as "no value" is not a reading."""
     for word, pad in itertools.product(sorted(NOT_MEASURED), ("", " ")):
-        record(house, f"{pad}{word.title()}{pad}", ATTRIBUTES)
-    assert payloads(house) == []
+        record(recorder, f"{pad}{word.title()}{pad}", ATTRIBUTES)
+    assert payloads(recorder) == []
 
 
-def test_a_state_is_no_weight_beside_an_attribute_that_the_function_takes_for_the_weight(house: Outbox) -> None:
+def test_weight_attribute_wins_over_the_state(recorder: Outbox) -> None:
+    """The state is not the weight if an attribute is one for the function."""
     keys = [k for k, meaning in VOCABULARY.items() if isinstance(meaning, Quantity) and meaning.name == "weight_kg"]
     assert "weight" in keys
     for key in (*keys, "Weight (kg)", "body_fat"):
-        record(house, "77", {key: 81.4})
-    *beside, alone = house.query("SELECT received FROM readings ORDER BY id")
+        record(recorder, "77", {key: 81.4})
+    *beside, alone = recorder.query("SELECT received FROM readings ORDER BY id")
     assert all(len(received) == 1 for (received,) in beside if isinstance(received, dict))
     assert alone == ({"body_fat": 81.4, "weight": "77"},)
 
 
-def test_the_database_holds_the_words_of_the_function_and_sql_none(house: Outbox) -> None:
-    assert set(house.query("SELECT kind, word FROM weighbridge_words")) == words()
-    house.query("DELETE FROM weighbridge_words")
-    house.query("INSERT INTO weighbridge_words VALUES ('nothing', 'a word of an earlier release')")
-    assert house.ask("migrate") == f"The outbox is ready, and takes what recorder writes of {SCALE}.\n"
-    assert set(house.query("SELECT kind, word FROM weighbridge_words")) == words()
+def test_sql_has_no_words_of_its_own(recorder: Outbox) -> None:
+    """The database has exactly the words of the function, and the SQL files have none."""
+    assert set(recorder.query("SELECT kind, word FROM weighbridge_words")) == words()
+    recorder.query("DELETE FROM weighbridge_words")
+    recorder.query("INSERT INTO weighbridge_words VALUES ('nothing', 'a word of an earlier release')")
+    assert recorder.ask("migrate") == f"The outbox is ready, and stores each new state of {SCALE}.\n"
+    assert set(recorder.query("SELECT kind, word FROM weighbridge_words")) == words()
     for file in Path(commands.__file__).parent.glob("*.sql"):
         literals = set(re.findall(r"'([^'\n]*)'", re.sub(r"--.*", "", file.read_text())))
         assert not literals & (NOT_MEASURED - {""}), file.name
@@ -111,28 +118,35 @@ def test_the_database_holds_the_words_of_the_function_and_sql_none(house: Outbox
         }, file.name
 
 
-def test_a_sensor_of_the_weight_alone_says_it_with_its_unit_and_the_time_of_its_change(house: Outbox) -> None:
-    record(house, "179.5", {"unit_of_measurement": "lb", "device_class": "weight"})
-    record(house, "81.2", None, at_s=AT_S + 60)
-    assert payloads(house) == [
+def test_weight_sensor_has_unit_and_time(recorder: Outbox) -> None:
+    """A sensor with only a weight becomes a reading with its unit and the time of its change."""
+    record(recorder, "179.5", {"unit_of_measurement": "lb", "device_class": "weight"})
+    record(recorder, "81.2", None, at_s=AT_S + 60)
+    assert payloads(recorder) == [
         {"weight": "179.5 lb", "received_at": "2026-11-22T06:31:00Z"},
         {"weight": "81.2", "received_at": "2026-11-22T06:32:00Z"},
     ]
 
 
-def test_a_state_restored_after_a_restart_is_no_second_weigh_in(house: Outbox) -> None:
+def test_restored_state_is_ignored(recorder: Outbox) -> None:
+    """A state restored after a restart is not a second weigh-in."""
     untimed: dict[str, object] = {"weight": 81.4}
     for attributes in (ATTRIBUTES, untimed):
-        record(house, "ok", attributes)
-        record(house, "unavailable", {}, at_s=AT_S + 10)
-        record(house, "ok", attributes, at_s=AT_S + 20)
-    assert len(payloads(house)) == 2
+        record(recorder, "ok", attributes)
+        record(recorder, "unavailable", {}, at_s=AT_S + 10)
+        record(recorder, "ok", attributes, at_s=AT_S + 20)
+    assert len(payloads(recorder)) == 2
 
 
-def test_the_same_weight_on_another_day_is_a_weigh_in_of_its_own(house: Outbox) -> None:
+def test_same_weight_on_another_day_is_another(recorder: Outbox) -> None:
+    """The same weight after another one is a separate weigh-in."""
     for day, weight in enumerate(("81.4", "81.2", "81.4")):
-        record(house, weight, None, at_s=AT_S - 86_400 * (3 - day))
-    assert [payload["weight"] for payload in payloads(house) if isinstance(payload, dict)] == ["81.4", "81.2", "81.4"]
+        record(recorder, weight, None, at_s=AT_S - 86_400 * (3 - day))
+    assert [payload["weight"] for payload in payloads(recorder) if isinstance(payload, dict)] == [
+        "81.4",
+        "81.2",
+        "81.4",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -145,11 +159,12 @@ def test_the_same_weight_on_another_day_is_a_weigh_in_of_its_own(house: Outbox) 
         "ALTER TABLE state_attributes RENAME shared_attrs TO elsewhere",
     ],
 )
-def test_whatever_is_broken_on_our_side_recorder_s_transaction_is_committed(house: Outbox, breakage: str) -> None:
-    with psycopg.connect(house.database) as connection:
+def test_failing_trigger_never_fails_recorder(recorder: Outbox, breakage: str) -> None:
+    """Whatever fails in the trigger, recorder's transaction is committed, and the warning has no value."""
+    with psycopg.connect(recorder.database) as connection:
         row = connection.execute(STATE, {"entity": SCALE, "attributes": json.dumps(ATTRIBUTES)}).fetchone()
         assert row
-        connection.execute("CREATE TABLE history (of_the_house text)")
+        connection.execute("CREATE TABLE history (line text)")
         connection.execute(breakage.encode())
         warnings: list[str] = []
         connection.add_notice_handler(lambda notice: warnings.append(notice.message_primary or ""))
@@ -158,31 +173,34 @@ def test_whatever_is_broken_on_our_side_recorder_s_transaction_is_committed(hous
             [AT_S, *row],
         )
         connection.execute("INSERT INTO history VALUES ('goes on')")
-    assert house.query("SELECT state FROM states") == [("ok",)]
-    assert house.query("SELECT * FROM history") == [("goes on",)]
+    assert recorder.query("SELECT state FROM states") == [("ok",)]
+    assert recorder.query("SELECT * FROM history") == [("goes on",)]
     assert len(warnings) == 1
     assert "81.4" not in warnings[0]
 
 
-def test_attributes_that_are_no_json_do_not_disturb_recorder(house: Outbox) -> None:
-    with psycopg.connect(house.database) as connection:
+def test_invalid_attributes_do_not_fail_recorder(recorder: Outbox) -> None:
+    """Attributes that are not valid JSON do not make recorder's transaction fail."""
+    with psycopg.connect(recorder.database) as connection:
         write(connection, "ok", ATTRIBUTES)
         connection.execute("UPDATE state_attributes SET shared_attrs = '{broken'")
         connection.execute(
             "INSERT INTO states (state, metadata_id, attributes_id) SELECT 'ok', metadata_id, attributes_id "
             "FROM states LIMIT 1"
         )
-    assert house.query("SELECT count(*) FROM states") == [(2,)]
-    assert len(payloads(house)) == 1
+    assert recorder.query("SELECT count(*) FROM states") == [(2,)]
+    assert len(payloads(recorder)) == 1
 
 
-def test_what_recorder_takes_back_was_never_a_reading(house: Outbox) -> None:
-    with psycopg.connect(house.database) as connection:
+def test_rolled_back_state_is_not_a_reading(recorder: Outbox) -> None:
+    """A state that recorder rolls back leaves no reading and no job."""
+    with psycopg.connect(recorder.database) as connection:
         write(connection, "ok", ATTRIBUTES)
         connection.rollback()
-    assert payloads(house) == []
-    assert house.query("SELECT * FROM procrastinate_jobs") == []
+    assert payloads(recorder) == []
+    assert recorder.query("SELECT * FROM procrastinate_jobs") == []
 
 
-def test_without_a_recorder_the_mend_is_named(box: Outbox) -> None:
-    assert "point recorder's db_url at it" in box.ask("migrate", "--home-assistant", SCALE, fails=True)
+def test_missing_recorder_error_says_what_to_do(box: Outbox) -> None:
+    """Without recorder's tables, the error says what to do."""
+    assert "Point recorder's db_url at it" in box.ask("migrate", "--home-assistant", SCALE, fails=True)

@@ -1,7 +1,7 @@
-"""What a cloud does that builds the function from its source: requirements.txt at the root, and function/main.py.
+"""A cloud can build the function from its source: requirements.txt at the root, and function/main.py.
 
-Strategy: an environment with those packages and nothing else, so that `weighbridge` can only come from function/,
-which functions-framework puts on the import path.
+Strategy: the environment has only those packages, so `weighbridge` can only come from function/, which
+functions-framework puts on the import path.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from tests.e2e.parts import free_port, is_listening, wait_until
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_function_runs_from_its_source_where_weighbridge_is_not_installed(tmp_path: Path) -> None:
+def test_function_runs_from_its_source(tmp_path: Path) -> None:
+    """The function runs from its source where `weighbridge` is not installed."""
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     programs = tmp_path / "venv" / "bin"
     pip = [programs / "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]

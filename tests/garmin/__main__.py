@@ -1,4 +1,4 @@
-"""The stand-in as a process of its own, so that anyone can play the whole story without a Garmin account."""
+"""The stand-in as a separate process, so that anyone can try everything without a Garmin account."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .faults import FAULTS
 from .server import GarminStandIn
 
 STORY = """\
-A stand-in for Garmin Connect listens on https://connectapi.{domain}. Ctrl+C ends it, and it forgets everything.
+A stand-in for Garmin Connect listens on https://connectapi.{domain}. Ctrl+C ends it, and all data is lost.
 
   export GARMIN_DOMAIN={domain}
   export GARMIN_CA_BUNDLE={ca_bundle}
@@ -34,12 +34,14 @@ Faults                {faults}
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.garmin", description=__doc__)
-    parser.add_argument("--port", type=int, default=8443, help="0 takes a free one")
-    parser.add_argument("--host-name", default="localhost", help="its name; connectapi.NAME and others belong to it")
+    parser.add_argument("--port", type=int, default=8443, help="0 means a free one")
+    parser.add_argument(
+        "--host-name", default="localhost", help="its host name; it also answers as connectapi.NAME and others"
+    )
     parser.add_argument("--address", default="127.0.0.1", help="where it listens")
-    parser.add_argument("--show-delay-s", type=float, default=0.0, help="until an uploaded weigh-in is visible")
-    parser.add_argument("--mfa-code", default="123456", help="'' for an account without a second factor")
-    parser.add_argument("--token-dir", type=Path, help="write a ready token there, as default.json")
+    parser.add_argument("--show-delay-s", type=float, default=0.0, help="seconds until an uploaded weigh-in is visible")
+    parser.add_argument("--mfa-code", default="123456", help="'' means no second factor")
+    parser.add_argument("--token-dir", type=Path, help="write a valid token there, as default.json")
     options = parser.parse_args()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -1,11 +1,11 @@
-"""Signing in: the SSO widget, its tickets, and the tokens that the DI service gives for them.
+"""Signing in: the SSO widget, its tickets, and the tokens that the DI service issues for them.
 
 Facts:
-- A service ticket works once, for seconds, and only for the service it was asked for (CAS protocol 3.1.1).
-- A refresh token rotates: the moment a new one is given, the old one is dead.
+- A service ticket works once, for some seconds, and only for its service (CAS protocol 3.1.1).
+- A refresh token rotates: as soon as there is a new one, the old one is invalid.
 - Repeated failed sign-ins lock the account, even for the right password.
-- The pages for people (the app's under /mobile, the web's under /portal) send the browser on to the service with
-  the ticket in the address (CAS protocol 2.2.4). Nobody need be at home there: the address is what counts.
+- The pages for people (the app's under /mobile, the web's under /portal) redirect the browser to the service, with the
+  ticket in the address (CAS protocol 2.2.4). The service need not exist: only the address matters.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from .http_types import Answer, Request, html_answer, json_answer
+from .http_types import Request, Response, html_answer, json_answer
 
 GRANT_SERVICE_TICKET = "https://connectapi.garmin.com/di-oauth2-service/oauth/grant/service_ticket"
 GRANT_REFRESH = "refresh_token"
@@ -46,7 +46,7 @@ class Account:
 
 @dataclass
 class Visit:
-    """One form that was shown; its CSRF token lets it be sent back once, by the same browser."""
+    """One form that was shown. Its CSRF token allows the same browser to send it back once."""
 
     browser: str
     service: str
@@ -94,16 +94,16 @@ class SignIn:
 
     # -- the widget --------------------------------------------------------------------------------------
 
-    def embed(self, request: Request) -> Answer:
+    def embed(self, request: Request) -> Response:
         return html_answer(200, page("GARMIN Authentication Application", "Sign in with the form."))
 
-    def signin_page(self, request: Request) -> Answer:
+    def signin_page(self, request: Request) -> Response:
         service = request.query.get("service", "")
         if service != f"https://{request.host}/sso/embed":
             return html_answer(400, page("Error", "The service is not allowed to ask for a sign-in."))
         return self._show(request, service, "Sign in", SIGNIN_FIELDS)
 
-    def signin(self, request: Request) -> Answer:
+    def signin(self, request: Request) -> Response:
         form = request.form()
         visit = self._take_visit(request, form)
         if visit is None or visit.password_was_right or form.get("embed") != "true":
@@ -115,7 +115,7 @@ class SignIn:
             return self._show(request, visit.service, "Enter MFA code for login", MFA_FIELDS, password_was_right=True)
         return self._succeed(visit)
 
-    def mfa(self, request: Request) -> Answer:
+    def mfa(self, request: Request) -> Response:
         form = request.form()
         visit = self._take_visit(request, form)
         whole = (form.get("embed"), form.get("fromPage")) == ("true", "setupEnterMfaCode")
@@ -127,7 +127,7 @@ class SignIn:
 
     def _show(
         self, request: Request, service: str, title: str, fields: str, *, password_was_right: bool = False
-    ) -> Answer:
+    ) -> Response:
         csrf, browser = secrets.token_hex(16), request.cookie("SESSION") or secrets.token_hex(16)
         self._visits[csrf] = Visit(browser, service, self.clock() + VISIT_LIFETIME_S, password_was_right)
         form = f'<form method="post"><input type="hidden" name="_csrf" value="{csrf}" />{fields}</form>'
@@ -140,13 +140,13 @@ class SignIn:
         same_browser = visit is not None and visit.browser == request.cookie("SESSION")
         return visit if fresh and same_browser else None
 
-    def _fail(self, request: Request, visit: Visit, fields: str) -> Answer:
+    def _fail(self, request: Request, visit: Visit, fields: str) -> Response:
         self.failed_sign_ins += 1
         self._failures_in_a_row += 1
         title = "Your account is locked" if self.locked else "Invalid sign in"
         return self._show(request, visit.service, title, fields, password_was_right=visit.password_was_right)
 
-    def _succeed(self, visit: Visit) -> Answer:
+    def _succeed(self, visit: Visit) -> Response:
         self.sign_ins += 1
         self._failures_in_a_row = 0
         ticket = self.issue_ticket(visit.service)
@@ -155,7 +155,7 @@ class SignIn:
 
     # -- the pages for people ------------------------------------------------------------------------------
 
-    def web_page(self, request: Request) -> Answer:
+    def web_page(self, request: Request) -> Response:
         service = request.query.get("service", "")
         allowed = WEB_CLIENTS.get((request.path.split("/")[1], request.query.get("clientId", "")))
         if allowed is None or service != allowed.format(domain=request.host.removeprefix("sso.")):
@@ -164,7 +164,7 @@ class SignIn:
             return self._back_to(service)
         return self._show(request, service, "GARMIN Sign In", SIGNIN_FIELDS + SUBMIT)
 
-    def web_form(self, request: Request) -> Answer:
+    def web_form(self, request: Request) -> Response:
         form = request.form()
         visit = self._take_visit(request, form)
         if visit is None:
@@ -184,17 +184,17 @@ class SignIn:
         lasting = f"Max-Age={round(self.refresh_token_lifetime_s)}; Path=/; Secure; HttpOnly"
         return self._back_to(visit.service, ("set-cookie", f"CASTGC={granting}; {lasting}"))
 
-    def _back_to(self, service: str, *headers: tuple[str, str]) -> Answer:
-        return Answer(302, headers=(("location", f"{service}?ticket={self.issue_ticket(service)}"), *headers))
+    def _back_to(self, service: str, *headers: tuple[str, str]) -> Response:
+        return Response(302, headers=(("location", f"{service}?ticket={self.issue_ticket(service)}"), *headers))
 
     def sign_out_browsers(self) -> None:
-        """From now on the page for people asks again."""
+        """From now on the page for people asks for the password again."""
         self._granting.clear()
 
     # -- tickets and tokens ------------------------------------------------------------------------------
 
     def issue_ticket(self, service_url: str) -> str:
-        """A ticket as a browser finds it in the address after a sign-in."""
+        """A ticket, as in the browser's address after a sign-in."""
         ticket = f"ST-{secrets.randbelow(10**7):07d}-{secrets.token_urlsafe(15)}-cas"
         self._tickets[ticket] = (service_url, self.clock() + self.ticket_lifetime_s)
         return ticket
@@ -204,7 +204,7 @@ class SignIn:
         service, expires_at_s = self._tickets.pop(ticket, ("", 0.0))
         return expires_at_s > self.clock() and service == service_url
 
-    def token(self, request: Request) -> Answer:
+    def token(self, request: Request) -> Response:
         form, owner = request.form(), ""
         client_id = form.get("client_id", "")
         if client_id not in self.known_client_ids or basic_user(request) != client_id:
@@ -248,7 +248,7 @@ class SignIn:
         }
 
     def issue_token(self, client_id: str = CLIENT_IDS[0], *, owner: str = "") -> dict[str, object]:
-        """A token as a finished sign-in leaves it: what garth's OAuth2Token takes, with absolute times."""
+        """A token as after a sign-in: the arguments of garth's OAuth2Token, with absolute times."""
         token = self._new_tokens(client_id, owner)
         now_s = self.clock()
         return {
@@ -263,15 +263,15 @@ class SignIn:
         return scheme == "Bearer" and self._access_tokens.get(token, 0.0) > self.clock()
 
     def owner_of(self, request: Request) -> str:
-        """Whose account a request speaks for; the account that signs in is ""."""
+        """The owner of a request's token; "" for the account that signs in."""
         return self._owners.get(request.headers.get("authorization", "").partition(" ")[2], "")
 
     def expire_access_tokens(self) -> None:
-        """From now on every access token given so far gets a 401, whatever its `exp` promised."""
+        """Expire all access tokens issued so far, whatever their `exp` is."""
         self._access_tokens.clear()
 
     def revoke(self) -> None:
-        """Kill every refresh token given so far; access tokens live on until they expire."""
+        """Revoke all refresh tokens issued so far. Access tokens work until they expire."""
         self._refresh_tokens.clear()
 
 
@@ -284,7 +284,7 @@ def page(title: str, content: str) -> str:
     return f"<!DOCTYPE html><html><head><title>{title}</title></head><body>{content}</body></html>"
 
 
-def oauth_error(status: int, code: str) -> Answer:
+def oauth_error(status: int, code: str) -> Response:
     return json_answer(status, {"error": code, "error_description": "The request was refused."})
 
 
@@ -299,6 +299,6 @@ def basic_user(request: Request) -> str | None:
 
 
 def jwt(claims: dict[str, object]) -> str:
-    """Looks like a JWT, with readable claims. Nobody checks the signature: a list says which are valid."""
+    """A token that looks like a JWT, with readable claims. The signature is not checked: a list has the valid ones."""
     parts = (json.dumps({"alg": "RS256", "typ": "JWT"}), json.dumps(claims), secrets.token_hex(32))
     return ".".join(base64.urlsafe_b64encode(part.encode()).decode().rstrip("=") for part in parts)

@@ -1,11 +1,11 @@
-"""The ways in which Garmin Connect, or the road to it, is known to fail: a table, and who meets what when.
+"""The known failures of Garmin Connect and of the network before it: a table, and when each happens.
 
-A fault either keeps the request from being carried out, or lets it be carried out and then spoils the answer
-(`carried_out`). That is the whole difference between "send it again" and "look first".
+With a fault, the request is either not carried out, or it is carried out and the answer is spoiled (`carried_out`).
+That is the difference between "send it again" and "look first".
 
-Fact: when a connection that was used before is dropped without a byte of answer, libcurl by itself sends the
-request again on a new one, POST or not (curl's `Curl_retry_request`). A client that should notice "drop-before"
-or "drop-after" has to upload on a fresh connection (CURLOPT_FRESH_CONNECT); "drop-within" is always noticed.
+Fact: when a used connection is dropped before the first byte of an answer, libcurl sends the request again on a new
+one, even a POST (curl's `Curl_retry_request`). A client that should notice "drop-before" or "drop-after" has to upload
+on a fresh connection (CURLOPT_FRESH_CONNECT). "drop-within" is always noticed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from .http_types import Answer, html_answer, json_answer
+from .http_types import Response, html_answer, json_answer
 
 CLOUDFLARE_PAGE = (
     "<!DOCTYPE html><html><head><title>Just a moment...</title></head>"
@@ -69,18 +69,18 @@ REFUSED = import_result(upload_id="", failures=(message(1, "The file could not b
 
 @dataclass(frozen=True)
 class Fault:
-    carried_out: bool  # is the request carried out (an upload stored, a token rotated) all the same?
-    answer: Answer | None  # None: the route's own answer
+    carried_out: bool  # whether the request is still carried out (an upload stored, a token rotated)
+    answer: Response | None  # None: the route's own answer
     delay_s: float = 0.0
 
 
 FAULTS: Mapping[str, Fault] = {
-    # Good news in other clothes
+    # Successes in other shapes
     "200": Fault(True, json_answer(200, ACCEPTED)),
     "201": Fault(True, json_answer(201, ACCEPTED)),
     "202": Fault(True, json_answer(202, ACCEPTED)),
-    "204": Fault(True, Answer(204)),
-    "200-empty": Fault(True, Answer(200)),
+    "204": Fault(True, Response(204)),
+    "200-empty": Fault(True, Response(200)),
     "400-upload-id": Fault(True, json_answer(400, WITH_WARNINGS)),
     # Refusals
     "200-duplicate": Fault(False, json_answer(200, DUPLICATE)),
@@ -99,12 +99,12 @@ FAULTS: Mapping[str, Fault] = {
     "503": Fault(False, html_answer(503, "<html><body>503 Service Unavailable</body></html>")),
     "504": Fault(False, TIMED_OUT),
     "504-carried-out": Fault(True, TIMED_OUT),
-    "truncated-json": Fault(True, Answer(200, b'{"detailedImportResult":{"uploadId":2121', "application/json")),
-    "not-json": Fault(False, Answer(200, b"\xff\x00 nothing", "application/json")),
+    "truncated-json": Fault(True, Response(200, b'{"detailedImportResult":{"uploadId":2121', "application/json")),
+    "not-json": Fault(False, Response(200, b"\xff\x00 nothing", "application/json")),
     "firewall-html": Fault(False, html_answer(200, FIREWALL_PAGE)),
     "consent-html": Fault(False, html_answer(200, CONSENT_PAGE)),
-    "drop-before": Fault(False, Answer(0, drop="before")),
-    "drop-after": Fault(True, Answer(0, drop="before")),
+    "drop-before": Fault(False, Response(0, drop="before")),
+    "drop-after": Fault(True, Response(0, drop="before")),
     "drop-within": Fault(True, replace(json_answer(200, ACCEPTED), drop="within")),
     "slow": Fault(True, None, delay_s=3.0),
 }
@@ -116,11 +116,11 @@ class Planned:
     name: str
     fault: Fault
     probability: float
-    times_left: int | None  # None: for ever
+    times_left: int | None  # None: always
 
 
 class Faults:
-    """The faults that are switched on. The first that matches a request, and whose dice agree, happens."""
+    """The active faults. For each request, the first that matches and whose probability hits happens."""
 
     def __init__(self, route_names: tuple[str, ...], seed: int = 0) -> None:
         self._route_names = route_names
@@ -142,9 +142,9 @@ class Faults:
         delay_s: float | None = None,
         retry_after: int | str | None = None,
     ) -> None:
-        """Switch on the fault `name` (a row of FAULTS) for a route, or a group such as "weight".
+        """Activate the fault `name` (a row of FAULTS) for a route, or for a group such as "weight".
 
-        It happens `times` times (None: for ever), each time with `probability`. `carried_out` and `delay_s`
+        It happens `times` times (None: always), each time with `probability`. `carried_out` and `delay_s`
         replace the row's own; `retry_after` adds that header, in seconds or as an HTTP date.
 
         Raises ValueError with the known names.

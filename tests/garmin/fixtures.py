@@ -11,7 +11,7 @@ from .server import GarminStandIn
 
 @pytest.fixture
 def garmin() -> Iterator[GarminStandIn]:
-    """A Garmin Connect of this test's own, which must not have stumbled over itself by the end."""
+    """A Garmin Connect for this test. The test fails if the stand-in itself had an error."""
     with GarminStandIn() as stand_in:
         yield stand_in
     assert stand_in.unexpected == []

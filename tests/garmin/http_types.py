@@ -1,4 +1,4 @@
-"""What the parts of the stand-in hand each other: a request that was read whole, and an answer to send."""
+"""The types that the parts of the stand-in share: a complete request, and an answer to send."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     status: int
     body: bytes = b""
     content_type: str | None = None
@@ -39,14 +39,14 @@ class Answer:
     drop: Literal["no", "before", "within"] = "no"
 
 
-def json_answer(status: int, value: object, *headers: tuple[str, str]) -> Answer:
-    return Answer(status, json.dumps(value).encode(), "application/json;charset=UTF-8", headers)
+def json_answer(status: int, value: object, *headers: tuple[str, str]) -> Response:
+    return Response(status, json.dumps(value).encode(), "application/json;charset=UTF-8", headers)
 
 
-def html_answer(status: int, text: str, *headers: tuple[str, str]) -> Answer:
-    return Answer(status, text.encode(), "text/html;charset=UTF-8", headers)
+def html_answer(status: int, text: str, *headers: tuple[str, str]) -> Response:
+    return Response(status, text.encode(), "text/html;charset=UTF-8", headers)
 
 
-def json_error(status: int, message: str) -> Answer:
+def json_error(status: int, message: str) -> Response:
     exceptions = {400: "BadRequestException", 401: "NotAuthorizedException", 404: "NotFoundException"}
     return json_answer(status, {"message": message, "error": exceptions[status]})

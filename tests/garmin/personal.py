@@ -1,7 +1,7 @@
-"""Garmin's official Personal API: a key of the person's own buys a token for a day, which reads and nothing else.
+"""Garmin's official Personal API: a person's own key gives a token for a day, which can only read.
 
-Facts: the key comes as `Authorization: ApiKey …`, the token goes back as plain text. Twelve parallel calls were
-answered 429 with `Retry-After: 14`; whoever asks on before that goes on being refused.
+Facts: the key comes as `Authorization: ApiKey …`, the token is sent as plain text. Twelve parallel calls were
+answered 429 with `Retry-After: 14`; calls before that are refused again.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .account import jwt
-from .http_types import Answer, Request, json_answer, json_error
+from .http_types import Request, Response, json_answer, json_error
 from .weights import WeightStore
 
 TOKEN_PATH = "/personalapitoken-service/personal-api/personal-api-key/token"
@@ -33,7 +33,7 @@ class PersonalApi:
     _calls: list[float] = field(default_factory=list)
     _closed_until_s: float = 0.0
 
-    def token(self, request: Request) -> Answer:
+    def token(self, request: Request) -> Response:
         if self._too_fast():
             return self._wait()
         if request.headers.get("authorization") != f"ApiKey {self.key}":
@@ -42,9 +42,9 @@ class PersonalApi:
         expires_at_s = self.clock() + self.token_lifetime_s
         token = jwt({"iss": "personal-api", "jti": secrets.token_hex(8), "exp": round(expires_at_s)})
         self._tokens[token] = expires_at_s
-        return Answer(200, token.encode(), "text/plain;charset=UTF-8")
+        return Response(200, token.encode(), "text/plain;charset=UTF-8")
 
-    def range(self, request: Request) -> Answer:
+    def range(self, request: Request) -> Response:
         if self._too_fast():
             return self._wait()
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -64,5 +64,5 @@ class PersonalApi:
             return True
         return False
 
-    def _wait(self) -> Answer:
+    def _wait(self) -> Response:
         return json_answer(429, {"message": "Too Many Requests"}, ("retry-after", str(RETRY_AFTER_S)))

@@ -1,8 +1,8 @@
-"""Garmin Connect on this machine, over TLS: who is asked (Host header and path), and by which rules.
+"""Garmin Connect on this machine, over TLS: the routes (Host header and path) and their rules.
 
-Rule: a request is authenticated, then meets its fault, if one is switched on, then is carried out; a refusal
-that it earned itself is never covered up by a fault's good news. The stand-in's own mistakes are kept in
-`unexpected` and answered with 599, which nothing else sends.
+Rule: a request is authenticated, then gets its fault, if one is active, then is carried out. A fault never turns a
+refusal into a success. The stand-in's own errors are kept in `unexpected` and answered with 599, which nothing else
+sends.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from cryptography.hazmat.primitives import serialization
 
 from .account import Account, SignIn
 from .faults import TIMED_OUT, Fault, Faults, import_result, message
-from .http_types import Answer, Request, json_answer, json_error
+from .http_types import Request, Response, json_answer, json_error
 from .personal import TOKEN_PATH, PersonalApi
 from .uploads import Refused, file_part, weigh_ins
 from .web import Web
@@ -46,7 +46,7 @@ LARGEST_REQUEST_BYTES = 50_000_000
 
 WEB_SIGN_IN = "/(mobile/sso/en_US|portal/sso/en-US)/sign-in"
 
-Handle = Callable[[Request], Answer]
+Handle = Callable[[Request], Response]
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,12 @@ class Route:
     path: re.Pattern[str]
     handle: Handle
     #: Why a request is refused before anything else, if it is.
-    refusal: Callable[[Request], Answer | None]
+    refusal: Callable[[Request], Response | None]
 
 
 @dataclass(frozen=True)
 class Logged:
-    """One request as it was met. `status` is None when the connection was dropped instead."""
+    """One request. `status` is None if the connection was dropped instead."""
 
     route: str | None
     method: str
@@ -97,12 +97,12 @@ class GarminStandIn:
         self.account = account or Account()
         self.sign_in = SignIn(self.account, clock)
         self.weights = WeightStore(clock, time_zone, show_delay_s)
-        #: Those of further accounts, whose tokens are issued by name.
+        #: The weigh-ins of more accounts, whose tokens are issued by name.
         self.weights_of = defaultdict[str, WeightStore](lambda: WeightStore(clock, time_zone, show_delay_s))
         self.weights_of[""] = self.weights
         self.personal = PersonalApi(self.weights, clock)
         self.web = Web(self.sign_in, clock)
-        #: Which of Garmin's two shapes a stored upload is answered with.
+        #: The answer to a stored upload: one of Garmin's two shapes, or both in turn.
         self.upload_answer: Literal["alternate", "processed", "accepted"] = "alternate"
         self.largest_upload_bytes = 65_536
         self.uploads_received = 0
@@ -151,7 +151,7 @@ class GarminStandIn:
         return f"https://diauth.{self.domain}/di-oauth2-service/oauth/token"
 
     def issue_token(self, owner: str = "") -> dict[str, object]:
-        """What a sign-in would have left in the token store."""
+        """A token, as a sign-in stores it."""
         with self._lock:
             return self.sign_in.issue_token(owner=owner)
 
@@ -235,13 +235,13 @@ class GarminStandIn:
             ("web/consent", "connect", "POST", "/app/consent", self.web.consent),
             ("web/status", "connect", "GET", r"/site-status/garmin-connect-status\.json", self.web.status),
         )
-        # The pages' own API is the same API behind another door.
+        # The pages' own API is the same API at another address.
         inside = tuple(
             (f"gc/{name}", "connect", method, f"/gc-api{path}", handle)
             for name, host, method, path, handle in table
             if host == "connectapi"
         )
-        refusals: dict[str, Callable[[Request], Answer | None]] = {"connectapi": self._without_token}
+        refusals: dict[str, Callable[[Request], Response | None]] = {"connectapi": self._without_token}
         return tuple(
             Route(name, host, method, re.compile(path), handle, refusals.get(host, lambda _request: None))
             for name, host, method, path, handle in (*table, *web)
@@ -253,11 +253,11 @@ class GarminStandIn:
     def _weights(self, request: Request) -> WeightStore:
         return self.weights_of[self.sign_in.owner_of(request)]
 
-    def _without_token(self, request: Request) -> Answer | None:
+    def _without_token(self, request: Request) -> Response | None:
         return None if self.sign_in.is_signed_in(request) else json_error(401, "HTTP 401 Unauthorized")
 
-    def answer(self, request: Request) -> tuple[Answer, float]:
-        """The answer to one request, and the seconds to let pass before it is sent."""
+    def answer(self, request: Request) -> tuple[Response, float]:
+        """The answer to one request, and the seconds to wait before it is sent."""
         if request.path.startswith("/stand-in/"):
             with self._lock:
                 return self._stand_in(request), 0.0
@@ -276,7 +276,7 @@ class GarminStandIn:
             self.requests.append(Logged(route.name, request.method, request.host, request.path, status, fault))
             return answer, delay_s
 
-    def _carry_out(self, route: Route, request: Request) -> tuple[Answer, float, str | None]:
+    def _carry_out(self, route: Route, request: Request) -> tuple[Response, float, str | None]:
         refusal = route.refusal(request)
         if refusal is not None:
             return refusal, 0.0, None
@@ -287,7 +287,7 @@ class GarminStandIn:
             return route.handle(request), 0.0, None
         return self._spoil(route, request, planned.fault), planned.fault.delay_s, planned.name
 
-    def _spoil(self, route: Route, request: Request, fault: Fault) -> Answer:
+    def _spoil(self, route: Route, request: Request, fault: Fault) -> Response:
         if fault.answer is None:
             return route.handle(request)
         if fault.carried_out:
@@ -296,12 +296,12 @@ class GarminStandIn:
                 return own
         return fault.answer
 
-    def upload(self, request: Request) -> Answer:
+    def upload(self, request: Request) -> Response:
         try:
             name, content = file_part(request.headers.get("content-type", ""), request.body)
             if request.path.endswith("/upload") and not name.lower().endswith(".fit"):
                 raise Refused(406, 0, "The file name has no ending that says what it is.")
-            # Garmin gives up on what takes too long; it does not judge it.
+            # Garmin times out on large files, without a judgment on them.
             if len(content) > self.largest_upload_bytes:
                 return TIMED_OUT
             found = weigh_ins(content, self.clock())
@@ -326,14 +326,14 @@ class GarminStandIn:
         headers = (("location", where), ("location-in-milliseconds", "1000"))
         return json_answer(200 if processed else 202, result, *headers)
 
-    def profile(self, request: Request) -> Answer:
+    def profile(self, request: Request) -> Response:
         name = self.account.display_name
         names = {"displayName": name, "fullName": name, "userName": self.account.email}
         return json_answer(200, {"id": 1, "profileId": 2591602, **names})
 
     # -- the stand-in's own switches ---------------------------------------------------------------------
 
-    def _stand_in(self, request: Request) -> Answer:
+    def _stand_in(self, request: Request) -> Response:
         switches: dict[tuple[str, str], Callable[[], None]] = {
             ("POST", "expire-access-tokens"): self.expire_access_tokens,
             ("POST", "revoke"): self.revoke,
@@ -349,11 +349,11 @@ class GarminStandIn:
             switches[asked]()
         except ValueError as e:
             return json_error(400, str(e))
-        return Answer(204)
+        return Response(204)
 
 
 def spki_hash(certificate: bytes) -> str:
-    """What Chromium wants to hear in order to trust one certificate: the SHA-256 of its public key, in base64."""
+    """The value with which Chromium trusts one certificate: the SHA-256 of its public key, in base64."""
     key = x509.load_pem_x509_certificate(certificate).public_key()
     der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return base64.b64encode(hashlib.sha256(der).digest()).decode()
@@ -367,8 +367,8 @@ class Server(ThreadingHTTPServer):
         self.garmin = garmin
         self._connections: set[socket.socket] = set()
         super().__init__(address, Handler)
-        # The handshake happens at the first read, in the connection's own thread: a client that never speaks
-        # holds up nobody else.
+        # The handshake happens at the first read, in the connection's own thread: a silent client does not block
+        # the others.
         self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -384,13 +384,13 @@ class Server(ThreadingHTTPServer):
             cut(connection)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up or distrusts the certificate is its own business; anything else is a bug."""
+        """Ignore a client that hangs up or does not trust the certificate; anything else is a bug."""
         if not isinstance(sys.exception(), OSError):  # ssl.SSLError is one, too
             self.garmin.unexpected.append(traceback.format_exc())
 
 
 def cut(connection: socket.socket) -> None:
-    """End a connection without a word: no TLS close_notify, no HTTP."""
+    """End a connection abruptly: no TLS close_notify, no HTTP."""
     with suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
 
@@ -406,10 +406,10 @@ class Handler(BaseHTTPRequestHandler):
         length = self.headers.get("content-length", "0")
         if "transfer-encoding" in self.headers or not length.isdecimal():
             self.close_connection = True
-            return self._send(Answer(411))
+            return self._send(Response(411))
         if int(length) > LARGEST_REQUEST_BYTES:
             self.close_connection = True
-            return self._send(Answer(413))
+            return self._send(Response(413))
         parts = urlsplit(self.path)
         request = Request(
             method=self.command,
@@ -426,13 +426,13 @@ class Handler(BaseHTTPRequestHandler):
             answer, delay_s = garmin.answer(request)
         except Exception:
             garmin.unexpected.append(traceback.format_exc())
-            answer, delay_s = Answer(599), 0.0
+            answer, delay_s = Response(599), 0.0
         garmin.closing.wait(delay_s)
         return self._send(answer)
 
     do_GET = do_POST = do_PUT = do_DELETE = _meet  # noqa: N815
 
-    def _send(self, answer: Answer) -> None:
+    def _send(self, answer: Response) -> None:
         if answer.drop == "before":
             self.close_connection = True
             return cut(self.connection)

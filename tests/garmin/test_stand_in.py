@@ -1,4 +1,4 @@
-"""The stand-in is at least as strict as Garmin Connect, fails as told, and garth's own code can live with it."""
+"""The stand-in is at least as strict as Garmin Connect, fails on request, and garth's own code works with it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NOW_S = datetime(2026, 11, 1, tzinfo=UTC).timestamp()
 
 
 class Clock:
-    """Time that passes when told to."""
+    """A clock that is set by hand."""
 
     def __init__(self) -> None:
         self.now_s = NOW_S
@@ -94,10 +94,10 @@ def browser(garmin: GarminStandIn) -> Iterator[Browser]:
 
 @pytest.fixture
 def garth_client(garmin: GarminStandIn, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """garth-ng's own client, as a user has it: only told where Garmin is."""
+    """garth-ng's own client, as a user has it, with only the address changed."""
     for name in ("GARTH_HOME", "GARTH_TOKEN"):
         monkeypatch.delenv(name, raising=False)
-    import garth  # half a second that the other tests need not wait for
+    import garth  # imported here: it takes half a second
 
     monkeypatch.setattr(garth.oauth, "DI_TOKEN_URL", garmin.token_url)
     session = https(garmin.ca_bundle, impersonate="chrome120")
@@ -139,13 +139,15 @@ FILE_ID_RECORDS = fit_file()[14:-2]
 # -- garth's own code --------------------------------------------------------------------------------------
 
 
-def test_garth_signs_in_with_a_password_alone(garmin: GarminStandIn, garth_client: Any) -> None:
+def test_garth_sign_in(garmin: GarminStandIn, garth_client: Any) -> None:
+    """garth signs in with a password only."""
     garth_client.login(garmin.account.email, garmin.account.password)
     assert garth_client.username == garmin.account.email
     assert (garmin.sign_in.sign_ins, garmin.sign_in.exchanges) == (1, 1)
 
 
-def test_garth_signs_in_with_a_second_factor(garmin: GarminStandIn, garth_client: Any) -> None:
+def test_garth_sign_in_with_a_code(garmin: GarminStandIn, garth_client: Any) -> None:
+    """garth signs in with a second factor."""
     garmin.account.mfa_code = "123456"
     state = garth_client.login(garmin.account.email, garmin.account.password, return_on_mfa=True)
     assert garmin.sign_in.sign_ins == 0
@@ -157,15 +159,15 @@ def test_garth_signs_in_with_a_second_factor(garmin: GarminStandIn, garth_client
     ("fault", "says"),
     [("429-html", "No CSRF token found"), ("403-cloudflare", "All login strategies exhausted")],
 )
-def test_a_blocked_sign_in_looks_to_garth_as_it_does_in_the_reports(
-    garmin: GarminStandIn, garth_client: Any, fault: str, says: str
-) -> None:
+def test_garth_blocked_sign_in(garmin: GarminStandIn, garth_client: Any, fault: str, says: str) -> None:
+    """A blocked sign-in gives the exceptions of garth that users report."""
     garmin.faults.add("sso/signin-page", fault)
     with pytest.raises(Exception, match=says):
         garth_client.login(garmin.account.email, garmin.account.password)
 
 
-def test_garth_uploads_reads_back_refreshes_and_deletes(garmin: GarminStandIn, garth_client: Any) -> None:
+def test_garth_upload_refresh_delete(garmin: GarminStandIn, garth_client: Any) -> None:
+    """garth uploads, refreshes, reads back and deletes."""
     client = holding_a_token(garth_client, garmin)
     file = io.BytesIO(fit_file(75.8, percent_fat=19.3, bmi=22.8))
     file.name = "weight.fit"
@@ -186,19 +188,22 @@ def test_garth_uploads_reads_back_refreshes_and_deletes(garmin: GarminStandIn, g
 # -- signing in and tokens ---------------------------------------------------------------------------------
 
 
-def test_the_right_password_gets_a_ticket_and_a_wrong_one_does_not(browser: Browser) -> None:
+def test_password(browser: Browser) -> None:
+    """The right password gets a ticket, and a wrong one does not."""
     assert "ticket=ST-" in browser.sign_in("correct horse").text
     assert "ticket" not in browser.sign_in("wrong").text
 
 
-def test_five_wrong_passwords_lock_the_account_for_the_right_one_too(browser: Browser) -> None:
+def test_lock(browser: Browser) -> None:
+    """After five wrong passwords the account is locked, even for the right one."""
     for _ in range(5):
         browser.sign_in("wrong")
     assert "locked" in browser.sign_in("correct horse").text
     assert browser.garmin.sign_in.sign_ins == 0
 
 
-def test_a_form_cannot_be_sent_from_another_browser(garmin: GarminStandIn, browser: Browser) -> None:
+def test_csrf(garmin: GarminStandIn, browser: Browser) -> None:
+    """A form cannot be sent from another browser."""
     sso = f"https://sso.{garmin.domain}/sso"
     shown = browser.session.get(f"{sso}/signin", params={"service": f"{sso}/embed"}).text
     csrf = shown.partition('name="_csrf" value="')[2].partition('"')[0]
@@ -207,7 +212,8 @@ def test_a_form_cannot_be_sent_from_another_browser(garmin: GarminStandIn, brows
     assert browser.session.post(f"{sso}/signin", data=form).status_code == 403
 
 
-def test_a_ticket_buys_one_token_within_seconds_and_only_for_its_service() -> None:
+def test_ticket() -> None:
+    """A ticket gives one token, within seconds, and only for its service."""
     clock, service = Clock(), "https://mobile.integration.garmin.com/gcm/android"
     with GarminStandIn(clock=clock) as garmin:
         browser = Browser(garmin)
@@ -227,14 +233,16 @@ def test_a_ticket_buys_one_token_within_seconds_and_only_for_its_service() -> No
         browser.session.close()
 
 
-def test_a_refresh_token_is_dead_the_moment_a_new_one_is_given(browser: Browser) -> None:
+def test_refresh_token_rotates(browser: Browser) -> None:
+    """A refresh token is invalid as soon as there is a new one."""
     second = browser.refresh(browser.token).json()
     assert browser.refresh(browser.token).json()["error"] == "invalid_grant"
     assert browser.refresh(second).status_code == 200
     assert (browser.garmin.sign_in.refreshes, browser.garmin.sign_in.refused_refreshes) == (2, 1)
 
 
-def test_a_refresh_token_serves_only_the_client_it_was_given_to(browser: Browser) -> None:
+def test_refresh_token_of_a_client(browser: Browser) -> None:
+    """A refresh token works only for its own client."""
     form = {"refresh_token": str(browser.token["refresh_token"])}
     assert browser.ask_for_token(GRANT_REFRESH, CLIENT_IDS[1], **form).json()["error"] == "invalid_grant"
     as_another = {"grant_type": GRANT_REFRESH, "client_id": CLIENT_IDS[0], **form}
@@ -243,7 +251,8 @@ def test_a_refresh_token_serves_only_the_client_it_was_given_to(browser: Browser
     assert browser.refresh(browser.token).status_code == 200
 
 
-def test_a_refresh_whose_answer_is_lost_has_rotated_all_the_same(browser: Browser) -> None:
+def test_refresh_answer_lost(browser: Browser) -> None:
+    """A refresh whose answer is lost has still replaced the token."""
     browser.garmin.faults.add("diauth", "drop-before")
     with pytest.raises(RequestException):
         browser.refresh(browser.token)
@@ -253,7 +262,8 @@ def test_a_refresh_whose_answer_is_lost_has_rotated_all_the_same(browser: Browse
     assert browser.refresh(browser.token).status_code == 400
 
 
-def test_revoked_refresh_tokens_and_expired_access_tokens_are_refused(browser: Browser) -> None:
+def test_revoked_and_expired(browser: Browser) -> None:
+    """Revoked refresh tokens and expired access tokens are refused."""
     browser.garmin.revoke()
     assert browser.refresh(browser.token).status_code == 400
     assert browser.api("GET", DAYVIEW).status_code == 200
@@ -261,7 +271,8 @@ def test_revoked_refresh_tokens_and_expired_access_tokens_are_refused(browser: B
     assert browser.api("GET", DAYVIEW).status_code == 401
 
 
-def test_an_access_token_ends_when_its_lifetime_does() -> None:
+def test_access_token_lifetime() -> None:
+    """An access token ends with its lifetime."""
     clock = Clock()
     with GarminStandIn(clock=clock) as garmin:
         browser = Browser(garmin)
@@ -282,7 +293,8 @@ def refused(content: bytes) -> bool:
     return False
 
 
-def test_no_file_with_one_damaged_byte_is_taken() -> None:
+def test_one_damaged_byte() -> None:
+    """A file with any one damaged byte is refused."""
     good = fit_file(75.8, bmi=22.8)
     assert not refused(good)
     for position in range(len(good)):
@@ -312,11 +324,13 @@ def test_no_file_with_one_damaged_byte_is_taken() -> None:
         ("a message that was never defined, after a good one", rebuilt(RECORDS + b"\x05")),
     ],
 )  # fmt: skip
-def test_garmin_does_not_take(claim: str, content: bytes) -> None:
+def test_refused_files(claim: str, content: bytes) -> None:
+    """Each of these files is refused."""
     assert refused(content)
 
 
-def test_only_the_short_header_may_come_without_a_right_crc() -> None:
+def test_header_crc() -> None:
+    """Only the short header may lack a valid CRC."""
     good = fit_file(75.8)
 
     def with_header(header: bytes) -> bytes:
@@ -329,7 +343,8 @@ def test_only_the_short_header_may_come_without_a_right_crc() -> None:
     assert refused(with_header(good[:12] + b"\x12\x34"))
 
 
-def test_a_refusal_has_garmins_shape_and_stores_nothing(browser: Browser) -> None:
+def test_refusal(browser: Browser) -> None:
+    """A refusal has Garmin's shape, and nothing is stored."""
     answer = browser.upload(fit_file(75.8) + b"\0")
     result = answer.json()["detailedImportResult"]
     assert (answer.status_code, result["uploadId"], result["successes"]) == (400, "", [])
@@ -338,14 +353,16 @@ def test_a_refusal_has_garmins_shape_and_stores_nothing(browser: Browser) -> Non
     assert (browser.garmin.uploads_received, browser.garmin.uploads_stored) == (1, 0)
 
 
-def test_a_name_without_an_ending_is_taken_only_where_the_path_says_fit(browser: Browser) -> None:
+def test_name_without_an_ending(browser: Browser) -> None:
+    """A file name without an ending is accepted only if the path says fit."""
     good = fit_file(75.8)
     assert browser.upload(good, name="weight").status_code == 406
     for path in ("/upload-service/upload/.fit", "/upload-service/upload/fit"):
         assert browser.upload(good, name="weight", path=path).status_code in (200, 202)
 
 
-def test_a_stored_upload_is_answered_in_both_of_garmins_shapes(browser: Browser) -> None:
+def test_answers_to_a_stored_upload(browser: Browser) -> None:
+    """A stored upload is answered in both of Garmin's shapes."""
     first, second = browser.upload(fit_file(75.8)), browser.upload(fit_file(75.9))
     empty, processed = (answer.json()["detailedImportResult"]["successes"] for answer in (first, second))
     assert (first.status_code, empty) == (202, [])
@@ -356,7 +373,8 @@ def test_a_stored_upload_is_answered_in_both_of_garmins_shapes(browser: Browser)
 
 
 @pytest.mark.parametrize("too_large", ["weigh-ins", "bytes"])
-def test_too_large_a_history_gets_a_504_and_nothing_is_stored(browser: Browser, too_large: str) -> None:
+def test_too_large(browser: Browser, too_large: str) -> None:
+    """A file that is too large gets a 504, and nothing is stored."""
     if too_large == "bytes":
         browser.garmin.largest_upload_bytes = 50
     count = 201 if too_large == "weigh-ins" else 1
@@ -365,7 +383,8 @@ def test_too_large_a_history_gets_a_504_and_nothing_is_stored(browser: Browser, 
     assert browser.garmin.weights.entries == []
 
 
-def test_200_weigh_ins_in_one_file_are_all_stored(browser: Browser) -> None:
+def test_200_weigh_ins(browser: Browser) -> None:
+    """200 weigh-ins in one file are all stored."""
     assert browser.upload(fit_file(*(60 + n / 100 for n in range(200)))).status_code == 202
     assert len(browser.garmin.weigh_ins()) == 200
 
@@ -373,7 +392,8 @@ def test_200_weigh_ins_in_one_file_are_all_stored(browser: Browser) -> None:
 # -- what the weight-service shows -------------------------------------------------------------------------
 
 
-def test_a_weigh_in_comes_back_in_garmins_units(browser: Browser) -> None:
+def test_units(browser: Browser) -> None:
+    """A weigh-in is shown in Garmin's units."""
     values: dict[str, Any] = {"percent_fat": 19.3, "percent_hydration": 58.9, "bone_mass": 3.54, "muscle_mass": 26.98}
     values |= {"bmi": 22.8, "physique_rating": 5, "visceral_fat_rating": 7, "metabolic_age": 33, "basal_met": 1700}
     browser.upload(fit_file(75.8, **values))
@@ -399,21 +419,24 @@ def test_a_weigh_in_comes_back_in_garmins_units(browser: Browser) -> None:
     }
 
 
-def test_the_day_is_the_accounts_own(browser: Browser) -> None:
+def test_day_of_the_account(browser: Browser) -> None:
+    """The day is that of the account's time zone."""
     browser.upload(fit_file(75.8, at=datetime(2026, 2, 28, 23, 30, tzinfo=UTC)))
     assert [entry["calendarDate"] for entry in browser.api("GET", DAYVIEW).json()["dateWeightList"]] == ["2026-03-01"]
     browser.garmin.weights.time_zone = "America/New_York"
     assert browser.api("GET", DAYVIEW).json()["dateWeightList"] == []
 
 
-def test_the_same_measurement_is_kept_once_and_a_correction_is_a_second_entry(browser: Browser) -> None:
+def test_same_and_corrected(browser: Browser) -> None:
+    """The same measurement is stored once, and a correction is a second entry."""
     for weight_kg in (75.8, 75.8, 75.8, 74.8):
         assert browser.upload(fit_file(weight_kg)).status_code in (200, 202)
     assert sorted(entry["weight"] for entry in browser.garmin.weigh_ins()) == [74_800.0, 75_800.0]  # type: ignore[type-var]
     assert browser.garmin.uploads_stored == 4
 
 
-def test_a_weigh_in_shows_only_after_the_delay() -> None:
+def test_show_delay() -> None:
+    """A weigh-in is shown only after the delay."""
     clock = Clock()
     with GarminStandIn(clock=clock, show_delay_s=5) as garmin:
         browser = Browser(garmin)
@@ -424,7 +447,8 @@ def test_a_weigh_in_shows_only_after_the_delay() -> None:
         browser.session.close()
 
 
-def test_each_weigh_in_of_a_day_is_shown_only_when_asked_for_all(browser: Browser) -> None:
+def test_include_all(browser: Browser) -> None:
+    """All weigh-ins of a day are shown only with includeAll."""
     for hour, weight_kg in ((6, 75.8), (20, 76.4)):
         browser.upload(fit_file(weight_kg, at=MORNING.replace(hour=hour)))
     browser.upload(fit_file(75.0, at=MORNING.replace(day=4)))
@@ -438,7 +462,8 @@ def test_each_weigh_in_of_a_day_is_shown_only_when_asked_for_all(browser: Browse
     assert latest["weight"] == 76_400.0
 
 
-def test_only_a_weigh_in_that_is_there_can_be_deleted(browser: Browser) -> None:
+def test_delete(browser: Browser) -> None:
+    """Only an existing weigh-in can be deleted."""
     browser.upload(fit_file(75.8))
     sample_pk = browser.garmin.weigh_ins()[0]["samplePk"]
     there = f"/weight-service/weight/2026-03-01/byversion/{sample_pk}"
@@ -450,7 +475,8 @@ def test_only_a_weigh_in_that_is_there_can_be_deleted(browser: Browser) -> None:
 @pytest.mark.parametrize(
     ("host", "path"), [("connectapi", "/nothing"), ("connect", "/upload-service/upload"), ("sso", DAYVIEW)]
 )
-def test_what_is_not_there_is_a_404_in_json(browser: Browser, host: str, path: str) -> None:
+def test_not_found(browser: Browser, host: str, path: str) -> None:
+    """An unknown path is a 404 in JSON."""
     answer = browser.api("GET", path, host=host)
     assert (answer.status_code, answer.json()["error"]) == (404, "NotFoundException")
 
@@ -492,12 +518,14 @@ FAULTS_AS_NAMED: dict[str, tuple[int | None, bool, bytes]] = {
 }
 
 
-def test_every_fault_is_claimed() -> None:
+def test_every_fault_listed() -> None:
+    """`FAULTS_AS_NAMED` names every fault."""
     assert list(FAULTS_AS_NAMED) == list(FAULTS)
 
 
 @pytest.mark.parametrize("name", FAULTS_AS_NAMED)
-def test_every_fault_behaves_as_named_once(browser: Browser, name: str) -> None:
+def test_faults(browser: Browser, name: str) -> None:
+    """Each fault behaves as its name says, once."""
     status, stored, text = FAULTS_AS_NAMED[name]
     browser.garmin.faults.add("upload", name, delay_s=0.01)
     content = fit_file(75.8)
@@ -514,7 +542,8 @@ def test_every_fault_behaves_as_named_once(browser: Browser, name: str) -> None:
     assert browser.upload(content).status_code in (200, 202)
 
 
-def test_slow_lets_a_client_give_up_after_the_upload_was_stored(browser: Browser) -> None:
+def test_slow(browser: Browser) -> None:
+    """With `slow` a client can give up before an upload that is stored."""
     browser.garmin.faults.add("upload", "slow")
     with pytest.raises(Timeout):
         browser.upload(fit_file(75.8), timeout=0.2)
@@ -524,7 +553,8 @@ def test_slow_lets_a_client_give_up_after_the_upload_was_stored(browser: Browser
     assert len(browser.garmin.weigh_ins()) == 1
 
 
-def test_retry_after_says_what_it_was_told(browser: Browser) -> None:
+def test_retry_after(browser: Browser) -> None:
+    """Retry-After has the configured value."""
     browser.garmin.faults.add("weight/dayview", "429", retry_after=7)
     browser.garmin.faults.add("weight", "429-retry-after")
     browser.garmin.faults.add("weight", "429")
@@ -532,14 +562,17 @@ def test_retry_after_says_what_it_was_told(browser: Browser) -> None:
     assert seen == ["7", "14", None]
 
 
-def test_a_fault_hides_neither_a_dead_token_nor_a_bad_file(browser: Browser) -> None:
+def test_faults_keep_the_checks(browser: Browser) -> None:
+    """With a fault, an invalid token and a bad file are still refused."""
     browser.garmin.faults.add("upload", "201", times=None)
     assert browser.upload(b"not a FIT file").status_code == 400
     browser.garmin.expire_access_tokens()
     assert browser.upload(fit_file(75.8)).status_code == 401
 
 
-def test_the_same_seed_drops_the_same_answers(garmin: GarminStandIn) -> None:
+def test_seed(garmin: GarminStandIn) -> None:
+    """The same seed drops the same answers."""
+
     def drops() -> list[bool]:
         garmin.faults.clear()
         garmin.faults.add("upload", "drop-after", times=None, probability=1 / 3)
@@ -551,13 +584,15 @@ def test_the_same_seed_drops_the_same_answers(garmin: GarminStandIn) -> None:
 
 
 @pytest.mark.parametrize(("route", "name"), [("uploads", "500"), ("upload", "5OO")])
-def test_a_misspelt_fault_is_refused(garmin: GarminStandIn, route: str, name: str) -> None:
+def test_misspelled_fault(garmin: GarminStandIn, route: str, name: str) -> None:
+    """A misspelled fault or route is refused."""
     with pytest.raises(ValueError, match="Known: "):
         garmin.faults.add(route, name)
 
 
-def test_libcurl_sends_a_post_again_when_a_used_connection_is_dropped(garmin: GarminStandIn) -> None:
-    """The trap in `faults`' docstring: without FRESH_CONNECT one call can be two uploads."""
+def test_libcurl_sends_again(garmin: GarminStandIn) -> None:
+    """libcurl sends a POST again when a used connection is dropped: without FRESH_CONNECT one call can be two uploads
+    (see `faults`)."""
     browser = Browser(garmin)
     browser.session.close()
     browser.session = https(garmin.ca_bundle)
@@ -568,10 +603,11 @@ def test_libcurl_sends_a_post_again_when_a_used_connection_is_dropped(garmin: Ga
     browser.session.close()
 
 
-# -- the rest of the program -------------------------------------------------------------------------------
+# -- the rest ----------------------------------------------------------------------------------------------
 
 
-def test_no_ticket_and_no_token_is_in_the_request_log(browser: Browser) -> None:
+def test_request_log(browser: Browser) -> None:
+    """The log of requests holds no ticket and no token."""
     browser.api("GET", f"{DAYVIEW}&ticket=ST-secret")
     browser.refresh(browser.token)
     log = repr(browser.garmin.requests)
@@ -580,7 +616,8 @@ def test_no_ticket_and_no_token_is_in_the_request_log(browser: Browser) -> None:
         assert secret not in log
 
 
-def test_a_client_without_the_certificate_is_not_served(garmin: GarminStandIn) -> None:
+def test_certificate(garmin: GarminStandIn) -> None:
+    """A client that does not trust the certificate is not served."""
     with Session() as session, pytest.raises(RequestException, match="certificate"):
         session.get(f"https://sso.{garmin.domain}/sso/embed")
     assert garmin.requests == []
@@ -602,24 +639,23 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         process.communicate()
 
 
-def test_the_program_prints_all_that_it_takes_to_use_it(
-    start: Callable[..., subprocess.Popen[str]], tmp_path: Path
-) -> None:
+def test_program(start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+    """The program prints everything that is needed to use it."""
     process = start("--port", "0", "--token-dir", str(tmp_path / "tokens"))
     assert process.stdout is not None
-    told: dict[str, str] = {}
+    printed: dict[str, str] = {}
     for line in process.stdout:
         if line.startswith("  export "):
-            name, _, told_value = line.removeprefix("  export ").strip().partition("=")
-            told[name] = told_value
+            name, _, value = line.removeprefix("  export ").strip().partition("=")
+            printed[name] = value
         if line.startswith("Faults"):
             break
-    token_file = Path(told["WEIGHBRIDGE_TOKENS"], "default.json")
+    token_file = Path(printed["WEIGHBRIDGE_TOKENS"], "default.json")
     assert os.name != "posix" or token_file.stat().st_mode & 0o777 == 0o600
     token = json.loads(token_file.read_text())
-    base = f"https://connectapi.{told['GARMIN_DOMAIN']}"
-    with https(told["GARMIN_CA_BUNDLE"]) as session:
-        switches = f"https://{told['GARMIN_DOMAIN']}/stand-in"
+    base = f"https://connectapi.{printed['GARMIN_DOMAIN']}"
+    with https(printed["GARMIN_CA_BUNDLE"]) as session:
+        switches = f"https://{printed['GARMIN_DOMAIN']}/stand-in"
         assert session.post(f"{switches}/faults", json={"route": "weight", "fault": "503"}).status_code == 204
         assert session.post(f"{switches}/faults", json={"route": "weight"}).status_code == 400
         headers = {"Authorization": f"Bearer {token['access_token']}"}
@@ -631,9 +667,8 @@ def test_the_program_prints_all_that_it_takes_to_use_it(
     assert process.wait(10) == 0
 
 
-def test_a_port_that_is_taken_is_one_sentence(
-    start: Callable[..., subprocess.Popen[str]], garmin: GarminStandIn
-) -> None:
+def test_port_in_use(start: Callable[..., subprocess.Popen[str]], garmin: GarminStandIn) -> None:
+    """A port in use is reported in one sentence."""
     process = start("--port", str(garmin.port))
     _, complaint = process.communicate(timeout=10)
     assert process.returncode == 1

@@ -1,14 +1,14 @@
-"""The upload-service's gatekeeper: takes what Garmin Connect would take as a weight file, and says why not.
+"""The checks of the upload-service: what Garmin Connect accepts as a weight file, and why not.
 
-Strategy: the opinion is garmin-fit-sdk's, never our own code's. Where the SDK looks away (anything after the file,
-which it takes for the next file of a chain), this module looks itself.
+Strategy: garmin-fit-sdk decides, never our own code. What the SDK ignores (anything after the file, which it treats as
+the next file of a chain), this module checks itself.
 
 Facts:
 - `Decoder.check_integrity()` compares both CRCs, `read()` only the file's. A header CRC of zero, which the FIT
   protocol allows for "not computed", fails the integrity check; a header of 12 bytes, which has none, passes.
-- `check_integrity()` leaves its stream at the end, so `read()` wants a Decoder of its own.
-- A correct file is no promise of a stored one: large history files got a 504 (XiaoSiHwang/garmin-weight-sync
-  issue 8), and other tools stay at 200 weigh-ins a file.
+- `check_integrity()` leaves its stream at the end, so `read()` needs a new Decoder.
+- A correct file may still not be stored: large history files got a 504 (XiaoSiHwang/garmin-weight-sync issue 8), and
+  other tools use at most 200 weigh-ins per file.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def file_part(content_type: str, body: bytes) -> tuple[str, bytes]:
     delimiter = b"\r\n--" + match[1].encode()
     parts = (b"\r\n" + body).split(delimiter)
     if len(parts) < 3 or not parts[-1].startswith(b"--"):
-        raise Refused(400, 0, "The multipart body is not whole.")
+        raise Refused(400, 0, "The multipart body is not complete.")
     for part in parts[1:-1]:
         head, separator, content = part.partition(b"\r\n\r\n")
         disposition = re.search(rb"(?im)^content-disposition:\s*form-data;(.*)$", head)
@@ -85,7 +85,7 @@ def checked(message: Mapping[Any, Any], now_s: float) -> RawMessage:
     # Unknown fields have numbers for names; developer fields are grouped in a dict. Neither is stored.
     raw = {name: value for name, value in message.items() if isinstance(name, str) and isinstance(value, int)}
     if not SYSTEM_TIME_LIMIT <= raw.get("timestamp", 0) <= now_s + FUTURE_LIMIT_S - FIT_EPOCH_S:
-        raise Refused(400, 4, "A weight_scale message has no timestamp, or none that can be right.")
+        raise Refused(400, 4, "A weight_scale message has no plausible timestamp.")
     if raw.get("weight") not in PLAUSIBLE_WEIGHT_RAW:
-        raise Refused(400, 5, "A weight_scale message has no weight, or none that can be right.")
+        raise Refused(400, 5, "A weight_scale message has no plausible weight.")
     return raw

@@ -1,12 +1,12 @@
 """Garmin Connect as a browser sees it: pages behind a sign-in, the import page, and the pages' own API, `gc-api`.
 
 Facts:
-- The pages send a browser without a session to the sign-in, which sends it back with a ticket; whoever is still
-  signed in there comes back without being asked (CAS protocol 3.6, the ticket-granting cookie).
+- The pages redirect a browser without a session to the sign-in, which redirects it back with a ticket. A browser that
+  is still signed in there comes back without a question (CAS protocol 3.6, the ticket-granting cookie).
 - `gc-api` is the same API as connectapi, with the session's cookies and the header `connect-csrf-token` in place of a
-  token. What does not come from a page of the same site meets the firewall.
-- The import page wants consent before anything else; its file input lives in a shadow DOM, and its button can be
-  pressed only when a file is chosen.
+  token. A request that does not come from a page of the same site gets the firewall's page.
+- The import page asks for consent first. Its file input is in a shadow DOM, and its button is enabled once a file is
+  chosen.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 
 from .account import SignIn, page
 from .faults import CLOUDFLARE_PAGE
-from .http_types import Answer, Request, html_answer, json_answer, json_error
+from .http_types import Request, Response, html_answer, json_answer, json_error
 
 SESSION_COOKIE = "session"
 
@@ -37,33 +37,33 @@ class Web:
     #: Session cookie -> (its CSRF token, when it ends)
     _sessions: dict[str, tuple[str, float]] = field(default_factory=dict)
 
-    def app(self, request: Request) -> Answer:
+    def app(self, request: Request) -> Response:
         ticket = request.query.get("ticket")
         service = f"https://{request.host}/app"
         if ticket is not None:
             if not self.sign_in.take_ticket(ticket, service):
                 return html_answer(403, page("Error", "The ticket has expired."))
-            return Answer(302, headers=(("location", "/app/home"), *self._new_session()))
+            return Response(302, headers=(("location", "/app/home"), *self._new_session()))
         csrf = self._csrf_of(request)
         if csrf is None:
             sso = f"https://sso.{request.host.removeprefix('connect.')}/portal/sso/en-US/sign-in"
             query = urlencode({"clientId": "GarminConnect", "service": service})
-            return Answer(302, headers=(("location", f"{sso}?{query}"),))
+            return Response(302, headers=(("location", f"{sso}?{query}"),))
         content = self._import_page(csrf) if request.path.endswith("/import-data") else "<h1>Garmin Connect</h1>"
         meta = f'<meta name="csrf-token" content="{csrf}">' if self.csrf_in_meta else ""
         own_call = "" if self.csrf_in_meta else OWN_CALL.replace("CSRF", csrf)
         return html_answer(200, page("Garmin Connect", content + own_call).replace("<head>", f"<head>{meta}"))
 
-    def consent(self, request: Request) -> Answer:
+    def consent(self, request: Request) -> Response:
         self.consents += 1
         self.consent_given = True
-        return Answer(204)
+        return Response(204)
 
-    def status(self, request: Request) -> Answer:
+    def status(self, request: Request) -> Response:
         return json_answer(200, {"status": "ok"})
 
-    def refusal(self, request: Request) -> Answer | None:
-        """Why a call of `gc-api` is refused, if it is."""
+    def refusal(self, request: Request) -> Response | None:
+        """The refusal of a call of `gc-api`; None if it is allowed."""
         if request.headers.get("sec-fetch-site") != "same-origin":
             return html_answer(403, CLOUDFLARE_PAGE, ("server", "cloudflare"))
         csrf = self._csrf_of(request)
@@ -74,11 +74,11 @@ class Web:
         return None
 
     def end_sessions(self) -> None:
-        """Every browser has to come back with a new ticket."""
+        """From now on every browser needs a new ticket."""
         self._sessions.clear()
 
     def change_csrf(self) -> None:
-        """The pages that are open hold a token that is no longer right."""
+        """From now on the open pages have an outdated token."""
         self._sessions = {name: (secrets.token_hex(16), ends) for name, (_, ends) in self._sessions.items()}
 
     def _new_session(self) -> list[tuple[str, str]]:
@@ -105,7 +105,7 @@ fetch("/gc-api/userprofile-service/socialProfile", {headers: {"connect-csrf-toke
 
 IMPORT_PAGE = """
 <dialog id="consent" HIDDEN open style="position:fixed;inset:0;width:100%;height:100%">
-  <p>To import data, Garmin wants your consent.</p><button id="agree">I agree</button>
+  <p>To import data, Garmin needs your consent.</p><button id="agree">I agree</button>
 </dialog>
 <file-chooser></file-chooser>
 <button id="import" disabled>Import Data</button>

@@ -3,7 +3,7 @@
 Facts (weight FIT uploads as garmin-connect-api 0.3.1 and eufy-sync's tests describe them):
 - weight, boneMass and muscleMass are grams; metabolicAge is milliseconds; the basal rate is not returned.
 - timestampGMT is the instant in ms; `date` is the account's wall clock written as if it were UTC, in ms.
-- The identical measurement is kept once. The same instant with other values becomes a second entry.
+- The identical measurement is stored once. The same instant with other values becomes a second entry.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from .http_types import Answer, Request, json_answer, json_error
+from .http_types import Request, Response, json_answer, json_error
 
 FIT_EPOCH_S = 631_065_600
 MS_PER_YEAR = 31_536_000_000
@@ -34,7 +34,7 @@ METRICS: Mapping[str, tuple[str, Callable[[int], float]]] = {
 
 
 def float32(value: float) -> float:
-    """Garmin keeps the BMI in single precision: 22.8 comes back as 22.799999237060547."""
+    """Garmin stores the BMI in single precision: 22.8 comes back as 22.799999237060547."""
     return float(struct.unpack("<f", struct.pack("<f", value))[0])
 
 
@@ -59,7 +59,7 @@ class WeightStore:
     last_sample_pk: int = 0
 
     def add(self, raw: Mapping[str, int]) -> bool:
-        """Keep one weight_scale message (raw integers). False when exactly it is there already."""
+        """Store one weight_scale message (raw integers). False if the same is there already."""
         if any(entry.raw == raw for entry in self.entries):
             return False
         now_s = self.clock()
@@ -92,7 +92,7 @@ class WeightStore:
 
     # -- the weight-service ------------------------------------------------------------------------------
 
-    def dayview(self, request: Request) -> Answer:
+    def dayview(self, request: Request) -> Response:
         day = parse_date(request.path_values["day"])
         if day is None:
             return json_error(400, "Not a date.")
@@ -108,7 +108,7 @@ class WeightStore:
             },
         )
 
-    def range(self, request: Request) -> Answer:
+    def range(self, request: Request) -> Response:
         first, last = parse_date(request.path_values["first"]), parse_date(request.path_values["last"])
         if first is None or last is None or last < first:
             return json_error(400, "Not a range of dates.")
@@ -124,12 +124,12 @@ class WeightStore:
             },
         )
 
-    def delete(self, request: Request) -> Answer:
+    def delete(self, request: Request) -> Response:
         for entry in self.visible():
             there = self.local_time(entry).date().isoformat() == request.path_values["day"]
             if there and str(entry.sample_pk) == request.path_values["sample_pk"]:
                 self.entries.remove(entry)
-                return Answer(204)
+                return Response(204)
         return json_error(404, "No such weigh-in.")
 
     def between(self, first: date, last: date) -> list[Entry]:

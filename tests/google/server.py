@@ -1,7 +1,7 @@
 """Secret Manager for one secret, over TLS, and the metadata server that gives a cloud host its credentials.
 
-Rule: at least as strict as the real ones: no answer without the bearer token that the metadata server gave, which asks
-for its header; a wrong etag, a wrong checksum or a missing permission is refused; a destroyed version is gone.
+Rule: at least as strict as the real ones. No answer without the bearer token of the metadata server, which requires its
+header. A wrong etag, a wrong checksum or a missing permission is refused. A destroyed version is gone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ALL = ("secretmanager.versions.access", "secretmanager.versions.add", "secretman
 
 
 class Google:
-    """Its state, and its switches."""
+    """The state and the switches of the stand-in."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -36,7 +36,7 @@ class Google:
         self.forget()
 
     def forget(self) -> None:
-        """As at the beginning: a secret without a version."""
+        """Reset to a secret without a version."""
         self.exists = True
         self.permissions = list(ALL)
         self.annotations: dict[str, str] = {"owner": "anna"}
@@ -108,7 +108,7 @@ class Google:
 
 @contextmanager
 def google() -> Iterator[Google]:
-    """A Google from `with` to the end of the block; a program that has its `environment` runs there.
+    """A Google from `with` to the end of the block, for a program with its `environment`.
 
     google-auth looks for the metadata server once in a process, so a process has one of these.
     """
@@ -176,7 +176,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_GET = do_POST = do_PATCH = _do  # noqa: N815  # as the base class calls them
+    do_GET = do_POST = do_PATCH = _do  # noqa: N815  # the base class's names
 
     def log_message(self, *_: object) -> None:
         """Nothing."""

@@ -1,10 +1,10 @@
-"""The function, called from elsewhere: the one client that every caller of ours uses.
+"""The client of the function, used by all of Weighbridge's own callers.
 
-    settings.py   where the function is, and the key it wants
+    settings.py   where the function is, and the key it needs
     answers.py    what an answer means: receipts and problems
     calls.py      the calls, blocking and async
 
-Rule: a caller asks a `Result` whether it is final and when it may be sent again, and has no table of its own.
+Rule: a caller asks a `Result` whether it is final and when to send again, and has no table of its own.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What an answer of the function means. Pure.
+"""What a response from the function means. Pure.
 
-Rule: only what the call can be answered with counts, and only with a status that goes with it: a receipt, a file, a
-problem of ours. Anything else, such as a proxy's page with a status of 200, is worded as a problem in the function's
-manner, so that a caller has one way to handle trouble. Whatever comes, nothing here raises.
+Rule: only the response that a call expects counts (a receipt, a file, a problem of the function), and only with a
+matching status. Anything else, such as a proxy's page with status 200, becomes a problem in the function's format, so
+that a caller handles every failure the same way. Nothing here raises, whatever the response.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from ..errors import Again, Blame
 
 _OURS = re.compile(r"urn:weighbridge:([a-z-]{1,40})", re.ASCII)
 
-#: What a call is answered with when all goes well.
+#: The response to a call that succeeds.
 Expected = Literal["receipts", "file", "entries", "health", "nothing"]
 
 
 def problem(
     slug: str, title: str, detail: str, *, blame: Blame, again: Again, status: int | None = None
 ) -> dict[str, Any]:
-    """A problem as the function would put it (RFC 9457)."""
+    """A problem in the function's format (RFC 9457)."""
     return {
         "type": f"urn:weighbridge:{slug}",
         "title": title,
@@ -39,12 +39,12 @@ def problem(
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Result:
-    """A receipt or a problem: what became of one reading, or of a whole call."""
+    """A receipt or a problem: the result of one reading, or of a whole call."""
 
     body: Mapping[str, Any]
 
     def __repr__(self) -> str:
-        # The body holds measurements, and a repr ends in logs.
+        # The body holds measurements, and a repr ends up in logs.
         return f"<{type(self).__name__} {self.kind or self.status or 'ok'}>"
 
     @property
@@ -53,7 +53,7 @@ class Result:
 
     @property
     def kind(self) -> str:
-        """The problem's own name, such as "conflict"; "" for a receipt."""
+        """The name of the problem, such as "conflict"; "" for a receipt."""
         return _kind(self.body)
 
     @property
@@ -63,7 +63,7 @@ class Result:
 
     @property
     def final(self) -> bool:
-        """Whether the reading has been taken care of. A problem is never final."""
+        """Whether nothing is left to do for the reading. A problem is never final."""
         return self.ok and self.body.get("final") is True
 
     @property
@@ -76,12 +76,12 @@ class Result:
 
     @property
     def blame(self) -> str:
-        """Who can do something about a problem: caller, owner, garmin, weighbridge."""
+        """Who can fix a problem: caller, owner, garmin, weighbridge."""
         return self._text_of("blame")
 
     @property
     def retry_after_s(self) -> float | None:
-        """For how long the function, or Garmin behind it, asks to wait."""
+        """How long the function, or Garmin behind it, asks to wait."""
         seconds = self.body.get("retry_after_s")
         if isinstance(seconds, bool) or not isinstance(seconds, int | float):
             return None
@@ -113,14 +113,14 @@ class Result:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Reply(Result):
-    """The answer to one call."""
+    """The response to one call."""
 
-    #: 0 where none came.
+    #: 0 if there was no response.
     http_status: int = 0
     #: The bytes of a FIT file, and its name.
     content: bytes = b""
     file_name: str = ""
-    #: Of several readings, in their order.
+    #: One for each of several readings, in their order.
     results: Sequence[Result] = field(default_factory=tuple)
 
 
@@ -141,17 +141,17 @@ def read_reply(
 
 
 def no_answer(address: str, reason: str, *, reached: bool) -> Reply:
-    """No answer came: the function is away, on its way back, or busy. `reason` holds nothing of the request."""
+    """There was no response: the function is down, starting, or busy. `reason` must hold nothing of the request."""
     if reached:
-        title, detail = "The function gave no whole answer", f"{reason} Sending the same again is safe."
+        title, detail = "The function gave no complete response", f"{reason} It is safe to send the same again."
     else:
-        title = f"The function at {address} is not reached"
+        title = f"The function at {address} cannot be reached"
         detail = f"{reason} Is it running (weighbridge serve), and is this its address (WEIGHBRIDGE_URL)?"
     return Reply(problem("no-answer", title, detail, blame="owner", again="later"))
 
 
 def _is_answer(expected: Expected, status: int, document: Mapping[str, Any]) -> bool:
-    """Whether this is how the function answers such a call when all goes well."""
+    """Whether this is the function's response to a call that succeeds."""
     match expected:
         case "receipts" if 200 <= status < 300:
             results = document.get("results")
@@ -177,8 +177,8 @@ def _kind(document: Mapping[str, Any]) -> str:
 
 
 def _not_the_function(status: int, address: str) -> dict[str, Any]:
-    detail = f"This (HTTP {status}) is not an answer of the function. Does WEIGHBRIDGE_URL lead to it ({address})?"
-    # A proxy says 5xx while the function behind it is away.
+    detail = f"This response (HTTP {status}) is not the function's. Is WEIGHBRIDGE_URL its address ({address})?"
+    # A proxy sends a 5xx while the function behind it is down.
     again: Again = "later" if status >= 500 else "after_repair"
     return problem("not-the-function", "Something else answered", detail, blame="owner", again=again, status=status)
 
@@ -194,7 +194,7 @@ def _retry_after_s(text: str, now: datetime) -> float | None:
         return float(text)
     try:
         return max(0.0, (email.utils.parsedate_to_datetime(text) - now).total_seconds())
-    except (ValueError, TypeError, IndexError, OverflowError):  # each of them can come of a broken date
+    except (ValueError, TypeError, IndexError, OverflowError):  # a broken date can raise each of them
         return None
 
 

@@ -1,9 +1,9 @@
 """The calls, blocking and async.
 
-Rule: every end of a call is a `Reply`; no exception of the HTTP library goes further, since its text may hold what was
-sent. Proxies of the environment are not used: the function is at home.
+Rule: every call returns a `Reply`. No exception of the HTTP library leaves this module, because its text may hold what
+was sent. Proxies from the environment are not used: the function is on the local network.
 
-Strategy: a call is data (method, path, parameters, body), so that the two clients share all but the sending.
+Strategy: a call is data (method, path, parameters, body), so the two clients share everything except the sending.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import httpx
 from .answers import Expected, Reply, no_answer, read_reply
 from .settings import Target
 
-#: Garmin is looked at, gets the file and is looked at again; that takes its time.
+#: The function looks in Garmin Connect, uploads, and looks again. That takes time.
 TIMEOUT = httpx.Timeout(300, connect=5)
 
 
@@ -68,14 +68,14 @@ def _whose(person: str) -> dict[str, str]:
 
 
 def _bytes(text: str | bytes) -> bytes:
-    # Half a surrogate pair is for the function to refuse, as JSON that is not valid UTF-8.
+    # Half a surrogate pair is sent as it is: the function rejects it as JSON that is not valid UTF-8.
     return text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
 
 
 class Client:
-    """The function at an address, over connections that are kept until `close`.
+    """A client of the function at one address. It keeps its connections open until `close`.
 
-    `transport`: connections that several clients share, so that none of them is closed.
+    `transport`: connections that several clients share.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Client:
         self._http.close()
 
     def health(self) -> Reply:
-        """Whether a reading could be delivered now."""
+        """Whether the function could deliver a reading now."""
         return self._send(_health())
 
     def post(self, reading: str | bytes, *, dry_run: bool = False, replace: bool = False) -> Reply:
@@ -102,19 +102,19 @@ class Client:
         return self._send(_post(reading, dry_run=dry_run, replace=replace))
 
     def post_lines(self, lines: Sequence[bytes], *, dry_run: bool = False, replace: bool = False) -> Reply:
-        """Deliver several readings, a JSON text each."""
+        """Deliver several readings, each a JSON text."""
         return self._send(_post_lines(lines, dry_run=dry_run, replace=replace))
 
     def fit(self, reading: str | bytes) -> Reply:
-        """The proven file of a reading; nothing is sent."""
+        """The proven file of a reading. Nothing is sent."""
         return self._send(_fit(reading))
 
     def readings(self, first: str, last: str, *, person: str = "") -> Reply:
-        """What Garmin holds from one day to another, such as 2026-11-23."""
+        """The entries in Garmin Connect from one day to another, each such as 2026-11-23."""
         return self._send(_readings(first, last, person))
 
     def delete(self, reading_id: str, *, person: str = "") -> Reply:
-        """Take one weigh-in back."""
+        """Delete one entry."""
         return self._send(_delete(reading_id, person))
 
     def _send(self, call: _Call) -> Reply:
@@ -126,7 +126,7 @@ class Client:
 
 
 class AsyncClient:
-    """The same, awaited."""
+    """The same, async."""
 
     def __init__(self, target: Target, *, timeout: httpx.Timeout = TIMEOUT) -> None:
         self.address = target.url
@@ -162,7 +162,7 @@ def _request(http: httpx.Client | httpx.AsyncClient, address: str, call: _Call) 
 
 
 def _failed(address: str, fault: Exception) -> Reply:
-    # A class says enough; a text may hold what was sent.
+    # Only the class: the text may hold what was sent.
     reached = not isinstance(fault, httpx.ConnectError | httpx.ConnectTimeout | httpx.InvalidURL | UnicodeError)
     return no_answer(address, f"The attempt ended with {type(fault).__name__}.", reached=reached)
 

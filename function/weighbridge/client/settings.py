@@ -1,4 +1,4 @@
-"""Where the function is, and the key it wants."""
+"""Where the function is, and the key it needs."""
 
 from __future__ import annotations
 

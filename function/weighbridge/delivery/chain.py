@@ -1,6 +1,6 @@
 """A chain of deliveries: the next one takes over only when the one before definitely did not deliver.
 
-Rule: an unknown outcome stops the chain. Handing out a file that Garmin may already hold invites a double.
+Rule: an unknown outcome stops the chain. A kept file that Garmin may already hold could be imported a second time.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Chain:
         return _with_reasons(self.links[-1].deliver(readings, prove, replace=replace), reasons)
 
     def health(self) -> Mapping[str, object]:
-        """Ready when the first link is: later links are fallbacks, and running on one is not healthy."""
+        """Ready if the first link is. Later links are fallbacks, and running on one is not healthy."""
         states = [link.health() for link in self.links]
         return {**states[0], "chain": states}
 

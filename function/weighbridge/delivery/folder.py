@@ -1,7 +1,7 @@
-"""Keeps each file for manual import: the embedded default, and the last link of a chain.
+"""Keeps each file for import by hand: the default delivery, and the last link of a chain.
 
-Rule: a file is there whole or not at all, under a name that the same readings always get, so that keeping
-a reading twice keeps it once.
+Rule: a file is there whole or not at all. The same readings always get the same name, so a reading that is kept
+twice is one file.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Folder:
         self._path = path
 
     def deliver(self, readings: Sequence[Reading], prove: Prove, *, replace: bool) -> Mapping[Reading, Delivered]:
-        """Keep the readings as one file. Raises `FolderUnusable`; then nothing is left behind."""
+        """Keep the readings as one file. Raises `FolderUnusable`, and then leaves nothing behind."""
         fit = prove(readings)
         name = file_name(readings, fit)
         others = self._others_of_instant(name)
@@ -40,8 +40,8 @@ class Folder:
                     other.unlink(missing_ok=True)
             elif others:
                 text = (
-                    f"{len(others)} other file(s) for the same instant are kept already: import only one of "
-                    "them, or send the right reading again with replace=true."
+                    f"{len(others)} other file(s) for the same instant are already kept. Import only one of them, or "
+                    "send the right reading again with replace=true."
                 )
                 warnings = (Note(Code.OTHER_FILES_KEPT, text),)
         except OSError as e:
@@ -70,7 +70,7 @@ def _unusable(path: Path, fault: OSError) -> FolderUnusable:
 
 
 def _write_whole(path: Path, content: bytes) -> None:
-    """Write to a temporary name, sync, rename: a crash leaves the old state or the new one."""
+    """Write to a temporary file, sync, rename: a crash leaves the old state or the new one."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:

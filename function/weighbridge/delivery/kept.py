@@ -1,8 +1,8 @@
-"""Files that were kept for want of a sign-in, read again so that they can be delivered or found.
+"""Kept files, read again so that they can be delivered or found in Garmin.
 
-Rule: nothing is stored beside a kept file. All that has to be known of it is in its own bytes, and its name says which
-bytes those are; one that does not fit its name, or cannot be proven again, is not sent. What has arrived is moved into
-the folder `delivered`, so that nothing is lost and nothing is sent in vain.
+Rule: nothing is stored next to a kept file. Everything about it is in its bytes, and its name contains their hash. A
+file that does not match its name, or cannot be proven again, is not sent. A file that has arrived is moved into the
+folder `delivered`: nothing is lost, and nothing is sent for no reason.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ DELIVERED = "delivered"
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One kept file: its proof, and what it says."""
+    """One kept file: its proof and its readings."""
 
     path: Path
     template: Template
     fit: VerifiedFit
-    #: Each weigh-in of the file, and what the file says of it.
+    #: Each reading of the file, with its raw values.
     rows: Mapping[Reading, RawFields]
 
     @property
@@ -38,12 +38,12 @@ class Kept:
 
 
 def kept_files(folder: Path) -> list[Path]:
-    """The files that may wait in a folder, the oldest weigh-in of each kind first."""
+    """The kept files of a folder; in each kind, the oldest weigh-in comes first."""
     return sorted(folder.glob("*weigh-in*_*.fit"))
 
 
 def read_kept(path: Path) -> Kept:
-    """Read a kept file and prove it. Raises `FolderUnusable` when it is not as it was kept."""
+    """Read a kept file and prove it. Raises `FolderUnusable` if it was changed since."""
     try:
         content = path.read_bytes()
         template, rows = unpatch(content)
@@ -59,13 +59,13 @@ def read_kept(path: Path) -> Kept:
 
 
 def put_away(kept: Kept) -> None:
-    """Move a file that has arrived out of the way. Raises `FolderUnusable`."""
+    """Move a file that has arrived into the folder `delivered`. Raises `FolderUnusable`."""
     target = kept.path.parent / DELIVERED
     try:
         target.mkdir(mode=0o700, exist_ok=True)
         kept.path.replace(target / kept.path.name)
     except FileNotFoundError:
-        pass  # another run has put it away
+        pass  # another run has moved it
     except OSError as e:
         raise FolderUnusable(
             f"{kept.path.name} has arrived, but cannot be moved to {target}: {e.strerror}. Make that folder writable."
@@ -74,6 +74,6 @@ def put_away(kept: Kept) -> None:
 
 def _changed(path: Path) -> FolderUnusable:
     return FolderUnusable(
-        f"{path.name} is not as it was kept (changed, cut off, renamed, or of another program), so it is not sent. "
+        f"{path.name} is not as it was kept (changed, cut off, renamed or from another program), so it is not sent. "
         "Send its reading again, or import it by hand."
     )

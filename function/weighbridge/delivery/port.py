@@ -1,6 +1,6 @@
 """The port: what every delivery offers.
 
-Rule: a delivery accepts readings and a way to prove them, never loose bytes.
+Rule: a delivery accepts readings and a function that proves them, never bytes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..fit.verify import VerifiedFit
 from ..notes import Note
 from ..reading.reading import Reading
 
-#: kept: the file lies ready for manual import · present: Garmin had this reading already ·
+#: kept: the file is ready for import by hand · present: Garmin already had this reading ·
 #: accepted: Garmin took it, but does not show it yet · confirmed: read back from Garmin
 Status = Literal["kept", "present", "accepted", "confirmed"]
 
@@ -33,17 +33,17 @@ class WeighIn:
     calendar_date: date
     #: Aware, in UTC.
     measured_at: datetime
-    #: Ratings and ages that are whole are integers.
+    #: Whole ratings and ages are integers.
     values: Mapping[str, Decimal | int]
 
     def shown(self) -> dict[str, object]:
-        """For an answer."""
+        """As it is shown in a response."""
         return {"measured_at": f"{self.measured_at:%Y-%m-%dT%H:%M:%SZ}", **self.values}
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What became of one reading."""
+    """What happened to one reading."""
 
     status: Status
     fit: VerifiedFit
@@ -53,13 +53,13 @@ class Delivered:
     warnings: tuple[Note, ...] = ()
 
 
-#: A reading in a batch either was delivered or has a fault of its own; the others go on.
+#: A reading of a batch was delivered or has its own fault, which does not stop the others.
 Outcome = Delivered | WeighbridgeError
 
 
 def file_name(readings: Sequence[Reading], fit: VerifiedFit) -> str:
-    """The name of a file: its first instant and its fingerprint. The same readings have the same name, and
-    no name tells a measurement."""
+    """The name of a file: its first instant and a part of its hash. The same readings have the same name, and no name
+    contains a measurement."""
     instant = min(reading.measured_at for reading in readings).strftime("%Y-%m-%dT%H-%M-%SZ")
     what = "weigh-in" if len(readings) == 1 else f"{len(readings)}-weigh-ins"
     return f"{what}_{instant}_{fit.sha256[:12]}.fit"
@@ -71,15 +71,15 @@ class Delivery(Protocol):
     name: str
 
     def deliver(self, readings: Sequence[Reading], prove: Prove, *, replace: bool) -> Mapping[Reading, Outcome]:
-        """Deliver 1 to 200 readings; each has its outcome.
+        """Deliver 1 to 200 readings. Returns the outcome of each.
 
-        Raises a `WeighbridgeError` when all of them share one fault (`nothing_sent` says whether another
-        delivery may take over).
+        Raises a `WeighbridgeError` if all of them have the same fault; its `nothing_sent` says whether another
+        delivery may take over.
         """
         ...
 
     def health(self) -> Mapping[str, object]:
-        """Whether a reading could be delivered now: `ready` (bool), and when not, `detail` with the fix."""
+        """Whether a reading could be delivered now: `ready` (bool), and if not, `detail` with the fix."""
         ...
 
 

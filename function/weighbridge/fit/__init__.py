@@ -1,1 +1,1 @@
-"""Bytes and numbers: FIT templates read, patched and proven. No IO, no clock, no environment, no logging."""
+"""Bytes and numbers: FIT templates are read, patched and proven. No IO, no clock, no environment, no logging."""

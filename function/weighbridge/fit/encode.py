@@ -1,7 +1,7 @@
 """Reading -> raw integers (scale, round half up, range), and back.
 
-Rule: decimal-exact. 64.6 kg is 6460 and never 6459; a tie goes up, as in Garmin's Java and JavaScript SDKs; a value
-that is not there is left out, and never a zero; one that a field cannot hold is refused, and never wrapped.
+Rule: decimal-exact. 64.6 kg is 6460 and never 6459. A tie is rounded up, as in Garmin's Java and JavaScript SDKs. A
+missing value is left out and never a zero. A value that a field cannot hold is refused and never wrapped.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from .profile import (
     UINT32,
     WEIGHT_CALCULATING,
     WEIGHT_SCALE,
-    told,
+    value_of,
 )
 
-#: FIT field name -> raw integer. Of a float32 it is the integer that its four bytes are (`profile.told` reads it).
+#: FIT field name -> raw integer. For a float32, its four bytes as an integer (see `profile.value_of`).
 RawFields = Mapping[str, int]
 
 _EPOCH = datetime.fromtimestamp(FIT_EPOCH_UNIX_S, UTC)
@@ -47,7 +47,7 @@ _FLOATS = tuple((field.name, field.source) for field in DEVELOPER)
 
 
 def encode(reading: object) -> RawFields:
-    """The raw values of a reading (any object with the attributes that `profile` names as sources).
+    """The raw values of a reading: any object with the attributes that `profile` names as sources.
 
     Raises `ReadingRejected` for a value that its field cannot hold.
     """
@@ -59,7 +59,7 @@ def encode(reading: object) -> RawFields:
     for name, source, scale, largest in _INTEGERS:
         value = getattr(reading, source)
         if value is not None:
-            # For a number from 0 on, int() of value + ½ is rounding half up; this is the hot path.
+            # For a number of 0 or more, int(value + ½) rounds half up. This is the hot path.
             raw = int(value * scale + _HALF)
             if not 0 <= raw <= largest or value < 0:
                 raise ReadingRejected([FieldError(source, value, f"FIT holds 0 to {largest / scale:g} here.")])
@@ -73,11 +73,11 @@ def encode(reading: object) -> RawFields:
 
 
 def decode(raws: RawFields) -> dict[str, object]:
-    """What raw values tell, by the attributes of a reading: `encode` makes the same raw values of it again."""
+    """Raw values -> the attributes of a reading, from which `encode` makes the same raw values."""
     values: dict[str, object] = {"measured_at": _EPOCH + raws["timestamp"] * _SECOND}
     for name, raw in raws.items():
         field = FIELDS[name]
         if name != "timestamp":
             exact = Decimal(raw) / field.scale
-            values[field.source] = Decimal(str(told(field, raw))) if field.base_type is FLOAT32 else exact
+            values[field.source] = Decimal(str(value_of(field, raw))) if field.base_type is FLOAT32 else exact
     return values

@@ -28,13 +28,13 @@ WEIGHT_CALCULATING = 65_534
 
 
 class BaseType(NamedTuple):
-    """One of FIT's base types: its number in a definition, and how a value of it lies in a record."""
+    """One of FIT's base types: its number in a definition, and the form of its values in a record."""
 
     number: int
     name: str
     struct_char: str
     size: int
-    #: What stands for "not measured"; also the largest number that the bytes hold.
+    #: Means "not measured". It is also the largest number that the bytes hold.
     invalid: int
     invalid_bytes: bytes
 
@@ -47,12 +47,12 @@ ENUM = _integer(0x00, "enum", "B", 1)
 UINT8 = _integer(0x02, "uint8", "B", 1)
 UINT16 = _integer(0x84, "uint16", "H", 2)
 UINT32 = _integer(0x86, "uint32", "I", 4)
-#: A float's value is carried as the integer that its four bytes are, so that it compares bit for bit.
+#: A float is carried as the integer of its four bytes, so it compares bit for bit.
 FLOAT32 = _integer(0x88, "float32", "I", 4)
 
 
 class Field(NamedTuple):
-    """One field: where it stands in the profile, and which attribute of a reading it tells."""
+    """One field: its place in the profile, and the attribute of a reading that it holds."""
 
     name: str
     number: int
@@ -60,7 +60,7 @@ class Field(NamedTuple):
     #: Raw value = value × scale.
     scale: int
     unit: str
-    #: The attribute of `Reading`, or "" when a reading has nothing to say here.
+    #: The attribute of `Reading`, or "" if a reading has none.
     source: str
 
 
@@ -81,8 +81,8 @@ WEIGHT_SCALE = (
     Field("bmi", 13, UINT16, 10, "kg/m²", "bmi"),
 )
 
-#: What the profile has no field for, as developer fields of ours. No official encoder applies a developer
-#: field's scale, so these are plain floats, to a hundredth.
+#: Our developer fields, for values that the profile has no field for. No official encoder applies the scale of a
+#: developer field, so these are plain floats, rounded to a hundredth.
 DEVELOPER = (
     Field("fat_mass", 0, FLOAT32, 1, "kg", "fat_mass_kg"),
     Field("fat_free_mass", 1, FLOAT32, 1, "kg", "fat_free_mass_kg"),
@@ -95,9 +95,9 @@ DEVELOPER_BY_NAME = {field.name: field for field in DEVELOPER}
 FIELDS = {field.name: field for field in (*WEIGHT_SCALE, *DEVELOPER)}
 
 
-def told(field: Field, raw: int) -> float:
-    """What a raw integer says, in the field's unit."""
+def value_of(field: Field, raw: int) -> float:
+    """The value of a raw integer, in the field's unit."""
     if field.base_type is FLOAT32:
-        # Nine digits tell every float32 apart; two decimals are what was put in.
+        # A float32 has up to nine digits; `encode` rounded to two decimals.
         return round(float(struct.unpack("<f", struct.pack("<I", raw))[0]), 2)
     return raw / field.scale if field.scale != 1 else raw

@@ -1,7 +1,9 @@
-"""Bytes -> Template: walks the file's own definitions and finds the places that may be written.
+"""Bytes -> Template: walks the file's definitions and finds the places that may be written.
 
-Strategy: whatever is not a slot is somebody's good reason and stays as it is, so the walk must understand where
-everything lies, but not what it means. A file that it cannot account for, byte by byte, is refused.
+Strategy: whatever is not a slot stays as it is. So the walk must know where each field is, but not what it means. A
+file that it cannot account for, byte by byte, is refused.
+
+Weakness: the walk is more lenient than fitdecode. `pipeline.rehearse` finds what only fitdecode refuses.
 
 Facts (FIT protocol): header of 12 or 14 bytes, in which a header CRC of 0 means none; a definition says per field
 number, size and base type, and its architecture byte whether values are big-endian; a record header with bit 7 set
@@ -42,7 +44,7 @@ class Slot(NamedTuple):
 
 
 class FieldPlace(NamedTuple):
-    """A field of any record: where in the record it lies."""
+    """A field of any record: its place in the record."""
 
     number: int
     size: int
@@ -52,7 +54,7 @@ class FieldPlace(NamedTuple):
 
 
 class Definition(NamedTuple):
-    """What a local message type means from here on."""
+    """What a local message type means, until the next definition."""
 
     message: int
     byte_order: str
@@ -80,7 +82,7 @@ class Template:
     #: The weight_scale record, its header byte included.
     record_start: int
     record_end: int
-    #: Where file_id.time_created lies, and its byte order; None when the file has none.
+    #: Where file_id.time_created is, and its byte order; None if the file has none.
     time_created: tuple[int, str] | None
     #: The names of the fields that can be written.
     fields: frozenset[str]
@@ -91,40 +93,40 @@ class Template:
 
 
 def read_template(content: bytes) -> Template:
-    """Bytes -> Template. Raises `TemplateUnusable`, which says what was found at which byte."""
+    """Bytes -> Template. Raises `TemplateUnusable`, which names the byte and what is there."""
     if len(content) > LARGEST_TEMPLATE_BYTES:
         raise TemplateUnusable(
-            f"The template has {len(content)} bytes; at most {LARGEST_TEMPLATE_BYTES} are taken. "
-            "`weighbridge template --from FILE` makes a small one of it."
+            f"The template has {len(content)} bytes; at most {LARGEST_TEMPLATE_BYTES} are accepted. "
+            "`weighbridge template --from FILE` makes a small one from it."
         )
     header_size, data_end = read_header(content)
     records = walk(content, header_size, data_end)
-    weighings = [record for record in records if record.definition.message == WEIGHT_SCALE_MESSAGE]
-    if len(weighings) != 1:
+    weigh_in_records = [record for record in records if record.definition.message == WEIGHT_SCALE_MESSAGE]
+    if len(weigh_in_records) != 1:
         raise TemplateUnusable(
-            f"The template holds {len(weighings)} weigh-ins (weight_scale records); exactly one is needed. "
-            "`weighbridge template --from FILE` makes such a file of yours."
+            f"The template holds {len(weigh_in_records)} weigh-ins (weight_scale records); exactly one is needed. "
+            "`weighbridge template --from FILE` makes one from your file."
         )
-    (weighing,) = weighings
-    if weighing.compressed_timestamp:
+    (weigh_in_record,) = weigh_in_records
+    if weigh_in_record.compressed_timestamp:
         raise TemplateUnusable(
-            f"The weigh-in at byte {weighing.start} has a compressed timestamp, which cannot tell any instant."
+            f"The weigh-in at byte {weigh_in_record.start} has a compressed timestamp, which cannot hold every instant."
         )
-    slots = tuple(_slots(weighing, developer_names(content, records)))
+    slots = tuple(_slots(weigh_in_record, developer_names(content, records)))
     names = [slot.name for slot in slots]
     for needed in ("timestamp", "weight"):
         if needed not in names:
-            raise TemplateUnusable(f"The weigh-in at byte {weighing.start} has no {needed} field.")
+            raise TemplateUnusable(f"The weigh-in at byte {weigh_in_record.start} has no {needed} field.")
     if len(set(names)) != len(names):
-        raise TemplateUnusable(f"The weigh-in at byte {weighing.start} has a field twice.")
-    record, layout = _layout(content, weighing, slots)
+        raise TemplateUnusable(f"The weigh-in at byte {weigh_in_record.start} has a field twice.")
+    record, layout = _layout(content, weigh_in_record, slots)
     return Template(
         content=content,
         header_size=header_size,
-        byte_order=weighing.definition.byte_order,
+        byte_order=weigh_in_record.definition.byte_order,
         slots=slots,
-        record_start=weighing.start,
-        record_end=weighing.end,
+        record_start=weigh_in_record.start,
+        record_end=weigh_in_record.end,
         time_created=_time_created(content, records),
         fields=frozenset(names),
         record=record,
@@ -133,7 +135,7 @@ def read_template(content: bytes) -> Template:
 
 
 def read_header(content: bytes) -> tuple[int, int]:
-    """The size of the header, and where the records end. Raises `TemplateUnusable` for any damage."""
+    """The size of the header, and where the records end. Raises `TemplateUnusable` if anything is damaged."""
     if len(content) < 14 or content[8:12] != b".FIT":
         raise TemplateUnusable("This is not a FIT file: bytes 8 to 11 are not .FIT.")
     header_size = content[0]
@@ -142,8 +144,8 @@ def read_header(content: bytes) -> tuple[int, int]:
     (data_size,) = struct.unpack_from("<I", content, 4)
     data_end = header_size + data_size
     if len(content) != data_end + 2:
-        what = "is cut off" if len(content) < data_end + 2 else "has something after its end (junk, or a second file)"
-        raise TemplateUnusable(f"The file {what}: its header promises {data_end + 2} bytes, it has {len(content)}.")
+        what = "is cut off" if len(content) < data_end + 2 else "has something after its end (junk or a second file)"
+        raise TemplateUnusable(f"The file {what}: its header says {data_end + 2} bytes, but it has {len(content)}.")
     if header_size == 14:
         (header_crc,) = struct.unpack_from("<H", content, 12)
         if header_crc not in (0, crc16(content[:12])):
@@ -154,7 +156,7 @@ def read_header(content: bytes) -> tuple[int, int]:
 
 
 def walk(content: bytes, start: int, end: int) -> list[Record]:
-    """Every data record between two bytes. Raises `TemplateUnusable` where the records do not add up."""
+    """Every data record between two bytes. Raises `TemplateUnusable` if the records do not fit."""
     records: list[Record] = []
     definitions: dict[int, Definition] = {}
     position = start

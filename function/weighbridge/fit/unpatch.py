@@ -1,8 +1,7 @@
-"""FIT bytes that `patch` made -> the template and the raw values that make them again: the way back.
+"""FIT bytes that `patch` made -> the template and the raw values that make the same bytes again.
 
-Rule: what comes out is verified by patching again; a file that does not come out byte for byte was not written by
-Weighbridge.
-So a file that was kept can be sent later as it is, whatever template is set by then.
+Rule: the result is verified by patching again. A file that does not come out byte for byte was not written by
+Weighbridge. So a kept file can be sent later as it is, whatever template is configured by then.
 """
 
 from __future__ import annotations
@@ -13,28 +12,30 @@ from fastcrc.crc16 import arc as crc16
 
 from ..errors import TemplateUnusable
 from .encode import RawFields
-from .patch import MOST_READINGS, patch
+from .patch import READINGS_PER_FILE, patch
 from .profile import WEIGHT_SCALE_MESSAGE
 from .template import Record, Template, read_header, read_template, walk
 
 
 def unpatch(content: bytes) -> tuple[Template, list[RawFields]]:
-    """Raises `TemplateUnusable` for anything that `patch` cannot have made."""
+    """The template and the rows of a file. Raises `TemplateUnusable` for anything that `patch` cannot have made."""
     header_size, data_end = read_header(content)
-    weighings = [r for r in walk(content, header_size, data_end) if r.definition.message == WEIGHT_SCALE_MESSAGE]
-    if not 1 <= len(weighings) <= MOST_READINGS:
-        raise TemplateUnusable(f"The file holds {len(weighings)} weigh-ins; 1 to {MOST_READINGS} were expected.")
-    template = read_template(_with_the_first_alone(content, header_size, weighings))
-    if any(record.end - record.start != template.record.size for record in weighings):
-        raise TemplateUnusable("The weigh-ins of the file are not all of one kind.")
-    rows = [_raws(template, content[record.start : record.end]) for record in weighings]
+    weigh_in_records = [r for r in walk(content, header_size, data_end) if r.definition.message == WEIGHT_SCALE_MESSAGE]
+    if not 1 <= len(weigh_in_records) <= READINGS_PER_FILE:
+        raise TemplateUnusable(
+            f"The file holds {len(weigh_in_records)} weigh-ins; 1 to {READINGS_PER_FILE} were expected."
+        )
+    template = read_template(_keep_first(content, header_size, weigh_in_records))
+    if any(record.end - record.start != template.record.size for record in weigh_in_records):
+        raise TemplateUnusable("The weigh-ins of the file do not all have the same fields.")
+    rows = [_raws(template, content[record.start : record.end]) for record in weigh_in_records]
     if patch(template, rows) != content:
-        raise TemplateUnusable("The file has something in it that Weighbridge does not write.")
+        raise TemplateUnusable("The file contains something that Weighbridge does not write.")
     return template, rows
 
 
-def _with_the_first_alone(content: bytes, header_size: int, weighings: list[Record]) -> bytes:
-    file = bytearray(content[: weighings[0].end] + content[weighings[-1].end : -2])
+def _keep_first(content: bytes, header_size: int, weigh_in_records: list[Record]) -> bytes:
+    file = bytearray(content[: weigh_in_records[0].end] + content[weigh_in_records[-1].end : -2])
     struct.pack_into("<I", file, 4, len(file) - header_size)
     if header_size == 14:
         struct.pack_into("<H", file, 12, crc16(bytes(file[:12])))

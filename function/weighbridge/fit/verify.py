@@ -1,10 +1,11 @@
-"""The proof: fitdecode, which we did not write, reads the finished bytes back, and everything is compared.
+"""The proof: fitdecode, a third-party library, decodes the finished bytes, and everything is compared.
 
-Rule: the proof trusts the template and the raw values, and nothing that the patcher did. What it has not seen with
-its own eyes is not proven. `VerifiedFit` is made here alone, and is the only thing that a delivery accepts.
+Rule: the proof trusts the template and the raw values, and nothing that `patch` did. What it has not compared is not
+proven. `VerifiedFit` is made only here, and it is the only thing that a delivery accepts.
 
-Facts (fitdecode 0.11): strict only when told so; it then catches both CRCs (a header CRC of 0 passes), truncation,
-junk and undefined local types. It accepts invalid values, unknown fields, several files in one, and none at all.
+Facts (fitdecode 0.11): it is strict only on request. It then finds a wrong CRC (a header CRC of 0 passes),
+truncation, junk and undefined local types. It accepts invalid values, unknown fields, several files in one, and an
+empty file.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ from .encode import RawFields
 from .profile import DEVELOPER_BY_NAME, FLOAT32, NATIVE_BY_NUMBER, WEIGHT_SCALE_MESSAGE
 from .template import Template
 
-#: What Garmin's Java tools write for a float that is not there, in place of the profile's invalid value.
+#: What Garmin's Java tools write for a missing float, instead of the profile's invalid value.
 JAVA_NAN = 0x7FC00000
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedFit:
-    """The bytes of a FIT file that say exactly what they should."""
+    """The bytes of a FIT file that hold exactly the expected values."""
 
     content: bytes = field(repr=False)
     sha256: str
@@ -38,17 +39,17 @@ class VerifiedFit:
 
 
 def verify(content: bytes, template: Template, rows: Sequence[RawFields]) -> VerifiedFit:
-    """Bytes that should be `template` with `rows` -> the proof that they are. Raises `ProofFailed`."""
+    """Bytes -> the proof that they are `template` with `rows`. Raises `ProofFailed`."""
     _prove_unchanged(content, template, len(rows))
     frames = _decode(content)
-    weighings = [
+    weigh_in_records = [
         frame
         for frame in frames
         if isinstance(frame, fitdecode.FitDataMessage) and frame.global_mesg_num == WEIGHT_SCALE_MESSAGE
     ]
-    if len(weighings) != len(rows):
-        raise ProofFailed(f"The file decodes to {len(weighings)} weigh-ins; {len(rows)} were expected.")
-    for number, (frame, raws) in enumerate(zip(weighings, rows, strict=True), 1):
+    if len(weigh_in_records) != len(rows):
+        raise ProofFailed(f"The file decodes to {len(weigh_in_records)} weigh-ins; {len(rows)} were expected.")
+    for number, (frame, raws) in enumerate(zip(weigh_in_records, rows, strict=True), 1):
         _prove_values(frame, raws, template, number)
     _prove_time_created(content, template, rows[0])
     return VerifiedFit(content, sha256(content).hexdigest(), len(rows))
@@ -60,11 +61,11 @@ def _decode(content: bytes) -> list[object]:
             content, processor=None, check_crc=CrcCheck.RAISE, error_handling=ErrorHandling.RAISE
         )
         frames = list(reader)
-    except Exception as e:  # noqa: BLE001  # damaged bytes make fitdecode stumble in many ways; all mean the same
-        raise ProofFailed(f"fitdecode does not read the file: {type(e).__name__}.") from None
+    except Exception as e:  # noqa: BLE001  # damaged bytes make fitdecode fail in many ways; all mean the same
+        raise ProofFailed(f"fitdecode cannot read the file: {type(e).__name__}.") from None
     kinds = [frame.frame_type for frame in frames]
     if kinds.count(fitdecode.FIT_FRAME_HEADER) != 1 or kinds[0] != fitdecode.FIT_FRAME_HEADER:
-        raise ProofFailed("The file does not decode to one header and what belongs to it.")
+        raise ProofFailed("The file does not decode to exactly one header at its start.")
     if kinds.count(fitdecode.FIT_FRAME_CRC) != 1 or kinds[-1] != fitdecode.FIT_FRAME_CRC:
         raise ProofFailed("The file does not end with its CRC.")
     return frames
@@ -84,19 +85,19 @@ def _prove_values(frame: fitdecode.FitDataMessage, raws: RawFields, template: Te
             raw = data.raw_value
             if raw is not None and known.base_type is FLOAT32:
                 if not isinstance(raw, float):
-                    # Two descriptions of one field that disagree.
+                    # The file has two descriptions of this field, and they disagree.
                     raise ProofFailed(f"Weigh-in {number} does not hold {known.name} as float32.")
                 (raw,) = struct.unpack("<I", struct.pack("<f", raw))
             seen[known.name] = raw
     if seen.keys() != template.fields:
-        raise ProofFailed(f"Weigh-in {number} has other fields than the template.")
+        raise ProofFailed(f"Weigh-in {number} does not have the fields of the template.")
     for name, raw in seen.items():
         if raw != raws.get(name):
-            raise ProofFailed(f"Weigh-in {number} does not say in {name} what it should.")
+            raise ProofFailed(f"Weigh-in {number} does not hold the expected {name}.")
 
 
 def _prove_unchanged(content: bytes, template: Template, readings: int) -> None:
-    """Everything outside the slots is the template's, byte for byte."""
+    """Check that everything outside the slots is the template's, byte for byte."""
     own = template.content
     size = template.record_end - template.record_start
     growth = (readings - 1) * size
@@ -104,33 +105,33 @@ def _prove_unchanged(content: bytes, template: Template, readings: int) -> None:
         raise ProofFailed(f"The file has {len(content)} bytes; {len(own) + growth} were expected.")
     (data_size,) = struct.unpack_from("<I", content, 4)
     if data_size != len(content) - template.header_size - 2:
-        raise ProofFailed("The header does not tell the size of the data.")
+        raise ProofFailed("The header does not hold the size of the data.")
     if template.header_size == 14 and content[12:14] != crc16(content[:12]).to_bytes(2, "little"):
         raise ProofFailed("The header CRC does not match.")
     written = [(4, 8), (12, template.header_size)]
     if template.time_created:
         written.append((template.time_created[0], template.time_created[0] + 4))
-    if not _same_but(written, content[: template.record_start], own[: template.record_start]):
+    if not _equal_outside(written, content[: template.record_start], own[: template.record_start]):
         raise ProofFailed("A byte before the weigh-in is not the template's.")
     slots = [(slot.start, slot.start + slot.base_type.size) for slot in template.slots]
     floats = [slot.start for slot in template.slots if slot.base_type is FLOAT32]
     record = own[template.record_start : template.record_end]
     for index in range(readings):
         start = template.record_start + index * size
-        if not _same_but(slots, content[start : start + size], record):
+        if not _equal_outside(slots, content[start : start + size], record):
             raise ProofFailed(f"A byte of weigh-in {index + 1} that is not a value is not the template's.")
         for at in floats:
-            # Every NaN decodes to "nothing here"; an encoder writes one of two.
+            # Every NaN decodes to "not measured"; encoders write only these two.
             (raw,) = struct.unpack_from(template.byte_order + "I", content, start + at)
             (number,) = struct.unpack_from(template.byte_order + "f", content, start + at)
             if math.isnan(number) and raw not in (FLOAT32.invalid, JAVA_NAN):
-                raise ProofFailed(f"A developer field of weigh-in {index + 1} is no number, and not empty either.")
+                raise ProofFailed(f"A developer field of weigh-in {index + 1} is neither a number nor empty.")
     if content[template.record_end + growth : -2] != own[template.record_end : -2]:
         raise ProofFailed("A byte after the weigh-in is not the template's.")
 
 
-def _same_but(written: Sequence[tuple[int, int]], ours: bytes, own: bytes) -> bool:
-    """Whether two stretches of bytes agree in all but the places that may be written."""
+def _equal_outside(written: Sequence[tuple[int, int]], ours: bytes, own: bytes) -> bool:
+    """Whether two byte strings are equal outside the places that may be written."""
     position = 0
     for start, end in [*sorted(written), (len(own), len(own))]:
         if ours[position:start] != own[position:start]:

@@ -1,10 +1,10 @@
-"""What Garmin Connect's answers mean: bytes of an answer -> a verdict, entries, or a fault with its fix.
+"""What Garmin Connect's answers mean: bytes of an answer -> an upload's result, entries, or a fault with its fix.
 
-Rule: pure; no answer, however odd, gets more than a `WeighbridgeError`. A body's own words reach a message only
-after `sanitise`.
+Rule: pure; no answer, however odd, raises anything but a `WeighbridgeError`. Words of a body get into a message only
+through `sanitize`.
 
 Facts (recorded answers of matin/garth `tests/cassettes/test_upload.yaml`; garmin-connect-api 0.3.1 and eufy-sync for
-weight files): an upload is answered 200, 201 or 202 with `successes`, with two empty lists, or with nothing at all.
+weight files): an upload is answered with 200, 201 or 202 and with `successes`, two empty lists, or no body at all.
 After a 5xx or a broken connection the file may be stored (XiaoSiHwang/garmin-weight-sync issue 8).
 """
 
@@ -21,8 +21,8 @@ from typing import Any
 
 from ..errors import GarminRefused, GarminUnreachable, OutcomeUnknown, RateLimited, SignInNeeded, WeighbridgeError
 from ..notes import Code, Note
-from .entries import VALUES, Entry, iso, quantised
-from .sessions.port import Answer
+from .entries import VALUES, Entry, iso, quantized
+from .sessions.port import GarminResponse
 
 DEFAULT_RETRY_AFTER_S = 300
 LONGEST_RETRY_AFTER_S = 86_400
@@ -32,77 +32,77 @@ LARGEST_DIGITS = 20  # of any number that Garmin shows: an id or milliseconds
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the answer to an upload says. Without a fault, Garmin has taken the file."""
+class UploadResult:
+    """What the answer to an upload says. Without a fault, Garmin has accepted the file."""
 
-    #: What becomes of a reading that a look does not find.
+    #: The outcome of a reading that a look does not find.
     fault: WeighbridgeError | None = None
-    #: Whether a look could find anything.
+    #: Whether a look could find the reading.
     look: bool = True
-    #: Garmin says it has it already: an entry near the instant counts.
+    #: Garmin says that it has the reading already: an entry near the instant counts.
     duplicate: bool = False
     warnings: tuple[Note, ...] = ()
 
 
-def read_upload_answer(answer: Answer, sign_in: str) -> Verdict:
-    """The answer of the upload-service -> what to make of it. `sign_in`: see `fault_of`."""
+def read_upload_answer(answer: GarminResponse, sign_in: str) -> UploadResult:
+    """The answer of the upload-service -> its meaning. `sign_in`: see `fault_of`."""
     if answer.status == 408 or answer.status >= 500:
         return unknown(status_of(answer))
     taken = 200 <= answer.status < 300
     if taken and not answer.body.strip():
-        return Verdict()
+        return UploadResult()
     document = _json(answer.body)
     # A refused upload has "" for an uploadId.
     result = document.get("detailedImportResult") if isinstance(document, dict) else None
     result = result if isinstance(result, dict) else {}
     messages = _failure_messages(result)
-    said = sanitise(" ".join(text for _, text in messages)) or "no reason"
+    said = sanitize(" ".join(text for _, text in messages)) or "no reason"
     if answer.status == 409 or ((taken or answer.status == 400) and DUPLICATE in [code for code, _ in messages]):
-        return Verdict(
+        return UploadResult(
             GarminRefused(
-                f"Garmin Connect calls the reading a duplicate ({said}), but a look did not find it. Look at the day "
+                f"Garmin Connect calls the reading a duplicate ({said}), but a look did not find it. Open the day "
                 "in Garmin Connect, and delete what is there or send the reading with another time."
             ),
             duplicate=True,
         )
     has_id = bool(result.get("uploadId"))
     if (taken or answer.status == 400) and messages:
-        return Verdict(
+        return UploadResult(
             GarminRefused(f"Garmin Connect did not import the file: {said}"),
             look=has_id or bool(result.get("successes")),
-            warnings=(Note(Code.GARMIN_REMARK, f"Garmin Connect took the file with a remark: {said}"),),
+            warnings=(Note(Code.GARMIN_REMARK, f"Garmin Connect accepted the file, but said: {said}"),),
         )
     if answer.status == 400 and has_id:
-        text = "Garmin Connect took the file, with HTTP 400 but without a remark."
-        return Verdict(warnings=(Note(Code.GARMIN_REMARK, text),))
+        text = "Garmin Connect accepted the file, but with HTTP 400 and no reason."
+        return UploadResult(warnings=(Note(Code.GARMIN_REMARK, text),))
     if taken and not isinstance(document, dict):
         return unknown(f"HTTP {answer.status} with a page that is not Garmin's: a firewall or a proxy?")
     if taken:
-        return Verdict()
-    return Verdict(fault_of(answer, "the file", sign_in), look=False)
+        return UploadResult()
+    return UploadResult(fault_of(answer, "the file", sign_in), look=False)
 
 
-SEND_AGAIN = "Send the same reading again: it cannot become a second weigh-in."
+SEND_AGAIN = "Send the same reading again: it cannot become a second entry."
 REFUSALS = {
     401: "Garmin no longer accepts the token.",
     412: (
-        "Garmin Connect wants consent to uploads first (HTTP 412): open Garmin Connect once, accept what it asks "
+        "Garmin Connect wants consent to uploads first (HTTP 412). Open Garmin Connect once, accept what it asks "
         "(Settings, Data, Device Upload), and send the reading again."
     ),
-    413: "Garmin Connect finds the file too large (HTTP 413). Send fewer readings at once.",
+    413: "The file is too large for Garmin Connect (HTTP 413). Send fewer readings at once.",
 }
 FORBIDDEN_PAGE = (
     "Cloudflare blocked the request (HTTP 403, HTML page). Try from another network, such as one at home, or wait some "
     "hours."
 )
-FORBIDDEN = "Garmin Connect forbids this (HTTP 403) although it knows the token. Try from another network first."
+FORBIDDEN = "Garmin Connect forbids this (HTTP 403) although the token is valid. Try from another network first."
 
 
-def fault_of(answer: Answer, refused: str, sign_in: str) -> WeighbridgeError:
-    """An answer that is neither a success nor special to its request -> a fault, and how to fix it. The body stays out.
+def fault_of(answer: GarminResponse, refused: str, sign_in: str) -> WeighbridgeError:
+    """An answer that means failure for any request -> a fault, with its fix. Nothing of the body is used.
 
-    `refused` ends the sentence "Garmin Connect refused …". `sign_in` is the sentence that says how to sign in again,
-    which only the asker knows.
+    `refused` ends the sentence "Garmin Connect refused …". `sign_in` is the sentence that says how to sign in again;
+    only the caller knows it.
     """
     if answer.status == 401:
         return SignInNeeded(f"{REFUSALS[401]} {sign_in}")
@@ -111,14 +111,14 @@ def fault_of(answer: Answer, refused: str, sign_in: str) -> WeighbridgeError:
     if answer.status == 403:
         return GarminRefused(FORBIDDEN_PAGE if _is_page(answer) else f"{FORBIDDEN} {sign_in}")
     if answer.status == 408 or answer.status >= 500:
-        return GarminUnreachable(f"Garmin Connect is out of order ({status_of(answer)}). Send the same again later.")
+        return GarminUnreachable(f"Garmin Connect is not working ({status_of(answer)}). Send the same again later.")
     return GarminRefused(REFUSALS.get(answer.status, f"Garmin Connect refused {refused} ({status_of(answer)})."))
 
 
-def retry_after_s(answer: Answer) -> int:
+def retry_after_s(answer: GarminResponse) -> int:
     """Seconds to wait: the Retry-After header as seconds or date (RFC 9110 section 10.2.3), else a default.
 
-    A date is compared with the answer's own Date, so that our clock need not be right.
+    A date is compared with the answer's own Date, so this machine's clock does not matter.
     """
     text = answer.headers.get("retry-after", "").strip()
     seconds: float = DEFAULT_RETRY_AFTER_S
@@ -133,25 +133,25 @@ def retry_after_s(answer: Answer) -> int:
     return round(min(max(seconds, 1), LONGEST_RETRY_AFTER_S))
 
 
-def read_weigh_ins(answer: Answer) -> list[Entry]:
+def read_weigh_ins(answer: GarminResponse) -> list[Entry]:
     """The body of `range` -> entries. Raises `GarminUnreachable` (not Garmin's words) or `GarminRefused`."""
     document = _json(answer.body)
     if document is None:
         raise GarminUnreachable(
-            "What came in place of Garmin's list of weigh-ins is not whole JSON: a firewall or a proxy may stand "
-            "between, or the answer broke off. Send the same again later."
+            "Expected Garmin's list of weigh-ins, got something that is not complete JSON: from a firewall or a "
+            "proxy, or the answer broke off. Send the same again later."
         )
     try:
         return [_entry(raw) for day in document["dailyWeightSummaries"] for raw in day["allWeightMetrics"]]
     except (KeyError, TypeError, ValueError, OverflowError, DecimalException):
         raise GarminRefused(
-            "Garmin's list of weigh-ins has not the expected shape (dailyWeightSummaries, allWeightMetrics); Garmin "
-            "may have changed it. Nothing is sent while it cannot be seen what is there."
+            "Garmin's list of weigh-ins does not have the expected shape (dailyWeightSummaries, allWeightMetrics); "
+            "Garmin may have changed it. Nothing is sent while Weighbridge cannot see what is there."
         ) from None
 
 
-def sanitise(text: str) -> str:
-    """Garmin's words, fit for a message: printable, short, and without numbers that could be an account's."""
+def sanitize(text: str) -> str:
+    """Garmin's words, safe for a message: printable, short, and without anything that could be an account number."""
     printable = "".join(c if c.isprintable() else " " for c in text[:2000])
     return re.sub(r"\d[\d\s-]{3,}\d", "…", " ".join(printable.split()))[:200]
 
@@ -160,11 +160,11 @@ def _entry(raw: Mapping[str, object]) -> Entry:
     values = {}
     for value in VALUES:
         if value.garmin in raw and raw[value.garmin] is not None:
-            values[value.name] = quantised(_number(raw[value.garmin]) / value.divisor, value.step)
+            values[value.name] = quantized(_number(raw[value.garmin]) / value.divisor, value.step)
     if "weight_kg" not in values:
         raise KeyError("weight")
     instant_s, sample_pk = int(_number(raw["timestampGMT"])) // 1000, int(_number(raw["samplePk"]))
-    iso(instant_s)  # an instant that has no date is no instant
+    iso(instant_s)  # raises for an instant that has no date
     return Entry(date.fromisoformat(str(raw["calendarDate"])), sample_pk, instant_s, values)
 
 
@@ -181,7 +181,7 @@ def _json(body: bytes) -> Any:
     """Numbers with a fraction as Decimal. None for anything that is not whole JSON."""
 
     def refuse(word: str) -> object:
-        raise ValueError(word)  # NaN and Infinity are no JSON (RFC 8259 section 6)
+        raise ValueError(word)  # NaN and Infinity are not JSON (RFC 8259 section 6)
 
     try:
         return json.loads(body, parse_float=Decimal, parse_constant=refuse)
@@ -200,18 +200,18 @@ def _failure_messages(result: Mapping[str, object]) -> list[tuple[object, str]]:
     return found
 
 
-def unknown(why: str) -> Verdict:
-    return Verdict(
+def unknown(why: str) -> UploadResult:
+    return UploadResult(
         OutcomeUnknown(
-            f"It is not known whether Garmin Connect has the reading ({why.rstrip('.')}); a look did not find it. "
+            f"It is unknown whether Garmin Connect has the reading ({why.rstrip('.')}); a look did not find it. "
             f"{SEND_AGAIN}"
         )
     )
 
 
-def status_of(answer: Answer) -> str:
+def status_of(answer: GarminResponse) -> str:
     return f"HTTP {answer.status}"
 
 
-def _is_page(answer: Answer) -> bool:
+def _is_page(answer: GarminResponse) -> bool:
     return "html" in answer.headers.get("content-type", "").lower() or answer.body.lstrip()[:1] == b"<"

@@ -1,11 +1,13 @@
 """Garmin Connect's protocol over any `Session`: look first, upload once, look again. Also reads and deletes.
 
-Rule: a 2xx is a receipt, not an arrival. Only what was read back is `confirmed`; what may have arrived is looked
-for, and is never sent twice without a look. What Garmin holds already is never sent again.
+Rule: a 2xx does not mean that a reading has arrived. Only what was read back is `confirmed`. What may have arrived is
+looked for before it is sent again. What Garmin holds already is never sent again.
 
 Facts:
-- Garmin signals no duplicate for weight: the identical measurement is kept once, the same instant with other
-  values becomes a second entry. So a correction deletes the entry before it, after the new one is seen.
+- Garmin does not report duplicates of weight: it keeps an identical measurement once, and the same instant with other
+  values becomes a second entry. So a correction deletes the old entry, once the new one is visible.
+
+Weakness: between its look and its upload, another program may send the same instant; Garmin then keeps both.
 - `range` groups by the account's local calendar day, which may be the day before or after the UTC one.
 """
 
@@ -24,7 +26,7 @@ from ..errors import Conflict, GarminUnreachable, NotFound, OutcomeUnknown, Weig
 from ..fit.verify import VerifiedFit
 from ..notes import Code, Note
 from ..reading.reading import Reading
-from .answers import SEND_AGAIN, Verdict, fault_of, read_upload_answer, read_weigh_ins, status_of, unknown
+from .answers import SEND_AGAIN, UploadResult, fault_of, read_upload_answer, read_weigh_ins, status_of, unknown
 from .entries import Entry, at_instant_of, differences, fits, instant_s, is_same, not_shown, ours, values_of
 from .sessions.port import ConnectionDropped, Session
 
@@ -36,16 +38,16 @@ PAUSES_S = (0.5, 1.0, 2.0, 4.0)
 
 
 class ReadBack(Protocol):
-    """A way to see what Garmin holds that does not depend on the session: the official Personal API."""
+    """A way to read what Garmin holds without the session: the official Personal API."""
 
     def weigh_ins(self, first: date, last: date) -> Sequence[Entry]: ...
 
     def health(self) -> Mapping[str, object]: ...
 
 
-class Looked(NamedTuple):
-    """What a look came to: the entry of each reading, everything last seen around them, why the last look failed if
-    it did, and what else there is to say."""
+class LookResult(NamedTuple):
+    """The result of a look: the entry of each reading, all entries around them, why the last look failed (if it did),
+    and notes."""
 
     found: list[Entry | None]
     shown: Sequence[Entry]
@@ -126,14 +128,14 @@ class GarminConnect:
         return [entry.weigh_in() for entry in entries]
 
     def delete_weigh_in(self, weigh_in_id: str) -> None:
-        """Take one weigh-in back. Raises `NotFound` when there is none by this id, or a `GarminFault`."""
+        """Delete one entry. Raises `NotFound` if no entry has this id, or a `GarminFault`."""
         match = re.fullmatch(r"(\d{4}-\d\d-\d\d)\.(\d{1,20})", weigh_in_id, re.ASCII)
         try:
             day = date.fromisoformat(match[1]) if match else None
         except ValueError:
             day = None
         if match is None or day is None:
-            raise NotFound("There is no such weigh-in: an id is a day, a dot and a number, as GET /readings shows it.")
+            raise NotFound("There is no such weigh-in. An id is a day, a dot and a number, as GET /readings shows it.")
         self._delete(day, int(match[2]))
 
     # -- sending -----------------------------------------------------------------------------------------
@@ -144,26 +146,26 @@ class GarminConnect:
         fit = prove(readings)
         name = file_name(readings, fit)
         try:
-            verdict = read_upload_answer(
+            upload = read_upload_answer(
                 self._session.request("POST", UPLOAD, file=(name, fit.content)), self._session.sign_in_again
             )
         except ConnectionDropped as e:
-            verdict = unknown(str(e))
+            upload = unknown(str(e))
         except WeighbridgeError as fault:
-            verdict = Verdict(fault, look=False)
-        if not verdict.look or (self._confirm_s == 0 and verdict.fault is None and not replace):
-            return dict.fromkeys(readings, verdict.fault or Delivered("accepted", fit, name, warnings=verdict.warnings))
-        looked = self._look_for(readings, near=verdict.duplicate)
-        verdict = replace_fields(verdict, warnings=(*verdict.warnings, *looked.remarks))
+            upload = UploadResult(fault, look=False)
+        if not upload.look or (self._confirm_s == 0 and upload.fault is None and not replace):
+            return dict.fromkeys(readings, upload.fault or Delivered("accepted", fit, name, warnings=upload.warnings))
+        looked = self._look_for(readings, near=upload.duplicate)
+        upload = replace_fields(upload, warnings=(*upload.warnings, *looked.remarks))
         return {
-            reading: self._arrived(reading, fit, name, entry, verdict, at_instant_of(held, reading))
+            reading: self._arrived(reading, fit, name, entry, upload, at_instant_of(held, reading))
             if entry
-            else _not_arrived(reading, fit, name, verdict, held, looked, self._confirm_s)
+            else _not_arrived(reading, fit, name, upload, held, looked, self._confirm_s)
             for reading, entry in zip(readings, looked.found, strict=True)
         }
 
-    def _look_for(self, readings: Sequence[Reading], *, near: bool) -> Looked:
-        """Look at least once, and until all are found or the time is over."""
+    def _look_for(self, readings: Sequence[Reading], *, near: bool) -> LookResult:
+        """Look at least once, until all readings are found or the time is up."""
         first, last = _days_around(readings)
         official = self._official
         remarks: tuple[Note, ...] = ()
@@ -176,26 +178,26 @@ class GarminConnect:
                 shown, trouble = (official.weigh_ins if official else self.entries)(first, last), None
             except WeighbridgeError as e:
                 if official:
-                    text = f"It was not looked for through Garmin's Personal API: {e}"
+                    text = f"Garmin's Personal API could not be used to confirm it: {e}"
                     remarks = (Note(Code.PERSONAL_API_FAILED, text),)
                     official = None
                     continue
                 trouble = e
             found = [next((e for e in shown if fits(reading, e, near=near)), None) for reading in readings]
             left_s = deadline - self._monotonic()
-            # Only an unreachable Garmin may be reachable a moment later.
+            # Of all faults, only this one may be over a moment later.
             hopeless = trouble is not None and not isinstance(trouble, GarminUnreachable)
             if all(found) or left_s <= 0 or hopeless:
-                return Looked(found, shown, trouble, remarks)
+                return LookResult(found, shown, trouble, remarks)
             self._sleep(min(next(pauses), left_s))
 
     def _arrived(
-        self, reading: Reading, fit: VerifiedFit, name: str, entry: Entry, verdict: Verdict, olds: Sequence[Entry]
+        self, reading: Reading, fit: VerifiedFit, name: str, entry: Entry, upload: UploadResult, olds: Sequence[Entry]
     ) -> Delivered:
         # In `deliver`, entries at the instant of a reading that is sent are those to be replaced.
         replaced = [old for old in olds if old.id != entry.id]
-        warnings = (*verdict.warnings, *not_shown(reading, entry), *self._delete_all(replaced))
-        status: Status = "present" if verdict.duplicate else "confirmed"
+        warnings = (*upload.warnings, *not_shown(reading, entry), *self._delete_all(replaced))
+        status: Status = "present" if upload.duplicate else "confirmed"
         return Delivered(status, fit, name, entry.weigh_in(), warnings)
 
     def _delete_all(self, entries: Sequence[Entry]) -> tuple[Note, ...]:
@@ -205,7 +207,7 @@ class GarminConnect:
             try:
                 self._delete(entry.calendar_date, entry.sample_pk)
             except NotFound:
-                pass  # somebody else has deleted it: just as well
+                pass  # already deleted by somebody else
             except WeighbridgeError as fault:
                 text = (
                     f"The replaced entry {entry.id} is still there, because it could not be deleted: {fault} "
@@ -217,7 +219,7 @@ class GarminConnect:
     # -- the weight-service ------------------------------------------------------------------------------
 
     def _around(self, readings: Sequence[Reading]) -> list[Entry]:
-        """The entries of the days of these readings, and of a day more at both ends."""
+        """The entries from the day before the first of these readings to the day after the last."""
         return self.entries(*_days_around(readings))
 
     def entries(self, first: date, last: date) -> list[Entry]:
@@ -226,7 +228,7 @@ class GarminConnect:
         try:
             answer = self._session.request("GET", path, params={"includeAll": "true"})
         except ConnectionDropped as e:
-            raise GarminUnreachable(f"Garmin Connect did not say what it holds. {e}") from e
+            raise GarminUnreachable(f"Garmin Connect did not list its weigh-ins. {e}") from e
         if answer.status == 204:
             return []
         if answer.status != 200:
@@ -251,7 +253,7 @@ class GarminConnect:
         try:
             there = any(entry.sample_pk == sample_pk for entry in self.entries(day, day))
         except WeighbridgeError as e:
-            raise OutcomeUnknown(f"{unknown}, and could not be looked at. Send the same deletion again.") from e
+            raise OutcomeUnknown(f"{unknown}, and a look failed. Send the same deletion again.") from e
         if there:
             raise OutcomeUnknown(f"{unknown}, and still shows the weigh-in. Send the same deletion again.")
 
@@ -266,42 +268,41 @@ def _not_arrived(
     reading: Reading,
     fit: VerifiedFit,
     name: str,
-    verdict: Verdict,
+    upload: UploadResult,
     held: Sequence[Entry],
-    looked: Looked,
+    looked: LookResult,
     confirm_s: float,
 ) -> Outcome:
     trouble = looked.trouble
-    if verdict.fault is not None and trouble is not None:
+    if upload.fault is not None and trouble is not None:
         return OutcomeUnknown(
-            f"It is not known whether Garmin Connect has the reading, because it could not be looked at: {trouble} "
-            f"{SEND_AGAIN}"
+            f"It is unknown whether Garmin Connect has the reading, because a look failed: {trouble} {SEND_AGAIN}"
         )
-    if verdict.fault is not None:
-        return verdict.fault
-    warnings = list(verdict.warnings)
+    if upload.fault is not None:
+        return upload.fault
+    warnings = list(upload.warnings)
     known = {entry.id for entry in held}
     others = [entry for entry in at_instant_of(looked.shown, reading) if entry.id not in known]
     if trouble is not None:
-        text = f"Garmin Connect took the file, but could not be asked whether it shows the reading: {trouble}"
+        text = f"Garmin Connect accepted the file, but a look for the reading failed: {trouble}"
         warnings.append(Note(Code.LOOK_FAILED, text))
     elif others:
         names = ", ".join(differences(values_of(reading), others[0].values))
-        text = f"Garmin Connect shows a new entry at this instant, but with another {names}."
+        text = f"Garmin Connect shows a new entry at this instant, but with a different {names}."
         warnings.append(Note(Code.SHOWN_DIFFERENTLY, text))
     else:
-        text = f"Garmin Connect took the file, but did not show the reading within {confirm_s:g} s."
+        text = f"Garmin Connect accepted the file, but did not show the reading within {confirm_s:g} s."
         warnings.append(Note(Code.NOT_VISIBLE_YET, text))
     if at_instant_of(held, reading):
-        text = "The entry that was to be replaced is still there: send it with replace=true again."
+        text = "The entry to be replaced is still there. Send the reading with replace=true again."
         warnings.append(Note(Code.REPLACED_ENTRY_REMAINS, text))
     return Delivered("accepted", fit, name, warnings=tuple(warnings))
 
 
 def _conflict(reading: Reading, theirs: Sequence[Entry]) -> Conflict:
     return Conflict(
-        "Garmin Connect holds an entry at this instant with other values; nothing was sent. To have it replaced, "
-        "send the reading with replace=true.",
+        "Garmin Connect holds an entry at this instant with other values; nothing was sent. To replace it, send "
+        "the reading with replace=true.",
         ours(reading),
         [{"id": entry.id, **entry.weigh_in().shown()} for entry in theirs],
     )
@@ -309,14 +310,14 @@ def _conflict(reading: Reading, theirs: Sequence[Entry]) -> Conflict:
 
 def _same_instant_conflict(reading: Reading, other: Reading) -> Conflict:
     return Conflict(
-        "Another reading of the same request has the same instant and other values; this one was not sent.",
+        "Another reading in this request has the same instant and other values; this one was not sent.",
         ours(reading),
         [ours(other)],
     )
 
 
 def _raise_if_shared(outcomes: Mapping[Reading, Outcome]) -> Mapping[Reading, Outcome]:
-    # A chain may let the next delivery take over only from a fault that all of the readings share.
+    # In a chain, the next delivery may take over only after a fault that all readings share.
     first = next(iter(outcomes.values()))
     if isinstance(first, WeighbridgeError) and all(outcome is first for outcome in outcomes.values()):
         raise first

@@ -16,14 +16,14 @@ from ..delivery.port import WeighIn
 from ..notes import Code, Note
 from ..reading.reading import Reading
 
-#: How near an entry has to be for a 409 to mean "this one".
+#: How near an entry must be for a 409 to mean this entry.
 NEAR_S = 120
 
 MS_PER_YEAR = 31_536_000_000
 
 
 class Value(NamedTuple):
-    """One value of an entry: our name, Garmin's, and when two of them are the same."""
+    """One value of an entry: our name, Garmin's name, and how far two equal values may differ."""
 
     name: str
     garmin: str
@@ -56,7 +56,7 @@ Values = Mapping[str, Decimal]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One weigh-in that Garmin shows, in our names and units; `values` has only what Garmin has."""
+    """One weigh-in as Garmin shows it, in our names and units. `values` has only what Garmin has."""
 
     calendar_date: date
     sample_pk: int
@@ -72,12 +72,12 @@ class Entry:
         return WeighIn(self.id, self.calendar_date, measured_at, plain(self.values))
 
 
-def quantised(value: Decimal, step: Decimal) -> Decimal:
+def quantized(value: Decimal, step: Decimal) -> Decimal:
     return value.quantize(step, ROUND_HALF_UP)
 
 
 def instant_s(reading: Reading) -> int:
-    """The instant as the file has it: whole seconds."""
+    """The instant as in the file: whole seconds."""
     return int(reading.measured_at.timestamp())
 
 
@@ -103,8 +103,8 @@ def is_same(reading: Reading, entry: Entry) -> bool:
 
 
 def differences(ours: Values, theirs: Values) -> list[str]:
-    """The names of the values that differ. One that is missing there is no difference, unless the whole body
-    composition is: that is a weight typed by hand."""
+    """The names of the values that differ. A value that is missing in `theirs` does not differ, unless the whole body
+    composition is missing: then the weight was typed by hand."""
     different = [
         value.name
         for value in VALUES
@@ -118,7 +118,7 @@ def differences(ours: Values, theirs: Values) -> list[str]:
 
 def _comparable(values: Values, value: Value) -> Decimal:
     # Ratings and ages travel as whole numbers, rounded half up.
-    return quantised(values[value.name], value.step) if value.step == 1 else values[value.name]
+    return quantized(values[value.name], value.step) if value.step == 1 else values[value.name]
 
 
 def not_shown(reading: Reading, entry: Entry) -> tuple[Note, ...]:

@@ -1,11 +1,11 @@
-"""Reads back through Garmin's official Personal API: what Garmin Connect holds, whatever state a sign-in is in.
+"""Read-back through Garmin's official Personal API: what Garmin Connect holds, even without a working sign-in.
 
-Rule: it only reads, one request at a time, and does not ask again before the time that Garmin names. The key and the
-day token that it buys are told to nobody but Garmin, and are kept nowhere.
+Rule: it only reads, one request at a time, and waits as long as Garmin asks. The key and the day token that it buys are
+sent only to Garmin, and stored nowhere.
 
 Facts (Garmin's Personal API, October 2026): a person issues a key for 30 to 365 days; the key buys a token for 24
 hours, which comes as plain text; the token reads, and cannot upload. Twelve parallel calls were answered 429 with
-`Retry-After: 14`. Neither key nor token tells when the key ends, so its last day is a setting.
+`Retry-After: 14`. Neither key nor token says when the key ends, so its last day is a setting.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pydantic import SecretStr
 from ..errors import GarminRefused, GarminUnreachable, RateLimited, SignInNeeded
 from .answers import fault_of, read_weigh_ins
 from .entries import Entry
-from .sessions.port import Answer
+from .sessions.port import GarminResponse
 from .tokens import jwt_claims
 
 TOKEN_PATH = "/personalapitoken-service/personal-api/personal-api-key/token"  # noqa: S105  # a path
@@ -34,13 +34,13 @@ PAUSE_S = 0.2  # between two requests: well below what was answered 429
 
 NEW_KEY = "Make a new key with your Garmin account, and set GARMIN_PERSONAL_API_KEY and GARMIN_PERSONAL_API_KEY_ENDS."
 KEY_REFUSED = (
-    "Garmin's Personal API does not accept GARMIN_PERSONAL_API_KEY: it has ended, was withdrawn, or is incomplete. "
+    "Garmin's Personal API does not accept GARMIN_PERSONAL_API_KEY: it has ended, was revoked, or is incomplete. "
     f"{NEW_KEY}"
 )
 
 
 class PersonalApi:
-    """The weigh-ins of the account whose key this is. Safe to share between threads."""
+    """The weigh-ins of the key's account. Safe to share between threads."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class PersonalApi:
         path = f"{RANGE_PATH}/{first.isoformat()}/{last.isoformat()}"
         with self._lock:
             answer = self._request("GET", path, self._bearer(), {"includeAll": "true"})
-            if answer.status == 401:  # the day token may end early; a new one tells
+            if answer.status == 401:  # the day token may end early: try with a new one
                 self._day_token_until = 0.0
                 answer = self._request("GET", path, self._bearer(), {"includeAll": "true"})
         if answer.status == 204:
@@ -86,7 +86,7 @@ class PersonalApi:
         return read_weigh_ins(answer)
 
     def health(self) -> Mapping[str, object]:
-        """The days that the key still has, as far as known, and from two weeks before its end what to do."""
+        """The days that the key has left, if known, and what to do from two weeks before its end."""
         if self._ends is None:
             return {"name": "personal api"}
         days = (self._ends - datetime.fromtimestamp(self._now(), UTC).date()).days
@@ -107,14 +107,16 @@ class PersonalApi:
             claims = jwt_claims(token)
             if not claims:
                 raise GarminUnreachable(
-                    "Garmin's Personal API answered with something other than a token: a firewall or a proxy?"
+                    "Expected a token from Garmin's Personal API, got something else: a firewall or a proxy?"
                 )
             ends = claims.get("exp")
             until = float(ends) if isinstance(ends, int | float) else self._now() + DAY_TOKEN_S
             self._day_token, self._day_token_until = SecretStr(token), until - BEFORE_ITS_END_S
         return f"Bearer {self._day_token.get_secret_value()}"
 
-    def _request(self, method: str, path: str, authorization: str, params: Mapping[str, str] | None = None) -> Answer:
+    def _request(
+        self, method: str, path: str, authorization: str, params: Mapping[str, str] | None = None
+    ) -> GarminResponse:
         wait_s = self._not_before - self._now()
         if wait_s > 0:
             raise RateLimited("Garmin's Personal API asks to wait before the next request.", round(wait_s) or 1)
@@ -127,7 +129,7 @@ class PersonalApi:
             raise fault
         return answer
 
-    def _send(self, method: str, path: str, authorization: str, params: Mapping[str, str] | None) -> Answer:
+    def _send(self, method: str, path: str, authorization: str, params: Mapping[str, str] | None) -> GarminResponse:
         curl = _import_curl()
         headers = {"Authorization": authorization, "Accept": "application/json, text/plain"}
         try:
@@ -141,13 +143,13 @@ class PersonalApi:
                 "GARMIN_DOMAIN and GARMIN_CA_BUNDLE."
             ) from None
         if 300 <= response.status_code < 400:
-            raise GarminRefused("Garmin's Personal API sends elsewhere; the key is not told there.")
+            raise GarminRefused("Garmin's Personal API redirected the request; the key was not sent there.")
         headers = {name.lower(): value or "" for name, value in response.headers.items()}
-        return Answer(response.status_code, headers, response.content)
+        return GarminResponse(response.status_code, headers, response.content)
 
 
 def _import_curl() -> Any:
-    # Imported when needed: only those who have a key need it here.
+    # Imported on use: only a key needs it.
     from curl_cffi import requests
 
     return requests

@@ -1,14 +1,16 @@
 """The token store for a host without a disk: a secret in Google Secret Manager, under the same rules as the folder.
 
-Rule: a new token is a new version of the secret, saved before it is used; whoever renews holds a lease on the secret,
-and has made sure that it may add a version before Garmin is asked.
+Rule: a new token is a new version of the secret, saved before it is used. Whoever renews holds a lease on the secret,
+and checks that it may add a version before it asks Garmin.
 
 Facts (Secret Manager REST v1):
 - `versions/latest:access` gives the newest version; `dataCrc32c` is its CRC-32C.
-- A change of the secret with an `etag` that is no longer the current one is refused (409 or 412): whoever writes the
-  lease first has it. The lease has an end, so that a killed process does not hold it for good.
-- Each version that is not destroyed costs money, and an old token is worthless, so the version before is destroyed.
-- A regional secret is served at an address of its region.
+- A change of the secret with an outdated `etag` is refused (409 or 412): whoever writes the lease first has it. The
+  lease has an end, so a killed process does not hold it forever.
+- Each version costs money until it is destroyed, and an old token is worthless, so the previous version is destroyed.
+- A regional secret has an address in its region.
+
+Weakness: a renewal that takes longer than `LEASE_S` loses its lease, and another host may then renew the same token.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from .tokens import Token, parse_token
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 NAME = re.compile(r"projects/[\w:.-]+(?:/locations/(?P<region>[a-z0-9-]+))?/secrets/[\w-]{1,200}", re.ASCII)
-#: The annotation that says who renews, and until when: "uuid 1795419000".
+#: The annotation that names who renews, and until when: "uuid 1795419000".
 LEASE = "weighbridge-lease"
 #: Longer than a renewal may take, whose requests have time-outs of 30 s.
 LEASE_S = 90
@@ -45,7 +47,7 @@ ADD, UPDATE = "secretmanager.versions.add", "secretmanager.secrets.update"
 
 
 class SecretTokenStore:
-    """The token called `name` in a secret of its own: `secret` for the default one, `secret-anna` for anna's.
+    """The token called `name` in its own secret: `secret` for the default one, `secret-anna` for anna's.
 
     `secret`: `projects/…/secrets/…`, or `projects/…/locations/…/secrets/…`.
     """
@@ -53,19 +55,19 @@ class SecretTokenStore:
     def __init__(
         self, secret: str, name: str = DEFAULT_TOKEN, *, endpoint: str = "", now: Callable[[], float] = time.time
     ) -> None:
-        """`endpoint` is for a stand-in; the secret's name tells the real one."""
+        """`endpoint` is for a stand-in; by default it follows from the secret's name."""
         self.name = name
         secret += "" if name == DEFAULT_TOKEN else f"-{name}"
         found = NAME.fullmatch(secret)
         if not found:
-            raise ValueError(f"A secret's name looks like projects/my-project/secrets/garmin; got {secret!r}.")
+            raise ValueError(f"Expected a secret's name such as projects/my-project/secrets/garmin, got {secret!r}.")
         region = f"secretmanager.{found['region']}.rep" if found["region"] else "secretmanager"
         self._address = f"{endpoint or f'https://{region}.googleapis.com'}/v1/{secret}"
         self._now = now
         self.place = secret
         self._lock = threading.Lock()
         self._session: AuthorizedSession | None = None
-        #: The last token seen. A newer one shows itself at the latest when Garmin refuses this one.
+        #: The last token seen. If there is a newer one, Garmin refuses this one.
         self._seen: Token | None = None
 
     def read(self) -> Token | None:
@@ -73,13 +75,13 @@ class SecretTokenStore:
         return self._seen or self._read()
 
     def renewed_at(self) -> float:
-        """When the token was saved last, in Unix seconds. Raises `TokenStoreUnusable`."""
+        """When the token was last saved, in Unix seconds. Raises `TokenStoreUnusable`."""
         created = self._ask("GET", "/versions/latest")["createTime"]
-        # Nanoseconds, which datetime does not take.
+        # datetime cannot parse nanoseconds.
         return datetime.fromisoformat(re.sub(r"\.\d+", "", created).replace("Z", "+00:00")).timestamp()
 
     def save(self, token: Token) -> None:
-        """Keep this token instead of the one before. Raises `TokenStoreUnusable`; then the old one stays."""
+        """Replace the stored token. Raises `TokenStoreUnusable`; then the old one stays."""
         with self._lock, self._lease():
             self._add(token)
 
@@ -104,11 +106,11 @@ class SecretTokenStore:
             return None
         data = base64.b64decode(answer["payload"]["data"])
         if int(answer["payload"].get("dataCrc32c", _crc32c(data))) != _crc32c(data):
-            raise TokenStoreUnusable(f"The secret {self.place} did not arrive whole. Try again.")
+            raise TokenStoreUnusable(f"The secret {self.place} arrived incomplete. Try again.")
         try:
             self._seen = parse_token(data.decode("utf-8", "replace"))
         except SignInNeeded:
-            raise TokenStoreUnusable(f"What {self.place} holds is not a token. {sign_in_again(self.name)}") from None
+            raise TokenStoreUnusable(f"Secret {self.place} does not hold a token. {sign_in_again(self.name)}") from None
         return self._seen
 
     def _may_add(self) -> None:
@@ -122,19 +124,19 @@ class SecretTokenStore:
         version = int(self._ask("POST", ":addVersion", {"payload": payload})["name"].rpartition("/")[2])
         self._seen = token
         if version > 1:
-            with contextlib.suppress(TokenStoreUnusable):  # it costs some cents, and nothing else
+            with contextlib.suppress(TokenStoreUnusable):  # then it costs some cents
                 self._ask("POST", f"/versions/{version - 1}:destroy", {}, allowed=(400, 404))
 
     @contextlib.contextmanager
     def _lease(self) -> Iterator[None]:
-        """The secret is ours alone, among processes and hosts. Raises `TokenStoreUnusable`."""
+        """Hold the secret, against other processes and hosts. Raises `TokenStoreUnusable`."""
         ours = str(uuid.uuid4())
         while not self._took(ours):
             time.sleep(POLL_S)
         try:
             yield
         finally:
-            with contextlib.suppress(TokenStoreUnusable):  # it ends by itself
+            with contextlib.suppress(TokenStoreUnusable):  # the lease ends by itself
                 secret = self._ask("GET", "")
                 if secret.get("annotations", {}).get(LEASE, "").startswith(ours):
                     self._annotate(secret, None)
@@ -154,7 +156,7 @@ class SecretTokenStore:
     # -- requests ----------------------------------------------------------------------------------------
 
     def _ask(self, method: str, path: str, body: object = None, *, allowed: tuple[int, ...] = ()) -> dict[str, Any]:
-        """The answer; empty for a status that is allowed."""
+        """The answer; empty for an allowed status."""
         try:
             if self._session is None:
                 credentials, _ = google_default(scopes=[SCOPE])
@@ -170,7 +172,7 @@ class SecretTokenStore:
         if answer.status_code in allowed:
             return {}
         if answer.status_code == 404:
-            raise TokenStoreUnusable(f"There is no secret {self.place}. Make it: gcloud secrets create.")
+            raise TokenStoreUnusable(f"There is no secret {self.place}. Create it: gcloud secrets create.")
         if answer.status_code == 403:
             raise self._refused_with("403")
         if answer.status_code != 200:

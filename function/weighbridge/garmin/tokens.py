@@ -1,15 +1,17 @@
-"""The token store: one Garmin token in one file, renewed by one at a time.
+"""The token store: one Garmin token in one file, renewed by one process at a time.
 
-Rule: the file on disk holds a whole token at every moment, the old one or the new one. Whoever renews it
-holds the lock, and has made sure that the new token can be saved before Garmin is asked for it.
+Rule: the file on disk holds a complete token at every moment, the old one or the new one. Whoever renews it holds the
+lock, and checks that the new token can be saved before it asks Garmin.
 
 Facts:
-- Each refresh makes the refresh token before it worthless, so a refreshed token that is not saved is lost,
-  and a second refresh with the same token is refused (bugficks/omramin issue 21).
-- The access token lives about a day, the refresh token about thirty; only what Garmin says counts, so a
-  missing time is read from the JWT, and is otherwise "refresh first".
-- `flock` belongs to the open file, not to the process: with a lock file opened anew each time it keeps
-  threads apart as well as processes, and a killed process lets go of it by dying (flock(2)).
+- Each refresh makes the previous refresh token worthless. A new token that is not saved is lost, and a second refresh
+  with the same token is refused (bugficks/omramin issue 21).
+- The access token lasts about a day, the refresh token about thirty. A time missing in the file is read from the
+  JWT; if it is missing there too, the token is refreshed first.
+- `flock` belongs to the open file, not to the process: because the lock file is opened again each time, the lock
+  separates threads as well as processes, and a killed process releases it (flock(2)).
+
+Weakness: the lock works on one machine. Two hosts that share the folder over a network need a file system with flock.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from pydantic import SecretStr
 from ..commands import DEFAULT_TOKEN, command, sign_in_again
 from ..errors import SignInNeeded, TokenStoreUnusable
 
-#: A token file is 2 to 6 KB; this much room is taken on disk before a refresh.
+#: A token file is 2 to 6 KB. This much space is reserved on disk before a refresh.
 ROOM_BYTES = 16_384
 
 
@@ -42,12 +44,12 @@ class Token:
     access_token: SecretStr
     refresh_token: SecretStr
     client_id: str | None = None
-    #: 0 when unknown: then it is refreshed before it is used.
+    #: 0 if unknown: then the token is refreshed before it is used.
     expires_at: float = 0.0
     refresh_expires_at: float | None = None
 
     def to_json(self) -> str:
-        """The text of a token file, in the names of garth's `oauth2_token.json`."""
+        """The text of a token file, with the names of garth's `oauth2_token.json`."""
         return json.dumps(
             {
                 "access_token": self.access_token.get_secret_value(),
@@ -60,7 +62,7 @@ class Token:
         )
 
 
-#: Our name -> garth's and ours in a file, garminconnect's.
+#: Our name -> its name in our and garth's files, its name in garminconnect's file.
 NAMES = {
     "access_token": ("access_token", "di_token"),
     "refresh_token": ("refresh_token", "di_refresh_token"),
@@ -71,21 +73,21 @@ NAMES = {
 
 
 def parse_token(text: str) -> Token:
-    """A token from our own file, garth's `oauth2_token.json`, garminconnect's `garmin_tokens.json`, or a
+    """The token of our own file, garth's `oauth2_token.json`, garminconnect's `garmin_tokens.json`, or a
     GARTH_TOKEN string (the base64 of a JSON list with one token).
 
-    Raises `SignInNeeded`, without the text, when it is none of these.
+    Raises `SignInNeeded` for anything else, without its text.
     """
     value = _json(text) or _json(_base64(text))
     if isinstance(value, list):
         if len(value) == 2:
             raise SignInNeeded(
-                "This is a token of the old garth (OAuth1), which Garmin no longer renews. Sign in instead of "
+                "This is a token of the old garth (OAuth1), and Garmin no longer renews those. Sign in instead of "
                 "importing it."
             )
         value = value[0] if len(value) == 1 else None
     if not isinstance(value, dict):
-        raise SignInNeeded("Expected a token file or a GARTH_TOKEN string, and this is neither.")
+        raise SignInNeeded("Expected a token file or a GARTH_TOKEN string; this is neither.")
     found = {ours: next((value[name] for name in names if value.get(name)), None) for ours, names in NAMES.items()}
     access, refresh, client_id = (found[name] for name in ("access_token", "refresh_token", "client_id"))
     if not isinstance(access, str) or not isinstance(refresh, str) or not isinstance(client_id, str | None):
@@ -102,7 +104,7 @@ def parse_token(text: str) -> Token:
 
 
 def jwt_claims(token: str) -> dict[str, object]:
-    """The claims of a JWT, unchecked (its signature is Garmin's business); {} when it is none."""
+    """The claims of a JWT, without a check of its signature; {} for anything else."""
     parts = token.split(".")
     claims = _json(_base64(parts[1])) if len(parts) == 3 else None
     return claims if isinstance(claims, dict) else {}
@@ -125,17 +127,17 @@ def _base64(text: str) -> str:
 
 
 def _unix_s(value: object) -> float | None:
-    # A JSON number may be an int too large for a float, NaN or infinite.
+    # A JSON number may be NaN, infinite, or an int too large for a float.
     usable = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e11
     return float(value) if usable and isinstance(value, int | float) else None
 
 
 class Store(Protocol):
-    """What keeps one token. `secret_manager.py` has the other one."""
+    """Stores one token. `secret_manager.py` has the other implementation."""
 
-    #: Whose it is: the `--name` of `weighbridge login`.
+    #: Whose token it is: the `--name` of `weighbridge login`.
     name: str
-    #: Where it is, as a sentence names it.
+    #: Where it is, for messages.
     place: str
 
     def read(self) -> Token | None: ...
@@ -148,11 +150,11 @@ class Store(Protocol):
 
 
 class TokenStore:
-    """The token called `name` in a folder of its own: `{name}.json`, which only its owner can read."""
+    """The token called `name` in a folder: the file `{name}.json`, readable only by its owner."""
 
     def __init__(self, folder: Path, name: str = DEFAULT_TOKEN) -> None:
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name, re.ASCII):
-            raise ValueError(f"A token's name is made of letters, digits, - and _; got {name!r}.")
+            raise ValueError(f"A token's name may have letters, digits, - and _; got {name!r}.")
         self.name = name
         self.folder = folder
         self.path = folder / f"{name}.json"
@@ -176,16 +178,16 @@ class TokenStore:
             raise TokenStoreUnusable(f"The token file {self.path} is damaged. {sign_in_again(self.name)}") from None
 
     def renewed_at(self) -> float:
-        """When the token was saved last, in Unix seconds. Raises `OSError` when there is none."""
+        """When the token was last saved, in Unix seconds. Raises `OSError` if there is none."""
         return self.path.stat().st_mtime
 
     def save(self, token: Token) -> None:
-        """Keep this token instead of the one before. Raises `TokenStoreUnusable`; then the old one stays."""
+        """Replace the stored token. Raises `TokenStoreUnusable`; then the old one stays."""
         with self._locked(), self._room() as commit:
             commit(token)
 
     def refreshed(self, stale: Token, refresh: Callable[[Token], Token]) -> Token:
-        """A token that is newer than `stale`: another's work, or that of `refresh`, which is then saved.
+        """A token newer than `stale`: one that another process saved, or the result of `refresh`, which is then saved.
 
         Raises what `refresh` raises, `SignInNeeded` when the token is gone, or `TokenStoreUnusable`.
         """
@@ -215,9 +217,9 @@ class TokenStore:
 
     @contextlib.contextmanager
     def _room(self) -> Iterator[Callable[[Token], None]]:
-        """A draft that already has its room on disk, so that a full disk is noticed beforehand.
+        """Reserve space for a new token, so that a full disk fails before the refresh; yields what saves it.
 
-        Under the lock there is one draft at most, so it has a fixed name: what a killed process left is used again.
+        The lock allows one draft at a time, so its name is fixed, and a draft left by a killed process is used again.
         """
         try:
             flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -232,7 +234,7 @@ class TokenStore:
                     raise self._unusable("cannot be written", e) from e
                 yield lambda token: self._commit(draft, token)
         finally:
-            with contextlib.suppress(OSError):  # renamed long ago when all went well
+            with contextlib.suppress(OSError):  # on success it has been renamed
                 self._draft_path.unlink()
 
     def _commit(self, draft: BinaryIO, token: Token) -> None:
@@ -245,14 +247,14 @@ class TokenStore:
 
     def _unusable(self, what: str, fault: OSError) -> TokenStoreUnusable:
         return TokenStoreUnusable(
-            f"The token file {self.path} {what}: {fault.strerror}. Its folder must be writable and have room, because "
-            f"each refresh makes a new token. Fix that first; if Garmin then refuses the token: "
+            f"The token file {self.path} {what}: {fault.strerror}. Its folder must be writable and have free space, "
+            f"because each refresh makes a new token. Fix that first. If Garmin then refuses the token: "
             f"{command('login', self.name)}."
         )
 
 
 def _write(file: BinaryIO, content: bytes) -> None:
-    # The new content goes over the room that is there; only then is the rest cut off.
+    # Overwrite the reserved space first, and truncate afterwards, so that the write needs no new space.
     file.seek(0)
     file.write(content)
     file.flush()

@@ -1,9 +1,10 @@
-"""Bytes of a request -> payloads. What JSON leaves open is closed here.
+"""Bytes of a request -> payloads. What JSON leaves open is decided here.
 
 Rule: any bytes give payloads or a `CallerFault`, in time linear in their number. Numbers become `Decimal`, so
-that 64.6 stays 64.6. A key that stands twice in an object, NaN and Infinity (RFC 8259 section 6), and numbers
-longer than any scale writes are refused: guessing which one was meant would put a wrong value into someone's
-health record.
+that 64.6 stays 64.6. A duplicate key in an object, NaN and Infinity (RFC 8259 section 6), and numbers longer
+than any scale writes are refused: a wrong guess would put a wrong value into someone's health record.
+
+Weakness: `[81,4]` is valid JSON, a list of two numbers, so a decimal comma there is not recognized as one.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -18,21 +20,21 @@ from typing import NamedTuple, NoReturn, Protocol, TypeVar
 
 from ..errors import CallerFault, MediaTypeUnsupported, NotJson, TooLarge
 
-#: Digits of the longest number taken; a scale needs six, epoch nanoseconds nineteen.
+#: Digits of the longest number accepted; a scale needs six, epoch nanoseconds nineteen.
 LONGEST_NUMBER = 40
 
 #: A body of a million bytes could ask for half a million answers.
-MOST_READINGS = 10_000
+READINGS_PER_CALL = 10_000
 
 #: Twice what that many readings need, with the events around them and the objects in them.
-MOST_OBJECTS = 2 * MOST_READINGS
+OBJECTS_PER_CALL = 2 * READINGS_PER_CALL
 
-#: Several times what the fullest dialect has.
+#: Several times what the largest dialect has.
 MOST_NAMES_PER_OBJECT = 500
 
 
 class Headers(Protocol):
-    """Header names -> values, whatever the case of a name."""
+    """Header names -> values; names are case-insensitive."""
 
     def get(self, key: str, default: str) -> str: ...
 
@@ -43,17 +45,17 @@ _Result = TypeVar("_Result")
 
 
 class Payloads(NamedTuple):
-    """The payloads of one request, and what could not be read, each by its place: a number that tells their order."""
+    """The payloads of one request, and what could not be read. Each has a number that gives its order."""
 
     items: Mapping[int, object]
     #: True when the caller sent a list, and so gets a list back.
     many: bool
-    #: When the event that carried the payload happened; it stands in for a reading's missing time.
+    #: When the event that carried the payload occurred; used for a reading without a time.
     occurred_at: datetime | None = None
     faults: Mapping[int, CallerFault] = {}
 
     def results(self, of_items: Iterable[_Result]) -> list[_Result | CallerFault]:
-        """The result of each item, and between them the faults, in the order in which all of it came."""
+        """The results of the items and the faults, in the order of the request."""
         found: dict[int, _Result | CallerFault] = {**dict(zip(self.items, of_items, strict=True)), **self.faults}
         return [found[place] for place in sorted(found)]
 
@@ -69,7 +71,7 @@ def read_body(body: bytes, content_type: str | None, headers: Headers) -> Payloa
         parse = _json
     if parse is None:
         raise MediaTypeUnsupported(
-            f"A body of type {media_type.strip()[:80]!a} is not understood. Send application/json, "
+            f"A body of type {media_type.strip()[:80]!a} is not supported. Send application/json, "
             "application/x-ndjson or application/cloudevents+json."
         )
     if "charset" in parameters and "utf-8" not in parameters and "utf8" not in parameters:
@@ -85,24 +87,54 @@ def parse_json(body: bytes) -> object:
     """One JSON text -> dict, list, str, int, Decimal, bool or None. Raises `NotJson` or `TooLarge`."""
     if not body.strip():
         raise NotJson("The body is empty; a reading in JSON was expected.")
-    # Counted before a parser takes its time: each object has its bracket, and each name its colon.
+    # Counted before the slow parser runs: each object has its bracket, and each name its colon.
     objects = body.count(b"{")
-    if objects > MOST_OBJECTS:
-        raise TooLarge(f"At most {MOST_READINGS} readings are taken at once, and this looks like many more.")
+    if objects > OBJECTS_PER_CALL:
+        raise TooLarge(f"At most {READINGS_PER_CALL} readings are accepted at once; this body holds many more.")
     if objects and body.count(b":") > objects * MOST_NAMES_PER_OBJECT:
         raise _too_many_names()
     try:
         # json.loads would guess UTF-16 and UTF-32; RFC 8259 section 8.1 allows UTF-8 alone.
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as e:
-        raise NotJson(f"The body is not valid UTF-8: byte {e.start} cannot stand there.") from None
+        raise NotJson(f"The body is not valid UTF-8: the problem is at byte {e.start}.") from None
     try:
         value: object = _decode(text)
     except json.JSONDecodeError as e:
-        raise NotJson(f"The body is not JSON: {e.msg} (line {e.lineno}, column {e.colno}).") from None
+        raise NotJson(f"{_syntax_error(e)} (line {e.lineno}, column {e.colno}).") from None
     except RecursionError:
-        raise NotJson("The JSON is nested too deep for a reading.") from None
+        raise NotJson("The JSON is nested too deeply for a reading.") from None
     return value
+
+
+#: What json says of a syntax error -> the same in plain words.
+_SYNTAX_ERRORS: Mapping[str, str] = {
+    "Expecting value": "a value is missing",
+    "Expecting property name enclosed in double quotes": "a name in double quotes was expected",
+    "Expecting ':' delimiter": "a colon is missing after a name",
+    "Expecting ',' delimiter": "a comma or a closing bracket is missing",
+    "Extra data": "there is something after the end",
+    "Unterminated string starting at": "a text has no closing quote",
+    "Invalid control character at": "a text contains a line break or another control character",
+}
+
+
+def _syntax_error(e: json.JSONDecodeError) -> str:
+    """A syntax error in words. It never repeats what came: that may be a measurement."""
+    text, at = e.doc, e.pos
+    here = text[at : at + 1]
+    # At a trailing comma, json stops at the bracket or, in newer releases of Python, at the comma.
+    if here in ("}", "]") and text[:at].rstrip()[-1:] == ",":
+        return f"A comma too many before {here}"
+    if here == "," and (closing := text[at + 1 :].lstrip()[:1]) in ("}", "]"):
+        return f"A comma too many before {closing}"
+    if any(_DECIMAL_COMMA.match(text, start) for start in (at - 2, at - 1) if start >= 0):
+        return 'A decimal comma is not valid JSON: write 81.4, or "81,4" in quotes'
+    return f"The body is not valid JSON: {_SYNTAX_ERRORS.get(e.msg, e.msg)}"
+
+
+#: json stops at the digit after the comma, or at the comma.
+_DECIMAL_COMMA = re.compile(r"\d,\d", re.ASCII)
 
 
 def _too_many_names() -> TooLarge:
@@ -133,12 +165,12 @@ def _decimal(digits: str) -> Decimal:
 
 def _short(digits: str) -> str:
     if len(digits) > LONGEST_NUMBER:
-        raise NotJson(f"A number of {len(digits)} characters is too long; at most {LONGEST_NUMBER} are taken.")
+        raise NotJson(f"A number has {len(digits)} characters; at most {LONGEST_NUMBER} are accepted.")
     return digits
 
 
 def _constant(name: str) -> NoReturn:
-    raise NotJson(f"{name} is not a number that JSON knows; leave the value out when it was not measured.")
+    raise NotJson(f"{name} is not a number in JSON. Leave out a value that was not measured.")
 
 
 _decode: Callable[[str], object] = json.JSONDecoder(
@@ -154,18 +186,18 @@ def _json(body: bytes) -> Payloads:
 
 
 def _listed(items: list[object], occurred_at: datetime | None = None) -> Payloads:
-    if len(items) > MOST_READINGS:
+    if len(items) > READINGS_PER_CALL:
         raise _too_many(len(items))
     return Payloads(dict(enumerate(items)), many=True, occurred_at=occurred_at)
 
 
 def _too_many(count: int) -> TooLarge:
-    return TooLarge(f"{count} readings came; at most {MOST_READINGS} are taken at once.")
+    return TooLarge(f"{count} readings came; at most {READINGS_PER_CALL} are accepted at once.")
 
 
 def _ndjson(body: bytes) -> Payloads:
     lines = body.count(b"\n")
-    if lines > MOST_READINGS:
+    if lines > READINGS_PER_CALL:
         raise _too_many(lines)
     items: dict[int, object] = {}
     faults: dict[int, CallerFault] = {}
@@ -216,7 +248,7 @@ def _instant(text: object) -> datetime | None:
 _PARSERS: Mapping[str, Callable[[bytes], Payloads]] = {
     "application/json": _json,
     "text/json": _json,
-    # curl -d says so of any body.
+    # curl -d sends any body as this type.
     "application/x-www-form-urlencoded": _json,
     "application/x-ndjson": _ndjson,
     "application/ndjson": _ndjson,

@@ -1,7 +1,7 @@
-"""The contract as OpenAPI 3.1, made from the models and the tables that the function itself runs on.
+"""The contract as OpenAPI 3.1, made from the models and tables that the function itself uses.
 
-Rule: nothing is written down here that stands elsewhere in code: values come from the reading's table, receipts
-from their type, faults from the table of problems.
+Rule: nothing is repeated here that exists elsewhere in code: values come from the reading's table, receipts from
+their type, faults from the table of problems.
 """
 
 from __future__ import annotations
@@ -14,13 +14,26 @@ from pydantic import TypeAdapter
 from ..errors import Again, Blame
 from ..reading.measures import MEASURES
 from ..receipt import Receipt
+from .encoding import PRETTY
 from .problems import FAULTS
 
 _REF = "#/components/schemas/"
 _QUERY_SWITCHES = {
-    "dry_run": "Tell what would be sent, and send nothing.",
+    "dry_run": "Show what would be sent, and send nothing.",
     "replace": "Replace an entry at the same instant that has other values; the new one is confirmed first.",
 }
+_INDENTED = {PRETTY: "Indent the JSON of the answer, for people."}
+
+
+def _switches(switches: Mapping[str, str]) -> list[Mapping[str, object]]:
+    return [
+        {"name": name, "in": "query", "description": meaning, "schema": {"type": "boolean", "default": False}}
+        for name, meaning in switches.items()
+    ]
+
+
+#: A parameter of every operation that answers with JSON.
+_PRETTY = _switches(_INDENTED)
 
 
 def document() -> dict[str, object]:
@@ -36,7 +49,7 @@ def document() -> dict[str, object]:
             "Connect and reads it back.",
         },
         "paths": {
-            "/": {"post": _post_readings("weigh")},
+            "/": {"get": _GET_PAGE, "post": _post_readings("weigh")},
             "/readings": {"post": _post_readings("weighReadings"), "get": _GET_READINGS},
             "/readings/{id}": {"delete": _DELETE_READING},
             "/fit": {"post": _POST_FIT},
@@ -73,18 +86,18 @@ def _reading() -> dict[str, object]:
     }
     return {
         "type": "object",
-        "description": "One weigh-in in our own names. What the Fitdays app, Home Assistant, openScale and other "
-        "scales write is understood too (the README lists them); values must agree with each other.",
+        "description": "One weigh-in in Weighbridge's own names. The names of the Fitdays app, Home Assistant, "
+        "openScale and others are understood too (the documentation lists them). Values must agree with each other.",
         "required": ["weight_kg"],
         "properties": {
             "measured_at": {
-                "description": "ISO 8601, or epoch seconds or milliseconds. Left out: `received_at`, or the time of "
-                "arrival.",
+                "description": "ISO 8601, or epoch seconds or milliseconds. If it is missing, `received_at` is used, "
+                "or else the time of arrival.",
                 "anyOf": [{"type": "string"}, {"type": "number"}, {"type": "null"}],
             },
             "received_at": {
-                "description": "When the caller received the reading: it counts where the reading has no time of its "
-                "own. Whoever may send a reading twice should always add it.",
+                "description": "When the caller received the reading: used if the reading has no time of its own. "
+                "Always add it if a reading may be sent twice.",
                 "anyOf": [{"type": "string"}, {"type": "number"}, {"type": "null"}],
             },
             **measures,
@@ -95,7 +108,7 @@ def _reading() -> dict[str, object]:
 
 
 def _problems(*statuses: int) -> dict[str, object]:
-    """The faults of the table, a response each status."""
+    """The faults of the table, with one response for each status."""
     faults = [fault for fault in FAULTS.values() if fault.status in statuses]
     return {
         str(status): {
@@ -137,16 +150,13 @@ _BODY: Mapping[str, object] = {
 def _post_readings(operation_id: str) -> dict[str, object]:
     return {
         "operationId": operation_id,
-        "summary": "Deliver one reading, or several (also as application/x-ndjson or a CloudEvent).",
+        "summary": "Deliver one reading or several; as JSON, application/x-ndjson or a CloudEvent.",
         "security": _SECURITY,
-        "parameters": [
-            {"name": name, "in": "query", "description": meaning, "schema": {"type": "boolean", "default": False}}
-            for name, meaning in _QUERY_SWITCHES.items()
-        ],
+        "parameters": _switches(_QUERY_SWITCHES | _INDENTED),
         "requestBody": _BODY,
         "responses": {
             "200": {
-                "description": "Checked, or present in Garmin already; or every one of several readings is delivered.",
+                "description": "Checked, or already present in Garmin; or each of several readings is delivered.",
                 "content": _one_or_many("Receipt", "Results"),
             },
             "201": _json("Confirmed: read back from Garmin.", "Receipt"),
@@ -161,6 +171,7 @@ _POST_FIT: Mapping[str, object] = {
     "operationId": "makeFit",
     "summary": "The proven FIT file itself; nothing is sent.",
     "security": _SECURITY,
+    "parameters": _PRETTY,
     "requestBody": _BODY,
     "responses": {
         "200": {
@@ -176,32 +187,34 @@ _DAY: Mapping[str, object] = {"type": "string", "format": "date"}
 _WHOSE: Mapping[str, object] = {
     "name": "person",
     "in": "query",
-    "description": "Whose account, by name or alias; needed where several people are set up, and only there.",
+    "description": "Whose account, by name or alias. Needed only if several people are configured.",
     "schema": {"type": "string"},
 }
 
 _GET_READINGS: Mapping[str, object] = {
     "operationId": "listReadings",
-    "summary": "What Garmin holds, in our names and units; the last 30 days unless told.",
+    "summary": "What Garmin holds, in Weighbridge's names and units. Default: the last 30 days.",
     "security": _SECURITY,
     "parameters": [
         {"name": "from", "in": "query", "schema": _DAY},
         {"name": "to", "in": "query", "schema": _DAY},
         _WHOSE,
+        *_PRETTY,
     ],
     "responses": {"200": _json("The weigh-ins.", "WeighIns"), **_problems(400, *_ACCESS, 404, *_SET_UP, *_GARMIN)},
 }
 
 _DELETE_READING: Mapping[str, object] = {
-    "operationId": "takeBackReading",
-    "summary": "Take one weigh-in back.",
+    "operationId": "deleteReading",
+    "summary": "Delete one weigh-in in Garmin.",
     "security": _SECURITY,
     "parameters": [
         {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}},
         _WHOSE,
+        *_PRETTY,
     ],
     "responses": {
-        "204": {"description": "Taken back."},
+        "204": {"description": "Deleted."},
         **_problems(400, *_ACCESS, 404, *_SET_UP, *_GARMIN),
     },
 }
@@ -209,6 +222,7 @@ _DELETE_READING: Mapping[str, object] = {
 _GET_HEALTH: Mapping[str, object] = {
     "operationId": "health",
     "summary": "Whether a reading could be delivered now. Holds no secret and no measurement.",
+    "parameters": _PRETTY,
     "responses": {
         "200": _json("It could.", "Health"),
         "503": _json("It could not; `delivery.detail` names the fix.", "Health"),
@@ -216,9 +230,22 @@ _GET_HEALTH: Mapping[str, object] = {
     },
 }
 
+_GET_PAGE: Mapping[str, object] = {
+    "operationId": "page",
+    "summary": "A small page for a browser: a client whose Accept header names text/html.",
+    "responses": {
+        "200": {
+            "description": "What this address is, with links. Holds no setting and no measurement.",
+            "content": {"text/html": {"schema": {"type": "string"}}},
+        },
+        **_problems(405),
+    },
+}
+
 _GET_OPENAPI: Mapping[str, object] = {
     "operationId": "openapi",
     "summary": "This document.",
+    "parameters": _PRETTY,
     "responses": {
         "200": {"description": "The document.", "content": {"application/json": {"schema": {"type": "object"}}}},
         **_problems(400, *_SET_UP),
@@ -242,10 +269,10 @@ _PROBLEM: Mapping[str, object] = {
         "again": {
             "type": "string",
             "enum": list(get_args(Again)),
-            "description": "Whether the same request may be sent again: never, later, or once something was repaired "
-            "(a key, an address, a setting, a sign-in).",
+            "description": "When the same request may be sent again: never, later, or after somebody has fixed "
+            "something (a key, an address, a setting, a sign-in).",
         },
-        "retry_after_s": {"type": "integer", "description": "As the header Retry-After."},
+        "retry_after_s": {"type": "integer", "description": "The same as the header Retry-After."},
         "errors": {
             "type": "array",
             "items": {

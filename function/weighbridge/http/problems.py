@@ -1,4 +1,4 @@
-"""Fault -> RFC 9457 problem: the one table that says which status a fault has, and for how long to wait."""
+"""ProblemType -> RFC 9457 problem: the one table of each fault's status and how long to wait."""
 
 from __future__ import annotations
 
@@ -9,45 +9,47 @@ from .. import errors
 from ..errors import WeighbridgeError
 
 
-class Fault(NamedTuple):
+class ProblemType(NamedTuple):
     status: int
     slug: str
     title: str
     retry_after_s: int | None = None
 
 
-#: Whose fault it is decides the status. A class that is not here is answered as its nearest ancestor.
-FAULTS: Mapping[type[Exception], Fault] = {
-    errors.NotJson: Fault(400, "not-json", "The body is not the JSON that was expected"),
-    errors.QueryInvalid: Fault(400, "query-invalid", "The query of the address is wrong"),
-    errors.Unauthorized: Fault(401, "unauthorized", "A key is needed"),
-    errors.Forbidden: Fault(403, "forbidden", "No key is configured"),
-    errors.NotFound: Fault(404, "not-found", "There is nothing here"),
-    errors.MethodNotAllowed: Fault(405, "method-not-allowed", "Method not allowed here"),
-    errors.TooSlow: Fault(408, "too-slow", "The body came too slowly"),
-    errors.Conflict: Fault(409, "conflict", "Garmin holds other values for this instant"),
-    errors.TooLarge: Fault(413, "too-large", "The body is too large"),
-    errors.MediaTypeUnsupported: Fault(415, "media-type-unsupported", "This kind of body is not understood"),
-    errors.ReadingRejected: Fault(422, "reading-rejected", "The reading cannot be right"),
-    errors.SettingsInvalid: Fault(500, "settings-invalid", "The function is misconfigured"),
-    errors.TemplateUnusable: Fault(500, "template-unusable", "The template cannot be used"),
-    errors.ProofFailed: Fault(500, "proof-failed", "The file did not prove to hold the reading; nothing was sent"),
-    errors.GarminRefused: Fault(502, "garmin-refused", "Garmin Connect refused"),
-    errors.FolderUnusable: Fault(503, "folder-unusable", "The file could not be kept", 60),
-    errors.TokenStoreUnusable: Fault(503, "token-store-unusable", "The Garmin token cannot be read or saved", 300),
-    errors.NotConnected: Fault(503, "not-connected", "Garmin Connect is not set up here", 3600),
-    errors.SignInNeeded: Fault(503, "sign-in-needed", "Signing in to Garmin is needed", 3600),
-    errors.GarminUnreachable: Fault(503, "garmin-unreachable", "Garmin Connect cannot be reached", 60),
-    errors.RateLimited: Fault(503, "rate-limited", "Garmin Connect asks to wait"),
-    errors.OutcomeUnknown: Fault(504, "outcome-unknown", "Garmin Connect gave no answer", 60),
-    Exception: Fault(500, "internal-error", "Internal error"),
+#: The status follows from who is to blame. A class that is not here has the row of its nearest ancestor.
+FAULTS: Mapping[type[Exception], ProblemType] = {
+    errors.NotJson: ProblemType(400, "not-json", "The body is not the JSON that was expected"),
+    errors.QueryInvalid: ProblemType(400, "query-invalid", "The query of the address is wrong"),
+    errors.Unauthorized: ProblemType(401, "unauthorized", "A key is needed"),
+    errors.Forbidden: ProblemType(403, "forbidden", "No key is configured"),
+    errors.NotFound: ProblemType(404, "not-found", "There is nothing here"),
+    errors.MethodNotAllowed: ProblemType(405, "method-not-allowed", "Method not allowed here"),
+    errors.TooSlow: ProblemType(408, "too-slow", "The body arrived too slowly"),
+    errors.Conflict: ProblemType(409, "conflict", "Garmin holds other values for this instant"),
+    errors.TooLarge: ProblemType(413, "too-large", "The body is too large"),
+    errors.MediaTypeUnsupported: ProblemType(415, "media-type-unsupported", "This type of body is not supported"),
+    errors.ReadingRejected: ProblemType(422, "reading-rejected", "The reading cannot be right"),
+    errors.SettingsInvalid: ProblemType(500, "settings-invalid", "The function is misconfigured"),
+    errors.TemplateUnusable: ProblemType(500, "template-unusable", "The template cannot be used"),
+    errors.ProofFailed: ProblemType(500, "proof-failed", "The file could not be proven; nothing was sent"),
+    errors.GarminRefused: ProblemType(502, "garmin-refused", "Garmin Connect refused"),
+    errors.FolderUnusable: ProblemType(503, "folder-unusable", "The file could not be kept", 60),
+    errors.TokenStoreUnusable: ProblemType(
+        503, "token-store-unusable", "The Garmin token cannot be read or saved", 300
+    ),
+    errors.NotConnected: ProblemType(503, "not-connected", "Garmin Connect is not set up here", 3600),
+    errors.SignInNeeded: ProblemType(503, "sign-in-needed", "Signing in to Garmin is needed", 3600),
+    errors.GarminUnreachable: ProblemType(503, "garmin-unreachable", "Garmin Connect cannot be reached", 60),
+    errors.RateLimited: ProblemType(503, "rate-limited", "Garmin Connect asks to wait"),
+    errors.OutcomeUnknown: ProblemType(504, "outcome-unknown", "Garmin Connect gave no answer", 60),
+    Exception: ProblemType(500, "internal-error", "Internal error"),
 }
 
 
 def problem(fault: Exception) -> dict[str, object]:
     """The body of the answer to a fault."""
     kind = kind_of(fault)
-    # Only our own faults speak for themselves; what another exception says may hold what the caller sent.
+    # Only the message of our own faults is shown; that of another exception may contain what the caller sent.
     ours = isinstance(fault, WeighbridgeError)
     detail = str(fault) if ours else "Nothing is known to have been sent. The log names the place."
     problem: dict[str, object] = {
@@ -58,7 +60,7 @@ def problem(fault: Exception) -> dict[str, object]:
         "blame": fault.blame if isinstance(fault, WeighbridgeError) else WeighbridgeError.blame,
         "again": fault.again if isinstance(fault, WeighbridgeError) else WeighbridgeError.again,
     }
-    # Said again here, for callers that never see a header (Home Assistant's rest_command) and for parts of a batch.
+    # Repeated here for callers that see no header (Home Assistant's rest_command) and for parts of a batch.
     if (pause_s := _retry_after_s(fault)) is not None:
         problem["retry_after_s"] = pause_s
     if isinstance(fault, errors.ValuesRejected):
@@ -69,14 +71,14 @@ def problem(fault: Exception) -> dict[str, object]:
 
 
 def headers_of(fault: Exception) -> dict[str, str]:
-    """The headers that a fault's status calls for."""
+    """The headers that a fault's status requires."""
     headers: dict[str, str] = {}
     if (pause_s := _retry_after_s(fault)) is not None:
         headers["Retry-After"] = str(pause_s)
     if isinstance(fault, errors.MethodNotAllowed):
         headers["Allow"] = ", ".join(fault.allowed)
     if isinstance(fault, errors.TooSlow):
-        headers["Connection"] = "close"  # what is left of the body would be taken for the next request
+        headers["Connection"] = "close"  # the rest of the body would be read as the next request
     if isinstance(fault, errors.Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
     return headers
@@ -86,6 +88,6 @@ def _retry_after_s(fault: Exception) -> int | None:
     return fault.retry_after_s if isinstance(fault, errors.RateLimited) else kind_of(fault).retry_after_s
 
 
-def kind_of(fault: Exception) -> Fault:
-    """The row of the table for this fault: its own class's, or its nearest ancestor's."""
+def kind_of(fault: Exception) -> ProblemType:
+    """The row of the table for this fault: that of its class, or of the nearest ancestor."""
     return next(FAULTS[kind] for kind in type(fault).__mro__ if kind in FAULTS)

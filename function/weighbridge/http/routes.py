@@ -1,16 +1,14 @@
-"""The routes: what is answered at each address, and what a route sees of a request.
+"""The routes: the answer at each address, and what a route sees of a request.
 
-Rule: a mistyped parameter is refused, so that `?dryrun=true` does not send.
+Rule: an unknown parameter is refused, so that `?dryrun=true` does not send.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -22,39 +20,40 @@ from .. import errors
 from ..compose import Composed
 from ..delivery.port import WeighInStore, file_name
 from ..errors import FieldError, WeighbridgeError
-from ..pipeline import READINGS_PER_FILE
+from ..fit.patch import READINGS_PER_FILE
 from .body import Payloads, read_body
+from .encoding import PRETTY
 from .problems import problem
 
 if TYPE_CHECKING:
     from ..receipt import Receipt
 
 LARGEST_BODY_BYTES = 1 << 20
-#: A sender that pauses longer than this within its body holds a thread that others wait for.
+#: A sender that pauses longer than this within its body blocks a thread that others wait for.
 LONGEST_PAUSE_S = 10
 
 HTTP_STATUS = {"checked": 200, "present": 200, "confirmed": 201, "accepted": 202, "kept": 202}
 
 
 class Call:
-    """What a route sees of a request, read when it is asked for."""
+    """What a route sees of a request. The body is read when it is needed."""
 
     def __init__(self, request: Request, query: Mapping[str, str], id_: str, *, admitted: bool) -> None:
         self._request = request
         self.query = query
         self.id = id_
-        #: Always, but on a route that is open to everybody.
+        #: False only on an open route, for a caller without a valid key.
         self.admitted = admitted
 
     def body(self) -> Payloads:
         request = self._request
-        # One byte more than is taken tells a body that is too large from one that just fits, chunked or not.
+        # One byte more than the limit: it distinguishes a body that is too large from one that just fits.
         too_large = (request.content_length or 0) > LARGEST_BODY_BYTES
         try:
             body = b"" if too_large else request.stream.read(LARGEST_BODY_BYTES + 1)
         except (HTTPException, TimeoutError) as e:
             if isinstance(e, TimeoutError) or isinstance(e.__context__, TimeoutError):
-                raise errors.TooSlow(f"Nothing more of the body came for {LONGEST_PAUSE_S} s.") from None
+                raise errors.TooSlow(f"The body stopped for {LONGEST_PAUSE_S} s before its end.") from None
             raise errors.NotJson("The body ended before its announced length.") from None
         if too_large or len(body) > LARGEST_BODY_BYTES:
             raise errors.TooLarge(f"The body is larger than {LARGEST_BODY_BYTES} bytes. Send it in parts.")
@@ -63,7 +62,8 @@ class Call:
 
 class Answer(NamedTuple):
     status: int
-    body: bytes
+    #: Bytes are sent as they are; anything else is encoded as JSON.
+    body: object
     media_type: str = "application/json"
     headers: Mapping[str, str] = {}
 
@@ -77,7 +77,7 @@ class Route(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The path as documented, which is also what the log says: an identifier is nobody's business there."""
+        """The path as documented. The log shows this one, without the identifier."""
         return self.paths[-1].replace("<id>", "{id}")
 
 
@@ -97,11 +97,11 @@ class Application:
         results = payloads.results(weighed)
         if payloads.many:
             status = 207 if any(isinstance(result, WeighbridgeError) for result in results) else 200
-            return Answer(status, json_bytes({"results": [_entry(result) for result in results]}))
+            return Answer(status, {"results": [_entry(result) for result in results]})
         (result,) = results
         if isinstance(result, WeighbridgeError):
             raise result
-        return Answer(HTTP_STATUS[result["status"]], json_bytes(result))
+        return Answer(HTTP_STATUS[result["status"]], result)
 
     def post_fit(self, call: Call) -> Answer:
         payloads = call.body()
@@ -116,14 +116,14 @@ class Application:
         return Answer(200, fit.content, "application/vnd.ant.fit", {"Content-Disposition": disposition})
 
     def get_readings(self, call: Call) -> Answer:
-        # Tomorrow in UTC is today somewhere; Garmin's days are the account's own.
+        # Tomorrow in UTC may be today for the account: Garmin's days are local.
         last = _day(call.query, "to", self.now().date() + timedelta(days=1))
         first = _day(call.query, "from", last - timedelta(days=30))
         if first > last:
-            raise errors.QueryInvalid([FieldError("from", first.isoformat(), "a day not after `to` was expected.")])
+            raise errors.QueryInvalid([FieldError("from", first.isoformat(), "A day not after `to` was expected.")])
         weigh_ins = self._garmin(call).list_weigh_ins(first, last)
         entries = [{"id": w.id, "calendar_date": w.calendar_date.isoformat(), **w.shown()} for w in weigh_ins]
-        return Answer(200, json_bytes({"from": first.isoformat(), "to": last.isoformat(), "readings": entries}))
+        return Answer(200, {"from": first.isoformat(), "to": last.isoformat(), "readings": entries})
 
     def delete_reading(self, call: Call) -> Answer:
         self._garmin(call).delete_weigh_in(call.id)
@@ -131,9 +131,9 @@ class Application:
 
     def get_health(self, call: Call) -> Answer:
         delivery = dict(self.composed.weighbridge.delivery.health())
-        # Who lives here is for those who may call.
+        # Names of people are only for callers with a key.
         if not call.admitted and delivery.pop("people", None) and "detail" in delivery:
-            delivery["detail"] = "A person's sign-in needs attention. Asked with a key, this says whose."
+            delivery["detail"] = "A person's sign-in needs attention. Send a key to see whose."
         health = {
             "status": "ok" if delivery["ready"] else "not ready",
             "template": {
@@ -142,13 +142,13 @@ class Application:
             },
             "delivery": delivery,
         }
-        return Answer(200 if delivery["ready"] else 503, json_bytes(health))
+        return Answer(200 if delivery["ready"] else 503, health)
 
     def get_openapi(self, _call: Call) -> Answer:
-        # Imported when first asked for: pydantic's schemas cost more time than a whole weigh-in.
+        # Imported when needed: pydantic's schemas take longer than a whole weigh-in.
         from .openapi import document
 
-        return Answer(200, json_bytes(document()))
+        return Answer(200, document())
 
     def _garmin(self, call: Call) -> WeighInStore:
         store = self.composed.store(call.query.get("person"))
@@ -182,22 +182,26 @@ def find_route(method: str, path: str) -> tuple[Route, str]:
     except MethodNotAllowed as e:
         allowed = [route.method for route in ROUTES if route.method in (e.valid_methods or ())]
         allowed = list(dict.fromkeys(allowed))
-        raise errors.MethodNotAllowed(f"Use {' or '.join(allowed)} here.", allowed) from None
+        # A browser may GET the page at the address itself (`Shell`); a program may not, and is not sent there.
+        page = ["GET"] if path == "/" and method != "GET" else []
+        raise errors.MethodNotAllowed(f"Use {' or '.join(allowed)} here.", [*allowed, *page]) from None
     except NotFound:
-        raise errors.NoSuchAddress("There is nothing at this address; GET /openapi.json tells what there is.") from None
+        raise errors.NoSuchAddress("There is nothing at this address; GET /openapi.json lists the addresses.") from None
     return route, values.get("id", "")
 
 
 def read_query(text: str, known: Sequence[str]) -> dict[str, str]:
-    """The query of an address. One that is mistyped is refused: `?dryrun=true` must not send."""
+    """The query of an address. Raises `QueryInvalid` for an unknown parameter: `?dryrun=true` must not send."""
     if not text:
         return {}
+    known = (*known, PRETTY)
     pairs = parse_qsl(text, keep_blank_values=True)
     query = dict(pairs)
     wrong = [name for name in query if name not in known]
     if wrong or len(query) != len(pairs):
-        expected = f"Known here, each once: {', '.join(known)}." if known else "No parameter is known here."
+        expected = f"Known here, each once: {', '.join(known)}."
         raise errors.QueryInvalid([FieldError(name[:80], None, expected) for name in wrong or query])
+    _flag(query, PRETTY)
     return query
 
 
@@ -217,22 +221,8 @@ def _day(query: Mapping[str, str], name: str, default: date) -> date:
             raise ValueError
         return date.fromisoformat(text)
     except ValueError:
-        raise errors.QueryInvalid([FieldError(name, text[:80], "a day such as 2026-11-23 was expected.")]) from None
+        raise errors.QueryInvalid([FieldError(name, text[:80], "A day such as 2026-11-23 was expected.")]) from None
 
 
 def _entry(result: Receipt | WeighbridgeError) -> Mapping[str, object]:
     return problem(result) if isinstance(result, WeighbridgeError) else result
-
-
-def json_bytes(value: object) -> bytes:
-    return _encode(value).encode()
-
-
-def _number(value: object) -> float | str:
-    # Beyond what a double tells apart (or holds), the digits as they came.
-    if isinstance(value, Decimal) and abs(value.adjusted()) < 15:
-        return float(value)
-    return str(value)
-
-
-_encode = json.JSONEncoder(default=_number).encode

@@ -1,1 +1,1 @@
-"""What the owner of a function does at a terminal."""
+"""The commands for the owner of a function."""

@@ -1,7 +1,7 @@
-"""weighbridge confirm: look whether the kept files have arrived in Garmin Connect, and put away those that have.
+"""weighbridge confirm: check whether the kept files have arrived in Garmin Connect, and put away those that have.
 
 Rule: nothing is sent. A file counts as confirmed when each of its weigh-ins was read back. With a key of Garmin's
-official Personal API the look needs no sign-in at all, so a file that was imported by hand ends as confirmed too.
+official Personal API this needs no sign-in at all, so files imported by hand are confirmed too.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ DAY = timedelta(days=1)
 @options.name
 @click.pass_obj
 def command(around: Surroundings, name: str) -> int:
-    """Look whether the kept files have arrived in Garmin Connect, and put away those that have. Nothing is sent."""
+    """Check whether the kept files have arrived in Garmin Connect, and put away those that have. Nothing is sent."""
     settings = read_settings(around.environment).for_person(name)
     kept, unusable = read_all(settings)
     missing = _confirm(settings, kept) if kept else 0
     if not kept and not unusable:
-        print(f"Nothing waits in {settings.folder}.")
+        print(f"No files are waiting in {settings.folder}.")
     return 1 if missing or unusable else 0
 
 
 def read_all(settings: Settings) -> tuple[list[Kept], int]:
-    """What waits in the folder, and the number of files that are not as they were kept, which is said."""
+    """The files that wait in the folder, and the number of damaged ones, which are reported."""
     kept: list[Kept] = []
     unusable = 0
     for path in kept_files(settings.folder):
@@ -55,7 +55,7 @@ def say(what: str, file_name: str, why: str = "") -> None:
 
 
 def _confirm(settings: Settings, kept: Sequence[Kept]) -> int:
-    """The number of files that have not arrived. Raises what the look raises."""
+    """The number of files that have not arrived. Raises what the store raises."""
     official = personal_api(settings)
     if official and (announced := official.health().get("detail")):
         print(announced, file=sys.stderr)
@@ -74,7 +74,7 @@ def _confirm(settings: Settings, kept: Sequence[Kept]) -> int:
     if missing:
         name = settings.token_name
         print(
-            f"Import what is missing by hand, or have it delivered: {typed('login', name)}, then "
+            f"Import the missing files by hand, or have them delivered: {typed('login', name)}, then "
             f"{typed('kept deliver', name)}."
         )
     return missing

@@ -1,9 +1,9 @@
-"""weighbridge kept deliver: deliver the files that were kept, now that a sign-in works, and confirm each.
+"""weighbridge kept deliver: deliver the kept files once a sign-in works, and confirm each.
 
-Rule: nothing is sent before somebody has seen what it is, or has said --yes. A file is put away only when each of its
-weigh-ins was read back from Garmin Connect, or was there already. What every file would meet (no sign-in, no network, a
-rate limit) ends the run; what one file alone meets does not. Run it as often as you like: the same file is the same
-weigh-in. Measurements are printed at a terminal, before the question; a schedule's log gets none.
+Rule: nothing is sent until somebody has seen and confirmed it, or has passed --yes. A file is put away only when each
+of its weigh-ins was read back from Garmin Connect, or was there already. A fault that every file would have (no
+sign-in, no network, a rate limit) ends the run; a fault of one file does not. Run it as often as you like: the same
+file stays the same weigh-in. Measurements are printed at a terminal only, before the question, never to a log.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ SHARED = (SettingsInvalid, NotConnected, SignInNeeded, TokenStoreUnusable, RateL
 def command(around: Surroundings, name: str, *, replace: bool, yes: bool) -> int:
     """Deliver the kept files to Garmin Connect, and put away what was read back.
 
-    The exit code is 0 when nothing is left.
+    The exit code is 0 when no file is left.
     """
     settings = read_settings(around.environment).for_person(name)
     kept, unusable = read_all(settings)
     if not kept:
         if not unusable:
-            print(f"Nothing waits in {settings.folder}.")
+            print(f"No files are waiting in {settings.folder}.")
         return 1 if unusable else 0
     if not yes and not _agreed(kept, settings, around.terminal):
         return 1
@@ -64,7 +64,7 @@ def _agreed(kept: Sequence[Kept], settings: Settings, terminal: Terminal) -> boo
     if not terminal.is_there():
         print(
             f"{len(kept)} file(s) wait in {settings.folder}. This is not a terminal, so nobody can confirm them. "
-            f"To send them without a question: {typed('kept deliver --yes', settings.token_name)}.",
+            f"To send them without asking: {typed('kept deliver --yes', settings.token_name)}.",
             file=sys.stderr,
         )
         return False
@@ -86,12 +86,12 @@ def _agreed(kept: Sequence[Kept], settings: Settings, terminal: Terminal) -> boo
 
 
 def shown(reading: Reading, settings: Settings) -> str:
-    """Date and weight, as a person remembers them."""
+    """Date, time and weight, for a person."""
     return f"{reading.measured_at.astimezone(settings.timezone):%Y-%m-%d %H:%M}  {reading.weight_kg:.2f} kg"
 
 
 def _deliver_all(kept: Sequence[Kept], settings: Settings, *, replace: bool) -> int:
-    """The number of files that are left."""
+    """Deliver the files. Returns how many are left."""
     left, waiting = 0, len(kept)
     try:
         delivery = Chain([garmin_connect(name, settings) for name in garmin_names(settings)])
@@ -118,7 +118,7 @@ def _deliver(kept: Kept, delivery: Delivery, *, replace: bool) -> Collection[Out
 
 
 def _settle(kept: Kept, outcomes: Collection[Outcome]) -> bool:
-    """Say what became of a file. True when all of it has arrived."""
+    """Report the outcome of a file. True when all of it has arrived."""
     open_ = [o for o in outcomes if isinstance(o, WeighbridgeError) or o.status not in ("confirmed", "present")]
     if not open_:
         put_away(kept)

@@ -1,7 +1,7 @@
-"""weighbridge demo: the whole way on real input, in one screen. Needs no account: the file is kept for import by hand.
+"""weighbridge demo: a reading from start to finish, on one screen. Needs no account: the file is kept.
 
-Rule: it keeps to a folder of its own, `weighbridge-demo`, so that `weighbridge kept deliver` never meets its made-up
-weigh-in; and to the defaults, whatever is set here.
+Rule: it uses its own folder, `weighbridge-demo`, so that `weighbridge kept deliver` never finds the made-up weigh-in,
+and the default settings, whatever is set in the environment.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ KEPT = FOLDER / "weigh-ins"
 def command(around: Surroundings) -> None:
     """Start the function, post a reading, show the receipt, and decode the file.
 
-    Everything is written into the folder weighbridge-demo.
+    Everything is written to the folder weighbridge-demo.
     """
     try:
         FOLDER.mkdir(exist_ok=True)
@@ -52,13 +52,13 @@ def command(around: Surroundings) -> None:
     print(
         f"\nTo import it into Garmin Connect by hand, open {receipt['import_page']},\n"
         f"choose {file}, and press Import Data.\n"
-        f"(It is an example: weigh yourself first. Everything of this demo is in {FOLDER}/; delete it when you like.)\n"
-        "To have it done for you: weighbridge login, then WEIGHBRIDGE_DELIVERY=garmin weighbridge serve."
+        f"(It is an example: weigh yourself first. Delete {FOLDER}/, the folder of this demo, when you like.)\n"
+        "To have it delivered for you: weighbridge login, then WEIGHBRIDGE_DELIVERY=garmin weighbridge serve."
     )
 
 
 def embedded(environment: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """The environment of a function that keeps files in this folder, whatever else is set here."""
+    """An environment in which the function keeps files in this folder, with the defaults for everything else."""
     kept = {name: value for name, value in environment.items() if not name.startswith(("WEIGHBRIDGE_", "GARMIN_"))}
     return kept | {"WEIGHBRIDGE_FOLDER": str(folder)}
 

@@ -1,8 +1,8 @@
-"""weighbridge doctor: one screen that proves each link of the chain to Garmin Connect with the user's own account.
+"""weighbridge doctor: one screen that checks each link to Garmin Connect with the user's own account.
 
-Rule: each link is proven by using it, never by looking at a setting. What fails says how to fix it, and what hangs on
-it is not tried. A weigh-in is sent only when its weight is typed in, and taken back only when that is wanted.
-Nothing printed holds a secret; the weight that was typed is the only measurement that is used.
+Rule: each link is checked by using it, never by reading a setting. A link that fails says how to fix it, and links that
+need it are skipped. A weigh-in is sent only when the user enters a weight, and deleted only when the user agrees.
+Nothing printed holds a secret. The weight that was entered is the only measurement that is used.
 """
 
 from __future__ import annotations
@@ -45,29 +45,29 @@ SHORT_DAYS = 3
 
 
 class NotTried(Exception):
-    """The user does not want this link to be tried."""
+    """The user does not want to try this link."""
 
 
 class NotNeeded(Exception):
-    """The delivery does without this link."""
+    """The delivery does not need this link."""
 
 
 @dataclass
-class Visit:
+class Run:
     """One run of the doctor."""
 
     around: Surroundings
     token_name: str
-    #: None: nobody is asked, so nothing is sent.
+    #: None: no questions, so nothing is sent.
     ask: Ask | None
-    # What the links have found so far; one runs only after those that it needs.
+    # Results of the links so far. A link runs only after those that it needs.
     settings: Settings = field(init=False)
     template: Template = field(init=False)
     reading: Reading = field(init=False)
     outcome: Delivered = field(init=False)
     weigh_in_id: str = field(init=False)
 
-    @cached_property  # a browser's profile serves one session
+    @cached_property  # a browser's profile allows one session
     def garmin(self) -> GarminConnect:
         return garmin_connect(garmin_names(self.settings)[0], self.settings)
 
@@ -76,7 +76,7 @@ class Visit:
 
     def token_session(self) -> TokenSession:
         if garmin_names(self.settings)[0] == "browser":
-            raise NotNeeded("the delivery `browser` is signed in by its profile, and needs no token.")
+            raise NotNeeded("the delivery `browser` uses the sign-in of its profile, and needs no token.")
         return token_session(token_library(self.settings), self.settings)
 
     def answer(self, question: str) -> str:
@@ -92,92 +92,92 @@ class Visit:
 class Link(NamedTuple):
     name: str
     needs: tuple[str, ...]
-    prove: Callable[[Visit], str]
+    prove: Callable[[Run], str]
 
 
-def _settings(visit: Visit) -> str:
-    settings = visit.settings = read_settings(visit.around.environment).for_person(visit.token_name)
+def _settings(run: Run) -> str:
+    settings = run.settings = read_settings(run.around.environment).for_person(run.token_name)
     names = ", then ".join(settings.delivery)
     return f"readings go to: {names}. Garmin is {settings.garmin_domain}."
 
 
-def _template(visit: Visit) -> str:
+def _template(run: Run) -> str:
     try:
-        visit.template = usable_template(visit.settings)
+        run.template = usable_template(run.settings)
     except WeighbridgeError as e:
-        raise OwnerFault(f"{e} Set WEIGHBRIDGE_TEMPLATE to another, or leave it out.") from e
-    return f"{visit.settings.template.name} takes {len(visit.template.fields)} values, proven by fitdecode."
+        raise OwnerFault(f"{e} Set WEIGHBRIDGE_TEMPLATE to another template, or unset it.") from e
+    return f"{run.settings.template.name} takes {len(run.template.fields)} values, proven by fitdecode."
 
 
-def _token(visit: Visit) -> str:
-    days = visit.token_session().token_days_left()  # raises when there is none
-    age_s = max(visit.around.now() - token_store(visit.settings).renewed_at(), 0)
+def _token(run: Run) -> str:
+    days = run.token_session().token_days_left()  # raises if there is none
+    age_s = max(run.around.now() - token_store(run.settings).renewed_at(), 0)
     age = f"stored {_span(age_s)} ago"
     if days is None:
         return f"{age}; Garmin did not say when the sign-in ends."
     if days <= 0:
-        raise OwnerFault(f"The sign-in has ended. {sign_in_again(visit.token_name)}")
+        raise OwnerFault(f"The sign-in has ended. {sign_in_again(run.token_name)}")
     if days < SHORT_DAYS:
-        return f"{age}; the sign-in ends in {_span(days * 86_400)}, unless it is renewed before."
+        return f"{age}; the sign-in ends in {_span(days * 86_400)}, unless it is renewed first."
     return f"{age}; the sign-in ends in {days:.0f} days."
 
 
-def _renewal(visit: Visit) -> str:
-    session = visit.token_session()
+def _renewal(run: Run) -> str:
+    session = run.token_session()
     session.renew()
     days = session.token_days_left()
-    return "a new token came and was saved" + (f"; {days:.0f} days from now on." if days is not None else ".")
+    return "the token was renewed and saved" + (f"; the sign-in ends in {days:.0f} days." if days is not None else ".")
 
 
-def _reading(visit: Visit) -> str:
-    today = visit.now().date()
-    found = visit.garmin.list_weigh_ins(today - timedelta(days=DAYS_READ), today + timedelta(days=1))
-    newest = f", the newest of {found[-1].calendar_date.isoformat()}" if found else ""
-    return f"Garmin Connect shows {len(found)} weigh-in(s) of the last {DAYS_READ} days{newest}."
+def _reading(run: Run) -> str:
+    today = run.now().date()
+    found = run.garmin.list_weigh_ins(today - timedelta(days=DAYS_READ), today + timedelta(days=1))
+    newest = f", the newest from {found[-1].calendar_date.isoformat()}" if found else ""
+    return f"Garmin Connect shows {len(found)} weigh-in(s) from the last {DAYS_READ} days{newest}."
 
 
-def _official(visit: Visit) -> str:
-    official = personal_api(visit.settings)
+def _official(run: Run) -> str:
+    official = personal_api(run.settings)
     if official is None:
-        raise NotTried("no GARMIN_PERSONAL_API_KEY is set; readings are confirmed through the sign-in alone.")
-    today = visit.now().date()
+        raise NotTried("GARMIN_PERSONAL_API_KEY is not set; readings are confirmed through the sign-in only.")
+    today = run.now().date()
     found = official.weigh_ins(today - timedelta(days=DAYS_READ), today + timedelta(days=1))
     announced = official.health().get("detail", "")
-    return f"Garmin's Personal API shows {len(found)} weigh-in(s) of the last {DAYS_READ} days. {announced}".strip()
+    return f"Garmin's Personal API shows {len(found)} weigh-in(s) from the last {DAYS_READ} days. {announced}".strip()
 
 
-def _sending(visit: Visit) -> str:
-    reading = Reading(measured_at=visit.now(), weight_kg=_asked_weight(visit))
-    outcome = visit.garmin.deliver(
-        [reading], lambda some: prove(visit.template, [encode(each) for each in some]), replace=False
+def _sending(run: Run) -> str:
+    reading = Reading(measured_at=run.now(), weight_kg=_asked_weight(run))
+    outcome = run.garmin.deliver(
+        [reading], lambda some: prove(run.template, [encode(each) for each in some]), replace=False
     )[reading]
     if isinstance(outcome, WeighbridgeError):
         raise outcome
-    visit.reading, visit.outcome = reading, outcome
-    return "one proven weigh-in was sent; Garmin Connect took it."
+    run.reading, run.outcome = reading, outcome
+    return "one proven weigh-in was sent, and Garmin Connect accepted it."
 
 
-def _reading_back(visit: Visit) -> str:
-    outcome = visit.outcome
+def _reading_back(run: Run) -> str:
+    outcome = run.outcome
     if outcome.status not in ("confirmed", "present"):
         raise GarminRefused(
-            f"{' '.join(warning.text for warning in outcome.warnings)} Look in Garmin Connect in some minutes. If the "
-            "weigh-in is there, set WEIGHBRIDGE_CONFIRM_SECONDS higher; if not, see whether Garmin Connect asks for "
-            "consent to uploads."
+            f"{' '.join(warning.text for warning in outcome.warnings)} Look in Garmin Connect in a few minutes. If "
+            "the weigh-in is there, set WEIGHBRIDGE_CONFIRM_SECONDS higher; if not, check whether Garmin Connect asks "
+            "for consent to uploads."
         )
-    visit.weigh_in_id = _id_of(visit.garmin, visit.reading)
-    return f"it was read back from Garmin Connect ({outcome.status})."
+    run.weigh_in_id = _id_of(run.garmin, run.reading)
+    return f"the weigh-in was read back from Garmin Connect ({outcome.status})."
 
 
-def _taking_back(visit: Visit) -> str:
-    if visit.answer("Take this weigh-in out of Garmin Connect again? [y/N] ").lower() not in ("y", "yes"):
+def _taking_back(run: Run) -> str:
+    if run.answer("Delete this weigh-in from Garmin Connect? [y/N] ").lower() not in ("y", "yes"):
         raise NotTried("it stays in Garmin Connect.")
-    visit.garmin.delete_weigh_in(visit.weigh_in_id)
+    run.garmin.delete_weigh_in(run.weigh_in_id)
     try:
-        _id_of(visit.garmin, visit.reading)
+        _id_of(run.garmin, run.reading)
     except NotFound:
-        return "it was taken back; Garmin Connect shows it no longer."
-    raise GarminRefused("Garmin Connect still shows it. Delete it there by hand.")
+        return "it was deleted; Garmin Connect no longer shows it."
+    raise GarminRefused("Garmin Connect still shows the weigh-in. Delete it there by hand.")
 
 
 LINKS = (
@@ -207,12 +207,12 @@ MARKS = {"ok": "ok", "skipped": "–", "fails": "FAILS"}
 @options.as_json
 @click.pass_obj
 def command(around: Surroundings, name: str, *, as_json: bool) -> int:
-    """Prove each link to Garmin Connect with your own account.
+    """Check each link to Garmin Connect with your own account.
 
-    With --json nothing is asked, so no weigh-in is sent.
+    With --json there are no questions, so no weigh-in is sent.
     """
-    visit = Visit(around, name, None if as_json else around.terminal.ask)
-    findings = examine(visit, (lambda _: None) if as_json else _show)
+    run = Run(around, name, None if as_json else around.terminal.ask)
+    findings = check_links(run, (lambda _: None) if as_json else _show)
     failed = any(finding.outcome == "fails" for finding in findings)
     if as_json:
         links = [finding._asdict() for finding in findings]
@@ -224,23 +224,23 @@ def command(around: Surroundings, name: str, *, as_json: bool) -> int:
     return 1 if failed else 0
 
 
-def examine(visit: Visit, tell: Callable[[Finding], None]) -> list[Finding]:
-    """Prove link after link, and tell each as it is found."""
+def check_links(run: Run, report: Callable[[Finding], None]) -> list[Finding]:
+    """Check link after link, and report each finding at once."""
     findings: list[Finding] = []
     proven: set[str] = set()
     for link in LINKS:
-        finding = _finding(visit, link, proven)
+        finding = _finding(run, link, proven)
         findings.append(finding)
-        tell(finding)
+        report(finding)
     return findings
 
 
-def _finding(visit: Visit, link: Link, proven: set[str]) -> Finding:
-    """What is found of one link, which is added to those that others may rest on."""
+def _finding(run: Run, link: Link, proven: set[str]) -> Finding:
+    """The finding for one link. If others may rely on it, its name is added to `proven`."""
     if missing := [name for name in link.needs if name not in proven]:
         return Finding(link.name, "skipped", f"needs {', '.join(missing)}.")
     try:
-        detail = link.prove(visit)
+        detail = link.prove(run)
     except NotTried as e:
         return Finding(link.name, "skipped", str(e))
     except NotNeeded as e:
@@ -258,8 +258,8 @@ def _show(finding: Finding) -> None:
     print(f"  {MARKS[finding.outcome]:<6}{finding.link:<14}{finding.detail}", flush=True)
 
 
-def _asked_weight(visit: Visit) -> Decimal:
-    text = visit.answer("Send one real weigh-in? Your weight in kg (Enter: no): ")
+def _asked_weight(run: Run) -> Decimal:
+    text = run.answer("Send one real weigh-in? Your weight in kg (Enter: no): ")
     if not text:
         raise NotTried("no weight was entered.")
     try:
@@ -267,7 +267,7 @@ def _asked_weight(visit: Visit) -> Decimal:
     except InvalidOperation:
         weight = Decimal("NaN")
     if not weight.is_finite():
-        raise ValueError("This is not a weight such as 81.4. Nothing was sent.")
+        raise ValueError("Expected a weight in kg, such as 81.4. Nothing was sent.")
     return weight
 
 
@@ -276,7 +276,7 @@ def _id_of(garmin: GarminConnect, reading: Reading) -> str:
     for weigh_in in garmin.list_weigh_ins(day - timedelta(days=1), day + timedelta(days=1)):
         if weigh_in.measured_at.timestamp() == instant_s(reading):
             return weigh_in.id
-    raise NotFound("Garmin Connect does not show it.")
+    raise NotFound("Garmin Connect does not show the weigh-in.")
 
 
 def _span(seconds: float) -> str:

@@ -1,6 +1,6 @@
 """weighbridge fit: reading -> proven FIT file. Nothing is sent, and no server is needed.
 
-Rule: all readings of the input make one file, or none does. The file is proven before it is written.
+Rule: all readings of the input make one file, or there is no file. The file is proven before it is written.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import click
 from ..compose import compose
 from ..delivery.port import Delivered, Prove, file_name
 from ..errors import CallerFault, FieldError, FolderUnusable, NotJson, ReadingRejected, TooLarge, WeighbridgeError
+from ..fit.patch import READINGS_PER_FILE
 from ..fit.verify import VerifiedFit
 from ..http.body import Payloads, parse_json, read_body
 from ..http.problems import problem
-from ..pipeline import READINGS_PER_FILE
 from ..reading.reading import Reading
 from ..settings import Settings, read_settings
 from . import options
@@ -39,19 +39,19 @@ STANDARD = "-"
     "--output",
     metavar="FILE",
     type=click.Path(allow_dash=True),
-    help="Where to write the file; - is the standard output. Default: a name made of its time, in this folder.",
+    help="Where to write the file; - is standard output. Default: a name made from its time, in this folder.",
 )
 @options.as_json
 @click.pass_obj
 def command(around: Surroundings, reading: str, output: str | None, *, as_json: bool) -> int:
-    """Make the FIT file of READING, a file with one reading in JSON, a JSON array or NDJSON of up to 200; - reads the
+    """Make the FIT file of READING: a file with one reading in JSON, or up to 200 in a JSON array or NDJSON. - reads
     standard input.
 
     The file is decoded and compared before it is written. Nothing is sent: import it at
     https://connect.garmin.com/app/import-data
     """
     if as_json and output == STANDARD:
-        raise click.UsageError("--json and -o - both want the standard output.")
+        raise click.UsageError("--json and -o - both write to standard output. Choose one.")
     try:
         return _make(around, reading, output, as_json=as_json)
     except CallerFault as fault:
@@ -64,18 +64,18 @@ def command(around: Surroundings, reading: str, output: str | None, *, as_json: 
 def _make(around: Surroundings, source: str, output: str | None, *, as_json: bool) -> int:
     settings = read_settings(around.environment)
     payloads = read_payloads(_read(source), name=source)
-    hand = InHand(None if output in (None, STANDARD) else Path(str(output)))
-    receipts = fit(settings, payloads, hand, datetime.fromtimestamp(around.now(), UTC))
+    delivery = InMemory(None if output in (None, STANDARD) else Path(str(output)))
+    receipts = fit(settings, payloads, delivery, datetime.fromtimestamp(around.now(), UTC))
     if output == STANDARD:
-        sys.stdout.buffer.write(hand.fit.content)
+        sys.stdout.buffer.write(delivery.fit.content)
     else:
-        _write(hand.path, hand.fit.content, source)
+        _write(delivery.path, delivery.fit.content, source)
     if as_json:
         print(options.to_json({"results": receipts} if payloads.many else receipts[0]))
         return 0
     said = sys.stderr if output == STANDARD else sys.stdout
     if output != STANDARD:
-        print(hand.path, file=said)
+        print(delivery.path, file=said)
     for receipt in receipts:
         for line in _lines(receipt, several=len(receipts) > 1):
             print(f"  {line}", file=said)
@@ -83,8 +83,8 @@ def _make(around: Surroundings, source: str, output: str | None, *, as_json: boo
 
 
 @dataclass
-class InHand:
-    """A `Delivery` that hands over the proven file. `asked`: the path for it, or the folder."""
+class InMemory:
+    """A `Delivery` that keeps the proven file in memory. `asked`: the path for it, or the folder."""
 
     asked: Path | None
     name: str = "file"
@@ -103,17 +103,17 @@ class InHand:
         return {"name": self.name, "ready": True}
 
 
-def fit(settings: Settings, payloads: Payloads, hand: InHand, now: datetime) -> list[Receipt]:
-    """The receipts of readings whose proven file is `hand.fit`. Raises a `WeighbridgeError` when one has a fault."""
+def fit(settings: Settings, payloads: Payloads, delivery: InMemory, now: datetime) -> list[Receipt]:
+    """The receipts; the proven file is `delivery.fit`. Raises a `WeighbridgeError` if a reading has a fault."""
     for fault in payloads.faults.values():
         raise fault
     count = len(payloads.items)
     if not 1 <= count <= READINGS_PER_FILE:
-        raise ReadingRejected([FieldError("", count, f"1 to {READINGS_PER_FILE} readings make a file.")])
-    # Garmin has no part in this, so that not even its library is imported.
+        raise ReadingRejected([FieldError("", count, f"Expected 1 to {READINGS_PER_FILE} readings for one file.")])
+    # Garmin is not needed, so not even its library is imported.
     composed = compose(replace(settings, delivery=("folder",)))
-    weighbridge = replace(composed.weighbridge, delivery=hand)
-    # In hand, the good ones of a list with a bad one harm nobody.
+    weighbridge = replace(composed.weighbridge, delivery=delivery)
+    # If a list has a bad reading, the good ones stay in memory, which does no harm.
     results = weighbridge.weigh(payloads.items.values(), now=now, dry_run=False, replace=False)
     receipts = [result for result in results if not isinstance(result, WeighbridgeError)]
     if len(receipts) < len(results):
@@ -122,7 +122,7 @@ def fit(settings: Settings, payloads: Payloads, hand: InHand, now: datetime) -> 
 
 
 def _as_one(results: Sequence[Receipt | WeighbridgeError]) -> WeighbridgeError:
-    """The one fault; of several readings, every value that is to blame, with its reading."""
+    """One fault for all; of several readings, with each rejected value and the number of its reading."""
     faults = [(number, result) for number, result in enumerate(results, 1) if isinstance(result, WeighbridgeError)]
     rejected = [(number, fault) for number, fault in faults if isinstance(fault, ReadingRejected)]
     if len(results) == 1 or len(rejected) < len(faults):
@@ -161,7 +161,7 @@ def read_payloads(content: bytes, *, name: str) -> Payloads:
 
 
 def _is_lines(content: bytes) -> bool:
-    """Whether a first line is a whole JSON object, and more follows."""
+    """Whether the first line is a complete JSON object, and more lines follow."""
     first, _, rest = content.strip().partition(b"\n")
     if not rest.strip():
         return False
@@ -174,7 +174,7 @@ def _is_lines(content: bytes) -> bool:
 def _write(path: Path, content: bytes, source: str) -> None:
     try:
         if source != STANDARD and path.exists() and path.samefile(source):
-            raise FolderUnusable(f"{path} is the reading itself, which would be lost: choose another output.")
+            raise FolderUnusable(f"{path} is the reading itself and would be overwritten. Choose another output.")
         path.write_bytes(content)
     except OSError as e:
         raise FolderUnusable(f"{path} cannot be written: {e.strerror}.") from None
@@ -184,5 +184,5 @@ def _lines(receipt: Receipt, *, several: bool) -> list[str]:
     when = f"{receipt['measured_at']}: " if several else ""
     lines = [when + receipt["summary"], *(note["text"] for note in (*receipt["notes"], *receipt["warnings"]))]
     if receipt["unknown"]:
-        lines.append(f"Not recognised, and left out: {', '.join(receipt['unknown'])}.")
+        lines.append(f"Not recognized, and left out: {', '.join(receipt['unknown'])}.")
     return lines

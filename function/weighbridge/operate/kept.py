@@ -1,4 +1,4 @@
-"""weighbridge kept: the files that were kept for import by hand, or while a sign-in was missing."""
+"""weighbridge kept: the files that were kept for import by hand, or while nobody was signed in."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ command.add_command(confirm.command)
 @options.as_json
 @click.pass_obj
 def list_kept(around: Surroundings, name: str, *, as_json: bool) -> int:
-    """Show what waits: file, date and weight of each weigh-in. Nothing is sent."""
+    """Show the files that wait, with the date and weight of each weigh-in. Nothing is sent."""
     settings = read_settings(around.environment).for_person(name)
     found: dict[str, Kept | FolderUnusable] = {}
     for path in kept_files(settings.folder):
@@ -45,9 +45,9 @@ def list_kept(around: Surroundings, name: str, *, as_json: bool) -> int:
         for reading in each.readings:
             print(f"    {deliver_kept.shown(reading, settings)}")
     if not found:
-        print(f"Nothing waits in {settings.folder}.")
+        print(f"No files are waiting in {settings.folder}.")
     for other in _others(settings):
-        print(f"More waits for another person: weighbridge kept list --name {other}")
+        print(f"More files wait for another person: weighbridge kept list --name {other}")
     return 0
 
 
@@ -62,6 +62,6 @@ def _as_data(kept: Kept | FolderUnusable) -> dict[str, object]:
 
 
 def _others(settings: Settings) -> list[str]:
-    """Whose files wait in folders of their own."""
+    """The other people with files that wait."""
     folders = [path for path in sorted(settings.folder.glob("*")) if path.is_dir() and path.name != DELIVERED]
     return [folder.name for folder in folders if kept_files(folder)]

@@ -1,13 +1,13 @@
 """weighbridge login: sign in to Garmin Connect once, at a terminal, and store the token for the function.
 
-Rule: the password is asked for, never taken from an argument or a variable, and is kept nowhere. What is printed
-holds no secret. After a failure the next attempt has to wait, because repeated failures lock an account for one
-to three days; the waiting time is kept beside the token, so that a script in a loop meets it too.
+Rule: the password is asked for, never taken from an argument or a variable, and never stored. Nothing printed holds a
+secret. After a failure the next attempt has to wait, because repeated failures lock an account for one to three days.
+The waiting time is stored next to the token, so that it also stops a script in a loop.
 
-Strategy: the ways are tried in the order of `WAYS`. The next one takes over when Garmin blocks the one before; a wrong
-password or code ends it, since every further attempt counts towards the lock. The user's own browser comes last,
-because it works wherever a person can sign in at all. A browser window of its own makes no token: what it leaves is
-the profile that the delivery `browser` uses, so it is a way only when it is named.
+Strategy: the ways are tried in the order of `WAYS`. When Garmin blocks one, the next one takes over. A wrong password
+or code ends the sign-in, because every further attempt counts towards the lock. The user's own browser comes last,
+because it works wherever a person can sign in at all. The browser window makes no token, only the profile for the
+delivery `browser`, so it is used only when it is named.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ WINDOW_S = 900
 ELSEWHERE = """\
 This is a container. Sign in on another machine instead, one with a browser and a home connection:
   1. there, with Weighbridge installed:   {login}
-  2. here, from where that file lies:
+  2. here, in the folder of that file:
      docker compose run --rm -T function {login} --import - < {file}
      (or copy the file into the token folder, {folder}, so that the container's user can write it)
   3. there again: delete {file}, because one token must not be used in two places.
@@ -90,8 +90,8 @@ def _by_browser(settings: Settings, terminal: Terminal) -> Token:
     opened = terminal.open_page(address)
     print(
         f"{'Opened in your browser' if opened else 'Open this page in a browser, on any machine'}:\n\n  {address}\n\n"
-        "Sign in there. The page that follows is empty or an error; what counts is its address, which ends in\n"
-        "ticket=ST-… It works once and for some seconds only: have this window ready, and paste at once.",
+        "Sign in there. The next page is empty or shows an error. Copy its address, which ends in ticket=ST-…\n"
+        "It works once, and only for some seconds: have this window ready, and paste at once.",
         flush=True,
     )
     pasted = terminal.ask_secret("The address, or the ticket alone (not shown): ")
@@ -115,9 +115,9 @@ class Way(NamedTuple):
 
 WAYS = (
     Way("password", "e-mail, password and code, asked for here", _by_password, risks_lock=True),
-    Way("garminconnect", "the same, over another library and its five ways in (Python 3.12 and newer)",
+    Way("garminconnect", "the same, with another library that tries five ways (Python 3.12 and newer)",
         _by_garminconnect, risks_lock=True),
-    Way("browser", "your own browser, whose address you paste here; works where scripts are blocked", _by_browser,
+    Way("browser", "your own browser; you paste its address here; works where scripts are blocked", _by_browser,
         risks_lock=False),
 )  # fmt: skip
 
@@ -131,17 +131,17 @@ WINDOW = "window"
     "login",
     epilog="The ways to sign in, in the order in which they are tried: "
     + "; ".join(f"{way.name}: {way.explained}" for way in WAYS)
-    + f". And only when named: {WINDOW}: a browser window of its own, for the delivery `browser`; it makes no token.",
+    + f". Only when named: {WINDOW}: a separate browser window, for the delivery `browser`; it makes no token.",
 )
 @options.name
-@click.option("--way", type=click.Choice([*(way.name for way in WAYS), WINDOW]), help="Begin with this way to sign in.")
+@click.option("--way", type=click.Choice([*(way.name for way in WAYS), WINDOW]), help="Start with this way to sign in.")
 @click.option(
     "--import",
     "import_file",
     metavar="FILE",
     type=click.Path(allow_dash=True),
     help="Take the token from garmin_tokens.json (garminconnect), oauth2_token.json (garth-ng) or a GARTH_TOKEN "
-    "string; - reads it from the standard input.",
+    "string; - reads standard input.",
 )
 @click.option("--import-env", is_flag=True, help="Take the token from the variable GARTH_TOKEN.")
 @click.option(
@@ -149,7 +149,9 @@ WINDOW = "window"
     is_flag=True,
     help="Try at once after a failure. The risk: repeated failures lock the account for one to three days.",
 )
-@click.option("--wait-s", type=float, default=WINDOW_S, show_default=True, help="For how long the window stays open.")
+@click.option(
+    "--wait-s", type=float, default=WINDOW_S, show_default=True, help="How long the window stays open, in seconds."
+)
 @click.pass_obj
 def command(
     around: Surroundings,
@@ -161,13 +163,13 @@ def command(
     import_env: bool,
     ignore_cool_down: bool,
 ) -> int:
-    """Sign in to Garmin Connect once, and store the token. The password is kept nowhere."""
+    """Sign in to Garmin Connect once, and store the token. The password is never stored."""
     if sum((way is not None, import_file is not None, import_env)) > 1:
-        raise click.UsageError("--way, --import and --import-env exclude each other.")
+        raise click.UsageError("Pass only one of --way, --import and --import-env.")
     settings = read_settings(around.environment).for_person(name)
     if way == WINDOW:
         return _window(settings, wait_s)
-    # The waiting time after a failure is this machine's, wherever the token is kept.
+    # The waiting time after a failure is stored on this machine, wherever the token is.
     here = TokenStore(settings.tokens, name)
     store = token_store(settings)
     imported = import_env or import_file is not None
@@ -180,14 +182,14 @@ def command(
             cool_down = CoolDown(here, around.now)
             token = _signed_in(settings, cool_down, around.terminal, begin=way, ignore_cool_down=ignore_cool_down)
     except EOFError:
-        print("\nNothing was stored: the questions need answers at a terminal.", file=sys.stderr)
+        print("\nNothing was stored. The questions must be answered at a terminal.", file=sys.stderr)
         return 1
     lifetime = _lifetime(token, around.now(), name)
     store.save(token)
     print(f"Stored in {getattr(store, 'path', store.place)}. {lifetime}")
     if imported:
-        print("Use this token nowhere else from now on: each renewal here makes the copy there worthless.")
-    print(f"To prove every link with this account: {typed('doctor', name)}")
+        print("From now on, use this token nowhere else: each renewal here makes the other copy worthless.")
+    print(f"To check every link with this account: {typed('doctor', name)}")
     return 0
 
 
@@ -195,12 +197,12 @@ def _window(settings: Settings, wait_s: float) -> int:
     session = browser_session(settings)
     print(
         "A browser window opens with Garmin Connect. Sign in there, tick 'remember me', and answer what Garmin "
-        "asks (cookies, consent).\nThis ends by itself when the page of your activities is there.",
+        "asks (cookies, consent).\nThis command ends by itself when the page with your activities is open.",
         flush=True,
     )
     session.sign_in(wait_s)
     print(
-        f"Signed in. The profile lies in {settings.browser_profile}: give it to the machine that delivers, and set "
+        f"Signed in. The profile is in {settings.browser_profile}. Copy it to the machine that delivers, and set "
         "WEIGHBRIDGE_DELIVERY=browser,folder or garmin,browser,folder."
     )
     return 0
@@ -211,7 +213,7 @@ def _elsewhere(store: TokenStore, name: str) -> str:
 
 
 def _imported(source: str | None, environment: Mapping[str, str]) -> Token:
-    """The token of a file, of the standard input (-), or of the variable."""
+    """The token of a file, of standard input (-), or of the variable."""
     if source is None:
         text = environment.get("GARTH_TOKEN", "")
         if not text:
@@ -232,14 +234,14 @@ def _signed_in(
     ways = WAYS[names.index(begin) if begin else 0 :]
     if ways[0].risks_lock and not ignore_cool_down:
         cool_down.check()
-    # Before the questions: a folder that cannot take the token would waste a sign-in.
+    # Before the questions: a folder that is not writable would waste a sign-in.
     cool_down.probe()
     for way, next_way in zip(ways, (*ways[1:], None), strict=True):
         try:
             token = way.sign_in(settings, terminal)
         except GarminUnreachable:
-            raise  # says nothing about the account, and holds for each way
-        except SettingsInvalid as fault:  # its library is not there
+            raise  # not about the account, and the same for each way
+        except SettingsInvalid as fault:  # its library is missing
             if next_way is None or way.name == begin:
                 raise
             print(f"{fault}\n\nThe next way, {next_way.name}: {next_way.explained}.\n", file=sys.stderr, flush=True)
@@ -256,7 +258,7 @@ def _signed_in(
 
 
 class CoolDown:
-    """When the next attempt may be made, in a file beside the token."""
+    """When the next attempt is allowed, in a file next to the token."""
 
     def __init__(self, store: TokenStore, now: Callable[[], float]) -> None:
         self._path = store.path.with_suffix(".cool-down")
@@ -264,13 +266,13 @@ class CoolDown:
         self._now = now
 
     def check(self) -> None:
-        """Raises `RateLimited` while it lasts."""
+        """Raises `RateLimited` until the next attempt is allowed."""
         _, until = self._read()
         left_s = math.ceil(until - self._now())
         if left_s > 0:
             raise RateLimited(
                 f"The last sign-in failed. Wait {_duration(left_s)} before the next one: repeated failures lock the "
-                "account for one to three days. Your own browser can be tried at once: "
+                "account for one to three days. You can use your own browser at once: "
                 f"{typed('login --way browser', self._name)}. "
                 "(--ignore-cool-down tries the password at once, at that risk.)",
                 left_s,
@@ -305,18 +307,18 @@ class CoolDown:
         except OSError as e:
             raise TokenStoreUnusable(
                 f"The token folder {self._path.parent} cannot be written: {e.strerror}. Fix that, or name another "
-                "folder with WEIGHBRIDGE_TOKENS; Garmin was not asked."
+                "folder with WEIGHBRIDGE_TOKENS. Garmin was not asked."
             ) from e
 
 
 def _lifetime(token: Token, now_s: float, token_name: str) -> str:
-    """Raises `SignInNeeded` when it is over already."""
+    """How long the sign-in lasts, as a sentence. Raises `SignInNeeded` if it has ended."""
     if token.refresh_expires_at is None:
         return "Garmin did not say when the sign-in ends; usually after 30 days without use."
     days = (token.refresh_expires_at - now_s) / 86_400
     if days <= 0:
-        raise SignInNeeded(f"This token has ended already. {sign_in_again(token_name)}")
-    return f"The sign-in ends in {days:.0f} days; each renewal of the token starts them again."
+        raise SignInNeeded(f"This token has already ended. {sign_in_again(token_name)}")
+    return f"The sign-in ends in {days:.0f} days. Each renewal of the token extends it."
 
 
 def _duration(seconds: int) -> str:

@@ -1,4 +1,4 @@
-"""Options that mean the same in every command, and the JSON that `--json` prints."""
+"""Options that mean the same in every command, and the output of `--json`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..errors import SettingsInvalid
 
 
 def _token_name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
-    # It becomes the name of a file and of folders.
+    # The name is used for a file and for folders.
     from ..garmin.tokens import TokenStore
 
     try:
@@ -29,10 +29,10 @@ name = click.option(
     show_default=True,
     metavar="NAME",
     callback=_token_name,
-    help="Whose: the name of a token. WEIGHBRIDGE_PEOPLE names one for each person.",
+    help="Whose account: the name of a token. WEIGHBRIDGE_PEOPLE sets one for each person.",
 )
 yes = click.option("--yes", is_flag=True, help="Do not ask. For schedules.")
-as_json = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def to_json(value: object) -> str:

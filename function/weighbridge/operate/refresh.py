@@ -1,7 +1,7 @@
-"""weighbridge refresh: renew each stored token that has not been renewed for some days, so that no sign-in ends unused.
+"""weighbridge refresh: renew each token that was not renewed for some days, so that no sign-in ends for lack of use.
 
 Facts: a sign-in ends about 30 days after its last renewal, and only use renews it. Meant for a schedule: once a day is
-enough, a missed day does no harm, and a token that is fresh is left alone, so running it often costs nothing.
+enough, a missed day does no harm, and running it more often costs nothing, because a fresh token is left alone.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ RENEW_AFTER_DAYS = 6  # "at least weekly", when it runs once a day
 
 @click.command("refresh")
 @click.option("--force", is_flag=True, help="Renew each token, due or not.")
-@click.option("--daily", is_flag=True, help="Stay, and look once a day. For a container.")
+@click.option("--daily", is_flag=True, help="Keep running, and check once a day. For a container.")
 @click.pass_obj
 def command(around: Surroundings, *, force: bool, daily: bool) -> int:
-    """Renew the token of everybody who has signed in, where it is due."""
+    """Renew the token of everyone who has signed in, if it is due."""
     while True:
         code = _look_once(around, force=force)
         if not daily:
@@ -38,7 +38,7 @@ def _look_once(around: Surroundings, *, force: bool) -> int:
         settings = read_settings(around.environment)
         names = _names(settings)
     except WeighbridgeError as fault:
-        # Not raised: a container that stays looks again tomorrow.
+        # Not raised: a container that keeps running tries again tomorrow.
         print(fault, file=sys.stderr, flush=True)
         return 1
     if not names:
@@ -48,7 +48,7 @@ def _look_once(around: Surroundings, *, force: bool) -> int:
 
 
 def _names(settings: Settings) -> Sequence[str]:
-    """The names of all tokens. A folder can be looked into, secrets of a cloud have to be known."""
+    """The names of all tokens. A folder can be listed; for secrets in a cloud the names must be known."""
     if not settings.token_secret:
         return sorted(path.stem for path in settings.tokens.glob("[!.]*.json"))
     return [person.token for person in people_of(settings)] or ["default"]
@@ -65,7 +65,7 @@ def _renew(settings: Settings, now_s: float, *, force: bool) -> int:
         else:
             word = f"renewed {age_days:.0f} day(s) ago, and left alone"
         days = session.token_days_left()
-    except (WeighbridgeError, ValueError, OSError) as fault:  # a file of another name; a token that is gone
+    except (WeighbridgeError, ValueError, OSError) as fault:  # a file with another name; a token that is gone
         print(f"{name}: {fault}", file=sys.stderr, flush=True)
         return 1
     ends = "" if days is None else f"; the sign-in ends in {days:.0f} days"

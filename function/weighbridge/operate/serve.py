@@ -1,9 +1,9 @@
-"""weighbridge serve: check everything, say what will be, and become the server.
+"""weighbridge serve: check the settings, print them, and become the server.
 
-Rule: a wrong setting, an unusable template or a port in use ends it at once, with one sentence: a server that answers
-every reading with a fault of its owner's is worse than none. Nothing printed is a secret, or says who lives here.
+Rule: an invalid setting, an unusable template or a port in use ends it at once, with one sentence. A server that
+answers every reading with an error is worse than no server. Nothing printed is a secret or the name of a person.
 
-Strategy: the server takes this process's place (exec), so that signals and exit codes are its own.
+Strategy: the server replaces this process (exec), so signals and exit codes are its own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .surroundings import Surroundings
 
 
 @click.command("serve")
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; 0.0.0.0 is every one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; 0.0.0.0 means all.")
 @click.option(
     "--port", type=click.IntRange(1, 65_535), default=8080, show_default=True, envvar="PORT", show_envvar=True,
     help="The port to listen on.",
@@ -36,7 +36,7 @@ def command(around: Surroundings, host: str, port: int) -> None:
     check_port(host, port)
     compose(settings)
     for line in announcement(settings, host, port):
-        # Not among the log's lines, which are JSON.
+        # Not on standard output: the lines of the log are JSON.
         print(line, file=sys.stderr)
     sys.stderr.flush()
     words = server_command(host, port)
@@ -44,13 +44,13 @@ def command(around: Surroundings, host: str, port: int) -> None:
 
 
 def check_port(host: str, port: int) -> None:
-    """Raises `SettingsInvalid` when nothing can listen there."""
+    """Raises `SettingsInvalid` if the server cannot listen there."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         with socket.socket(family, kind, protocol) as probe:
-            # As the server does: a port whose last connections are still closing is free.
+            # As the server does: a port whose last connections are still closing counts as free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
             probe.listen(1)
@@ -66,11 +66,11 @@ def check_port(host: str, port: int) -> None:
 
 
 def announcement(settings: Settings, host: str, port: int) -> list[str]:
-    """What whoever starts the function should know."""
+    """The lines to print before the function starts."""
     rows = {
         "delivery": ", then ".join(settings.delivery),
         "folder": _folder(settings),
-        "time zone": f"{settings.timezone.key} (of times without an offset)",
+        "time zone": f"{settings.timezone.key} (for times without an offset)",
         "people": _people(settings),
         "key": _key(settings, host),
     }
@@ -88,13 +88,13 @@ def _folder(settings: Settings) -> str:
 def _people(settings: Settings) -> str:
     if settings.people is None:
         return "one account for all readings (WEIGHBRIDGE_PEOPLE is not set)"
-    return f"{len(people_of(settings))} people with an account each ({settings.people})"
+    return f"{len(people_of(settings))} people, each with an account ({settings.people})"
 
 
 def _key(settings: Settings, host: str) -> str:
     if settings.api_keys:
-        return f"needed by every caller (WEIGHBRIDGE_API_KEYS has {len(settings.api_keys)})"
-    text = "none is set: only this machine is answered"
+        return f"required from every caller (WEIGHBRIDGE_API_KEYS has {len(settings.api_keys)})"
+    text = "not set: only requests from this machine are accepted"
     if host.strip("[]") in ("127.0.0.1", "::1", "localhost"):
         return text
-    return f"{text}, and callers elsewhere are refused (403) until WEIGHBRIDGE_API_KEYS is set"
+    return f"{text}; others are refused (403) until WEIGHBRIDGE_API_KEYS is set"

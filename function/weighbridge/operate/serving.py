@@ -1,10 +1,10 @@
-"""A function of one's own: a process that serves it on a free port of this machine, for as long as it is needed.
+"""A temporary function: a process that serves it on a free port of this machine for as long as it is needed.
 
-Rule: settings and template are checked before the process starts, so that what is wrong with them is one sentence and
-never a server that does not come up.
+Rule: settings and template are checked before the process starts, so that a fault in them is one sentence and not a
+server that fails to start.
 
-Facts: functions-framework's port has to be named, so it is looked for first. Somebody else may take it in between;
-then the server does not come up, which is said, and a second run has another port.
+Weakness: functions-framework needs a port number, so a free port is looked for first. Another program may take it in
+between. Then the server does not start, which is reported, and the next run uses another port.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 
 START_DEADLINE_S = 30
 
-#: What functions-framework reads from the environment and what would make another server of it: DEBUG, which many
-#: shells set, is Flask's debugger, open to everybody who reaches the port.
+#: What functions-framework reads from the environment, and what would change the server. DEBUG, which many shells set,
+#: turns on Flask's debugger, for everybody who can reach the port.
 NOT_PASSED_ON = ("DEBUG", "FUNCTION_TARGET", "FUNCTION_SOURCE", "FUNCTION_SIGNATURE_TYPE", "FUNCTION_USE_ASGI")
 
 
 def server_command(host: str, port: int) -> list[str]:
-    """What serves the function at an address, with the Python that runs this."""
-    # -P: a file in the working folder that is called like a library is none.
+    """The command that serves the function at an address, with this Python."""
+    # -P: do not import a file in the working folder that has the name of a library.
     return [
         *(sys.executable, "-P", "-m", "functions_framework", "--source", str(TARGET), "--target", "handle"),
         *("--host", f"[{host}]" if ":" in host and not host.startswith("[") else host, "--port", str(port)),
@@ -53,9 +53,9 @@ def server_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 @contextmanager
 def function_process(environment: Mapping[str, str]) -> Iterator[str]:
-    """The address of a function with this environment, ready to answer.
+    """Run a function with this environment; yields its address once it answers.
 
-    Raises `SettingsInvalid`, `TemplateUnusable`, or `OwnerFault` when it does not start.
+    Raises `SettingsInvalid`, `TemplateUnusable`, or `OwnerFault` if it does not start.
     """
     compose(read_settings(environment))
     with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -77,7 +77,7 @@ def function_process(environment: Mapping[str, str]) -> Iterator[str]:
 
 
 def is_answering(address: str) -> bool:
-    """Whether a function is there, ready to deliver or not."""
+    """Whether a function answers there, ready to deliver or not."""
     try:
         with open_here(f"{address}/health") as answer:
             return b'"delivery"' in answer.read()
@@ -89,7 +89,7 @@ def is_answering(address: str) -> bool:
 
 
 def open_here(request: str | urllib.request.Request, timeout_s: float = 5) -> http.client.HTTPResponse:
-    """A call to this machine. Proxies of the environment are for what is far away."""
+    """A request to this machine, without the proxies of the environment."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     answer: http.client.HTTPResponse = opener.open(request, timeout=timeout_s)
     return answer
@@ -97,7 +97,7 @@ def open_here(request: str | urllib.request.Request, timeout_s: float = 5) -> ht
 
 @contextmanager
 def function_or_own(environment: Mapping[str, str]) -> Iterator[Target]:
-    """The function that the environment names, the one that runs on this machine, or one of our own.
+    """The function that the environment names, else the one that runs on this machine, else a temporary one.
 
     Raises as `function_process` does.
     """
@@ -108,10 +108,10 @@ def function_or_own(environment: Mapping[str, str]) -> Iterator[Target]:
     if named or is_answering(target.url):
         yield target
         return
-    # A key that nobody else has, so that no other user of this machine can call it.
+    # A new key, so that no other user of this machine can call it.
     key = secrets.token_hex(16)
     own = {name: value for name, value in environment.items() if name != "WEIGHBRIDGE_API_KEYS_FILE"}
-    # Two workers, because a rehearsal of years keeps more than one core busy.
+    # Two workers, because a dry run of years of readings uses more than one core.
     own |= {"WEIGHBRIDGE_API_KEYS": f"own={key}", "WORKERS": "2"}
     with function_process(own) as address:
         yield target._replace(url=address, key=SecretStr(key))

@@ -1,7 +1,7 @@
-"""What a command finds around it: the environment with the file .env, the person at the terminal, the clock.
+"""The surroundings of a command: the environment with the file .env, the person at the terminal, the clock.
 
-Rule: what the environment says wins over .env. Neither a value of that file nor a name in it is ever printed: a line
-without its `=` would be a secret that is printed as a name.
+Rule: the environment wins over .env. Neither a value nor a name of that file is ever printed: in a line without its
+`=`, the name could be a secret.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Ask = Callable[[str], str]
 
 
 def read_dot_env(environment: Mapping[str, str]) -> dict[str, str] | None:
-    """What .env in the working folder adds to the environment; None where there is no such file.
+    """What .env in the working folder adds to the environment; None if there is no such file.
 
     Raises `SettingsInvalid`.
     """
@@ -38,7 +38,7 @@ def read_dot_env(environment: Mapping[str, str]) -> dict[str, str] | None:
     except (OSError, UnicodeDecodeError) as e:
         reason = e.strerror if isinstance(e, OSError) else "it is not valid UTF-8"
         raise SettingsInvalid(f"The file .env in this folder cannot be read: {reason}.") from None
-    # NAME of the environment wins over NAME_FILE of the file too, which would otherwise be looked at first.
+    # NAME of the environment also wins over NAME_FILE of the file, which would otherwise be read first.
     return {
         name: value
         for name, value in values.items()
@@ -47,7 +47,7 @@ def read_dot_env(environment: Mapping[str, str]) -> dict[str, str] | None:
 
 
 def _open_page(address: str) -> bool:
-    """Open a page in the user's browser, where there is a screen to show it on."""
+    """Open a page in the user's browser, if there is a screen."""
     screen = sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     return bool(screen) and webbrowser.open(address)
 
@@ -62,13 +62,13 @@ def _is_terminal() -> bool:
 
 @dataclass(frozen=True)
 class Terminal:
-    """The person who types."""
+    """The person at the terminal."""
 
     ask: Ask = input
     ask_secret: Ask = getpass.getpass
     open_page: Callable[[str], bool] = _open_page
     in_container: Callable[[], bool] = _in_container
-    #: Whether somebody is there to answer.
+    #: Whether somebody can answer.
     is_there: Callable[[], bool] = _is_terminal
 
 

@@ -1,7 +1,7 @@
-"""weighbridge template: a template made of your own scale's file, or what the one in use takes.
+"""weighbridge template: make a template from your own scale's file, or show which values the current one takes.
 
-Strategy: of the scale's file remain the messages that say which device it was, and one weigh-in of the fullest form,
-emptied. Everything else may be personal, and goes. The result counts only once a reading was proven in it.
+Strategy: two parts of the scale's file remain: the messages that identify the device, and one weigh-in with the most
+fields, emptied. Everything else may be personal, and is removed. The template counts only if a reading is proven in it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..pipeline import rehearse
 from ..settings import read_settings
 from .surroundings import Surroundings
 
-#: Messages that say which device it was, or that the weigh-in's fields need. All others may be personal, and go.
+#: Messages that identify the device, or that the weigh-in's fields need. All others may be personal, and are removed.
 DEVICE_INFO = 23
 KEPT = {
     profile.FILE_ID: "file_id",
@@ -31,7 +31,7 @@ KEPT = {
     profile.FIELD_DESCRIPTION: "field_description",
 }
 
-#: The fields without which a weigh-in is none: timestamp and weight.
+#: The fields that a weigh-in must have: timestamp and weight.
 NEEDED = {profile.TIMESTAMP_FIELD, 0}
 
 #: Base types whose invalid value is zero: string, and those with a z (FIT protocol, "Base Types").
@@ -41,7 +41,7 @@ ZERO_IS_INVALID = {0x07, 0x0A, 0x8B, 0x8C, 0x90}
 def from_scale(content: bytes) -> bytes:
     """A scale's own file, of any size -> a template with its identity and one empty weigh-in.
 
-    Raises `TemplateUnusable` when the file has no weigh-in that could be one.
+    Raises `TemplateUnusable` if the file has no usable weigh-in.
     """
     header_size, data_end = read_header(content)
     records = walk(content, header_size, data_end)
@@ -52,7 +52,7 @@ def from_scale(content: bytes) -> bytes:
     ]
     if not weigh_in_records:
         raise TemplateUnusable("The file holds no weigh-in (weight_scale record with a timestamp of its own).")
-    # A calibration or a half-measured weigh-in may lack fields that the others have.
+    # A calibration or an incomplete weigh-in may lack fields that the others have.
     weigh_in = max(weigh_in_records, key=lambda record: (_numbers(record) >= NEEDED, len(record.definition.fields)))
     data = b"".join(_kept(content, records))
     data += _defined(weigh_in, 1) + b"\1" + _emptied(weigh_in)
@@ -67,14 +67,14 @@ def _numbers(record: Record) -> set[int]:
 
 
 def _kept(content: bytes, records: Sequence[Record]) -> list[bytes]:
-    """The messages of `KEPT`, each with its definition and none twice, without the instants in them."""
+    """The messages of `KEPT` with their definitions, without duplicates and without times."""
     found: dict[bytes, None] = {}
     devices = 0
     for record in records:
         message = record.definition.message
         if message not in KEPT or record.compressed_timestamp:
             continue
-        # A scale tells its device again with each weigh-in (with its battery's state); the first one is the creator.
+        # A scale repeats its device (and its battery's state) with each weigh-in. The first one is the creator.
         devices += message == DEVICE_INFO
         if message == DEVICE_INFO and devices > 1:
             continue
@@ -103,14 +103,14 @@ def _defined(record: Record, local: int) -> bytes:
 
 
 def _emptied(record: Record) -> bytes:
-    """A weigh-in of the same form in which nothing is measured."""
+    """A weigh-in with the same fields and no values."""
     return b"".join(
         (b"\0" if place.base_type in ZERO_IS_INVALID else b"\xff") * place.size for place in record.definition.fields
     )
 
 
 def prove_usable(content: bytes) -> None:
-    """A template counts only when readings were patched into it and proven. Raises `TemplateUnusable`."""
+    """Patch readings into a template and prove them. Raises `TemplateUnusable`."""
     rehearse(read_template(content))
 
 
@@ -123,20 +123,20 @@ def prove_usable(content: bytes) -> None:
 )
 @click.pass_obj
 def command(around: Surroundings, source: Path | None, output: Path | None) -> None:
-    """Make a template of your own scale's file, with its identity and nothing that was measured.
+    """Make a template from your own scale's file, with its identity and without measurements.
 
     Without --from, show which values the template in use takes.
     """
     if source is None:
         if output is not None:
-            raise click.UsageError("-o needs --from: the file that a template is made of.")
+            raise click.UsageError("-o needs --from, the file to make the template from.")
         path = read_settings(around.environment).template
         usable_template(read_settings(around.environment))
         print(describe(path, path.read_bytes()))
         return
     output = output or Path(f"template_{source.name}")
     if output.exists() and source.exists() and output.samefile(source):
-        raise FolderUnusable(f"{output} is the scale's own file, which would be lost: choose another output.")
+        raise FolderUnusable(f"{output} is the scale's own file and would be overwritten. Choose another output.")
     write(output, _made_of(source))
     print(f"Use it with WEIGHBRIDGE_TEMPLATE={output}")
 
@@ -151,11 +151,11 @@ def _made_of(source: Path) -> bytes:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a template that can be used, and say what it takes. Raises `TemplateUnusable` or `FolderUnusable`."""
+    """Write a usable template, and print which values it takes. Raises `TemplateUnusable` or `FolderUnusable`."""
     try:
         prove_usable(content)
     except WeighbridgeError as e:
-        raise TemplateUnusable(f"{path.name} would not be usable: {e}") from None
+        raise TemplateUnusable(f"{path.name} would be unusable: {e}") from None
     try:
         path.write_bytes(content)
     except OSError as e:

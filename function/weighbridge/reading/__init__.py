@@ -1,1 +1,1 @@
-"""What a reading is, and how what scales and people write becomes one."""
+"""What a reading is, and how the input of scales and people becomes one."""

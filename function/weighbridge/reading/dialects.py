@@ -1,11 +1,13 @@
-"""What scales, apps and people call things: one vocabulary, as tables.
+"""The names that scales, apps and people use: one vocabulary, as tables.
 
-Strategy: each dialect is a table of its own, and the tables are merged: a key that two dialects share means the same
-in both (a test holds that). Case, spaces and punctuation of keys do not matter.
+Strategy: each dialect is a table, and the tables are merged. A key that two dialects share means the same in both (a
+test checks it). Case, spaces and punctuation of keys do not matter.
 
-Facts: `lean_body_mass` of xiaomi_mi_scale (`getLBMCoefficient`) and bodymiscale (`get_lbm`) is the coefficient from
-which their formulas get the fat: 0.8 kg (most men) to 10 kg (women) more than the weight without that fat. So it is
-named, and not used.
+Facts: `lean_body_mass` of xiaomi_mi_scale (`getLBMCoefficient`) and bodymiscale (`get_lbm`) is a coefficient of their
+formula for fat: 0.8 kg (most men) to 10 kg (women) more than the weight without that fat. So it is named in the
+receipt and not used.
+
+Weakness: a dialect is not detected. A key that a new app uses with another meaning needs a decision here.
 """
 
 from __future__ import annotations
@@ -22,34 +24,34 @@ KG, PERCENT = "kg", "%"
 
 
 class Share(Enum):
-    """A percentage of the weight that stands for a mass."""
+    """A percentage of the weight that gives a mass."""
 
     MUSCLE = ("muscle_mass_kg", Measure("muscle share", PERCENT, Decimal(1), Decimal(100)))
     SKELETAL_MUSCLE = ("skeletal_muscle_mass_kg", Measure("skeletal muscle share", PERCENT, Decimal(1), Decimal(100)))
 
     def __init__(self, mass: str, measure: Measure) -> None:
-        #: The attribute of `Reading` that follows from it.
+        #: The attribute of `Reading` that is calculated from it.
         self.mass = mass
         self.measure = measure
 
 
 class Quantity(NamedTuple):
-    """A key that says a number: an attribute of `Reading` or a share, and the unit of a bare number."""
+    """A key of a number: an attribute of `Reading` or a share, and the unit of a number without one."""
 
     name: str | Share
     unit: str = ""
 
 
 class Role(Enum):
-    """A key that steers how the reading is understood."""
+    """A key that changes how the reading is understood."""
 
     __hash__ = object.__hash__  # Enum's own is a Python function; this is the hot path
 
     TIME = auto()
-    #: When the caller received it: it counts where the reading itself has no time.
+    #: When the caller received it: used if the reading has no time of its own.
     RECEIPT = auto()
     PERSON = auto()
-    #: What a scale or an app calls the person inside; it counts where there is no name.
+    #: The internal id of a person in a scale or an app: used if there is no name.
     PERSON_ID = auto()
     WEIGHT_UNIT = auto()
     DELETED = auto()
@@ -58,15 +60,15 @@ class Role(Enum):
 
 
 class Unused(NamedTuple):
-    """A key that is known, and has nothing for Garmin."""
+    """A key that is known and has no value for Garmin."""
 
-    #: Why it is not used, where "Garmin has no place for it" would not be true.
+    #: Why it is not used, if the reason is not that Garmin does not store it.
     why: str = ""
 
 
 Meaning = Quantity | Role | Unused
 
-#: A weight whose unit may be said beside it.
+#: A weight whose unit may have a key of its own.
 BARE_WEIGHT = Quantity("weight_kg", KG)
 _FAT = Quantity("body_fat_percent", PERCENT)
 _WATER = Quantity("body_water_percent", PERCENT)
@@ -80,7 +82,7 @@ _AGE = Quantity("metabolic_age_years", "years")
 _BMI = Quantity("bmi", "kg/m²")
 _UNUSED = Unused()
 _COEFFICIENT = Unused("it is a coefficient of the scale's formula, not the weight without the fat")
-_KG_OR_PERCENT = Unused("openScale-sync's releases differ whether it is in kg or %; fat and bone mass tell")
+_KG_OR_PERCENT = Unused("it is in kg or in %, depending on the release of openScale-sync")
 
 _UNIT_OF_NAME = {"kg": "kg", "percent": "%", "cm": "cm", "kcal": "kcal", "years": "years", "bmi": "kg/m²"}
 
@@ -88,7 +90,7 @@ DIALECTS: Mapping[str, Mapping[str, Meaning]] = {
     # Our own names, as in the OpenAPI document.
     "canonical": {name: Quantity(name, _UNIT_OF_NAME.get(name.rpartition("_")[2], "")) for name in MEASURES}
     | {"measured_at": Role.TIME, "received_at": Role.RECEIPT, "person": Role.PERSON},
-    # The words of the app, and of the idea that this project began with.
+    # The words of the app.
     "Fitdays": {
         "weight": BARE_WEIGHT,
         "body fat": _FAT,
@@ -182,7 +184,7 @@ DIALECTS: Mapping[str, Mapping[str, Meaning]] = {
         "water": _WATER,
         "lbm": _KG_OR_PERCENT,
         "bone": _KG_OR_PERCENT,
-        "values": Unused("only the values that stand beside it are read"),
+        "values": Unused("only the values next to it are read"),
     },
     "Theengs and OpenMQTTGateway": {
         "weighing_mode": Role.MODE,
@@ -251,7 +253,7 @@ DIALECTS: Mapping[str, Mapping[str, Meaning]] = {
 
 @lru_cache(maxsize=4096)
 def normal(key: str) -> str:
-    """A key without what does not matter: case, spaces, punctuation."""
+    """A key without case, spaces and punctuation."""
     return "".join(character for character in key.casefold() if character.isalnum())
 
 
@@ -259,13 +261,13 @@ VOCABULARY: Mapping[str, Meaning] = {
     normal(key): meaning for dialect in DIALECTS.values() for key, meaning in dialect.items()
 }
 
-#: Words of the Fitdays app's share screen alone: with one of them, muscle is all lean soft tissue.
+#: Words that only the share screen of the Fitdays app uses: with one of them, muscle is all lean soft tissue.
 FITDAYS_WORDS = frozenset(map(normal, ("fat free body weight", "water weight")))
 
-#: What Home Assistant, forms and exports write where there is no value.
+#: What Home Assistant, forms and exports write if there is no value.
 NOT_MEASURED = frozenset({"", "unknown", "unavailable", "none", "null", "nan", "-", "--", "- -", "n/a"})
 
 
 def is_missing(value: object) -> bool:
-    """Whether this is how "there is no value" is written."""
+    """Whether this means that there is no value."""
     return value is None or (isinstance(value, str) and len(value) < 20 and value.strip().casefold() in NOT_MEASURED)

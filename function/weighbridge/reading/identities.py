@@ -1,11 +1,13 @@
-"""How the values of a reading hang together: rules that they keep, and what follows from them.
+"""How the values of a reading are related: rules that they must satisfy, and values that follow from others.
 
 Facts (rows of the Fitdays app): fat + fat-free = weight; weight × fat % = fat mass; muscle + bone = fat-free;
 water = weight × water %. Half-updated sensors, swapped fields, another person and a suitcase break them.
 
-Strategy: apps round each number to a tenth, the weight too, and a percentage counts by the weight. Each rule allows
-what all of its roundings can add up to, so that no honest row is refused: 0.14 kg of fat mass for 81.4 kg. What the
-rules are for is off by more.
+Strategy: apps round each number to a tenth, the weight too, and a rounded percentage counts in proportion to the
+weight. Each rule allows the sum of its roundings, so that no correct row is refused: 0.14 kg of fat mass for 81.4 kg.
+The mistakes that the rules should find are larger.
+
+Weakness: a mistake within the rounding is not found.
 """
 
 from __future__ import annotations
@@ -21,18 +23,18 @@ Values = Mapping[str, Decimal]
 
 
 class Identity(NamedTuple):
-    """A rule that two ways to the same quantity keep: what is needed, both ways, and how far apart they may be."""
+    """A rule: two ways to the same quantity agree. It has the values needed, both ways and the allowed difference."""
 
     needs: tuple[str, ...]
-    #: "fat mass" — the quantity, and how the other way gets it.
+    #: "fat mass": the quantity, and how the other way calculates it.
     quantity: str
     way: str
     unit: str
     measured: Callable[[Values], Decimal]
     calculated: Callable[[Values], Decimal]
-    #: Half a tenth for each number that was rounded, as it counts in the result.
+    #: Half a tenth for each rounded number, by its effect on the result.
     allowed: Callable[[Values], Decimal]
-    #: False: the measured one may be smaller, but not larger.
+    #: False: the measured one may be smaller but not larger.
     both_ways: bool = True
 
 
@@ -42,12 +44,12 @@ _HUNDRED = Decimal(100)
 
 
 def _rounding_of_a_percentage(v: Values) -> Decimal:
-    """A mass and the weight are rounded, and a percentage, which counts by the weight."""
+    """A mass, the weight and a percentage are rounded; the percentage counts in proportion to the weight."""
     return _ROUNDING * (2 + v["weight_kg"] / _HUNDRED)
 
 
 def _rounding_of_parts(v: Values) -> Decimal:
-    """Two parts and their whole are rounded, and both sides may have been made of percentages."""
+    """Two parts and their whole are rounded, and both sides may come from percentages."""
     return _ROUNDING * (3 + 2 * v["weight_kg"] / _HUNDRED)
 
 
@@ -76,7 +78,7 @@ _MUSCLE_AND_BONE = Identity(
     both_ways=False,
 )
 
-#: Fitdays' muscle is all lean soft tissue, so there (and only there) it adds up with bone to all that is not fat.
+#: Fitdays' muscle is all lean soft tissue, so there (and only there) muscle and bone are all that is not fat.
 LEAN_SOFT_TISSUE = _MUSCLE_AND_BONE._replace(
     way="the fat-free mass, which in the Fitdays app they make up", both_ways=True
 )
@@ -120,7 +122,7 @@ IDENTITIES = (
         "%",
         lambda v: v["subcutaneous_fat_percent"],
         lambda v: v["body_fat_percent"],
-        # Body fat may have been made of a mass and the weight, each of them rounded.
+        # Body fat may come from a mass and the weight, both rounded.
         lambda v: _ROUNDING * (2 + 2 * _HUNDRED / v["weight_kg"]),
         both_ways=False,
     ),
@@ -142,7 +144,7 @@ IDENTITIES = (
 
 
 def contradictions(values: Values, rules: tuple[Identity, ...] = IDENTITIES) -> list[FieldError]:
-    """Every rule that the values break, as a sentence with both values."""
+    """An error for each rule that the values break, with both values."""
     errors = []
     for rule in rules:
         if not all(map(values.__contains__, rule.needs)):
@@ -158,7 +160,7 @@ def contradictions(values: Values, rules: tuple[Identity, ...] = IDENTITIES) -> 
                     f"{rule.quantity.capitalize()} {_short(measured)} {rule.unit} {verb} {rule.way}: "
                     f"{_short(calculated)} {rule.unit} "
                     f"(a difference of {_short(allowed)} {rule.unit} is allowed for rounding). "
-                    "Was one of them typed wrongly, not updated, or measured on somebody else?",
+                    "Was one of them typed wrongly, not updated, or measured on someone else?",
                 )
             )
     return errors
@@ -169,7 +171,7 @@ def _short(value: Decimal) -> str:
 
 
 class Derivation(NamedTuple):
-    """A value that follows exactly from others."""
+    """A value that follows exactly from others, with its formula."""
 
     name: str
     needs: tuple[str, ...]
@@ -177,7 +179,7 @@ class Derivation(NamedTuple):
     calculate: Callable[[Values], Decimal]
 
 
-#: In this order; the first that can be calculated counts. Nothing is estimated.
+#: In this order; the first that can be calculated is used. Nothing is estimated.
 DERIVATIONS = (
     Derivation(
         "body_fat_percent",
@@ -229,14 +231,14 @@ DERIVATIONS = (
     ),
 )
 
-#: Derived values are carried to this step: finer than any field of FIT by a factor of ten thousand.
+#: Derived values are rounded to this step, ten thousand times finer than any field of FIT.
 _STEP = Decimal("0.000001")
 
 
 def derive(values: dict[str, Decimal]) -> dict[str, str]:
-    """Add to `values`, each of them possible, what follows from them, and return the formula of each.
+    """Add the values that follow from `values`, each of them possible, and return the formula of each.
 
-    Raises `ReadingRejected` where more follows than there can be: a height in inches, given as one in cm.
+    Raises `ReadingRejected` if a derived value is impossibly large: a height in inches, given as one in cm.
     """
     derived: dict[str, str] = {}
     errors: list[FieldError] = []
@@ -254,7 +256,7 @@ def derive(values: dict[str, Decimal]) -> dict[str, str]:
                     f"{measure.unit} would follow; at most {measure.maximum:f} {measure.unit} is possible.",
                 )
             )
-        # Less than can be measured was not measured: fat-free mass = weight does not mean a body without fat.
+        # A value below the range was not measured: fat-free mass = weight does not mean a body without fat.
         elif value >= measure.minimum:
             values[rule.name] = value
             derived[rule.name] = rule.formula

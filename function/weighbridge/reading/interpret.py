@@ -1,9 +1,9 @@
 """What scales, apps and people write -> Reading.
 
-Rule: every key is used, or named in the receipt; nothing is dropped in silence and nothing is guessed. What could mean
+Rule: every key is used or named in the receipt. Nothing is dropped silently and nothing is guessed. What could mean
 two things is refused, or named and left out.
 
-Facts: zero stands for "not measured" in the Fitdays cloud and in openScale-sync, and no scale measures a zero. Home
+Facts: zero means "not measured" in the Fitdays cloud and in openScale-sync, and no scale measures a zero. Home
 Assistant writes "unknown", "unavailable", "None" or "" for a sensor without a value.
 """
 
@@ -27,23 +27,23 @@ from .times import read_time
 
 @dataclass(frozen=True, slots=True)
 class Interpreted:
-    """A reading, and what there is to say about how it was understood."""
+    """A reading, and how it was understood."""
 
     reading: Reading
-    #: Attribute -> the formula by which it follows from others.
+    #: Attribute -> the formula by which it was derived.
     derived: Mapping[str, str]
     notes: tuple[Note, ...]
     #: Keys that no dialect knows.
     unknown: tuple[str, ...]
 
 
-#: A reading dated later than this after its arrival has a wrong clock or a wrong zone.
+#: A time further in the future comes from a wrong clock or a wrong time zone.
 FUTURE_ALLOWED = timedelta(minutes=5)
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def interpret(payload: object, *, now: datetime, timezone: ZoneInfo) -> Interpreted:
-    """One JSON value -> the reading in it. `now` is an aware datetime, `timezone` that of times without an offset.
+    """One JSON value -> the reading in it. `now` is aware; `timezone` is for times without an offset.
 
     Raises `ReadingRejected`, which names every value to blame by the caller's own key.
     """
@@ -53,23 +53,23 @@ def interpret(payload: object, *, now: datetime, timezone: ZoneInfo) -> Interpre
 
 
 def has_time(payload: Mapping[str, object]) -> bool:
-    """Whether a payload says when it was measured, so that the same payload is the same weigh-in."""
+    """Whether a payload has a time, so that the same payload is the same weigh-in."""
     return any(_meaning(key) is Role.TIME and not is_missing(value) for key, value in payload.items())
 
 
 class _Interpretation:
-    """The work on one payload: what was found so far, and from which key."""
+    """The work on one payload: what was found so far, and under which key."""
 
     def __init__(self, now: datetime, timezone: ZoneInfo) -> None:
         self.now, self.timezone = now, timezone
         self.values: dict[str, Decimal] = {}
         self.shares: dict[Share, Decimal] = {}
-        #: What a number, or the person, was called by the caller, and what came.
+        #: The caller's key for a number or the person, and what came.
         self.keys: dict[str | Share, str] = {}
         self.inputs: dict[str | Share, object] = {}
-        #: The instant of each role that has been read, with its key.
+        #: The instant of each role that was read, with its key.
         self.instants: dict[Role, tuple[str, datetime]] = {}
-        #: Read only where the reading has no time of its own.
+        #: Read only if the reading has no time of its own.
         self.receipts: list[tuple[str, object]] = []
         self.person: str | None = None
         self.person_id: str | None = None
@@ -77,7 +77,7 @@ class _Interpretation:
         self.unknown: list[str] = []
         self.unused: list[str] = []
         self.errors: list[FieldError] = []
-        #: What an error names already, so that it is not called missing besides.
+        #: What already has an error, so that it is not also reported as missing.
         self.blamed: set[str | Share | Role] = set()
 
     def of(self, payload: Mapping[str, object]) -> Interpreted:
@@ -95,7 +95,7 @@ class _Interpretation:
             else:
                 _STEERING[meaning](self, key, value)
         if self.unused:
-            self._note(Code.NO_PLACE, f"Garmin has no place for: {', '.join(self.unused)}.")
+            self._note(Code.NO_PLACE, f"Not stored by Garmin: {', '.join(self.unused)}.")
         if "weight_kg" not in self.values and "weight_kg" not in self.blamed:
             key = self.keys.get("weight_kg", "weight")
             self._reject("weight_kg", key, self.inputs.get("weight_kg"), _WEIGHT_EXPECTED)
@@ -113,13 +113,13 @@ class _Interpretation:
             raise ReadingRejected([self._with_caller_keys(error) for error in fault.errors]) from None
 
     def _reading(self, measured_at: datetime, *, fitdays: bool) -> Interpreted:
-        """The reading that the values make, each of which is possible."""
+        """The reading of values that are each possible."""
         values = self.values
         derived: dict[str, str] = {}
         for share, percent in self.shares.items():
             key, mass = self.keys[share], share.mass
             if mass in values:
-                self._note(Code.SAID_TWICE, f"{key!a} was left out, because {self.keys[mass]!a} tells the same.")
+                self._note(Code.SAID_TWICE, f"{key!a} was left out, because {self.keys[mass]!a} says the same.")
             else:
                 values[mass] = (values["weight_kg"] * percent / 100).quantize(_GRAM)
                 self.keys[mass], self.inputs[mass] = key, self.inputs[share]
@@ -153,7 +153,7 @@ class _Interpretation:
         if number == 0 and name != "weight_kg":
             self._note(Code.NOT_MEASURED, f"{key!a} is 0, which means that it was not measured.")
         elif known is not None and known != number:
-            self._reject(name, key, value, f"{self.keys[name]!a} says the same thing, with another value.")
+            self._reject(name, key, value, f"{self.keys[name]!a} has another value for the same thing.")
         else:
             if isinstance(name, Share):
                 self.shares[name] = number
@@ -162,7 +162,7 @@ class _Interpretation:
             self.keys[name], self.inputs[name] = key, value
 
     def _weight_unit(self, said: Sequence[tuple[str, object, Meaning | None]]) -> str:
-        """What `weight_unit` or `unit` says a bare weight is in."""
+        """The unit from `weight_unit` or `unit`, for a weight without one; "" if there is none."""
         for key, value, meaning in said:
             if meaning is Role.WEIGHT_UNIT and not is_missing(value):
                 unit = UNITS.get(value.strip().casefold()) if isinstance(value, str) else None
@@ -171,7 +171,7 @@ class _Interpretation:
                 self._reject(Role.WEIGHT_UNIT, key, value, "kg, lb, st or jin was expected.")
         return ""
 
-    # -- keys that steer ---------------------------------------------------------------------------------
+    # -- keys with a role ---------------------------------------------------------------------------------
 
     def _time(self, key: str, value: object) -> None:
         self._read_instant(Role.TIME, key, value)
@@ -196,10 +196,10 @@ class _Interpretation:
                 key,
                 value,
                 f"This is {instant:%Y-%m-%dT%H:%M:%SZ}, which is before the year 2000 or more than "
-                "five minutes from now. Is it the clock, or the time zone?",
+                "five minutes from now. Check the clock and the time zone.",
             )
         elif known and known[1] != instant:
-            self._reject(role, key, value, f"{known[0]!a} says another instant.")
+            self._reject(role, key, value, f"{known[0]!a} is another instant.")
         else:
             self.instants[role] = key, instant
 
@@ -214,7 +214,7 @@ class _Interpretation:
             return self.now
         if Role.RECEIPT in self.instants:
             key, instant = self.instants[Role.RECEIPT]
-            self._note(Code.TIME_OF_RECEIPT, f"No time was given, so {key!a} counts.")
+            self._note(Code.TIME_OF_RECEIPT, f"No time was given, so {key!a} is used.")
             return instant
         self._note(
             Code.TIME_OF_ARRIVAL,
@@ -225,7 +225,7 @@ class _Interpretation:
     def _person(self, key: str, value: object) -> None:
         name = self._name(key, value)
         if name and self.person and name != self.person:
-            self._reject(Role.PERSON, key, value, f"{self.keys['person']!a} names somebody else.")
+            self._reject(Role.PERSON, key, value, f"{self.keys['person']!a} names someone else.")
         elif name:
             self.person, self.keys["person"] = name, key
 
@@ -239,31 +239,31 @@ class _Interpretation:
             return ""
         if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool) and is_short(value)):
             return str(value).strip()[:LONGEST_TEXT]
-        self._reject(Role.PERSON, key, value, "A name, as a text, was expected.")
+        self._reject(Role.PERSON, key, value, "A name was expected, as a text.")
         return ""
 
     def _deleted(self, key: str, value: object) -> None:
         if not is_missing(value) and value not in (0, "0", "false", "False"):
-            self._reject(Role.DELETED, key, value, "This reading was deleted where it comes from.")
+            self._reject(Role.DELETED, key, value, "This reading was deleted at its source.")
 
     def _problem(self, key: str, value: object) -> None:
-        # bodymiscale: "none", or such as "weight low, impedance unavailable".
+        # bodymiscale: "none", or for example "weight low, impedance unavailable".
         if is_missing(value):
             return
         if isinstance(value, str) and "weight" not in value.casefold():
             self._note(
-                Code.PROBLEM_AT_SOURCE, f"{key!a} tells of a problem with this weigh-in, though not with the weight."
+                Code.PROBLEM_AT_SOURCE, f"{key!a} reports a problem with this weigh-in, but not with the weight."
             )
         else:
-            self._reject(Role.PROBLEM, key, value, "The weight itself has a problem where it comes from.")
+            self._reject(Role.PROBLEM, key, value, "The source reports a problem with the weight itself.")
 
     def _mode(self, key: str, value: object) -> None:
-        # Theengs: "person", or "object" for what was put on the scale.
+        # Theengs: "person", or "object" for a thing on the scale.
         if isinstance(value, str) and value.strip().casefold() == "object":
             self._reject(Role.MODE, key, value, "The scale weighed an object, not a person.")
 
     def _unit(self, _key: str, _value: object) -> None:
-        """Read before all others, see `_weight_unit`."""
+        """Does nothing: `_weight_unit` has read it before the others."""
 
     def _not_used(self, key: str, why: str) -> None:
         if why:
@@ -299,7 +299,7 @@ _WEIGHT_EXPECTED = 'A reading needs a weight, such as 81.4 or "81.4 kg".'
 
 
 def _shown(value: object) -> object:
-    """What came, short enough to be repeated in an answer."""
+    """What came, short enough for the response."""
     if isinstance(value, str):
         return value if len(value) <= LONGEST_TEXT else value[:LONGEST_TEXT] + "…"
     if value is None or isinstance(value, bool | int | float | Decimal):

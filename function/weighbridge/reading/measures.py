@@ -1,6 +1,6 @@
-"""What a reading may hold: each number, its unit, and the range that is possible.
+"""What a reading may hold: each number, its unit and its possible range.
 
-Rule: nothing else in Weighbridge writes down a range or a unit; encoder, answers and documents read this table.
+Rule: this is the only table of ranges and units. The encoder, responses and documents read it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ..errors import FieldError
 
 
 class Measure(NamedTuple):
-    """What is possible: smallest and largest value that a person can have, both taken."""
+    """A name for people, a unit, and the smallest and largest possible value, both included."""
 
     label: str
     unit: str
@@ -25,7 +25,7 @@ def _measure(label: str, unit: str, minimum: str, maximum: str) -> Measure:
     return Measure(label, unit, Decimal(minimum), Decimal(maximum))
 
 
-#: Every number that a reading may hold. A FIT field can hold all of each range.
+#: Every number that a reading may hold. Each range fits into its FIT field.
 MEASURES: Mapping[str, Measure] = {
     "weight_kg": _measure("weight", "kg", "2", "400"),
     "body_fat_percent": _measure("body fat", "%", "0.1", "90"),
@@ -47,16 +47,16 @@ MEASURES: Mapping[str, Measure] = {
     "height_cm": _measure("height", "cm", "40", "260"),
 }
 
-#: More digits than any instrument has; beyond this, decimal arithmetic would begin to round.
+#: More digits than any instrument shows. With more, decimal arithmetic would round.
 MOST_DIGITS = 20
 
 
 def out_of_range(name: str, value: Decimal, measure: Measure | None = None) -> FieldError | None:
-    """What is wrong with one number, if anything. Without a `measure`, the name's own in `MEASURES` counts."""
+    """The error of one number, or None. `measure` defaults to the one in `MEASURES`."""
     measure = measure or MEASURES[name]
     if not value.is_finite() or not measure.minimum <= value <= measure.maximum:
         return FieldError(name, value, f"{_range(measure)} was expected.")
-    # str() is quick, and never shorter than the digits; this is the hot path.
+    # str() is fast and never shorter than the digits. This is the hot path.
     if len(str(value)) > MOST_DIGITS and len(value.as_tuple().digits) > MOST_DIGITS:
         return FieldError(name, value, f"A number of at most {MOST_DIGITS} digits was expected.")
     return None

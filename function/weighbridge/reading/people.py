@@ -1,10 +1,12 @@
-"""Who stood on the scale: a name, an alias, or the one person whom the weight fits.
+"""Who stood on the scale: by name, by alias, or the only person who fits the weight.
 
-Rule: never a silent guess. A reading that names nobody belongs to the one person whose range and recent weights it
-fits. Fits it none (a guest, a suitcase) or two (people of near weights), it is refused, and has to name its person.
+Rule: never a silent guess. A reading without a name belongs to the only person whose range and recent weights it
+fits. If it fits no one (a guest, a suitcase) or two people, it is refused and must name its person.
 
-Facts: a body changes by less than 4 % within a month that is not an illness; people of one house often differ by less
-than their ranges, which is why what they weighed last is asked too (ble-scale-sync issue 395: a suitcase, 178 kg).
+Facts: a healthy body changes by less than 4 % within a month. The ranges of people who live together often overlap,
+so their recent weights are read too (ble-scale-sync issue 395: a suitcase, 178 kg).
+
+Weakness: two people of nearly the same weight always have to name themselves.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from .interpret import Interpreted
 from .measures import MEASURES, out_of_range
 from .reading import Reading
 
-#: For so long a weight is recent, and by so much of it the next one may differ.
+#: How long a weight is recent, and how much the next one may differ from it.
 RECENT = timedelta(days=30)
 MAY_DIFFER = Decimal("0.04")
 
@@ -33,14 +35,14 @@ MUSCLES = ("muscle_mass_kg", "skeletal_muscle_mass_kg")
 @dataclass(frozen=True, slots=True)
 class Person:
     name: str
-    #: The token's name: whose Garmin account it is (`weighbridge login --name …`).
+    #: The name of the token, and so the Garmin account (`weighbridge login --name …`).
     token: str
-    #: What else a scale or an app calls them, in any case.
+    #: Other names that scales and apps use for them; case does not matter.
     aliases: tuple[str, ...]
-    #: From, to; nothing where only the name counts.
+    #: From, to. None: only a name decides.
     weight_kg: tuple[Decimal, Decimal] | None
     height_cm: Decimal | None
-    #: The value that Garmin shall show as muscle, one of `MUSCLES`.
+    #: The value that Garmin should show as muscle, one of `MUSCLES`.
     muscle: str
 
 
@@ -51,7 +53,7 @@ class Weight(NamedTuple):
     kg: Decimal
 
 
-#: What a person weighed lately, as Garmin has it.
+#: The recent weights of a person, from Garmin.
 Recent = Callable[[Person, datetime], Sequence[Weight]]
 
 
@@ -70,18 +72,18 @@ def read_people(text: str) -> tuple[Person, ...]:
         ("token", [person.token for person in people]),
     ):
         if twice := sorted({word for word in words if words.count(word) > 1}):
-            raise SettingsInvalid(f"WEIGHBRIDGE_PEOPLE: the {kind} {twice[0]!a} stands for two people.")
+            raise SettingsInvalid(f"WEIGHBRIDGE_PEOPLE: the {kind} {twice[0]!a} is used for two people.")
     return people
 
 
 def named(people: Sequence[Person], name: str) -> Person | None:
-    """The person of this name or alias, if there is one."""
+    """The person with this name or alias, or None."""
     wanted = name.strip().casefold()
     return next((person for person in people if wanted in _words(person)), None)
 
 
 def who(people: Sequence[Person], reading: Reading, recent: Recent) -> Person:
-    """The person of a reading. Raises `ReadingRejected`; `recent` may raise a fault of its own."""
+    """The person of a reading. Raises `ReadingRejected`; `recent` may raise other faults."""
     known = ", ".join(person.name for person in people)
     if reading.person is not None:
         if person := named(people, reading.person):
@@ -95,35 +97,36 @@ def who(people: Sequence[Person], reading: Reading, recent: Recent) -> Person:
         return fitting[0]
     if fitting:
         both = " and ".join(person.name for person in fitting)
-        message = f"By this weight it could be {both}. Name the person: {known}."
+        message = f"This weight fits {both}. Name the person: {known}."
     else:
         message = (
-            f"This weight fits nobody's range and recent weights: a guest, or a suitcase? If not, name one: {known}."
+            "This weight fits no one's range and recent weights. Is it a guest or a suitcase? "
+            f"If not, name the person: {known}."
         )
     raise ReadingRejected([FieldError("person", None, message)])
 
 
 def of_person(interpreted: Interpreted, person: Person) -> Interpreted:
-    """The reading as this person's: with their height where none came, and the muscle value that they want to see.
+    """The reading of this person: with their height if none came, and with the muscle value that they chose.
 
-    Raises `ReadingRejected` where the height does not go with the weight.
+    Raises `ReadingRejected` if the height does not fit the weight.
     """
     reading, derived, notes = interpreted.reading, dict(interpreted.derived), list(interpreted.notes)
     values = {name: value for name in MEASURES if (value := getattr(reading, name)) is not None}
     if person.height_cm is not None and not {"height_cm", "bmi"} & values.keys():
         values["height_cm"] = person.height_cm
         derived |= derive(values)
-        notes.append(Note(Code.HEIGHT_OF_PERSON, f"The height is that of {person.name}, as set up here."))
+        notes.append(Note(Code.HEIGHT_OF_PERSON, f"The height is the one configured for {person.name}."))
     if person.muscle != MUSCLES[0]:
-        # What the scale said has been checked, with its own muscle.
+        # The values of the scale were checked before, with its own muscle.
         scale_muscle, wanted = values.pop("muscle_mass_kg", None), values.get(person.muscle)
         derived.pop("muscle_mass_kg", None)
         if wanted is not None:
             values["muscle_mass_kg"] = wanted
-            text = f"Garmin's muscle is the skeletal muscle, as set up here for {person.name}."
+            text = f"Skeletal muscle is sent as Garmin's muscle, as configured for {person.name}."
             notes.append(Note(Code.SKELETAL_MUSCLE, text))
         elif scale_muscle is not None:
-            text = f"The muscle mass was left out: for {person.name} Garmin shows skeletal muscle, and none came."
+            text = f"The muscle mass was left out: Garmin shows skeletal muscle for {person.name}, and none came."
             notes.append(Note(Code.MUSCLE_LEFT_OUT, text))
     reading = Reading(measured_at=reading.measured_at, person=person.name, **values)
     return replace(interpreted, reading=reading, derived=derived, notes=tuple(notes))
@@ -134,7 +137,7 @@ def _is_in_range(person: Person, kg: Decimal) -> bool:
 
 
 def _is_near(reading: Reading, weights: Sequence[Weight]) -> bool:
-    """Whether it is near what was weighed last before it; with nothing recent, the range alone decides."""
+    """Whether the weight is near the last one before it. If there is no recent one, the range alone decides."""
     before = [w for w in weights if timedelta(0) <= reading.measured_at - w.measured_at <= RECENT]
     if not before:
         return True
@@ -158,7 +161,7 @@ def _person(number: int, entry: object) -> Person:
         return SettingsInvalid(f"{who}: {key} must be {expected}.")
 
     if unknown := sorted(set(values) - {"name", "token", "aliases", "weight_kg", "height_cm", "muscle"}):
-        raise reject(unknown[0], "left out, because nothing of that name is known")
+        raise reject(unknown[0], "left out: this key is unknown")
     if not isinstance(name, str) or not 0 < len(name.strip()) <= 64 or not name.isprintable():
         raise reject("name", "a text of 1 to 64 characters")
     token = values.get("token", name.strip().casefold())

@@ -1,7 +1,7 @@
 """Reading: one weigh-in in SI units and aware UTC.
 
 Rule: an impossible or contradictory reading cannot exist; nothing after this module validates. Numbers are
-`Decimal`, so that 64.6 kg is 64.6 and not 64.599999. `None` means not measured, and is never a zero.
+`Decimal`, so that 64.6 kg is 64.6 and not 64.599999. `None` means not measured; a zero never does.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from .measures import MEASURES, out_of_range
 
 
 class Reading(BaseModel):
-    """One weigh-in. Ranges and units: `MEASURES`. Raises `ReadingRejected` when it cannot be right."""
+    """One weigh-in. Ranges and units: `MEASURES`. Raises `ReadingRejected` if it is impossible."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    #: UTC, whole seconds: FIT has no finer instants.
+    #: UTC, whole seconds: FIT timestamps have no fractions.
     measured_at: AwareDatetime
     weight_kg: Decimal
     body_fat_percent: Decimal | None = None

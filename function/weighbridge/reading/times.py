@@ -1,7 +1,7 @@
 """A time, however it is written -> the instant. Pure.
 
-Facts: a time without an offset is in the configured zone; on a clock-change day PEP 495's first reading of it counts:
-an hour that comes twice is the first one, an hour that does not come is moved on by the size of the gap.
+Facts: a time without an offset is in the configured zone. On the day of a clock change, fold=0 of PEP 495 is used: an
+hour that occurs twice is the first one, and an hour that does not exist is moved forward by the size of the gap.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from .quantities import LONGEST_TEXT, NotUnderstood, plain
 _EPOCH = re.compile(r"\d{9,14}(?:\.\d{1,9})?", re.ASCII)
 #: As the Fitdays export writes it.
 _FITDAYS_TIME = re.compile(r"(\d\d):(\d\d)(?::(\d\d))? (\d\d)/(\d\d)/(\d{4})", re.ASCII)
-#: Epoch numbers from here on are milliseconds: as seconds they would be the year 5138.
+#: This and larger epoch numbers are milliseconds: as seconds they would be the year 5138.
 _MILLISECONDS_FROM = 100_000_000_000
 _TIME_EXPECTED = "A time was expected: ISO 8601 such as 2026-11-23T06:31:00+01:00, or epoch seconds or milliseconds."
 
 
 def read_time(value: object, timezone: ZoneInfo) -> tuple[datetime, Note | None]:
-    """A time as JSON has it -> the instant in UTC and whole seconds, and a note where a rule was needed.
+    """A time from JSON -> the instant in UTC and whole seconds, and a note if a rule was needed.
 
     Raises `NotUnderstood`.
     """
@@ -54,7 +54,7 @@ def _written(text: str) -> datetime:
         hour, minute, second, day, month, year = (int(part or 0) for part in fitdays.groups())
         return datetime(year, month, day, hour, minute, second)  # noqa: DTZ001  # the zone is found by `read_time`
     moment = datetime.fromisoformat(text.upper())
-    # 2026-11-23, 20261123 and 2026-W48-1 are read as midnight, at which nobody stood on the scale.
+    # fromisoformat reads 2026-11-23, 20261123 and 2026-W48-1 as midnight, which is not when the person weighed in.
     if len(text) <= len("2026-11-23"):
         raise _DateAlone("The time of day is missing; Garmin needs the instant.")
     return moment
@@ -67,7 +67,7 @@ def _in_zone(moment: datetime, timezone: ZoneInfo) -> tuple[datetime, Note | Non
         return instant, None
     local = instant.astimezone(timezone)
     if local.replace(tzinfo=None) == moment:
-        text = f"This hour came twice in {timezone.key}; the first one was taken. An offset would tell."
+        text = f"This hour occurs twice in {timezone.key}; the first one was used. Send the time with an offset."
         return instant, Note(Code.HOUR_TWICE, text)
-    text = f"This hour did not come in {timezone.key}; {local:%H:%M} was taken. An offset would tell."
+    text = f"This hour does not exist in {timezone.key}; {local:%H:%M} was used. Send the time with an offset."
     return instant, Note(Code.HOUR_SKIPPED, text)

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Home Assistant with the package. Rule: your files are written once and never changed; Weighbridge's files (the package,
-# its blueprint, and its secrets, which come from .env) are written at each start, so that a new version takes effect.
+# Home Assistant with the package.
+# Rule: your files are written once and never changed. Weighbridge's files (the package, its blueprint, and its secrets
+# from .env) are written at each start, so that a new version takes effect.
 set -eu
 cd /config
 if [ ! -e configuration.yaml ]; then

@@ -21,20 +21,20 @@ from .sinks import FunctionSink, Later, MqttSink, Sink
 
 @click.group()
 def command() -> None:
-    """Take new weigh-ins out of the Fitdays cloud."""
+    """Get new weigh-ins from the Fitdays cloud."""
 
 
 @command.command()
-@click.option("--once", is_flag=True, help="Poll once, and end.")
+@click.option("--once", is_flag=True, help="Poll once, then exit.")
 def poll(*, once: bool) -> None:
-    """Hand over each new weigh-in, until it is told to stop."""
+    """Hand over each new weigh-in. Runs until it is stopped."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it writes a line for each request
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every request
     settings = read_settings(os.environ)
     try:
         asyncio.run(_poll(settings, once=once))
     except FitdaysError as e:
-        # The cloud's own words may hold what was asked; a class does not.
+        # The cloud's text may repeat the request; the class does not.
         raise WeighbridgeError(f"The Fitdays cloud did not answer as expected ({type(e).__name__}).") from None
     except Later as e:
         raise WeighbridgeError(f"Not handed over: {e}.") from None

@@ -1,9 +1,11 @@
 """The Fitdays cloud, over the library `fitdays` -> weigh-ins.
 
-Facts (fitdays 1.0.0, unofficial): `weight_g` is what the scale sent; all else but the bone is a percentage of it, and
-zero means "not measured". `suid` is the person, `data_id` the weigh-in. A row that was deleted in the app comes on with
-`is_deleted`, and the library leaves it out. Tokens last long; a new sign-in ends the app's own on some servers, so the
-one that works is kept.
+Facts (fitdays 1.0.0, unofficial): `weight_g` is what the scale sent. The other masses except the bone are percentages
+of it, and zero means "not measured". `suid` is the person, `data_id` the weigh-in. A row that was deleted in the app
+has `is_deleted`, and the library drops it. Tokens last long. On some servers a new sign-in ends the app's own, so a
+token that works is reused.
+
+Weakness: the cloud is undocumented, and the library unofficial; either may change on any day.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from fitdays.signing import hash_password
 
 from .settings import Settings
 
-#: What the function and people know; the rest is about the scale.
+#: The values that the function or a person can use; the rest is about the scale.
 KEYS = (
     *(
         "measured_time",
@@ -41,19 +43,19 @@ KEYS = (
 
 
 @dataclass(frozen=True, slots=True)
-class WeighIn:
+class CloudWeighIn:
     id: str
     suid: int
-    #: As people call them; "" where nobody does.
+    #: The person's name; "" if there is none.
     person: str
-    #: In the cloud's own words, which the function knows.
+    #: With the cloud's own keys, which the function knows.
     values: Mapping[str, Any]
 
 
 async def weigh_ins(
     settings: Settings, token: Mapping[str, Any], keep: Callable[[dict[str, Any]], None]
-) -> list[WeighIn]:
-    """What the cloud holds of the last days, oldest first. `keep` is given each new sign-in.
+) -> list[CloudWeighIn]:
+    """The cloud's weigh-ins of the last days, oldest first. `keep` is called with each new token.
 
     Raises `FitdaysError`, whose text is the cloud's.
     """
@@ -69,7 +71,7 @@ async def weigh_ins(
         found = await client.get_sync(days=settings.days)
     names = {profile.suid: profile.nickname or "" for profile in found.profiles} | dict(settings.people)
     return [
-        WeighIn(
+        CloudWeighIn(
             id=str(row.data_id or f"{row.suid}-{row.raw.get('measured_time')}"),
             suid=row.suid or 0,
             person=names.get(row.suid, ""),

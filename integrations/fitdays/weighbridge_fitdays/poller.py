@@ -1,8 +1,9 @@
-"""Which weigh-ins are new, and what was done with them.
+"""Which weigh-ins are new, and which were handed over.
 
-Rule: a `data_id` is handed over once, and noted after that: killed in between, it is handed over again, and the
-function makes one weigh-in of it. What could not be taken stays in the cloud, and is asked for with the next poll. The
-password is not kept; a sign-in that was refused is not tried again for six hours, because accounts get locked.
+Rule: a `data_id` is handed over once, and stored after that. If the poller is killed in between, it is handed over
+again, and the function makes one weigh-in of both. A weigh-in that could not be handed over is still in the cloud, and
+the next poll gets it. The password is not stored. A rejected sign-in is not repeated for six hours, because accounts
+get locked.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ AFTER_A_REFUSED_SIGN_IN_S = 6 * 3600
 
 
 class State:
-    """The sign-in and the ids that were handed over: one file, which only its owner can read."""
+    """The token and the ids that were handed over, in one file that only its owner can read."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -56,7 +57,7 @@ class State:
 
 
 async def poll(settings: Settings, state: State, sink: Sink) -> int:
-    """Hand over what is new. Returns how many were. Raises `FitdaysError`, `Later` or `OSError`."""
+    """Hand over new weigh-ins and return their number. Raises `FitdaysError`, `Later` or `OSError`."""
     found = await weigh_ins(settings, state.token, state.keep_token)
     handed = 0
     for weigh_in in found:
@@ -68,7 +69,7 @@ async def poll(settings: Settings, state: State, sink: Sink) -> int:
             state.handed_over.add(weigh_in.id)
             state.save()
             handed += 1
-    # What the cloud does not tell of any more need not be remembered.
+    # Forget the ids that the cloud no longer lists.
     known = {weigh_in.id for weigh_in in found}
     if found and not state.handed_over <= known:
         state.handed_over &= known
@@ -77,7 +78,7 @@ async def poll(settings: Settings, state: State, sink: Sink) -> int:
 
 
 async def run(settings: Settings, sink: Sink, *, stopped: Callable[[], bool] = lambda: False) -> None:
-    """Poll until it is stopped."""
+    """Poll until stopped."""
     state = State(settings.state)
     pause_s = settings.every_s
     while not stopped():
@@ -85,11 +86,11 @@ async def run(settings: Settings, sink: Sink, *, stopped: Callable[[], bool] = l
             await poll(settings, state, sink)
             pause_s = settings.every_s
         except FitdaysAuthError:
-            log.error("The Fitdays cloud refuses the sign-in: are FITDAYS_EMAIL and FITDAYS_PASSWORD right?")  # noqa: TRY400
+            log.error("The Fitdays cloud rejects the sign-in. Check FITDAYS_EMAIL and FITDAYS_PASSWORD.")  # noqa: TRY400
             pause_s = AFTER_A_REFUSED_SIGN_IN_S
         except (FitdaysError, Later, OSError) as e:
-            # The cloud's own words may hold what was asked; a class does not.
-            why = str(e) if isinstance(e, Later) else f"no answer as expected ({type(e).__name__})"
+            # The cloud's text may repeat the request; the class does not.
+            why = str(e) if isinstance(e, Later) else f"the poll failed ({type(e).__name__})"
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
             log.warning("%s; trying again in %.0f s", why, pause_s)
         await asyncio.sleep(pause_s)

@@ -32,7 +32,7 @@ class Settings:
     days: int
     state: Path
     function: Target
-    #: Where weigh-ins are published, instead of being sent to the function.
+    #: If set, weigh-ins are published here instead of being sent to the function.
     broker: Broker | None
     topic: str
 
@@ -82,13 +82,13 @@ def _topic(text: str) -> str:
 
 _NUMBER = "a number from 1 to 86400"
 VARIABLES = (
-    Variable("FITDAYS_EMAIL", "email", "", "the account of the Fitdays app; without it nothing is polled"),
+    Variable("FITDAYS_EMAIL", "email", "", "the e-mail address of the Fitdays account"),
     Variable("FITDAYS_PASSWORD", "password", "", "its password"),
     Variable(
         "FITDAYS_PEOPLE",
         "people",
         "",
-        "`suid=name,…`: who is who; without it, the names of the app's profiles",
+        "`suid=name,…`: each person's name; without it, the names of the app's profiles",
         _people,
         "suid=name pairs, separated by commas",
     ),
@@ -96,16 +96,16 @@ VARIABLES = (
         "FITDAYS_API",
         "api",
         "",
-        "the cloud's address, where the European one does not lead on to yours",
+        "the cloud's address, if the European one does not redirect to yours",
         _optional_url,
         "an http:// or https:// address",
     ),
-    Variable("FITDAYS_EVERY_SECONDS", "every_s", "300", "how often the cloud is asked", _number, _NUMBER),
+    Variable("FITDAYS_EVERY_SECONDS", "every_s", "300", "seconds between two polls", _number, _NUMBER),
     Variable(
         "FITDAYS_DAYS",
         "days",
         "7",
-        "how many days back; older weigh-ins are for `weighbridge import`",
+        "how many days back; use `weighbridge import` for older weigh-ins",
         _count,
         _NUMBER,
     ),
@@ -113,7 +113,7 @@ VARIABLES = (
         "FITDAYS_STATE",
         "state",
         "fitdays",
-        "the folder of the sign-in and of what was handed over (writable)",
+        "a writable folder for the token and the ids that were handed over",
         Path,
         "a path",
     ),
@@ -122,11 +122,11 @@ VARIABLES = (
         "MQTT_URL",
         "broker",
         "",
-        "publish instead: `mqtt://user:password@host:1883`, or `mqtts://` with TLS",
+        "publish to this broker instead: `mqtt://user:password@host:1883`, or `mqtts://` with TLS",
         _optional_broker,
         "an mqtt:// or mqtts:// address",
     ),
-    Variable("FITDAYS_TOPIC", "topic", "fitdays", "the topic under which each person has one of their own", _topic),
+    Variable("FITDAYS_TOPIC", "topic", "fitdays", "the prefix of each person's topic", _topic),
 )
 
 

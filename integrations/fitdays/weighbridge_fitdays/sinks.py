@@ -1,7 +1,8 @@
 """A weigh-in -> the function, or an MQTT topic that Home Assistant discovers.
 
-Rule: handed over is what the other side has acknowledged: the function by a receipt that is final, the broker by its
-PUBACK. What the function never takes is handed over too, and said; what it may take later is not.
+Rule: a weigh-in is handed over when the other side has acknowledged it: the function with a final receipt, the broker
+with a PUBACK. A weigh-in that the function never takes counts as handed over, and is logged; one that it may take later
+does not.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from weighbridge.client import AsyncClient, Target
 
-from .cloud import WeighIn
+from .cloud import CloudWeighIn
 from .settings import Broker
 
 _KNOWN = " if value_json.{0} | default(0) else none }}}}"
@@ -40,20 +41,20 @@ SENSORS = {
 
 
 class Later(Exception):
-    """The other side could not take it now; the message is for the log."""
+    """It cannot be handed over now; the message is for the log."""
 
 
 class Handed(NamedTuple):
-    """What became of a weigh-in: in one word, and what to say of it if it was refused."""
+    """The outcome of a weigh-in in one word, and the reason if it was refused."""
 
     word: str
     why: str = ""
-    #: Whether it has been taken care of. If not, it is handed over again with the next poll.
+    #: Whether it is done. If not, the next poll hands it over again.
     final: bool = True
 
 
 class Sink(Protocol):
-    async def hand_over(self, weigh_in: WeighIn) -> Handed:
+    async def hand_over(self, weigh_in: CloudWeighIn) -> Handed:
         """Raises `Later`."""
         ...
 
@@ -66,14 +67,14 @@ class FunctionSink:
     def __init__(self, target: Target) -> None:
         self._client = AsyncClient(target)
 
-    async def hand_over(self, weigh_in: WeighIn) -> Handed:
+    async def hand_over(self, weigh_in: CloudWeighIn) -> Handed:
         result = await self._client.post(json.dumps(_reading(weigh_in)))
         if result.ok:
             return Handed(result.status, final=result.final)
         if result.again == "never":
             return Handed("refused", result.kind)
         if result.kind == "no-answer":
-            raise Later("the function gave no answer")
+            raise Later("the function did not answer")
         raise Later(f"the function answered {result.http_status} {result.kind}")
 
     async def aclose(self) -> None:
@@ -81,7 +82,7 @@ class FunctionSink:
 
 
 class MqttSink:
-    """`{topic}/{person}`, retained, with the discovery messages of nine sensors of one device before it."""
+    """Publishes to `{topic}/{person}`, retained, after the discovery messages of nine sensors of one device."""
 
     def __init__(self, broker: Broker, topic: str) -> None:
         self._topic = topic
@@ -94,7 +95,7 @@ class MqttSink:
             self._client.username_pw_set(broker.user, broker.password)
         self._started = False
 
-    async def hand_over(self, weigh_in: WeighIn) -> Handed:
+    async def hand_over(self, weigh_in: CloudWeighIn) -> Handed:
         slug = re.sub(r"[^\w-]+", "_", weigh_in.person or str(weigh_in.suid)).strip("_").casefold()
         topic = f"{self._topic}/{slug}"
         try:
@@ -110,7 +111,7 @@ class MqttSink:
                 self._discovered.add(weigh_in.suid)
             self._publish(topic, _reading(weigh_in))
         except (OSError, ValueError, RuntimeError) as e:
-            raise Later(f"the broker did not take it ({type(e).__name__})") from None
+            raise Later(f"the broker did not take the weigh-in ({type(e).__name__})") from None
         return Handed("published")
 
     async def aclose(self) -> None:
@@ -125,13 +126,13 @@ class MqttSink:
             raise TimeoutError
 
 
-def _reading(weigh_in: WeighIn) -> dict[str, Any]:
+def _reading(weigh_in: CloudWeighIn) -> dict[str, Any]:
     person = {"person": weigh_in.person} if weigh_in.person else {}
-    # Which of the values is a time is for the function to know.
+    # The function knows which of the values is a time.
     return {**weigh_in.values, **person, "received_at": datetime.now(UTC).isoformat(timespec="seconds")}
 
 
-def _discovery(weigh_in: WeighIn, key: str, topic: str) -> dict[str, Any]:
+def _discovery(weigh_in: CloudWeighIn, key: str, topic: str) -> dict[str, Any]:
     name, unit, template = SENSORS[key]
     config: dict[str, Any] = {
         "name": name,

@@ -1,10 +1,13 @@
-"""The export of Apple Health -> weigh-ins.
+"""Reads an Apple Health export.
 
-Facts: each value is a `Record` of its own, with type, unit, value and startDate; the values of one weigh-in share their
-startDate and sourceName. The unit "%" goes with a fraction: 0.182 is 18.2 %. All weights come first, then all fat
-percentages, so nothing is whole before the end of the file. The file may be a gigabyte, of which weigh-ins are little.
+Facts: each value is a separate `Record` with type, unit, value and startDate. The values of one weigh-in have the same
+startDate and sourceName. A value in "%" is a fraction: 0.182 means 18.2 %. All weights come first, then all fat
+percentages, so no weigh-in is complete before the end of the file. The file can be a gigabyte; weigh-ins are a small
+part of it.
 
-Rule: no entity is expanded by us, and expat (2.4.1 and newer) itself stops one that grows without bound.
+Rule: this module expands no entities. expat (2.4.1 and newer) stops an entity that grows without bound.
+
+Weakness: the whole file is held in memory. A .zip stays compressed there.
 """
 
 from __future__ import annotations
@@ -27,14 +30,16 @@ WORDS = {
 
 
 def read_apple_health(data: bytes) -> dict[str, dict[str, str]]:
-    """startDate and source -> the weigh-in, as the function reads it, oldest first. Raises `FileUnusable`."""
+    """The weigh-ins by startDate and source, as the function reads them, oldest first. Raises `FileUnusable`."""
     found: dict[tuple[str, str], dict[str, str]] = {}
     try:
         with _xml(data) as file:
             events = iterparse(file, ("start", "end"))  # noqa: S314  # see Rule
             _, root = next(events)
             if root.tag != "HealthData":
-                raise FileUnusable("This XML is not an export of Apple Health: expected HealthData as its root.")
+                raise FileUnusable(
+                    "Expected an Apple Health export, but the root element of this XML is not HealthData."
+                )
             for event, element in events:
                 if event == "end" and element.tag == "Record":
                     _take(element, found)
@@ -47,12 +52,12 @@ def read_apple_health(data: bytes) -> dict[str, dict[str, str]]:
         raise FileUnusable("The archive is damaged. Export it again.") from None
     weigh_ins = {f"{at} ({source})": values for (at, source), values in sorted(found.items()) if "weight" in values}
     if not weigh_ins:
-        raise FileUnusable("The export of Apple Health holds no weight.")
+        raise FileUnusable("The Apple Health export contains no weight.")
     return weigh_ins
 
 
 def is_archive(data: bytes) -> bool:
-    """Whether this ZIP is Apple's, and no spreadsheet."""
+    """Whether this ZIP is an Apple Health export. A spreadsheet is a ZIP too."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return _name(archive) is not None
@@ -68,7 +73,7 @@ def _xml(data: bytes) -> IO[bytes]:
 
 
 def _name(archive: zipfile.ZipFile) -> str | None:
-    # In the phone's language: export.xml, Exportar.xml, 导出.xml; beside it there is export_cda.xml.
+    # The name is in the phone's language: export.xml, Exportar.xml, 导出.xml. There is also an export_cda.xml.
     names = [n for n in archive.namelist() if n.startswith("apple_health_export/") and n.count("/") == 1]
     return next((n for n in names if n.endswith(".xml") and not n.endswith("_cda.xml")), None)
 
@@ -79,7 +84,7 @@ def _take(record: Element, found: dict[tuple[str, str], dict[str, str]]) -> None
         return
     at, value, unit = record.get("startDate", ""), record.get("value", ""), record.get("unit", "")
     if unit == "%":
-        with contextlib.suppress(InvalidOperation):  # it goes on as it is, and is named
+        with contextlib.suppress(InvalidOperation):  # sent unchanged; the function rejects it and names it
             value = f"{Decimal(value) * 100:f}"
     elif unit == "count":
         unit = ""
@@ -87,5 +92,5 @@ def _take(record: Element, found: dict[tuple[str, str], dict[str, str]]) -> None
 
 
 def _iso(at: str) -> str:
-    """ "2022-11-22 07:31:00 +0100" -> an offset with a colon, which every reader of ISO 8601 knows."""
+    """The time with a colon in its offset, as ISO 8601 requires: "2022-11-22 07:31:00 +0100" has none."""
     return f"{at[:19]}{at[20:23]}:{at[23:]}" if len(at) == 25 and at[19] == " " else at

@@ -1,7 +1,7 @@
-"""weighbridge import FILE: look at the file, see what would be sent, send it.
+"""weighbridge import FILE: show the file and what would be sent, then send it.
 
-Ends with 0 when every row that could become a reading has arrived, 1 when something could not be read or was not sent,
-130 when it was stopped. What has arrived is not sent again: the same command goes on where it ended.
+Exit code: 0 if every row that could become a reading has arrived, 1 if something could not be read or was not sent, 130
+if the import was interrupted. What has arrived is not sent again: the same command continues where the last one ended.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from weighbridge.operate.serving import function_or_own
 from weighbridge.operate.surroundings import Surroundings, Terminal
 
 from .errors import FileUnusable, MappingInvalid
-from .read import History, Row, read
-from .send import BECAME, Outcome, Stopped, check, send
+from .read import History, WeighInLine, read
+from .send import STATUS_TEXTS, ImportReport, Stopped, check, send
 from .times import DAY_FIRST, MONTH_FIRST
 
 SHOWN = 5
-MOST_REFUSED = 20
+MOST_REFUSED_SHOWN = 20
 VALUES = (
     "weight_kg",
     "body_fat_percent",
@@ -68,17 +68,17 @@ def _zone(_context: click.Context, _option: click.Parameter, name: str) -> ZoneI
     "--mapping",
     type=click.Path(path_type=Path),
     callback=_mapping,
-    help='A TOML file that says what a column is: "the header" = "body fat".',
+    help='A TOML file with the meaning of columns: "the header" = "body fat".',
 )
-@click.option("--day-first", is_flag=True, help="03/04 is the third of April.")
-@click.option("--month-first", is_flag=True, help="03/04 is the fourth of March.")
+@click.option("--day-first", is_flag=True, help="03/04 is April 3.")
+@click.option("--month-first", is_flag=True, help="03/04 is March 4.")
 @click.option(
     "--timezone", default="", callback=_zone, help="The zone of times without an offset, such as Europe/Berlin."
 )
 @click.option(
-    "--name", "--person", "name", default="", help="Whose weigh-ins they are, where the function serves several people."
+    "--name", "--person", "name", default="", help="Whose weigh-ins these are, if the function serves several people."
 )
-@click.option("--preview", is_flag=True, help="Show what would be sent, and end.")
+@click.option("--preview", is_flag=True, help="Show what would be sent, then stop.")
 @options.yes
 @click.pass_obj
 def command(
@@ -93,14 +93,14 @@ def command(
     preview: bool,
     yes: bool,
 ) -> int:
-    """Send a history of weigh-ins: an export of Fitdays, Garmin, openScale, Withings or Apple Health, any table with a
+    """Import years of weigh-ins: an export of Fitdays, Garmin, openScale, Withings or Apple Health, any table with a
     header, or JSON lines.
 
-    The file is shown first and sent when you agree. An import can be stopped and started again: what has arrived is not
+    The file is shown first and sent when you agree. You can stop an import and start it again: what has arrived is not
     sent twice.
     """
     if day_first and month_first:
-        raise click.UsageError("--day-first and --month-first exclude each other.")
+        raise click.UsageError("Pass --day-first or --month-first, not both.")
     order = DAY_FIRST if day_first else MONTH_FIRST if month_first else ""
     console = Console(highlight=False)
     try:
@@ -108,8 +108,8 @@ def command(
         with function_or_own(around.environment) as target, Client(target) as client:
             return _import(client, history, console, around.terminal, preview=preview, yes=yes)
     except (FileUnusable, MappingInvalid, Stopped) as e:
-        wanted = isinstance(e, Stopped) and e.kind == "unauthorized"
-        key = " Set WEIGHBRIDGE_KEY to one of the function's WEIGHBRIDGE_API_KEYS." if wanted else ""
+        key_needed = isinstance(e, Stopped) and e.kind == "unauthorized"
+        key = " Set WEIGHBRIDGE_KEY to one of the function's WEIGHBRIDGE_API_KEYS." if key_needed else ""
         click.echo(f"{e}{key}", err=True)
         return 1
 
@@ -134,23 +134,23 @@ def _import(client: Client, history: History, console: Console, terminal: Termin
         checked = check(client, rows, shown=shown, progress=lambda done: bar.update(task, completed=done))
     _show_rows(console, checked, len(rows))
     unreadable = [(row, row.fault) for row in history.rows if row.fault]
-    _show_refused(console, "cannot become readings", sorted([*unreadable, *checked.refused], key=lambda r: r[0].number))
+    _show_refused(console, "rows cannot be sent", sorted([*unreadable, *checked.refused], key=lambda r: r[0].number))
     refused = {row.number for row, _ in checked.refused}
     good = [row for row in rows if row.number not in refused]
     if not good:
-        raise Stopped("No row of the file can be sent.")
+        raise Stopped("No row in the file can be sent.")
     if not delivery.get("ready", True):
         raise Stopped(f"Nothing was sent: {delivery.get('detail', 'the function is not ready.')}")
     if preview or not (yes or terminal.is_there()):
-        console.print(f"\nNothing was sent. {len(good):,} readings would be; pass --yes to send them.")
+        console.print(f"\nNothing was sent. Pass --yes to send {len(good):,} readings.")
         return 0
     if not yes and not _agreed(terminal, f"\nSend {len(good):,} readings ({delivery.get('name', '')})? [y/N] "):
         return 0
     return _send(client, good, console, len(history.rows) - len(good))
 
 
-def _send(client: Client, rows: Sequence[Row], console: Console, left_out: int) -> int:
-    outcome = Outcome()
+def _send(client: Client, rows: Sequence[WeighInLine], console: Console, left_out: int) -> int:
+    outcome = ImportReport()
     why, code = "", 0
     with _progress(console) as bar:
         task = bar.add_task("sent", total=len(rows))
@@ -167,15 +167,15 @@ def _send(client: Client, rows: Sequence[Row], console: Console, left_out: int) 
         except KeyboardInterrupt:
             why, code = "Stopped.", 130
         elapsed_s = bar.tasks[0].elapsed or 0.001
-    parts = [f"{outcome.counts[status]:,} {words}" for status, words in BECAME.items() if outcome.counts[status]]
+    parts = [f"{outcome.counts[status]:,} {words}" for status, words in STATUS_TEXTS.items() if outcome.counts[status]]
     parts += [f"{left_out:,} left out"] * bool(left_out) + [f"{len(outcome.refused):,} refused"] * bool(outcome.refused)
-    became = ", ".join(parts) or "nothing arrived"
-    console.print(f"{outcome.done:,} of {len(rows):,}: {became}; {outcome.done / elapsed_s:,.0f} a second.")
-    _show_refused(console, "were refused", outcome.refused)
-    _show_refused(console, "arrived with a warning", outcome.warnings)
+    outcomes = ", ".join(parts) or "nothing arrived"
+    console.print(f"{outcome.done:,} of {len(rows):,}: {outcomes}; {outcome.done / elapsed_s:,.0f} per second.")
+    _show_refused(console, "rows were refused", outcome.refused)
+    _show_refused(console, "rows arrived with a warning", outcome.warnings)
     if why:
-        console.print(f"{why} {len(rows) - outcome.done:,} were not sent.", style="red", markup=False)
-        console.print("Run the same command again to go on from there; what has arrived is not sent twice.")
+        console.print(f"{why} {len(rows) - outcome.done:,} readings were not sent.", style="red", markup=False)
+        console.print("Run the same command again to continue. What has arrived is not sent twice.")
     return code or int(bool(outcome.refused))
 
 
@@ -186,20 +186,22 @@ def _show_columns(console: Console, history: History) -> None:
     console.print(f"{history.kind}: {len(history.rows):,} weigh-ins.")
     if not history.columns:
         return
-    table = Table("column", "is", "known by", box=None, header_style="dim")
+    table = Table("column", "means", "recognized by", box=None, header_style="dim")
     for column in history.columns:
         if column.word:
-            table.add_row(column.header, column.word, column.known_by)
+            table.add_row(column.header, column.word, column.recognized_by)
     console.print(table)
-    if unknown := [column.header for column in history.columns if not column.word and column.known_by == "unknown"]:
+    if unknown := [
+        column.header for column in history.columns if not column.word and column.recognized_by == "unknown"
+    ]:
         names = ", ".join(unknown[:SHOWN]) + (f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else "")
-        console.print(f"Not recognised, so left out: {names}.", markup=False)
+        console.print(f"Not recognized, so left out: {names}.", markup=False)
     console.print(
-        'Is one wrong? Write lines such as "the header" = "body fat" into a file, and pass it with --mapping FILE.\n'
+        'Is one wrong? Write lines such as "the header" = "body fat" to a file and pass it with --mapping FILE.\n'
     )
 
 
-def _show_rows(console: Console, checked: Outcome, total: int) -> None:
+def _show_rows(console: Console, checked: ImportReport, total: int) -> None:
     if not checked.receipts:
         return
     table = Table(box=None, header_style="dim")
@@ -225,14 +227,14 @@ def _cell(value: float | str | None, decimals: int) -> str:
     return "" if value is None else f"{float(value):.{decimals}f}"
 
 
-def _show_refused(console: Console, what: str, rows: Sequence[tuple[Row, str]]) -> None:
+def _show_refused(console: Console, what: str, rows: Sequence[tuple[WeighInLine, str]]) -> None:
     if not rows:
         return
     console.print(f"\n{len(rows):,} {what}:", style="yellow")
-    for row, why in rows[:MOST_REFUSED]:
+    for row, why in rows[:MOST_REFUSED_SHOWN]:
         console.print(f"  row {row.number}: {why}", markup=False)
-    if len(rows) > MOST_REFUSED:
-        console.print(f"  … and {len(rows) - MOST_REFUSED:,} more")
+    if len(rows) > MOST_REFUSED_SHOWN:
+        console.print(f"  … and {len(rows) - MOST_REFUSED_SHOWN:,} more")
 
 
 def _progress(console: Console) -> Progress:

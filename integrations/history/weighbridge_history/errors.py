@@ -1,15 +1,17 @@
-"""What can be wrong with a file, said to whoever brought it."""
+"""What can be wrong with a file."""
 
 from __future__ import annotations
 
 
 class FileUnusable(Exception):
-    """Nothing can be read of the file. The message names the place, and the fix where there is one."""
+    """The file cannot be read. The message names the place and, if possible, the fix."""
 
 
 class MappingInvalid(Exception):
-    """The columns do not make a reading, or the mapping does not fit them. `what` is wrong; the message adds the `fix`
-    at a terminal, which is another one on a page."""
+    """The columns do not make a reading, or the mapping does not fit them.
+
+    `what` is the problem alone. The message adds the `fix` for a terminal; the page offers its own.
+    """
 
     def __init__(self, what: str, fix: str = "") -> None:
         super().__init__(f"{what} {fix}".rstrip())
@@ -17,4 +19,4 @@ class MappingInvalid(Exception):
 
 
 class OrderUnclear(MappingInvalid):
-    """Day and month could be either way in every row: a person has to say."""
+    """No row shows whether the day or the month comes first. The user has to choose."""

@@ -1,6 +1,6 @@
-"""A file of any kind -> readings, row by row.
+"""Reads a file of any supported type into readings, row by row.
 
-Rule: no value is judged here; the function does that. This module finds out which cell is which value, and when it was
+Rule: the function judges values; this module does not. It finds out which value each cell holds and when it was
 measured. A row that cannot become a reading is kept, with the reason.
 """
 
@@ -18,20 +18,19 @@ from weighbridge.reading.dialects import is_missing, normal
 
 from . import times
 from .apple_health import is_archive, read_apple_health
-from .columns import Column, recognise
+from .columns import Column, recognize
 from .errors import FileUnusable, MappingInvalid, OrderUnclear
-from .table import LONGEST_CELL, Table, read_table
-from .table import Row as TableRow
+from .table import LONGEST_CELL, Table, TableRow, read_table
 
-#: The columns are recognised by this many rows.
+#: How many rows are looked at to recognize the columns.
 SAMPLE = 500
 _BARE = re.compile(r"[\d.,]+", re.ASCII)
-#: Garmin's own header, in which a day stands in a row of its own above its times.
+#: The header of Garmin's export, which has a row for each day above the rows with times.
 _GARMIN = ("time", "weight", "change")
 
 
-class Row(NamedTuple):
-    """One weigh-in of the file: the JSON for the function, or why there is none."""
+class WeighInLine(NamedTuple):
+    """One weigh-in of the file: the JSON for the function, or the reason why there is none."""
 
     number: int
     line: bytes
@@ -40,15 +39,15 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What was found in a file."""
+    """The weigh-ins of a file."""
 
     kind: str
-    rows: list[Row]
-    #: Of a table.
+    rows: list[WeighInLine]
+    #: Empty unless the file is a table.
     columns: tuple[Column, ...] = ()
 
     @property
-    def readings(self) -> list[Row]:
+    def readings(self) -> list[WeighInLine]:
         return [row for row in self.rows if not row.fault]
 
 
@@ -60,11 +59,11 @@ def read(
     timezone: ZoneInfo | None = None,
     person: str = "",
 ) -> History:
-    """Read a history file.
+    """The weigh-ins of a history file.
 
-    `mapping`: header -> word, see `columns.KIND_OF`. `order`: `times.DAY_FIRST` or `times.MONTH_FIRST`, where the file
-    leaves it open. `timezone`: of times without an offset; without it the function's own counts. `person`: whose each
-    weigh-in is that names nobody.
+    `mapping`: header -> word, see `columns.KIND_OF`. `order`: `times.DAY_FIRST` or `times.MONTH_FIRST`, if the file
+    does not show it. `timezone`: for times without an offset; by default the function uses its own. `person`: for
+    weigh-ins that name no person.
     Raises `FileUnusable` or `MappingInvalid`.
     """
     history = _read(data, mapping or {}, order, timezone)
@@ -73,7 +72,7 @@ def read(
     return history
 
 
-def _of_person(row: Row, person: str) -> Row:
+def _of_person(row: WeighInLine, person: str) -> WeighInLine:
     values = json.loads(row.line) if row.line else {"person": person}
     return row if "person" in values else row._replace(line=_line({**values, "person": person}))
 
@@ -88,7 +87,7 @@ def _read(data: bytes, mapping: Mapping[str, str], order: str, timezone: ZoneInf
         raise FileUnusable("Expected JSON lines, got a JSON list. Write one reading per line, without the brackets.")
     if start.startswith(b"<") or (data.startswith(b"PK") and is_archive(data)):
         found = read_apple_health(data)
-        return History("Apple Health", [Row(i, _line(values)) for i, values in enumerate(found.values(), 1)])
+        return History("Apple Health", [WeighInLine(i, _line(values)) for i, values in enumerate(found.values(), 1)])
     table = read_table(data)
     if tuple(map(normal, table.headers[:3])) == _GARMIN:
         return _garmin(table, mapping, timezone)
@@ -104,34 +103,34 @@ def _lines(data: bytes) -> Iterator[tuple[int, bytes]]:
             yield number, stripped
 
 
-def _json_line(number: int, line: bytes) -> Row:
+def _json_line(number: int, line: bytes) -> WeighInLine:
     try:
         value = json.loads(line)
     except UnicodeDecodeError as e:
-        return Row(number, b"", f"byte {e.start + 1}: not valid UTF-8")
+        return WeighInLine(number, b"", f"byte {e.start + 1}: not valid UTF-8")
     except json.JSONDecodeError as e:
-        return Row(number, b"", f"column {e.colno}: {e.msg}")
+        return WeighInLine(number, b"", f"column {e.colno}: {e.msg}")
     except (ValueError, RecursionError):
-        return Row(number, b"", "this JSON cannot be read")
-    return Row(number, line) if isinstance(value, dict) else Row(number, b"", "expected a JSON object")
+        return WeighInLine(number, b"", "this JSON cannot be read")
+    return WeighInLine(number, line) if isinstance(value, dict) else WeighInLine(number, b"", "expected a JSON object")
 
 
 def columns_of(data: bytes, mapping: Mapping[str, str]) -> list[Column]:
-    """The columns of a table, whether or not they make a reading. Raises `FileUnusable` or `MappingInvalid`."""
+    """The columns of a table, even if they do not make a reading. Raises `FileUnusable` or `MappingInvalid`."""
     table = read_table(data)
-    return recognise(table.headers, [row.cells for row in islice(table.rows(), SAMPLE)], mapping)
+    return recognize(table.headers, [row.cells for row in islice(table.rows(), SAMPLE)], mapping)
 
 
 # -- tables ------------------------------------------------------------------------------------------------
 
 
 def _table(table: Table, mapping: Mapping[str, str], order: str, timezone: ZoneInfo | None) -> History:
-    columns = recognise(table.headers, [row.cells for row in islice(table.rows(), SAMPLE)], mapping)
+    columns = recognize(table.headers, [row.cells for row in islice(table.rows(), SAMPLE)], mapping)
     place = {column.word: i for i, column in enumerate(columns)}
     missing = [word for word in ("time", "weight") if word not in place]
     if missing:
         raise MappingInvalid(
-            f"No column is recognised as the {' or the '.join(missing)}. The columns are: {', '.join(table.headers)}.",
+            f"No column is recognized as the {' or the '.join(missing)}. The columns are: {', '.join(table.headers)}.",
             f'Name it in a mapping file: "the header" = "{missing[0]}".',
         )
     at = place["time"]
@@ -139,17 +138,19 @@ def _table(table: Table, mapping: Mapping[str, str], order: str, timezone: ZoneI
         found = times.order_of(row.cells[at] for row in table.rows() if at < len(row.cells))
         if isinstance(found, times.Unclear):
             raise OrderUnclear(
-                f"In {found.example!r}, is the day first or the month? No row of the file shows it.",
+                f"Is the day or the month first in {found.example!r}? No row in the file shows it.",
                 "Pass --day-first or --month-first.",
             )
         order = found
     used = [(i, column) for i, column in enumerate(columns) if column.word and i != at]
 
-    def reading(row: TableRow) -> Row:
+    def reading(row: TableRow) -> WeighInLine:
         if len(row.cells) != len(columns):
             longer = len(row.cells) > len(columns) and any(row.cells[len(columns) :])
             if longer or len(row.cells) <= max(i for i, _ in used):
-                return Row(row.number, b"", f"{len(row.cells)} cells, but the header names {len(columns)} columns")
+                return WeighInLine(
+                    row.number, b"", f"expected {len(columns)} cells as in the header, got {len(row.cells)}"
+                )
         values = {"time": _in_zone(times.as_iso(row.cells[at], order), timezone)}
         return _row(row, values, used)
 
@@ -157,41 +158,41 @@ def _table(table: Table, mapping: Mapping[str, str], order: str, timezone: ZoneI
 
 
 def _garmin(table: Table, mapping: Mapping[str, str], timezone: ZoneInfo | None) -> History:
-    """Garmin Connect's own: a row with a day, below it rows with times of that day."""
-    columns = recognise(table.headers, [], mapping)
+    """Garmin Connect's export: a row with a day, then rows with times of that day."""
+    columns = recognize(table.headers, [], mapping)
     used = [(i, column) for i, column in enumerate(columns) if column.word and i != 0]
-    rows: list[Row] = []
+    rows: list[WeighInLine] = []
     day: tuple[int, int, int] | None = None
     for row in table.rows():
         first = row.cells[0]
         if not any(row.cells[1:]):
-            day = times.worded_day(first)
+            day = times.parse_day(first)
             if day is None:
                 rows.append(
-                    Row(row.number, b"", f"expected a day such as 'Jul 18, 2026', got {first[:LONGEST_CELL]!r}")
+                    WeighInLine(row.number, b"", f"expected a day such as 'Jul 18, 2026', got {first[:LONGEST_CELL]!r}")
                 )
         elif not times.is_clock(first):
             rows.append(
-                Row(
+                WeighInLine(
                     row.number, b"", f"column {columns[0].header}: expected a time of day, got {first[:LONGEST_CELL]!r}"
                 )
             )
         elif day is None:
-            rows.append(Row(row.number, b"", "no row above gives the day"))
+            rows.append(WeighInLine(row.number, b"", "no row above gives the day"))
         else:
             rows.append(_row(row, {"time": _in_zone(times.on_day(day, first), timezone)}, used))
     return History("Garmin Connect's CSV", rows, tuple(columns))
 
 
-def _row(row: TableRow, values: dict[str, str], used: list[tuple[int, Column]]) -> Row:
+def _row(row: TableRow, values: dict[str, str], used: list[tuple[int, Column]]) -> WeighInLine:
     for i, column in used:
         cell = row.cells[i] if i < len(row.cells) else ""
         if len(cell) > LONGEST_CELL:
             fault = f"column {column.header}: expected at most {LONGEST_CELL} characters, got {len(cell)}"
-            return Row(row.number, b"", fault)
+            return WeighInLine(row.number, b"", fault)
         if not is_missing(cell):
             values[column.word] = f"{cell} {column.unit}".rstrip() if _BARE.fullmatch(cell) else cell
-    return Row(row.number, _line(values))
+    return WeighInLine(row.number, _line(values))
 
 
 def _line(values: Mapping[str, str]) -> bytes:
@@ -199,7 +200,7 @@ def _line(values: Mapping[str, str]) -> bytes:
 
 
 def _in_zone(text: str, timezone: ZoneInfo | None) -> str:
-    """The time with the zone's offset, where it has none of its own."""
+    """The time, with the offset of the zone if it has no offset."""
     if timezone is None:
         return text
     moment = times.moment_of(text)

@@ -1,11 +1,11 @@
-"""Readings -> the function, over HTTP: all of them checked first, then sent in parcels, each row's outcome reported.
+"""Checks readings, then sends them to the function in batches over HTTP and counts each row's outcome.
 
-Strategy: no list is kept of what was sent. The function looks into Garmin before it sends, and the same reading is the
-same file; so whatever stopped an import, the same import again sends only what is missing.
+Strategy: nothing records what was sent. The function looks in Garmin before it sends, and the same reading makes the
+same file. Whatever stopped an import, running it again sends only what is missing.
 
-Rule: the function says what to do. A row is settled when its receipt is `final`, refused when its problem says
-`again: never`, and sent again with growing pauses when it says `later`. `after_repair` ends the import, and what was
-not sent is counted. What Garmin took but does not show yet is sent once more at the end, when Garmin has had time.
+Rule: the function decides what happens to a row. A row is done when its receipt is `final`, refused when its problem
+has `again: never`, and sent again after growing pauses when it has `later`. `after_repair` ends the import and counts
+the rows that were not sent. A row that Garmin accepted but did not show is sent once more at the end.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from typing import Any
 
 from weighbridge.client import Client, Reply, Result
 
-from .read import Row
+from .read import WeighInLine
 
-#: More in one file, and Garmin may give up over it (garmin-weight-sync issue 8 saw a 504).
-PARCEL = 200
-#: A rehearsal sends nothing, so it may be larger; its body stays far under the function's limit of 1 MiB.
+#: Garmin may time out on a file with more (garmin-weight-sync issue 8 saw a 504).
+BATCH = 200
+#: A dry run sends nothing to Garmin, so its batches may be larger. A body stays far below the function's 1 MiB limit.
 CHECKED_AT_ONCE, CHECKED_BYTES = 500, 600_000
 IN_FLIGHT = 4
-#: Between tries of the same parcel, when nothing of it went through.
+#: Pauses between tries of the same batch, if no row of it got through.
 PAUSES_S = (1, 2, 4, 8, 16, 32, 60, 60, 60)
-#: Whoever watches waits as long as this for Garmin's own "later"; else the import is to be started later.
+#: The longest wait that Garmin can ask for. If it asks for more, the import stops.
 LONGEST_WAIT_S = 900
-#: The outcome of a row, as a summary says it.
-BECAME = {
+#: The words of the summary for each status.
+STATUS_TEXTS = {
     "confirmed": "confirmed in Garmin Connect",
     "present": "already there",
     "accepted": "accepted by Garmin, not visible yet",
@@ -40,7 +40,7 @@ BECAME = {
 
 
 class Stopped(Exception):
-    """The import cannot go on; the message says why and how to fix it. `kind` is the problem's name, if it has one."""
+    """The import cannot continue. The message says why and what to do. `kind` is the name of the problem, if any."""
 
     def __init__(self, message: str, kind: str = "") -> None:
         super().__init__(message)
@@ -48,19 +48,19 @@ class Stopped(Exception):
 
 
 @dataclass
-class Outcome:
-    """What became of the rows so far."""
+class ImportReport:
+    """The outcomes of the rows so far."""
 
     counts: Counter[str] = field(default_factory=Counter)
-    refused: list[tuple[Row, str]] = field(default_factory=list)
-    warnings: list[tuple[Row, str]] = field(default_factory=list)
-    receipts: list[tuple[Row, Mapping[str, Any]]] = field(default_factory=list)
+    refused: list[tuple[WeighInLine, str]] = field(default_factory=list)
+    warnings: list[tuple[WeighInLine, str]] = field(default_factory=list)
+    receipts: list[tuple[WeighInLine, Mapping[str, Any]]] = field(default_factory=list)
 
     @property
     def done(self) -> int:
         return sum(self.counts.values()) + len(self.refused)
 
-    def count(self, row: Row, result: Result, *, keep: bool = False) -> None:
+    def count(self, row: WeighInLine, result: Result, *, keep: bool = False) -> None:
         if not result.ok:
             self.refused.append((row, reason_of(result)))
             return
@@ -70,62 +70,64 @@ class Outcome:
             self.receipts.append((row, result.body))
 
     def recount(self, old: str, new: str) -> None:
-        """One row that was counted as `old` is `new` by now."""
+        """Move one row from the status `old` to the status `new`."""
         self.counts.subtract([old])
         self.counts.update([new])
-        self.counts = +self.counts  # what is zero by now is not mentioned
+        self.counts = +self.counts  # drops counts of zero
 
 
 def reason_of(problem: Result) -> str:
-    """What is wrong with a row, in the function's words, with the value that came."""
+    """What is wrong with a row, in the function's words, with the value it received."""
     errors = [f"{e['field']} {e['input']!r}: {e['message']}" for e in problem.errors]
     return " ".join(errors) or str(problem.body.get("detail") or problem.text)
 
 
-def check(client: Client, rows: Sequence[Row], *, shown: frozenset[int], progress: Callable[[int], None]) -> Outcome:
-    """What would become of each row; nothing is sent. The receipts of the rows numbered in `shown` are kept.
+def check(
+    client: Client, rows: Sequence[WeighInLine], *, shown: frozenset[int], progress: Callable[[int], None]
+) -> ImportReport:
+    """The outcome that each row would have. Nothing is sent. The receipts of the rows numbered in `shown` are kept.
 
     Raises `Stopped`.
     """
-    outcome = Outcome()
-    flying: list[tuple[Sequence[Row], Future[Sequence[Result]]]] = []
+    outcome = ImportReport()
+    pending: list[tuple[Sequence[WeighInLine], Future[Sequence[Result]]]] = []
 
-    def rehearse(parcel: Sequence[Row]) -> Sequence[Result]:
-        reply = client.post_lines([row.line for row in parcel], dry_run=True)
-        if len(reply.results) != len(parcel):
+    def dry_run(batch: Sequence[WeighInLine]) -> Sequence[Result]:
+        reply = client.post_lines([row.line for row in batch], dry_run=True)
+        if len(reply.results) != len(batch):
             raise _whole_call_failed(reply, client)
         return reply.results
 
-    def land() -> None:
-        parcel, future = flying.pop(0)
-        for row, result in zip(parcel, future.result(), strict=True):
+    def collect() -> None:
+        batch, future = pending.pop(0)
+        for row, result in zip(batch, future.result(), strict=True):
             outcome.count(row, result, keep=row.number in shown)
         progress(outcome.done)
 
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
-        for parcel in _parcels(rows, CHECKED_AT_ONCE, CHECKED_BYTES):
-            flying.append((parcel, pool.submit(rehearse, parcel)))
-            if len(flying) == IN_FLIGHT:
-                land()
-        while flying:
-            land()
+        for batch in _batches(rows, CHECKED_AT_ONCE, CHECKED_BYTES):
+            pending.append((batch, pool.submit(dry_run, batch)))
+            if len(pending) == IN_FLIGHT:
+                collect()
+        while pending:
+            collect()
     return outcome
 
 
 def send(
     client: Client,
-    rows: Sequence[Row],
-    outcome: Outcome,
+    rows: Sequence[WeighInLine],
+    outcome: ImportReport,
     *,
     progress: Callable[[int, str], None],
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Deliver each row; `outcome` is kept up to date, also when this is stopped. Raises `Stopped`."""
-    not_final: list[Row] = []
-    for parcel in _parcels(rows, PARCEL, CHECKED_BYTES):
-        waiting, tries = list(parcel), 0
+    """Deliver each row and keep `outcome` up to date, even if the import stops. Raises `Stopped`."""
+    not_final: list[WeighInLine] = []
+    for batch in _batches(rows, BATCH, CHECKED_BYTES):
+        waiting, tries = list(batch), 0
         while waiting:
-            later: list[tuple[Row, Result]] = []
+            later: list[tuple[WeighInLine, Result]] = []
             ending: Result | None = None
             for row, result in zip(waiting, _post(client, waiting), strict=True):
                 if result.ok or result.again == "never":
@@ -136,7 +138,7 @@ def send(
                 else:
                     ending = result
             progress(outcome.done, "")
-            if ending:  # after the rows beside it, some of which may have arrived
+            if ending:  # after the other rows of the batch, some of which may have arrived
                 raise Stopped(ending.text, ending.kind)
             tries = tries + 1 if len(later) == len(waiting) else 1
             waiting = [row for row, _ in later]
@@ -145,17 +147,17 @@ def send(
                 pause_s = _pause_s(problem, tries)
                 progress(outcome.done, f"{problem.text} Trying again in {pause_s:g} s.")
                 sleep(pause_s)
-    for parcel in _parcels(not_final, PARCEL, CHECKED_BYTES):
-        # Nothing hangs on this look: without an answer, "accepted" stays true.
-        for result in client.post_lines([row.line for row in parcel]).results:
+    for batch in _batches(not_final, BATCH, CHECKED_BYTES):
+        # This may fail without harm: "accepted" stays true.
+        for result in client.post_lines([row.line for row in batch]).results:
             if result.final:
-                # It is there because this import brought it.
+                # It is present because this import sent it.
                 outcome.recount("accepted", "confirmed" if result.status == "present" else result.status)
         progress(outcome.done, "")
 
 
-def _post(client: Client, rows: Sequence[Row]) -> Sequence[Result]:
-    """A receipt or a problem for each row. Raises `Stopped` when all are refused for one reason."""
+def _post(client: Client, rows: Sequence[WeighInLine]) -> Sequence[Result]:
+    """A receipt or a problem for each row. Raises `Stopped` if the whole call failed and should not be repeated."""
     reply = client.post_lines([row.line for row in rows])
     if len(reply.results) == len(rows):
         return reply.results
@@ -165,30 +167,34 @@ def _post(client: Client, rows: Sequence[Row]) -> Sequence[Result]:
 
 
 def _whole_call_failed(reply: Reply, client: Client) -> Stopped:
-    unlike = f"The answer from {client.address} does not fit the rows that were sent. Is it the function?"
-    return Stopped(unlike if reply.ok else reply.text, reply.kind)
+    unexpected = (
+        f"The answer from {client.address} does not match the rows that were sent. Is it the address of the function?"
+    )
+    return Stopped(unexpected if reply.ok else reply.text, reply.kind)
 
 
 def _pause_s(problem: Result, tries: int) -> float:
-    """How long to wait. Garmin's own "later" is obeyed. What the function advises to unattended callers is
-    not: here somebody is waiting."""
+    """How long to wait. Garmin's own pause is kept. The function's advice is not: it is meant for unattended callers,
+    and here someone is waiting."""
     if problem.kind == "rate-limited" and problem.retry_after_s is not None:
         if problem.retry_after_s > LONGEST_WAIT_S:
-            raise Stopped(f"{problem.text} That is in {problem.retry_after_s / 60:.0f} minutes.", problem.kind)
+            raise Stopped(
+                f"{problem.text} Run the import again in {problem.retry_after_s / 60:.0f} minutes.", problem.kind
+            )
         return problem.retry_after_s
     if tries > len(PAUSES_S):
         raise Stopped(problem.text, problem.kind)
     return PAUSES_S[tries - 1]
 
 
-def _parcels(rows: Sequence[Row], most: int, most_bytes: int) -> Iterator[list[Row]]:
-    parcel: list[Row] = []
+def _batches(rows: Sequence[WeighInLine], most: int, most_bytes: int) -> Iterator[list[WeighInLine]]:
+    batch: list[WeighInLine] = []
     size = 0
     for row in rows:
-        if parcel and (len(parcel) == most or size + len(row.line) > most_bytes):
-            yield parcel
-            parcel, size = [], 0
-        parcel.append(row)
+        if batch and (len(batch) == most or size + len(row.line) > most_bytes):
+            yield batch
+            batch, size = [], 0
+        batch.append(row)
         size += len(row.line) + 1
-    if parcel:
-        yield parcel
+    if batch:
+        yield batch

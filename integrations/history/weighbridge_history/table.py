@@ -1,7 +1,10 @@
-"""Bytes of a CSV or a spreadsheet -> headers and cells.
+"""Reads the headers and cells of a CSV file or a spreadsheet.
 
-Rule: what a file is, its first bytes say, not its name: the Fitdays app exports a BIFF8 spreadsheet called .csv. A cell
-is a text as it is shown; nothing is rounded, and nothing is dropped but empty rows.
+Rule: the first bytes of a file decide its type, not its name. The Fitdays app exports a BIFF8 spreadsheet called .csv.
+A cell is the text that a person sees. Nothing is rounded, and only empty rows are dropped.
+
+Weakness: only the first sheet of a spreadsheet is read. Text that is neither UTF-8 nor UTF-16 is read as Windows-1252,
+so headers in another old encoding come out wrong.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ DELIMITERS = ",;\t"
 LONGEST_CELL = 200
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     #: As a spreadsheet program counts: the header is row 1.
     number: int
     cells: list[str]
@@ -31,19 +34,19 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Headers, and the rows below, read again at each call of `rows`."""
+    """Headers and the rows below them. Each call of `rows` reads them again."""
 
     headers: list[str]
     _data: bytes | Sequence[Sequence[object]]
     _delimiter: str = ""
     _encoding: str = ""
 
-    def rows(self) -> Iterator[Row]:
-        """Raises `FileUnusable` where the file is damaged; it names row and column."""
+    def rows(self) -> Iterator[TableRow]:
+        """The rows that are not empty. Raises `FileUnusable`, with row and column, if the file is damaged there."""
         if not isinstance(self._data, bytes):
             for number, values in enumerate(self._data[1:], 2):
                 if cells := _filled([_text(value) for value in values]):
-                    yield Row(number, cells)
+                    yield TableRow(number, cells)
             return
         lines = csv.reader(
             io.TextIOWrapper(io.BytesIO(self._data), self._encoding, newline=""), delimiter=self._delimiter
@@ -52,24 +55,24 @@ class Table:
             next(lines)
             for cells in lines:
                 if cells := _filled(cells):
-                    yield Row(lines.line_num, cells)
+                    yield TableRow(lines.line_num, cells)
         except UnicodeDecodeError as e:
-            raise _not_a_text(self._data, e) from None
+            raise _not_text(self._data, e) from None
         except csv.Error as e:
             raise FileUnusable(f"Row {lines.line_num + 1}: {e}. Is the file damaged there?") from None
 
 
 def read_table(data: bytes) -> Table:
-    """Raises `FileUnusable`."""
+    """The table in a CSV file or spreadsheet. Raises `FileUnusable`."""
     if data.startswith(SPREADSHEETS):
         return _spreadsheet(data)
     encoding = _encoding(data)
     try:
         first = data.decode(encoding).split("\n", 1)[0]
     except UnicodeDecodeError as e:
-        raise _not_a_text(data, e) from None
+        raise _not_text(data, e) from None
     if not first.strip():
-        raise FileUnusable("The first line is empty; it should name the columns.")
+        raise FileUnusable("Expected the names of the columns in the first line, but it is empty.")
     delimiter = max(DELIMITERS, key=first.count)
     headers = [header.strip() for header in next(csv.reader([first.rstrip("\r")], delimiter=delimiter))]
     return Table(headers, data, delimiter, encoding)
@@ -81,15 +84,15 @@ def _encoding(data: bytes) -> str:
     try:
         data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        # What Windows programs of Western Europe write. A file that is neither is found by its control characters.
+        # What Windows programs in Western Europe write. A NUL byte means that the file is not text.
         return "utf-8-sig" if b"\0" in data else "cp1252"
     return "utf-8-sig"
 
 
-def _not_a_text(data: bytes, e: UnicodeDecodeError) -> FileUnusable:
+def _not_text(data: bytes, e: UnicodeDecodeError) -> FileUnusable:
     before = data[: e.start]
     row, column = before.count(b"\n") + 1, e.start - before.rfind(b"\n")
-    return FileUnusable(f"Row {row}, byte {column}: this is not text. Is the file damaged, or of another kind?")
+    return FileUnusable(f"Row {row}, byte {column}: this is not text. Is the file damaged or of another type?")
 
 
 def _spreadsheet(data: bytes) -> Table:
@@ -99,7 +102,7 @@ def _spreadsheet(data: bytes) -> Table:
     except (calamine.CalamineError, ValueError, IndexError, OSError) as e:
         raise FileUnusable("The spreadsheet cannot be read. Is it complete? Export it again, or save it as CSV.") from e
     if not values:
-        raise FileUnusable("The spreadsheet's first sheet is empty.")
+        raise FileUnusable("The first sheet of the spreadsheet is empty.")
     return Table([_text(value).strip() for value in values[0]], values)
 
 
@@ -112,6 +115,6 @@ def _text(value: object) -> str:
 
 
 def _filled(cells: list[str]) -> list[str]:
-    """The cells without what surrounds them; nothing where all are empty."""
+    """The cells without surrounding spaces. Nothing if all are empty."""
     cells = [cell.strip() for cell in cells]
     return cells if any(cells) else []

@@ -1,6 +1,11 @@
-"""weighbridge outbox: what people ask of it, and its two programs.
+"""weighbridge outbox: its commands and its two programs.
 
-Rule: what stops a command is a `WeighbridgeError` of one sentence, without a secret; `weighbridge.cli` prints it.
+Rule: a command fails with a `WeighbridgeError` of a sentence or two, without a secret; `weighbridge.cli` prints it.
+
+Facts (psycopg 3.3): an error of `connect` has neither SQLSTATE nor diagnostics, only a text. Its first part names the
+host; after "FATAL:" comes the server's own sentence, which may name a role, a database or the client's address, and
+never holds the password.
+Weakness: a server that translates the word FATAL is not recognized; its sentence is then not shown.
 """
 
 from __future__ import annotations
@@ -9,6 +14,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +31,7 @@ _REPLACE = click.option("--replace", is_flag=True, help="Replace what Garmin hol
 
 @click.group()
 def command() -> None:
-    """Keep readings in Postgres, and send them until Garmin Connect shows them."""
+    """Store readings in Postgres, and send them until Garmin Connect shows them."""
 
 
 @command.command()
@@ -33,18 +39,18 @@ def command() -> None:
     "--home-assistant",
     metavar="ENTITY",
     multiple=True,
-    help="Take what recorder writes of this entity, such as sensor.scale. May be given more than once.",
+    help="Store each new state of this entity, such as sensor.scale. Can be given more than once.",
 )
 def migrate(home_assistant: tuple[str, ...]) -> None:
-    """Make the tables, or bring them up to date."""
+    """Create or update the tables."""
     with _postgres() as connection:
         click.echo(commands.migrate(connection, home_assistant))
 
 
 @command.command()
 def relay() -> None:
-    """Run: messages of an MQTT broker become readings."""
-    from .relay import Relay  # whoever runs a worker need not have a broker
+    """Store messages of an MQTT broker as readings. Runs until it is stopped."""
+    from .relay import Relay  # the other commands start without paho
 
     _log()
     with _one_sentence():
@@ -53,7 +59,7 @@ def relay() -> None:
 
 @command.command()
 def worker() -> None:
-    """Run: readings go to the function. Start as many as you like."""
+    """Send readings to the function. Runs until it is stopped; start as many as you like."""
     from .worker import run
 
     _log()
@@ -62,9 +68,9 @@ def worker() -> None:
 
 
 @command.command()
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(*, as_json: bool) -> None:
-    """Show how the queue stands."""
+    """Show the queue: counts, and each reading that has not arrived."""
     with _postgres() as connection:
         click.echo(commands.status_json(connection) if as_json else commands.status(connection))
 
@@ -91,7 +97,7 @@ def retry(reading_id: int, *, replace: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @_REPLACE
 def correct(reading_id: int, file: Path, *, replace: bool) -> None:
-    """Send the values in FILE instead of those that came."""
+    """Send the values in FILE instead of those received."""
     with _postgres() as connection:
         click.echo(commands.correct(connection, reading_id, file, replace=replace))
 
@@ -112,13 +118,29 @@ def _one_sentence() -> Iterator[None]:
     except psycopg.errors.UndefinedTable:
         raise commands.Refused("The tables are missing. Run: weighbridge outbox migrate") from None
     except psycopg.OperationalError as e:
-        # Its text would name host, user and database.
+        if said := _server_sentence(e):
+            raise commands.Refused(f"Postgres refused the connection: {said}. Check DATABASE_URL.") from None
+        # The rest of its text would name the host.
         reason = e.sqlstate or type(e).__name__
-        raise commands.Refused(f"Postgres cannot be reached, or rejects the user of DATABASE_URL ({reason}).") from None
+        raise commands.Refused(f"Postgres cannot be reached ({reason}). Check DATABASE_URL.") from None
+
+
+def _server_sentence(error: psycopg.OperationalError) -> str:
+    """What the server said when it refused the connection; empty if it said nothing."""
+    found = re.search(r"FATAL: +(.+)", str(error))
+    return found[1].strip().rstrip(".") if found else ""
 
 
 def _log() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("weighbridge").setLevel(logging.INFO)
-    # It writes whole tracebacks, whose last line may hold a row. What matters is in our own log.
+    # Its tracebacks may hold a row. What matters is in our own log.
     logging.getLogger("procrastinate").setLevel(logging.CRITICAL)
+    logging.getLogger("psycopg.pool").addFilter(_only_types)
+
+
+def _only_types(record: logging.LogRecord) -> bool:
+    """Replace errors and connections in a log record by their type: their text names host, role and database."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(arg if isinstance(arg, str | int | float) else type(arg).__name__ for arg in record.args)
+    return True

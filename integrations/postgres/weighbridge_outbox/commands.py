@@ -1,6 +1,6 @@
-"""What people ask of the outbox: its tables, how it stands, what became of a reading, and to send one again.
+"""The commands of the outbox: create its tables, show the queue, show one reading, send one again.
 
-Rule: `status` shows no measurement, so that it can be shown to others; `show` shows all there is.
+Rule: `status` shows no measurement, so that it can be shown to others; `show` shows everything.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SELECT id, source, state, attempts, received_at,
         WHEN 'accepted' THEN 'Garmin Connect does not show it yet'
         ELSE '' END) AS reason
 FROM readings WHERE state NOT IN ('confirmed', 'present') ORDER BY id LIMIT {SHOWN + 1}
-"""  # noqa: S608 - a number of ours
+"""  # noqa: S608 - SHOWN is a constant
 
 AGAIN = """
 UPDATE readings SET state = 'waiting', revision = revision + 1, next_attempt_at = NULL, replace = replace OR %s
@@ -48,13 +48,13 @@ UPDATE readings SET payload = weighbridge_with_receipt(%s::text::jsonb, received
 
 
 class Refused(WeighbridgeError):
-    """It cannot be done; the message says why."""
+    """The command cannot be carried out; the message says why."""
 
 
 def migrate(connection: psycopg.Connection[Any], home_assistant: Sequence[str]) -> str:
-    """Make or renew the tables and triggers, and choose entities of Home Assistant. Doing it again changes nothing."""
+    """Create or update the tables and triggers, and add entities of Home Assistant. Repeating it changes nothing."""
     with connection.transaction():
-        # Two that start at once, as a relay and a worker of one stack may: the second waits, and finds it done.
+        # If two run at once, as the containers of one stack may, the second waits and finds it done.
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('weighbridge'))")
         if not _exists(connection, "procrastinate_jobs"):
             connection.execute(procrastinate.schema.SchemaManager.get_schema())
@@ -63,8 +63,8 @@ def migrate(connection: psycopg.Connection[Any], home_assistant: Sequence[str]) 
             return "The outbox is ready."
         if not _exists(connection, "states_meta"):
             raise Refused(
-                "There is no recorder of Home Assistant in this database: point recorder's db_url at it, start Home "
-                "Assistant once, then do this again."
+                "Home Assistant's recorder has no tables in this database. Point recorder's db_url at it, start Home "
+                "Assistant once, then run this again."
             )
         connection.execute(_sql("home_assistant.sql"))
         connection.execute("DELETE FROM weighbridge_words")
@@ -72,11 +72,11 @@ def migrate(connection: psycopg.Connection[Any], home_assistant: Sequence[str]) 
         for entity in home_assistant:
             connection.execute("INSERT INTO weighbridge_entities VALUES (%s) ON CONFLICT DO NOTHING", [entity])
         chosen = connection.execute("SELECT entity_id FROM weighbridge_entities ORDER BY entity_id").fetchall()
-    return f"The outbox is ready, and takes what recorder writes of {', '.join(entity for (entity,) in chosen)}."
+    return f"The outbox is ready, and stores each new state of {', '.join(entity for (entity,) in chosen)}."
 
 
 def words() -> set[tuple[str, str]]:
-    """What recorder's trigger has to know of the function's vocabulary: kind and word."""
+    """The part of the function's vocabulary that recorder's trigger needs: kind and word."""
     weight = {
         key for key, meaning in VOCABULARY.items() if isinstance(meaning, Quantity) and meaning.name == "weight_kg"
     }
@@ -84,7 +84,7 @@ def words() -> set[tuple[str, str]]:
 
 
 def status(connection: psycopg.Connection[Any]) -> str:
-    """How many readings are in each state, and each that has not arrived."""
+    """The number of readings in each state, and each reading that has not arrived."""
     counts, rows = _status(connection)
     heading = " · ".join(f"{counts[state]} {state}" for state in STATES if state in counts) or "no readings yet"
     if not rows:
@@ -101,7 +101,7 @@ def status(connection: psycopg.Connection[Any]) -> str:
 
 
 def status_json(connection: psycopg.Connection[Any]) -> str:
-    """The same for programs; of those that have not arrived, the first `SHOWN`."""
+    """The same as JSON, with the first `SHOWN` readings that have not arrived."""
     counts, rows = _status(connection)
     document = {"counts": {state: counts.get(state, 0) for state in STATES}, "open": rows[:SHOWN]}
     return json.dumps(document, indent=2, ensure_ascii=False, default=_as_text)
@@ -113,7 +113,7 @@ def _status(connection: psycopg.Connection[Any]) -> tuple[dict[str, int], list[d
 
 
 def show(connection: psycopg.Connection[Any], reading_id: int) -> str:
-    """Everything that is known of one reading, as JSON."""
+    """Everything about one reading, as JSON."""
     cursor = connection.cursor(row_factory=dict_row)
     row = cursor.execute("SELECT * FROM readings WHERE id = %s", [reading_id]).fetchone()
     if row is None:
@@ -122,14 +122,14 @@ def show(connection: psycopg.Connection[Any], reading_id: int) -> str:
 
 
 def retry(connection: psycopg.Connection[Any], reading_id: int, *, replace: bool) -> str:
-    """Send a reading now, whatever its state; with `replace` it may take the place of what Garmin holds."""
+    """Send a reading now, whatever its state. With `replace`, it may replace what Garmin holds for its instant."""
     if connection.execute(AGAIN, [replace, reading_id]).rowcount == 0:
         raise Refused(f"There is no reading {reading_id}.")
     return f"Reading {reading_id} is sent again."
 
 
 def correct(connection: psycopg.Connection[Any], reading_id: int, path: Path, *, replace: bool) -> str:
-    """Send other values in place of those that came, which stay in the column `received`."""
+    """Send other values instead of those received, which stay in the column `received`."""
     try:
         contents = read(path.read_bytes())
     except OSError as e:

@@ -1,20 +1,21 @@
 -- Home Assistant's recorder on Postgres as the way in: each new state of a chosen entity becomes a reading.
 -- `weighbridge outbox migrate --home-assistant sensor.scale` applies this file and chooses the entity.
--- The table `readings` has to be in recorder's own database.
+-- The table `readings` must be in recorder's own database.
 --
 -- Facts (recorder since 2023.4): `states` holds `metadata_id` -> `states_meta.entity_id` and `attributes_id` ->
 -- `state_attributes.shared_attrs`, a JSON text; `last_updated_ts` is in epoch seconds.
--- Rule: this runs inside recorder's transaction, which carries the history of the whole house. Whatever goes wrong
--- here is a warning in Postgres' log, without any value, and never a fault of recorder's.
+-- Rule: this runs inside recorder's transaction, which holds the history of all of Home Assistant. Whatever fails here
+-- is a warning in Postgres' log, without any value, and never makes recorder's transaction fail.
+-- Weakness: a state that fails here is lost to the outbox; only recorder's own tables have it.
 
 CREATE TABLE IF NOT EXISTS weighbridge_entities (entity_id text PRIMARY KEY);
 
--- The function's own words, copied here by `migrate`: 'nothing' stands for no value, 'weight' is a key of the weight.
+-- The function's words, copied by `migrate`. Kind 'nothing': a word for "no value". Kind 'weight': a key of the weight.
 CREATE TABLE IF NOT EXISTS weighbridge_words (kind text, word text, PRIMARY KEY (kind, word));
 
 CREATE OR REPLACE FUNCTION weighbridge_from_recorder() RETURNS trigger
 LANGUAGE plpgsql
-SECURITY DEFINER            -- recorder's user needs no rights on our tables
+SECURITY DEFINER            -- recorder's role needs no privileges on our tables
 SET search_path = public, pg_temp
 AS $$
 DECLARE
@@ -32,7 +33,7 @@ BEGIN
     SELECT coalesce(shared_attrs::jsonb, '{}') INTO attributes
         FROM state_attributes WHERE attributes_id = NEW.attributes_id;
     attributes := coalesce(attributes, '{}');
-    -- A sensor of the weight alone says it in its state, and its unit beside it.
+    -- A sensor with only a weight has it in its state, and the unit in an attribute.
     IF NEW.state ~ '^[0-9]+(\.[0-9]+)?$' AND NOT EXISTS (
         SELECT FROM jsonb_object_keys(attributes) AS name JOIN weighbridge_words ON kind = 'weight'
             AND word = regexp_replace(lower(name), '[^[:alnum:]]', '', 'g')
@@ -40,12 +41,12 @@ BEGIN
         attributes := attributes
             || jsonb_build_object('weight', trim(NEW.state || ' ' || coalesce(attributes->>'unit_of_measurement', '')));
     END IF;
-    -- How Home Assistant shows an entity is no part of a reading.
+    -- How Home Assistant shows an entity does not belong in a reading.
     attributes := attributes - ARRAY['friendly_name', 'icon', 'device_class', 'state_class', 'unit_of_measurement',
         'attribution', 'entity_picture', 'supported_features', 'assumed_state', 'restored', 'editable'];
 
-    -- After a restart Home Assistant writes the restored state again. It is told from a new weigh-in by being the last
-    -- one once more.
+    -- After a restart, Home Assistant writes the restored state again. It equals the last reading; a new weigh-in
+    -- does not.
     IF attributes IS DISTINCT FROM (
         SELECT received FROM readings WHERE source = 'home_assistant:' || entity ORDER BY id DESC LIMIT 1
     ) THEN
@@ -54,7 +55,7 @@ BEGIN
     END IF;
     RETURN NULL;
 EXCEPTION WHEN OTHERS THEN
-    RAISE WARNING 'weighbridge: a state was not taken over (SQLSTATE %)', SQLSTATE;
+    RAISE WARNING 'weighbridge: a state was not stored (SQLSTATE %)', SQLSTATE;
     RETURN NULL;
 END
 $$;

@@ -1,10 +1,10 @@
-"""Bytes of a message -> what `readings` takes. Pure.
+"""Bytes of a message -> a value for the table `readings`. Pure.
 
-Rule: JSON goes in as it came, to the last digit. What is not one object with one meaning is kept as its text, with the
-reason for which it is parked.
+Rule: JSON is stored as received, to the last digit. Anything else than one unambiguous object is stored as text,
+and parked with the reason.
 
-Facts: jsonb takes the last of a duplicate key, in silence. It refuses NUL, half a surrogate pair, NaN and numbers that
-are out of range, and Postgres would write the whole message into its log. So they are found here.
+Facts: of a duplicate key, jsonb silently keeps the last value. It rejects NUL, half a surrogate pair, NaN and numbers
+that are out of range, and Postgres would write the whole message into its log. So this module finds them first.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from weighbridge.reading.interpret import has_time
 class Contents(NamedTuple):
     #: JSON for the column `payload`.
     json: str
-    #: Whether the same contents, received again, are the same reading: they have a time, or are no reading at all.
+    #: Whether the same contents, received again, are the same reading: they have a time, or are not a reading.
     once: bool = True
-    #: Why it is parked at once.
+    #: Why it is parked; None if it is a reading.
     fault: dict[str, Any] | None = None
 
 
@@ -52,7 +52,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _float(digits: str) -> float:
-    # No scale writes more than 40 digits, and numeric has no room for the exponents that a text has.
+    # No scale writes more than 40 digits, and the exponent of a numeric is limited.
     held = len(digits) <= 40 and abs(Decimal(digits).adjusted()) < 300
     return float(digits) if held else _refuse("a number out of range")
 

@@ -1,17 +1,17 @@
 """The relay: messages of an MQTT broker -> rows of `readings`.
 
-Rule: a message is acknowledged once its row is committed, and no sooner. While the relay is away, the broker keeps
-what is published in the relay's session; while Postgres is away, nothing is acknowledged, and the broker sends it
-again. What is not a JSON object is kept as its text, and parked.
+Rule: a message is acknowledged only after its row is committed. While the relay is down, the broker keeps new messages
+in the relay's session. While Postgres is down, nothing is acknowledged, and the broker sends it again. What is not a
+JSON object is stored as text, and parked.
 
 Facts (MQTT 5):
 - A message of QoS 1 that was not acknowledged is sent again with DUP and the same packet identifier (4.4, 3.3.1.1).
-  At most Receive Maximum such messages are under way (3.3.4), so a redelivery is one of the last so many.
-- A retained message comes with each new subscription, and with RETAIN set (3.3.1.3). Retain Handling 1 asks for it
-  only when the subscription is new to the session (3.8.3.1).
-- Scales such as those of ble-scale-sync publish retained, and without a time. So a redelivery of a reading without a
-  time is known by its packet identifier, and a retained one by being the last of its topic once more; one with a
-  time is known by its key, since no two weigh-ins have the same values at the same time.
+  At most Receive Maximum messages are unacknowledged (3.3.4), so a redelivery is one of that many last ones.
+- Each new subscription receives the retained message, with RETAIN set (3.3.1.3). Retain Handling 1 asks for it only
+  when the subscription is new to the session (3.8.3.1).
+- Some programs, such as ble-scale-sync, publish retained messages without a time. Such a reading is a redelivery if it
+  has the packet identifier of an earlier one; retained, if it equals the last of its topic. A reading with a time is
+  recognized by its key: no two weigh-ins have the same values at the same time.
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ class Message(NamedTuple):
 
 
 def store(connection: psycopg.Connection[Any], message: Message) -> bool:
-    """Commit the message as a row, unless it is there already. Raises `psycopg.Error` when it could not be stored."""
+    """Commit the message as a row, and return True; False if it is already stored. Raises `psycopg.Error`."""
     contents = read(message.payload)
-    # How many of the topic's last rows it could be: none, when the broker says that it is sent for the first time.
+    # How many of the topic's last rows to compare it with: none if the broker sends it for the first time.
     among = 1 if message.retained else UNDER_WAY if message.redelivered else 0
     values = {
         "source": f"mqtt:{message.topic}",
@@ -88,7 +88,7 @@ def _insert(connection: psycopg.Connection[Any], values: dict[str, Any], content
 
 
 class Relay:
-    """One connection to the broker and one to Postgres; both come back by themselves."""
+    """One connection to the broker and one to Postgres. Both reconnect."""
 
     def __init__(self, settings: RelaySettings) -> None:
         self._database_url = settings.database_url
@@ -98,11 +98,11 @@ class Relay:
         self._client = self._make_client()
 
     def run(self) -> None:
-        """Until it is told to stop."""
+        """Run until a signal stops it."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            # In a thread of its own: the signal may have come while this one holds one of paho's locks.
+            # In another thread: this one may hold one of paho's locks when the signal arrives.
             signal.signal(number, lambda *_: threading.Thread(target=self.stop).start())
-        connect = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho leaves it so
+        connect = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho has no type here
         connect.SessionExpiryInterval = SESSION_S
         connect.ReceiveMaximum = UNDER_WAY
         self._client.connect_async(self._broker.host, self._broker.port, clean_start=False, properties=connect)
@@ -113,7 +113,7 @@ class Relay:
         self._client.disconnect()
 
     def _make_client(self) -> mqtt.Client:
-        # Other topics are another session: the broker would go on sending what the old one had subscribed to.
+        # Other topics need another session: in the old one, the broker would still send the old topics.
         name = hashlib.sha256(",".join(self._topics).encode()).hexdigest()[:8]
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
@@ -135,7 +135,7 @@ class Relay:
 
     def _on_connect(self, client: mqtt.Client, _data: object, _flags: object, reason: Any, _properties: object) -> None:
         if reason.is_failure:
-            log.error("the broker refused: %s", reason)
+            log.error("the broker refused the connection: %s", reason)
             return
         options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB)
         client.subscribe([(topic, options) for topic in self._topics])
@@ -143,7 +143,7 @@ class Relay:
     def _on_subscribe(
         self, _client: mqtt.Client, _data: object, _mid: int, reasons: list[Any], _properties: object
     ) -> None:
-        # Only from here on does the broker keep messages for this session.
+        # From here on, the broker keeps messages for this session.
         refused = [str(reason) for reason in reasons if reason.is_failure]
         if refused:
             log.error("the broker refused a topic: %s", ", ".join(refused))
@@ -151,14 +151,14 @@ class Relay:
             log.info("connected to the broker")
 
     def _on_connect_fail(self, _client: mqtt.Client, _data: object) -> None:
-        # paho calls this while it handles the exception.
+        # paho calls this inside its except block.
         log.error("the broker cannot be reached: %s", type(sys.exception()).__name__)
 
     def _on_disconnect(
         self, _client: mqtt.Client, _data: object, _flags: object, reason: Any, _properties: object
     ) -> None:
         if not self._stopping.is_set():
-            log.warning("the broker is away: %s", reason)
+            log.warning("lost the connection to the broker: %s", reason)
 
     def _on_message(self, client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
         arrived = Message(message.topic, bytes(message.payload), message.mid, message.dup, message.retain)
@@ -166,7 +166,7 @@ class Relay:
             client.ack(message.mid, message.qos)
 
     def _until_stored(self, act: Callable[[psycopg.Connection[Any]], bool]) -> bool:
-        """Try until Postgres has committed it. False when the relay was told to stop before that."""
+        """Try until Postgres commits, and return True; False if the relay is stopped before that."""
         while not self._stopping.is_set():
             try:
                 if self._connection is None:
@@ -174,12 +174,12 @@ class Relay:
                 new = act(self._connection)
             except psycopg.Error as e:
                 # Its text may hold the row; its class and SQLSTATE do not.
-                log.error("Postgres took no message: %s %s", type(e).__name__, e.sqlstate)  # noqa: TRY400
+                log.error("Postgres did not store a message: %s %s", type(e).__name__, e.sqlstate)  # noqa: TRY400
                 if self._connection is not None:
                     self._connection.close()
                     self._connection = None
                 self._stopping.wait(PAUSE_S)
             else:
-                log.info("stored" if new else "was there already")
+                log.info("stored" if new else "already stored")
                 return True
         return False

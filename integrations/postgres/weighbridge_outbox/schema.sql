@@ -1,45 +1,45 @@
 -- The outbox. `weighbridge outbox migrate` applies this file; applying it again changes nothing.
 --
--- Rule: whatever is inserted here is kept for good and delivered once. Any program may do it:
+-- Rule: whatever is inserted here is kept and delivered once. Any program may do it:
 --     INSERT INTO readings (source, payload) VALUES ('my script', '{"weight": 81.4}');
--- `weighbridge_on_receipt` notes when it was received and its key, `weighbridge_to_queue` wakes a worker.
+-- `weighbridge_on_receipt` adds the time of receipt and the key, `weighbridge_to_queue` wakes a worker.
 
 CREATE TABLE IF NOT EXISTS readings (
     id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    source          text NOT NULL,                       -- mqtt:TOPIC, home_assistant:ENTITY, or who inserted it
+    source          text NOT NULL,                       -- mqtt:TOPIC, home_assistant:ENTITY, or the inserting program
     received_at     timestamptz NOT NULL DEFAULT now(),
-    received        jsonb NOT NULL,                      -- as it came, whole and for good
-    payload         jsonb NOT NULL,                      -- as it is sent: with `received_at`, and corrected if need be
+    received        jsonb NOT NULL,                      -- as it came, never changed
+    payload         jsonb NOT NULL,                      -- as it is sent: with `received_at`, and corrections
     key             text NOT NULL,                       -- the same for the same values; see weighbridge_key
-    packet          integer,                             -- MQTT's packet identifier, by which a redelivery is known
+    packet          integer,                             -- MQTT's packet identifier, to recognize a redelivery
     state           text NOT NULL DEFAULT 'waiting' CHECK (state IN (
                         'waiting',                       -- to be sent, or to be sent again
-                        'accepted',                      -- Garmin took it; asked again until it is shown
-                        'kept',                          -- a file for manual import; tried again every hour
-                        'confirmed', 'present',          -- in Garmin Connect: the end
-                        'parked'                         -- rejected: somebody has to look
+                        'accepted',                      -- Garmin took it; sent again until Garmin shows it
+                        'kept',                          -- a file for manual import; sent again every hour
+                        'confirmed', 'present',          -- in Garmin Connect: done
+                        'parked'                         -- rejected: someone must look
                     )),
     replace         boolean NOT NULL DEFAULT false,      -- may it replace what Garmin holds for this instant?
-    revision        integer NOT NULL DEFAULT 0,          -- counts what people asked: each retry, each correction
+    revision        integer NOT NULL DEFAULT 0,          -- counts retries and corrections
     attempts        integer NOT NULL DEFAULT 0,
     attempted_at    timestamptz,
     next_attempt_at timestamptz,
     receipt         jsonb,                               -- the function's last receipt
-    fault           jsonb                                -- why the last attempt did not end well
+    fault           jsonb                                -- why the last attempt failed
 );
 
 CREATE INDEX IF NOT EXISTS readings_by_source ON readings (source, id);
 CREATE INDEX IF NOT EXISTS readings_by_key ON readings (key, id);
 CREATE INDEX IF NOT EXISTS readings_open ON readings (id) WHERE state NOT IN ('confirmed', 'present');
 
--- Whether a key is `received_at`, however it is spelt.
+-- Whether a key is `received_at`, in any spelling.
 CREATE OR REPLACE FUNCTION weighbridge_is_receipt(name text) RETURNS boolean
 LANGUAGE sql IMMUTABLE AS $$
     SELECT regexp_replace(lower(name), '[^[:alnum:]]', '', 'g') = 'receivedat'
 $$;
 
--- What the moment of receipt does not change. Two readings with the same key are one weigh-in if they have a time, and
--- may be two if they have none. Only Python knows which words are a time, so the relay and the worker decide.
+-- A hash of the values, without the time of receipt. Two readings with the same key are one weigh-in if they have a
+-- time, and may be two if they have none. Only Python knows which keys are a time, so the relay and the worker decide.
 CREATE OR REPLACE FUNCTION weighbridge_key(received jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE AS $$
     SELECT encode(sha256(convert_to(CASE jsonb_typeof(received)
@@ -48,8 +48,8 @@ LANGUAGE sql IMMUTABLE AS $$
         ELSE received END::text, 'UTF8')), 'hex')
 $$;
 
--- The function takes `received_at` for the time of a reading that has none. It is written down here, since the reading
--- would otherwise be another one at each attempt. A moment that the sender wrote down, in digits, counts.
+-- `received_at` is the time of a reading that has none. It is stored, because otherwise each attempt would send another
+-- reading. If the sender wrote one, with digits in it, that one counts.
 CREATE OR REPLACE FUNCTION weighbridge_with_receipt(payload jsonb, moment timestamptz) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
     SELECT CASE
@@ -74,7 +74,7 @@ $$;
 CREATE OR REPLACE TRIGGER weighbridge_on_receipt
     BEFORE INSERT ON readings FOR EACH ROW EXECUTE FUNCTION weighbridge_on_receipt();
 
--- Release 0.1 wrote the time of receipt into `measured_at`, took it into the key, and had one row for each key.
+-- Release 0.1 wrote the time of receipt into `measured_at`, included it in the key, and had one row per key.
 DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_constraint WHERE conname = 'readings_key_key' AND conrelid = 'readings'::regclass) THEN
@@ -85,8 +85,8 @@ END
 $$;
 DROP FUNCTION IF EXISTS weighbridge_timed;
 
--- One job per reading. `lock` keeps two workers from the same reading. What people ask for goes first, and brings a
--- job that is only waiting for its next attempt forward instead of making a second one.
+-- One job per reading. `lock` prevents two workers from sending the same reading. A retry or a correction goes first:
+-- it brings a waiting job forward instead of adding a second one.
 CREATE OR REPLACE FUNCTION weighbridge_to_queue() RETURNS trigger
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -104,8 +104,8 @@ BEGIN
 END
 $$;
 
--- procrastinate looks for other jobs of the same lock at each fetch, and has no index for it: with 1,000 readings in
--- the queue a fetch took 10 ms, with this one less than 1 ms.
+-- At each fetch, procrastinate looks for other jobs with the same lock, and has no index for it. With 1,000 readings in
+-- the queue a fetch took 10 ms; with this index, less than 1 ms.
 CREATE INDEX IF NOT EXISTS weighbridge_lock ON procrastinate_jobs (lock) WHERE status IN ('todo', 'doing');
 
 CREATE OR REPLACE TRIGGER weighbridge_to_queue

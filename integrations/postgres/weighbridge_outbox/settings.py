@@ -1,4 +1,4 @@
-"""Settings: the environment, read once at start, each program its own part of it."""
+"""Settings: the environment, read once at start. Each program reads only its own."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ DATABASE = (
         "",
         "Postgres: `postgresql://user:password@host:5432/database`",
         _database_url,
-        "an address of Postgres, such as postgresql://user:password@host:5432/database",
+        "a Postgres URL, such as postgresql://user:password@host:5432/database",
     ),
 )
 BROKER = (
@@ -121,7 +121,7 @@ WORKER = (
         "OUTBOX_STALLED_SECONDS",
         "stalled_s",
         "60",
-        "worker: after how long without a sign of life another takes over its work",
+        "worker: if it gives no sign of life for so long, another takes over its work",
         _positive,
         _NUMBER,
     ),

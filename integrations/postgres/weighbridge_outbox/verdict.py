@@ -1,10 +1,10 @@
 """What an answer of the function means for a reading: its next state, and how long until the next attempt. Pure.
 
-Rule: only a receipt which says that Garmin Connect shows the reading ends the work; only a problem which says "never"
-parks it. The function says both (`final`, `again`), and an answer of anything else says neither.
+Rule: only a receipt that says that Garmin Connect shows the reading ends the work. Only a problem that says "never"
+parks it. The function says both (`final`, `again`); an answer from any other server says neither.
 
-Strategy: one policy is the outbox's own. A reading that is kept as a file is final for the function; whoever runs an
-outbox wants it in Garmin Connect, and may sign in tomorrow. So it is sent again every hour.
+Strategy: the outbox has one policy of its own. For the function, a kept file is final. The outbox sends the reading
+again every hour, because its owner wants it in Garmin Connect and may sign in tomorrow.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 from weighbridge.client import Result, problem
 
-#: A reading's state as soon as Garmin Connect shows it: the receipt's own words.
+#: The states of a reading that Garmin Connect shows. The words are the receipt's.
 ARRIVED = ("confirmed", "present")
 
 
 class Pause(NamedTuple):
-    """A pause doubles with each attempt, up to a bound. The two are equal where it should be long from the start."""
+    """A pause that doubles with each attempt, up to a limit. If both values are equal, it is constant."""
 
     first_s: float
     longest_s: float
@@ -28,63 +28,63 @@ class Pause(NamedTuple):
 
 
 SOON = Pause(5, 3_600)
-#: Somebody has to fix the set-up: a key, an address, a sign-in.
+#: Someone must fix the setup: a key, an address, a sign-in.
 RARELY = Pause(900, 900)
 HOURLY = Pause(3_600, 3_600)
 
 
-class Verdict(NamedTuple):
+class NextStep(NamedTuple):
     state: str
-    #: The receipt or the problem. It may hold measurements, so it goes into the table and not into a log.
+    #: The receipt or the problem. It may hold measurements, so it is stored in the table and never logged.
     result: Result
-    #: None: the queue is done with it.
+    #: None: the job ends.
     pause: Pause | None = None
     #: Whether someone must be notified.
     loud: bool = False
 
     @property
     def name(self) -> str:
-        """Fit for a log: our own words only."""
+        """A name that is safe to log: only words of this program."""
         return self.result.kind or self.state
 
 
-def judge(result: Result) -> Verdict:
-    """What became of one reading -> what to do with it next."""
+def judge(result: Result) -> NextStep:
+    """The function's answer about one reading -> what to do next."""
     if result.ok:
         match result.status:
             case "confirmed" | "present" if result.final:
-                return Verdict(result.status, result)
+                return NextStep(result.status, result)
             case "kept" if result.final:
-                return Verdict("kept", result, HOURLY)
+                return NextStep("kept", result, HOURLY)
             case "accepted" if not result.final:
-                # Sent again it ends as `present`, or arrives after all.
-                return Verdict("accepted", result, SOON)
-        return Verdict("waiting", _NOT_DELIVERED, RARELY, loud=True)
+                # Sent again, it is `present`, or it is uploaded after all.
+                return NextStep("accepted", result, SOON)
+        return NextStep("waiting", _NOT_DELIVERED, RARELY, loud=True)
     match result.again:
         case "never":
-            return Verdict("parked", result, loud=True)
+            return NextStep("parked", result, loud=True)
         case "after_repair":
-            return Verdict("waiting", result, RARELY, loud=True)
+            return NextStep("waiting", result, RARELY, loud=True)
         case "later":
-            return Verdict("waiting", result, SOON)
+            return NextStep("waiting", result, SOON)
 
 
-def judge_again(earlier: str, receipt: Result) -> Verdict | None:
-    """The verdict on a reading that was received before, by the state and receipt of the earlier one.
+def judge_again(earlier: str, receipt: Result) -> NextStep | None:
+    """The verdict on a reading that was received before, from the state and receipt of the earlier one.
 
-    None: the earlier one has not arrived and is not going to, so this one is sent.
+    None: the earlier one will not arrive, so this one is sent.
     """
     if earlier in ARRIVED:
-        return Verdict("present", receipt)
-    return None if earlier == "parked" else Verdict("waiting", _RECEIVED_BEFORE, SOON)
+        return NextStep("present", receipt)
+    return None if earlier == "parked" else NextStep("waiting", _RECEIVED_BEFORE, SOON)
 
 
 _NOT_DELIVERED = Result(
     problem(
         "not-delivered",
-        "The answer is not that of a delivery",
-        "Expected a receipt that says confirmed, present, kept or accepted. Are the function and the outbox of the "
-        "same release?",
+        "The answer is not a delivery receipt",
+        "Expected a receipt with the status confirmed, present, kept or accepted. Check that the function and the "
+        "outbox are of the same release.",
         blame="owner",
         again="after_repair",
     )
@@ -92,8 +92,8 @@ _NOT_DELIVERED = Result(
 _RECEIVED_BEFORE = Result(
     problem(
         "received-before",
-        "The same reading was received before, and is still on its way",
-        "It counts as present as soon as the earlier one has arrived.",
+        "The same reading was received before and has not arrived yet",
+        "It becomes present when the earlier one arrives.",
         blame="weighbridge",
         again="later",
     )

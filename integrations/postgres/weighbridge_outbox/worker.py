@@ -1,10 +1,10 @@
-"""The worker: takes each reading from the queue to the function, until Garmin Connect shows it.
+"""The worker: sends each reading of the queue to the function, until Garmin Connect shows it.
 
-Rule: first what became of the reading is written down, then the job ends. A worker that is killed in between leaves a
-job that another takes up; the reading is sent again, byte for byte, and the function finds it in Garmin Connect.
+Rule: the reading's state is written before the job ends. If a worker is killed in between, another takes over the job;
+the reading is sent again, byte for byte, and the function finds it in Garmin Connect.
 
-Strategy: procrastinate is the queue. It locks, wakes, schedules and notices the dead; here is only what to do with
-one reading. `verdict.py` says when to do it again.
+Strategy: procrastinate is the queue. It locks, wakes, schedules and detects dead workers. This module only handles one
+reading, and `verdict.py` says when to try again.
 """
 
 from __future__ import annotations
@@ -29,20 +29,19 @@ from weighbridge.client import AsyncClient, Result
 from weighbridge.reading.interpret import has_time
 
 from .settings import WorkerSettings
-from .verdict import ARRIVED, Pause, Verdict, judge, judge_again
+from .verdict import ARRIVED, NextStep, Pause, judge, judge_again
 
 log = logging.getLogger("weighbridge.worker")
 
-#: The trigger `weighbridge_to_queue` of schema.sql knows these names, too.
+#: The trigger `weighbridge_to_queue` in schema.sql has the same names.
 QUEUE = "weighbridge"
 
-#: A container is killed 10 s after it was asked to stop.
+#: Docker kills a container 10 s after SIGTERM.
 STOP_WITHIN_S = 4.0
 PAUSE_S = 2.0
 HICCUP = Pause(2, 60)
 
-# With the reading that was received before with the same values, if any: one that has arrived counts most, then one
-# that is still on its way.
+# With the earlier reading of the same values, if any: one that has arrived is preferred, then one that is not parked.
 TAKE = """
 SELECT reading.state, revision, replace, payload::text AS payload, received,
     earlier.state AS earlier_state, earlier.receipt AS earlier_receipt
@@ -53,7 +52,7 @@ FROM readings AS reading LEFT JOIN LATERAL (
 WHERE reading.id = %(id)s
 """
 
-# Not when somebody has asked for something else in the meantime: that has a job of its own.
+# Not if a retry or a correction came in the meantime: it has its own job.
 SETTLE = """
 UPDATE readings SET state = %(state)s, attempts = attempts + 1, attempted_at = now(),
     next_attempt_at = now() + %(pause_s)s * interval '1 second',
@@ -63,7 +62,7 @@ WHERE id = %(id)s AND revision = %(revision)s RETURNING id
 
 
 class NotYet(Exception):
-    """The reading has not arrived; the job is to be run again after the pause."""
+    """The reading has not arrived; run the job again after the pause."""
 
     def __init__(self, pause_s: float) -> None:
         super().__init__(f"again in {pause_s:.0f} s")
@@ -71,34 +70,34 @@ class NotYet(Exception):
 
 
 class RetryAsDecided(BaseRetryStrategy):
-    """Retry when `NotYet` says so, and soon after anything else, be it a database that went away or a shutdown."""
+    """Retry when `NotYet` says so, and soon after any other exception, such as a lost database or a shutdown."""
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision:
         if isinstance(exception, NotYet):
             return RetryDecision(retry_in={"milliseconds": round(1000 * exception.pause_s)})
-        # The place, but not the words: an exception's text may hold a row.
+        # The place, but not the text, which may hold a row.
         where = [f"{Path(f.filename).name}:{f.lineno}" for f in traceback.extract_tb(exception.__traceback__)]
-        log.error("an attempt ended with %s (%s) and is made again", type(exception).__name__, " ".join(where[-3:]))
+        log.error("an attempt failed with %s (%s) and is repeated", type(exception).__name__, " ".join(where[-3:]))
         return RetryDecision(retry_in={"milliseconds": round(1000 * HICCUP.after(job.attempts))})
 
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """The way to the function, and the patience."""
+    """Sends readings to the function, and decides how long to wait in between."""
 
     client: AsyncClient
     longest_pause_s: float
     stalled_s: float
     dice: random.Random
 
-    async def send(self, reading: Mapping[str, Any]) -> Verdict:
-        """One attempt, unless the same reading was received before and has arrived or is on its way."""
+    async def send(self, reading: Mapping[str, Any]) -> NextStep:
+        """Make one attempt, unless an earlier reading with the same values has arrived or is still being sent."""
         if (verdict := _received_before(reading)) is not None:
             return verdict
         return judge(await self.client.post(reading["payload"], replace=reading["replace"]))
 
-    def pause_s(self, verdict: Verdict, attempts: int) -> float | None:
-        """Retry-After is never undercut and, like every pause, spread: many readings wait for the same moment."""
+    def pause_s(self, verdict: NextStep, attempts: int) -> float | None:
+        """The pause: at least Retry-After, and random, since many readings wait for the same moment."""
         if verdict.pause is None:
             return None
         if (asked_s := verdict.result.retry_after_s) is not None:
@@ -108,11 +107,11 @@ class Sender:
         return min(pause_s, self.longest_pause_s)
 
 
-def _received_before(reading: Mapping[str, Any]) -> Verdict | None:
-    # What people ask for is sent, whatever there was before.
+def _received_before(reading: Mapping[str, Any]) -> NextStep | None:
+    # A retry or a correction is always sent.
     if reading["earlier_state"] is None or reading["revision"] > 0:
         return None
-    # Without a time, the same values may have been weighed again.
+    # Without a time, the same values may be another weigh-in.
     received = reading["received"]
     if isinstance(received, dict) and not has_time(received):
         return None
@@ -120,12 +119,12 @@ def _received_before(reading: Mapping[str, Any]) -> Verdict | None:
 
 
 async def deliver(context: JobContext, *, reading_id: int) -> None:
-    """One attempt with one reading."""
+    """The job: one attempt with one reading."""
     sender: Sender = context.additional_context["sender"]
     database = context.app.connector
     rows = await database.execute_query_all_async(TAKE, id=reading_id)
     if not rows or rows[0]["state"] in (*ARRIVED, "parked"):
-        return  # deleted, or done by a job that was killed before it could say so
+        return  # deleted, or done by a job that was killed before it ended
     (reading,) = rows
     verdict = await sender.send(reading)
     pause_s = sender.pause_s(verdict, context.job.attempts)
@@ -145,13 +144,13 @@ async def deliver(context: JobContext, *, reading_id: int) -> None:
 
 
 async def take_up_stalled(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
-    """Put back what a worker that no longer gives a sign of life had in hand."""
+    """Queue the jobs of workers that no longer give a sign of life."""
     sender: Sender = context.additional_context["sender"]
     for job in await context.app.job_manager.get_stalled_jobs(seconds_since_heartbeat=sender.stalled_s):
         if job.id != context.job.id:
-            with contextlib.suppress(ProcrastinateException):  # somebody was faster
+            with contextlib.suppress(ProcrastinateException):  # another worker was faster
                 await context.app.job_manager.retry_job(job)
-                log.warning("job %s of a worker that went away is taken up again", job.id)
+                log.warning("job %s of a dead worker is taken over", job.id)
 
 
 def make_app(database_url: str, *, connections: int) -> App:
@@ -163,7 +162,7 @@ def make_app(database_url: str, *, connections: int) -> App:
 
 
 async def run(settings: WorkerSettings) -> None:
-    """Until it is told to stop. A Postgres that goes away is awaited."""
+    """Run until a signal stops it. If Postgres is down, wait for it."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -175,7 +174,7 @@ async def run(settings: WorkerSettings) -> None:
                 app = make_app(settings.database_url, connections=settings.concurrency + 2)
                 await _work(app, sender, settings.concurrency, stopping)
             except (psycopg.Error, ProcrastinateException) as e:
-                log.error("Postgres is away, or was not migrated: %s", type(e).__name__)  # noqa: TRY400 - its text may hold a row
+                log.error("Postgres is down, or its tables are missing: %s", type(e).__name__)  # noqa: TRY400 - its text may hold a row
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), PAUSE_S)
 
@@ -186,18 +185,18 @@ async def _work(app: App, sender: Sender, concurrency: int, stopping: asyncio.Ev
             app.run_worker_async(
                 queues=[QUEUE],
                 concurrency=concurrency,
-                fetch_job_polling_interval=1.0,  # what is due again is found by looking
+                fetch_job_polling_interval=1.0,  # nothing wakes a worker when a pause ends
                 shutdown_graceful_timeout=STOP_WITHIN_S,
-                delete_jobs="always",  # `readings` is the memory
+                delete_jobs="always",  # `readings` keeps the history
                 install_signal_handlers=False,
                 update_heartbeat_interval=sender.stalled_s / 4,
                 stalled_worker_timeout=sender.stalled_s,
                 additional_context={"sender": sender},
             )
         )
-        told = asyncio.create_task(stopping.wait())
-        await asyncio.wait((working, told), return_when=asyncio.FIRST_COMPLETED)
-        told.cancel()
+        stopped = asyncio.create_task(stopping.wait())
+        await asyncio.wait((working, stopped), return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
         if stopping.is_set():
             working.cancel()
         with contextlib.suppress(asyncio.CancelledError):

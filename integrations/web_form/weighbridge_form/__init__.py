@@ -1,16 +1,15 @@
-"""The web form: a page on which a person weighs in, looks back and corrects.
+"""The web form: a page to send, look at and correct weigh-ins.
 
-    cli.py        `weighbridge form`: Streamlit with our options
+    cli.py        `weighbridge form`: starts Streamlit with our options
     app.py        what Streamlit runs
     page.py       the page
-    history.py    the part of it that takes a file of years
+    history.py    the part that imports a file
     charts.py     weight, fat, muscle and water over time
-    settings.py   where the functions are, and whose
-    account.py    a function and whose account there, over connections that are kept
-    clock.py      times as the person at the page reads them
-    values.py     pure: what is typed or pasted <-> what the function reads and answers; the moving average
+    settings.py   the addresses of the functions, by person
+    account.py    a function and a person's account in it, over reused connections
+    clock.py      times in the browser's zone
+    values.py     pure: typed or pasted text <-> what the function reads and returns; the moving average
 
-Rule: the form knows no more of the function than its HTTP contract, and has no rule of its own about values. What is
-typed goes to the function as it was typed, and what is wrong is said in the function's words. It keeps nothing: values
-and key live in the browser's session, and end with it.
+Rule: the form knows only the function's HTTP contract and has no rules about values. It sends values as they were typed
+and shows problems in the function's words. It stores nothing: values and key exist only in the browser's session.
 """

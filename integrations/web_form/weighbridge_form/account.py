@@ -1,8 +1,8 @@
-"""A function and whose account there, over connections that are kept.
+"""A function and a person's account in it, over reused connections.
 
-Facts: a page of Streamlit runs from its top at each change, and a client with a TLS context of its own takes 30 ms to
-make. gunicorn, which serves the function, closes a connection that was idle for 2 s. The key belongs to the browser's
-session, so what all sessions share has none.
+Facts: Streamlit runs the page from its top at each change, and creating a client with a new TLS context takes 30 ms.
+gunicorn, which serves the function, closes connections that are idle for 2 s. The key belongs to one browser session,
+so the transport that all sessions share has no key.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import streamlit as st
 
 from weighbridge.client import Client, Target
 
-#: Given up before the server gives it up, so that no request is sent into a connection that is just being closed.
+#: Idle connections are closed before the server closes them, so no request is sent into a closing connection.
 KEPT = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=1.5)
 
 
-class Account(NamedTuple):
+class FunctionOf(NamedTuple):
     target: Target
-    #: Whose, where the function serves several people.
+    #: The person, if the function serves several people.
     person: str = ""
 
     @property

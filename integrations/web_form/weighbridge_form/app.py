@@ -1,5 +1,7 @@
-"""What Streamlit runs, from top to bottom, at each change on the page. To Streamlit this is a script and no module of a
-package, so the page lives beside it, in a module that is named in full."""
+"""The script that Streamlit runs from top to bottom at each change on the page.
+
+Streamlit does not import it as part of a package, so the page itself is in another module, imported by its full name.
+"""
 
 from weighbridge_form.page import show
 

@@ -21,20 +21,20 @@ CHARTS = {
 
 
 def draw(rows: Sequence[Mapping[str, Any]]) -> None:
-    """The charts of weigh-ins, oldest first."""
+    """Draw the charts of these weigh-ins, oldest first."""
     charts = [(name, title) for name, title in CHARTS.items() if any(name in row for row in rows)]
     for start in range(0, len(charts), 2):
         for column, (name, title) in zip(st.columns(2), charts[start : start + 2], strict=False):
             with column:
                 _chart(title, [Point(moment(row["measured_at"]), row[name]) for row in rows if name in row])
-    st.markdown(f"Dots are weigh-ins, the line is the mean of {AVERAGE_DAYS} days.")
+    st.markdown(f"Dots are weigh-ins. The line is the mean of {AVERAGE_DAYS} days.")
 
 
 def _chart(title: str, points: Sequence[Point]) -> None:
     here = zone()
 
     def data(some: Sequence[Point]) -> alt.Data:
-        # Naive, so that the browser shows the clock of the person's zone as it is.
+        # Without an offset, so the browser does not convert the local time again.
         values = [{"time": f"{p.moment.astimezone(here):%Y-%m-%dT%H:%M:%S}", "value": round(p.value, 3)} for p in some]
         return alt.Data(values=values)  # type: ignore[no-untyped-call]
 

@@ -1,4 +1,4 @@
-"""Times as the person at the page reads them: on the clock of the browser's zone."""
+"""Times in the browser's zone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import streamlit as st
 
 
 def zone() -> ZoneInfo:
-    """The browser's zone: the clock on which a person looks."""
+    """The browser's zone, or UTC if it is unknown."""
     try:
         return ZoneInfo(st.context.timezone or "UTC")
     except (ZoneInfoNotFoundError, ValueError):

@@ -1,7 +1,7 @@
-"""A file of years: what it holds, which column is what, and a button that sends it.
+"""Imports a file: shows its weigh-ins and what each column means, and offers a button to send them.
 
-Strategy: weighbridge_history reads the file and sends it, here as at the terminal. What was read and checked is kept in
-the session until the file changes, or what a person says of it.
+Strategy: weighbridge_history reads and sends the file, as it does at the terminal. The result is kept in the session
+until the file or the person's choices for it change.
 """
 
 from __future__ import annotations
@@ -14,75 +14,75 @@ import streamlit as st
 from weighbridge_history.columns import KIND_OF
 from weighbridge_history.errors import FileUnusable, MappingInvalid, OrderUnclear
 from weighbridge_history.read import History, columns_of, read
-from weighbridge_history.send import BECAME, Outcome, Stopped, check, send
+from weighbridge_history.send import STATUS_TEXTS, ImportReport, Stopped, check, send
 from weighbridge_history.times import DAY_FIRST, MONTH_FIRST
 
-from .account import Account
+from .account import FunctionOf
 from .charts import draw
 from .clock import moment, zone
 
 KINDS = ["csv", "xls", "xlsx", "xml", "zip", "ndjson", "jsonl"]
-#: Of a long file, so many refused rows are shown, and so many weigh-ins are drawn.
-MOST_REFUSED, MOST_DRAWN = 20, 2_000
-RECOGNISED = "as recognised"
+#: How many refused rows of a long file are shown, and how many weigh-ins are drawn.
+MOST_REFUSED_SHOWN, MOST_DRAWN = 20, 2_000
+RECOGNIZED = "as recognized"
 LEFT_OUT = "(left out)"
 
 
-class Looked(NamedTuple):
-    """A file that was read and checked."""
+class Preview(NamedTuple):
+    """A file and the outcomes that its rows would have."""
 
     history: History
-    checked: Outcome
+    checked: ImportReport
 
 
-def show_history(account: Account) -> None:
-    st.header("History of a file", anchor=False)
-    file = st.file_uploader("Export of Fitdays, Garmin, openScale, Withings, Apple Health; or JSON lines", type=KINDS)
+def show_history(account: FunctionOf) -> None:
+    st.header("Import a file", anchor=False)
+    file = st.file_uploader("Export of Fitdays, Garmin, openScale, Withings or Apple Health; or JSON lines", type=KINDS)
     if file is None:
         st.session_state.pop("history", None)
         return
     mapping = _mapping(file.file_id)
     order = ""
     if st.session_state.get("order asked") == file.file_id:
-        st.warning("In the dates of this file the day may come first, or the month. No row shows it.")
+        st.warning("In the dates of this file, the day or the month may come first. No row shows which.")
         order = st.segmented_control("Which comes first?", [DAY_FIRST, MONTH_FIRST], key="order") or ""
         if not order:
             return
     question = (file.file_id, tuple(mapping.items()), order, account)
     try:
-        asked, looked = st.session_state.get("history", (None, None))
+        asked, preview = st.session_state.get("history", (None, None))
         if asked != question:
-            with st.spinner("The file is read, and every row of it checked …"):
-                looked = _look(file.getvalue(), mapping, order, account)
-            st.session_state["history"] = (question, looked)
+            with st.spinner("Reading the file and checking each row …"):
+                preview = _read(file.getvalue(), mapping, order, account)
+            st.session_state["history"] = (question, preview)
     except OrderUnclear:
         st.session_state["order asked"] = file.file_id
         st.rerun()
     except MappingInvalid as e:
         st.error(e.what)
-        _correct(file.file_id, file.getvalue(), mapping, opened=True)
+        _choose_columns(file.file_id, file.getvalue(), mapping, opened=True)
         return
     except (FileUnusable, Stopped) as e:
         st.error(str(e))
         return
-    if looked.history.columns:
-        _correct(file.file_id, file.getvalue(), mapping)
-    _show(looked)
-    _offer(looked, account, question)
+    if preview.history.columns:
+        _choose_columns(file.file_id, file.getvalue(), mapping)
+    _show(preview)
+    _offer_to_send(preview, account, question)
 
 
-def _look(data: bytes, mapping: Mapping[str, str], order: str, account: Account) -> Looked:
+def _read(data: bytes, mapping: Mapping[str, str], order: str, account: FunctionOf) -> Preview:
     history = read(data, mapping=mapping, order=order, timezone=zone(), person=account.person)
     rows = history.readings
     step = max(1, len(rows) // MOST_DRAWN)
     shown = frozenset(row.number for row in rows[::step])
-    return Looked(history, check(account.client, rows, shown=shown, progress=lambda _: None))
+    return Preview(history, check(account.client, rows, shown=shown, progress=lambda _: None))
 
 
 def _mapping(file_id: str) -> dict[str, str]:
-    """What the person says of the columns of this file."""
+    """The person's choices for the columns of this file."""
     prefix = f"column {file_id} "
-    chosen = {str(name): word for name, word in st.session_state.items() if word not in (None, RECOGNISED)}
+    chosen = {str(name): word for name, word in st.session_state.items() if word not in (None, RECOGNIZED)}
     return {
         name.removeprefix(prefix): "" if word == LEFT_OUT else str(word)
         for name, word in chosen.items()
@@ -90,26 +90,26 @@ def _mapping(file_id: str) -> dict[str, str]:
     }
 
 
-def _correct(file_id: str, data: bytes, mapping: Mapping[str, str], *, opened: bool = False) -> None:
+def _choose_columns(file_id: str, data: bytes, mapping: Mapping[str, str], *, opened: bool = False) -> None:
     columns = columns_of(data, mapping)
     known = [column for column in columns if column.word]
-    with st.expander(f"What the columns are: {len(known)} of {len(columns)} are known", expanded=opened):
+    with st.expander(f"Columns: {len(known)} of {len(columns)} recognized", expanded=opened):
         for column in columns:
-            said = f"{column.word}, known by {column.known_by}" if column.word else "left out"
-            options = [RECOGNISED, LEFT_OUT, *KIND_OF]
-            st.selectbox(f"{column.header}: {said}", options, key=f"column {file_id} {column.header}")
+            meaning = f"{column.word}, recognized by {column.recognized_by}" if column.word else "left out"
+            options = [RECOGNIZED, LEFT_OUT, *KIND_OF]
+            st.selectbox(f"{column.header}: {meaning}", options, key=f"column {file_id} {column.header}")
 
 
-def _show(looked: Looked) -> None:
-    history, checked = looked
+def _show(preview: Preview) -> None:
+    history, checked = preview
     good = sum(checked.counts.values())
     kind = history.kind[0].upper() + history.kind[1:]
-    st.markdown(f"{kind}: {good:,} of {len(history.rows):,} weigh-ins are understood.")
+    st.markdown(f"{kind}: {good:,} of {len(history.rows):,} weigh-ins can be sent.")
     unreadable = [(row, row.fault) for row in history.rows if row.fault]
     refused = sorted([*unreadable, *checked.refused], key=lambda pair: pair[0].number)
     if refused:
-        more = [f"- … and {len(refused) - MOST_REFUSED:,} more"] * (len(refused) > MOST_REFUSED)
-        st.error("\n".join([*(f"- Row {row.number}: {why}" for row, why in refused[:MOST_REFUSED]), *more]))
+        more = [f"- … and {len(refused) - MOST_REFUSED_SHOWN:,} more"] * (len(refused) > MOST_REFUSED_SHOWN)
+        st.error("\n".join([*(f"- Row {row.number}: {why}" for row, why in refused[:MOST_REFUSED_SHOWN]), *more]))
     rows: list[dict[str, Any]] = [
         {"measured_at": receipt["measured_at"]} | {field["name"]: field["value"] for field in receipt["fields"]}
         for _, receipt in checked.receipts
@@ -117,16 +117,16 @@ def _show(looked: Looked) -> None:
     draw(sorted(rows, key=lambda row: moment(row["measured_at"])))
 
 
-def _offer(looked: Looked, account: Account, question: object) -> None:
-    refused = {row.number for row, _ in looked.checked.refused}
-    good = [row for row in looked.history.readings if row.number not in refused]
+def _offer_to_send(preview: Preview, account: FunctionOf, question: object) -> None:
+    refused = {row.number for row, _ in preview.checked.refused}
+    good = [row for row in preview.history.readings if row.number not in refused]
     reported = st.session_state.get("history sent")
     if reported and reported[0] == question:
         for arrived, words in reported[1]:
             (st.success if arrived else st.error)(words)
     if not good or not st.button(f"Send {len(good):,} weigh-ins to Garmin", type="primary"):
         return
-    outcome, why = Outcome(), ""
+    outcome, why = ImportReport(), ""
     bar = st.progress(0.0, "Sending …")
 
     def show_progress(done: int, words: str) -> None:
@@ -136,11 +136,15 @@ def _offer(looked: Looked, account: Account, question: object) -> None:
     try:
         send(account.client, good, outcome, progress=show_progress)
     except Stopped as e:
-        why = f"{e} {len(good) - outcome.done:,} were not sent. Send again: what has arrived is not sent twice."
-    parts = [f"{outcome.counts[status]:,} {words}" for status, words in BECAME.items() if outcome.counts[status]]
-    said = [(True, f"{outcome.done:,} of {len(good):,}: {', '.join(parts)}.")] if parts else []
-    said += [(False, f"Row {row.number} was refused: {words}") for row, words in outcome.refused[:MOST_REFUSED]]
-    said += [(False, why)] * bool(why)
-    st.session_state["history sent"] = (question, said)
+        why = (
+            f"{e} {len(good) - outcome.done:,} readings were not sent. Send again; what has arrived is not sent twice."
+        )
+    parts = [f"{outcome.counts[status]:,} {words}" for status, words in STATUS_TEXTS.items() if outcome.counts[status]]
+    messages = [(True, f"{outcome.done:,} of {len(good):,}: {', '.join(parts)}.")] if parts else []
+    messages += [
+        (False, f"Row {row.number} was refused: {reason}") for row, reason in outcome.refused[:MOST_REFUSED_SHOWN]
+    ]
+    messages += [(False, why)] * bool(why)
+    st.session_state["history sent"] = (question, messages)
     st.session_state.pop("looked", None)
     st.rerun()

@@ -1,11 +1,13 @@
-"""The page: type or paste a weigh-in, see what would become of it, send it; look back, take back, correct.
+"""The page: type or paste a weigh-in, see what would be sent, send it; look at, correct and delete what is in Garmin.
 
-Strategy: Streamlit runs `show` from its top at each change. What was typed is in `st.session_state` by then, so the
-function is asked first, and each field is drawn with what the function said of it. What costs Garmin a request is asked
-once, and kept in the session until something was changed.
+Strategy: Streamlit runs `show` from its top at each change. By then, the typed texts are in `st.session_state`. So the
+page asks the function first and draws each field with the problem that the function found. A call that costs Garmin a
+request is made once; its answer stays in the session until something changes.
 
-Rule: every value on the page is one that a person typed or that the function answered; problems are shown in its words,
-and what to offer then follows from its codes.
+Rule: every value on the page was typed by a person or returned by the function. Problems are shown in the function's
+words, and its codes decide what the page offers.
+
+Weakness: a correction cannot change the time of a weigh-in.
 """
 
 from __future__ import annotations
@@ -24,15 +26,15 @@ from weighbridge.errors import SettingsInvalid
 from weighbridge.notes import Code
 from weighbridge.settings import header_text
 
-from .account import Account
+from .account import FunctionOf
 from .charts import draw
 from .clock import local, now, to_display, zone
 from .history import show_history
 from .settings import read_people
-from .values import FIELDS, HEIGHT, KEYS, NINE, TIME, UNITS, Field, reading_of, shared, typed
+from .values import FIELDS, HEIGHT, KEYS, NINE, TIME, UNITS, Field, as_typed, read_share_screen, reading_of
 
 IMPORT_PAGE = "https://connect.garmin.com/app/import-data"
-#: From here on the banner asks for a new sign-in.
+#: The banner asks for a new sign-in if fewer days are left.
 DAYS_OF_WARNING = 7
 SPANS = {"1 month": 30, "3 months": 91, "1 year": 365}
 ROWS = 10
@@ -51,20 +53,20 @@ def show() -> None:
     _banner(health)
     if not health.ok:
         return
-    if residents := list(health.body.get("delivery", {}).get("people", ())):
+    if names := list(health.body.get("delivery", {}).get("people", ())):
         name = st.segmented_control(
-            "Who?", residents, required=True, default=residents[0], key="of the house", on_change=_clear
+            "Who?", names, required=True, default=names[0], key="person of the function", on_change=_clear
         )
         account = account._replace(person=name)
     _weigh_in(account)
-    _look_back(account)
+    _what_garmin_has(account)
 
 
-# -- who ---------------------------------------------------------------------------------------------------
+# -- the person --------------------------------------------------------------------------------------------
 
 
-def _account(people: Mapping[str, str]) -> Account:
-    """The function of the person who was chosen, with the key that was typed for it."""
+def _account(people: Mapping[str, str]) -> FunctionOf:
+    """The chosen person's function, with the key that was typed for it."""
     name = next(iter(people))
     if len(people) > 1:
         name = st.segmented_control("Who?", list(people), required=True, default=name, key="person", on_change=_clear)
@@ -79,14 +81,14 @@ def _account(people: Mapping[str, str]) -> Account:
         )
     key = st.session_state.get(f"key {name}", "").strip()
     try:
-        return Account(Target(people[name], SecretStr(header_text(key))))
+        return FunctionOf(Target(people[name], SecretStr(header_text(key))))
     except ValueError:
-        st.error("Expected a key of plain letters, digits and signs, without spaces. Copy it again.")
-        return Account(Target(people[name]))
+        st.error("Expected a key of plain letters, digits and punctuation, without spaces. Copy the key again.")
+        return FunctionOf(Target(people[name]))
 
 
 def _asks_for_a_key(reply: Reply) -> bool:
-    """Whether a key is missing or wrong. The first time, the page is drawn again, with the field for it."""
+    """Whether a key is missing or wrong. The first time, draws the page again with a field for the key."""
     if reply.kind != "unauthorized":
         return False
     name = st.session_state["function of"]
@@ -110,13 +112,13 @@ def _banner(health: Reply) -> None:
 
 
 def _by_hand() -> str:
-    return f"download the file and bring it in by hand on [Garmin's import page]({IMPORT_PAGE})."
+    return f"download the file and import it by hand on [Garmin's import page]({IMPORT_PAGE})."
 
 
 # -- a weigh-in --------------------------------------------------------------------------------------------
 
 
-def _weigh_in(account: Account) -> None:
+def _weigh_in(account: FunctionOf) -> None:
     state, client = st.session_state, account.client
     state.setdefault(TIME.key, now())
     state.setdefault("more", {})
@@ -125,7 +127,7 @@ def _weigh_in(account: Account) -> None:
     if correcting:
         st.info(
             f"You are correcting the weigh-in of {to_display(correcting)}. The new one is confirmed before the old one "
-            "goes."
+            "is deleted."
         )
     else:
         _paste(client)
@@ -139,7 +141,7 @@ def _weigh_in(account: Account) -> None:
         st.error(checked.text)
     errors = {error["field"]: error["message"] for error in (checked.errors if checked else ())}
 
-    st.segmented_control("Unit where none is typed", UNITS, default="kg", required=True, key="unit")
+    st.segmented_control("Unit, if you type none", UNITS, default="kg", required=True, key="unit")
     for start in range(0, len(NINE), 3):
         for column, field in zip(st.columns(3), NINE[start : start + 3], strict=True):
             with column:
@@ -156,7 +158,7 @@ def _weigh_in(account: Account) -> None:
         if checked and checked.ok:
             _send(client, reading, replace=correcting is not None)
             has_file = _download(client, reading)
-        st.button("Leave it as it was" if correcting else "Clear the fields", on_click=_clear)
+        st.button("Cancel the correction" if correcting else "Clear the fields", on_click=_clear)
     sent = _outcome(client, reading, has_file=has_file)
     if checked and checked.ok and not sent:
         _preview(checked.body)
@@ -164,7 +166,7 @@ def _weigh_in(account: Account) -> None:
         st.error(checked.text)
     elif empty:
         st.markdown(
-            "Type at least a weight: with comma or point, and with a unit where it is another (`12 st 11.5 lb`)."
+            "Type at least a weight, with a point or a comma. Add the unit if it is not the one above: `12 st 11.5 lb`."
         )
 
 
@@ -182,12 +184,12 @@ def _paste(client: Client) -> None:
     with st.expander("Paste instead: JSON, or the text of the share screen"):
         with st.form("paste", border=False):
             text = st.text_area("A reading", key="pasted")
-            taken = st.form_submit_button("Take over")
-        if taken and text.strip():
-            asked = client.post(text if text.lstrip()[0] in "{[" else json.dumps(shared(text)), dry_run=True)
+            submitted = st.form_submit_button("Fill the fields")
+        if submitted and text.strip():
+            asked = client.post(text if text.lstrip()[0] in "{[" else json.dumps(read_share_screen(text)), dry_run=True)
             st.session_state["pasted answer"] = asked
             if asked.ok and "results" not in asked.body:
-                _take_over(asked)
+                _fill_from(asked)
         answer: Reply | None = st.session_state.get("pasted answer")
         if answer is None or _asks_for_a_key(answer):
             return
@@ -196,13 +198,13 @@ def _paste(client: Client) -> None:
         elif not answer.ok:
             _problem(answer)
         else:
-            st.success("Taken over into the fields below.")
-            _remarks(answer.body)
+            st.success("The fields below are filled.")
+            _notes(answer.body)
 
 
-def _take_over(checked: Reply) -> None:
+def _fill_from(checked: Reply) -> None:
     values = {field["name"]: field["value"] for field in checked.body["fields"] if "derived" not in field}
-    # Without a time of its own, the page's time counts: a field that a person sees and can change.
+    # A reading without a time gets the time of now, in a field that the person sees and can change.
     _fill(values, now() if Code.TIME_OF_ARRIVAL in checked.codes else local(checked.body["measured_at"]))
 
 
@@ -210,21 +212,21 @@ def _send(client: Client, reading: str, *, replace: bool) -> None:
     label = "Replace it in Garmin" if replace else "Send to Garmin"
     if not st.button(label, type="primary"):
         return
-    with st.spinner("Sent. It is being looked for in Garmin …"):
+    with st.spinner("Sending, then looking it up in Garmin …"):
         answer = client.post(reading, replace=replace)
-    _keep(reading, answer)
+    _remember(reading, answer)
     st.rerun()
 
 
-def _keep(reading: str, answer: Reply) -> None:
+def _remember(reading: str, answer: Reply) -> None:
     st.session_state["sent"] = (reading, answer)
-    st.session_state.pop("looked", None)
+    st.session_state.pop("entries", None)
     if answer.ok:
         st.session_state.pop("correcting", None)
 
 
 def _download(client: Client, reading: str) -> bool:
-    """Offer the proven file; whether there is one."""
+    """Offer the proven file for download. Returns whether there is one."""
     fit = client.fit(reading)
     if fit.content:
         st.download_button(
@@ -236,16 +238,16 @@ def _download(client: Client, reading: str) -> bool:
 
 
 def _outcome(client: Client, reading: str, *, has_file: bool) -> bool:
-    """What became of the reading in the fields, if it was sent; and whether it arrived."""
+    """Show the outcome of the reading in the fields, if it was sent. Returns whether it has a receipt."""
     sent, answer = st.session_state.get("sent", ("", None))
     if answer is None or sent != reading:
         return False
     if not answer.ok:
-        # Where Garmin or its sign-in is the trouble, the file can still be brought in by hand.
+        # If the problem is Garmin or its sign-in, the file can still be imported by hand.
         _problem(answer, by_hand=has_file and answer.blame in ("garmin", "owner"))
-        if answer.kind == "conflict" and st.button("Replace what Garmin holds"):
-            with st.spinner("Sent. It is being looked for in Garmin …"):
-                _keep(reading, client.post(reading, replace=True))
+        if answer.kind == "conflict" and st.button("Replace the entry in Garmin"):
+            with st.spinner("Sending, then looking it up in Garmin …"):
+                _remember(reading, client.post(reading, replace=True))
             st.rerun()
         return False
     receipt = answer.body
@@ -254,11 +256,11 @@ def _outcome(client: Client, reading: str, *, has_file: bool) -> bool:
     for warning in receipt["warnings"]:
         st.warning(warning["text"])
     if page := receipt.get("import_page"):
-        st.markdown(f"The file is `{receipt['fit']['file_name']}`. Bring it in on [Garmin's import page]({page}).")
+        st.markdown(f"The file is `{receipt['fit']['file_name']}`. Import it on [Garmin's import page]({page}).")
     if held := receipt["garmin"]:
-        st.markdown("What Garmin shows, read back:")
+        st.markdown("What Garmin shows now:")
         st.table(
-            [{"value": _words(k), "in Garmin": str(v)} for k, v in held.items() if k != "measured_at"], hide_index=True
+            [{"value": _label(k), "in Garmin": str(v)} for k, v in held.items() if k != "measured_at"], hide_index=True
         )
     return True
 
@@ -269,7 +271,7 @@ def _preview(receipt: Mapping[str, Any]) -> None:
     st.table(
         [
             {
-                "value": _words(field["name"]),
+                "value": _label(field["name"]),
                 "sent as": f"{field['fit_field']} {field['sent']:g}",
                 "derived": field.get("derived", "").replace("_", " "),
             }
@@ -282,63 +284,63 @@ def _preview(receipt: Mapping[str, Any]) -> None:
     unmapped = [field for field in fields if not field["fit_field"]]
     if unmapped:
         st.markdown("**Not stored by Garmin**")
-        st.markdown("\n".join(f"- {_words(f['name'])} {f['value']}: {f.get('note', '')}" for f in unmapped))
-    _remarks(receipt)
+        st.markdown("\n".join(f"- {_label(f['name'])} {f['value']}: {f.get('note', '')}" for f in unmapped))
+    _notes(receipt)
 
 
-def _remarks(receipt: Mapping[str, Any]) -> None:
+def _notes(receipt: Mapping[str, Any]) -> None:
     for note in receipt["notes"]:
         st.info(note["text"])
     if receipt["unknown"]:
-        st.info(f"Not recognised: {', '.join(receipt['unknown'])}.")
+        st.info(f"Not recognized: {', '.join(receipt['unknown'])}.")
 
 
 def _problem(answer: Reply, *, by_hand: bool = False) -> None:
     st.error(f"{answer.text} Until then, {_by_hand()}" if by_hand else answer.text)
     for error in answer.errors:
         st.error(f"{error['field']}: {error['message']}" if error["field"] else error["message"])
-    for name, title in (("ours", "This reading"), ("theirs", "What Garmin holds")):
+    for name, title in (("ours", "This reading"), ("theirs", "Already in Garmin")):
         values = answer.body.get(name, [])
         for entry in values if isinstance(values, list) else [values]:
-            parts = [f"{_words(key)} {value}" for key, value in entry.items() if key not in ("id", "measured_at")]
+            parts = [f"{_label(key)} {value}" for key, value in entry.items() if key not in ("id", "measured_at")]
             st.markdown(f"{title}: {', '.join(parts)}")
 
 
-# -- looking back ------------------------------------------------------------------------------------------
+# -- what is in Garmin -------------------------------------------------------------------------------------
 
 
-def _look_back(account: Account) -> None:
+def _what_garmin_has(account: FunctionOf) -> None:
     st.header("Trend", anchor=False)
-    span = st.segmented_control("Of the last", list(SPANS), default="1 month", required=True, key="span")
-    answer = _looked(account, SPANS[span])
+    span = st.segmented_control("Period", list(SPANS), default="1 month", required=True, key="span")
+    answer = _entries(account, SPANS[span])
     if _asks_for_a_key(answer) or not answer.ok:
         _problem(answer)
         return
-    if said := st.session_state.pop("taken back", ""):
-        st.success(said)
+    if deleted := st.session_state.pop("deleted", ""):
+        st.success(deleted)
     rows: list[Mapping[str, Any]] = answer.body["readings"]
     if rows:
         draw(rows)
         _table(account, rows)
     else:
-        st.markdown("Garmin holds no weigh-in of these days.")
+        st.markdown("Garmin has no weigh-ins in this period.")
     show_history(account)
 
 
-def _looked(account: Account, days: int) -> Reply:
-    """What Garmin holds, asked once for each question."""
+def _entries(account: FunctionOf, days: int) -> Reply:
+    """The weigh-ins in Garmin, requested once for each person and period."""
     last = datetime.now(UTC).date() + timedelta(days=1)
     question = (account, last, days)
-    asked, answer = st.session_state.get("looked", (None, None))
+    asked, answer = st.session_state.get("entries", (None, None))
     if asked != question or not isinstance(answer, Reply):
-        with st.spinner("Garmin is being asked …"):
+        with st.spinner("Loading from Garmin …"):
             first = (last - timedelta(days=days)).isoformat()
             answer = account.client.readings(first, last.isoformat(), person=account.person)
-        st.session_state["looked"] = (question, answer)
+        st.session_state["entries"] = (question, answer)
     return answer
 
 
-def _table(account: Account, rows: Sequence[Mapping[str, Any]]) -> None:
+def _table(account: FunctionOf, rows: Sequence[Mapping[str, Any]]) -> None:
     st.header("Weigh-ins", anchor=False)
     shown: int = st.session_state.get("rows", ROWS)
     for row in list(reversed(rows))[:shown]:
@@ -348,20 +350,20 @@ def _table(account: Account, rows: Sequence[Mapping[str, Any]]) -> None:
         st.rerun()
 
 
-def _row(account: Account, row: Mapping[str, Any]) -> None:
+def _row(account: FunctionOf, row: Mapping[str, Any]) -> None:
     id_, when = str(row["id"]), to_display(row["measured_at"])
     parts = [f"{row[name]:g} {unit}" for name, unit in _SHORT.items() if name in row]
     with st.container(border=True, key=f"row-{id_.replace('.', '-')}"):
         st.markdown(f"**{when}** · {' · '.join(parts)}")
         with st.container(horizontal=True):
-            if st.session_state.get("sure") != id_:
-                # The time is in the label, because a screen reader's list of buttons shows nothing else.
+            if st.session_state.get("asked to delete") != id_:
+                # The time is in the label because a screen reader lists the buttons by their labels alone.
                 st.button(f"Correct {when}", key=f"correct {id_}", on_click=_correct, args=(row,))
-                st.button(f"Take back {when}", key=f"back {id_}", on_click=_ask_if_sure, args=(id_,))
+                st.button(f"Delete {when}", key=f"delete {id_}", on_click=_ask_to_delete, args=(id_,))
             else:
-                st.button("Keep it", key=f"keep {id_}", on_click=_ask_if_sure, args=("",))
-                if st.button("Yes, take it back", key=f"sure {id_}", type="primary"):
-                    _take_back(account, id_, when)
+                st.button("Keep it", key=f"keep {id_}", on_click=_ask_to_delete, args=("",))
+                if st.button("Yes, delete it", key=f"yes {id_}", type="primary"):
+                    _delete(account, id_, when)
 
 
 _SHORT = {
@@ -374,18 +376,18 @@ _SHORT = {
 }
 
 
-def _take_back(account: Account, id_: str, when: str) -> None:
+def _delete(account: FunctionOf, id_: str, when: str) -> None:
     answer = account.client.delete(id_, person=account.person)
     if not answer.ok and answer.kind != "not-found":
         _problem(answer)
         return
-    st.session_state["taken back"] = f"The weigh-in of {when} was taken back."
-    for name in ("sure", "sent", "looked"):
+    st.session_state["deleted"] = f"The weigh-in of {when} was deleted."
+    for name in ("asked to delete", "sent", "entries"):
         st.session_state.pop(name, None)
     st.rerun()
 
 
-# -- what a click changes ----------------------------------------------------------------------------------
+# -- callbacks ---------------------------------------------------------------------------------------------
 
 
 def _correct(row: Mapping[str, Any]) -> None:
@@ -393,37 +395,37 @@ def _correct(row: Mapping[str, Any]) -> None:
     st.session_state["correcting"] = row["measured_at"]
 
 
-def _ask_if_sure(id_: str) -> None:
-    st.session_state["sure"] = id_
+def _ask_to_delete(id_: str) -> None:
+    st.session_state["asked to delete"] = id_
 
 
 def _fill(values: Mapping[str, Any], time: str) -> None:
     state = st.session_state
-    taken = typed(values)
+    filled = as_typed(values)
     for field in FIELDS:
-        state[field.key] = taken.texts.get(field.key, "")
+        state[field.key] = filled.texts.get(field.key, "")
     state[TIME.key] = time
-    state["more"] = taken.more
+    state["more"] = filled.more
 
 
 def _clear() -> None:
-    """Empty fields and the present moment: the next weigh-in."""
+    """Empty the fields and set the time to now, for the next weigh-in."""
     _fill({}, now())
-    for name in ("correcting", "sent", "pasted answer", "sure", "looked"):
+    for name in ("correcting", "sent", "pasted answer", "asked to delete", "entries"):
         st.session_state.pop(name, None)
 
 
 def _forget() -> None:
-    """What was answered before is asked again."""
-    for name in ("looked", "pasted answer"):
+    """Drop the answers, so the function is asked again."""
+    for name in ("entries", "pasted answer"):
         st.session_state.pop(name, None)
 
 
-# -- words -------------------------------------------------------------------------------------------------
+# -- labels ------------------------------------------------------------------------------------------------
 
 
-def _words(name: str) -> str:
-    """`body_fat_percent` -> body fat %."""
+def _label(name: str) -> str:
+    """The name as a label: "body fat (%)" for `body_fat_percent`."""
     stem, _, unit = name.rpartition("_")
     known = {"kg": " (kg)", "percent": " (%)", "kcal": " (kcal)", "years": " (years)", "cm": " (cm)"}
     return stem.replace("_", " ") + known[unit] if unit in known else name.replace("_", " ")

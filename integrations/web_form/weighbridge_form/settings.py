@@ -1,4 +1,4 @@
-"""Where the functions are, and whose: the environment, by the one reader."""
+"""The addresses of the functions, by person, from the environment."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from weighbridge.settings import Variable, http_url, read_variables
 
 
 def people_of(text: str) -> dict[str, str]:
-    """ "http://…" -> one address without a name; "Anna=http://…, Ben=http://…" -> each person's. Raises ValueError."""
+    """The addresses by name: one without a name, or "Anna=http://…, Ben=http://…". Raises `ValueError`."""
     people: dict[str, str] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, equals, address = part.partition("=")
@@ -27,7 +27,7 @@ VARIABLES = (
         "WEIGHBRIDGE_URL",
         "people",
         "http://127.0.0.1:8080",
-        "the address of the function, or with several people each one's own: `Anna=http://…, Ben=http://…`",
+        "the address of the function; or one address for each person: `Anna=http://…, Ben=http://…`",
         people_of,
         "an http:// or https:// address, or name=address pairs separated by commas, each name once",
     ),
@@ -35,7 +35,7 @@ VARIABLES = (
 
 
 def read_people(environment: Mapping[str, str]) -> Mapping[str, str]:
-    """Name -> the address of their function; the name is "" where there is one function for all.
+    """The address of each person's function, by name. The name is "" if one function serves everyone.
 
     Raises `SettingsInvalid`.
     """

@@ -1,7 +1,7 @@
-"""Pure: what is typed or pasted -> what the function reads; what it answers -> what is typed; the moving average.
+"""Pure: typed or pasted text -> what the function reads; what it returns -> text for the fields; the moving average.
 
-Rule: the function alone judges values. Here a unit is added where none was typed, and nothing is calculated but what a
-chart needs.
+Rule: only the function judges values. This module adds a unit if none was typed, and calculates only the height and the
+moving average.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from zoneinfo import ZoneInfo
 
 
 class Field(NamedTuple):
-    """One field of the page. Its key is the app's own word, which the function knows, and names in its errors."""
+    """One field of the page. Its key is the app's word, which the function reads and uses in its errors."""
 
     key: str
-    #: "mass" stands for the unit that was chosen.
+    #: "mass" means the unit that was chosen.
     unit: str
-    #: The function's name for it, in its answers.
+    #: The function's name for the value in its responses.
     name: str
-    #: Another name, and its unit, that says the same where the first is missing.
+    #: Another name for the same value, and its unit, used if the first is missing.
     other: tuple[str, str] = ("", "")
 
     @property
@@ -52,7 +52,7 @@ _BARE_NUMBER = re.compile(r"[\d.,]+", re.ASCII)
 
 
 def reading_of(texts: Mapping[str, str], unit: str, zone: ZoneInfo, more: Mapping[str, object]) -> dict[str, object]:
-    """What was typed, by key -> the JSON object for the function. `more` goes along as it is."""
+    """The JSON object for the function, from the typed texts by key. `more` is added unchanged."""
     reading: dict[str, object] = {}
     for field in FIELDS:
         if text := texts.get(field.key, "").strip():
@@ -64,25 +64,25 @@ def reading_of(texts: Mapping[str, str], unit: str, zone: ZoneInfo, more: Mappin
 
 
 def _with_offset(text: str, zone: ZoneInfo) -> str:
-    """A wall clock's time gets the offset of the person's zone; what is none goes on as it is."""
+    """The text with the offset of the zone if it is a local time. Other text stays unchanged."""
     try:
         moment = datetime.fromisoformat(text.upper())
     except ValueError:
         return text
-    alone = moment.tzinfo is not None or len(text) <= len("2026-11-23")
-    return text if alone else moment.replace(tzinfo=zone).isoformat()
+    unchanged = moment.tzinfo is not None or len(text) <= len("2026-11-23")
+    return text if unchanged else moment.replace(tzinfo=zone).isoformat()
 
 
-class Taken(NamedTuple):
-    """A reading of the function, taken over into the fields."""
+class FieldTexts(NamedTuple):
+    """A reading as text for the fields of the page."""
 
     texts: dict[str, str]
-    #: What has no field on the page.
+    #: Values that have no field on the page.
     more: dict[str, object]
 
 
-def typed(values: Mapping[str, object]) -> Taken:
-    """Values by the function's names -> what a person would have typed."""
+def as_typed(values: Mapping[str, object]) -> FieldTexts:
+    """The texts that a person would have typed for these values, which have the function's names."""
     texts: dict[str, str] = {}
     for field in FIELDS:
         other, other_unit = field.other
@@ -93,21 +93,21 @@ def typed(values: Mapping[str, object]) -> Taken:
             texts[field.key] = f"{value} {other_unit}"
     weight, bmi = values.get("weight_kg"), values.get("bmi")
     if HEIGHT.key not in texts and isinstance(weight, int | float) and isinstance(bmi, int | float) and bmi > 0:
-        # The height stays when the weight is corrected; the body mass index does not.
+        # When the weight is corrected, the height stays the same; the body mass index does not.
         texts[HEIGHT.key] = f"{100 * math.sqrt(weight / bmi):.1f} cm"
-    with_field = {name for field in FIELDS for name in (field.name, field.other[0])}
-    apart = with_field | {"id", "calendar_date", "measured_at", "bmi"}
-    return Taken(texts, {name: value for name, value in values.items() if name not in apart})
+    have_fields = {name for field in FIELDS for name in (field.name, field.other[0])}
+    not_extra = have_fields | {"id", "calendar_date", "measured_at", "bmi"}
+    return FieldTexts(texts, {name: value for name, value in values.items() if name not in not_extra})
 
 
-#: A number with its unit as share screens show it; what stands after it (Standard, High …) is a judgement.
+#: A number with its unit, as on a share screen. The word after it (Standard, High …) is ignored.
 _VALUE = r"\d+\s*st\s*\d[\d.,]*(?:\s*lbs?)?|\d[\d.,]*\s*(?:kg|lbs?|st|jin|kcal|cm|%)?"
 _LINE = re.compile(rf"(?P<label>\D*?)[\s::|]*(?P<value>{_VALUE})(?:\s.*)?", re.ASCII | re.IGNORECASE)
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:?\d\d)?|\d\d:\d\d \d\d/\d\d/\d{4}", re.ASCII)
 
 
-def shared(text: str) -> dict[str, str]:
-    """The text of a share screen -> names and values: `Weight 81.4kg`, `Weight: 81.4 kg`, or a line for each."""
+def read_share_screen(text: str) -> dict[str, str]:
+    """The names and values on a share screen: `Weight 81.4kg`, `Weight: 81.4 kg`, or each on its own line."""
     found: dict[str, str] = {}
     label = ""
     for line in filter(None, (line.strip() for line in text.splitlines())):
@@ -127,7 +127,7 @@ class Point(NamedTuple):
 
 
 def moving_average(points: Sequence[Point], days: int) -> list[Point]:
-    """For each point the mean of those of the `days` that end with it. Oldest first, in and out."""
+    """For each point, the mean of the `days` that end with it. Both lists start with the oldest."""
     averages, start, total = [], 0, 0.0
     for index, point in enumerate(points):
         total += point.value

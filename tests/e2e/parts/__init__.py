@@ -1,6 +1,6 @@
-"""Programs that a test starts for itself and throws away, one module each.
+"""Real programs that a test starts and discards, one module each.
 
-Rule: a part that is missing on a machine skips the test with a sentence that says how to install it (tests/skips.py).
+Rule: if a program is missing, the test is skipped with a sentence that says how to install it (tests/skips.py).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["find_program", "free_port", "is_listening", "unavailable", "wait_unt
 
 
 def find_program(name: str, *folders: Path, package: str) -> Path:
-    """The program of this name on the path or in one of the folders, where Debian puts servers."""
+    """The program of this name, on the path or in one of these folders."""
     places = [Path(found)] if (found := shutil.which(name)) else []
     places += [folder / name for folder in folders if (folder / name).exists()]
     if not places:
@@ -36,7 +36,7 @@ def wait_until(what: str, condition: Callable[[], bool], within_s: float = 30) -
     deadline = time.monotonic() + within_s
     while not condition():
         if time.monotonic() > deadline:
-            pytest.fail(f"within {within_s:g} s it did not happen that {what}")
+            pytest.fail(f"Not within {within_s:g} s: {what}")
         time.sleep(0.02)
 
 

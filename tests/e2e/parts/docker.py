@@ -1,8 +1,10 @@
-"""A real Docker engine of the test's own, and images built from the shipped Dockerfile.
+"""A separate Docker engine for a test, and images built from the shipped Dockerfile.
 
-Strategy: nothing can be pulled on a machine without a registry, so the images that the Dockerfile and compose.yaml
-name are made of Debian's packages and given those names; then the shipped files run as they are. Buildah builds, and
-the engine runs, in a network namespace of its own: this machine's network is never touched.
+Strategy: without a registry no image can be pulled. So the images that the Dockerfile and compose.yaml name are made
+from Debian's packages under these names, and the shipped files run as they are. The engine runs in its own network
+namespace, so this machine's network does not change.
+
+Weakness: the images are not the official ones of Postgres and Mosquitto, and may differ from them.
 
 Debian packages: docker.io iptables iproute2 buildah debootstrap; and Go, which builds Compose.
 """
@@ -32,10 +34,10 @@ ROOT = Path(__file__).parents[3]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "weighbridge"
 COMPOSE_MODULE = "github.com/docker/compose/v2/cmd@v2.40.3"
 SUITE = "trixie"
-#: What containers know as `host-gateway`: the engine's side of their network.
+#: The address that containers know as `host-gateway`: the engine's side of their network.
 GATEWAY = "172.17.0.1"
 
-#: The name in Dockerfile or compose.yaml -> Debian's packages, what to do with them, and the start command.
+#: The name in Dockerfile or compose.yaml -> Debian's packages, a command to prepare them, and the start command.
 BASES: Mapping[str, tuple[str, str, str]] = {
     "python:3.13-slim-trixie": ("", "", "python3"),
     "postgres:17-trixie": (
@@ -50,7 +52,7 @@ BASES: Mapping[str, tuple[str, str, str]] = {
     ),
 }
 
-#: What the official image does: the first start sets up, answering on the socket alone; then the server listens.
+#: As the official image does, the first start sets up the database on its socket only. Then the server listens.
 START_POSTGRES = """#!/bin/sh
 set -eu
 export PATH=/usr/lib/postgresql/17/bin:$PATH PGDATA=/var/lib/postgresql/data
@@ -87,7 +89,7 @@ def run(*command: object, timeout_s: float = 600, said: str = "", **options: Any
 
 
 class Engine:
-    """The engine, and Compose with the shipped file."""
+    """A Docker engine, and Compose with the shipped file."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -101,7 +103,7 @@ class Engine:
         return run("docker", *arguments, env=self._environment, **options)
 
     def compose(self, *arguments: object, **options: Any) -> str:
-        """Compose with the shipped file, the test's additions (test.yaml) and its settings (.env)."""
+        """Run Compose with the shipped file, the test's additions (test.yaml) and its settings (.env)."""
         files = ["-f", ROOT / "compose.yaml", "-f", self.folder / "test.yaml", "--env-file", self.folder / ".env"]
         return self.docker("compose", *files, *arguments, **options)
 
@@ -115,12 +117,12 @@ class Engine:
 def engine(
     context: Path = ROOT, targets: Sequence[str] = ("weighbridge", "weighbridge-browser", "weighbridge-form")
 ) -> Iterator[Engine]:
-    """A Docker engine with the images of compose.yaml; ours are built from the context, and are archives in `folder`.
+    """A Docker engine with the images of compose.yaml. Ours are built from the context, as archives in `folder`.
 
-    Until it ends, this thread is in the engine's network.
+    While it runs, this thread is in the engine's network.
     """
     if os.geteuid() != 0:
-        unavailable("a Docker engine of the test's own needs root")
+        unavailable("a separate Docker engine needs root")
     for program, package in (("dockerd", "docker.io"), ("buildah", "buildah"), ("debootstrap", "debootstrap")):
         find_program(program, Path("/usr/sbin"), package=package)
     compose = compose_program()
@@ -133,12 +135,12 @@ def engine(
         (folder / "config" / "cli-plugins").mkdir(parents=True)
         (folder / "config" / "cli-plugins" / "docker-compose").symlink_to(compose)
         this = Engine(folder)
-        with network_of_its_own(), _daemon(this):
+        with separate_network(), _daemon(this):
             for archive in archives:
                 this.docker("load", "--quiet", "--input", archive)
             yield this
     finally:
-        # A daemon that was killed may have left mounts; what is mounted is never deleted.
+        # A killed daemon may have left mounts. Nothing that is mounted is ever deleted.
         for mount in sorted(_mounts_below(folder), reverse=True):
             run("umount", "--lazy", mount)
         if not _mounts_below(folder):
@@ -146,13 +148,13 @@ def engine(
 
 
 @contextmanager
-def network_of_its_own() -> Iterator[None]:
-    """This thread, and whatever it starts or opens, sees a network that holds nothing but itself."""
+def separate_network() -> Iterator[None]:
+    """Put this thread, and everything that it starts or opens, into an empty network."""
     new_network = 0x40000000  # CLONE_NEWNET, see unshare(2)
     libc = ctypes.CDLL(None, use_errno=True)
     with Path("/proc/thread-self/ns/net").open() as outside:
         if libc.unshare(new_network) != 0:
-            unavailable(f"a network of the test's own cannot be had: {os.strerror(ctypes.get_errno())}")
+            unavailable(f"cannot create a separate network: {os.strerror(ctypes.get_errno())}")
         try:
             run("ip", "link", "set", "lo", "up")
             yield
@@ -194,7 +196,7 @@ def _mounts_below(folder: Path) -> list[str]:
 
 
 def can_overlay(folder: Path) -> bool:
-    """Whether layers can be stacked here. Where they cannot, each is a copy of all below it, which takes its time."""
+    """Whether layers can be stacked here. If not, each is a copy of all layers below it, which is slow."""
     with tempfile.TemporaryDirectory(dir=folder) as name:
         lower, upper, work, merged = (Path(name, part) for part in ("lower", "upper", "work", "merged"))
         for part in (lower, upper, work, merged):
@@ -209,7 +211,7 @@ def can_overlay(folder: Path) -> bool:
 
 
 def compose_program() -> Path:
-    """Docker Compose, built from its source once, because no registry of this project's has it ready-made."""
+    """Docker Compose, built from its source once, because the registries used here do not have it as a binary."""
     program = CACHE / COMPOSE_MODULE.rpartition("@")[2] / "docker-compose"
     with _once("compose"):
         if not program.exists():
@@ -225,7 +227,7 @@ def compose_program() -> Path:
 
 
 def base_image(name: str) -> Path:
-    """An archive of an image of this name, made of Debian's packages once."""
+    """An archive of an image of this name, built once from Debian's packages."""
     packages, prepare, start = BASES[name]
     recipe = hashlib.sha256(f"{BASES[name]}{START_POSTGRES}".encode()).hexdigest()[:12]
     archive = CACHE / "images" / f"{name.replace(':', '-')}-{recipe}.tar"
@@ -244,11 +246,11 @@ def base_image(name: str) -> Path:
 
 
 def _debian(root: Path, packages: str) -> None:
-    """A minimal Debian with Python in it, from the mirror that this machine uses."""
+    """Install a minimal Debian with Python, from the mirror that this machine uses."""
     mirrors = run("apt-get", "indextargets", "--format", "$(REPO_URI)").split()
     mirror = next((uri for uri in mirrors if uri.rstrip("/").endswith("/debian")), "")
     if not mirror:
-        unavailable("apt knows no mirror of Debian: apt-get update")
+        unavailable("apt has no Debian mirror. Run apt-get update.")
     include = ",".join(["python3", "python3-venv", "ca-certificates", *packages.split()])
     run("debootstrap", "--variant=minbase", f"--include={include}", SUITE, root, mirror)
     shutil.rmtree(root / "var" / "cache" / "apt", ignore_errors=True)
@@ -259,7 +261,7 @@ def _commit(root: Path, name: str, start: str, archive: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="weighbridge-buildah-") as store:
         buildah = ("buildah", "--root", f"{store}/root", "--runroot", f"{store}/run", "--storage-driver", "vfs")
         run(*buildah, "from", "--name", "base", "scratch")
-        # As an archive, which keeps whose each file is.
+        # As an archive, which keeps the owner of each file.
         run("tar", "--create", "--numeric-owner", "--file", f"{store}/root.tar", "--directory", root, ".")
         run(*buildah, "add", "--quiet", "base", f"{store}/root.tar", "/")
         run(*buildah, "config", "--cmd", start, "base")

@@ -1,8 +1,8 @@
-"""A stand-in for the Fitdays cloud: strict about what a request must hold, and able to fail as the real one does.
+"""A stand-in for the Fitdays cloud. It checks each request strictly, and can fail as the real one does.
 
-Facts (the app, as the library `fitdays` 1.0.0 documents it): every answer is HTTP 200 with a `code`; a query is signed
-with MD5 over its sorted parameters; the password comes as MD5(MD5(password + "hx")), in capitals; an account of another
-region gets code 302 and a domain; a token that is over gets code 401.
+Facts (the app, as documented by the library `fitdays` 1.0.0): every answer is HTTP 200 with a `code`. A query is signed
+with MD5 over its sorted parameters. The password is sent as MD5(MD5(password + "hx")), in capitals. An account of
+another region gets code 302 and a domain. An expired token gets code 401.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ UNSIGNED = ("sign", "capp_ver")
 
 
 class FitdaysCloud:
-    """One account with two people. `faults`: what the next requests meet, in order."""
+    """One account with two people. `faults` lists how the next requests fail, in order."""
 
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
         self.token = "token-1"  # made up
         self.logins = 0
         self.refused_logins = 0
-        self.unsound: list[str] = []
+        self.invalid_requests: list[str] = []
         self.faults: list[str] = []
         cloud = self
 
@@ -56,7 +56,7 @@ class FitdaysCloud:
         self._server.server_close()
 
     def weigh(self, number: int, **values: object) -> None:
-        """A weigh-in of the last days, with the values of a scale."""
+        """Add a weigh-in of yesterday, with the values of a scale."""
         row = {
             "data_id": f"d{number}",
             "suid": 7,
@@ -91,22 +91,22 @@ class FitdaysCloud:
                     return 500, b"{}"
                 case "not json":
                     return 200, b"<html>"
-                case "token over":
+                case "token expired":
                     self.token = f"token-{self.logins + 10}"
                 case "other region":
-                    return self._told(302, domain=self.address.removesuffix("/api"))
+                    return self._answer(302, domain=self.address.removesuffix("/api"))
                 case other:
                     raise AssertionError(other)
-        wrong = _what_is_unsound(query)
+        wrong = _invalid_part(query)
         if wrong:
-            self.unsound.append(wrong)
-            return self._told(-1, msg=wrong)
+            self.invalid_requests.append(wrong)
+            return self._answer(-1, msg=wrong)
         values = json.loads(body)
         match parts.path:
             case "/api/users/login":
                 return self._login(values)
             case "/api/sync/syncFromServer" if query["token"] != self.token:
-                return self._told(401, msg="token is over")
+                return self._answer(401, msg="token expired")
             case "/api/sync/syncFromServer":
                 span = range(values["end_time"], values["start_time"] + 1)
                 rows = [row for row in self.rows if row["measured_time"] in span]
@@ -114,25 +114,26 @@ class FitdaysCloud:
                     {"suid": 7, "nickname": "Ann", "is_deleted": 0},
                     {"suid": 8, "nickname": "Ben", "is_deleted": 0},
                 ]
-                return self._told(0, data={"weight_list": rows, "users": users, "devices": [], "bind_device": []})
-        self.unsound.append(parts.path)
+                return self._answer(0, data={"weight_list": rows, "users": users, "devices": [], "bind_device": []})
+        self.invalid_requests.append(parts.path)
         return 404, b"{}"
 
     def _login(self, values: dict[str, str]) -> tuple[int, bytes]:
-        once = hashlib.md5(f"{PASSWORD}hx".encode()).hexdigest().upper()  # the app's
+        once = hashlib.md5(f"{PASSWORD}hx".encode()).hexdigest().upper()  # as the app does
         twice = hashlib.md5(once.encode()).hexdigest().upper()
         if (values.get("email"), values.get("password")) != (EMAIL, twice):
             self.refused_logins += 1
-            return self._told(1002, msg="login failed")
+            return self._answer(1002, msg="login failed")
         self.logins += 1
-        return self._told(0, data={"token": self.token, "account": {"uid": 3, "active_suid": 7}})
+        return self._answer(0, data={"token": self.token, "account": {"uid": 3, "active_suid": 7}})
 
     @staticmethod
-    def _told(code: int, **more: object) -> tuple[int, bytes]:
+    def _answer(code: int, **more: object) -> tuple[int, bytes]:
         return 200, json.dumps({"code": code, "msg": "", **more}).encode()
 
 
-def _what_is_unsound(query: dict[str, str]) -> str:
+def _invalid_part(query: dict[str, str]) -> str:
+    """What is wrong with a query; empty if nothing."""
     signed = "&".join(f"{name}={query[name]}" for name in sorted(query) if name not in UNSIGNED)
     expected = hashlib.md5(quote_plus(f"{signed}hxsign", safe="*").encode()).hexdigest()
     if query.get("sign") != expected:

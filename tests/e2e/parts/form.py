@@ -1,9 +1,8 @@
-"""The form as `weighbridge form` serves it, around a function and a Garmin of its own.
+"""The form as `weighbridge form` serves it, and the function that it asks.
 
-with house(folder) as it:
-    it.form             "http://127.0.0.1:PORT"
-    it.function         the function's address
-    it.weights()        (weight in kg, instant) of all that Garmin shows
+with function(garmin, folder) as address, form(folder, address) as served:
+    served.address      "http://127.0.0.1:PORT"
+    served.log          what the form prints
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from tests.garmin.server import GarminStandIn
 
 @contextmanager
 def function(garmin: GarminStandIn, folder: Path, port: int = 0, /, **more: object) -> Iterator[str]:
-    """The address of a function that is signed in to this Garmin."""
+    """The address of a function that is signed in to this stand-in for Garmin."""
     garmin.write_token(folder / "tokens")
     environment = {
         "WEIGHBRIDGE_DELIVERY": "garth",
@@ -47,14 +46,14 @@ class Form(NamedTuple):
 
 @contextmanager
 def form(folder: Path, people: str) -> Iterator[Form]:
-    """The page for this WEIGHBRIDGE_URL, as a process of its own."""
+    """The page for this WEIGHBRIDGE_URL, in a separate process."""
     with streamlit(["weighbridge", "form"], folder, people) as served:
         yield served
 
 
 @contextmanager
 def streamlit(module: list[str], folder: Path, people: str) -> Iterator[Form]:
-    """A page of Streamlit, started by `python -m` and listening."""
+    """A Streamlit page, started with `python -m`, once it responds."""
     port, log = free_port(), folder / "form.log"
     environment: Mapping[str, str] = os.environ | {"WEIGHBRIDGE_URL": people}
     with log.open("wb") as output:
@@ -66,7 +65,7 @@ def streamlit(module: list[str], folder: Path, people: str) -> Iterator[Form]:
             stderr=subprocess.STDOUT,
         )
     try:
-        wait_until("the form answers", lambda: _healthy(port) or running.poll() is not None)
+        wait_until("the form responds", lambda: _healthy(port) or running.poll() is not None)
         assert running.poll() is None, log.read_text()
         yield Form(f"http://127.0.0.1:{port}", log)
     finally:
@@ -76,7 +75,7 @@ def streamlit(module: list[str], folder: Path, people: str) -> Iterator[Form]:
 
 def _healthy(port: int) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=30) as answer:
             return bool(answer.status == 200)
     except (urllib.error.URLError, ConnectionError, TimeoutError):
         return False

@@ -1,4 +1,4 @@
-"""The same weigh-ins as each app and service exports them. All of it is made up."""
+"""The same weigh-ins in the format of each app and service. All values are made up."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from weighbridge_history.columns import FITDAYS_ORDER, HEADERS
 
 
 class WeighIn(NamedTuple):
-    """In the clock of the person's own zone, to the minute, as most exports have it."""
+    """The time is local and to the minute, as in most exports."""
 
     at: datetime
     weight_kg: float
@@ -38,7 +38,7 @@ def weigh_in(number: int) -> WeighIn:
     muscle = round(free - bone, 1)
     protein = 14.0 + number % 5 / 10
     return WeighIn(
-        # Every minute is another one; from the 13th on, day and month cannot be mistaken for one another.
+        # Each minute is different. After the 12th of a month, the day cannot be mistaken for the month.
         at=datetime(2022, 11, 10, 7, 31) + timedelta(hours=25 * number),  # noqa: DTZ001  # the clock on a wall
         weight_kg=round(weight, 1),
         fat_percent=round(fat_percent, 1),
@@ -55,8 +55,8 @@ def weigh_in(number: int) -> WeighIn:
 
 WEIGH_INS = tuple(weigh_in(number) for number in range(8))
 
-#: Headers as a phone of that language might write them; the app's own words are known in Portuguese alone, so that
-#: these stand for "words that nobody told us".
+#: Headers as a phone in that language might write them. Only the Portuguese words are from the app; the others are
+#: examples of headers that are not recognized.
 LANGUAGES: Mapping[str, Sequence[str]] = {
     "Portuguese": list(HEADERS["Fitdays in Portuguese"]),
     "English": ["Time", *(word.title() for word in FITDAYS_ORDER[1:])],
@@ -76,7 +76,7 @@ LANGUAGES: Mapping[str, Sequence[str]] = {
                 身体年龄, 脂肪量, 含水量, 骨骼肌量, 肌肉率, 蛋白量, 去脂体重""",
         }.items()
     },
-    "of nobody": [f"xy{i}" for i in range(19)],
+    "unknown": [f"xy{i}" for i in range(19)],
 }
 SEGMENTS = [f"{part} {what}" for part in ("LA", "RA", "TR", "LL", "RL") for what in ("fat", "muscle", "impedance")]
 
@@ -110,7 +110,7 @@ def fitdays_cells(w: WeighIn) -> list[str]:
 def fitdays(
     language: str = "Portuguese", weigh_ins: Sequence[WeighIn] = WEIGH_INS, *, order: Sequence[int] = ()
 ) -> bytes:
-    """The app's export: a BIFF8 spreadsheet, whatever its name says. `order`: of the columns."""
+    """The app's export: a BIFF8 spreadsheet, although its name ends in .csv. `order`: of the columns."""
     headers = [*LANGUAGES[language], *SEGMENTS]
     order = order or range(len(headers))
     book = xlwt.Workbook()

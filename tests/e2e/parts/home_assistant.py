@@ -1,13 +1,13 @@
 """A real Home Assistant with the shipped package, as its README says to install it.
 
-with home_assistant(folder, broker=broker, readings_url="http://…") as house:
-    house.state("sensor.weighbridge_state")
-    house.notifications()
-    house.call("input_number.set_value", entity_id="…", value=81.4)
-    house.restart()
+with home_assistant(folder, mqtt_port=broker.port, weighbridge_readings_url="http://…") as home:
+    home.state("sensor.weighbridge_state")
+    home.notifications()
+    home.call("input_number.set_value", entity_id="…", value=81.4)
+    home.restart()
 
-Strategy: the person who lives there signs in as at a first start (onboarding), and all else goes through the REST and
-WebSocket interfaces that the frontend uses. It is stopped and started as a process, with its folder kept.
+Strategy: an account is created as at a first start (onboarding). Everything else uses the REST and WebSocket interfaces
+of the frontend. It is stopped and started as a process, and keeps its folder.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from tests.skips import NOT_HERE
 ROOT = Path(__file__).parents[3]
 SHIPPED = ROOT / "integrations" / "home_assistant"
 HASS = ROOT / ".venv-ha" / "bin" / "hass"
-#: A folder with a Debian and a current Home Assistant in it (make test-ha-current).
+#: A folder with a Debian and a current Home Assistant (make test-ha-current).
 CURRENT = os.environ.get("HOME_ASSISTANT_ROOT", "")
-#: All mounts are in a namespace of its own, so that none is left behind.
+#: All mounts are in a separate namespace, so that none is left behind.
 IN_ROOT = """
 mount --make-rprivate /
 mount -t proc proc "$1/proc"
@@ -82,7 +82,7 @@ BROKER_ENTRY: Mapping[str, Any] = {
 
 
 class Frontend:
-    """What a person sees and does, once Home Assistant answers at this address."""
+    """What a person can see and do in the Home Assistant at this address."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -90,7 +90,7 @@ class Frontend:
 
     def is_answering(self) -> bool:
         try:
-            urllib.request.urlopen(f"{self.address}/manifest.json", timeout=5).close()
+            urllib.request.urlopen(f"{self.address}/manifest.json", timeout=30).close()
         except (OSError, urllib.error.URLError):
             return False
         return True
@@ -121,7 +121,7 @@ class Frontend:
         return self.get(f"/api/states/{entity}")["attributes"].get(name)
 
     def set_state(self, entity: str, state: object, **attributes: object) -> None:
-        """As an integration would: the entity is there from then on."""
+        """Create or change an entity, as an integration would."""
         body = {"state": str(state), "attributes": attributes}
         self.request("POST", f"/api/states/{entity}", json.dumps(body).encode())
 
@@ -132,7 +132,7 @@ class Frontend:
         self.request("POST", f"/api/events/{event}", b"{}")
 
     def ask(self, **command: object) -> Any:
-        """A command of the WebSocket interface."""
+        """The result of a command of the WebSocket interface."""
         with connect(f"{self.address.replace('http', 'ws')}/api/websocket", max_size=None) as socket:
             socket.recv()
             socket.send(json.dumps({"type": "auth", "access_token": self._token}))
@@ -141,11 +141,11 @@ class Frontend:
             return json.loads(socket.recv())["result"]
 
     def notifications(self) -> dict[str, str]:
-        """What the bell shows: notification_id -> message."""
+        """Notifications: notification_id -> message."""
         return {n["notification_id"]: n["message"] for n in self.ask(type="persistent_notification/get")}
 
     def titles(self) -> dict[str, str]:
-        """What the bell shows in bold: notification_id -> title."""
+        """Notifications: notification_id -> title."""
         return {n["notification_id"]: n["title"] for n in self.ask(type="persistent_notification/get")}
 
     def request(
@@ -173,7 +173,7 @@ class HomeAssistant(Frontend):
             self._install(secrets)
 
     def _install(self, secrets: Mapping[str, str]) -> None:
-        """As the README says: the package, the blueprint, the lines of secrets.yaml with one's own values."""
+        """Install as the README says: the package, the blueprint, and the lines of secrets.yaml with these values."""
         shutil.copy(SHIPPED / "weighbridge.yaml", self._folder / "packages" / "weighbridge.yaml")
         shutil.copytree(SHIPPED / "blueprints", self._folder / "blueprints")
         lines = []
@@ -183,7 +183,7 @@ class HomeAssistant(Frontend):
         (self._folder / "secrets.yaml").write_text("\n".join(lines))
 
     def _set_up(self, mqtt_port: int, *, automations: str = "[]", configuration: str = "") -> None:
-        """A Home Assistant before anything of ours is in it: with a broker, and with what its owner wrote."""
+        """Prepare a Home Assistant without Weighbridge, with a broker and its owner's files."""
         (self._folder / "packages").mkdir()
         (self._folder / "automations.yaml").write_text(automations)
         (self._folder / "configuration.yaml").write_text(CONFIGURATION.format(port=self.port) + configuration)
@@ -192,7 +192,7 @@ class HomeAssistant(Frontend):
         entry = {**BROKER_ENTRY, "data": {"broker": "127.0.0.1", "port": mqtt_port, "discovery": True}}
         entries = {"version": 1, "minor_version": 1, "key": "core.config_entries", "data": {"entries": [entry]}}
         (storage / "core.config_entries").write_text(json.dumps(entries))
-        # Of the first start only the making of an account is left.
+        # The first start only has to create an account.
         done = {"done": ["core_config", "analytics", "integration"]}
         (storage / "onboarding").write_text(json.dumps({"version": 4, "key": "onboarding", "data": done}))
 
@@ -213,7 +213,7 @@ class HomeAssistant(Frontend):
         wait_until("Home Assistant has started", self.has_started, 120)
 
     def stop(self) -> None:
-        """Ask it to stop, as its host does; it then writes down what it restores."""
+        """Ask it to stop, as its host does. It then saves what it restores later."""
         self._process.send_signal(signal.SIGTERM)
         self._process.wait(timeout=60)
 
@@ -239,16 +239,16 @@ class HomeAssistant(Frontend):
 def home_assistant(
     folder: Path, *, mqtt_port: int, automations: str = "[]", configuration: str = "", **secrets: str
 ) -> Iterator[HomeAssistant]:
-    """A Home Assistant in this folder; with `secrets`, values for the lines of secrets.yaml, it has the package."""
+    """A Home Assistant in this folder. With `secrets`, values for the lines of secrets.yaml, it has the package."""
     if not CURRENT and not HASS.exists():
         if sys.version_info[:2] not in ((3, 11), (3, 12)):
-            pytest.skip(f"{NOT_HERE}this Home Assistant runs on Python 3.11 and 3.12 alone (see make test-ha-current)")
+            pytest.skip(f"{NOT_HERE}this Home Assistant needs Python 3.11 or 3.12 (see make test-ha-current)")
         unavailable("Home Assistant is not installed: make .venv-ha/installed")
-    house = HomeAssistant(
+    home = HomeAssistant(
         folder, mqtt_port=mqtt_port, secrets=secrets, automations=automations, configuration=configuration
     )
     try:
-        house.start()
-        yield house
+        home.start()
+        yield home
     finally:
-        house.kill()
+        home.kill()

@@ -1,4 +1,4 @@
-"""A real Mosquitto. It keeps sessions and retained messages over a restart, as a broker at home does.
+"""A real Mosquitto. It keeps sessions and retained messages after a restart, as a broker at home does.
 
 with mosquitto() as broker:
     broker.url                 "mqtt://127.0.0.1:PORT"
@@ -56,7 +56,7 @@ class Mosquitto:
             certificate = ca.issue_cert("localhost", "127.0.0.1")
             certificate.private_key_and_cert_chain_pem.write_to_path(folder / "server.pem")
             access += f"\ncertfile {folder}/server.pem\nkeyfile {folder}/server.pem"
-        if os.getuid() == 0:  # else it would become the user mosquitto, who cannot read the folder
+        if os.getuid() == 0:  # otherwise it runs as the user mosquitto, who cannot read the folder
             access += "\nuser root"
         (folder / "mosquitto.conf").write_text(CONFIGURATION.format(port=self.port, folder=folder, access=access))
         self.start()
@@ -85,7 +85,7 @@ class Mosquitto:
         return (self._folder / "log").read_text(errors="replace")
 
     def publish(self, topic: str, *payloads: bytes | str, retain: bool = False, qos: int = 1) -> None:
-        """Publish and wait until the broker has taken all of it."""
+        """Publish, and wait until the broker has taken all messages."""
         client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
         client.max_inflight_messages_set(100)
         if self._user:
@@ -103,7 +103,7 @@ class Mosquitto:
             client.loop_stop()
 
     def retained(self, topic: str) -> bytes:
-        """What the broker keeps on this topic."""
+        """The retained message of this topic."""
         found = subscribe.simple(topic, hostname="127.0.0.1", port=self.port, qos=1)
         assert isinstance(found, mqtt.MQTTMessage)
         return found.payload
@@ -111,7 +111,7 @@ class Mosquitto:
 
 @contextmanager
 def mosquitto(*, user: str = "", password: str = "", tls: bool = False) -> Iterator[Mosquitto]:
-    """A broker on a free port of this machine; with a user, nobody else may connect; with TLS, trust `ca_bundle`."""
+    """A broker on a free local port. With a user, only that user may connect; with TLS, trust `ca_bundle`."""
     program = find_program("mosquitto", Path("/usr/sbin"), package="mosquitto")
     with tempfile.TemporaryDirectory(prefix="mosquitto-") as folder:
         broker = Mosquitto(program, Path(folder), user, password, tls=tls)

@@ -1,9 +1,9 @@
-"""A real Node-RED with the shipped flow, its settings from the environment as its README says.
+"""A real Node-RED with the shipped flow. Its settings are in the environment, as its README says.
 
 with node_red(folder, MQTT_HOST="127.0.0.1", …) as red:
     red.address              "http://127.0.0.1:PORT"
     red.debugged("kept")     what the debug node of this name has shown, newest last
-    red.statuses("verdict")  the texts under the node weighbridge-verdict, each with its colour, newest last
+    red.statuses("verdict")  the texts under the node weighbridge-verdict, each with its color, newest last
 """
 
 from __future__ import annotations
@@ -81,11 +81,11 @@ class NodeRed:
         return [shown["msg"] for shown in self._shown if shown.get("name") == name]
 
     def statuses(self, node: str) -> list[dict[str, str]]:
-        """What has stood under this node in the editor: its text, with `fill` for the colour."""
+        """The statuses that the editor has shown under this node: the text, and `fill` for the color."""
         return [status for topic, status in self._statuses if topic == f"status/weighbridge-{node}"]
 
     def post(self, body: bytes) -> int:
-        """The status with which the webhook answers."""
+        """The HTTP status of the webhook's response."""
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(f"{self.address}/weigh-in", body, headers, method="POST")
         try:
@@ -99,13 +99,13 @@ class NodeRed:
         if self._process.poll() is not None:
             raise RuntimeError(f"Node-RED ended: {self.log()}")
         try:
-            urllib.request.urlopen(f"{self.address}/settings", timeout=5).close()
+            urllib.request.urlopen(f"{self.address}/settings", timeout=30).close()
         except OSError:
             return False
         return True
 
     def _listen(self) -> None:
-        """As the editor does: the sidebar's messages come over a WebSocket."""
+        """Collect the sidebar's messages from a WebSocket, as the editor does."""
         try:
             with connect(f"ws://127.0.0.1:{self.port}/comms", max_size=None) as socket:
                 socket.send(json.dumps({"subscribe": "debug"}))

@@ -1,4 +1,4 @@
-"""A program from npm, installed from its lock file when it is not yet."""
+"""A program from npm, installed from its lock file if it is not installed yet."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.e2e.parts import find_program, unavailable
 
 
 def installed(package: Path, name: str) -> Path:
-    """The program of this name, of the package whose package.json and lock file lie in that folder."""
+    """The program of this name. Its package.json and lock file are in the folder `package`."""
     npm = find_program("npm", package="npm")
     find_program("node", package="nodejs")
     lock = (package / "package-lock.json").read_bytes()
@@ -22,6 +22,6 @@ def installed(package: Path, name: str) -> Path:
                 [npm, "ci", "--no-audit", "--no-fund"], cwd=package, capture_output=True, text=True, check=False
             )
             if done.returncode:
-                unavailable(f"npm could not install {name}: is the network there? {done.stderr[-500:]}")
+                unavailable(f"npm could not install {name}. Is this machine online? {done.stderr[-500:]}")
             stamp.write_bytes(lock)
     return package / "node_modules" / ".bin" / name

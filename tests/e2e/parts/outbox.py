@@ -19,7 +19,7 @@ FINAL = ("confirmed", "present")
 
 
 class Program:
-    """One that runs until it is stopped or killed. Its log goes to a file, and on over a restart."""
+    """A program that runs until it is stopped or killed. After a restart, it appends to the same log."""
 
     def __init__(self, command: str, environment: Mapping[str, str], log: Path) -> None:
         self._command, self._environment, self._log = command, environment, log
@@ -48,7 +48,7 @@ class Program:
 
 
 class Function:
-    """The function on a port of its own, that it keeps over a restart."""
+    """The function, on a port that stays the same after a restart."""
 
     def __init__(self, environment: Mapping[str, object], folder: Path) -> None:
         self._environment, self._folder, self.port = environment, folder, free_port()
@@ -66,7 +66,7 @@ class Function:
         if self._running:
             self._running.kill()
             self._running = None
-            # Its workers hold the port, and connections of ours, until the last of them has ended.
+            # Its worker processes hold the port and open connections until the last one ends.
             wait_until("the function is gone", lambda: not is_listening(self.port))
 
     def log(self) -> str:
@@ -74,7 +74,7 @@ class Function:
 
 
 class Outbox:
-    """A database with the outbox in it, and the programs around it."""
+    """A database with the outbox, and its programs."""
 
     def __init__(self, server: Postgres, folder: Path, stack: ExitStack, settings: Mapping[str, str]) -> None:
         self._folder, self._stack = folder, stack
@@ -85,7 +85,7 @@ class Outbox:
         self.ask("migrate")
 
     def ask(self, *arguments: object, fails: bool = False) -> str:
-        """A command that ends: what it printed."""
+        """Run a command to its end, and return what it printed."""
         done = subprocess.run(
             [*COMMAND, *map(str, arguments)],
             env=self.environment,

@@ -1,4 +1,4 @@
-"""A real Postgres in a folder of its own. As root it runs as the user postgres, since it refuses to run as root.
+"""A real Postgres in a temporary folder. If root starts it, it runs as the user postgres, since it refuses root.
 
 with postgres() as server:
     url = server.new_database()        "postgresql://postgres@127.0.0.1:PORT/t1"
@@ -40,7 +40,7 @@ class Postgres:
         self._run(self._pg_ctl, "-D", self._data, "-w", "-l", self._log, "-o", self._options, "start")
 
     def stop(self) -> None:
-        """At once, as a power cut would: what was committed must come back from its log."""
+        """Stop it at once, as a power cut does; it must recover commits from its log."""
         self._run(self._pg_ctl, "-D", self._data, "-w", "-m", "immediate", "stop")
 
     def restart(self) -> None:
@@ -53,6 +53,12 @@ class Postgres:
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
+    def require_password(self, role: str) -> None:
+        """From now on, this role must sign in with its password."""
+        rules = self._data / "pg_hba.conf"
+        rules.write_text(f"host all {role} 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
+        query(self.url(), "SELECT pg_reload_conf()")
+
     def new_database(self) -> str:
         """The address of a new, empty database."""
         name = f"t{next(self._numbers)}"
@@ -62,7 +68,7 @@ class Postgres:
     def _run(self, program: Path, *arguments: object) -> None:
         command = [str(part) for part in (program, *arguments)]
         as_postgres = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.getuid() == 0 else {}
-        # Its output goes to a file: a server keeps what it inherits open, and a pipe would never end.
+        # Its output goes to a file: the server would keep a pipe open.
         with self._data.with_name("commands").open("ab") as output:
             done = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, cwd="/", check=False, **as_postgres)  # type: ignore[call-overload]
         if done.returncode:
@@ -70,7 +76,7 @@ class Postgres:
 
 
 def query(url: str, sql: str, *values: object) -> list[tuple[Any, ...]]:
-    """Run one statement, committed by itself, and fetch its rows."""
+    """Run and commit one statement, and return its rows."""
     with psycopg.connect(url, autocommit=True) as connection:
         cursor = connection.execute(sql.encode(), values or None)
         return cursor.fetchall() if cursor.description else []
@@ -78,7 +84,7 @@ def query(url: str, sql: str, *values: object) -> list[tuple[Any, ...]]:
 
 @contextmanager
 def postgres() -> Iterator[Postgres]:
-    """A server on a free port of this machine, gone at the end."""
+    """A server on a free local port, deleted at the end."""
     with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
         server = Postgres(Path(folder))
         try:

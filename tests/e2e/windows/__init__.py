@@ -1,1 +1,1 @@
-"""A Windows machine as WinRM shows it: a WS-Man host, and what stands in there for cmd and PowerShell."""
+"""A Windows machine as WinRM shows it: a WS-Man host, and the stand-ins for cmd and PowerShell."""

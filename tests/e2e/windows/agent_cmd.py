@@ -1,4 +1,4 @@
-"""What stands in for cmd.exe under the guest agent: `/c`, and then one of the few commands that are asked of it.
+"""The stand-in for cmd.exe under the guest agent: `/c` and one of the few commands that the runner sends.
 
 Run as `python -m tests.e2e.windows.agent_cmd TEMP /c word word …`. Any other command is refused with exit code 1.
 """
@@ -33,7 +33,7 @@ def main(temp: Path, words: list[str]) -> int:
 
 
 def runs(group: int) -> bool:
-    """Whether a process of this group is alive: a kill takes effect later than it returns."""
+    """Whether a process of this group is alive: kill returns before it takes effect."""
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
             state, _, its_group = stat.read_text().rpartition(")")[2].split()[:3]

@@ -1,4 +1,4 @@
-"""A certificate like the one that New-SelfSignedCertificate makes: signed by itself, and no authority."""
+"""A certificate like the one that New-SelfSignedCertificate makes: self-signed, and not an authority."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 
 def self_signed(folder: Path, *names: str) -> tuple[Path, Path, bytes]:
-    """The certificate and its key as PEM files, and the SHA-256 of the certificate, which a sign-in is bound to."""
+    """The certificate and its key as PEM files, and the certificate's SHA-256, to which a sign-in is bound."""
     key = rsa.generate_private_key(65537, 2048)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
     started = datetime.now(UTC) - timedelta(minutes=10)

@@ -1,4 +1,4 @@
-"""What stands in for cmd.exe where there is no wine: the few commands that are asked of it, and exit code 1 for others.
+"""The stand-in for cmd.exe without wine: the few commands that the runner sends, and exit code 1 for any other.
 
 Run by the host as `python -m tests.e2e.windows.cmd TEMP "line"`.
 """

@@ -1,13 +1,13 @@
 """A WS-Man host: TLS, NTLM with channel bindings, encrypted messages, shells whose commands are real processes.
 
-Rule: it takes nothing unencrypted, and nothing from a client that is not bound to this very TLS channel. Its own
-mistakes, and what a Windows would not take, are kept in `unexpected`.
+Rule: it accepts nothing that is unencrypted, and no client that is not bound to this TLS channel. Its own errors, and
+requests that Windows would refuse, are collected in `unexpected`.
 
 Facts ([MS-WSMV], and what Windows does):
-- NTLM signs in a connection, not a request; the messages on it are sealed with that sign-in's keys.
+- NTLM signs in a connection, not a request; its messages are encrypted with the keys of that sign-in.
 - Receive waits until there is output, or refuses with 2150858793 after the operation timeout that the client asked for.
-- Deleting a shell ends all that runs in it.
-- cmd.exe takes 8,191 characters.
+- Deleting a shell stops everything that runs in it.
+- cmd.exe accepts 8,191 characters.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ OCTETS = b"\tContent-Type: application/octet-stream\r\n"
 SEALED = "application/HTTP-SPNEGO-session-encrypted"
 LONGEST_COMMAND_LINE = 8191
 LARGEST_ENVELOPE_BYTES = 153_600
-#: So that an answer of any size takes more than one Receive.
+#: Small, so that a large answer takes more than one Receive.
 MOST_OUTPUT_BYTES = 20_000
 
 Fault = Literal["hang", "cut", "shorten", "damage"]
 
 
 class Command:
-    """A process, and what it has said so far."""
+    """A process, and its output so far."""
 
     def __init__(self, arguments: list[str], environment: dict[str, str]) -> None:
         self._said = {name: tempfile.TemporaryFile() for name in ("stdout", "stderr")}  # noqa: SIM115  # until `end`
@@ -77,16 +77,16 @@ class Command:
     def receive(self, timeout_s: float, closing: threading.Event) -> tuple[bytes, bytes, int | None]:
         end = time.monotonic() + timeout_s
         while time.monotonic() < end and not closing.is_set():
-            code = self.process.poll()  # before reading, so that nothing said before the end is missed
+            code = self.process.poll()  # before reading, so that no output is missed
             with self._open:
                 if self._over:
-                    raise wsman.Refused(wsman.NO_SUCH_SHELL, "The request has a shell that was not found.")
+                    raise wsman.SoapFault(wsman.NO_SUCH_SHELL, "The request has a shell that was not found.")
                 stdout, stderr = self._new("stdout"), self._new("stderr")
             more = len(stdout) == MOST_OUTPUT_BYTES or len(stderr) == MOST_OUTPUT_BYTES
             if stdout or stderr or code is not None:
                 return stdout, stderr, None if more else code
             closing.wait(0.02)
-        raise wsman.Refused(wsman.TIMED_OUT, "The WS-Management service cannot complete the operation in time.")
+        raise wsman.SoapFault(wsman.TIMED_OUT, "The WS-Management service cannot complete the operation in time.")
 
     def _new(self, name: str) -> bytes:
         new = os.pread(self._said[name].fileno(), MOST_OUTPUT_BYTES, self._read[name])
@@ -107,7 +107,7 @@ class Command:
 
 
 class WindowsHost:
-    """From `with` to the end of the block.
+    """A Windows host that runs from `with` to the end of the block.
 
     with WindowsHost(machine) as host:
         host.address        "localhost:PORT", for WINRM_HOST
@@ -120,13 +120,13 @@ class WindowsHost:
         self.machine = machine
         self.password = f"secret-{uuid.uuid4()}"
         self.shells: dict[str, dict[str, Command]] = {}
-        #: How often each action was asked for; and "refused sign-in".
-        self.asked: Counter[str] = Counter()
+        #: How often each action was requested; and "refused sign-in".
+        self.requests: Counter[str] = Counter()
         self.command_lines: list[str] = []
         self.unexpected: list[str] = []
         self.closing = threading.Event()
-        #: Action -> what is done as such a request arrives.
-        self.when_asked: dict[str, Callable[[], object]] = {}
+        #: Action -> what to call when such a request arrives.
+        self.on_request: dict[str, Callable[[], object]] = {}
         self._faults: dict[str, Fault] = {}
 
     def __enter__(self) -> Self:
@@ -159,7 +159,7 @@ class WindowsHost:
         os.environ.pop("NTLM_USER_FILE", None)
 
     def fail(self, action: str, fault: Fault) -> None:
-        """The next such request meets this: no answer ever, a cut connection, half of the output, wrong output."""
+        """Let the next such request fail: no answer, a cut connection, half of the output, or wrong output."""
         self._faults[action] = fault
 
     @property
@@ -169,25 +169,25 @@ class WindowsHost:
 
     # -- the shell's actions -----------------------------------------------------------------------------
 
-    def answer(self, asked: wsman.Asked) -> tuple[str, Fault | None]:
-        self.asked[asked.action] += 1
-        self.when_asked.get(asked.action, lambda: None)()
-        fault = self._faults.pop(asked.action, None)
-        if asked.action != "Create" and asked.shell not in self.shells:
-            raise wsman.Refused(wsman.NO_SUCH_SHELL, "The request has a shell that was not found.")
-        return getattr(self, f"_{asked.action.lower()}")(asked, fault), fault
+    def answer(self, request: wsman.Request) -> tuple[str, Fault | None]:
+        self.requests[request.action] += 1
+        self.on_request.get(request.action, lambda: None)()
+        fault = self._faults.pop(request.action, None)
+        if request.action != "Create" and request.shell not in self.shells:
+            raise wsman.SoapFault(wsman.NO_SUCH_SHELL, "The request has a shell that was not found.")
+        return getattr(self, f"_{request.action.lower()}")(request, fault), fault
 
-    def _create(self, asked: wsman.Asked, _fault: Fault | None) -> str:
+    def _create(self, request: wsman.Request, _fault: Fault | None) -> str:
         shell = str(uuid.uuid4()).upper()
         self.shells[shell] = {}
         return wsman.created(shell)
 
-    def _command(self, asked: wsman.Asked, _fault: Fault | None) -> str:
-        nodes = asked.body.iterfind(f".//{{{wsman.SHELL}}}Arguments")
-        line = " ".join([asked.text(".//rsp:Command"), *(node.text or "" for node in nodes)]).strip()
+    def _command(self, request: wsman.Request, _fault: Fault | None) -> str:
+        nodes = request.body.iterfind(f".//{{{wsman.SHELL}}}Arguments")
+        line = " ".join([request.text(".//rsp:Command"), *(node.text or "" for node in nodes)]).strip()
         self.command_lines.append(line)
         number = str(uuid.uuid4()).upper()
-        self.shells[asked.shell][number] = Command(self._process(line), self.machine.environment)
+        self.shells[request.shell][number] = Command(self._process(line), self.machine.environment)
         return wsman.started(number)
 
     def _process(self, line: str) -> list[str]:
@@ -197,52 +197,52 @@ class WindowsHost:
             machine = json.dumps(self.machine._asdict())
             return [sys.executable, "-m", "tests.e2e.windows.powershell", machine, *powershell[1].split()]
         if self.machine.cmd:
-            # As a file, because on the way to wine's cmd a word's quotes would be escaped as C's are.
+            # As a file, because wine would escape quotes on the command line of cmd as in C.
             script = Path(self._folder.name, f"{uuid.uuid4()}.bat")
             script.write_text(f"@{line}\r\n")
             return [*self.machine.cmd, "Z:" + str(script).replace("/", "\\")]
         return [sys.executable, "-m", "tests.e2e.windows.cmd", self.machine.temp, line]
 
-    def _send(self, asked: wsman.Asked, fault: Fault | None) -> str:
-        command = self.shells[asked.shell][asked.command]
-        for stream in asked.body.iterfind(f".//{{{wsman.SHELL}}}Stream"):
+    def _send(self, request: wsman.Request, fault: Fault | None) -> str:
+        command = self.shells[request.shell][request.command]
+        for stream in request.body.iterfind(f".//{{{wsman.SHELL}}}Stream"):
             content = base64.b64decode(stream.text or "")
             if fault == "damage":
                 content = damaged(content)
             command.send(content, end=stream.get("End", "").lower() == "true")
         return "<rsp:SendResponse/>"
 
-    def _receive(self, asked: wsman.Asked, fault: Fault | None) -> str:
+    def _receive(self, request: wsman.Request, fault: Fault | None) -> str:
         if fault in ("hang", "cut"):
             return ""
-        command = self.shells[asked.shell][asked.command]
-        stdout, stderr, code = command.receive(asked.timeout_s, self.closing)
+        command = self.shells[request.shell][request.command]
+        stdout, stderr, code = command.receive(request.timeout_s, self.closing)
         if fault == "shorten":
             stdout, code = stdout[: len(stdout) // 2], 0
         if fault == "damage":
             stdout = damaged(stdout)
-        return wsman.received(asked.command, stdout, stderr, code)
+        return wsman.received(request.command, stdout, stderr, code)
 
-    def _signal(self, asked: wsman.Asked, _fault: Fault | None) -> str:
-        # After a command's end, Windows takes a signal as thanks.
-        if command := self.shells[asked.shell].pop(asked.command, None):
+    def _signal(self, request: wsman.Request, _fault: Fault | None) -> str:
+        # Windows accepts a signal even after the command has ended.
+        if command := self.shells[request.shell].pop(request.command, None):
             command.end()
         return "<rsp:SignalResponse/>"
 
-    def _delete(self, asked: wsman.Asked, _fault: Fault | None) -> str:
-        for command in self.shells.pop(asked.shell).values():
+    def _delete(self, request: wsman.Request, _fault: Fault | None) -> str:
+        for command in self.shells.pop(request.shell).values():
             command.end()
         return ""
 
 
 def damaged(content: bytes) -> bytes:
-    """Another letter in the middle of the base64: still JSON, and another text."""
+    """The content with another letter in the middle of the base64: still JSON, but another text."""
     at = content.index(b'"body": "') + 40
     return content[:at] + (b"B" if content[at : at + 1] != b"B" else b"C") + content[at + 1 :]
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One connection, which is to say: one sign-in."""
+    """One connection, and therefore one sign-in."""
 
     protocol_version = "HTTP/1.1"
     server: _Server
@@ -267,7 +267,7 @@ class _Handler(BaseHTTPRequestHandler):
             try:
                 reply = self.context.step(base64.b64decode(token))
             except SpnegoError:
-                self.server.host.asked["refused sign-in"] += 1
+                self.server.host.requests["refused sign-in"] += 1
                 self.context = None
             else:
                 if self.context.complete:
@@ -285,18 +285,18 @@ class _Handler(BaseHTTPRequestHandler):
         if not self.headers["Content-Type"].startswith("multipart/encrypted") or len(body) > LARGEST_ENVELOPE_BYTES:
             self.server.host.unexpected.append(f"{self.headers['Content-Type']}, {len(body)} bytes")
             return self._reply(500, b"")
-        asked = wsman.read(self._unsealed(body))
+        request = wsman.read(self._unsealed(body))
         try:
-            answer, fault = self.server.host.answer(asked)
-        except wsman.Refused as refused:
-            return self._sealed(500, wsman.write(None, wsman.fault(refused)))
+            answer, fault = self.server.host.answer(request)
+        except wsman.SoapFault as refusal:
+            return self._sealed(500, wsman.write(None, wsman.fault(refusal)))
         if fault == "hang":
             self.server.host.closing.wait()
         if fault in ("hang", "cut"):
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
             return None
-        return self._sealed(200, wsman.write(asked, answer))
+        return self._sealed(200, wsman.write(request, answer))
 
     # -- messages ([MS-WSMV] 2.2.9.1) --------------------------------------------------------------------
 
@@ -340,7 +340,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def log_message(self, *_: object) -> None:
-        """Nothing: a test prints what it needs."""
+        """Log nothing: a test prints what it needs."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -352,7 +352,7 @@ class _Server(ThreadingHTTPServer):
         self._context = context
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        """TLS in the connection's own thread: a client that does not want our certificate holds up nobody."""
+        """Do TLS in the connection's own thread: a client that rejects our certificate blocks no one else."""
         with contextlib.suppress(OSError):
             request.settimeout(60)
             with self._context.wrap_socket(request, server_side=True) as connection:

@@ -1,7 +1,9 @@
-"""What stands in for powershell.exe: it takes exactly the shipped script, and does in Python what that says.
+"""The stand-in for powershell.exe: it accepts exactly the shipped script, and does the script's work in Python.
 
-Rule: any other script, or any other way to call it, is refused with exit code 64; so a change of bootstrap.ps1 is a
-change of this too. It proves everything around the PowerShell text, and nothing about the text itself.
+Rule: any other script, or any other way to call it, is refused with exit code 64. So whoever changes bootstrap.ps1
+must change this file too.
+
+Weakness: this proves everything around the PowerShell text, and nothing about the text itself.
 
 Run by the host as `python -m tests.e2e.windows.powershell MACHINE -NoProfile …`, MACHINE being a `Machine` as JSON.
 """
@@ -23,15 +25,15 @@ SCRIPT = Path(__file__).parents[3] / "sdk_fallback" / "windows" / "bootstrap.ps1
 
 
 class Machine(NamedTuple):
-    """Where things are, seen from here."""
+    """The paths and programs of the Windows machine."""
 
     #: %TEMP%
     temp: str
-    #: How Java is started there, and the jar as it sees it; nothing where there is none.
+    #: The command that starts Java there (empty: no Java), and the jar's path as Java sees it and as we see it.
     java: list[str]
     jar: str
     jar_path: str
-    #: A cmd.exe, `/c` included. Without one, the few commands that are needed are done in `cmd.py`.
+    #: A cmd.exe, including `/c`. Empty: `cmd.py` does the few commands that are needed.
     cmd: list[str]
     environment: dict[str, str]
     #: Whether its disk is full.
@@ -66,7 +68,7 @@ def main(machine: Machine, arguments: list[str]) -> int:
         path.mkdir()
         folder = path
         if machine.full:
-            # Linux' own full disk: what is opened under this name cannot be written to.
+            # Linux' own full disk: every write to this file fails.
             (folder / next(iter(task["files"]))).symlink_to("/dev/full")
         for name, content in task["files"].items():
             (folder / name).write_bytes(base64.b64decode(content))

@@ -1,6 +1,6 @@
-"""A Proxmox: fakepve, which knows the schema and the faults of the real API, with a guest whose commands really run.
+"""A Proxmox: fakepve, which has the schema and the errors of the real API, with a guest whose commands really run.
 
-Rule: what fakepve would only note, `exec` and its status, goes to a `Guest`: processes of this computer (`Processes`),
+Rule: fakepve only records `exec` and its status. Here they go to a `Guest`: processes of this computer (`Processes`),
 or a real QEMU guest agent on its socket (tests/e2e). cmd.exe and PowerShell are the same stand-ins as for WinRM.
 """
 
@@ -38,7 +38,7 @@ class Guest(Protocol):
 
 
 def commands_of(machine: Machine, folder: Path) -> Path:
-    """A folder with `powershell` and `cmd.exe`, to be put before PATH."""
+    """A folder with `powershell` and `cmd.exe`, for the front of PATH."""
     folder.mkdir()
     for name, module, first in (
         ("powershell", "tests.e2e.windows.powershell", shlex.quote(json.dumps(machine._asdict()))),
@@ -51,7 +51,7 @@ def commands_of(machine: Machine, folder: Path) -> Path:
 
 
 class Processes:
-    """A guest whose processes are this computer's."""
+    """A guest whose processes run on this computer."""
 
     def __init__(self, commands: Path) -> None:
         self._environment = {**os.environ, "PATH": f"{commands}:{os.environ['PATH']}"}
@@ -81,7 +81,7 @@ class Processes:
         return {"exited": 1, "exitcode": process.returncode, "out-data": os.pread(output.fileno(), 1 << 24, 0).decode()}
 
     def end(self) -> list[int]:
-        """Those that had not ended by themselves."""
+        """Kill the processes that are still running, and return their ids."""
         left = [number for number, (process, _) in self._running.items() if process.poll() is None]
         for number in left:
             with suppress(ProcessLookupError):
@@ -93,12 +93,12 @@ class Processes:
 
 
 class Proxmox(FakePve):  # type: ignore[misc]  # it ships no types
-    """From `serving` on:
+    """A Proxmox with one machine. `serving` starts it.
 
     proxmox.address        "127.0.0.1:PORT", for PROXMOX_HOST
     proxmox.certificate    the file for PROXMOX_CA
-    proxmox.guest_vm       fakepve's own switches for the machine, its status among them
-    proxmox.fail(…)        fakepve's own faults of single calls
+    proxmox.guest_vm       fakepve's switches for the machine, including its status
+    proxmox.fail(…)        fakepve's faults for single calls
     """
 
     certificate: Path
@@ -110,14 +110,14 @@ class Proxmox(FakePve):  # type: ignore[misc]  # it ships no types
         self.guest_vm: FakeVm = self.add_vm(VM, "windows", node=NODE, status=status)
         self.guest_vm.agent = {}
         self.guest_processes = guest
-        #: After a start, so many questions find no agent yet.
+        #: After a start, this many calls find no agent yet.
         self.boots_for = 0
         self.calls: list[str] = []
-        #: Done as soon as the machine is told to start.
+        #: Called as soon as Proxmox gets the request to start the machine.
         self.when_started: Callable[[], object] = lambda: None
 
     async def stop(self) -> None:
-        # Connections that a client keeps would outlive the event loop.
+        # Connections that a client keeps open would outlive the event loop.
         for connection in self.runner.server.connections:
             if connection.transport:
                 connection.transport.abort()
@@ -162,7 +162,7 @@ class Proxmox(FakePve):  # type: ignore[misc]  # it ships no types
 
 @contextmanager
 def serving(folder: Path, guest: Guest, status: str = "running") -> Iterator[Proxmox]:
-    """A Proxmox of the test's own, on an event loop of its own."""
+    """A running Proxmox for one test, with its own event loop."""
     certificate, key, _ = make_cert(str(folder), hosts=("127.0.0.1",))
     proxmox = Proxmox(guest, status)
     proxmox.certificate = Path(certificate)

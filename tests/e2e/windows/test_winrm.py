@@ -1,6 +1,6 @@
-"""FitCSVTool over WinRM: pywinrm, TLS, NTLM, encrypted messages, shells with real processes, and a real Java.
+"""FitCSVTool over WinRM: pywinrm, TLS, NTLM, encrypted messages, shells with real processes, and real Java.
 
-What stands in for cmd and PowerShell is Python here; tests/e2e has a Windows Java under wine.
+The stand-ins for cmd and PowerShell are in Python here; tests/e2e has Java for Windows under wine.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from pypsrp.wsman import WSMan
 from sdk_fallback import windows
 from sdk_fallback.cli import AGREES
 from sdk_fallback.errors import RunnerUnusable
-from sdk_fallback.fitcsvtool import decode_command, judge
+from sdk_fallback.fitcsvtool import checked_output, decode_command
 from sdk_fallback.report import verify_golden
-from sdk_fallback.runners.winrm import Account, WinRM
+from sdk_fallback.runners.winrm import WinRM, WinRMAccess
 from tests.e2e.windows.host import USER, WindowsHost
 from tests.e2e.windows.powershell import Machine
 from tests.sdk_command import sdk
@@ -49,7 +49,7 @@ def machine(tmp_path: Path) -> Machine:
 
 @pytest.fixture
 def host(machine: Machine) -> Iterator[WindowsHost]:
-    """A Windows machine of this test's own, on which nothing may be left, whatever happened."""
+    """A Windows machine for one test. Nothing may be left on it afterwards."""
     with WindowsHost(machine) as host:
         yield host
         assert host.unexpected == []
@@ -57,8 +57,8 @@ def host(machine: Machine) -> Iterator[WindowsHost]:
         assert host.folders == []
 
 
-def account(host: WindowsHost) -> Account:
-    return Account("localhost", host.port, USER, SecretStr(host.password), host.certificate)
+def access(host: WindowsHost) -> WinRMAccess:
+    return WinRMAccess("localhost", host.port, USER, SecretStr(host.password), host.certificate)
 
 
 def environment_of(host: WindowsHost) -> dict[str, str]:
@@ -71,7 +71,7 @@ def environment_of(host: WindowsHost) -> dict[str, str]:
 
 
 def fault_of(host: WindowsHost, runner: WinRM) -> str:
-    """The sentence with which a run ends, which tells nothing that is secret."""
+    """The message of the fault that ends a run. It must not contain the password."""
     with pytest.raises(RunnerUnusable) as caught:
         runner.run({"in.fit": TEMPLATE}, DECODE)
     assert host.password not in "".join(traceback.format_exception(caught.value)) + repr(caught.value)
@@ -81,88 +81,97 @@ def fault_of(host: WindowsHost, runner: WinRM) -> str:
 # --- it works ---
 
 
-def test_every_golden_reading_agrees_over_winrm(host: WindowsHost) -> None:
-    sections, differences = verify_golden(WinRM(account(host)))
+def test_golden_readings_over_winrm(host: WindowsHost) -> None:
+    """Every golden reading agrees over WinRM, with one shell for each batch."""
+    sections, differences = verify_golden(WinRM(access(host)))
     assert differences == []
     assert {section.columns[1].title for section in sections} == {"FitCSVTool writes"}
-    assert host.asked["Create"] == host.asked["Delete"] == 2
+    assert host.requests["Create"] == host.requests["Delete"] == 2
 
 
-def test_much_goes_both_ways_in_pieces(host: WindowsHost) -> None:
-    ran = WinRM(account(host)).run({"in.fit": TEMPLATE, "large.bin": bytes(300_000)}, DECODE)
-    assert host.asked["Send"] > 3
-    assert judge(ran, 0, "out.csv")
+def test_large_data_goes_in_pieces(host: WindowsHost) -> None:
+    """Large input and output go in pieces."""
+    ran = WinRM(access(host)).run({"in.fit": TEMPLATE, "large.bin": bytes(300_000)}, DECODE)
+    assert host.requests["Send"] > 3
+    assert checked_output(ran, 0, "out.csv")
     assert list(ran.files) == ["out.csv"]
 
 
-def test_two_runs_at_once_do_not_meet(host: WindowsHost) -> None:
-    runners = [WinRM(account(host)) for _ in range(2)]
+def test_two_runs_at_once(host: WindowsHost) -> None:
+    """Two runs at once do not disturb each other."""
+    runners = [WinRM(access(host)) for _ in range(2)]
     with ThreadPoolExecutor() as pool:
         done = list(pool.map(lambda runner: runner.run({"in.fit": TEMPLATE}, DECODE), runners))
     assert done[0] == done[1]
-    assert judge(done[0], 0, "out.csv")
+    assert checked_output(done[0], 0, "out.csv")
 
 
-def test_the_whole_command_works_and_the_secret_may_be_in_a_file(host: WindowsHost, tmp_path: Path) -> None:
+def test_whole_command_with_secret_in_a_file(host: WindowsHost, tmp_path: Path) -> None:
+    """`sdk verify` and `sdk doctor` work with the password in a file, and do not show it."""
     (tmp_path / "password").write_text(host.password + "\n")
     environment = environment_of(host) | {"WINRM_PASSWORD": "", "WINRM_PASSWORD_FILE": str(tmp_path / "password")}
     verified, looked = sdk(["verify"], environment), sdk(["doctor"], environment)
     assert (verified.exit_code, looked.exit_code) == (AGREES, AGREES)
     said = verified.output + looked.output
-    assert "FitCSVTool ran on Windows by WinRM." in said
-    for link in (f"Port {host.port} of localhost is open", "certificate", "may sign in", "A command runs there", "21."):
+    assert "FitCSVTool ran on Windows over WinRM." in said
+    for link in (f"Port {host.port} of localhost is open", "certificate", "can sign in", "A command runs there", "21."):
         assert link in said
     assert host.password not in said + " ".join(host.command_lines)
 
 
-def test_no_proxy_and_no_other_trust_comes_from_the_environment(
-    host: WindowsHost, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_environment_proxy_and_ca_are_ignored(host: WindowsHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy or a CA bundle from the environment is ignored."""
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", os.devnull)
-    assert WinRM(account(host)).run({"in.fit": TEMPLATE}, DECODE).files
+    assert WinRM(access(host)).run({"in.fit": TEMPLATE}, DECODE).files
 
 
-# --- what goes wrong before anything runs ---
+# --- faults before anything runs ---
 
 
-def test_a_wrong_password_is_named_and_tried_once(host: WindowsHost) -> None:
-    wrong = account(host)._replace(password=SecretStr("planted-secret"))
+def test_wrong_password(host: WindowsHost) -> None:
+    """A wrong password is named, and tried only once."""
+    wrong = access(host)._replace(password=SecretStr("planted-secret"))
     said = fault_of(host, WinRM(wrong))
-    assert said.startswith("localhost refused the sign-in of weighbridge. Check WINRM_USER and WINRM_PASSWORD")
+    assert said.startswith("localhost rejected the sign-in of weighbridge. Check WINRM_USER and WINRM_PASSWORD")
     assert "planted" not in said
-    assert host.asked["refused sign-in"] == 1
+    assert host.requests["refused sign-in"] == 1
 
 
-def test_another_certificate_is_not_trusted_and_nothing_is_sent(host: WindowsHost, machine: Machine) -> None:
+def test_another_certificate(host: WindowsHost, machine: Machine) -> None:
+    """Another certificate is not trusted, and nothing is sent."""
     with WindowsHost(machine) as other:
-        said = fault_of(host, WinRM(account(host)._replace(certificate=other.certificate)))
+        said = fault_of(host, WinRM(access(host)._replace(certificate=other.certificate)))
     assert re.match(r"The certificate of localhost:\d+ is not trusted \(.*\), so nothing was sent\. WINRM_CA", said)
-    assert not host.asked
+    assert not host.requests
 
 
-def test_a_certificate_for_another_name_is_not_trusted(host: WindowsHost) -> None:
-    said = fault_of(host, WinRM(account(host)._replace(host="127.0.0.1")))
+def test_certificate_for_another_name(host: WindowsHost) -> None:
+    """A certificate for another name is not trusted."""
+    said = fault_of(host, WinRM(access(host)._replace(host="127.0.0.1")))
     assert "is not trusted" in said
     assert "for the name 127.0.0.1." in said
 
 
-def test_a_closed_port_is_named(host: WindowsHost) -> None:
+def test_closed_port(host: WindowsHost) -> None:
+    """A closed port is named."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        runner = WinRM(account(host)._replace(port=closed.getsockname()[1]))
+        runner = WinRM(access(host)._replace(port=closed.getsockname()[1]))
         assert fault_of(host, runner).startswith("Nothing answers at localhost:")
         with pytest.raises(RunnerUnusable, match="Nothing answers"):
             next(runner.links())
 
 
-def test_a_port_that_takes_a_call_and_says_nothing_is_left_in_time(host: WindowsHost) -> None:
+def test_silent_port(host: WindowsHost) -> None:
+    """A port that accepts a connection and never answers ends the run in time."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        runner = WinRM(account(host)._replace(port=silent.getsockname()[1]), silence_s=0.3)
+        runner = WinRM(access(host)._replace(port=silent.getsockname()[1]), silence_s=0.3)
         assert "was silent for 0.3 s" in fault_of(host, runner)
 
 
-def test_a_server_of_something_else_is_named(host: WindowsHost) -> None:
+def test_server_without_tls(host: WindowsHost) -> None:
+    """A server that does not speak TLS is named."""
     with socket.create_server(("127.0.0.1", 0)) as other:
 
         def answer() -> None:
@@ -173,65 +182,71 @@ def test_a_server_of_something_else_is_named(host: WindowsHost) -> None:
 
         thread = threading.Thread(target=answer)
         thread.start()
-        said = fault_of(host, WinRM(account(host)._replace(port=other.getsockname()[1])))
+        said = fault_of(host, WinRM(access(host)._replace(port=other.getsockname()[1])))
         thread.join()
-    assert "does not speak TLS as it should" in said
+    assert "does not speak TLS" in said
 
 
-# --- what goes wrong in the middle ---
+# --- faults during a run ---
 
 
-def test_a_host_that_hangs_is_left_in_time_and_cleaned(host: WindowsHost) -> None:
+def test_hanging_host(host: WindowsHost) -> None:
+    """A host that hangs ends the run in time, and is cleaned up."""
     host.fail("Receive", "hang")
-    assert "was silent for 6 s" in fault_of(host, WinRM(account(host), silence_s=6))
+    assert "was silent for 6 s" in fault_of(host, WinRM(access(host), silence_s=6))
 
 
 @pytest.mark.parametrize("action", ["Create", "Command", "Send", "Receive", "Signal", "Delete"])
-def test_a_connection_that_breaks_is_named_and_cleaned(host: WindowsHost, action: str) -> None:
+def test_broken_connection(host: WindowsHost, action: str) -> None:
+    """A connection that breaks at any step is named, and the host is cleaned up."""
     host.fail(action, "cut")
-    said = fault_of(host, WinRM(account(host)))
+    said = fault_of(host, WinRM(access(host)))
     assert said == f"The connection to {host.address} broke in the middle. Try again."
-    if action == "Create":  # its number got lost with the answer: Windows closes it when it has been idle
+    if action == "Create":  # its id was lost with the answer; Windows closes the shell when it is idle
         host.shells.clear()
 
 
 @pytest.mark.parametrize(
     ("action", "fault", "words"),
     [
-        ("Send", "damage", "What was sent to Windows by WinRM did not arrive whole"),
-        ("Receive", "damage", "The answer of Windows by WinRM did not arrive whole (its checksum is wrong)"),
-        ("Receive", "shorten", "The answer of Windows by WinRM was cut short"),
+        ("Send", "damage", "The data sent to Windows over WinRM was damaged on the way"),
+        ("Receive", "damage", "The answer of Windows over WinRM was damaged on the way (its checksum is wrong)"),
+        ("Receive", "shorten", "The answer of Windows over WinRM was cut short"),
     ],
 )
-def test_what_does_not_arrive_whole_is_not_believed(host: WindowsHost, action: str, fault: str, words: str) -> None:
+def test_damaged_data_is_not_trusted(host: WindowsHost, action: str, fault: str, words: str) -> None:
+    """Data that was damaged or cut short on the way is not trusted."""
     host.fail(action, fault)  # type: ignore[arg-type]
-    assert words in fault_of(host, WinRM(account(host)))
+    assert words in fault_of(host, WinRM(access(host)))
 
 
-def test_a_tool_that_hangs_is_stopped_there_and_told(host: WindowsHost, tmp_path: Path) -> None:
+def test_hanging_tool(host: WindowsHost, tmp_path: Path) -> None:
+    """A tool that hangs is stopped on the host, and that is reported."""
     host.machine = host.machine._replace(java=[program(tmp_path, "exec sleep 600")])
-    said = fault_of(host, WinRM(account(host), guest_part=0.02))
-    assert said == "FitCSVTool did not finish in time on Windows by WinRM; it was stopped."
+    said = fault_of(host, WinRM(access(host), guest_part=0.02))
+    assert said == "FitCSVTool did not finish in time on Windows over WinRM and was stopped."
 
 
-def test_a_host_that_hangs_is_left_at_the_deadline_however_patient_we_are(host: WindowsHost, tmp_path: Path) -> None:
+def test_hanging_host_at_the_deadline(host: WindowsHost, tmp_path: Path) -> None:
+    """A host that hangs ends the run at the deadline, even if a longer silence is allowed."""
     host.machine = host.machine._replace(java=[program(tmp_path, "exec sleep 600")])
     host.fail("Receive", "hang")
-    assert "did not finish within 6 s" in fault_of(host, WinRM(account(host), deadline_s=6, silence_s=600))
+    assert "did not finish within 6 s" in fault_of(host, WinRM(access(host), deadline_s=6, silence_s=600))
 
 
 def test_ctrl_c_leaves_nothing_behind(host: WindowsHost, tmp_path: Path) -> None:
+    """Ctrl-C leaves no shell, folder or process on the host."""
     host.machine = host.machine._replace(java=[program(tmp_path, "exec sleep 600")])
 
     def press() -> None:
-        del host.when_asked["Receive"]
+        del host.on_request["Receive"]
         while not host.folders:
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
 
-    host.when_asked["Receive"] = press
+    host.on_request["Receive"] = press
     with pytest.raises(KeyboardInterrupt):
-        WinRM(account(host)).run({"in.fit": TEMPLATE}, DECODE)
+        WinRM(access(host)).run({"in.fit": TEMPLATE}, DECODE)
 
 
 def program(tmp_path: Path, text: str) -> str:
@@ -241,38 +256,46 @@ def program(tmp_path: Path, text: str) -> str:
     return str(path)
 
 
-# --- what is wrong in the guest ---
+# --- faults in the guest ---
 
 
-def test_a_missing_java_is_named(host: WindowsHost) -> None:
+def test_missing_java(host: WindowsHost) -> None:
+    """A missing Java is named."""
     host.machine = host.machine._replace(java=[])
-    assert fault_of(host, WinRM(account(host))).startswith("There is no Java on Windows by WinRM. Run setup.ps1")
+    assert fault_of(host, WinRM(access(host))).startswith("There is no Java on Windows over WinRM. Run setup.ps1")
 
 
-def test_a_missing_jar_is_named(host: WindowsHost) -> None:
+def test_missing_jar(host: WindowsHost) -> None:
+    """A missing jar is named."""
     host.machine = host.machine._replace(jar_path="/nowhere/FitCSVTool.jar")
-    assert fault_of(host, WinRM(account(host))).startswith(r"There is no C:\weighbridge\FitCSVTool.jar on Windows")
+    assert fault_of(host, WinRM(access(host))).startswith(r"There is no C:\weighbridge\FitCSVTool.jar on Windows")
 
 
-def test_an_old_jar_is_named(host: WindowsHost, tmp_path: Path) -> None:
+def test_old_jar(host: WindowsHost, tmp_path: Path) -> None:
+    """A jar that is too old is named."""
     old = program(tmp_path, "echo 'FIT CSV Tool - Protocol 2.0 Profile 20.96 Release'")
     host.machine = host.machine._replace(java=[old])
     with pytest.raises(RunnerUnusable, match=r"profile 20.96; 21.194 or newer is needed"):
-        verify_golden(WinRM(account(host)))
+        verify_golden(WinRM(access(host)))
 
 
-def test_a_full_disk_is_named(host: WindowsHost) -> None:
+def test_full_disk(host: WindowsHost) -> None:
+    """A full disk is named."""
     host.machine = host.machine._replace(full=True)
-    assert fault_of(host, WinRM(account(host))) == "The disk of Windows by WinRM is full. Make room on its drive C:."
+    assert (
+        fault_of(host, WinRM(access(host)))
+        == "The disk of Windows over WinRM is full. Free some space on its drive C:."
+    )
 
 
-def test_a_name_that_would_need_quoting_is_refused(host: WindowsHost) -> None:
+def test_name_that_needs_quoting(host: WindowsHost) -> None:
+    """A file name that would need quoting is refused."""
     for name in ("a b", "a&b", "..\\a", '"'):
         with pytest.raises(ValueError, match="not a plain name"):
-            WinRM(account(host)).run({name: b""}, DECODE)
+            WinRM(access(host)).run({name: b""}, DECODE)
 
 
-# --- the stand-in, in the opinion of another client ---
+# --- the stand-in, checked by another client ---
 
 
 @pytest.fixture
@@ -292,7 +315,8 @@ def outside(host: WindowsHost) -> Iterator[WSMan]:
         yield wsman
 
 
-def test_pypsrp_runs_commands_there(outside: WSMan) -> None:
+def test_pypsrp_runs_commands(outside: WSMan) -> None:
+    """pypsrp runs commands on the stand-in, and gets their output and exit code."""
     with WinRS(outside) as shell:
         for line, stdout, code in [("ver", b"Microsoft Windows [Version 10.0.19045.1]\n", 0), ("exit 7", b"", 7)]:
             process = Process(shell, line)
@@ -301,7 +325,8 @@ def test_pypsrp_runs_commands_there(outside: WSMan) -> None:
             assert (process.stdout, process.rc) == (stdout, code)
 
 
-def test_pypsrp_sends_input_and_waits_through_operation_timeouts(host: WindowsHost, outside: WSMan) -> None:
+def test_pypsrp_sends_input(host: WindowsHost, outside: WSMan) -> None:
+    """pypsrp sends input, and keeps waiting after operation timeouts."""
     with WinRS(outside) as shell:
         process = Process(shell, "more")
         process.begin_invoke()
@@ -310,17 +335,19 @@ def test_pypsrp_sends_input_and_waits_through_operation_timeouts(host: WindowsHo
         process.end_invoke()
         process.signal(SignalCode.TERMINATE)
         assert (process.stdout, process.rc) == (b"a line", 0)
-    assert host.asked["Receive"] > 1
+    assert host.requests["Receive"] > 1
 
 
-def test_pypsrp_ends_what_runs(outside: WSMan) -> None:
+def test_pypsrp_stops_a_command(outside: WSMan) -> None:
+    """pypsrp stops a running command."""
     with WinRS(outside) as shell:
         process = Process(shell, "pause")
         process.begin_invoke()
         process.signal(SignalCode.TERMINATE)
 
 
-def test_a_command_line_of_more_than_8191_characters_is_not_carried_out(outside: WSMan) -> None:
+def test_command_line_too_long(outside: WSMan) -> None:
+    """A command line of more than 8191 characters is not executed."""
     with WinRS(outside) as shell:
         process = Process(shell, "echo " + "x" * 8187)
         process.invoke()
@@ -328,7 +355,8 @@ def test_a_command_line_of_more_than_8191_characters_is_not_carried_out(outside:
         assert process.stdout == b"The command line is too long.\n"
 
 
-def test_pypsrp_is_refused_with_a_wrong_password(host: WindowsHost) -> None:
+def test_pypsrp_with_a_wrong_password(host: WindowsHost) -> None:
+    """pypsrp is refused with a wrong password."""
     wrong = {"auth": "ntlm", "cert_validation": str(host.certificate), "no_proxy": True, "encryption": "always"}
     with (
         WSMan("localhost", port=host.port, username=USER, password="no", **wrong) as wsman,  # type: ignore[arg-type]
@@ -338,7 +366,8 @@ def test_pypsrp_is_refused_with_a_wrong_password(host: WindowsHost) -> None:
         pass
 
 
-def test_another_script_is_refused_by_the_stand_in(outside: WSMan) -> None:
+def test_another_script_is_refused(outside: WSMan) -> None:
+    """The stand-in refuses any script but the shipped one."""
     another = base64.b64encode(windows.script().replace("Stop", "Continue").encode("utf-16-le")).decode()
     with WinRS(outside) as shell:
         process = Process(shell, f"powershell -NoProfile -NonInteractive -EncodedCommand {another}")

@@ -23,7 +23,7 @@ TIMED_OUT = 2150858793
 NO_SUCH_SHELL = 2150858843
 
 
-class Asked(NamedTuple):
+class Request(NamedTuple):
     """One request."""
 
     action: str  # the last word of its address: Create, Command, Send, Receive, Signal, Delete
@@ -40,12 +40,12 @@ class Asked(NamedTuple):
 
     @property
     def command(self) -> str:
-        """The number of the command that it is about."""
+        """The id of the command that this request is about."""
         numbered = [node for node in self.body.iter() if "CommandId" in node.attrib]
         return numbered[0].get("CommandId", "") if numbered else ""
 
 
-class Refused(Exception):
+class SoapFault(Exception):
     """A SOAP fault."""
 
     def __init__(self, code: int, reason: str) -> None:
@@ -53,13 +53,13 @@ class Refused(Exception):
         self.code = code
 
 
-def read(envelope: bytes) -> Asked:
+def read(envelope: bytes) -> Request:
     root = ElementTree.fromstring(envelope)
     seconds = re.fullmatch(r"PT([\d.]+)S", root.findtext(".//w:OperationTimeout", "PT60S", _NAMES))
     body = root.find("s:Body", _NAMES)
     assert body is not None
     assert seconds
-    return Asked(
+    return Request(
         root.findtext(".//a:Action", "", _NAMES).rpartition("/")[2],
         root.findtext(".//a:MessageID", "", _NAMES),
         root.findtext(".//w:Selector[@Name='ShellId']", "", _NAMES),
@@ -68,9 +68,9 @@ def read(envelope: bytes) -> Asked:
     )
 
 
-def write(asked: Asked | None, body: str) -> bytes:
-    relates = f"<a:RelatesTo>{escape(asked.message)}</a:RelatesTo>" if asked else ""
-    action = f"<a:Action>{SHELL}/{asked.action}Response</a:Action>" if asked else ""
+def write(request: Request | None, body: str) -> bytes:
+    relates = f"<a:RelatesTo>{escape(request.message)}</a:RelatesTo>" if request else ""
+    action = f"<a:Action>{SHELL}/{request.action}Response</a:Action>" if request else ""
     header = f"{action}<a:MessageID>uuid:{uuid.uuid4()}</a:MessageID>{relates}"
     return f"<s:Envelope {_DECLARED}><s:Header>{header}</s:Header><s:Body>{body}</s:Body></s:Envelope>".encode()
 
@@ -102,10 +102,10 @@ def received(command: str, stdout: bytes, stderr: bytes, exit_code: int | None) 
     )
 
 
-def fault(refused: Refused) -> str:
+def fault(soap_fault: SoapFault) -> str:
     return (
         "<s:Fault><s:Code><s:Value>s:Receiver</s:Value><s:Subcode><s:Value>w:TimedOut</s:Value></s:Subcode></s:Code>"
-        f'<s:Reason><s:Text xml:lang="en-US">{escape(str(refused))}</s:Text></s:Reason><s:Detail>'
-        f'<f:WSManFault xmlns:f="http://schemas.microsoft.com/wbem/wsman/1/wsmanfault" Code="{refused.code}">'
-        f"<f:Message>{escape(str(refused))}</f:Message></f:WSManFault></s:Detail></s:Fault>"
+        f'<s:Reason><s:Text xml:lang="en-US">{escape(str(soap_fault))}</s:Text></s:Reason><s:Detail>'
+        f'<f:WSManFault xmlns:f="http://schemas.microsoft.com/wbem/wsman/1/wsmanfault" Code="{soap_fault.code}">'
+        f"<f:Message>{escape(str(soap_fault))}</f:Message></f:WSManFault></s:Detail></s:Fault>"
     )

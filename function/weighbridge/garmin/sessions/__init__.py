@@ -1,1 +1,1 @@
-"""Authenticated requests to Garmin Connect, one file per library. A session knows nothing of weigh-ins."""
+"""Authenticated requests to Garmin Connect, one module per library. A session knows nothing about weigh-ins."""

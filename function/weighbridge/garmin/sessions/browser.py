@@ -1,7 +1,9 @@
-"""A `Session` over a real browser that a person has signed in once: for when every token is blocked.
+"""A `Session` over a real browser in which a person has signed in once: for when Garmin blocks every token.
 
-Strategy: the browser lives in a process of its own (`browser_process.py`), which gets nothing of this one's
-environment and ends when it has been idle. What it meets becomes one sentence each, with the place of a picture.
+Strategy: the browser runs in its own process (`browser_process.py`), which gets only `PASSED_ON` of this one's
+environment and ends when idle. Each kind of trouble has one sentence, with the path of a picture of the page.
+
+Weakness: it depends on the web pages of Garmin Connect, which may change at any time.
 """
 
 from __future__ import annotations
@@ -23,16 +25,16 @@ from urllib.parse import urlencode
 
 from ...commands import BROWSER_LOGIN, DEFAULT_TOKEN, command
 from ...errors import GarminRefused, GarminUnreachable, SettingsInvalid, SignInNeeded, WeighbridgeError
-from .port import Answer, ConnectionDropped
+from .port import ConnectionDropped, GarminResponse
 
 PROCESS = Path(__file__).with_name("browser_process.py")
 IDLE_S = 10.0
-#: Beyond a request's own time-out: the start of the browser, two pages, and the second way.
+#: In addition to a request's own time-out: the start of the browser, two pages, and the import page.
 ROUND_S = 120.0
-#: All that the browser's process needs of this one's environment.
+#: Everything that the browser's process needs of this one's environment.
 PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR")
 
-#: What the browser's process calls it -> the fault. A fault that a sign-in fixes ends with the sign-in's command.
+#: The process's name for the trouble -> the fault. If a sign-in helps, the message ends with its command.
 FAULTS: Mapping[str, tuple[type[WeighbridgeError], str]] = {
     "signed out": (SignInNeeded, "The browser is no longer signed in to Garmin Connect."),
     "consent": (
@@ -41,8 +43,8 @@ FAULTS: Mapping[str, tuple[type[WeighbridgeError], str]] = {
     ),
     "firewall": (
         GarminRefused,
-        "Cloudflare did not let the browser pass. Its clearance belongs to a network: run the browser where it was "
-        "signed in, or sign in here.",
+        "Cloudflare blocked the browser. Its clearance is valid for one network: run the browser where it was signed "
+        "in, or sign in here.",
     ),
     "changed": (
         GarminRefused,
@@ -60,8 +62,8 @@ FAULTS: Mapping[str, tuple[type[WeighbridgeError], str]] = {
     ),
     "no browser": (
         SettingsInvalid,
-        "The delivery `browser` needs Playwright and a Chromium that starts: pip install 'weighbridge[browser]', "
-        "apt install chromium, and WEIGHBRIDGE_BROWSER if it lies elsewhere (in a container also "
+        "The delivery `browser` needs Playwright and a Chromium that starts: pipx install --force '.[browser]' in the "
+        "checkout, apt install chromium, and WEIGHBRIDGE_BROWSER if it is elsewhere (in a container also "
         "WEIGHBRIDGE_BROWSER_ARGS=--no-sandbox).",
     ),
 }
@@ -82,8 +84,8 @@ class BrowserSession:
         timeout_s: float = 30.0,
         page_s: float = 20.0,
     ) -> None:
-        """`token_name`: whose profile it is. `page_s`: for how long a page may build itself up, or a firewall look at
-        the browser."""
+        """`token_name`: whose profile it is. `page_s`: how long a page may take to load, or a firewall to check the
+        browser."""
         self._sign_in = command(BROWSER_LOGIN, token_name)
         self._profile = profile
         self._start = {
@@ -110,7 +112,7 @@ class BrowserSession:
         *,
         params: Mapping[str, str] | None = None,
         file: tuple[str, bytes] | None = None,
-    ) -> Answer:
+    ) -> GarminResponse:
         """See `port.Session`."""
         self.token_days_left()
         asked: dict[str, object] = {
@@ -121,10 +123,10 @@ class BrowserSession:
         if file:
             asked["file"] = {"name": file[0], "base64": base64.b64encode(file[1]).decode()}
         said = self._ask(asked, self._timeout_s + ROUND_S)
-        return Answer(said["status"], said["headers"], base64.b64decode(said["base64"]))
+        return GarminResponse(said["status"], said["headers"], base64.b64decode(said["base64"]))
 
     def token_days_left(self) -> float | None:
-        """See `port.Session`. A browser does not tell how long its sign-in lasts."""
+        """See `port.Session`. A browser does not show how long its sign-in lasts."""
         if not (self._profile / "profile").exists():
             raise SignInNeeded(f"There is no browser profile in {self._profile}. {self.sign_in_again}")
         return None
@@ -135,7 +137,7 @@ class BrowserSession:
         self.close()
 
     def close(self) -> None:
-        """End the browser's process, and wait until it has."""
+        """End the browser's process, and wait for its end."""
         with self._lock:
             self._end()
 
@@ -193,7 +195,7 @@ class BrowserSession:
         for pipe in (child.stdin, child.stdout):
             if pipe:
                 with contextlib.suppress(OSError):
-                    pipe.close()  # the end of its input is how it learns that it should end
+                    pipe.close()  # the process ends at the end of its input
         try:
             child.wait(timeout=20)
         except subprocess.TimeoutExpired:
@@ -202,7 +204,7 @@ class BrowserSession:
 
 
 def _read_line(child: subprocess.Popen[bytes], timeout_s: float) -> dict[str, Any] | None:
-    """One line of the process, or None when it has ended or says nothing in time."""
+    """One line of the process, or None if it has ended or sends nothing in time."""
     assert child.stdout  # noqa: S101  # it was opened with a pipe
     deadline = time.monotonic() + timeout_s
     line = b""

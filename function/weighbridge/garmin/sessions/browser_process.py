@@ -1,18 +1,18 @@
-"""The browser's own process: a Chromium that a person has signed in once, driven by Playwright. Speaks JSON lines.
+"""The browser's own process: a Chromium in which a person has signed in once, driven by Playwright over JSON lines.
 
     {"profile": …, "executable": …, "arguments": […], "origin": …, "page_s": …}  the first line: how to start
     {"method": …, "url": …, "file": {"name": …, "base64": …}, "timeout_s": …}  a request to be made inside the page
     {"login": true, "timeout_s": …}                                            wait until a person has signed in
     -> {"status": …, "headers": {…}, "base64": …}   or   {"trouble": a name of `TROUBLES`, "picture": …}
 
-Rule: it knows nothing of weigh-ins and imports nothing of ours, so that it can run in an environment of its own,
-without the function's secrets. What it says of an exception is the exception's class, never its words: they may hold an
-address with a ticket in it. A picture of a page that was not as expected stays in a private folder.
+Rule: it knows nothing about weigh-ins and imports nothing of Weighbridge, so that it can run in its own environment,
+without the function's secrets. Of an exception it reports only the class, never the text, which may hold an address
+with a ticket. A picture of an unexpected page stays in a private folder.
 
-Facts: `/gc-api/` of connect.garmin.com takes the page's cookies with the page's CSRF token, which stands in
+Facts: `/gc-api/` of connect.garmin.com accepts the page's cookies with the page's CSRF token, which is in
 `meta[name=csrf-token]`, or in the header `connect-csrf-token` of the page's own requests. The status page needs no
-sign-in and never navigates away, so requests are made there. The import page wants consent first, and keeps its file
-input in a shadow DOM, which Playwright's selectors see through. A profile serves one Chromium at a time.
+sign-in and never navigates away, so requests are made there. The import page asks for consent first, and its file input
+is in a shadow DOM, which Playwright's selectors can reach. A profile serves one Chromium at a time.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ IMPORT_PAGE = "/app/import-data"
 CONSENT = re.compile(r"^\s*(accept|i agree|continue)", re.IGNORECASE)
 FIREWALL_TITLE = re.compile(r"just a moment|attention required|access denied", re.IGNORECASE)
 
-#: An upload that is refused like this was not carried out; the import page is the second way.
+#: An upload refused with one of these was not carried out; then the import page is tried.
 NOT_THIS_WAY = (403, 404, 405)
 PROFILE_DEADLINE_S = 45.0
 POLL_S = 0.1
@@ -64,7 +64,7 @@ FETCH = """async ({method, url, csrf, file, timeoutMs}) => {
 
 
 class Trouble(Exception):
-    """The request ends here, for one of the `TROUBLES`."""
+    """The request failed, with one of the `TROUBLES`."""
 
 
 class Browser:
@@ -76,7 +76,7 @@ class Browser:
         self._csrf = ""
         self._seen_csrf = ""
         self._driver = playwright.sync_playwright().start()
-        # As root Chromium does not start with its sandbox; a container may lack what the sandbox needs, too.
+        # As root, Chromium does not start with its sandbox. A container may also lack what the sandbox needs.
         own = ["--no-sandbox"] if os.geteuid() == 0 else []
         try:
             self._context = self._driver.chromium.launch_persistent_context(
@@ -104,7 +104,7 @@ class Browser:
     def request(self, asked: dict[str, Any]) -> dict[str, Any]:
         answer = self._fetch(asked)
         if answer["status"] in (401, 403):
-            # Both refuse before anything is carried out: a token of the page that has ended, or no session any more.
+            # Both refuse before anything is carried out: the page's token or the session has ended.
             self._csrf = ""
             answer = self._fetch(asked)
         if asked.get("file") and answer["status"] in NOT_THIS_WAY:
@@ -112,7 +112,7 @@ class Browser:
         return answer
 
     def wait_for_sign_in(self, timeout_s: float) -> dict[str, Any]:
-        """Show the sign-in page to a person, until he has signed in or has closed the window."""
+        """Show the sign-in page until a person has signed in or closed the window."""
         deadline = time.monotonic() + timeout_s
         with contextlib.suppress(*self._errors):
             self._page.goto(self._origin + PAGE_WITH_A_TOKEN, wait_until="domcontentloaded")
@@ -124,7 +124,7 @@ class Browser:
         raise Trouble("signed out")
 
     def picture(self, trouble: str) -> str:
-        """Keep what the page looks like, for its owner's eyes."""
+        """Save a picture of the page, readable only by its owner, and return its path."""
         folder = self._folder / "pictures"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = f"{datetime.now(UTC).strftime('%Y-%m-%dT%H-%M-%S-%fZ')}_{trouble.replace(' ', '-')}.png"
@@ -162,7 +162,7 @@ class Browser:
         return answer
 
     def _find_csrf(self) -> str:
-        """The page's CSRF token, which is also the proof that somebody is signed in."""
+        """The page's CSRF token, which also shows that somebody is signed in."""
         self._seen_csrf = ""
         status = self._open(PAGE_WITH_A_TOKEN)
         deadline = time.monotonic() + self._page_s
@@ -171,13 +171,13 @@ class Browser:
             if csrf:
                 return csrf
             trouble = self._trouble(status)
-            # A firewall's check may pass by itself in a real browser, and a page may still be building itself up.
+            # In a real browser a firewall's check may pass by itself, and a page may still be loading.
             if trouble in ("signed out", "consent", "unreachable") or time.monotonic() >= deadline:
                 raise Trouble(trouble)
             self._page.wait_for_timeout(1000 * POLL_S)
 
     def _import(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """The way a person goes: consent, choose the file, press the button."""
+        """Import the file as a person would: consent, choose the file, press the button."""
         status = self._open(IMPORT_PAGE)
         page, timeout_ms = self._page, 1000 * self._page_s
         file_input, consent = page.locator("input[type=file]").first, page.get_by_role("button", name=CONSENT).first
@@ -190,7 +190,7 @@ class Browser:
             file = {"name": asked["file"]["name"], "mimeType": "application/octet-stream", "buffer": content}
             file_input.set_input_files(file, timeout=timeout_ms)
             button.wait_for(state="visible", timeout=timeout_ms)
-            button.click(trial=True, timeout=timeout_ms)  # waits until it could be pressed
+            button.click(trial=True, timeout=timeout_ms)  # waits until it can be pressed
         except self._errors:
             raise Trouble(self._trouble(status)) from None
         try:
@@ -214,7 +214,7 @@ class Browser:
         return response.status if response else 0
 
     def _trouble(self, status: int) -> str:
-        """What keeps this page from being the expected one."""
+        """Why this page is not the expected one."""
         try:
             parts, title = urlsplit(self._page.url), self._page.title()
             consent = self._page.get_by_role("button", name=CONSENT).count() > 0
@@ -232,7 +232,7 @@ class Browser:
         try:
             found = page.evaluate("document.querySelector('meta[name=\"csrf-token\"]')?.content || ''")
         except self._errors:
-            return ""  # it is just going from one page to the next
+            return ""  # the page is navigating
         return str(found)
 
     def _watch(self, request: Any) -> None:
@@ -241,7 +241,7 @@ class Browser:
 
 
 def take_profile(folder: Path) -> int:
-    """The lock of the profile, as a file descriptor that holds it until this process ends."""
+    """Lock the profile until this process ends. Returns the lock's file descriptor."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     deadline = time.monotonic() + PROFILE_DEADLINE_S

@@ -1,15 +1,18 @@
-"""A `Session` over garminconnect, and its ways to sign in. The only module that knows that library.
+"""A `Session` over garminconnect, and its ways to sign in. The only module that uses that library.
 
-Strategy: the library most widely used, and most often repaired when Garmin changes its sign-in. It sends the same
-requests with the same token as garth does, so that one can stand in for the other from one day to the next.
+Strategy: this is the most widely used library, and the one fixed most often when Garmin changes its sign-in. It sends
+the same requests with the same token as garth, so either can replace the other at any time.
 
 Facts (garminconnect 0.3.20, Python 3.12 and newer):
-- It renews a token by itself when less than 900 s are left, and after a 401; what it renews is lost unless saved. So
-  it gets no refresh token for a request, and then sends a request that met a 401 once more as it was.
+- It renews a token by itself when less than 900 s are left, and after a 401; the new token is lost unless saved. So for
+  a request it gets no refresh token; after a 401 it then sends the same request once more.
 - A status from 400 up is an exception whose `response` is the answer; a 204 is an object without headers.
 - It knows garmin.com and garmin.cn; its addresses are attributes, and can be set afterwards.
-- `Client.login` tries five ways in turn. What stops it is a wrong password or code; all else goes on to the next way.
-- Its exceptions' texts are its own, with addresses made unreadable, and are not repeated all the same.
+- `Client.login` tries five ways in turn. A wrong password or code stops it; after anything else it tries the next way.
+- The texts of its exceptions have their addresses removed; messages do not repeat them anyway.
+
+Weakness: it depends on the library's private attributes (`_refresh_di_token`, `_http_post`, `_api_session`), so an
+update of the library may break it.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ from ...commands import DEFAULT_TOKEN, needs_extra
 from ...errors import GarminRefused, RateLimited, SettingsInvalid, SignInNeeded
 from ..answers import DEFAULT_RETRY_AFTER_S
 from ..tokens import Token
-from .port import Answer, ConnectionDropped
+from .port import ConnectionDropped, GarminResponse
 from .token_session import (
     CERTIFICATE_CODES,
     LOCKED,
@@ -44,7 +47,7 @@ from .token_session import (
 )
 
 KNOWN_DOMAINS = ("garmin.com", "garmin.cn")
-NOT_VERIFIED = "CERTIFICATE_VERIFY_FAILED"  # OpenSSL's word
+NOT_VERIFIED = "CERTIFICATE_VERIFY_FAILED"  # OpenSSL's name for it
 
 
 class GarminconnectSession(TokenSession):
@@ -57,7 +60,7 @@ class GarminconnectSession(TokenSession):
         path: str,
         params: Mapping[str, str] | None,
         file: tuple[str, bytes] | None,
-    ) -> Answer:
+    ) -> GarminResponse:
         library = import_garminconnect()
         requests = library.client.requests
         options: dict[str, Any] = {"timeout": self._timeout_s}
@@ -71,7 +74,7 @@ class GarminconnectSession(TokenSession):
                 if response is None:
                     raise ConnectionDropped("garminconnect gave up before an answer came.") from None
             except requests.exceptions.RequestException as e:
-                # Of the TLS errors only this one is sure to come before the request: what is garbled after it is an
+                # Only this TLS error is certain to come before the request: a garbled connection after it is an
                 # SSLError too.
                 if NOT_VERIFIED in str(e):
                     raise unreachable(certificate=True) from None
@@ -127,38 +130,38 @@ def sign_in(
         try:
             client.login(email, password.get_secret_value(), prompt_mfa=code)
         except library.GarminConnectAuthenticationError as e:
-            # The page's title is in its text, and names no secret; it goes no further all the same.
+            # The page's title is in the text. It holds no secret, but is not repeated either.
             locked = "locked" in str(e).lower()
             raise SignInNeeded(LOCKED if locked else WRONG_CODE if asked else WRONG_CREDENTIALS) from None
         except library.GarminConnectTooManyRequestsError:
             raise RateLimited(
-                "Garmin asks this machine, or its network, to wait with signing in.", DEFAULT_RETRY_AFTER_S
+                "Garmin asks this machine, or its network, to wait before the next sign-in.", DEFAULT_RETRY_AFTER_S
             ) from None
         except library.GarminConnectConnectionError:
             raise GarminRefused(
                 f"None of garminconnect's five ways to sign in got through. {cloudflare(token_name)}"
             ) from None
         if not client.di_token:
-            raise GarminRefused("Garmin took the sign-in, but gave garminconnect no token that can be kept.")
+            raise GarminRefused("Garmin accepted the sign-in, but garminconnect got no token that can be stored.")
         return _token_of(client, answers[-1], now())
 
 
 def import_garminconnect() -> Any:
-    """The library. Raises `SettingsInvalid` when it is not installed, or cannot be."""
+    """The library. Raises `SettingsInvalid` if it is not or cannot be installed."""
     try:
         import garminconnect
-        import garminconnect.client.transport  # which releases for older Pythons do not have
+        import garminconnect.client.transport  # releases for older Pythons do not have this
     except ImportError:
         sentence = needs_extra("garminconnect, on Python 3.12 or newer,", "garminconnect")
         raise SettingsInvalid(sentence) from None
-    # What it says of a failure is for its own users; some of it quotes what a server answered.
+    # Its log is for its own users, and may quote what a server answered.
     logging.getLogger("garminconnect").setLevel(logging.CRITICAL)
     return garminconnect
 
 
 @contextlib.contextmanager
 def _client(domain: str, ca_bundle: Path | None, token: Token | None, *, renewable: bool) -> Iterator[Any]:
-    """A client with connections of its own, closed at the end."""
+    """A client with its own connections, closed at the end."""
     client = import_garminconnect().client.Client(domain if domain in KNOWN_DOMAINS else KNOWN_DOMAINS[0])
     for name, value in vars(client).items():
         if isinstance(value, str) and value.startswith("https://"):
@@ -170,7 +173,7 @@ def _client(domain: str, ca_bundle: Path | None, token: Token | None, *, renewab
         client.di_client_id = token.client_id
     for session in (client._api_session, client.cs):
         session.verify = str(ca_bundle) if ca_bundle else True
-        session.trust_env = ca_bundle is None  # or REQUESTS_CA_BUNDLE would count more
+        session.trust_env = ca_bundle is None  # otherwise REQUESTS_CA_BUNDLE would win
     try:
         yield client
     finally:
@@ -180,8 +183,8 @@ def _client(domain: str, ca_bundle: Path | None, token: Token | None, *, renewab
 
 @contextlib.contextmanager
 def _trusting(ca_bundle: Path | None) -> Iterator[None]:
-    """Have the connections that the library opens by itself while it signs in trust these certificates. They are the
-    whole process's, so this is for `weighbridge login`, which does nothing else."""
+    """Make the connections that the library opens during the sign-in trust these certificates. This changes the whole
+    process, so it is only for `weighbridge login`, which does nothing else."""
     if ca_bundle is None:
         yield
         return
@@ -200,15 +203,15 @@ def _trusting(ca_bundle: Path | None) -> Iterator[None]:
 
 
 def _moved(address: str, known: str, domain: str) -> str:
-    """An address of the library's, in this domain."""
+    """An address of the library, moved to this domain."""
     scheme, _, rest = address.partition("://")
     host, slash, path = rest.partition("/")
     return f"{scheme}://{host.removesuffix(known)}{domain}{slash}{path}" if host.endswith(known) else address
 
 
-def _watched(client: Any, ca_bundle: Path | None) -> list[Answer]:
-    """The answers that the token endpoint gives from now on; asked with our certificates."""
-    answers: list[Answer] = []
+def _watched(client: Any, ca_bundle: Path | None) -> list[GarminResponse]:
+    """The list to which the answers of the token endpoint are added from now on; requests use our certificates."""
+    answers: list[GarminResponse] = []
     post = import_garminconnect().client.cffi_requests.post
 
     def watched(url: str, **options: Any) -> Any:
@@ -220,24 +223,24 @@ def _watched(client: Any, ca_bundle: Path | None) -> list[Answer]:
     return answers
 
 
-def _answer(response: Any) -> Answer:
+def _answer(response: Any) -> GarminResponse:
     headers = {name.lower(): value or "" for name, value in getattr(response, "headers", {}).items()}
-    return Answer(response.status_code, headers, response.content)
+    return GarminResponse(response.status_code, headers, response.content)
 
 
-def _token_of(client: Any, answer: Answer, now_s: float) -> Token:
-    told = json.loads(answer.body)
-    lifetime = told.get("refresh_token_expires_in")
+def _token_of(client: Any, answer: GarminResponse, now_s: float) -> Token:
+    body = json.loads(answer.body)
+    lifetime = body.get("refresh_token_expires_in")
     return Token(
         SecretStr(client.di_token),
         SecretStr(client.di_refresh_token),
         client.di_client_id,
-        now_s + float(told.get("expires_in", 0)),
+        now_s + float(body.get("expires_in", 0)),
         now_s + float(lifetime) if lifetime else None,
     )
 
 
 def _nothing_was_sent(error: Exception) -> bool:
-    """Whether the connection was never there: urllib3's reason is inside requests' exception."""
+    """Whether there never was a connection: urllib3's reason is inside requests' exception."""
     reason = getattr(error.args[0], "reason", None) if error.args else None
     return type(reason).__name__ in ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError")

@@ -1,17 +1,20 @@
-"""A `Session` over garth-ng, and the sign-in that `weighbridge login` uses. The only module that knows garth.
+"""A `Session` over garth-ng, and the sign-in of `weighbridge login`. The only module that uses garth.
 
-Strategy: garth brings the sign-in widget, the token exchange and an HTTP client whose TLS looks like a
-browser's. Tokens are ours to keep (`tokens.py`), and so is the decision to send anything twice.
+Strategy: garth provides the sign-in widget, the token exchange and an HTTP client whose TLS looks like a browser's.
+Weighbridge stores the tokens (`tokens.py`), and decides whether anything is sent twice.
 
 Facts (garth-ng 1.1.0):
 - Importing it takes up to 1.4 s and builds a client that takes GARTH_HOME, GARTH_TOKEN and GARTH_TELEMETRY_…
-  from the environment, and may raise for them: it is imported when needed, with these out of sight.
-- `Client.request` sends a 5xx again by itself, three times, POST or not; `retries=0` stops that.
-- libcurl by itself sends a request again when a kept connection was dropped without an answer, POST or not
-  (`Curl_retry_request`). A new session for each request has no kept connection, and is shared by no threads.
+  from the environment, and may raise because of them: it is imported on use, with these removed.
+- `Client.request` retries after a 5xx, three times, even a POST; `retries=0` stops that.
+- libcurl sends a request again when a kept connection is dropped without an answer, even a POST (`Curl_retry_request`).
+  A new session for each request has no kept connection, and threads do not share it.
 - The token endpoint is a global for garmin.com (`oauth.DI_TOKEN_URL`).
-- Its exceptions' texts may hold an address with a ticket in it, and pydantic's may hold a token: none is let
-  through, which is why every `raise` here says `from None`.
+- The texts of its exceptions may hold an address with a ticket, and those of pydantic a token. None may get out, so
+  every `raise` here says `from None`.
+
+Weakness: it depends on garth's internals (`oauth.DI_TOKEN_URL`, the classes behind its exceptions), so an update of
+garth may break it.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ from ...commands import DEFAULT_TOKEN, command, sign_in_again
 from ...errors import GarminRefused, GarminUnreachable, SettingsInvalid, SignInNeeded, WeighbridgeError
 from ..answers import fault_of
 from ..tokens import Token
-from .port import Answer, ConnectionDropped
+from .port import ConnectionDropped, GarminResponse
 from .token_session import (
     CERTIFICATE_CODES,
     LOCKED,
@@ -46,7 +49,7 @@ from .token_session import (
 IMPERSONATE = "chrome120"  # the browser whose TLS handshake garth shows
 
 
-#: `oauth.DI_TOKEN_URL` belongs to the whole process, so its users take turns.
+#: `oauth.DI_TOKEN_URL` is global to the process, so its users take turns.
 _token_url_lock = threading.Lock()
 
 
@@ -54,10 +57,10 @@ class GarthSession(TokenSession):
     """A `TokenSession` over garth-ng."""
 
     def warm(self) -> None:
-        """Begin to import garth in the background, so that the first upload need not wait for it."""
+        """Start to import garth in the background, so that the first upload does not wait for it."""
 
         def quietly() -> None:
-            with contextlib.suppress(WeighbridgeError):  # the first request will say it
+            with contextlib.suppress(WeighbridgeError):  # the first request reports it
                 import_garth()
 
         threading.Thread(target=quietly, name="import garth", daemon=True).start()
@@ -69,11 +72,11 @@ class GarthSession(TokenSession):
         path: str,
         params: Mapping[str, str] | None,
         file: tuple[str, bytes] | None,
-    ) -> Answer:
+    ) -> GarminResponse:
         garth = import_garth()
         options: dict[str, Any] = {"params": dict(params)} if params else {}
         with _client(self._domain, self._ca_bundle, self._timeout_s) as client:
-            # The token's end is judged above; garth must not refresh behind the store's back.
+            # `TokenSession` checks the token's end. garth must not refresh by itself, because the store would not know.
             client.oauth2_token = garth.http.OAuth2Token(
                 access_token=token.access_token.get_secret_value(),
                 refresh_token="",
@@ -152,26 +155,28 @@ def sign_in(
         except garth.http.RequestException as e:
             raise _unreachable(e.code) from None
         except (ValueError, TypeError):
-            raise GarminUnreachable("Garmin took the sign-in, but what came back is not a token: a proxy?") from None
+            raise GarminUnreachable(
+                "Garmin accepted the sign-in, but what came back is not a token: a proxy?"
+            ) from None
     raise _sign_in_fault(garth, error, answers, wrong, token_name)
 
 
-#: The page of Garmin's own app, and where it sends a browser that has signed in: with the ticket in the address.
+#: The sign-in page of Garmin's own app, and the address to which it then redirects, with the ticket.
 SIGN_IN_PAGE = "https://sso.{domain}/mobile/sso/en_US/sign-in?clientId=GCM_ANDROID_DARK&service={service}"
 SERVICE = "https://mobile.integration.{domain}/gcm/android"
 TICKET = re.compile(r"(?:^|ticket=)(ST-[A-Za-z0-9._-]+)")
 TICKET_REFUSED = (
-    "Garmin rejected the ticket: it works once, and for some seconds only. Sign in again in the browser (a private "
+    "Garmin rejected the ticket: it works once, and only for some seconds. Sign in again in the browser (a private "
     "window helps), and paste the new address at once."
 )
 NO_TICKET = (
-    "There is no ticket in this. After the sign-in the browser shows an empty page or an error, whose address holds "
-    "ticket=ST-…: copy all of that address."
+    "Expected an address with ticket=ST-…; there is no ticket in this. After the sign-in the browser shows an "
+    "empty page or an error. Copy the whole address of that page."
 )
 
 
 def sign_in_page(domain: str) -> str:
-    """Where a person signs in with a browser, to bring back a ticket."""
+    """The page on which a person signs in with a browser, to get a ticket."""
     return SIGN_IN_PAGE.format(domain=domain, service=SERVICE.format(domain=domain))
 
 
@@ -183,7 +188,7 @@ def exchange_ticket(
     token_name: str = DEFAULT_TOKEN,
     timeout_s: float = 30.0,
 ) -> Token:
-    """The ticket that a browser has brought (alone, or in its address) -> a token.
+    """The ticket from a browser (alone, or in its address) -> a token.
 
     Raises `SignInNeeded` (no ticket, or too late), `RateLimited`, `GarminRefused` or `GarminUnreachable`.
     """
@@ -198,7 +203,7 @@ def exchange_ticket(
     except garth.exc.GarthHTTPError as e:
         error = e.error
     except (ValueError, TypeError):
-        raise GarminUnreachable("Garmin took the ticket, but what came back is not a token: a proxy?") from None
+        raise GarminUnreachable("Garmin accepted the ticket, but what came back is not a token: a proxy?") from None
     if not _is_status(error):
         raise _unreachable(error.code)
     answer = _answer(error.response)
@@ -209,8 +214,10 @@ def exchange_ticket(
     )
 
 
-def _sign_in_fault(garth: Any, error: Any, answers: list[Answer], wrong: str, token_name: str) -> WeighbridgeError:
-    """garth's exception, and the answers that led to it -> whose fault it is."""
+def _sign_in_fault(
+    garth: Any, error: Any, answers: list[GarminResponse], wrong: str, token_name: str
+) -> WeighbridgeError:
+    """garth's exception and the answers that led to it -> the fault."""
     # sso.login hides the cause behind "All login strategies exhausted".
     cause = error.__cause__ if type(error) is garth.exc.GarthException and error.__cause__ else error
     last = answers[-1] if answers else None
@@ -220,7 +227,7 @@ def _sign_in_fault(garth: Any, error: Any, answers: list[Answer], wrong: str, to
         return _unreachable(cause.__cause__.code)
     if isinstance(cause, garth.exc.GarthHTTPError) and not _is_status(cause.error):
         return _unreachable(cause.error.code)
-    # A page without a form is for garth an AuthenticationError("No CSRF token …"); only the status says why.
+    # For a page without a form garth raises AuthenticationError("No CSRF token …"); only the status says why.
     if last is not None and b"locked" in _title(last):
         return SignInNeeded(LOCKED)
     if last is not None and last.status >= 400:
@@ -230,20 +237,20 @@ def _sign_in_fault(garth: Any, error: Any, answers: list[Answer], wrong: str, to
     if isinstance(cause, garth.exc.AuthenticationError) and "CSRF" not in cause.msg:
         return SignInNeeded(wrong)
     return GarminRefused(
-        "Garmin's sign-in page is not as expected; it may have changed, or a proxy stands between. Sign in with your "
+        "Garmin's sign-in page is not as expected; it may have changed, or come from a proxy. Sign in with your "
         f"own browser ({command('login --way browser', token_name)}), or import another tool's token "
         f"({command('login --import FILE', token_name)})."
     )
 
 
-def _title(answer: Answer) -> bytes:
+def _title(answer: GarminResponse) -> bytes:
     match = re.search(rb"<title>(.*?)</title>", answer.body, re.DOTALL)
     return match[1].lower() if match else b""
 
 
 def import_garth() -> Any:
-    """The library, with nothing taken from the environment."""
-    # Also read whenever a client is built, so they are hidden each time. Nothing else in this process wants them.
+    """The library, without its settings from the environment."""
+    # Also read whenever a client is built, so they are removed each time. Nothing else in this process uses them.
     for name in [name for name in os.environ if name.upper().startswith("GARTH_")]:
         os.environ.pop(name, None)
     try:
@@ -252,19 +259,19 @@ def import_garth() -> Any:
         import garth.sso
     except ImportError:
         raise SettingsInvalid(
-            "garth-ng is not installed, and the delivery `garth` needs it: pip install garth-ng."
+            "The delivery `garth` needs garth-ng, which is not installed: pip install garth-ng."
         ) from None
     return garth
 
 
 @contextlib.contextmanager
 def _client(domain: str, ca_bundle: Path | None, timeout_s: float) -> Iterator[Any]:
-    """A garth client with a connection of its own, closed at the end."""
+    """A garth client with its own connection, closed at the end."""
     garth = import_garth()
     verify = str(ca_bundle) if ca_bundle else True
     with garth.http.Session(impersonate=IMPERSONATE, verify=verify, timeout=timeout_s) as session:
         client = garth.Client(session=session, domain=domain, telemetry_enabled=False)
-        client.configure(timeout=timeout_s, retries=0)  # the constructor cannot take these (a TypeError)
+        client.configure(timeout=timeout_s, retries=0)  # the constructor does not accept these (TypeError)
         yield client
 
 
@@ -276,9 +283,9 @@ def _token_url(domain: str) -> Iterator[None]:
         yield
 
 
-def _watched(session: Any) -> list[Answer]:
+def _watched(session: Any) -> list[GarminResponse]:
     """The answers that this session gets from now on."""
-    answers: list[Answer] = []
+    answers: list[GarminResponse] = []
     request = session.request
 
     def watched(*args: Any, **options: Any) -> Any:
@@ -290,13 +297,13 @@ def _watched(session: Any) -> list[Answer]:
     return answers
 
 
-def _answer(response: Any) -> Answer:
+def _answer(response: Any) -> GarminResponse:
     headers = {name.lower(): value or "" for name, value in response.headers.items()}
-    return Answer(response.status_code, headers, response.content)
+    return GarminResponse(response.status_code, headers, response.content)
 
 
 def _token_of(token: Any) -> Token:
-    """garth's OAuth2Token, whose times it has made absolute."""
+    """garth's OAuth2Token, whose times are absolute already, as a `Token`."""
     return Token(
         SecretStr(token.access_token),
         SecretStr(token.refresh_token),
@@ -307,7 +314,7 @@ def _token_of(token: Any) -> Token:
 
 
 def _is_status(error: Any) -> bool:
-    """Whether a RequestException is about an HTTP status, not about a connection."""
+    """Whether a RequestException is about an HTTP status, not the connection."""
     return error.code == 0 and error.response is not None
 
 

@@ -1,6 +1,6 @@
-"""The port of the sessions: authenticated requests to Garmin Connect, over whatever library.
+"""The port of the sessions: authenticated requests to Garmin Connect, with any library.
 
-Rule: a session only makes requests; what the answers mean is `answers.py`'s knowledge.
+Rule: a session only makes requests. What the answers mean is in `answers.py`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 from ...errors import OutcomeUnknown
 
 
-class Answer(NamedTuple):
+class GarminResponse(NamedTuple):
     """Garmin's answer to one request. Header names are in lower case."""
 
     status: int
@@ -20,15 +20,15 @@ class Answer(NamedTuple):
 
 
 class ConnectionDropped(OutcomeUnknown):
-    """The request left, but no whole answer came back: Garmin may or may not have acted on it."""
+    """The request was sent, but no complete answer came back: Garmin may or may not have acted on it."""
 
 
 class Session(Protocol):
-    """Authenticated requests to Garmin Connect. The token is refreshed and saved behind this line."""
+    """Authenticated requests to Garmin Connect. Refreshes and saves the token as needed."""
 
     @property
     def sign_in_again(self) -> str:
-        """What to do when the sign-in no longer works, as a sentence: this session's own command."""
+        """The sentence that says what to do when the sign-in no longer works, with this session's command."""
         ...
 
     def request(
@@ -38,10 +38,10 @@ class Session(Protocol):
         *,
         params: Mapping[str, str] | None = None,
         file: tuple[str, bytes] | None = None,
-    ) -> Answer:
+    ) -> GarminResponse:
         """One request to `https://connectapi.{domain}{path}`, `file` as the multipart field "file".
 
-        Any HTTP status is an `Answer`, except that a 401 is answered by one refresh and one more try.
+        Any HTTP status gives a `GarminResponse`. After a 401 the token is refreshed and the request sent once more.
 
         Raises `SignInNeeded`, `TokenStoreUnusable`, `RateLimited` (while refreshing), `GarminUnreachable`
         (nothing was sent) or `ConnectionDropped`.
@@ -49,8 +49,8 @@ class Session(Protocol):
         ...
 
     def token_days_left(self) -> float | None:
-        """Days until the user must sign in again, if known. Never touches the network.
+        """Days until the user must sign in again, if known. Makes no request.
 
-        Raises `SignInNeeded` when there is no token, or `TokenStoreUnusable`.
+        Raises `SignInNeeded` if there is no token, or `TokenStoreUnusable`.
         """
         ...

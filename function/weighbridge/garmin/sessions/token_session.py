@@ -1,7 +1,7 @@
-"""A `Session` with the token of a store, over whichever library sends the requests.
+"""A `Session` with the token of a store; a subclass sends the requests with its library.
 
-Rule: a token is renewed behind this line, before it ends or once Garmin refuses it, by one process at a time, and saved
-before it is used. A token that Garmin does not renew any more is not asked about again: that could lock the account.
+Rule: a token is renewed here, before it ends or once Garmin refuses it, by one process at a time, and saved before it
+is used. When Garmin has refused to renew a token, it is not asked again: that could lock the account.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ...commands import command, sign_in_again
 from ...errors import GarminUnreachable, SignInNeeded, WeighbridgeError
 from ..answers import fault_of
 from ..tokens import Store, Token
-from .port import Answer
+from .port import GarminResponse
 
 REFRESH_BEFORE_EXPIRY_S = 900  # as garminconnect does: an upload must not meet the end of its token
 SECONDS_PER_DAY = 86_400
@@ -36,12 +36,12 @@ WRONG_CREDENTIALS = (
 WRONG_CODE = "Garmin rejected this code. Sign in again, and use the newest code."
 LOCKED = (
     "Garmin has locked this account after too many failed sign-ins. Unlock it in a browser at connect.garmin.com, or "
-    "wait one to three days; every further attempt makes it longer."
+    "wait one to three days. Every further attempt makes the lock longer."
 )
 
 
 def cloudflare(token_name: str) -> str:
-    """What to do when Cloudflare stands in front of a sign-in."""
+    """What to do when Cloudflare blocks a sign-in."""
     own_browser = command("login --way browser", token_name)
     return (
         "Cloudflare blocked the sign-in: it wants a browser. Sign in with your own: "
@@ -50,8 +50,8 @@ def cloudflare(token_name: str) -> str:
 
 
 NOT_TRUSTED = (
-    "The certificate of Garmin Connect is not trusted{detail}. Behind a proxy that reads along, or with a stand-in, "
-    "set GARMIN_CA_BUNDLE to its certificates."
+    "The certificate of Garmin Connect is not trusted{detail}. Behind a proxy that decrypts traffic, or with a "
+    "stand-in, set GARMIN_CA_BUNDLE to its certificates."
 )
 NOT_REACHED = "Garmin Connect could not be reached{detail}; nothing was sent. Check the network and GARMIN_DOMAIN."
 
@@ -80,8 +80,8 @@ class TokenSession(ABC):
         """See `port.Session`."""
         return sign_in_again(self._store.name)
 
-    def warm(self) -> None:  # noqa: B027  # most have nothing to begin
-        """Begin what the first request would have to wait for."""
+    def warm(self) -> None:  # noqa: B027  # most have nothing to prepare
+        """Start what the first request would otherwise wait for."""
 
     def request(
         self,
@@ -90,7 +90,7 @@ class TokenSession(ABC):
         *,
         params: Mapping[str, str] | None = None,
         file: tuple[str, bytes] | None = None,
-    ) -> Answer:
+    ) -> GarminResponse:
         """See `port.Session`."""
         token = self._token()
         if token.expires_at - self._now() < REFRESH_BEFORE_EXPIRY_S:
@@ -102,14 +102,14 @@ class TokenSession(ABC):
         return answer
 
     def token_days_left(self) -> float | None:
-        """See `port.Session`. Raises `SignInNeeded` when there is no token, or `TokenStoreUnusable`."""
+        """See `port.Session`. Raises `SignInNeeded` if there is no token, or `TokenStoreUnusable`."""
         token = self._token()
         if token.refresh_expires_at is None:
             return None
         return (token.refresh_expires_at - self._now()) / SECONDS_PER_DAY
 
     def renew(self) -> Token:
-        """Make a new token of the stored one now, whether it is due or not, and save it. Raises as `request` does."""
+        """Renew the stored token now, due or not, and save it. Raises as `request` does."""
         return self._store.refreshed(self._token(), self._refresh)
 
     def _token(self) -> Token:
@@ -137,15 +137,15 @@ class TokenSession(ABC):
         path: str,
         params: Mapping[str, str] | None,
         file: tuple[str, bytes] | None,
-    ) -> Answer:
+    ) -> GarminResponse:
         """One request, once, with this token. Raises `GarminUnreachable` (nothing was sent) or `ConnectionDropped`."""
 
     @abstractmethod
     def _renewed(self, token: Token) -> Token:
-        """The token that follows. Raises `SignInNeeded`, `RateLimited`, `GarminRefused` or `GarminUnreachable`."""
+        """The next token. Raises `SignInNeeded`, `RateLimited`, `GarminRefused` or `GarminUnreachable`."""
 
-    def _refusal_of(self, answer: Answer) -> WeighbridgeError:
-        """What an answer to a renewal that is no token comes to."""
+    def _refusal_of(self, answer: GarminResponse) -> WeighbridgeError:
+        """The fault for an answer to a renewal that is not a token."""
         # invalid_grant is a 400 (RFC 6749 section 5.2), invalid_client a 401.
         if answer.status in (400, 401):
             return SignInNeeded(f"{REFRESH_REFUSED} {self.sign_in_again}")

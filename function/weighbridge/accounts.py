@@ -1,7 +1,7 @@
-"""Several people, each with a Garmin account of their own, as one `Delivery`.
+"""Several people, each with their own Garmin account, as one `Delivery`.
 
-Rule: a person's readings reach their own account and no other. Whose a reading is, is settled before anything is
-encoded; what is needed to settle it (what each weighed lately) is asked of each account once a request.
+Rule: a person's readings reach their own account and no other. The person of a reading is decided before anything is
+encoded. The recent weights needed for that are read from each account once per request.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from .reading.reading import Reading
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
-    """Where a person's readings go, and where they can be read, if they can."""
+class Destination:
+    """Where a person's readings go, and where they can be read, if anywhere."""
 
     delivery: Delivery
     store: WeighInStore | None
 
 
-class Household:
-    """A `Delivery` to the account of whoever a reading names."""
+class PerPerson:
+    """A `Delivery` to the account of the person of each reading."""
 
-    def __init__(self, accounts: Mapping[Person, Account]) -> None:
+    def __init__(self, accounts: Mapping[Person, Destination]) -> None:
         self.accounts = accounts
         self.name = next(iter(accounts.values())).delivery.name
 
@@ -38,14 +38,17 @@ class Household:
         return tuple(self.accounts)
 
     def settle(self) -> Callable[[Interpreted], Interpreted]:
-        """For one request: a reading -> the same as its person's. It raises `ReadingRejected` or a `GarminFault`."""
+        """For one request: a function that assigns a reading to its person.
+
+        That function raises `ReadingRejected` or a `GarminFault`.
+        """
         seen: dict[tuple[Person, int], list[Weight]] = {}
 
         def recent(person: Person, before: datetime) -> Sequence[Weight]:
             store = self.accounts[person].store
             if store is None:
                 return ()
-            # By the month, so that a long history asks a few times and not once a reading.
+            # By the month: a long history needs a few requests, and not one for each reading.
             month = before.year * 12 + before.month
             if (person, month) not in seen:
                 first = before.date().replace(day=1) - RECENT - timedelta(days=1)
@@ -60,7 +63,7 @@ class Household:
 
         return settled
 
-    def account(self, name: str | None) -> Account:
+    def account(self, name: str | None) -> Destination:
         """The account of a name or alias. Raises `QueryInvalid` or `NotFound`."""
         known = ", ".join(person.name for person in self.people)
         if name is None and len(self.accounts) > 1:
@@ -73,7 +76,7 @@ class Household:
     # -- Delivery ----------------------------------------------------------------------------------------
 
     def deliver(self, readings: Sequence[Reading], prove: Prove, *, replace: bool) -> Mapping[Reading, Outcome]:
-        """See `port.Delivery`. A fault that all of one person's readings share leaves the others alone."""
+        """See `port.Delivery`. A fault that one person's readings share does not affect the others."""
         outcomes: dict[Reading, Outcome] = {}
         for person, account in self.accounts.items():
             theirs = [reading for reading in readings if reading.person == person.name]
@@ -86,13 +89,13 @@ class Household:
         return outcomes
 
     def health(self) -> Mapping[str, object]:
-        """Ready when everybody's is; what needs attention first is said for all."""
+        """Ready if every account is. The account that needs attention first is reported for all."""
         states = {person.name: _state(person, account) for person, account in self.accounts.items()}
         worst = min(states.values(), key=lambda state: (bool(state["ready"]), _days(state)))
         return {**worst, "people": states}
 
 
-def _state(person: Person, account: Account) -> dict[str, object]:
+def _state(person: Person, account: Destination) -> dict[str, object]:
     state = dict(account.delivery.health())
     if "detail" in state:
         state["detail"] = f"{person.name}: {state['detail']}"

@@ -1,7 +1,7 @@
 """Decoders that we did not write: fitdecode, and Garmin's own for Python and for JavaScript.
 
-Each turns files into what their weigh-ins say: the raw integers and the scaled values, by FIT field name, with
-only what is there. Garmin's two are for those who develop; without them they raise `WitnessMissing`.
+Each turns files into weigh-ins: the raw integers and the scaled values by FIT field name, without empty fields.
+Garmin's two are optional, for developers. If one is not installed, its function raises `DecoderMissing`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from typing import Any
 
 import fitdecode
 
+from weighbridge.commands import needs_extra
+
 JS = Path(__file__).with_name("js")
 
 
@@ -29,12 +31,12 @@ class WeighIn:
     developer: dict[str, float] = field(default_factory=dict)
 
 
-class WitnessMissing(Exception):
-    """This decoder is not installed here; the message says how to install it."""
+class DecoderMissing(Exception):
+    """This decoder is not installed; the message says how to install it."""
 
 
-class Contradicted(Exception):
-    """The decoder does not take the file for a whole one."""
+class DecodingFailed(Exception):
+    """The decoder says that the file is not intact."""
 
 
 def by_fitdecode(content: bytes) -> list[WeighIn]:
@@ -58,26 +60,26 @@ def by_fitdecode(content: bytes) -> list[WeighIn]:
     return found
 
 
-#: Our developer fields in the order of their descriptions, by which Garmin's decoders number them.
+#: Our developer fields in the order of their descriptions: Garmin's decoders number them in that order.
 DEVELOPER_KEYS = ("fat_mass", "fat_free_mass", "subcutaneous_fat", "skeletal_muscle_mass")
 
 
 def by_garmin_python(content: bytes) -> list[WeighIn]:
-    """Raises `WitnessMissing` or `Contradicted`."""
+    """The weigh-ins according to garmin-fit-sdk. Raises `DecoderMissing` or `DecodingFailed`."""
     try:
         from garmin_fit_sdk import Decoder, Stream
     except ImportError:
-        raise WitnessMissing("garmin-fit-sdk is not installed: pip install garmin-fit-sdk.") from None
+        raise DecoderMissing("garmin-fit-sdk is not installed: pip install garmin-fit-sdk.") from None
 
     def read(options: dict[str, Any]) -> Any:
         messages, errors = Decoder(Stream.from_byte_array(bytearray(content))).read(**options)
         if errors:
-            raise Contradicted(f"garmin-fit-sdk: {errors[0]}")
+            raise DecodingFailed(f"garmin-fit-sdk: {errors[0]}")
         return messages["weight_scale_mesgs"]
 
-    # check_integrity() uses its decoder up; a second one reads.
+    # check_integrity() consumes its stream, so a second decoder reads.
     if not Decoder(Stream.from_byte_array(bytearray(content))).check_integrity():
-        raise Contradicted("garmin-fit-sdk: the file is not whole")
+        raise DecodingFailed("garmin-fit-sdk: the file is not intact")
     plain: dict[str, Any] = {"convert_datetimes_to_dates": False, "convert_types_to_strings": False}
     unscaled = plain | {"apply_scale_and_offset": False, "merge_heart_rates": False, "expand_components": False}
     return [_weigh_in(r, v) for r, v in zip(read(unscaled), read(plain), strict=True)]
@@ -95,7 +97,10 @@ def _weigh_in(raw: dict[str, Any], value: dict[str, Any]) -> WeighIn:
 
 
 def by_garmin_javascript(contents: Sequence[bytes]) -> list[list[WeighIn]]:
-    """All files in one process of Node. Raises `WitnessMissing` or `Contradicted`."""
+    """The weigh-ins of each file according to @garmin/fitsdk, with one Node process for all of them.
+
+    Raises `DecoderMissing` or `DecodingFailed`.
+    """
     _install_javascript()
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder, f"{index}.fit") for index in range(len(contents))]
@@ -110,7 +115,7 @@ def by_garmin_javascript(contents: Sequence[bytes]) -> list[list[WeighIn]]:
         )
     decoded = [json.loads(line) for line in done.stdout.splitlines()]
     if len(decoded) != len(contents) or any(file["errors"] or not file["whole"] for file in decoded):
-        raise Contradicted("@garmin/fitsdk: a file is not whole")
+        raise DecodingFailed("@garmin/fitsdk: a file is not intact")
     return [
         [_weigh_in(_snake(raw), _snake(value)) for raw, value in zip(file["raw"], file["scaled"], strict=True)]
         for file in decoded
@@ -123,13 +128,11 @@ def _snake(message: dict[str, Any]) -> dict[str, Any]:
 
 def _install_javascript() -> None:
     if shutil.which("npm") is None or shutil.which("node") is None:
-        raise WitnessMissing("Node and npm are needed for Garmin's JavaScript decoder.")
+        raise DecoderMissing("Garmin's JavaScript decoder needs Node and npm. Install both.")
     try:
         from filelock import FileLock
     except ModuleNotFoundError:
-        raise WitnessMissing(
-            "Garmin's JavaScript decoder needs more packages: pip install 'weighbridge[sdk]'."
-        ) from None
+        raise DecoderMissing(needs_extra("Garmin's JavaScript decoder", "sdk")) from None
 
     lock = (JS / "package-lock.json").read_bytes()
     stamp = JS / "node_modules" / ".installed"
@@ -139,5 +142,5 @@ def _install_javascript() -> None:
                 ["npm", "ci", "--no-audit", "--no-fund"], cwd=JS, check=False, capture_output=True, text=True
             )
             if done.returncode != 0:
-                raise WitnessMissing("npm could not install @garmin/fitsdk. Check the network.")
+                raise DecoderMissing("npm could not install @garmin/fitsdk. Check the network.")
             stamp.write_bytes(lock)

@@ -52,9 +52,8 @@ def call(address: str, payload: object = None, *, method: str = "POST", timeout_
             return e.code, json.loads(e.read() or b"null")
 
 
-def test_the_nine_values_of_the_idea_arrive_in_garmin_and_are_read_back(
-    garmin: GarminStandIn, environment: dict[str, object]
-) -> None:
+def test_nine_values_arrive(garmin: GarminStandIn, environment: dict[str, object]) -> None:
+    """The nine values of the Fitdays app arrive in Garmin and are read back."""
     with process(environment) as (address, _):
         status, receipt = call(address, READING)
         assert (status, receipt["status"]) == (201, "confirmed")
@@ -78,9 +77,8 @@ def test_the_nine_values_of_the_idea_arrive_in_garmin_and_are_read_back(
         assert call(f"{address}/readings/{entry['id']}", method="DELETE")[0] == 404
 
 
-def test_a_correction_is_a_conflict_until_it_is_asked_to_replace(
-    garmin: GarminStandIn, environment: dict[str, object]
-) -> None:
+def test_correction_needs_replace(garmin: GarminStandIn, environment: dict[str, object]) -> None:
+    """A correction is a conflict until the caller asks to replace."""
     right = {"weight_kg": 80.9, "measured_at": READING["measured_at"]}
     with process(environment) as (address, _):
         call(address, READING)
@@ -95,9 +93,8 @@ def test_a_correction_is_a_conflict_until_it_is_asked_to_replace(
         assert [held["weight"] for held in garmin.weigh_ins()] == [80900.0]
 
 
-def test_a_reading_that_garmin_shows_only_later_is_accepted_then_present(
-    garmin: GarminStandIn, environment: dict[str, object]
-) -> None:
+def test_accepted_then_present(garmin: GarminStandIn, environment: dict[str, object]) -> None:
+    """A reading that Garmin shows only later is accepted, then present."""
     garmin.weights.show_delay_s = 3
     with process(environment | {"WEIGHBRIDGE_CONFIRM_SECONDS": 0.5}) as (address, _):
         status, receipt = call(address, READING)
@@ -106,9 +103,8 @@ def test_a_reading_that_garmin_shows_only_later_is_accepted_then_present(
         assert call(address, READING)[1]["status"] == "present"
 
 
-def test_several_readings_are_one_upload_and_each_is_confirmed(
-    garmin: GarminStandIn, environment: dict[str, object]
-) -> None:
+def test_several_are_one_upload(garmin: GarminStandIn, environment: dict[str, object]) -> None:
+    """Several readings are one upload, and each is confirmed."""
     readings = [{"weight_kg": 80 + day / 10, "measured_at": 1_760_000_000 + 86_400 * day} for day in range(20)]
     with process(environment) as (address, _):
         status, answer = call(f"{address}/readings", readings)
@@ -117,9 +113,8 @@ def test_several_readings_are_one_upload_and_each_is_confirmed(
         assert (garmin.uploads_received, len(garmin.weigh_ins())) == (1, 20)
 
 
-def test_when_signing_in_is_needed_the_file_is_kept_and_the_reason_told(
-    garmin: GarminStandIn, environment: dict[str, object], tmp_path: Path
-) -> None:
+def test_kept_without_a_sign_in(garmin: GarminStandIn, environment: dict[str, object], tmp_path: Path) -> None:
+    """Without a sign-in the file is kept, and the receipt names the reason."""
     garmin.revoke()
     garmin.expire_access_tokens()
     chain = {"WEIGHBRIDGE_DELIVERY": "garth,folder", "WEIGHBRIDGE_FOLDER": tmp_path / "kept"}
@@ -135,10 +130,11 @@ def test_when_signing_in_is_needed_the_file_is_kept_and_the_reason_told(
         assert (status, fault["type"]) == (503, "urn:weighbridge:sign-in-needed")
 
 
-def test_100_posts_from_8_threads_with_a_third_of_garmin_answers_lost_are_one_weigh_in(
-    garmin: GarminStandIn, environment: dict[str, object]
-) -> None:
-    """Every post ends with a true answer; a 504 or 503 is sent again, as the contract says it may."""
+def test_100_posts_are_one_weigh_in(garmin: GarminStandIn, environment: dict[str, object]) -> None:
+    """100 posts from 8 threads are one weigh-in although a third of Garmin's answers are lost.
+
+    Every post ends with a true answer; a 504 or 503 is sent again, as the contract says it may.
+    """
     for route in ("upload", "weight"):
         garmin.faults.add(route, "drop-within" if route == "upload" else "drop-before", times=None, probability=1 / 3)
     finals: list[str] = []
@@ -160,10 +156,11 @@ def test_100_posts_from_8_threads_with_a_third_of_garmin_answers_lost_are_one_we
     assert len(garmin.weights.entries) == 1
 
 
-def test_killed_at_any_moment_and_sent_again_is_one_weigh_in(
-    garmin: GarminStandIn, environment: dict[str, object]
-) -> None:
-    """kill -9 between the first byte in and the last byte out; then the same request to a new process."""
+def test_killed_and_sent_again(garmin: GarminStandIn, environment: dict[str, object]) -> None:
+    """Killed at any moment, then sent again to a new process, a reading is one weigh-in.
+
+    kill -9 comes between the first byte in and the last byte out.
+    """
     dice = random.Random(20261123)
     garmin.weights.show_delay_s = 0.05
     for day in range(1, 9):
@@ -189,9 +186,8 @@ def ignoring_failure(function: Callable[[], object]) -> Callable[[], None]:
     return run
 
 
-def test_no_secret_and_no_measurement_leaves_the_function(
-    garmin: GarminStandIn, environment: dict[str, object], tmp_path: Path
-) -> None:
+def test_nothing_private_leaks(garmin: GarminStandIn, environment: dict[str, object], tmp_path: Path) -> None:
+    """Neither a secret nor a measurement is in what the function logs or answers to others."""
     token = json.loads((tmp_path / "tokens" / "default.json").read_text())
     secrets = [token["access_token"], token["refresh_token"], "a-planted-key-of-letters"]
     measurements = ["77.77", "7777", "77770"]
@@ -229,9 +225,8 @@ def test_no_secret_and_no_measurement_leaves_the_function(
     assert all("77.77" not in request.path for request in garmin.requests)
 
 
-def test_a_request_in_flight_is_finished_when_the_function_is_told_to_stop(
-    garmin: GarminStandIn, environment: dict[str, object]
-) -> None:
+def test_request_in_flight_is_finished(garmin: GarminStandIn, environment: dict[str, object]) -> None:
+    """A request in flight is finished when the function is asked to stop."""
     garmin.faults.add("upload", "slow", delay_s=1.0)
     with process(environment) as (address, running):
         results: list[tuple[int, Any]] = []
@@ -243,8 +238,8 @@ def test_a_request_in_flight_is_finished_when_the_function_is_told_to_stop(
     assert results[0][0] == 201
 
 
-def test_a_body_that_comes_slowly_is_limited_too() -> None:
-    """Chunked, without a length: the limit holds while reading."""
+def test_slow_body_is_limited() -> None:
+    """A chunked body, which has no length, is limited while it is read."""
     port = free_port()
     with process({}, port=port), socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(
@@ -264,9 +259,8 @@ def test_a_body_that_comes_slowly_is_limited_too() -> None:
 
 
 @pytest.mark.parametrize("framing", [b"Content-Length: 100", b"Transfer-Encoding: chunked"])
-def test_a_sender_that_stops_in_the_middle_is_told_so_and_holds_no_thread_for_good(
-    framing: bytes, tmp_path: Path
-) -> None:
+def test_stalled_sender_gets_408(framing: bytes, tmp_path: Path) -> None:
+    """A sender that stops in the middle of a body gets 408 and frees its thread."""
     port = free_port()
     with process({"THREADS": 2, "WEIGHBRIDGE_FOLDER": tmp_path}, port=port), ExitStack() as stack:
         waiting = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(2)]

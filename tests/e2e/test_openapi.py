@@ -12,6 +12,7 @@ from tests.garmin.server import GarminStandIn
 
 
 def test_schemathesis_finds_nothing(garmin: GarminStandIn, tmp_path: Path) -> None:
+    """The running function answers as its OpenAPI document says."""
     garmin.write_token(tmp_path / "tokens")
     environment = {
         "WEIGHBRIDGE_DELIVERY": "garth",

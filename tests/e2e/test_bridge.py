@@ -187,7 +187,7 @@ def ignoring_failure(function: Callable[[], object]) -> Callable[[], None]:
 
 
 def test_nothing_private_leaks(garmin: GarminStandIn, environment: dict[str, object], tmp_path: Path) -> None:
-    """Neither a secret nor a measurement is in what the function logs or answers to others."""
+    """Neither a secret nor a measurement is in the log, or in the answer to a fault."""
     token = json.loads((tmp_path / "tokens" / "default.json").read_text())
     secrets = [token["access_token"], token["refresh_token"], "a-planted-key-of-letters"]
     measurements = ["77.77", "7777", "77770"]

@@ -51,7 +51,7 @@ def problem(answer: TestResponse, status: int, slug: str) -> dict[str, Any]:
 # --- a reading in, a receipt out ---
 
 
-@pytest.mark.parametrize("path", ["/", "/readings", "/readings/"])
+@pytest.mark.parametrize("path", ["/", "/readings", "/readings/", "/readings//"])
 def test_reading_is_kept(http: FlaskClient, tmp_path: Path, path: str) -> None:
     """A reading is kept as one file, and its receipt says so."""
     answer = http.post(path, json=READING)

@@ -172,13 +172,15 @@ ROUTES = (
 _MAP = Map(
     [Rule(path, endpoint=route, methods=[route.method]) for route in ROUTES for path in route.paths],
     strict_slashes=False,
+    # Otherwise werkzeug redirects from //readings, and nobody follows a redirect with a reading.
+    merge_slashes=False,
 ).bind("")
 
 
 def find_route(method: str, path: str) -> tuple[Route, str]:
     """The route, and the id in its path. Raises `NoSuchAddress` or `MethodNotAllowed`."""
     try:
-        route, values = _MAP.match(path, method)
+        route, values = _MAP.match(path.rstrip("/") or "/", method)
     except MethodNotAllowed as e:
         allowed = [route.method for route in ROUTES if route.method in (e.valid_methods or ())]
         allowed = list(dict.fromkeys(allowed))

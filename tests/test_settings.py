@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -189,5 +189,7 @@ def test_no_personal_api_key_for_a_person(configured: Settings) -> None:
 
 
 def test_default_person(configured: Settings) -> None:
-    """For the default token the settings stay the same."""
-    assert configured.for_person("default") == configured
+    """For the default token the settings stay the same; if it is one of several people's, without the key."""
+    alone = replace(configured, people=None)
+    assert alone.for_person("default") == alone
+    assert configured.for_person("default") == replace(configured, personal_api_key=None)

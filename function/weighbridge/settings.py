@@ -135,7 +135,8 @@ class Settings:
         "default" is the only account where no people are configured.
         """
         if token_name == DEFAULT_TOKEN:
-            return self
+            # Of several people, one may have this token. The folders are then theirs, but the key may not be.
+            return self if self.people is None else replace(self, personal_api_key=None)
         return replace(
             self,
             token_name=token_name,

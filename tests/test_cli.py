@@ -457,6 +457,19 @@ def test_serve_misconfigured(folder: Path, environment: Mapping[str, object], wo
     assert PLANTED not in error
 
 
+def test_serve_without_the_library(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """If the delivery needs a library that is not installed, `serve` ends at once, and says how to install it."""
+    monkeypatch.setitem(sys.modules, "garminconnect", None)
+    monkeypatch.setattr(os, "execve", lambda *_: pytest.fail("the server was started"))
+    words = ["serve", "--port", str(free_port())]
+    assert run(words, {"WEIGHBRIDGE_DELIVERY": "garminconnect,folder", "WEIGHBRIDGE_FOLDER": str(folder)}) == 1
+    error = capsys.readouterr().err
+    assert "garminconnect, on Python 3.12 or newer, needs more packages" in error
+    assert error.count("\n") == 1
+
+
 def test_serve_port_in_use(folder: Path) -> None:
     """A port in use is reported in one sentence that names it and another one to try."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

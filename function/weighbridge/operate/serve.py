@@ -35,6 +35,7 @@ def command(around: Surroundings, host: str, port: int) -> None:
     settings = read_settings(around.environment)
     check_port(host, port)
     compose(settings)
+    check_libraries(settings)
     for line in announcement(settings, host, port):
         # Not on standard output: the lines of the log are JSON.
         print(line, file=sys.stderr)
@@ -63,6 +64,14 @@ def check_port(host: str, port: int) -> None:
                 f"Port {port} needs rights that this user lacks. Choose one above 1023: weighbridge serve --port 8080."
             ) from None
         raise SettingsInvalid(f"--host {host} is not an address of this machine ({e.strerror}).") from None
+
+
+def check_libraries(settings: Settings) -> None:
+    """Raises `SettingsInvalid` if a named delivery needs a library that is not here."""
+    if "garminconnect" in settings.delivery:
+        from ..garmin.sessions.garminconnect import import_garminconnect
+
+        import_garminconnect()
 
 
 def announcement(settings: Settings, host: str, port: int) -> list[str]:

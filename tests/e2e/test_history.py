@@ -154,8 +154,10 @@ def test_damaged_file_names_the_place(data: bytes, place: str) -> None:
 @pytest.mark.parametrize(
     ("data", "number", "fault"),
     [
-        (b'{"weight": 81.4}\n{"weight": 81.4,, "fat": 2}\n', 2, "column 17: "),
-        (b'{"weight": 81.4}\n[1]\n', 2, "expected a JSON object"),
+        (b'{"weight": 81.4, "time": 1669100000}\n{"weight": 81.4,, "fat": 2}\n', 2, "column 17: "),
+        (b'{"weight": 81.4, "time": 1669100000}\n[1]\n', 2, "expected a JSON object"),
+        (b'{"weight": 81.4, "time": 1669100000}\n{"weight": 81.4, "date": null}\n', 2, "the time is missing"),
+        (b"date,weight\n2022-11-22 07:31,81.4\n,81.6\n", 3, "the time is missing"),
         (
             b"date,weight,fat\n2022-11-22 07:31,81.4,18\n2022-11-23 07:31,81",
             3,
@@ -182,6 +184,12 @@ def test_damaged_row_is_named_others_go_on(data: bytes, number: int, fault: str)
     assert first.number == number
     assert fault in first.fault
     assert len(history.readings) >= 1 or len(history.rows) == 1
+
+
+def test_json_line_of_a_person_stays_as_written() -> None:
+    """A person is added to a line of JSON without a change to the rest, so the function sees a duplicate key."""
+    (row,) = read(b' {"time": 1669100000, "weight": 81.40, "weight": 18.2} ', person="Anna").rows
+    assert row.line == b'{"time": 1669100000, "weight": 81.40, "weight": 18.2, "person": "Anna"}'
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from weighbridge.reading.dialects import is_missing, normal
+from weighbridge.reading.interpret import has_time
 
 from . import times
 from .apple_health import is_archive, read_apple_health
@@ -24,6 +25,9 @@ from .table import LONGEST_CELL, Table, TableRow, read_table
 
 #: How many rows are looked at to recognize the columns.
 SAMPLE = 500
+#: The function would use the time at which the row arrives, and a row that is sent again would be another weigh-in.
+NO_TIME = "the time is missing"
+_RECEIVED = normal("received_at")
 _BARE = re.compile(r"[\d.,]+", re.ASCII)
 #: The header of Garmin's export, which has a row for each day above the rows with times.
 _GARMIN = ("time", "weight", "change")
@@ -74,7 +78,11 @@ def read(
 
 def _of_person(row: WeighInLine, person: str) -> WeighInLine:
     values = json.loads(row.line) if row.line else {"person": person}
-    return row if "person" in values else row._replace(line=_line({**values, "person": person}))
+    if "person" in values:
+        return row
+    # Into the text as it is: written again, it would lose a duplicate key, which the function refuses.
+    comma = b", " if values else b""
+    return row._replace(line=b"".join((row.line[:-1], comma, b'"person": ', json.dumps(person).encode(), b"}")))
 
 
 def _read(data: bytes, mapping: Mapping[str, str], order: str, timezone: ZoneInfo | None) -> History:
@@ -112,7 +120,10 @@ def _json_line(number: int, line: bytes) -> WeighInLine:
         return WeighInLine(number, b"", f"column {e.colno}: {e.msg}")
     except (ValueError, RecursionError):
         return WeighInLine(number, b"", "this JSON cannot be read")
-    return WeighInLine(number, line) if isinstance(value, dict) else WeighInLine(number, b"", "expected a JSON object")
+    if not isinstance(value, dict):
+        return WeighInLine(number, b"", "expected a JSON object")
+    received = any(normal(key) == _RECEIVED and not is_missing(at) for key, at in value.items())
+    return WeighInLine(number, line) if received or has_time(value) else WeighInLine(number, b"", NO_TIME)
 
 
 def columns_of(data: bytes, mapping: Mapping[str, str]) -> list[Column]:
@@ -185,6 +196,8 @@ def _garmin(table: Table, mapping: Mapping[str, str], timezone: ZoneInfo | None)
 
 
 def _row(row: TableRow, values: dict[str, str], used: list[tuple[int, Column]]) -> WeighInLine:
+    if is_missing(values["time"]):
+        return WeighInLine(row.number, b"", NO_TIME)
     for i, column in used:
         cell = row.cells[i] if i < len(row.cells) else ""
         if len(cell) > LONGEST_CELL:

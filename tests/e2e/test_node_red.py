@@ -199,13 +199,23 @@ def test_kept_message_waits_for_the_function(house: House) -> None:
     assert json.loads((house.folder / "node-red/context/weighbridge/flow.json").read_text())["waiting"] == []
 
 
-def test_reading_waits_while_something_else_answers(house: House) -> None:
-    """A reading waits while another program answers at the function's address."""
-    with http.server.HTTPServer(("127.0.0.1", house.port), http.server.BaseHTTPRequestHandler) as not_our_answer:
+@pytest.mark.parametrize(
+    ("status", "answer"), [(501, b"<html>"), (404, b'{"again": "never"}'), (200, b'{"final": true}')]
+)
+def test_reading_waits_while_something_else_answers(house: House, status: int, answer: bytes) -> None:
+    """A reading waits while another program answers at the function's address, even in words that the function uses."""
+
+    class Other(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(answer)
+
+    with http.server.HTTPServer(("127.0.0.1", house.port), Other) as not_our_answer:
         threading.Thread(target=not_our_answer.serve_forever, daemon=True).start()
         red = house.start_node_red()
         house.publish(READING)
-        assert wait_for(red, LATER).startswith("Something else answered (HTTP 501).")
+        assert wait_for(red, LATER).startswith(f"Something else answered (HTTP {status}).")
         not_our_answer.shutdown()
     house.start_function()
     wait_for(red, CONFIRMED)

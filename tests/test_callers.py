@@ -11,6 +11,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 import yaml
 
@@ -235,3 +236,23 @@ def test_files_have_no_tabs_or_trailing_spaces() -> None:
             assert "\t" not in line, f"{path.name}:{number}"
             assert line == line.rstrip(), f"{path.name}:{number}"
             assert len(line) <= 120, f"{path.name}:{number}"
+
+
+@pytest.mark.parametrize(
+    ("content", "counts"),
+    [
+        ({"again": "never"}, False),
+        ({"type": "urn:weighbridge:unauthorized", "again": "after_repair"}, True),
+        ({"results": []}, True),
+        ("<html>", False),
+    ],
+)
+def test_home_assistant_ignores_other_programs(content: object, counts: bool) -> None:
+    """Home Assistant's package takes nothing from another program, even in words that the function uses."""
+    found = re.search(
+        r"^ +said: >-\n( +\{% set content.*?)^ +- variables", PACKAGE.read_text(), re.DOTALL | re.MULTILINE
+    )
+    assert found
+    said = jinja2.Environment(autoescape=True, extensions=[]).from_string(found[1].replace("from_json", "string"))
+    shown = said.render(answer={"content": content, "status": 404})
+    assert ("Something else answered" in shown) is not counts

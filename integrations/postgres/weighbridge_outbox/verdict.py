@@ -66,7 +66,8 @@ def judge(result: Result) -> NextStep:
         case "after_repair":
             return NextStep("waiting", result, RARELY, loud=True)
         case "later":
-            return NextStep("waiting", result, SOON)
+            # A bug of Weighbridge may hit this reading every time, so someone must be notified.
+            return NextStep("waiting", result, SOON, loud=result.blame == "weighbridge")
 
 
 def judge_again(earlier: str, receipt: Result) -> NextStep | None:

@@ -44,8 +44,9 @@ down: ## stop these containers and keep their data
 
 ##@ To maintain Weighbridge
 
+# Three workers for two cores, because some tests wait.
 test: $(DEV) ## run the tests
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -n 3 $(ARGS)
 
 test-e2e: $(DEV) $(HOME_ASSISTANT) ## run the tests with real programs around the function: Postgres, Home Assistant …
 	@$(BIN)/python -m pytest tests/e2e $(ARGS)

@@ -6,20 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from weighbridge import client
 from weighbridge.client import Target
-from weighbridge.settings import Variable, http_url, read_variables, split_url
-
-
-@dataclass(frozen=True, slots=True)
-class Broker:
-    host: str
-    port: int
-    tls: bool
-    user: str | None = field(repr=False)
-    password: str | None = field(repr=False)
+from weighbridge.settings import Broker, Variable, http_url, mqtt_broker, read_variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +42,7 @@ def _optional_url(text: str) -> str:
 
 
 def _optional_broker(text: str) -> Broker | None:
-    if not text:
-        return None
-    parts = split_url(text, ("mqtt", "mqtts"))
-    tls = parts.scheme == "mqtts"
-    return Broker(
-        host=parts.hostname or "",
-        port=parts.port or (8883 if tls else 1883),
-        tls=tls,
-        user=unquote(parts.username) if parts.username else None,
-        password=unquote(parts.password) if parts.password else None,
-    )
+    return mqtt_broker(text) if text else None
 
 
 def _number(text: str) -> float:

@@ -17,9 +17,9 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from weighbridge.client import AsyncClient, Target
+from weighbridge.settings import Broker
 
 from .cloud import CloudWeighIn
-from .settings import Broker
 
 _KNOWN = " if value_json.{0} | default(0) else none }}}}"
 _PLAIN = "{{{{ value_json.{0}" + _KNOWN

@@ -5,23 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from weighbridge import client
 from weighbridge.client import Target
-from weighbridge.settings import Variable, read_variables, split_url
-
-
-@dataclass(frozen=True, slots=True)
-class Broker:
-    host: str
-    port: int
-    tls: bool
-    user: str | None = field(repr=False)
-    password: str | None = field(repr=False)
+from weighbridge.settings import Broker, Variable, mqtt_broker, read_variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +36,6 @@ def _database_url(text: str) -> str:
     except psycopg.ProgrammingError:
         raise ValueError from None
     return text
-
-
-def _broker(text: str) -> Broker:
-    parts = split_url(text, ("mqtt", "mqtts"))
-    tls = parts.scheme == "mqtts"
-    return Broker(
-        host=parts.hostname or "",
-        port=parts.port or (8883 if tls else 1883),
-        tls=tls,
-        user=unquote(parts.username) if parts.username else None,
-        password=unquote(parts.password) if parts.password else None,
-    )
 
 
 def _topics(text: str) -> tuple[str, ...]:
@@ -95,7 +73,7 @@ BROKER = (
         "broker",
         "",
         "relay: the broker, `mqtt://user:password@host:1883`, or `mqtts://` with TLS (port 8883)",
-        _broker,
+        mqtt_broker,
         "an mqtt:// or mqtts:// address",
     ),
     Variable(

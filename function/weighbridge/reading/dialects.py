@@ -27,6 +27,8 @@ class Share(Enum):
     """A percentage of the weight that gives a mass."""
 
     MUSCLE = ("muscle_mass_kg", Measure("muscle share", PERCENT, Decimal(1), Decimal(100)))
+    BONE = ("bone_mass_kg", Measure("bone share", PERCENT, Decimal("0.1"), Decimal(20)))
+    FAT_FREE = ("fat_free_mass_kg", Measure("fat-free share", PERCENT, Decimal(10), Decimal("99.9")))
     SKELETAL_MUSCLE = ("skeletal_muscle_mass_kg", Measure("skeletal muscle share", PERCENT, Decimal(1), Decimal(100)))
 
     def __init__(self, mass: str, measure: Measure) -> None:

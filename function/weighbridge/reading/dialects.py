@@ -123,7 +123,6 @@ _UNUSED = Unused()
 _COEFFICIENT = Unused("it is a coefficient of the scale's formula, not the weight without the fat")
 
 
-
 def _each(meaning: Meaning, keys: str) -> dict[str, Meaning]:
     return dict.fromkeys(keys.split(), meaning)
 
@@ -249,8 +248,8 @@ DIALECTS: Mapping[str, Mapping[str, Meaning]] = {
         "UTCtime": Role.UTC_TIME,
         "unixtime": Role.UTC_TIME,
         **_unused(
-            "cidc acts cont track prmac mac_type adv_type servicedata servicedatauuid manufacturerdata distance txpower "
-            "battery batt volt voltage host tracker linkquality"
+            "cidc acts cont track prmac mac_type adv_type servicedata servicedatauuid manufacturerdata distance "
+            "txpower battery batt volt voltage host tracker linkquality"
         ),
     },
     "Tasmota": {
@@ -395,8 +394,8 @@ DIALECTS: Mapping[str, Mapping[str, Meaning]] = {
         "body_mass_index": _BMI,
         **_each(
             Role.TIME,
-            "when ts epoch epoch_time epoch_seconds epoch_ms unix unix_time unix_timestamp datetime date_time time_date "
-            "measured measured_on measured_time measured_date measure_time measure_date measurement_time "
+            "when ts epoch epoch_time epoch_seconds epoch_ms unix unix_time unix_timestamp datetime date_time "
+            "time_date measured measured_on measured_time measured_date measure_time measure_date measurement_time "
             "measurement_date measurement_timestamp measurement_datetime date_measured time_measured weighed_at "
             "weigh_time weigh_in_time weighing_time recorded recorded_at record_time record_date logged_at log_time "
             "log_date taken_at start_date start_time timestamp_ms timestamp_unix local_time",
@@ -431,7 +430,9 @@ DIALECTS: Mapping[str, Mapping[str, Meaning]] = {
             "deleted deleted_at removed is_removed is_weight_removed load_removed weight_unstable unstable "
             "is_unstable invalid is_invalid discarded is_discarded cancelled canceled",
         ),
-        **_unused("source comment comments note notes battery_level firmware serial serial_number manufacturer version"),
+        **_unused(
+            "source comment comments note notes battery_level firmware serial serial_number manufacturer version"
+        ),
     },
 }
 

@@ -79,7 +79,7 @@ UNITS = {fold(name.casefold()): unit for unit, names in _NAMES.items() for name 
 _TWO_POUNDS = frozenset(("pfund", "livre", "livres", "pond", "pund", "libra", "libras", "lliura", "lliures", "رطل"))
 
 #: A mass in place of a percentage, or a percentage in place of a mass, is the same quantity in another unit.
-_SAID_IN: Mapping[tuple[str | Share, str], str | Share] = {
+SAID_IN: Mapping[tuple[str | Share, str], str | Share] = {
     ("body_fat_percent", "kg"): "fat_mass_kg",
     ("fat_mass_kg", "%"): "body_fat_percent",
     ("body_water_percent", "kg"): "body_water_kg",
@@ -133,7 +133,7 @@ def quantity(value: object, meaning: Quantity) -> tuple[str | Share, Decimal]:
     expected = meaning.unit if meaning.unit not in _FACTORS else _FACTORS[meaning.unit][0]
     if unit == expected:
         return meaning.name, number
-    if (name := _SAID_IN.get((meaning.name, unit))) is not None:
+    if (name := SAID_IN.get((meaning.name, unit))) is not None:
         return name, number
     raise NotUnderstood(f"A number {f'in {expected}' if expected else 'without a unit'} was expected.")
 
@@ -152,6 +152,12 @@ def plain(value: object) -> Decimal:
 def is_short(value: object) -> bool:
     """False for an integer that is so long that Python would refuse to print it, or take long."""
     return not isinstance(value, int) or value.bit_length() <= 128
+
+
+def base_unit(unit: str) -> str:
+    """The unit of calculation: kg for a mass, cm for a length, otherwise the unit itself."""
+    factor = _FACTORS.get(unit)
+    return factor[0] if factor else unit
 
 
 def unit_of(text: object) -> str | None:

@@ -59,7 +59,8 @@ class PerPerson:
             return seen[person, month]
 
         def settled(interpreted: Interpreted) -> Interpreted:
-            return of_person(interpreted, who(self.people, interpreted.reading, recent))
+            person = who(self.people, interpreted.reading, recent, interpreted.unclear_person)
+            return of_person(interpreted, person)
 
         return settled
 

@@ -246,7 +246,7 @@ DIALECTS: Mapping[str, Mapping[str, Meaning]] = {
         "mac": _UNUSED,
         "rssi": _UNUSED,
         "UTCtime": Role.UTC_TIME,
-        "unixtime": Role.UTC_TIME,
+        "unixtime": Role.TIME,
         **_unused(
             "cidc acts cont track prmac mac_type adv_type servicedata servicedatauuid manufacturerdata distance "
             "txpower battery batt volt voltage host tracker linkquality"

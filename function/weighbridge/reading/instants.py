@@ -125,12 +125,13 @@ class Instants:
         found: tuple[str, datetime] | None = None
         for key, value in self.zones:
             try:
-                theirs, its_note = _read(parts, zone_of(value), assumed=False) if local else (instant, note)
+                named = zone_of(value)
+                theirs, its_note = _read(parts, named, assumed=False) if local else (instant, note)
             except NotUnderstood as e:
                 if local:
                     self.faults.append(Fault(key, value, str(e)))
                 else:
-                    text = f"{key!a} was not understood. It could name the time zone, which this time does not need."
+                    text = f"{key!a} was not understood. It could name a time zone, and this time does not need one."
                     self._note(Code.KEY_NOT_UNDERSTOOD, text)
                 continue
             if found and found[1] != theirs:

@@ -258,9 +258,12 @@ class _Interpretation:
         others = {meaning.key: (key, value) for key, value, meaning in units if isinstance(meaning, UnitOf)}
         found: list[Said] = []
         for key, value, meaning in said:
-            if meaning is BARE_WEIGHT and of_weight:
-                meaning = BARE_WEIGHT._replace(unit=of_weight[1])
-                self._check_weight_unit(of_weight, key, value)
+            if of_weight and isinstance(meaning, Quantity) and meaning.name == "weight_kg":
+                own = _unit_in(value) or (meaning.unit if meaning is not BARE_WEIGHT else "")
+                if own and own != of_weight[1]:
+                    self._not_used(of_weight[0], f"{key!a} has its own unit")
+                elif not own:
+                    meaning = BARE_WEIGHT._replace(unit=of_weight[1])
             elif isinstance(meaning, Quantity | Either) and (other := others.get(normal(key))):
                 unit = unit_of(other[1])
                 in_that = in_unit(meaning, unit) if unit else None
@@ -288,11 +291,6 @@ class _Interpretation:
             else:
                 found = key, unit
         return found
-
-    def _check_weight_unit(self, unit: tuple[str, str], key: str, value: object) -> None:
-        own = unit_of(value.strip().lstrip("0123456789.,+- \u00a0\u202f")) if isinstance(value, str) else None
-        if own and own != unit[1]:
-            self._not_used(unit[0], f"{key!a} has its own unit")
 
     # -- keys with a role ---------------------------------------------------------------------------------
 
@@ -477,6 +475,11 @@ def _has_unit(value: object, meaning: Meaning | None) -> bool:
         return quantity(value, meaning) == quantity(value, meaning._replace(unit="lb"))
     except NotUnderstood:
         return False
+
+
+def _unit_in(value: object) -> str | None:
+    """The unit in a text such as "81.4 kg"."""
+    return unit_of(value.strip().lstrip("0123456789.,+- \u00a0\u202f")) if isinstance(value, str) else None
 
 
 def _is_missing_with_unit(value: object) -> bool:

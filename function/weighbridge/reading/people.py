@@ -82,8 +82,13 @@ def named(people: Sequence[Person], name: str) -> Person | None:
     return next((person for person in people if wanted in _words(person)), None)
 
 
-def who(people: Sequence[Person], reading: Reading, recent: Recent) -> Person:
-    """The person of a reading. Raises `ReadingRejected`; `recent` may raise other faults."""
+def who(people: Sequence[Person], reading: Reading, recent: Recent, unclear: Sequence[FieldError] = ()) -> Person:
+    """The person of a reading. `unclear`: its keys that could name the person and were not understood.
+
+    Raises `ReadingRejected`; `recent` may raise other faults.
+    """
+    if unclear and len(people) > 1:
+        raise ReadingRejected(unclear)
     known = ", ".join(person.name for person in people)
     if reading.person is not None:
         if person := named(people, reading.person):

@@ -74,9 +74,9 @@ EXCEPTED: Mapping[Question, str] = {
         "remember remember_me membership ownership profile_picture profile_image profile_url"
     ),
     Question.UNIT: (
-        "unit_price unit_cost unit_serial unit_number impedance_unit protein_unit heart_rate_unit community communities "
-        "opportunity opportunities immunity united temperature_unit temperature_units temp_unit distance_unit "
-        "pressure_unit volume_unit energy_unit speed_unit length_unit battery_unit metric_name"
+        "unit_price unit_cost unit_serial unit_number impedance_unit protein_unit heart_rate_unit community "
+        "communities opportunity opportunities immunity united temperature_unit temperature_units temp_unit "
+        "distance_unit pressure_unit volume_unit energy_unit speed_unit length_unit battery_unit metric_name"
     ),
     Question.VALIDITY: (
         "tablet table is_tablet establish established adjustable stability_index "

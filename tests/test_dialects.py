@@ -229,17 +229,28 @@ def test_muscle_rate_next_to_mass_is_left_out() -> None:
 
 
 def test_muscle_above_100_percent() -> None:
-    """A muscle share above 100 % is rejected."""
-    assert only_error({"weight": 80, "muscle": 101}).message == "A muscle share of 1 to 100 % was expected."
+    """A muscle share above 100 % is left out."""
+    interpreted = understood({"weight": 80, "muscle": 101})
+    assert interpreted.reading.muscle_mass_kg is None
+    assert notes(interpreted)[-1] == (
+        Code.LEFT_OUT_IN_DOUBT,
+        "'muscle' was left out as doubtful. A muscle share of 1 to 100 % was expected. Received: 101.",
+    )
 
 
 def test_fitdays_words_change_the_muscle_rule() -> None:
     """With words of the Fitdays app, muscle and bone must be all that is not fat."""
     row = {"weight": 81.4, "body fat": 18.2, "muscle mass": 36, "bone mass": 3.4}
     assert values(row)["muscle_mass_kg"] == "36"
-    error = only_error(row | {"water weight": 45.9})
-    assert (error.field, error.input) == ("muscle mass", 36)
-    assert error.message.startswith("Muscle mass + bone mass 39.4 kg does not fit the fat-free mass, which in the Fit")
+    fitdays = understood(row | {"water weight": 45.9})
+    assert (fitdays.reading.muscle_mass_kg, fitdays.reading.bone_mass_kg) == (None, None)
+    assert (fitdays.reading.body_fat_percent, fitdays.reading.body_water_kg) == (Decimal("18.2"), Decimal("45.9"))
+    code, text = notes(fitdays)[-1]
+    assert code is Code.LEFT_OUT_IN_DOUBT
+    assert text.startswith(
+        "'muscle mass' and 'bone mass' were left out as doubtful. "
+        "Muscle mass + bone mass 39.4 kg does not fit the fat-free mass, which in the Fitdays app they make up: 66.59"
+    )
 
 
 @pytest.mark.parametrize("deleted", [1, True, "1", "true", Decimal(1), [0]])

@@ -26,6 +26,10 @@ class Code(StrEnum):
     SKELETAL_MUSCLE = "skeletal-muscle"  # sent as Garmin's muscle, as configured for the person
     MUSCLE_LEFT_OUT = "muscle-left-out"  # the person's muscle is skeletal muscle, and the reading has none
 
+    # Warnings about the values. The first is among the notes too.
+    LEFT_OUT_IN_DOUBT = "left-out-in-doubt"  # out of its range, or it contradicts the other values
+    UNUSUAL = "unusual"  # sent; possible, and more often a slip
+
     # Warnings: what happened to it.
     FELL_BACK = "fell-back"  # an earlier delivery did not take it
     OTHER_FILES_KEPT = "other-files-kept"  # the folder holds other values for this instant

@@ -18,7 +18,8 @@ from zoneinfo import ZoneInfo
 from ..errors import FieldError, ReadingRejected
 from ..notes import Code, Note
 from .dialects import BARE_WEIGHT, FITDAYS_WORDS, VOCABULARY, Meaning, Quantity, Role, Share, Unused, is_missing, normal
-from .identities import LEAN_SOFT_TISSUE, contradictions, derive
+from .doubts import left_out, settle
+from .identities import LEAN_SOFT_TISSUE
 from .measures import MEASURES, out_of_range
 from .quantities import KG_PER, LONGEST_TEXT, UNITS, NotUnderstood, is_short, quantity
 from .reading import Reading
@@ -69,6 +70,8 @@ class _Interpretation:
         #: The caller's key for a number or the person, and what came.
         self.keys: dict[str | Share, str] = {}
         self.inputs: dict[str | Share, object] = {}
+        #: Earlier keys with the same number.
+        self.same: dict[str | Share, list[str]] = {}
         #: The instant of each role that was read, with its key.
         self.instants: dict[Role, tuple[str, datetime]] = {}
         #: Read only if the reading has no time of its own.
@@ -76,6 +79,7 @@ class _Interpretation:
         self.person: str | None = None
         self.person_id: str | None = None
         self.notes: list[Note] = []
+        self.warnings: list[Note] = []
         self.unknown: list[str] = []
         self.unused: list[str] = []
         self.errors: list[FieldError] = []
@@ -102,11 +106,7 @@ class _Interpretation:
             key = self.keys.get("weight_kg", "weight")
             self._reject("weight_kg", key, self.inputs.get("weight_kg"), _WEIGHT_EXPECTED)
         measured_at = self._instant()
-        faults = [out_of_range(name, value) for name, value in self.values.items()]
-        self.errors += [self._with_caller_keys(fault) for fault in faults if fault]
-        for share, percent in self.shares.items():
-            if fault := out_of_range(self.keys[share], percent, share.measure):
-                self.errors.append(FieldError(fault.field, _shown(self.inputs[share]), fault.message))
+        self._leave_out_impossible()
         if self.errors:
             raise ReadingRejected(self.errors)
         try:
@@ -125,12 +125,38 @@ class _Interpretation:
             else:
                 values[mass] = (values["weight_kg"] * percent / 100).quantize(_GRAM)
                 self.keys[mass], self.inputs[mass] = key, self.inputs[share]
+                self.same[mass] = self.same.get(share, [])
                 derived[mass] = f"weight_kg × {MEASURES[mass].label} % ÷ 100"
-        derived |= derive(values)
-        reading = Reading(measured_at=measured_at, person=self.person or self.person_id, **values)
-        if fitdays and (errors := contradictions(values, (LEAN_SOFT_TISSUE,))):
-            raise ReadingRejected(errors)
-        return Interpreted(reading, derived, tuple(self.notes), tuple(self.unknown))
+        more = (LEAN_SOFT_TISSUE,) if fitdays else ()
+        settled = settle(values, measured_at, self.person or self.person_id, more)
+        for doubt in settled.doubts:
+            self._doubt(doubt.names, doubt.sentence)
+            for name in doubt.names:
+                derived.pop(name, None)
+        self.warnings += settled.warnings
+        return Interpreted(
+            settled.reading, derived | settled.derived, tuple(self.notes), tuple(self.unknown), tuple(self.warnings)
+        )
+
+    def _leave_out_impossible(self) -> None:
+        """Leave out each number that is out of its range. The weight is not left out: the reading is rejected."""
+        faults = [fault for name, value in self.values.items() if (fault := out_of_range(name, value))]
+        for fault in faults:
+            if fault.field == "weight_kg":
+                self.errors.append(self._with_caller_keys(fault))
+            else:
+                del self.values[fault.field]
+                self._doubt([fault.field], f"{fault.message} Received: {_shown(self.inputs[fault.field])}.")
+        for share, percent in tuple(self.shares.items()):
+            if wrong := out_of_range(share.mass, percent, share.measure):
+                del self.shares[share]
+                self._doubt([share], f"{wrong.message} Received: {_shown(self.inputs[share])}.")
+
+    def _doubt(self, names: Sequence[str | Share], sentence: str) -> None:
+        keys = [ascii(key) for name in names for key in (*self.same.get(name, ()), self.keys[name])]
+        note = left_out(keys, sentence)
+        self.notes.append(note)
+        self.warnings.append(note)
 
     def _with_caller_keys(self, error: FieldError) -> FieldError:
         key = self.keys.get(error.field, error.field)
@@ -157,6 +183,8 @@ class _Interpretation:
         elif known is not None and known != number:
             self._reject(name, key, value, f"{self.keys[name]!a} has another value for the same thing.")
         else:
+            if known is not None:
+                self.same.setdefault(name, []).append(self.keys[name])
             if isinstance(name, Share):
                 self.shares[name] = number
             else:

@@ -58,8 +58,8 @@ SHOWN = {
 
 def fields() -> None:
     rows = []
-    for name, measure in MEASURES.items():
-        label = f"{measure.label} ({measure.unit})" if measure.unit else measure.label
+    for name in MEASURES:
+        label = _label(name)
         if name in NATIVE:
             rows.append((label, f"`{NATIVE[name].name}`", SHOWN[NATIVE[name].name]))
         else:
@@ -91,8 +91,13 @@ def ranges() -> None:
     rows = []
     for name, measure in MEASURES.items():
         outcome = Outcome.REFUSE if name == "weight_kg" else Outcome.LEAVE_OUT
-        rows.append((measure.label, f"{measure.minimum:f} to {measure.maximum:f} {measure.unit}", outcome.value))
+        rows.append((_label(name), f"{measure.minimum:f} to {measure.maximum:f}", outcome.value))
     _table(("value", "range", "outside it"), rows)
+
+
+def _label(name: str) -> str:
+    measure = MEASURES[name]
+    return f"{measure.label} ({measure.unit})" if measure.unit else measure.label
 
 
 def identities() -> None:
@@ -103,7 +108,7 @@ def identities() -> None:
 
 def _outcome(rule: Rule) -> str:
     if rule.outcome is Outcome.LEAVE_OUT:
-        return f"left out: {' and '.join(MEASURES[name].label for name in rule.doubted)}"
+        return f"left out: {' and '.join(_label(name) for name in rule.doubted)}"
     return str(rule.outcome.value)
 
 

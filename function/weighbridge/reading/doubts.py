@@ -54,9 +54,10 @@ def settle(
             broken = contradictions(values, more) if more else []
         except ReadingRejected:
             broken = [*contradictions(values), *contradictions(values, more)]
-            refusing = [each.error(values) for each in broken if each.rule.outcome is Outcome.REFUSE]
-            if refusing:
-                raise ReadingRejected(refusing) from None
+            if refusing := [each for each in broken if each.rule.outcome is Outcome.REFUSE]:
+                # Not those between values that only follow from the ones to blame.
+                blamed = [each for each in refusing if (given.keys() - {"weight_kg"}) & {*each.rule.needs}]
+                raise ReadingRejected([each.error(given) for each in blamed or refusing]) from None
             if not broken:
                 raise
         if not broken:

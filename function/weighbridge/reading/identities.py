@@ -93,10 +93,10 @@ class Broken(NamedTuple):
             text += f" (a difference of {_short(self.allowed)} {rule.unit} is allowed for rounding)"
         return f"{text}."
 
-    def error(self, values: Values) -> FieldError:
-        """The same as an error of the first value that the rule compares."""
-        name = self.rule.needs[0]
-        return FieldError(name, values[name], f"{self.sentence} {_CAUSE}")
+    def error(self, given: Values) -> FieldError:
+        """The same as an error of the first value of the rule that was given, not derived."""
+        name = next((name for name in self.rule.needs if name in given), self.rule.needs[0])
+        return FieldError(name, given.get(name), f"{self.sentence} {_CAUSE}")
 
 
 _CAUSE = "Was one of them typed wrongly, not updated, or measured on someone else?"

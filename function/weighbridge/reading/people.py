@@ -134,10 +134,11 @@ def of_person(interpreted: Interpreted, person: Person) -> Interpreted:
         notes.append(note)
         warnings.append(note)
     warnings += [warning for warning in settled.warnings if warning not in warnings]
+    derived |= settled.derived
     return replace(
         interpreted,
         reading=settled.reading,
-        derived=derived | settled.derived,
+        derived={name: way for name, way in derived.items() if getattr(settled.reading, name) is not None},
         notes=tuple(notes),
         warnings=tuple(warnings),
     )

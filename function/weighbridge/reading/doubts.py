@@ -43,7 +43,7 @@ def settle(
 ) -> Settled:
     """The reading of `given`, each value in its range, without those in doubt by the rules or by `more` rules.
 
-    Raises `ReadingRejected` if a broken rule refuses the reading, or if the person is no name.
+    Raises `ReadingRejected` if a broken rule refuses the reading, or if the name of the person is not valid.
     """
     doubts: list[Doubt] = []
     while True:

@@ -29,8 +29,8 @@ from weighbridge.http.routes import HTTP_STATUS, LARGEST_BODY_BYTES, LONGEST_PAU
 from weighbridge.notes import Code
 from weighbridge.operate.demo import embedded, post
 from weighbridge.operate.serving import function_process
-from weighbridge.reading.dialects import DIALECTS, Unused
-from weighbridge.reading.identities import LEAN_SOFT_TISSUE, RULES, Outcome, Rule
+from weighbridge.reading.dialects import DIALECTS, Share, Unused
+from weighbridge.reading.identities import LEAN_SOFT_TISSUE, RULES, Outcome, Rule, share_rule
 from weighbridge.reading.measures import MEASURES
 from weighbridge.receipt import DEVELOPER_FIELDS, NATIVE, NOT_STORED, WORDS
 from weighbridge.resources import EXAMPLE, TEMPLATES
@@ -102,8 +102,15 @@ def _label(name: str) -> str:
 
 def identities() -> None:
     """Every rule, and what happens to a reading that breaks it."""
-    rows = [(rule.quantity, rule.relation.words, rule.way, _outcome(rule)) for rule in (*RULES, LEAN_SOFT_TISSUE)]
+    rows = [
+        (rule.quantity, rule.relation.words, rule.way, _outcome(rule))
+        for rule in (*RULES, LEAN_SOFT_TISSUE, *map(share_rule, SHARES))
+    ]
     _table(("this", "is", "that", "if not"), rows)
+
+
+#: The masses that an app also shows in % of the weight.
+SHARES = sorted({share.mass for share in Share})
 
 
 def _outcome(rule: Rule) -> str:

@@ -81,6 +81,11 @@ LEFT_OUT: list[tuple[dict[str, object], list[str], str]] = [
     ({"weight": 81.4, "height": 178, "bmi": 30}, ["bmi", "height"], "weight ÷ height²: 25.69 kg/m²"),
     # A muscle share gives a mass, which is in doubt under the key of the share.
     ({"weight": 81.4, "body fat": 18.2, "muscle rate": 95}, ["muscle rate"], "Muscle mass 77.33 kg"),
+    (
+        {"weight": 81.4, "body fat": 18.2, "muscle mass": 63.2, "muscle rate": 40},
+        ["muscle mass", "muscle rate"],
+        "Muscle mass 63.2 kg does not fit weight × muscle mass %: 32.56 kg",
+    ),
     # The same number under two keys
     ({"weight": 81.4, "fat": 18.2, "muscle mass": 77.6, "muscleMass": 77.6}, ["muscle mass", "muscleMass"], "66.59 kg"),
     # Out of range

@@ -303,6 +303,25 @@ LEAN_SOFT_TISSUE = _with_bone("muscle_mass_kg")._replace(
     relation=_EQUAL, way="the fat-free mass, which in the Fitdays app they make up"
 )
 
+#: The name under which `share_rule` finds the percentage that came next to a mass.
+SHARE = "percent_of_weight"
+
+
+def share_rule(mass: str) -> Rule:
+    """A mass and its percentage of the weight, which an app shows next to it, agree. The mass is in doubt if not."""
+    return Rule(
+        (mass, SHARE),
+        MEASURES[mass].label,
+        _EQUAL,
+        f"weight × {MEASURES[mass].label} %",
+        "kg",
+        lambda v: v[mass],
+        lambda v: v["weight_kg"] * v[SHARE] / _HUNDRED,
+        Outcome.LEAVE_OUT,
+        (mass,),
+        _rounding_of_a_percentage,
+    )
+
 
 def contradictions(values: Values, rules: tuple[Rule, ...] | None = None) -> list[Broken]:
     """The rules that the values break: those of the table that do more than warn, or the given ones, in their order.

@@ -19,7 +19,7 @@ from ..errors import FieldError, ReadingRejected
 from ..notes import Code, Note
 from .dialects import BARE_WEIGHT, FITDAYS_WORDS, VOCABULARY, Meaning, Quantity, Role, Share, Unused, is_missing, normal
 from .doubts import left_out, settle
-from .identities import LEAN_SOFT_TISSUE
+from .identities import LEAN_SOFT_TISSUE, SHARE, contradictions, share_rule
 from .measures import MEASURES, out_of_range
 from .quantities import KG_PER, LONGEST_TEXT, UNITS, NotUnderstood, is_short, quantity
 from .reading import Reading
@@ -120,7 +120,10 @@ class _Interpretation:
         derived: dict[str, str] = {}
         for share, percent in self.shares.items():
             key, mass = self.keys[share], share.mass
-            if mass in values:
+            if mass in values and (broken := contradictions({**values, SHARE: percent}, (share_rule(mass),))):
+                del values[mass]
+                self._doubt([mass, share], broken[0].sentence)
+            elif mass in values:
                 self._note(Code.SAID_TWICE, f"{key!a} was left out, because {self.keys[mass]!a} says the same.")
             else:
                 values[mass] = (values["weight_kg"] * percent / 100).quantize(_GRAM)

@@ -276,7 +276,7 @@ def bodies(draw: st.DrawFn) -> dict[str, Decimal]:
     """A body with more decimals than any app shows, and all values that the identities use."""
     weight, height = draw(share(10, 200)), draw(share(100, 210))
     fat = draw(share(0.04, 0.6)) * weight
-    bone = draw(share(0.02, 0.06)) * weight
+    bone = draw(share(0.02, 0.08)) * (weight - fat)
     muscle = draw(st.one_of(st.just(Decimal(1)), share(0.5, 1))) * (weight - fat - bone)
     water = draw(share(0.5, 1)) * (weight - fat)
     return {

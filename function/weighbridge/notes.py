@@ -34,6 +34,10 @@ class Code(StrEnum):
     # Warnings: what a person should look at.
     NOT_RECOGNISED = "not-recognised"  # unknown keys, which could only have added a value
 
+    # Warnings about the values. The first is among the notes too.
+    LEFT_OUT_IN_DOUBT = "left-out-in-doubt"  # out of its range, or it contradicts the other values
+    UNUSUAL = "unusual"  # sent; possible, and more often a slip
+
     # Warnings: what happened to it.
     FELL_BACK = "fell-back"  # an earlier delivery did not take it
     OTHER_FILES_KEPT = "other-files-kept"  # the folder holds other values for this instant

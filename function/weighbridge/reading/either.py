@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from enum import Enum
 from itertools import product
 from typing import NamedTuple
 
-from ..errors import ReadingRejected
 from .dialects import PERCENT, Either, Quantity, Share
 from .identities import LEAN_SOFT_TISSUE, contradictions, derive
-from .measures import MEASURES, out_of_range
+from .measures import out_of_range
 from .quantities import quantity
 
 Name = str | Share
@@ -42,28 +42,37 @@ def read_either(key: str, value: object, meaning: Either) -> Open | tuple[Name, 
     return kg if kg == percent else Open(key, kg, percent)
 
 
-def decide(values: Mapping[str, Decimal], opened: Sequence[Open]) -> list[tuple[Name, Decimal] | None]:
-    """What each open number is; None if the other values do not decide. `values` has the weight."""
+class Undecided(Enum):
+    """Why a number is left out."""
+
+    BOTH = "It could be in kg or in %, and the other values do not decide. Send it with its unit."
+    NEITHER = "It fits the other values neither in kg nor in %."
+
+
+Decision = tuple[Name, Decimal] | Undecided
+
+
+def decide(values: Mapping[str, Decimal], opened: Sequence[Open]) -> list[Decision]:
+    """What each open number is. `values` has the weight, and each is in its range."""
+    if len(opened) > _MOST:
+        return [Undecided.BOTH] * len(opened)
     known = _with_derived(values)
-    if known is None or len(opened) > _MOST:
-        return [None] * len(opened)
-    found = _decided(known, opened)
     # One that fits in no way does not cost the others.
-    return found or [(_decided(known, [each]) or [None])[0] for each in opened]
+    return _decided(known, opened) or [(_decided(known, [each]) or [Undecided.NEITHER])[0] for each in opened]
 
 
-def _decided(known: Mapping[str, Decimal], opened: Sequence[Open]) -> list[tuple[Name, Decimal] | None] | None:
-    """The same; None if there is no possible way."""
+def _decided(known: Mapping[str, Decimal], opened: Sequence[Open]) -> list[Decision]:
+    """The same; empty if there is no possible way."""
     already = len(contradictions(known))
     ways = []
     for way in product(*((each.kg, each.percent) for each in opened)):
         together = _together(known, way)
         if together is not None and len(contradictions(together)) <= already:
             ways.append((way, _adds_up(together)))
-    if not ways:
-        return None
     best = [way for way, adds_up in ways if adds_up] or [way for way, _ in ways]
-    return [meaning if all(way[i] == meaning for way in best) else None for i, meaning in enumerate(best[0])]
+    if not best:
+        return []
+    return [meaning if all(way[i] == meaning for way in best) else Undecided.BOTH for i, meaning in enumerate(best[0])]
 
 
 def _together(known: Mapping[str, Decimal], way: Sequence[tuple[Name, Decimal]]) -> dict[str, Decimal] | None:
@@ -82,15 +91,9 @@ def _together(known: Mapping[str, Decimal], way: Sequence[tuple[Name, Decimal]])
     return _with_derived(values)
 
 
-def _with_derived(values: Mapping[str, Decimal]) -> dict[str, Decimal] | None:
-    """With the values that follow; None if one of them is impossible."""
+def _with_derived(values: Mapping[str, Decimal]) -> dict[str, Decimal]:
     found = dict(values)
-    if any(out_of_range(name, value) for name, value in found.items() if name in MEASURES):
-        return None
-    try:
-        derive(found)
-    except ReadingRejected:
-        return None
+    derive(found)
     return found
 
 

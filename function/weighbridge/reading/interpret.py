@@ -33,9 +33,10 @@ from .dialects import (
     is_missing,
     normal,
 )
-from .either import Open, decide, read_either
+from .doubts import left_out, settle
+from .either import Open, Undecided, decide, read_either
 from .hints import WEIGHT_EXPECTED, missing_weight, not_recognised
-from .identities import LEAN_SOFT_TISSUE, contradictions, derive
+from .identities import LEAN_SOFT_TISSUE, SHARE, contradictions, share_rule
 from .instants import Instants, Time
 from .keys import in_unit, meaning_of
 from .measures import MEASURES, out_of_range
@@ -92,6 +93,8 @@ class _Interpretation:
         self.keys: dict[str | Share, str] = {}
         self.inputs: dict[str | Share, object] = {}
         self.instants = Instants(now, timezone)
+        #: Earlier keys with the same number.
+        self.same: dict[str | Share, list[str]] = {}
         self.person: str | None = None
         self.person_id: str | None = None
         #: What could change the meaning of the reading, and was not understood.
@@ -139,11 +142,7 @@ class _Interpretation:
         measured_at = self._instant()
         if self.unclear:
             self._settle_unclear(said)
-        faults = [out_of_range(name, value) for name, value in self.values.items()]
-        self.errors += [self._with_caller_keys(fault) for fault in faults if fault]
-        for share, percent in self.shares.items():
-            if fault := out_of_range(self.keys[share], percent, share.measure):
-                self.errors.append(FieldError(fault.field, _shown(self.inputs[share]), fault.message))
+        self._leave_out_impossible()
         if self.errors:
             raise ReadingRejected(self.errors)
         if self.opened:
@@ -159,24 +158,53 @@ class _Interpretation:
         derived: dict[str, str] = {}
         for share, percent in self.shares.items():
             key, mass = self.keys[share], share.mass
-            if mass in values:
+            if mass in values and (broken := contradictions({**values, SHARE: percent}, (share_rule(mass),))):
+                del values[mass]
+                self._doubt([mass, share], broken[0].sentence)
+            elif mass in values:
                 self._note(Code.SAID_TWICE, f"{key!a} was left out, because {self.keys[mass]!a} says the same.")
             else:
                 values[mass] = (values["weight_kg"] * percent / 100).quantize(_GRAM)
                 self.keys[mass], self.inputs[mass] = key, self.inputs[share]
+                self.same[mass] = self.same.get(share, [])
                 derived[mass] = f"weight_kg × {MEASURES[mass].label} % ÷ 100"
-        derived |= derive(values)
-        reading = Reading(measured_at=measured_at, person=self.person or self.person_id, **values)
-        if fitdays and (errors := contradictions(values, (LEAN_SOFT_TISSUE,))):
-            raise ReadingRejected(errors)
+        more = (LEAN_SOFT_TISSUE,) if fitdays else ()
+        settled = settle(values, measured_at, self.person or self.person_id, more)
+        for doubt in settled.doubts:
+            self._doubt(doubt.names, doubt.sentence)
+            for name in doubt.names:
+                derived.pop(name, None)
+        self.warnings += settled.warnings
         return Interpreted(
-            reading,
-            derived,
+            settled.reading,
+            derived | settled.derived,
             tuple(self.notes),
             tuple(self.unknown),
             tuple(self.warnings),
             tuple(self.unclear_person),
         )
+
+    def _leave_out_impossible(self) -> None:
+        """Leave out each number that is out of its range. The weight is not left out: the reading is rejected."""
+        faults = [fault for name, value in self.values.items() if (fault := out_of_range(name, value))]
+        for fault in faults:
+            if fault.field == "weight_kg":
+                self.errors.append(self._with_caller_keys(fault))
+            else:
+                del self.values[fault.field]
+                self._doubt([fault.field], f"{fault.message} Received: {_shown(self.inputs[fault.field])}.")
+        for share, percent in tuple(self.shares.items()):
+            if wrong := out_of_range(share.mass, percent, share.measure):
+                del self.shares[share]
+                self._doubt([share], f"{wrong.message} Received: {_shown(self.inputs[share])}.")
+
+    def _doubt(self, names: Sequence[str | Share], sentence: str) -> None:
+        keys = [ascii(key) for name in names for key in (*self.same.get(name, ()), self.keys[name])]
+        self._leave_out(left_out(keys, sentence))
+
+    def _leave_out(self, note: Note) -> None:
+        self.notes.append(note)
+        self.warnings.append(note)
 
     def _with_caller_keys(self, error: FieldError) -> FieldError:
         key = self.keys.get(error.field, error.field)
@@ -213,6 +241,8 @@ class _Interpretation:
             self._keep(name, number, key, value)
 
     def _keep(self, name: str | Share, number: Decimal, key: str, value: object) -> None:
+        if name in self.keys and (name in self.shares or name in self.values):
+            self.same.setdefault(name, []).append(self.keys[name])
         if isinstance(name, Share):
             self.shares[name] = number
         else:
@@ -235,9 +265,8 @@ class _Interpretation:
         opened = [each for each, _ in self.opened]
         decisions = decide(masses | self.values, opened)
         for (each, value), decision in zip(self.opened, decisions, strict=True):
-            if decision is None:
-                why = "it could be in kg or in %, and the other values do not decide. Send it with its unit"
-                self._not_used(each.key, why)
+            if isinstance(decision, Undecided):
+                self._leave_out(left_out([ascii(each.key)], decision.value))
                 continue
             unit = "kg" if decision == each.kg else "%"
             self._note(Code.UNIT_DECIDED, f"{each.key!a} is in {unit}: the other values show it.")

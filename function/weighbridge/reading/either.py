@@ -3,8 +3,8 @@
 Rule: never a guess. Only the unit decides, or the other values do.
 
 Strategy: of all ways to read the open numbers together, those count that are possible and break no rule with the
-other values. If muscle and bone make up the fat-free mass in some of these ways, only these count: a sum that is right
-to a tenth is no accident. A number is decided if it means the same in all ways that count.
+other values. If muscle and bone make up the fat-free mass in some of these ways, only these count, because a sum
+is hardly ever right to a tenth by chance. A number is decided if it means the same in all ways that count.
 """
 
 from __future__ import annotations

@@ -79,9 +79,8 @@ EXCEPTED: Mapping[Question, str] = {
         "distance_unit pressure_unit volume_unit energy_unit speed_unit length_unit battery_unit metric_name"
     ),
     Question.VALIDITY: (
-        "tablet table is_tablet establish established adjustable stability_index "
-        "impedance_stabilized impedance_stabilised impedance_stable impedance_valid removable finalist "
-        "valid_from valid_until validator validated_by"
+        "tablet table is_tablet establish established adjustable "
+        "impedance_stabilized impedance_stabilised impedance_stable impedance_valid removable finalist"
     ),
 }
 
@@ -103,8 +102,11 @@ def _questions_of(key: str) -> tuple[Question, ...]:
     name, known = normal(key), slip_of(key)
     meaning = VOCABULARY[known] if known else None
     question = _OF_ROLE.get(meaning) if isinstance(meaning, Role) else None
+    if question is None or known is None or name in _CUT[question]:
+        return ()
     # `measure` is not a slip of `measured`, and `recorder` not of `recorded`.
-    return (question,) if question and known and known[:-1] not in (name, name[:-1]) and known != name[:-1] else ()
+    inflected = known[:-1] in (name, name[:-1]) or known == name[:-1]
+    return () if inflected else (question,)
 
 
 def _by_name(key: str) -> tuple[Question, ...]:

@@ -25,12 +25,12 @@ from sdk_fallback.crosscheck import Case, cross_check, encode_by_garmin
 from sdk_fallback.errors import RunFailed, RunnerUnusable
 from sdk_fallback.fitcsvtool import checked_output, decode_command, encode_command, read_csv, write_csv
 from sdk_fallback.report import case_of
-from sdk_fallback.runners.local_java import LocalJava, jar_from_maven, local_java
+from sdk_fallback.runners.local_java import LocalJava, local_java
 from tests.fit_builder import ENUM, UINT8, UINT16, UINT32, UINT32Z, File, Message, file_id, weigh_in
 from tests.golden import GOLDEN, INSTANT
 from tests.outside import by_fitdecode
 from tests.sdk_command import sdk
-from tests.skips import java
+from tests.skips import java, older_jar
 from tests.values import Values
 from weighbridge.fit.encode import encode
 from weighbridge.fit.patch import READINGS_PER_FILE, patch
@@ -47,10 +47,6 @@ PLAIN, DEVELOPERS = ((TEMPLATES / f"{name}.fit").read_bytes() for name in ("weig
 @pytest.fixture(scope="session")
 def runner() -> LocalJava:
     return java()
-
-
-def older_jar(version: str) -> Path:
-    return jar_from_maven(os.environ, RunnerUnusable, f"com.garmin:fit:{version}")
 
 
 # --- it agrees ---

@@ -204,9 +204,9 @@ def _in_words(text: str) -> datetime:
         raise _Explained(_DATE_ALONE)
     clock = _clock(found)
     before, after = text[: found.start()], text[found.end() :].strip(" ,")
-    if before and (year := re.fullmatch(r"(\d{4})", after, re.ASCII)) and not re.search(r"\d{4}", before, re.ASCII):
+    if before and re.fullmatch(r"\d{4}", after, re.ASCII) and not re.search(r"\d{4}", before, re.ASCII):
         # As asctime of C writes it: Thu Nov 26 07:12:00 2026.
-        before, after = f"{before.rstrip()} {year[1]}", ""
+        before, after = f"{before.rstrip()} {after}", ""
     if not before:
         return _date(after, clock)
     moment = _date(_BETWEEN.sub("", before, count=1), clock)

@@ -313,7 +313,7 @@ def test_ambiguous_day(written: str, message: str) -> None:
 
 @pytest.mark.parametrize("zone", ["CET", "EST", "CST", "IST", "BST"])
 def test_abbreviation_of_a_zone(zone: str) -> None:
-    """An abbreviation that has several meanings is refused, also where RFC 2822 would give it one."""
+    """An abbreviation that has several meanings is refused, even where RFC 2822 gives it one."""
     message = only_error({"weight": 81.4, "time": f"Sat, 21 Nov 2026 06:31:00 {zone}"}).message
     assert message.startswith("A time zone was expected")
 

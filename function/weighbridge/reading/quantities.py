@@ -156,7 +156,7 @@ def is_short(value: object) -> bool:
 
 
 def unit_of(text: object) -> str | None:
-    """The unit with this name, such as "lb" for "Lbs."; None for all else."""
+    """The unit with this name, such as "lb" for "Lbs.", or None."""
     if not isinstance(text, str) or len(text) > LONGEST_TEXT:
         return None
     name = fold(text.strip().casefold())

@@ -76,7 +76,7 @@ def read_time(value: object, zone: tzinfo, *, assumed: bool = True) -> tuple[dat
 def read_parts(date: object, time: object, zone: tzinfo, *, assumed: bool = True) -> tuple[datetime, Note | None]:
     """A date and a time of day from two keys -> the same as `read_time` of both in one text.
 
-    Raises `NotUnderstood`, also if one of the two is already an instant.
+    Raises `NotUnderstood`. Neither may be an instant already.
     """
     if not isinstance(date, str) or not isinstance(time, str):
         raise NotUnderstood("A date such as 2026-11-23 and a time of day such as 06:31 were expected.")

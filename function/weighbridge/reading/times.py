@@ -20,6 +20,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
+from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -133,6 +134,7 @@ def _in_zone(moment: datetime, zone: tzinfo, assumed: bool) -> tuple[datetime, N
     return instant, Note(Code.HOUR_SKIPPED, text)
 
 
+@lru_cache(maxsize=64)
 def _zone_assumed(zone: tzinfo) -> Note:
     text = f"This time has no offset, so it was read in {zone}. Send it with an offset, or set WEIGHBRIDGE_TIMEZONE."
     return Note(Code.ZONE_ASSUMED, text)

@@ -73,6 +73,8 @@ class Role(Enum):
     ZONE = auto()
     #: When the caller received it: used if the reading has no time of its own.
     RECEIPT = auto()
+    #: When the event around the reading occurred; no key of a reading has it.
+    EVENT = auto()
     PERSON = auto()
     #: The internal id of a person in a scale or an app: used if there is no name.
     PERSON_ID = auto()

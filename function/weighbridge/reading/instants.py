@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from ..notes import Code, Note
-from .dialects import TIMES, Role
+from .dialects import TIMES, Role, is_missing
 from .quantities import NotUnderstood
 from .times import read_parts, read_time, zone_of
 
@@ -22,6 +21,10 @@ FUTURE_ALLOWED = timedelta(minutes=5)
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 _RANK = {role: rank for rank, roles in enumerate(TIMES) for role in roles}
+_ARRIVAL = Note(
+    Code.TIME_OF_ARRIVAL,
+    "No time was given, so the time of arrival counts. Sent again, it would be another weigh-in.",
+)
 #: Two zones in which no local time is the same instant.
 _TWO_ZONES = (UTC, timezone(timedelta(hours=1)))
 #: With this, a date alone is a time.
@@ -44,8 +47,8 @@ class Time(NamedTuple):
 class Instants:
     """What a payload says about the time, and what follows from it."""
 
-    def __init__(self, now: datetime, zone: ZoneInfo) -> None:
-        self.now, self.zone = now, zone
+    def __init__(self, now: datetime, zone: tzinfo, occurred_at: object) -> None:
+        self.now, self.zone, self.occurred_at = now, zone, occurred_at
         self.times: list[Time] = []
         self.zones: list[tuple[str, object]] = []
         #: Read only if the reading has no time of its own.
@@ -53,23 +56,26 @@ class Instants:
         self.notes: list[Note] = []
         self.faults: list[Fault] = []
 
-    def measured_at(self) -> datetime | None:
-        """The instant from the best rank that came; None if the reading has no time of its own, or only wrong ones."""
-        if not self.times:
-            return None
-        best = min(_RANK[time.role] for time in self.times)
-        times = [time for time in self.times if _RANK[time.role] == best]
+    def settle(self) -> datetime:
+        """The instant of the reading. If there are `faults`, it means nothing."""
+        if self.times:
+            best = min(_RANK[time.role] for time in self.times)
+            times = [time for time in self.times if _RANK[time.role] == best]
+            text = f"No time of the measurement was given, so {times[0].key!a} is used."
+            note = Note(Code.TIME_OF_RECORD, text) if best else None
+        elif not is_missing(self.occurred_at):
+            times = [Time(Role.EVENT, "time", self.occurred_at)]
+            note = Note(Code.TIME_OF_EVENT, "No time was given, so the time of the event is used.")
+        elif self.receipts:
+            times = self.receipts
+            note = Note(Code.TIME_OF_RECEIPT, f"No time was given, so {times[0].key!a} is used.")
+        else:
+            self.notes.append(_ARRIVAL)
+            return self.now
         found = self._agreed(times)
-        if found and best and not self.faults:
-            self._note(Code.TIME_OF_RECORD, f"No time of the measurement was given, so {times[0].key!a} is used.")
-        return found
-
-    def received_at(self) -> datetime | None:
-        """The instant from `received_at`; None if there is none, or a wrong one."""
-        found = self._agreed(self.receipts)
-        if found and not self.faults:
-            self._note(Code.TIME_OF_RECEIPT, f"No time was given, so {self.receipts[0].key!a} is used.")
-        return found
+        if note:
+            self.notes.append(note)
+        return found or self.now
 
     def _agreed(self, times: list[Time]) -> datetime | None:
         """The instant that all these times are."""

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from decimal import Decimal
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from ..errors import FieldError, ReadingRejected
 from ..notes import Code, Note
@@ -62,14 +61,15 @@ class Interpreted:
     unclear_person: tuple[FieldError, ...] = ()
 
 
-def interpret(payload: object, *, now: datetime, timezone: ZoneInfo) -> Interpreted:
+def interpret(payload: object, *, now: datetime, timezone: tzinfo, occurred_at: object = None) -> Interpreted:
     """One JSON value -> the reading in it. `now` is aware; `timezone` is for times without an offset.
 
+    `occurred_at`: the time of the event that carried the payload, as it came; for a reading without a time.
     Raises `ReadingRejected`, which names every value to blame by the caller's own key.
     """
     if not isinstance(payload, dict):
         raise ReadingRejected([FieldError("", _shown(payload), "A reading is a JSON object of names and values.")])
-    return _Interpretation(now, timezone).of(payload)
+    return _Interpretation(now, timezone, occurred_at).of(payload)
 
 
 def has_time(payload: Mapping[str, object]) -> bool:
@@ -83,7 +83,7 @@ _TIMES = frozenset(role for rank in TIMES for role in rank)
 class _Interpretation:
     """The work on one payload: what was found so far, and under which key."""
 
-    def __init__(self, now: datetime, timezone: ZoneInfo) -> None:
+    def __init__(self, now: datetime, timezone: tzinfo, occurred_at: object) -> None:
         self.now = now
         self.values: dict[str, Decimal] = {}
         self.shares: dict[Share, Decimal] = {}
@@ -92,7 +92,7 @@ class _Interpretation:
         #: The caller's key for a number or the person, and what came.
         self.keys: dict[str | Share, str] = {}
         self.inputs: dict[str | Share, object] = {}
-        self.instants = Instants(now, timezone)
+        self.instants = Instants(now, timezone, occurred_at)
         #: Earlier keys with the same number.
         self.same: dict[str | Share, list[str]] = {}
         self.person: str | None = None
@@ -336,17 +336,11 @@ class _Interpretation:
             self.instants.receipts.append(Time(role, key, value))
 
     def _instant(self) -> datetime:
-        times = self.instants
-        found = times.measured_at() if times.times else times.received_at() if times.receipts else None
-        self.notes += times.notes
-        for fault in times.faults:
+        found = self.instants.settle()
+        self.notes += self.instants.notes
+        for fault in self.instants.faults:
             self._reject(Role.TIME, *fault)
-        if found is None and not times.faults:
-            self._note(
-                Code.TIME_OF_ARRIVAL,
-                "No time was given, so the time of arrival counts. Sent again, it would be another weigh-in.",
-            )
-        return found or self.now
+        return found
 
     def _person(self, _role: Role, key: str, value: object) -> None:
         name = self._name(key, value)

@@ -32,6 +32,7 @@ from weighbridge.operate.serving import function_process
 from weighbridge.reading.dialects import DIALECTS, Share, Unused
 from weighbridge.reading.identities import LEAN_SOFT_TISSUE, RULES, Outcome, Rule, share_rule
 from weighbridge.reading.measures import MEASURES
+from weighbridge.reading.steering import EXCEPTED, PATTERNS, UNDERSTOOD, Question
 from weighbridge.receipt import DEVELOPER_FIELDS, NATIVE, NOT_STORED, WORDS
 from weighbridge.resources import EXAMPLE, TEMPLATES
 
@@ -100,6 +101,20 @@ def _label(name: str) -> str:
     return f"{measure.label} ({measure.unit})" if measure.unit else measure.label
 
 
+def steering() -> None:
+    """The patterns of keys that could change the meaning of a reading, and the words that only look like it."""
+    rows = [
+        (
+            question.value,
+            ", ".join(f"`{pattern}`" for pattern in PATTERNS[question].split()),
+            ", ".join(f"`{word}`" for word in sorted(EXCEPTED[question].split())),
+            UNDERSTOOD[question].removesuffix(", or leave this key out."),
+        )
+        for question in Question
+    ]
+    _table(("a key could say", "its pattern", "not these words", "what helps"), rows)
+
+
 def identities() -> None:
     """Every rule, and what happens to a reading that breaks it."""
     rows = [
@@ -134,6 +149,9 @@ CODES = {
     Code.TIME_OF_RECEIPT: "The reading has no time, so the caller's `received_at` counts.",
     Code.TIME_OF_EVENT: "The reading has no time, so that of the CloudEvent around it counts.",
     Code.ZONE_ASSUMED: "The time has no offset. The text names the zone in which it was read.",
+    Code.TIME_OF_RECORD: "No time of the measurement came, so that of its storing or changing counts.",
+    Code.KEY_NOT_UNDERSTOOD: "The key could say when, whose or in which unit; something else says it.",
+    Code.UNIT_DECIDED: "A number that could be in kg or in %: the other values show which.",
     Code.HOUR_TWICE: "A clock change: the hour occurs twice, and the first one was taken.",
     Code.HOUR_SKIPPED: "A clock change: the hour does not exist, and the time was moved forward by the gap.",
     Code.NOT_MEASURED: "An optional value came as zero or as `unknown`, so it was not measured.",
@@ -146,6 +164,7 @@ CODES = {
     Code.MUSCLE_LEFT_OUT: "This person's muscle is the skeletal one, and the reading has none.",
     Code.LEFT_OUT_IN_DOUBT: "A value is out of its range or contradicts the others. It was left out.",
     Code.UNUSUAL: "A value is possible and was sent, but it is more often a slip. Is it right?",
+    Code.NOT_RECOGNISED: "Keys that are not known, and could only have added a value, were left out.",
     Code.FELL_BACK: "An earlier delivery of the chain did not take the file; a later one did.",
     Code.OTHER_FILES_KEPT: "The folder already holds other values for this instant.",
     Code.GARMIN_REMARK: "Garmin's answer included a message.",

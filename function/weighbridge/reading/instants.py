@@ -47,6 +47,8 @@ class Time(NamedTuple):
 class Instants:
     """What a payload says about the time, and what follows from it."""
 
+    __slots__ = ("faults", "notes", "now", "occurred_at", "receipts", "times", "zone", "zones")
+
     def __init__(self, now: datetime, zone: tzinfo, occurred_at: object) -> None:
         self.now, self.zone, self.occurred_at = now, zone, occurred_at
         self.times: list[Time] = []
@@ -59,10 +61,12 @@ class Instants:
     def settle(self) -> datetime:
         """The instant of the reading. If there are `faults`, it means nothing."""
         if self.times:
-            best = min(_RANK[time.role] for time in self.times)
-            times = [time for time in self.times if _RANK[time.role] == best]
-            text = f"No time of the measurement was given, so {times[0].key!a} is used."
-            note = Note(Code.TIME_OF_RECORD, text) if best else None
+            times, best = self.times, _RANK[self.times[0].role]
+            if len(times) > 1:
+                best = min(_RANK[time.role] for time in times)
+                times = [time for time in times if _RANK[time.role] == best]
+            text = "No time of the measurement was given, so {!a} is used."
+            note = Note(Code.TIME_OF_RECORD, text.format(times[0].key)) if best else None
         elif not is_missing(self.occurred_at):
             times = [Time(Role.EVENT, "time", self.occurred_at)]
             note = Note(Code.TIME_OF_EVENT, "No time was given, so the time of the event is used.")

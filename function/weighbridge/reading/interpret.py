@@ -111,14 +111,15 @@ class _Interpretation:
         self.blamed: set[str | Share | Role] = set()
 
     def of(self, payload: Mapping[str, object]) -> Interpreted:
-        said, units = [], []
+        said: list[Said] = []
+        units: list[Said] = []
         for key, value in payload.items():
             meaning = meaning_of(key)
             said.append((key, value, meaning))
             if (meaning is Role.WEIGHT_UNIT or isinstance(meaning, UnitOf)) and not is_missing(value):
                 units.append((key, value, meaning))
         if units:
-            said = self._with_units(said, units)
+            self._with_units(said, units)
         for key, value, meaning in said:
             # The most frequent kind first; this is the hot path.
             if isinstance(meaning, Quantity):
@@ -238,11 +239,11 @@ class _Interpretation:
         elif known is not None and known != number:
             self._reject(name, key, value, f"{self.keys[name]!a} has another value for the same thing.")
         else:
+            if known is not None:
+                self.same.setdefault(name, []).append(self.keys[name])
             self._keep(name, number, key, value)
 
     def _keep(self, name: str | Share, number: Decimal, key: str, value: object) -> None:
-        if name in self.keys and (name in self.shares or name in self.values):
-            self.same.setdefault(name, []).append(self.keys[name])
         if isinstance(name, Share):
             self.shares[name] = number
         else:
@@ -281,27 +282,26 @@ class _Interpretation:
 
     # -- units with a key of their own ---------------------------------------------------------------------
 
-    def _with_units(self, said: Sequence[Said], units: Sequence[Said]) -> list[Said]:
-        """The same, with each number in the unit that its other key names."""
+    def _with_units(self, said: list[Said], units: Sequence[Said]) -> None:
+        """Give each number the unit that its other key names."""
         of_weight = self._weight_unit([(key, value) for key, value, meaning in units if meaning is Role.WEIGHT_UNIT])
         others = {meaning.key: (key, value) for key, value, meaning in units if isinstance(meaning, UnitOf)}
-        found: list[Said] = []
-        for key, value, meaning in said:
-            if of_weight and isinstance(meaning, Quantity) and meaning.name == "weight_kg":
-                own = _unit_in(value) or (meaning.unit if meaning is not BARE_WEIGHT else "")
-                if own and own != of_weight[1]:
+        for place, (key, value, meaning) in enumerate(said):
+            if meaning is BARE_WEIGHT:
+                own = _unit_in(value) if isinstance(value, str) else ""
+                if of_weight and own and own != of_weight[1]:
                     self._not_used(of_weight[0], f"{key!a} has its own unit")
-                elif not own:
-                    meaning = BARE_WEIGHT._replace(unit=of_weight[1])
-            elif isinstance(meaning, Quantity | Either) and (other := others.get(normal(key))):
+                elif of_weight and not own:
+                    said[place] = key, value, _WEIGHT_IN[of_weight[1]]
+            elif not isinstance(meaning, Quantity | Either):
+                continue
+            elif others and (other := others.get(normal(key))):
                 unit = unit_of(other[1])
                 in_that = in_unit(meaning, unit) if unit else None
-                if in_that is None:
-                    self._not_used(key, f"{other[0]!a} is not a unit that it can have")
-                    continue
-                meaning = in_that
-            found.append((key, value, meaning))
-        return found
+                why = f"{other[0]!a} is not a unit that it can have"
+                said[place] = key, value, in_that or Unused(why)
+            elif of_weight and meaning[0] == "weight_kg" and meaning[1] != of_weight[1]:
+                self._not_used(of_weight[0], f"{key!a} has its own unit")
 
     def _weight_unit(self, keys: Sequence[tuple[str, object]]) -> tuple[str, str] | None:
         """The key and the unit of a weight without one."""
@@ -479,6 +479,7 @@ _ROLE_OF = {
 }
 
 _GRAM = Decimal("0.001")
+_WEIGHT_IN = {unit: BARE_WEIGHT._replace(unit=unit) for unit in KG_PER}
 #: Renpho's codes.
 _WEIGHT_UNIT_CODES = {"1": "kg", "2": "lb"}
 _SCALAR = str | bool | int | float | Decimal
@@ -500,9 +501,9 @@ def _has_unit(value: object, meaning: Meaning | None) -> bool:
         return False
 
 
-def _unit_in(value: object) -> str | None:
+def _unit_in(text: str) -> str | None:
     """The unit in a text such as "81.4 kg"."""
-    return unit_of(value.strip().lstrip("0123456789.,+- \u00a0\u202f")) if isinstance(value, str) else None
+    return unit_of(text.lstrip("0123456789.,+- \u00a0\u202f"))
 
 
 def _is_missing_with_unit(value: object) -> bool:

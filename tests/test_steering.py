@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -15,10 +14,11 @@ from hypothesis import strategies as st
 from tests.interpreting import ARRIVAL, errors, instant, notes, only_error, understood, values
 from weighbridge.errors import ReadingRejected
 from weighbridge.notes import Code
+from weighbridge.reading import people as people_module
 from weighbridge.reading.dialects import DIALECTS, TIMES, Role, is_missing
 from weighbridge.reading.interpret import has_time
 from weighbridge.reading.keys import meaning_of
-from weighbridge.reading.people import read_people, who
+from weighbridge.reading.people import Person, read_people
 from weighbridge.reading.steering import EXCEPTED, PATTERNS, Question, questions_of
 
 from .function_client import ROOT
@@ -95,6 +95,8 @@ ROWS: list[tuple[dict[str, object], dict[str, str] | str]] = [
     ({"weight": 81.4, "stable": [True]}, "stable"),
     ({"weight": 81.4, "is_stabilised_flag": 1}, "is_stabilised_flag"),
     ({"weight": 81.4, "weighing_mode": "Person"}, {"weight_kg": "81.4"}),
+    ({"weight": 81.4, "is_guest": True}, "is_guest"),
+    ({"weight": 81.4, "upDate": "2026-11-20T07:12:33Z"}, "upDate"),
     ({"weight": 8.4, "weighing_mode": "object"}, "weighing_mode"),
     ({"weight": 8.4, "weighing_mode": "parcel"}, "weighing_mode"),
 ]
@@ -163,14 +165,21 @@ def test_unit_question_needs_the_unit_of_the_weight() -> None:
 # -- whose, with several people ----------------------------------------------------------------------------
 
 
-def person_of(payload: dict[str, object], people: Sequence[Any] = PEOPLE) -> str:
-    interpreted = understood(payload)
-    return who(people, interpreted.reading, lambda *_: (), interpreted.unclear_person).name
+def person_of(payload: dict[str, object], people: Sequence[Person] = PEOPLE) -> str:
+    return people_module.person_of(people, understood(payload), lambda *_: ()).name
 
 
 def test_person_of_a_known_key() -> None:
     """The person is the one of the key, although the weight fits another."""
     assert person_of({"User": "Ben", "weight": 60}) == "Ben"
+
+
+def test_name_of_a_device_or_a_person() -> None:
+    """A `name` is the person if someone has that name; otherwise it is the name of a device and changes nothing."""
+    assert person_of({"name": "Ben", "weight": 60}) == "Ben"
+    assert person_of({"name": "MIBFS", "weight": 60}) == "Anna"
+    assert person_of({"name": "Ben", "user": "Anna", "weight": 80}) == "Anna"
+    assert understood({"name": "Ben", "weight": 60}).reading.person is None
 
 
 @pytest.mark.parametrize("key", ["profile_number", "userx", "scalePersonSlot", "memberNo"])
@@ -194,7 +203,13 @@ def test_person_key_that_is_not_known(key: str) -> None:
 def test_excepted_words_are_needed(question: Question) -> None:
     """Each excepted word would be found by a pattern of its question, in each way to write it."""
     for words in EXCEPTED[question].split():
-        for key in (words, words.replace("_", " "), words.replace("_", ""), words.title().replace("_", "")):
+        for key in (
+            words,
+            words.upper(),
+            words.replace("_", " "),
+            words.replace("_", ""),
+            words.title().replace("_", ""),
+        ):
             assert question not in questions_of(key), key
             assert question in questions_of(f"{key}_{'time' if question is Question.TIME else _steering(question)}")
 
@@ -207,7 +222,8 @@ INNOCENT = [
     "uptime", "upTime", "date_of_birth", "dateOfBirth", "birthdate", "user_agent", "userAgent", "updated_by", "update",
     "unit_price", "timeout", "sentiment", "mass_table", "isTablet", "fat_est_amp", "candidate", "personal_best",
     "community", "last_name_weight", "impedance_stabilized", "response_time_ms", "fat mass", "heart rate", "is_owned",
-    "runtime", "left_arm", "segment", "estimated", "at", "on", "power_on", "battery",
+    "runtime", "left_arm", "segment", "estimated", "at", "on", "record_id", "athlete_mode",
+    "measure", "power_on", "battery",
 ]  # fmt: skip
 
 
@@ -387,7 +403,12 @@ def test_known_steering_keys_are_steering() -> None:
     }
     known = {key for words in DIALECTS.values() for key, meaning in words.items() if meaning in roles}
     missed = {key for key in known if not questions_of(key)}
-    assert missed <= {"utc", "unix", "uid", "suid", "account", "family_member", "created", "measured", "recorded"}
+    assert missed <= {"guest", "is_guest", "guest_mode", "utc", "unix", "uid", "suid", "tz", "tz_name", "zone"}
+
+
+def test_long_key_that_could_steer() -> None:
+    """A key that is too long to be known could still steer."""
+    assert only_error({"weight": 81.4, "x" * 500 + "_timestamp": 1}).field == "x" * 100
 
 
 def test_future_and_past_bound_every_rank() -> None:

@@ -78,6 +78,8 @@ class Role(Enum):
     PERSON = auto()
     #: The internal id of a person in a scale or an app: used if there is no name.
     PERSON_ID = auto()
+    #: A device or a person: the person if someone has that name.
+    NAME = auto()
     WEIGHT_UNIT = auto()
     #: A weigh-in only if this is true: stable, final.
     GOOD = auto()
@@ -240,7 +242,7 @@ DIALECTS: Mapping[str, Mapping[str, Meaning]] = {
         "unit": Role.WEIGHT_UNIT,
         "weight": BARE_WEIGHT,
         "impedance": _UNUSED,
-        "name": _UNUSED,
+        "name": Role.NAME,
         "brand": _UNUSED,
         "model": _UNUSED,
         "model_id": _UNUSED,
@@ -411,11 +413,11 @@ DIALECTS: Mapping[str, Mapping[str, Meaning]] = {
         **_each(
             Role.PERSON,
             "user member profile owner person_name profile_name member_name owner_name account "
-            "account_name family_member athlete athlete_name patient patient_name",
+            "account_name family_member patient patient_name",
         ),
         **_each(
             Role.PERSON_ID,
-            "uid person_id member_id profile_id owner_id account_id family_member_id athlete_id patient_id user_uuid",
+            "uid person_id member_id profile_id owner_id account_id family_member_id patient_id user_uuid",
         ),
         **_each(
             Role.WEIGHT_UNIT,
@@ -430,7 +432,7 @@ DIALECTS: Mapping[str, Mapping[str, Meaning]] = {
         **_each(
             Role.BAD,
             "deleted deleted_at removed is_removed is_weight_removed load_removed weight_unstable unstable "
-            "is_unstable invalid is_invalid discarded is_discarded cancelled canceled",
+            "is_unstable invalid is_invalid discarded is_discarded cancelled canceled guest is_guest guest_mode",
         ),
         **_unused(
             "source comment comments note notes battery_level firmware serial serial_number manufacturer version"

@@ -59,6 +59,8 @@ class Interpreted:
     #: Keys that could name the person and were not understood, if nothing else does: with several people, the reading
     #: is refused.
     unclear_person: tuple[FieldError, ...] = ()
+    #: A name of a device or of a person.
+    name: str | None = None
 
 
 def interpret(payload: object, *, now: datetime, timezone: tzinfo, occurred_at: object = None) -> Interpreted:
@@ -97,6 +99,7 @@ class _Interpretation:
         self.same: dict[str | Share, list[str]] = {}
         self.person: str | None = None
         self.person_id: str | None = None
+        self.name: str | None = None
         #: What could change the meaning of the reading, and was not understood.
         self.unclear: list[Unclear] = []
         self.unclear_person: list[FieldError] = []
@@ -183,6 +186,7 @@ class _Interpretation:
             tuple(self.unknown),
             tuple(self.warnings),
             tuple(self.unclear_person),
+            self.name,
         )
 
     def _leave_out_impossible(self) -> None:
@@ -356,6 +360,10 @@ class _Interpretation:
         elif name and name != self.person_id:
             self._not_used(key, f"{self.keys['person']!a} says whose weigh-in it is")
 
+    def _device(self, _role: Role, key: str, value: object) -> None:
+        self.name = value if isinstance(value, str) else None
+        self._not_used(key, "")
+
     def _name(self, key: str, value: object) -> str:
         if is_missing(value):
             return ""
@@ -377,7 +385,7 @@ class _Interpretation:
         if found is None:
             self._reject(Role.GOOD, key, value, "true or false was expected.")
         elif found is not expected:
-            self._reject(Role.GOOD, key, value, "The source says that this is not a finished, valid weigh-in.")
+            self._reject(Role.GOOD, key, value, "The source says that this weigh-in does not count.")
 
     def _problem(self, _role: Role, key: str, value: object) -> None:
         # bodymiscale: "none", or for example "weight low, impedance unavailable".
@@ -465,6 +473,7 @@ _STEERING: Mapping[Role, Callable[[_Interpretation, Role, str, object], None]] =
     Role.RECEIPT: _Interpretation._receipt,
     Role.PERSON: _Interpretation._person,
     Role.PERSON_ID: _Interpretation._person_id,
+    Role.NAME: _Interpretation._device,
     Role.WEIGHT_UNIT: _Interpretation._unit,
     Role.GOOD: _Interpretation._good,
     Role.BAD: _Interpretation._bad,

@@ -82,13 +82,21 @@ def named(people: Sequence[Person], name: str) -> Person | None:
     return next((person for person in people if wanted in _words(person)), None)
 
 
-def who(people: Sequence[Person], reading: Reading, recent: Recent, unclear: Sequence[FieldError] = ()) -> Person:
-    """The person of a reading. `unclear`: its keys that could name the person and were not understood.
+def person_of(people: Sequence[Person], interpreted: Interpreted, recent: Recent) -> Person:
+    """The person of a reading, also by a name that could be a device's. Raises what `who` raises.
 
-    Raises `ReadingRejected`; `recent` may raise other faults.
+    With several people, a key that could name the person and was not understood refuses the reading.
     """
-    if unclear and len(people) > 1:
-        raise ReadingRejected(unclear)
+    if interpreted.reading.person is None:
+        if interpreted.name is not None and (person := named(people, interpreted.name)):
+            return person
+        if interpreted.unclear_person and len(people) > 1:
+            raise ReadingRejected(interpreted.unclear_person)
+    return who(people, interpreted.reading, recent)
+
+
+def who(people: Sequence[Person], reading: Reading, recent: Recent) -> Person:
+    """The person of a reading. Raises `ReadingRejected`; `recent` may raise other faults."""
     known = ", ".join(person.name for person in people)
     if reading.person is not None:
         if person := named(people, reading.person):

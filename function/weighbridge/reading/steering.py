@@ -17,7 +17,7 @@ from enum import Enum
 from functools import lru_cache
 
 from .dialects import TIMES, VOCABULARY, Role, normal
-from .keys import slip_of
+from .keys import slip_of, written
 from .quantities import LONGEST_TEXT
 
 
@@ -42,7 +42,7 @@ UNDERSTOOD: Mapping[Question, str] = {
 PATTERNS: Mapping[Question, str] = {
     Question.TIME: "*time* *date* *stamp* *epoch* measured* last* recorded* created* *_at when ts day month year hour",
     Question.PERSON: (
-        "*user* *person* *profile* *member* *owner* *account* *athlete* *patient* who whose nickname "
+        "*user* *person* *profile* *member* *owner* *account* *patient* who whose nickname "
         "*first_name* *firstname* *last_name* *lastname* *full_name* *fullname*"
     ),
     Question.UNIT: "*unit* uom *_uom *imperial* metric *_metric",
@@ -50,11 +50,12 @@ PATTERNS: Mapping[Question, str] = {
     Question.VALIDITY: "*stab* *remov* *valid* *delet* *discard* *cancel* final *_final finali* *unconfirmed*",
 }
 
-#: Words that contain a pattern and do not answer its question; several words are given with "_".
+#: Words that contain a pattern and do not answer its question. Those with "_" are also written in one word or with
+#: capitals (`dateOfBirth`); the others are one word, so that `upDate` is not `update`.
 EXCEPTED: Mapping[Question, str] = {
     Question.TIME: (
         # Durations, and words that only have these letters.
-        "uptime up_time downtime runtime run_time lifetime life_time timeout time_out realtime real_time airtime "
+        "uptime up_time downtime runtime run_time lifetime life_time timeout time_out airtime "
         "bedtime sometimes response_time processing_time execution_time elapsed_time time_to_live time_interval "
         "sentiment centimeter centimeters centimetre centimetres multimeter "
         "update updates updated_by auto_update candidate mandate validate validated invalidated consolidated "
@@ -74,7 +75,7 @@ EXCEPTED: Mapping[Question, str] = {
         "remember remember_me membership ownership profile_picture profile_image profile_url"
     ),
     Question.UNIT: (
-        "unit_price unit_cost unit_serial unit_number impedance_unit protein_unit heart_rate_unit community "
+        "unit_price unit_cost unit_serial impedance_unit protein_unit heart_rate_unit community "
         "communities opportunity opportunities immunity united temperature_unit temperature_units temp_unit "
         "distance_unit pressure_unit volume_unit energy_unit speed_unit length_unit battery_unit metric_name"
     ),
@@ -92,7 +93,11 @@ _LONGEST_EXCEPTION = 4
 
 def questions_of(key: str) -> tuple[Question, ...]:
     """The questions that a key outside of the vocabulary could answer: by its name, or by the one it is a slip of."""
-    return _questions_of(key) if len(key) <= LONGEST_TEXT else _by_name(key)
+    if len(key) <= LONGEST_TEXT:
+        return _questions_of(key)
+    # Nothing is cut out of a long one, so that it does not take long.
+    shape = f"_{key.casefold()}_"
+    return tuple(question for question in Question if _FOUND[question].search(shape))
 
 
 @lru_cache(maxsize=4096)
@@ -104,7 +109,9 @@ def _questions_of(key: str) -> tuple[Question, ...]:
     question = _OF_ROLE.get(meaning) if isinstance(meaning, Role) else None
     if question is None or known is None or name in _CUT[question]:
         return ()
-    # `measure` is not a slip of `measured`, and `recorder` not of `recorded`.
+    # `measure` is not a slip of `measured`, `recorder` not of `recorded`, and `record_id` neither.
+    if len(_WORDS.findall(key)) != len(_WORDS.findall(written(known))):
+        return ()
     inflected = known[:-1] in (name, name[:-1]) or known == name[:-1]
     return () if inflected else (question,)
 
@@ -120,9 +127,7 @@ def _shape(parts: list[list[str]], cut: frozenset[str]) -> str:
     left = []
     i = 0
     while i < len(words):
-        size = next(
-            (n for n in range(_LONGEST_EXCEPTION, 0, -1) if "".join(word for _, word in words[i : i + n]) in cut), 0
-        )
+        size = next((n for n in range(_LONGEST_EXCEPTION, 0, -1) if _is_cut(words[i : i + n], cut)), 0)
         if not size:
             left.append(words[i])
         i += size or 1
@@ -130,6 +135,12 @@ def _shape(parts: list[list[str]], cut: frozenset[str]) -> str:
     for number, word in left:
         glued[number] = glued.get(number, "") + word
     return f"_{'_'.join(word for _, word in left)}_ _{'_'.join(glued.values())}_"
+
+
+def _is_cut(words: list[tuple[int, str]], cut: frozenset[str]) -> bool:
+    glued = "".join(word for _, word in words)
+    # A word with a capital inside, or two words, are found with "_" only.
+    return (f"_{glued}" if len(words) > 1 else glued) in cut
 
 
 def _expression(patterns: str) -> re.Pattern[str]:
@@ -157,4 +168,11 @@ _OF_ROLE: Mapping[Role, Question] = {
 }
 
 _FOUND = {question: _expression(patterns) for question, patterns in PATTERNS.items()}
-_CUT = {question: frozenset(words.replace("_", "").split()) for question, words in EXCEPTED.items()}
+_CUT = {
+    question: frozenset(
+        form
+        for word in words.split()
+        for form in (word.replace("_", ""), f"_{word.replace('_', '')}" if "_" in word else "")
+    )
+    for question, words in EXCEPTED.items()
+}

@@ -43,6 +43,7 @@ _UNIT_AT_END = {
     "cm": "cm",
     "years": "years",
 }
+_ENDINGS = tuple(_UNIT_AT_END)
 _OWN_UNIT = ("unitofmeasurement", "units", "unit", "uom")
 
 #: How a key of the vocabulary is written.
@@ -62,13 +63,13 @@ def _meaning_of(key: str) -> Meaning | None:
     name = normal(key)
     if (meaning := VOCABULARY.get(name)) is not None:
         return meaning
-    for ending, unit in _UNIT_AT_END.items():
+    for ending, unit in _UNIT_AT_END.items() if name.endswith(_ENDINGS) else ():
         if name.endswith(ending) and (of := VOCABULARY.get(name.removesuffix(ending))) is not None:
             if isinstance(of, Unused):
                 return of
             if (meaning := in_unit(of, unit)) is not None:
                 return meaning
-    for ending in _OWN_UNIT:
+    for ending in _OWN_UNIT if "unit" in name or "uom" in name else ():
         for rest in (name.removesuffix(ending), name.removeprefix(ending)):
             if rest != name and isinstance(of := VOCABULARY.get(rest), Quantity | Either):
                 return Role.WEIGHT_UNIT if of is BARE_WEIGHT else UnitOf(rest)

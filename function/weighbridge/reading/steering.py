@@ -118,12 +118,25 @@ def _questions_of(key: str) -> tuple[Question, ...]:
 
 def _by_name(key: str) -> tuple[Question, ...]:
     parts = [[word.casefold() for word in _WORDS.findall(part)] for part in _PARTS.findall(key)]
-    return tuple(question for question in Question if _FOUND[question].search(_shape(parts, _CUT[question])))
-
-
-def _shape(parts: list[list[str]], cut: frozenset[str]) -> str:
-    """A key for the patterns: each word, and then each part in one word, between underlines."""
     words = [(number, word) for number, part in enumerate(parts) for word in part]
+    # Nearly every key has no pattern; this is fast.
+    shape = _shape(words)
+    if not _ANY.search(shape):
+        return ()
+    found = [question for question in Question if _FOUND[question].search(shape)]
+    return tuple(q for q in found if _FOUND[q].search(_shape(_without(words, _CUT[q]))))
+
+
+def _shape(words: list[tuple[int, str]]) -> str:
+    """A key for the patterns: each word, and then each part in one word, between underlines."""
+    glued: dict[int, str] = {}
+    for number, word in words:
+        glued[number] = glued.get(number, "") + word
+    return f"_{'_'.join(word for _, word in words)}_ _{'_'.join(glued.values())}_"
+
+
+def _without(words: list[tuple[int, str]], cut: frozenset[str]) -> list[tuple[int, str]]:
+    """The words that are not excepted."""
     left = []
     i = 0
     while i < len(words):
@@ -131,10 +144,7 @@ def _shape(parts: list[list[str]], cut: frozenset[str]) -> str:
         if not size:
             left.append(words[i])
         i += size or 1
-    glued: dict[int, str] = {}
-    for number, word in left:
-        glued[number] = glued.get(number, "") + word
-    return f"_{'_'.join(word for _, word in left)}_ _{'_'.join(glued.values())}_"
+    return left
 
 
 def _is_cut(words: list[tuple[int, str]], cut: frozenset[str]) -> bool:
@@ -168,6 +178,7 @@ _OF_ROLE: Mapping[Role, Question] = {
 }
 
 _FOUND = {question: _expression(patterns) for question, patterns in PATTERNS.items()}
+_ANY = _expression(" ".join(PATTERNS.values()))
 _CUT = {
     question: frozenset(
         form

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from ..errors import ReadingRejected
 from ..notes import Code, Note
-from .identities import Broken, Outcome, Rule, contradictions, derive, unusual
+from .identities import Broken, Rule, contradictions, derive, unusual
 from .reading import Reading
 
 
@@ -54,7 +54,8 @@ def settle(
             broken = contradictions(values, more) if more else []
         except ReadingRejected:
             broken = [*contradictions(values), *contradictions(values, more)]
-            if refusing := [each for each in broken if each.rule.outcome is Outcome.REFUSE]:
+            # A rule that leaves nothing out refuses. So each round leaves something out, or is the last.
+            if refusing := [each for each in broken if given.keys().isdisjoint(each.rule.doubted)]:
                 # Not those between values that only follow from the ones to blame.
                 blamed = [each for each in refusing if (given.keys() - {"weight_kg"}) & {*each.rule.needs}]
                 raise ReadingRejected([each.error(given) for each in blamed or refusing]) from None

@@ -63,6 +63,15 @@ def test_reading_is_kept(http: FlaskClient, tmp_path: Path, path: str) -> None:
     assert [p.name for p in (tmp_path / "kept").iterdir()] == [receipt["fit"]["file_name"]]
 
 
+def test_summary_names_what_was_not_recognised(http: FlaskClient) -> None:
+    """A person who reads only the summary learns of a slip, and a program finds it among the warnings."""
+    receipt = http.post("/?dry_run=true", json={**READING, "boddy mass indx": 25, "bone maas": 3.4}).get_json()
+    warned = "Not recognised: 'boddy mass indx', 'bone maas' (did you mean 'bone mass'?)."
+    assert receipt["summary"] == f"81.4 kg, 18.2 % fat: would be sent; nothing was. {warned}"
+    assert receipt["warnings"] == [{"code": "not-recognised", "text": warned}]
+    assert receipt["unknown"] == ["boddy mass indx", "bone maas"]
+
+
 def test_json_sent_by_curl(http: FlaskClient) -> None:
     """JSON is accepted as `curl -d` sends it: as application/x-www-form-urlencoded."""
     body = (EXAMPLES / "fitdays.json").read_bytes().replace(b"\n", b"")

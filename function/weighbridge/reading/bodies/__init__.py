@@ -18,11 +18,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from ..dialects import Quantity
 from . import garmin, home, openscale, phones, withings, zepp
-from .items import Action, Document, Item, meaning_of, nothing
+from .items import Action, Document, Item, is_weight, nothing
 from .openscale import with_topic
-from .samples import WEIGHT
 
 __all__ = ["SHAPES", "Action", "Item", "Shape", "Unpacked", "unpack", "with_topic"]
 
@@ -42,7 +40,7 @@ def unpack(document: object) -> Unpacked:
     """
     if not isinstance(document, dict) or not _is_special(document):
         return Unpacked((Item(document),), many=False)
-    has_weight = any(map(_is_weight, document.items()))
+    has_weight = any(map(is_weight, document.items()))
     for shape in SHAPES:
         if (shape.flat or not has_weight) and shape.fits(document):
             items = tuple(shape.unpack(document)) or (nothing(document, f"{shape.name}: no weigh-in in it."),)
@@ -66,12 +64,6 @@ class Shape(NamedTuple):
 
 #: Flat bodies that are more than a reading have one of these keys.
 _MARKS = frozenset(("event", "samplePk", "timestampGMT", "weightInGrams"))
-
-
-def _is_weight(item: tuple[str, object]) -> bool:
-    key, value = item
-    meaning = meaning_of(key)
-    return isinstance(meaning, Quantity) and meaning.name == WEIGHT and not isinstance(value, list)
 
 
 def _is_special(document: Document) -> bool:

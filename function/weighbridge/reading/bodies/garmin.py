@@ -6,16 +6,17 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
 from .items import (
+    TIME,
+    WEIGHT,
     Document,
     Field,
     Item,
     Values,
     object_in,
-    objects_in,
     renamed,
+    rows_in,
     spread,
 )
-from .samples import TIME, WEIGHT
 
 # The weight service of Garmin Connect, as in matin/garth, weight.py: grams, an age in milliseconds, `date` in local
 # time and `timestampGMT` as the instant. Garmin's Health API names the unit in each key.
@@ -54,24 +55,25 @@ def fits(document: Document) -> bool:
 
 
 def unpack(document: Document) -> Iterator[Item]:
-    yield from spread(document, _ANSWER, [_entry(entry) for entry in _entries(document)])
+    if any(key in document for key in _LISTS):
+        yield from spread([_entry(entry) for entry in _entries(document)], document, _ANSWER)
+    else:
+        yield Item(_entry(document))
 
 
 def _entries(document: Document) -> Iterator[Document]:
-    if not any(key in document for key in _LISTS):
-        yield document
     for key in ("dateWeightList", "allWeightMetrics", "bodyComps"):
-        yield from objects_in(document, key)
-    for day in objects_in(document, "dailyWeightSummaries"):
-        entries = objects_in(day, "allWeightMetrics")
+        yield from rows_in(document, key)
+    for day in rows_in(document, "dailyWeightSummaries"):
+        entries = rows_in(day, "allWeightMetrics")
         yield from entries or filter(None, [object_in(day, "latestWeight")])
 
 
 def _entry(entry: Document) -> Values:
     if "weightInGrams" in entry:
         values = renamed(entry, _HEALTH_API, without=("measurementTimeOffsetInSeconds",))
-        values[TIME] = values.pop("measurementTimeInSeconds", None)
+        values[TIME] = values.pop("measurementTimeInSeconds", "no measurementTimeInSeconds")
         return values
     values = renamed(entry, _FIELDS, without=("date", "timestampGMT", "calendarDate"))
-    values[TIME] = entry.get("timestampGMT", entry.get("date"))
+    values[TIME] = entry.get("timestampGMT", "no timestampGMT")
     return values

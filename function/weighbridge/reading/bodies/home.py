@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..dialects import is_missing, normal
-from ..quantities import UNITS
+from ..quantities import LONGEST_TEXT, UNITS
 from .items import (
-    OF_ALL,
     Document,
     Item,
     Values,
     amount,
-    meaning_of,
     object_in,
     spread,
     text_in,
@@ -23,19 +21,22 @@ from .items import (
 # arendst/Tasmota, pull requests 13517 and 25049: one object a sensor, next to the time of the device.
 
 
+#: The units of other sensors.
+_OTHER_UNITS = ("TempUnit", "PressureUnit", "SpeedUnit")
+
+
 def is_tasmota(document: Document) -> bool:
     return "Time" in document and any(map(_is_scale, document.values()))
 
 
 def _is_scale(value: object) -> bool:
-    return isinstance(value, dict) and any(isinstance(key, str) and normal(key) == "weight" for key in value)
+    return isinstance(value, dict) and any(len(key) <= LONGEST_TEXT and normal(key) == "weight" for key in value)
 
 
 def tasmota(document: Document) -> Iterator[Item]:
     scales = {key: value for key, value in document.items() if isinstance(value, dict) and _is_scale(value)}
-    # TempUnit and the like are the units of other sensors.
-    known = ("Time", *scales, *(key for key in document if key.endswith("Unit")))
-    yield from spread(document, known, [{"Time": document["Time"], **scale} for scale in scales.values()])
+    payloads = [{"Time": document["Time"], **scale} for scale in scales.values()]
+    yield from spread(payloads, document, ("Time", *scales, *_OTHER_UNITS))
 
 
 # -- Home Assistant ----------------------------------------------------------------------------------------
@@ -44,6 +45,10 @@ def tasmota(document: Document) -> Iterator[Item]:
 # as `to_state` of a trigger. `last_updated` is when Home Assistant got the value (a restart counts too), so it is the
 # time of receipt.
 _WRAPPERS = ("event", "data", "new_state", "to_state", "trigger")
+_OF_THE_EVENT = (
+    *_WRAPPERS,
+    *("old_state", "from_state", "event_type", "origin", "time_fired", "context", "type", "id", "platform", "for"),
+)
 _STATE_TIMES = ("last_updated", "last_changed", "last_reported")
 _OF_THE_STATE = ("state", "attributes", "context", *_STATE_TIMES)
 
@@ -61,7 +66,7 @@ def _state_in(document: Document) -> tuple[Document, Document] | None:
         wrapper = next((key for key in _WRAPPERS if isinstance(document.get(key), dict)), None)
         if wrapper is None:
             return None
-        around = {key: value for key, value in {**around, **document}.items() if meaning_of(key) in OF_ALL}
+        around |= {key: value for key, value in document.items() if key not in _OF_THE_EVENT}
         document = object_in(document, wrapper)
     return None
 

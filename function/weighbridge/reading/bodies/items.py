@@ -9,12 +9,16 @@ from enum import Enum
 from typing import NamedTuple
 
 from ...errors import FieldError, ReadingRejected
-from ..dialects import VOCABULARY, Meaning, Role, Unused, normal
+from ..dialects import VOCABULARY, Meaning, Quantity, Unused, normal
 from ..quantities import LONGEST_TEXT, is_short
 
 #: An object of JSON.
 Document = Mapping[str, object]
 Values = dict[str, object]
+EMPTY: Document = {}
+
+#: The attributes of `Reading` that every weigh-in has.
+WEIGHT, TIME = "weight_kg", "measured_at"
 
 
 class Action(Enum):
@@ -92,29 +96,54 @@ def renamed(document: Document, fields: Mapping[str, Field], *, without: Iterabl
     return values
 
 
-#: Roles that a key next to a list of weigh-ins has for each of them.
-OF_ALL = frozenset((Role.PERSON, Role.PERSON_ID, Role.RECEIPT))
-
-
-def spread(document: Document, known: Iterable[str], payloads: Sequence[Values]) -> Iterator[Item]:
-    """The weigh-ins of a body. Person and receipt go to each of them; other keys, to be named, to the first."""
-    apart = frozenset(known)
-    rest = dict(_flat(item) for item in document.items() if item[0] not in apart)
-    of_all = {key: value for key, value in rest.items() if meaning_of(key) in OF_ALL}
-    for place, payload in enumerate(payloads):
-        yield Item({**of_all, **payload} if place else {**rest, **payload})
-
-
-def _flat(item: tuple[str, object]) -> tuple[str, object]:
-    """A key with its value; of a list or an object, its size, under a name that has no other meaning."""
+def is_weight(item: tuple[str, object]) -> bool:
+    """Whether a key with its value says a weight."""
     key, value = item
-    return (aside(key), len(value)) if isinstance(value, dict | list) else item
+    meaning = meaning_of(key)
+    return isinstance(meaning, Quantity) and meaning.name == WEIGHT and not isinstance(value, list)
+
+
+def put(values: Values, key: str, value: object) -> None:
+    """Adds a value. Another value under the same key is named by a key of its own, which nobody understands."""
+    if key in values and values[key] != value:
+        key = f"{key} again"
+    values.setdefault(key, value)
+
+
+#: More keys than any program writes next to its list of weigh-ins.
+_MOST_BESIDE = 20
+
+
+def spread(
+    payloads: Sequence[Values], beside: Document, known: Iterable[str] = (), named: Document = EMPTY
+) -> Iterator[Item]:
+    """The weigh-ins of a body. A key next to them (a person, a unit, …) is one of each; `named` is one of the first.
+
+    Raises `ReadingRejected` if there are too many keys.
+    """
+    apart = frozenset(known)
+    rest = {key: value for key, value in beside.items() if key not in apart}
+    of_each = {key: value for key, value in rest.items() if not isinstance(value, dict | list)}
+    if len(of_each) > _MOST_BESIDE and len(payloads) > 1:
+        raise refused("", len(of_each), f"At most {_MOST_BESIDE} keys next to several weigh-ins were expected.")
+    # Of a list or an object, the size, under a name that has no other meaning.
+    of_first = {aside(key): len(value) for key, value in rest.items() if isinstance(value, dict | list)}
+    for place, payload in enumerate(payloads):
+        yield Item({**of_each, **payload} if place else {**of_each, **of_first, **named, **payload})
 
 
 def objects_in(document: Document, key: str) -> list[Document]:
-    """The objects in the list under a key; what is not an object stays out."""
+    """The objects in the list under a key, to recognize a shape."""
     value = document.get(key)
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def rows_in(document: Document, key: str) -> list[Document]:
+    """The list of objects under a key. Raises `ReadingRejected` if something else is in it."""
+    rows, value = objects_in(document, key), document.get(key)
+    if value is not None and (not isinstance(value, list) or len(rows) < len(value)):
+        raise refused(key, None, "A list of objects was expected.")
+    return rows
 
 
 def object_in(document: Document, key: str) -> Document:

@@ -6,17 +6,20 @@ import re
 from collections.abc import Iterator, Mapping
 
 from ..dialects import Role, is_missing, normal
-from ..quantities import UNITS
 from .items import (
     Action,
     Document,
     Item,
     Values,
     amount,
+    is_weight,
     meaning_of,
     nothing,
-    objects_in,
+    put,
     refused,
+    rows_in,
+    spread,
+    text_in,
 )
 
 # oliexdev/openScale-sync, WebhookSync.kt, MQTTSync.kt and OpenScaleMeasurement.kt: the event is in the body (webhook)
@@ -34,6 +37,8 @@ _EVENTS: Mapping[str, tuple[Action, str]] = {
     "clear": (Action.NOTHING, "The list was cleared at its source. Nothing was deleted in Garmin Connect."),
     "test": (Action.NOTHING, "The test arrived. Nothing was sent to Garmin."),
 }
+#: Lists of what there is, and there may be nothing.
+_MAY_BE_EMPTY = frozenset(("all", "last", "history"))
 _EVENT_EXPECTED = f"One of these events was expected: {', '.join(_EVENTS)}."
 
 
@@ -55,40 +60,37 @@ def unpack(document: Document) -> Iterator[Item]:
     if action is Action.NOTHING:
         yield nothing(document, text)
         return
-    rest = {key: value for key, value in document.items() if key not in ("event", "measurements")}
-    rows = objects_in(document, "measurements") if "measurements" in document else [rest]
-    if "measurements" not in document:
-        rest = {}
-    for row in rows:
-        values = {**rest, **_row(row)}
-        if action is Action.TAKE_BACK and not has_time(values):
+    if "measurements" in document:
+        rows = [_row(row) for row in rows_in(document, "measurements")]
+        items = spread(rows, document, ("event", "measurements"))
+    else:
+        items = iter([Item(_row({key: value for key, value in document.items() if key != "event"}))])
+    for item in items:
+        values = item.payload if isinstance(item.payload, dict) else {}
+        if action is Action.TAKE_BACK and not _has_time(values):
             raise refused("date", None, "A deletion needs the time of the weigh-in.")
-        if event in ("all", "last", "history") and "weight" not in map(normal, values):
+        if event in _MAY_BE_EMPTY and not any(map(is_weight, values.items())):
             yield nothing({**values, "event": event}, f"The event {event!a} came without a weight. Nothing was sent.")
         else:
-            yield Item(values if action is Action.WEIGH_IN else {**values, "event": event}, action)
+            yield item if action is Action.WEIGH_IN else Item({**values, "event": event}, action)
 
 
 def _row(row: Document) -> Values:
     if not _has_values(row):
         return dict(row)
     known: Values = {}
-    for each in objects_in(row, "values"):
+    for each in rows_in(row, "values"):
         key = each.get("key", each.get("name"))
         name = str(key).casefold() if isinstance(key, str) and len(key) <= 40 else "value without a key"
-        if name == "custom":
-            name = f"custom_{each.get('typeId')}"
-        unit = each.get("unit")
-        value = each.get("value", each.get("text"))
-        if isinstance(unit, str) and unit.strip().casefold() in UNITS:
-            value = amount(value, unit.strip())
-        known.setdefault(name, value)
+        if name == "custom" and isinstance(number := each.get("typeId"), int):
+            name = f"custom_{number}"
+        put(known, name, amount(each.get("value", each.get("text")), text_in(each.get("unit")).strip()))
     # The values next to the list are derived from it.
     derived = {normal(key) for key in known} | ({"fat"} if "body_fat" in known else set())
     return {key: value for key, value in row.items() if key != "values" and normal(key) not in derived} | known
 
 
-def has_time(values: Document) -> bool:
+def _has_time(values: Document) -> bool:
     return any(meaning_of(key) is Role.TIME and not is_missing(value) for key, value in values.items())
 
 

@@ -8,18 +8,21 @@ from decimal import Decimal
 
 from ..dialects import normal
 from .items import (
+    WEIGHT,
     Document,
     Field,
     Item,
+    Values,
     amount,
     aside,
     nothing,
     object_in,
     objects_in,
+    rows_in,
     spread,
     text_in,
 )
-from .samples import WEIGHT, Joined, Sample, join
+from .samples import Sample, join
 
 # Health Auto Export (iOS), its documentation and irvinlim/apple-health-ingester: data.metrics[], each with `name`,
 # `units` and `data[]` of `date`, `qty` and `source`. Lean body mass in Apple Health is the weight without the fat.
@@ -49,22 +52,22 @@ def _are_metrics(document: Document) -> bool:
 def health_auto_export(document: Document) -> Iterator[Item]:
     inner = object_in(document, "data") or document
     samples: list[Sample] = []
-    others: dict[str, object] = {key: value for key, value in inner.items() if key != "metrics"}
-    for metric in objects_in(inner, "metrics"):
+    named: Values = {}
+    for metric in rows_in(inner, "metrics"):
         name = text_in(metric.get("name"))
-        rows = objects_in(metric, "data")
         if (ours := _APPLE.get(name.casefold())) is None:
-            others[aside(name)] = len(rows)
+            named[aside(name)] = len(objects_in(metric, "data"))
             continue
         unit = text_in(metric.get("units"))
         unit = "" if unit.casefold() in _NO_UNIT else unit
-        for row in rows:
-            time = row.get("date")
+        for row in rows_in(metric, "data"):
+            time = row.get("date", "no date")
             if isinstance(time, str):
                 time = _APPLE_TIME.sub(r"\1T\2\3", time)
-            samples.append(Sample(ours, amount(row.get("qty"), unit), time, text_in(row.get("source"))))
-    around = document if inner is not document else {}
-    yield from _phone(document, {**around, **others}, ("data", "metrics"), join(samples))
+            rest = {key: value for key, value in row.items() if key not in ("date", "qty", "source")}
+            samples.append(Sample(ours, amount(row.get("qty"), unit), time, text_in(row.get("source")), rest))
+    beside = {**document, **inner}
+    yield from _phone(document, samples, {key: beside[key] for key in beside if key not in ("data", "metrics")}, named)
 
 
 # HC Webhook (Android), mcnaveen/health-connect-webhook, MockPayloadBuilder.kt and WebhookPayloadTransformer.kt: one
@@ -86,8 +89,9 @@ _ANDROID_VALUES: Mapping[str, Field] = {
     "percentage": Field("", "%"),
     "meters": Field("", "m"),
     "watts": Field("", "kcal", _KCAL_PER_WATT),
-    "value": Field(""),
 }
+#: Next to the body mass index, the values of which it was made.
+_OF_THE_RECORD = ("time", "metadata", "weight_kg", "weightKg", "height_meters", "heightMeters", "type")
 _OF_THE_CALL = ("timestamp", "app_version", "appVersion", "test")
 
 
@@ -119,31 +123,37 @@ def hc_webhook(document: Document) -> Iterator[Item]:
             by_kind.setdefault(text_in(record.get("type")), []).append(record)
         kinds |= by_kind
     samples: list[Sample] = []
-    others: dict[str, object] = {}
+    beside: Values = {}
+    named: Values = {}
     for kind, rows in kinds.items():
         if not isinstance(rows, list):
-            others[kind] = rows
+            beside[kind] = rows
         elif (ours := _ANDROID.get(normal(kind))) is None:
-            others[aside(kind)] = len(rows)
+            named[aside(kind)] = len(rows)
         else:
-            samples += [_android_sample(ours, row) for row in rows if isinstance(row, dict)]
-    yield from _phone(document, others, (), join(samples))
+            samples += [_android_sample(ours, row) for row in rows_in(kinds, kind)]
+    yield from _phone(document, samples, beside, named)
 
 
 def _android_sample(ours: str, row: Document) -> Sample:
     metadata = object_in(row, "metadata")
     source = text_in(metadata.get("data_origin", metadata.get("dataOrigin")))
-    for key, field in _ANDROID_VALUES.items():
-        if key in row:
-            return Sample(ours, amount(row[key], field.unit, field.factor), row.get("time"), source)
-    return Sample(ours, dict(row), row.get("time"), source)
+    time = row.get("time", "no time")
+    unit = next((key for key in _ANDROID_VALUES if key in row), "value" if ours == "bmi" else "")
+    rest = {key: value for key, value in row.items() if key != unit and key not in _OF_THE_RECORD}
+    if not unit:
+        # Its unit is unknown: what is in it is for `interpret` to understand or to refuse.
+        return Sample(ours, rest, time, source)
+    field = _ANDROID_VALUES.get(unit, Field(""))
+    return Sample(ours, amount(row.get(unit), field.unit, field.factor), time, source, rest)
 
 
-def _phone(document: Document, beside: Document, known: Iterable[str], joined: Joined) -> Iterator[Item]:
-    """The items of samples. `beside`: what came next to them."""
+def _phone(document: Document, samples: Iterable[Sample], beside: Document, named: Document) -> Iterator[Item]:
+    """The items of samples. `beside`: what came next to them. `named`: metrics that are no part of a weigh-in."""
+    joined = join(samples)
     if joined.weigh_ins or joined.without_weight:
-        beside = {**beside, **{f"{name} alone": "no weight at its time" for name in joined.aside}}
-        yield from spread(beside, known, [*joined.weigh_ins, *joined.without_weight])
+        named = {**named, **{f"{name} alone": "no weight at its time" for name in joined.aside}}
+        yield from spread([*joined.weigh_ins, *joined.without_weight], beside, named=named)
     else:
-        names = ", ".join([*joined.aside, *(key for key in beside if key not in known)][:20])
+        names = ", ".join([*joined.aside, *named, *beside][:20])
         yield nothing(document, f"There is no weight in it{f', only: {names}' if names else ''}. Nothing was sent.")

@@ -20,10 +20,7 @@ from ...errors import FieldError, ReadingRejected
 from ..dialects import BARE_WEIGHT
 from ..quantities import NotUnderstood, quantity
 from ..times import read_time
-from .items import Values
-
-WEIGHT = "weight_kg"
-TIME = "measured_at"
+from .items import EMPTY, TIME, WEIGHT, Document, Values, put
 
 #: How far a value may be from the weight that it belongs to.
 NEAR_S = 60
@@ -52,6 +49,8 @@ class Sample(NamedTuple):
     time: object
     #: The app or device that wrote it; "" if unknown.
     source: str = ""
+    #: The other keys of its record.
+    rest: Document = EMPTY
 
 
 class Joined(NamedTuple):
@@ -89,8 +88,7 @@ def join(samples: Iterable[Sample]) -> Joined:
         if (place := _place(moment, moments, seconds)) is not None:
             moments[place].setdefault(sample.source, []).append(sample)
         else:
-            values = alone.setdefault(moment, {TIME: sample.time})
-            _add(values, sample.name, sample.value, sample.source)
+            _add(alone.setdefault(moment, {TIME: sample.time}), sample)
     weigh_ins = [values for of_sources in moments.values() for values in _merged(of_sources)]
     without_weight = [values for values in alone.values() if not values.keys() - {TIME} <= NOT_A_WEIGHING]
     aside = {name: None for values in alone.values() if values.keys() - {TIME} <= NOT_A_WEIGHING for name in values}
@@ -126,7 +124,7 @@ def _merged(of_sources: Mapping[str, list[Sample]]) -> Iterator[Values]:
     found: list[Values] = []
     # The one with the most values first; those without a weight of their own come last.
     order = sorted(of_sources.items(), key=lambda item: (not _has_weight(item[1]), -len(item[1])))
-    for source, samples in order:
+    for _, samples in order:
         weights = [sample for sample in samples if sample.name == WEIGHT]
         target = next((values for values in found if not weights or _is_one_weighing(values, weights[0])), None)
         if target is None:
@@ -136,9 +134,9 @@ def _merged(of_sources: Mapping[str, list[Sample]]) -> Iterator[Values]:
             raise ReadingRejected([FieldError("weight", None, _TOO_MANY)])
         for sample in (*weights, *(sample for sample in samples if sample.name != WEIGHT)):
             if sample.name == WEIGHT and WEIGHT in target and not _is_one_weighing(target, sample):
-                found.append({TIME: sample.time, WEIGHT: sample.value})
+                found.append({TIME: sample.time, WEIGHT: sample.value, **sample.rest})
             else:
-                _add(target, sample.name, sample.value, source)
+                _add(target, sample)
     yield from found
 
 
@@ -161,11 +159,11 @@ def _kg(value: object) -> Decimal | None:
         return None
 
 
-def _add(values: Values, name: str, value: object, source: str) -> None:
-    """Adds a value. One that differs from the value there is named by a key of its own, which nobody understands."""
-    if values.get(name) == value:
-        return
-    key = name
-    if key in values:
-        key = f"{name} of {source[:_LONGEST_SOURCE] or 'another source'}"
-    values.setdefault(key, value)
+def _add(values: Values, sample: Sample) -> None:
+    """Adds a sample. If it differs from the value there, a key that nobody understands names it and its source."""
+    key = sample.name
+    if key in values and values[key] != sample.value:
+        key = f"{key} of {sample.source[:_LONGEST_SOURCE] or 'another source'}"
+    put(values, key, sample.value)
+    for name, value in sample.rest.items():
+        put(values, name, value)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from .items import (
+    TIME,
+    WEIGHT,
     Document,
     Field,
     Item,
@@ -13,11 +15,12 @@ from .items import (
     nothing,
     number_in,
     object_in,
-    objects_in,
+    put,
     refused,
+    rows_in,
     spread,
 )
-from .samples import NOT_A_WEIGHING, TIME, WEIGHT
+from .samples import NOT_A_WEIGHING
 
 # developer.withings.com, measure-getmeas: a number is value × 10^unit. Category 2 is a goal. Attribution 1 means that
 # the scale does not know which of its users it was.
@@ -67,14 +70,14 @@ def unpack(document: Document) -> Iterator[Item]:
     if document.get("status", 0) != 0:
         raise refused("status", document.get("status"), "The answer of Withings is an error, not measurements.")
     inner = document if "measuregrps" in document else object_in(document, "body")
-    groups = [document] if "measures" in document else objects_in(inner, "measuregrps")
+    groups = [document] if "measures" in document else rows_in(inner, "measuregrps")
     around = {} if "measures" in document else document
     measured = [_group(group) for group in groups if group.get("category") != _GOAL]
     weigh_ins = [payload for payload in measured if payload.keys() & _PART_OF_A_WEIGHING]
     counts = {"goals": len(groups) - len(measured), "groups without a weight": len(measured) - len(weigh_ins)}
     others = {key: count for key, count in counts.items() if count}
     if weigh_ins:
-        yield from spread({**around, **others}, _ANSWER, weigh_ins)
+        yield from spread(weigh_ins, around, _ANSWER, others)
     else:
         only = f", only {' and '.join(others)}" if others else ""
         yield nothing(document, f"There is no weigh-in in it{only}. Nothing was sent.")
@@ -82,16 +85,16 @@ def unpack(document: Document) -> Iterator[Item]:
 
 def _group(group: Document) -> Values:
     payload: Values = {key: value for key, value in group.items() if key not in ("date", "measures", "category")}
-    payload[TIME] = group.get("date")
+    payload[TIME] = group.get("date", "no date")
     if payload.pop("attrib", 0) == 1:
         payload["problem"] = "The weight may belong to another person of this scale (attrib 1)."
-    for measure in objects_in(group, "measures"):
+    for measure in rows_in(group, "measures"):
         kind = measure.get("type")
         kind = kind if isinstance(kind, int) else None
         if field := _FIELDS.get(kind):
-            payload.setdefault(field.name, amount(_scaled(measure), field.unit))
+            put(payload, field.name, amount(_scaled(measure), field.unit))
         else:
-            payload.setdefault(_OTHERS.get(kind, f"Withings type {kind}"), measure.get("value"))
+            put(payload, _OTHERS.get(kind, f"Withings type {kind}"), measure.get("value"))
     return payload
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from ..dialects import is_missing
 from .items import (
+    TIME,
+    WEIGHT,
     Document,
     Field,
     Item,
@@ -13,9 +15,9 @@ from .items import (
     object_in,
     objects_in,
     renamed,
+    rows_in,
     spread,
 )
-from .samples import TIME, WEIGHT
 
 # AlexxIT/SmartScaleConnect, zepp.go: `muscleRate` is a mass in kg. Another `weightType` than 0 is a change or a
 # deletion, whose weight is wrong. Member -1 is the owner of the account.
@@ -41,15 +43,16 @@ def fits(document: Document) -> bool:
 
 
 def unpack(document: Document) -> Iterator[Item]:
-    records = [document] if "generatedTime" in document else objects_in(document, "items")
-    around = {} if "generatedTime" in document else document
-    yield from spread(around, ("items", "next"), [_record(record) for record in records])
+    if "generatedTime" in document:
+        yield Item(_record(document))
+    else:
+        yield from spread([_record(record) for record in rows_in(document, "items")], document, ("items", "next"))
 
 
 def _record(record: Document) -> Values:
     known = ("generatedTime", "summary", "weightType", "memberId", "userId")
     values = {key: value for key, value in record.items() if key not in known}
-    values |= {**renamed(object_in(record, "summary"), _FIELDS), TIME: record.get("generatedTime")}
+    values |= {**renamed(object_in(record, "summary"), _FIELDS), TIME: record.get("generatedTime", "no generatedTime")}
     owner = str(record.get("memberId", "-1")) == "-1"
     if not is_missing(person := record.get("userId" if owner else "memberId")):
         values["userId"] = person

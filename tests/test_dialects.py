@@ -119,6 +119,10 @@ SAID: dict[str, tuple[str, dict[str, str]]] = {
             "water": 50.89}""",
         {"weight_kg": "87.15", "body_fat_percent": "23.8", "body_water_percent": "50.89"},
     ),
+    "whole bodies": (
+        """{"event": "update", "weight": "64.6 kg", "waist": "74 cm", "steps": 512, "grpid": 4711, "state": "ok"}""",
+        {"weight_kg": "64.6"},
+    ),
     "Theengs and OpenMQTTGateway": (
         """{"id": "AA:BB", "name": "MIBFS", "rssi": -71, "brand": "Xiaomi", "model": "Mi_Body_Composition_Scale",
             "model_id": "XMTZC02HM/XMTZC05HM", "type": "SCALE", "weighing_mode": "person", "unit": "lb",

@@ -294,14 +294,14 @@ def _fields(pairs: Iterable[tuple[str, str]]) -> dict[str, object]:
 #: 2026-11-23T06:31:00 01:00 was +01:00.
 _OFFSET_WITHOUT_PLUS = re.compile(r"\A(\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?) (\d\d:?\d\d)\Z", re.ASCII)
 
-_BOUNDARY = re.compile(r'boundary="?([^";,\s]{1,70})', re.ASCII | re.IGNORECASE)
+_BOUNDARY = re.compile(r'boundary=(?:"([^"]{1,70})"|([^";,\s]{1,70}))', re.ASCII | re.IGNORECASE)
 _PART_NAME = re.compile(rb'\Acontent-disposition:\s*form-data;.{0,200}?\bname="([^"\r\n]{0,200})"', re.IGNORECASE)
 
 
 def _multipart(body: bytes, content_type: str) -> dict[str, object]:
     """The fields of multipart/form-data (RFC 7578)."""
     found = _BOUNDARY.search(content_type)
-    parts = (b"\r\n" + body).split(b"\r\n--" + found[1].encode()) if found else []
+    parts = (b"\r\n" + body).split(b"\r\n--" + (found[1] or found[2]).encode()) if found else []
     if len(parts) > MOST_NAMES_PER_OBJECT + 2:
         raise _too_many_names()
     pairs: list[tuple[str, str]] = []

@@ -296,8 +296,8 @@ def test_two_apps_are_joined() -> None:
     assert values(payload(body)) == FAT | {"fat_free_mass_kg": "48.9"}
 
 
-def test_two_weighings_at_one_instant() -> None:
-    """Two weights that cannot be one weighing are two weigh-ins."""
+def test_two_weigh_ins_at_one_instant() -> None:
+    """Two weights that cannot be of one weigh-in are two weigh-ins."""
     body = apple(
         weight_body_mass=[("05:31:00", 64.6, "A"), ("05:31:00", 81.4, "B")],
         body_fat_percentage=[("05:31:00", 24.3, "A")],
@@ -325,7 +325,7 @@ def test_value_near_two_weights() -> None:
     assert errors(alone.payload)
 
 
-def test_height_apart_from_any_weighing() -> None:
+def test_height_apart_from_any_weigh_in() -> None:
     """A height that was typed once is no weigh-in and no problem. It is named."""
     body = apple(weight_body_mass=[("05:31:00", 64.6, "A")], height=[("01:00:00", 168, "A")])
     assert understood(payload(body)).unknown == ("height_cm alone",)

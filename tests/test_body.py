@@ -284,7 +284,7 @@ def test_body_with_too_many_weigh_ins() -> None:
 
 
 def test_payloads_that_make_a_file() -> None:
-    """A test in a list is no reading of a file, and a deletion cannot be one."""
+    """A test in a list is left out of a file, and a deletion is refused."""
     test, reading = {"event": "test"}, {"weight": 81.4}
     body = json.dumps([test, reading]).encode()
     assert read_body(body, None, {}).weigh_ins() == [{"weight": Decimal("81.4")}]

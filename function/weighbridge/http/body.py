@@ -67,7 +67,7 @@ class Payloads(NamedTuple):
         return [found[place] for place in sorted(found)]
 
     def weigh_ins(self) -> list[object]:
-        """The payloads that make a file. A test or another event that is no weigh-in is left out.
+        """The payloads that make a file. A test or another event that changes nothing is left out.
 
         Raises the first fault, and `ReadingRejected` for a weigh-in that is to be deleted.
         """

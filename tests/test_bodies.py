@@ -128,7 +128,7 @@ def test_items_are_stable(name: str) -> None:
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.json")), ids=lambda path: path.name)
 def test_plain_readings_stay(path: Path) -> None:
-    """A reading that is no whole body is one item, as it is."""
+    """A plain reading is one item, as it is."""
     document = example(path.name)
     if path.name not in BODIES:
         assert only(document) == Item(document)
@@ -326,7 +326,7 @@ def test_value_near_two_weights() -> None:
 
 
 def test_height_apart_from_any_weigh_in() -> None:
-    """A height that was typed once is no weigh-in and no problem. It is named."""
+    """A height that was typed once makes no weigh-in and no problem. It is named."""
     body = apple(weight_body_mass=[("05:31:00", 64.6, "A")], height=[("01:00:00", 168, "A")])
     assert understood(payload(body)).unknown == ("height_cm alone",)
 
@@ -419,7 +419,7 @@ def test_ambiguous_person_of_withings() -> None:
 
 
 def test_blood_pressure_of_withings() -> None:
-    """A group without a weight is no weigh-in; next to one, it is named."""
+    """A group without a weight makes no weigh-in; next to one, it is named."""
     assert only(group((9, 80, 0), (10, 120, 0))).action is Action.NOTHING
     both = {"status": 0, "body": {"measuregrps": [group((10, 120, 0)), group((1, 64600, -3))]}}
     assert payload(both)["groups without a weight"] == 1
@@ -459,7 +459,7 @@ def test_forms_of_garmin(document: dict[str, object]) -> None:
 
 
 def test_garmin_without_an_instant() -> None:
-    """Garmin's local time alone is no instant, so the entry is refused."""
+    """Garmin's local time alone does not give the instant, so the entry is refused."""
     without = {key: value for key, value in ENTRY.items() if key != "timestampGMT"}
     assert [error.field for error in errors(payload(without))] == ["measured_at"]
 

@@ -89,12 +89,10 @@ def read_body(body: bytes, content_type: str | None, headers: Headers) -> Payloa
     media_type = media_type.strip()
     if "charset" in parameters and "utf-8" not in parameters and "utf8" not in parameters:
         raise MediaTypeUnsupported("The body must be encoded in UTF-8.")
-    if media_type == "multipart/form-data":
-        return _payloads([_multipart(body, content_type)])
-    parse = _PARSERS.get(media_type)
-    if parse is None and media_type.endswith("+json"):
-        parse = _json
-    if parse is None:
+    known = MEDIA_TYPES.get(media_type)
+    if known is None and media_type.endswith("+json"):
+        known = MEDIA_TYPES["application/json"]
+    if known is None:
         raise MediaTypeUnsupported(
             f"A body of type {media_type[:80]!a} is not supported. Send application/json, application/x-ndjson, "
             "application/cloudevents+json or a form."
@@ -103,7 +101,7 @@ def read_body(body: bytes, content_type: str | None, headers: Headers) -> Payloa
         return _event(
             {"data": parse_json(body), "type": headers.get("ce-type", ""), "time": headers.get("ce-time", "")}
         )
-    return parse(body)
+    return known.parse(body, content_type)
 
 
 def _decoded(body: bytes, encoding: str) -> bytes:
@@ -242,7 +240,7 @@ def _payloads(documents: Iterable[object], *, many: bool = False, occurred_at: o
     return Payloads(items, many, occurred_at, faults)
 
 
-def _json(body: bytes) -> Payloads:
+def _json(body: bytes, _content_type: str) -> Payloads:
     value = parse_json(body)
     if isinstance(value, list):
         return _listed(value)
@@ -259,7 +257,7 @@ def _too_many(count: int) -> TooLarge:
     return TooLarge(f"{count} readings came; at most {READINGS_PER_CALL} are accepted at once.")
 
 
-def _ndjson(body: bytes) -> Payloads:
+def _ndjson(body: bytes, _content_type: str) -> Payloads:
     lines = body.count(b"\n")
     if lines > READINGS_PER_CALL:
         raise _too_many(lines)
@@ -274,10 +272,10 @@ def _line(number: int, line: bytes) -> object:
         return type(fault)(f"Line {number}: {fault}")
 
 
-def _form(body: bytes) -> Payloads:
+def _form(body: bytes, content_type: str) -> Payloads:
     """A form, or JSON that came as one."""
     if body.lstrip()[:1] in (b"{", b"[", b'"', b"") or b"=" not in body:
-        return _json(body)
+        return _json(body, content_type)
     if body.count(b"&") >= MOST_NAMES_PER_OBJECT:
         raise _too_many_names()
     try:
@@ -298,7 +296,7 @@ _BOUNDARY = re.compile(r'boundary=(?:"([^"]{1,70})"|([^";,\s]{1,70}))', re.ASCII
 _PART_NAME = re.compile(rb'\Acontent-disposition:\s*form-data;.{0,200}?\bname="([^"\r\n]{0,200})"', re.IGNORECASE)
 
 
-def _multipart(body: bytes, content_type: str) -> dict[str, object]:
+def _multipart(body: bytes, content_type: str) -> Payloads:
     """The fields of multipart/form-data (RFC 7578)."""
     found = _BOUNDARY.search(content_type)
     parts = (b"\r\n" + body).split(b"\r\n--" + (found[1] or found[2]).encode()) if found else []
@@ -316,10 +314,10 @@ def _multipart(body: bytes, content_type: str) -> dict[str, object]:
         raise NotJson("The form is not valid UTF-8.") from None
     if not pairs or not parts[-1].startswith(b"--"):
         raise NotJson("The form has no fields, or ends too early.")
-    return _fields(pairs)
+    return _payloads([_fields(pairs)])
 
 
-def _structured_event(body: bytes) -> Payloads:
+def _structured_event(body: bytes, _content_type: str) -> Payloads:
     event = parse_json(body)
     if not isinstance(event, dict) or "specversion" not in event:
         raise NotJson("This is not a CloudEvent: a JSON object with specversion was expected.")
@@ -345,14 +343,25 @@ def _base64(text: object) -> bytes:
         raise NotJson("The event's data is not valid base64.") from None
 
 
-_PARSERS: Mapping[str, Callable[[bytes], Payloads]] = {
-    "application/json": _json,
-    "text/json": _json,
-    "text/plain": _json,
-    # curl -d sends any body as this type.
-    "application/x-www-form-urlencoded": _form,
-    "application/x-ndjson": _ndjson,
-    "application/ndjson": _ndjson,
-    "application/jsonl": _ndjson,
-    "application/cloudevents+json": _structured_event,
+class MediaType(NamedTuple):
+    """One type of body."""
+
+    #: What it holds, for the documentation.
+    what: str
+    #: Body, the whole content type -> items.
+    parse: Callable[[bytes, str], Payloads]
+
+
+_LINES = MediaType("one document in each line", _ndjson)
+
+MEDIA_TYPES: Mapping[str, MediaType] = {
+    "application/json": MediaType("a reading, a list of readings, or the whole body of another program", _json),
+    "text/json": MediaType("the same", _json),
+    "text/plain": MediaType("JSON, sent as text", _json),
+    "application/x-ndjson": _LINES,
+    "application/ndjson": _LINES,
+    "application/jsonl": _LINES,
+    "application/cloudevents+json": MediaType("an event whose data is the document", _structured_event),
+    "application/x-www-form-urlencoded": MediaType("a form whose fields are a reading, or JSON (`curl -d`)", _form),
+    "multipart/form-data": MediaType("a form whose fields are a reading", _multipart),
 }

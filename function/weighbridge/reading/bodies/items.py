@@ -160,7 +160,7 @@ def refused(key: str, value: object, message: str) -> ReadingRejected:
 
 
 def aside(name: str) -> str:
-    """The name of a metric that does not belong to a weigh-in, such as the water that somebody drank, without meaning."""
+    """The name of a metric outside a weigh-in, such as the water that somebody drank, left without meaning."""
     meaning = meaning_of(name)
     return name if meaning is None or isinstance(meaning, Unused) else f"{name} samples"
 

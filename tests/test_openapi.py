@@ -35,9 +35,11 @@ def test_every_type_of_body_is_documented() -> None:
     """Both routes that take a reading document each type of body, and each whole body by its name."""
     paths: Any = document()["paths"]
     for path in ("/", "/readings", "/fit"):
-        assert set(paths[path]["post"]["requestBody"]["content"]) == set(MEDIA_TYPES)
-    body = json.dumps(document()["components"])
-    assert [shape.name for shape in SHAPES if f"{shape.name}: " not in body] == []
+        body = paths[path]["post"]["requestBody"]
+        assert body["content"].keys() <= MEDIA_TYPES.keys()
+        assert [kind for kind in MEDIA_TYPES if f"{kind}: " not in body["description"]] == []
+    schemas = json.dumps(document()["components"])
+    assert [shape.name for shape in SHAPES if f"{shape.name}: " not in schemas] == []
 
 
 def test_document_is_json() -> None:

@@ -146,7 +146,13 @@ _ACCESS = (401, 403)
 _GARMIN = (502, 503, 504)
 
 _DOCUMENT: Mapping[str, object] = {"anyOf": [{"$ref": _REF + "Reading"}, {"$ref": _REF + "Body"}]}
-#: Of a type that is not here, the body is a text.
+_FORM: Mapping[str, object] = {
+    "type": "object",
+    "required": ["weight_kg"],
+    "properties": {name: {"type": "string", "minLength": 1} for name in ("measured_at", "received_at", *MEASURES)},
+    "additionalProperties": {"type": "string"},
+}
+#: What a schema can say. Of JSON as text and of lines of JSON, it cannot: only the description names them.
 _SCHEMAS: Mapping[str, Mapping[str, object]] = {
     "application/json": {"anyOf": [_DOCUMENT, {"type": "array", "items": _DOCUMENT}]},
     "application/cloudevents+json": {
@@ -158,14 +164,13 @@ _SCHEMAS: Mapping[str, Mapping[str, object]] = {
             "data": _DOCUMENT,
         },
     },
-    "application/x-www-form-urlencoded": {"type": "object", "additionalProperties": {"type": "string"}},
-    "multipart/form-data": {"type": "object", "additionalProperties": {"type": "string"}},
+    **dict.fromkeys(("application/x-www-form-urlencoded", "multipart/form-data"), _FORM),
 }
 _BODY: Mapping[str, object] = {
     "required": True,
     "description": "With `Content-Encoding: gzip`, the limit holds for the inflated body. "
     + " · ".join(f"{kind}: {known.what}" for kind, known in MEDIA_TYPES.items()),
-    "content": {kind: {"schema": _SCHEMAS.get(kind, {"type": "string"})} for kind in MEDIA_TYPES},
+    "content": {kind: {"schema": _SCHEMAS[kind]} for kind in MEDIA_TYPES if kind in _SCHEMAS},
 }
 
 

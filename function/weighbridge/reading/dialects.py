@@ -199,7 +199,7 @@ DIALECTS: Mapping[str, Mapping[str, Meaning]] = {
             *("grpid", "modified", "deviceid", "hash_deviceid", "modelid", "goals", "groups without a weight"),
             *("samplePk", "sourceType", "weightDelta", "summaryId"),
             *("dataSource", "deviceId", "deviceSource", "deviceType", "proteinRatio", "source", "encryptImpedance"),
-            *("state", "state_class", "device_class"),
+            *("state", "state_class", "device_class", "other sensors"),
         ),
         _UNUSED,
     ),

@@ -64,10 +64,12 @@ class Shape(NamedTuple):
 
 #: Flat bodies that are more than a reading have one of these keys.
 _MARKS = frozenset(("event", "samplePk", "timestampGMT", "weightInGrams"))
+_NESTED: frozenset[type] = frozenset((dict, list))
 
 
 def _is_special(document: Document) -> bool:
-    return not _MARKS.isdisjoint(document) or any(isinstance(value, dict | list) for value in document.values())
+    # This is the hot path: no step of it is a function in Python.
+    return not _MARKS.isdisjoint(document) or not _NESTED.isdisjoint(map(type, document.values()))
 
 
 #: In this order: an event of openScale-sync has a key that Home Assistant's events have too.

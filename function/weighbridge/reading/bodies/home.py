@@ -36,7 +36,9 @@ def _is_scale(value: object) -> bool:
 def tasmota(document: Document) -> Iterator[Item]:
     scales = {key: value for key, value in document.items() if isinstance(value, dict) and _is_scale(value)}
     payloads = [{"Time": document["Time"], **scale} for scale in scales.values()]
-    yield from spread(payloads, document, ("Time", *scales, *_OTHER_UNITS))
+    others = [key for key, value in document.items() if isinstance(value, dict) and key not in scales]
+    named = {"other sensors": len(others)} if others else {}
+    yield from spread(payloads, document, ("Time", *scales, *others, *_OTHER_UNITS), named)
 
 
 # -- Home Assistant ----------------------------------------------------------------------------------------

@@ -123,6 +123,8 @@ STATUSES = {
 CODES = {
     Code.TIME_OF_ARRIVAL: "The reading has no time, so the moment of the request counts.",
     Code.TIME_OF_RECEIPT: "The reading has no time, so the caller's `received_at` counts.",
+    Code.TIME_OF_EVENT: "The reading has no time, so that of the CloudEvent around it counts.",
+    Code.ZONE_ASSUMED: "The time has no offset. The text names the zone in which it was read.",
     Code.HOUR_TWICE: "A clock change: the hour occurs twice, and the first one was taken.",
     Code.HOUR_SKIPPED: "A clock change: the hour does not exist, and the time was moved forward by the gap.",
     Code.NOT_MEASURED: "An optional value came as zero or as `unknown`, so it was not measured.",

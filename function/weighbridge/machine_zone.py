@@ -1,6 +1,6 @@
 """The time zone of this machine: the one in which its clock is shown.
 
-Rule: a zone that is set and not understood is refused. UTC is used only where none is set, as in most containers.
+Rule: a TZ that is not understood is refused. UTC is used only where no zone is found, as in most containers.
 
 Facts: the C library reads TZ, then /etc/localtime, which is a link into the database of zones, or a file of it that
 was mounted into a container. Debian also writes the name to /etc/timezone.
@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from .errors import SettingsInvalid
 
-NOT_SET = "no zone is set on this machine"
+NOT_FOUND = "this machine has no zone"
 
 
 def machine_zone(environment: Mapping[str, str], root: Path = Path("/")) -> tuple[ZoneInfo, str]:
@@ -33,7 +33,7 @@ def machine_zone(environment: Mapping[str, str], root: Path = Path("/")) -> tupl
                 return zone, f"/{name}"
         except (OSError, ValueError):
             continue
-    return ZoneInfo("UTC"), NOT_SET
+    return ZoneInfo("UTC"), NOT_FOUND
 
 
 def _linked(path: Path) -> ZoneInfo | None:

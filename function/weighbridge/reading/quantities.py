@@ -2,10 +2,10 @@
 
 Rule: what could be two numbers is refused and not guessed. A number may have a unit, and a comma or a point.
 
-Facts: 1 lb = 0.45359237 kg, 1 st = 14 lb, 1 jin = 0.5 kg. The names of other languages are those of Unicode CLDR 47
+Facts: 1 lb = 0.45359237 kg, 1 st = 14 lb, 1 jin = 0.5 kg. The names of other languages are those of Unicode CLDR
 (mass-kilogram, -gram, -pound, -stone: long, short and narrow), and what devices and people write besides.
 
-Weakness: not every language is there. An unknown name of a unit is refused.
+Weakness: not every language is there, and a unit before its number is not understood. Both are refused.
 """
 
 from __future__ import annotations
@@ -42,21 +42,21 @@ _NAMES: Mapping[str, str] = {
         kg kgs kilo kilos kilogram kilograms kilogramm kilogramme kilogrammes kilograma kilogramy kilogramu kilogramů
         kilogramów kilogramov kilogrami kilogramma kilogrammaa kilogrammi kilogramai kilogramas kilogramo kilogramos
         kilogramų kilograme kilogramë kilôgam kílógramm kílógrömm quilo quilos quilograma quilogramas quilogram
-        quilograms quilogramo quilogramos chilo chili chilogrammo chilogrammi kiloqram kq
+        quilograms quilogramo quilogramos chilo chili chilogrammo chilogrammi kiloqram kq de_kilograme
         кг килограмм килограмма килограммов килограмы килограммы килограм килограма килограми кілограм кілограма
         кілограми кілограмів кілаграм кілаграма кілаграмаў кілаграмы кило
         χιλιόγραμμο χιλιόγραμμα κιλό κιλά χλγ კგ კილოგრამი կգ կիլոգրամ
-        كجم كغم كغ كج كيلو كيلوغرام كيلوجرام کیلوگرم کیلو کلوگرام ק״ג ק"ג קילו קילוגרם
-        किग्रा कि॰ग्रा॰ कि.ग्रा. किलो किलोग्राम किलोग्रॅम किग्रॅ কেজি কিলোগ্রাম கிலோகிராம் கிலோகிராம்கள் కి.గ్రా. కిలోగ్రాము కిలోగ్రాములు
-        કિગ્રા કિલોગ્રામ ಕೆಜಿ ಕಿಲೋಗ್ರಾಂ ಕಿಲೋಗ್ರಾಂಗಳು കിലോഗ്രാം ਕਿ.ਗ੍ਰਾ. ਕਿਲੋਗ੍ਰਾਮ කි.ග්‍රෑ. කිග්‍රෑ කිලෝග්‍රෑම්
-        กก กิโล กิโลกรัม ກິໂລ ກິໂລກຣາມ ကီလိုဂရမ် គីឡូក្រាម
+        كجم كغم كغ كج كيلو كيلوغرام كيلوجرام کیلوگرم کیلو کلوگرام کلو_گرام ק״ג ק"ג קילו קילוגרם
+        किग्रा कि॰ग्रा॰ कि.ग्रा. किलो किलोग्राम किलोग्रॅम किग्रॅ কেজি কিলোগ্রাম கிலோகிராம் கிலோகிராம்கள் కి.గ్రా కిలోగ్రాము కిలోగ్రాములు
+        કિગ્રા કિલોગ્રામ ಕೆಜಿ ಕಿಲೋಗ್ರಾಂ ಕಿಲೋಗ್ರಾಂಗಳು കിലോഗ്രാം ਕਿ.ਗ੍ਰਾ. ਕਿਲੋਗ੍ਰਾਮ
+        กก กิโล กิโลกรัม ກິໂລ ກລ ກິໂລກຣາມ ကီလိုဂရမ် គីឡូក្រាម
         公斤 千克 キロ キログラム 킬로 킬로그램""",
     "g": """
         g gram grams gramm gramme grammes grama gramas gramy gramu gramů gramów gramov grami grammo grammi gramma
-        grammaa gramai gramas gramo gramos gramų grame gramë gam grömm qram
-        г гр грамм грамма граммов граммы грам грама грами грамів грамаў грамы γρ γραμμάριο γραμμάρια გრამი գ գրամ
-        غ غم جم جرام غرام غرامات گرم گرام גרם גר׳ ग्रा ग्रा॰ ग्राम ग्रॅम ग्रॅ গ্রাম கிராம் கிராம்கள் గ్రా గ్రాము గ్రాములు
-        ગ્રા ગ્રામ ಗ್ರಾ ಗ್ರಾಂ ಗ್ರಾಂಗಳು ਗ੍ਰਾ ਗ੍ਰਾਮ ග්‍රෑ ග්‍රෑම් กรัม ກຣາມ ဂရမ် ក្រាម 克 公克 グラム 그램""",
+        grammaa gramai gramas gramo gramos gramų grame de_grame gramë gam grömm qram
+        г гр грамм грамма граммов граммы грам грама грами грамів грамаў грамы γρ γραμμάριο γραμμάρια გ გრამი գ գրամ
+        غ غم جم جرام غرام غرامات غرامًا گرم گرام גרם גר׳ ग्रा ग्रा॰ ग्राम ग्रॅम ग्रॅ গ্রাম கிராம் கிராம்கள் గ్రా గ్రాము గ్రాములు
+        ગ્રા ગ્રામ ಗ್ರಾ ಗ್ರಾಂ ಗ್ರಾಂಗಳು ਗ੍ਰਾ ਗ੍ਰਾਮ กรัม ก ກຣາມ ກຼ ဂရမ် ក្រាម 克 公克 グラム 그램""",
     "lb": """
         lb lbs pound pounds funt funta funty funtów font libbra libbre libry liber libier paun paund pauna paunaa
         фунт фунта фунтов фунты фунти фунтів фунтаў фнт λίβρα λίβρες λβ ფუნტი ֆունտ پوند پونڈ باوند פאונד
@@ -74,7 +74,8 @@ _NAMES: Mapping[str, str] = {
     "years": "years year yr yrs y",
     "kg/m²": "kg/m² kg/m2 kg/m^2",
 }
-UNITS = {fold(name.casefold()): unit for unit, names in _NAMES.items() for name in names.split()}
+#: An underscore stands for a space.
+UNITS = {fold(name.casefold().replace("_", " ")): unit for unit, names in _NAMES.items() for name in names.split()}
 #: Names of a pound that is 453.59 g in one country and 500 g in another.
 _TWO_POUNDS = frozenset(("pfund", "livre", "livres", "pond", "pund", "libra", "libras", "lliura", "lliures", "رطل"))
 
@@ -155,7 +156,7 @@ def is_short(value: object) -> bool:
 
 
 def unit_of(text: object) -> str | None:
-    """The unit with this name, such as "lb" for "Lbs."; None for all else."""
+    """The unit with this name, such as "lb" for "Lbs.", or None."""
     if not isinstance(text, str) or len(text) > LONGEST_TEXT:
         return None
     name = fold(text.strip().casefold())

@@ -20,6 +20,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
+from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -76,7 +77,7 @@ def read_time(value: object, zone: tzinfo, *, assumed: bool = True) -> tuple[dat
 def read_parts(date: object, time: object, zone: tzinfo, *, assumed: bool = True) -> tuple[datetime, Note | None]:
     """A date and a time of day from two keys -> the same as `read_time` of both in one text.
 
-    Raises `NotUnderstood`, also if one of the two is already an instant.
+    Raises `NotUnderstood`. Neither may be an instant already.
     """
     if not isinstance(date, str) or not isinstance(time, str):
         raise NotUnderstood("A date such as 2026-11-23 and a time of day such as 06:31 were expected.")
@@ -133,6 +134,7 @@ def _in_zone(moment: datetime, zone: tzinfo, assumed: bool) -> tuple[datetime, N
     return instant, Note(Code.HOUR_SKIPPED, text)
 
 
+@lru_cache(maxsize=64)
 def _zone_assumed(zone: tzinfo) -> Note:
     text = f"This time has no offset, so it was read in {zone}. Send it with an offset, or set WEIGHBRIDGE_TIMEZONE."
     return Note(Code.ZONE_ASSUMED, text)

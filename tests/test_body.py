@@ -76,7 +76,7 @@ def test_time_of_an_event(event: dict[str, object], occurred_at: object) -> None
     headers = {"ce-specversion": "1.0"} | ({"ce-time": str(event["time"])} if "time" in event else {})
     binary = read_body(json.dumps(event["data"]).encode(), "application/json", headers)
     for payloads in (structured, binary):
-        assert (dict(payloads.items), payloads.occurred_at or None) == ({0: {"weight": 81}}, occurred_at)
+        assert (dict(payloads.items), payloads.occurred_at or None) == ({0: Item({"weight": 81})}, occurred_at)
 
 
 @pytest.mark.parametrize(

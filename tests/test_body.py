@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from weighbridge.errors import CallerFault, MediaTypeUnsupported, NotJson, TooLarge
 from weighbridge.http.body import LARGEST_BODY_BYTES, Payloads, parse_json, read_body
+from weighbridge.reading.bodies import Item
 
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=x"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,12 @@ class Failing:
     def __init__(self, fault: WeighbridgeError) -> None:
         self.fault = fault
 
-    def deliver(self, readings: Sequence[Reading], prove: Prove, *, replace: bool) -> Mapping[Reading, Outcome]:
+    def deliver(
+        self, readings: Sequence[Reading], prove: Prove, *, replace: bool, untimed: Collection[Reading] = ()
+    ) -> Mapping[Reading, Outcome]:
+        raise self.fault
+
+    def take_back(self, measured_at: datetime, person: str | None) -> bool:
         raise self.fault
 
     def health(self) -> Mapping[str, object]:
@@ -64,6 +70,47 @@ def test_last_fault_is_raised(tmp_path: Path) -> None:
     """If every link fails, the chain raises the fault of the last one."""
     with pytest.raises(GarminUnreachable):
         Chain([Failing(SignInNeeded("a")), Failing(GarminUnreachable("b"))]).deliver([READING], proven, replace=False)
+
+
+class Holding:
+    """A delivery that holds these instants."""
+
+    def __init__(self, name: str, *instants: datetime) -> None:
+        self.name, self.instants = name, list(instants)
+
+    def deliver(
+        self, readings: Sequence[Reading], prove: Prove, *, replace: bool, untimed: Collection[Reading] = ()
+    ) -> Mapping[Reading, Outcome]:
+        raise NotImplementedError
+
+    def take_back(self, measured_at: datetime, person: str | None) -> bool:
+        found = measured_at in self.instants
+        self.instants = [instant for instant in self.instants if instant != measured_at]
+        return found
+
+    def health(self) -> Mapping[str, object]:
+        return {"name": self.name, "ready": True}
+
+
+AT = READING.measured_at
+
+
+def test_take_back_everywhere() -> None:
+    """A weigh-in is taken back from Garmin and from the folder, wherever it is."""
+    garmin, other, folder = Holding("garth", AT), Holding("browser", AT), Holding("folder", AT)
+    assert Chain([garmin, other, folder]).take_back(AT, None)
+    assert (garmin.instants, folder.instants) == ([], [])
+    assert other.instants == [AT], "the same account is asked once"
+    assert not Chain([garmin, folder]).take_back(AT, None)
+
+
+def test_take_back_by_another_link() -> None:
+    """Any link to Garmin will do; if none can be asked, that is the answer, whatever the folder had."""
+    failing, folder = Failing(GarminUnreachable("down")), Holding("folder", AT)
+    assert Chain([failing, Holding("browser", AT)]).take_back(AT, None)
+    with pytest.raises(GarminUnreachable):
+        Chain([failing, folder]).take_back(AT, None)
+    assert folder.instants == []
 
 
 def test_ready_as_the_first_link(tmp_path: Path) -> None:

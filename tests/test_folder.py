@@ -5,19 +5,24 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from weighbridge.delivery.folder import Folder
+from weighbridge.delivery.kept import kept_files, read_kept
+from weighbridge.delivery.port import Delivered
 from weighbridge.errors import FolderUnusable
-from weighbridge.fit.encode import encode
+from weighbridge.fit.encode import RawFields, encode
 from weighbridge.fit.template import read_template
-from weighbridge.fit.verify import VerifiedFit
-from weighbridge.pipeline import prove
+from weighbridge.notes import Code
+from weighbridge.pipeline import Prover
 from weighbridge.reading.reading import Reading
 from weighbridge.resources import TEMPLATES
 
@@ -25,8 +30,7 @@ TEMPLATE = read_template((TEMPLATES / "weight_scale.fit").read_bytes())
 READING = Reading(measured_at=datetime(2026, 11, 23, 6, 31, tzinfo=UTC), weight_kg=Decimal("81.4"))
 
 
-def proven(readings: Sequence[Reading]) -> VerifiedFit:
-    return prove(TEMPLATE, [encode(reading) for reading in readings])
+proven = Prover(TEMPLATE)
 
 
 def test_keeps_exactly_the_proven_file(tmp_path: Path) -> None:
@@ -75,3 +79,163 @@ def test_path_is_a_file(tmp_path: Path) -> None:
     with pytest.raises(FolderUnusable, match="occupied"):
         folder.deliver([READING], proven, replace=False)
     assert folder.health()["ready"] is False
+
+
+# -- messages of one weigh-in ----------------------------------------------------------------------------
+
+
+def message(after_s: int = 0, weight_kg: str = "81.4", **values: str) -> Reading:
+    numbers = {name: Decimal(text) for name, text in values.items()}
+    at = READING.measured_at + timedelta(seconds=after_s)
+    return Reading(measured_at=at, weight_kg=Decimal(weight_kg), **numbers)
+
+
+def keep(folder: Folder, *readings: Reading, replace: bool = False) -> list[Delivered]:
+    outcomes = folder.deliver(readings, proven, replace=replace)
+    return [outcomes[reading] for reading in readings]
+
+
+def rows(folder: Path) -> list[RawFields]:
+    """What is kept, in order of time."""
+    kept = [raws for path in kept_files(folder) for raws in read_kept(path).rows.values()]
+    return sorted(kept, key=lambda raws: raws["timestamp"])
+
+
+def codes(outcome: Delivered) -> list[Code]:
+    return [note.code for note in (*outcome.notes, *outcome.warnings)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path, join_s=60)
+
+
+def test_same_again(folder: Folder, tmp_path: Path) -> None:
+    """A message that adds nothing is answered with the file that is there."""
+    (first,) = keep(folder, message(body_fat_percent="18.2"))
+    for after_s in (0, 3, 60):
+        (again,) = keep(folder, message(after_s))
+        assert (again.status, again.file_name, again.fit) == ("kept", first.file_name, first.fit)
+        assert codes(again) == ([Code.SAME_WEIGHING] if after_s else [])
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("after_s", [0, 6])
+def test_completed(folder: Folder, tmp_path: Path, after_s: int) -> None:
+    """A message that only adds becomes one file with the first, also at the same instant."""
+    keep(folder, message(basal_metabolic_rate_kcal="1700"))
+    (outcome,) = keep(folder, message(after_s, body_fat_percent="18.2"))
+    assert codes(outcome) == [Code.COMPLETES_WEIGH_IN]
+    assert rows(tmp_path) == [encode(message(basal_metabolic_rate_kcal="1700", body_fat_percent="18.2"))]
+    assert [path.name for path in tmp_path.iterdir()] == [outcome.file_name]
+
+
+def test_within_a_file_of_many(folder: Folder, tmp_path: Path) -> None:
+    """A weigh-in of a file with others is completed too; the others stay, in a file without it."""
+    several = [message(hours * 3600) for hours in range(3)]
+    keep(folder, *several)
+    completed = message(3600, body_fat_percent="18.2")
+    (outcome, again) = keep(folder, message(3605, body_fat_percent="18.2"), several[2])
+    assert rows(tmp_path) == [encode(each) for each in (several[0], completed, several[2])]
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {outcome.file_name, again.file_name}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        message(61),
+        message(6, "81.71"),
+        message(6, body_fat_percent="18.3"),
+        message(6, basal_metabolic_rate_kcal="1701"),
+    ],
+    ids=["a minute", "heavier", "contradiction", "not shown"],
+)
+def test_two_weigh_ins(folder: Folder, tmp_path: Path, other: Reading) -> None:
+    """Whatever contradicts, also in a value that only the file holds, is another weigh-in."""
+    first = message(body_fat_percent="18.2", basal_metabolic_rate_kcal="1700")
+    keep(folder, first)
+    assert codes(keep(folder, other)[0]) == []
+    assert rows(tmp_path) == [encode(first), encode(other)]
+
+
+def test_other_value_at_the_same_instant(folder: Folder, tmp_path: Path) -> None:
+    """Another value at the same instant is kept beside the first, with a warning; `replace` removes all others."""
+    keep(folder, message(body_fat_percent="18.2", bone_mass_kg="3.2"))
+    corrected = message(body_fat_percent="18.1")
+    for _ in range(2):
+        assert codes(keep(folder, corrected)[0]) == [Code.OTHER_FILES_KEPT]
+    assert len(rows(tmp_path)) == 2
+    assert codes(keep(folder, corrected, replace=True)[0]) == []
+    assert rows(tmp_path) == [encode(corrected)]
+
+
+def test_off(tmp_path: Path) -> None:
+    """With 0 seconds nothing is joined, but the same reading stays one file."""
+    folder = Folder(tmp_path)
+    for reading in (message(), message(1), message(), message(1)):
+        keep(folder, reading)
+    assert len(rows(tmp_path)) == 2
+
+
+def test_damaged_files_stay(folder: Folder, tmp_path: Path) -> None:
+    """A damaged file, or another program's, is neither read nor removed."""
+    keep(folder, message())
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:-1])
+    (tmp_path / "weigh-in_mine_1.fit").touch()
+    keep(folder, message(5, body_fat_percent="18.2"))
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_nothing_removed_before_the_new_file_is_there(
+    folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the new file cannot be written, the old one stays."""
+    keep(folder, message())
+
+    def refuse(_handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", refuse)
+    with pytest.raises(FolderUnusable, match="No space"):
+        keep(folder, message(6, body_fat_percent="18.2"))
+    monkeypatch.undo()
+    assert rows(tmp_path) == [encode(message())]
+
+
+def test_threads(folder: Folder, tmp_path: Path) -> None:
+    """Equal messages that come at once are one file."""
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda after_s: keep(folder, message(after_s)), [0, 1, 2, 3, 4, 5] * 4))
+    assert len(rows(tmp_path)) == 1
+
+
+def test_take_back(folder: Folder, tmp_path: Path) -> None:
+    """What is kept at exactly this instant is removed; the others of its file stay."""
+    several = [message(), message(3600)]
+    keep(folder, *several)
+    assert folder.take_back(several[0].measured_at, None)
+    assert not folder.take_back(several[0].measured_at + timedelta(seconds=1), None)
+    assert rows(tmp_path) == [encode(several[1])]
+    assert folder.take_back(several[1].measured_at, None)
+    assert list(tmp_path.iterdir()) == []
+
+
+VALUES = {"body_fat_percent": "18.2", "bone_mass_kg": "3.2", "visceral_fat_rating": "7", "bmi": "24.7"}
+MESSAGES = st.builds(
+    lambda names, after_s: message(after_s, **{name: VALUES[name] for name in names}),
+    st.frozensets(st.sampled_from([*VALUES])),
+    st.integers(0, 60),
+)
+
+
+@given(st.lists(st.lists(MESSAGES, min_size=1, max_size=3), min_size=1, max_size=4))
+def test_any_order(requests: list[list[Reading]]) -> None:
+    """Messages of one weigh-in are one file with all values, in any order and in any requests."""
+    with TemporaryDirectory() as path:
+        for request in requests:
+            keep(Folder(Path(path), join_s=60), *request)
+        (raws,) = rows(Path(path))
+        expected = {name: raw for request in requests for each in request for name, raw in encode(each).items()}
+        assert {**raws, "timestamp": 0} == {**expected, "timestamp": 0}

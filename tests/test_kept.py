@@ -19,7 +19,7 @@ from weighbridge.fit.patch import patch
 from weighbridge.fit.template import Template, read_template
 from weighbridge.fit.unpatch import unpatch
 from weighbridge.operate.surroundings import Terminal
-from weighbridge.pipeline import prove
+from weighbridge.pipeline import Prover
 from weighbridge.reading.reading import Reading
 from weighbridge.resources import TEMPLATES
 
@@ -27,6 +27,7 @@ from .commands import NOBODY, run
 from .garmin.server import GarminStandIn
 from .golden import GOLDEN, Golden
 
+SOME_SECONDS = timedelta(seconds=20)
 EVENING = datetime(2026, 11, 20, 18, 0, tzinfo=UTC)
 ALL_TEMPLATES = [read_template(path.read_bytes()) for path in sorted(TEMPLATES.glob("*.fit"))]
 DEVELOPER, PLAIN = sorted(ALL_TEMPLATES, key=lambda template: -len(template.fields))
@@ -38,9 +39,7 @@ def reading(number: int = 0, weight_kg: str = "81.4", **values: str) -> Reading:
 
 
 def keep(folder: Path, *readings: Reading, template: Template = PLAIN) -> Path:
-    outcomes = Folder(folder).deliver(
-        readings, lambda some: prove(template, [encode(each) for each in some]), replace=False
-    )
+    outcomes = Folder(folder).deliver(readings, Prover(template), replace=False)
     return folder / str(outcomes[readings[0]].file_name)
 
 
@@ -238,6 +237,68 @@ def test_fault_of_one_file(
     assert deliver(["--replace"], env) == 1
     assert waiting(folder) == [damaged.name]
     assert sorted(entry["weight"] for entry in garmin.weigh_ins()) == [81400.0, 81400.0]
+
+
+def test_additions(
+    garmin: GarminStandIn, env: Mapping[str, str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file that has more than Garmin waits and says what; with --replace, Garmin has it too."""
+    path = keep(folder, reading(bone_mass_kg="3.2", visceral_fat_rating="7"))
+    garmin.weights.add(encode(reading(body_fat_percent="18.2")))
+    assert deliver([], env) == 1
+    shown = capsys.readouterr().out
+    assert "It would add bone mass and visceral fat." in shown
+    assert "--replace" in shown
+    assert (waiting(folder), garmin.uploads_received) == ([path.name], 0)
+    assert deliver(["--replace"], env) == 0
+    (entry,) = garmin.weigh_ins()
+    assert (entry["boneMass"], entry["visceralFat"], entry["bodyFat"]) == (3200, 7, 18.2)
+    assert (waiting(folder), delivered(folder)) == ([], [path.name])
+
+
+def test_value_not_shown(
+    garmin: GarminStandIn, env: Mapping[str, str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file waits while Garmin does not show all of its values, for `kept deliver` and for `confirm`."""
+    path = keep(folder, reading(bone_mass_kg="3.2", body_fat_percent="18.2"))
+    garmin.weights.shown_as = {"bone_mass": None}
+    assert deliver([], env) == 1
+    shown = capsys.readouterr().out
+    assert "Garmin Connect does not show bone mass." in shown
+    assert "--replace" in shown
+    assert run(["confirm"], env) == 1
+    shown = capsys.readouterr().out
+    assert "does not show bone mass" in shown
+    assert "kept deliver --replace" in shown
+    assert waiting(folder) == [path.name]
+    garmin.weights.shown_as = {}
+    assert run(["confirm"], env) == 0
+    assert delivered(folder) == [path.name]
+
+
+def test_part_of_another_weigh_in(garmin: GarminStandIn, env: dict[str, str], folder: Path) -> None:
+    """A kept message of a weigh-in that Garmin has at another second is put away, if it adds nothing."""
+    at = reading().measured_at
+    keep(folder, reading())
+    garmin.weights.add(encode(reading(body_fat_percent="18.2").model_copy(update={"measured_at": at + SOME_SECONDS})))
+    assert run(["confirm"], env | {"WEIGHBRIDGE_JOIN_SECONDS": "0"}) == 1
+    assert run(["confirm"], env) == 0
+    keep(folder, reading())
+    assert deliver([], env) == 0
+    assert (waiting(folder), len(garmin.weigh_ins()), garmin.uploads_received) == ([], 1, 0)
+
+
+def test_old_entry_remains(
+    garmin: GarminStandIn, env: Mapping[str, str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file waits until the entry that it replaced is gone."""
+    path = keep(folder, reading())
+    garmin.weights.add(encode(reading(0, "90")))
+    garmin.faults.add("weight/delete", "503")
+    assert deliver(["--replace"], env) == 1
+    assert "still there" in capsys.readouterr().out
+    assert deliver(["--replace"], env) == 0
+    assert (delivered(folder), len(garmin.weigh_ins())) == ([path.name], 1)
 
 
 def test_unknown_outcome(garmin: GarminStandIn, env: Mapping[str, str], folder: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
@@ -99,10 +99,17 @@ class Ending:
     def __init__(self, end: Exception | Status, *warnings: Note) -> None:
         self.end, self.warnings = end, warnings
 
-    def deliver(self, readings: Sequence[Reading], prove: Prove, *, replace: bool) -> Mapping[Reading, Outcome]:
+    def deliver(
+        self, readings: Sequence[Reading], prove: Prove, *, replace: bool, untimed: Collection[Reading] = ()
+    ) -> Mapping[Reading, Outcome]:
         if isinstance(self.end, Exception):
             raise self.end
         return dict.fromkeys(readings, Delivered(self.end, prove(readings), warnings=self.warnings))
+
+    def take_back(self, measured_at: datetime, person: str | None) -> bool:
+        if isinstance(self.end, Exception):
+            raise self.end
+        return True
 
     def health(self) -> Mapping[str, object]:
         return {"name": self.name, "ready": True}
@@ -178,6 +185,19 @@ def test_final(status: Status) -> None:
         assert (receipt["status"], receipt["final"]) == (status, status != "accepted")
 
 
+def test_entry_that_remains_is_not_final() -> None:
+    """If an older entry is still there, the reading is to be sent again, whatever its status."""
+    remains = Note(Code.REPLACED_ENTRY_REMAINS, "words")
+    assert post(Ending("confirmed", remains), READING)[1]["final"] is False
+
+
+def test_conflict() -> None:
+    """A conflict names what the reading would add and change, alone and in a batch."""
+    fault = errors.Conflict("words", {}, [], added=["bone_mass_kg"], changed=["body_fat_percent"])
+    for problem in (post(Ending(fault), READING)[1], post(Ending(fault), [READING])[1]["results"][0]):
+        assert (problem["added"], problem["changed"]) == (["bone_mass_kg"], ["body_fat_percent"])
+
+
 def test_dry_run_is_final() -> None:
     """The receipt of a dry run is final."""
     receipt = post(Ending("kept"), READING, "/?dry_run=true")[1]
@@ -223,4 +243,5 @@ def test_contract_is_complete() -> None:
     assert {"final", "notes", "warnings"} <= set(receipt["required"])
     assert schemas["Code"]["enum"] == [code.value for code in Code]
     assert set(schemas["ReceiptNote"]["required"]) == {"code", "text"}
+    assert {"added", "changed"} <= set(problem["properties"])
     assert {"measured_at", "received_at"} <= set(schemas["Reading"]["properties"])

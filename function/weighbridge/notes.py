@@ -37,6 +37,8 @@ class Code(StrEnum):
     # Warnings about the values. The first is among the notes too.
     LEFT_OUT_IN_DOUBT = "left-out-in-doubt"  # out of its range, or it contradicts the other values
     UNUSUAL = "unusual"  # sent; possible, and more often a slip
+    SAME_WEIGHING = "same-weighing"  # part of a weigh-in at another instant, to which it adds nothing
+    COMPLETES_WEIGH_IN = "completes-weigh-in"  # its values were added to a weigh-in that was there already
 
     # Warnings: what happened to it.
     FELL_BACK = "fell-back"  # an earlier delivery did not take it
@@ -48,6 +50,7 @@ class Code(StrEnum):
     LOOK_FAILED = "look-failed"
     PERSONAL_API_FAILED = "personal-api-failed"
     REPLACED_ENTRY_REMAINS = "replaced-entry-remains"
+    REPLACED_ENTRY_HAD_MORE = "replaced-entry-had-more"  # values of the replaced entry that the new one does not have
 
 
 class Note(NamedTuple):

@@ -6,7 +6,7 @@ Rule: all readings of the input make one file, or there is no file. The file is 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from ..fit.patch import READINGS_PER_FILE
 from ..fit.verify import VerifiedFit
 from ..http.body import Payloads, parse_json, read_body
 from ..http.problems import problem
+from ..reading.bodies import Item
 from ..reading.reading import Reading
 from ..settings import Settings, read_settings
 from . import options
@@ -91,7 +92,14 @@ class InMemory:
     path: Path = field(init=False)
     fit: VerifiedFit = field(init=False)
 
-    def deliver(self, readings: Sequence[Reading], prove: Prove, *, replace: bool) -> Mapping[Reading, Delivered]:  # noqa: ARG002  # the port's
+    def deliver(
+        self,
+        readings: Sequence[Reading],
+        prove: Prove,
+        *,
+        replace: bool,  # noqa: ARG002  # the port's
+        untimed: Collection[Reading] = (),  # noqa: ARG002  # the port's
+    ) -> Mapping[Reading, Delivered]:
         self.fit = prove(readings)
         usual = file_name(readings, self.fit)
         self.path = self.asked or Path(usual)
@@ -99,22 +107,24 @@ class InMemory:
             self.path /= usual
         return dict.fromkeys(readings, Delivered("kept", self.fit, file_name=self.path.name))
 
+    def take_back(self, measured_at: datetime, person: str | None) -> bool:  # noqa: ARG002  # the port's
+        return False
+
     def health(self) -> Mapping[str, object]:
         return {"name": self.name, "ready": True}
 
 
 def fit(settings: Settings, payloads: Payloads, delivery: InMemory, now: datetime) -> list[Receipt]:
     """The receipts; the proven file is `delivery.fit`. Raises a `WeighbridgeError` if a reading has a fault."""
-    for fault in payloads.faults.values():
-        raise fault
-    count = len(payloads.items)
+    weigh_ins = payloads.weigh_ins()
+    count = len(weigh_ins)
     if not 1 <= count <= READINGS_PER_FILE:
         raise ReadingRejected([FieldError("", count, f"Expected 1 to {READINGS_PER_FILE} readings for one file.")])
     # Garmin is not needed, so not even its library is imported.
     composed = compose(replace(settings, delivery=("folder",)))
     weighbridge = replace(composed.weighbridge, delivery=delivery)
     # If a list has a bad reading, the good ones stay in memory, which does no harm.
-    results = weighbridge.weigh(payloads.items.values(), now=now, dry_run=False, replace=False)
+    results = weighbridge.weigh(map(Item, weigh_ins), now=now, dry_run=False, replace=False)
     receipts = [result for result in results if not isinstance(result, WeighbridgeError)]
     if len(receipts) < len(results):
         raise _as_one(results)

@@ -237,6 +237,19 @@ DIALECTS: Mapping[str, Mapping[str, Meaning]] = {
         "bone": _BONE_KG_OR_PERCENT,
         "values": Unused("only the values next to it are read"),
     },
+    # What `bodies` leaves next to the values of a whole body.
+    "whole bodies": dict.fromkeys(
+        (
+            *("event", "waist", "hip", "chest", "neck", "calories", "comment"),
+            *("steps", "sleep", "distance", "active_calories", "total_calories", "exercise", "nutrition"),
+            *("step_count", "active_energy", "basal_energy_burned", "resting_heart_rate", "heart_rate_variability"),
+            *("grpid", "modified", "deviceid", "hash_deviceid", "modelid", "goals", "groups without a weight"),
+            *("samplePk", "sourceType", "weightDelta", "summaryId"),
+            *("dataSource", "deviceId", "deviceSource", "deviceType", "proteinRatio", "source", "encryptImpedance"),
+            *("state", "state_class", "device_class", "other sensors"),
+        ),
+        _UNUSED,
+    ),
     "Theengs and OpenMQTTGateway": {
         "weighing_mode": Role.MODE,
         "unit": Role.WEIGHT_UNIT,

@@ -61,6 +61,8 @@ class Interpreted:
     unclear_person: tuple[FieldError, ...] = ()
     #: A name of a device or of a person.
     name: str | None = None
+    #: Whether the time is the reading's own, and not that of its receipt or arrival.
+    timed: bool = True
 
 
 def interpret(payload: object, *, now: datetime, timezone: tzinfo, occurred_at: object = None) -> Interpreted:
@@ -72,6 +74,20 @@ def interpret(payload: object, *, now: datetime, timezone: tzinfo, occurred_at: 
     if not isinstance(payload, dict):
         raise ReadingRejected([FieldError("", _shown(payload), "A reading is a JSON object of names and values.")])
     return _Interpretation(now, timezone, occurred_at).of(payload)
+
+
+def when_and_whose(payload: object, *, now: datetime, timezone: tzinfo) -> tuple[datetime, str | None]:
+    """The instant and the person of a weigh-in to delete; its values do not matter. Raises `ReadingRejected`."""
+    steering: object = payload
+    if isinstance(payload, dict):
+        steering = {
+            key: value for key, value in payload.items() if not isinstance(meaning_of(key), Quantity | Either | Unused)
+        }
+        steering["weight_kg"] = _ANY_WEIGHT
+    interpreted = interpret(steering, now=now, timezone=timezone)
+    if not interpreted.timed:
+        raise ReadingRejected([FieldError("measured_at", None, "The time of the weigh-in to delete was expected.")])
+    return interpreted.reading.measured_at, interpreted.reading.person
 
 
 def has_time(payload: Mapping[str, object]) -> bool:
@@ -187,6 +203,7 @@ class _Interpretation:
             tuple(self.warnings),
             tuple(self.unclear_person),
             self.name,
+            timed=bool(self.instants.times) or not is_missing(self.instants.occurred_at),
         )
 
     def _leave_out_impossible(self) -> None:
@@ -488,6 +505,7 @@ _ROLE_OF = {
 }
 
 _GRAM = Decimal("0.001")
+_ANY_WEIGHT = Decimal(80)
 _WEIGHT_IN = {unit: BARE_WEIGHT._replace(unit=unit) for unit in KG_PER}
 #: Renpho's codes.
 _WEIGHT_UNIT_CODES = {"1": "kg", "2": "lb"}

@@ -328,12 +328,7 @@ class _Interpretation:
         """The key and the unit of a weight without one."""
         found: tuple[str, str] | None = None
         for key, value in keys:
-            if is_missing(value):
-                continue
-            unit = (
-                _WEIGHT_UNIT_CODES.get(str(value)) if normal(key).startswith("weightunit") and is_short(value) else None
-            )
-            unit = unit or unit_of(value) or ("kg" if isinstance(value, str) and value.casefold() == "metric" else None)
+            unit = unit_of(value) or _coded_unit(key, value)
             if unit not in KG_PER:
                 self.unclear.append(Unclear(Question.UNIT, key, value, "kg, lb, st or jin was expected."))
             elif found and found[1] != unit:
@@ -514,6 +509,14 @@ _TRUTH = {
     **dict.fromkeys(("true", "yes", "y", "t", "on", "1", "1.0", "stable", "stabilized", "stabilised", "valid"), True),
     **dict.fromkeys(("false", "no", "n", "f", "off", "0", "0.0", "-0.0", "unstable", "invalid"), False),
 }
+
+
+def _coded_unit(key: str, value: object) -> str | None:
+    """The unit in `"units": "metric"`, or in one of Renpho's codes for the unit of the weight."""
+    if isinstance(value, str) and value.strip().casefold() == "metric":
+        return "kg"
+    short = isinstance(value, str | int) and is_short(value)
+    return _WEIGHT_UNIT_CODES.get(str(value).strip()) if short and normal(key).startswith("weightunit") else None
 
 
 def _has_unit(value: object, meaning: Meaning | None) -> bool:

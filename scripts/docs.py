@@ -157,6 +157,8 @@ STATUSES = {
     "accepted": "Garmin took the file but does not show it yet. Send the same reading again later.",
     "kept": "The proven file is in the folder, for import by hand or for `weighbridge kept deliver`.",
     "checked": "A dry run: the receipt shows what would be sent. Nothing was sent.",
+    "taken_back": "The source deleted its weigh-in, so the one at this instant was deleted.",
+    "nothing": "The message was about no weigh-in, such as a test. Nothing was done.",
 }
 
 #: The meaning of each code of a note or warning. If one is missing, `make fix` fails.
@@ -181,6 +183,8 @@ CODES = {
     Code.LEFT_OUT_IN_DOUBT: "A value is out of its range or contradicts the others. It was left out.",
     Code.UNUSUAL: "A value is possible and was sent, but it is more often a slip. Is it right?",
     Code.NOT_RECOGNISED: "Keys that are not known, and could only have added a value, were left out.",
+    Code.SAME_WEIGHING: "The reading belongs to a weigh-in some seconds away, and adds nothing to it.",
+    Code.COMPLETES_WEIGH_IN: "The reading's values were added to a weigh-in that was there already.",
     Code.FELL_BACK: "An earlier delivery of the chain did not take the file; a later one did.",
     Code.OTHER_FILES_KEPT: "The folder already holds other values for this instant.",
     Code.GARMIN_REMARK: "Garmin's answer included a message.",
@@ -189,7 +193,8 @@ CODES = {
     Code.SHOWN_DIFFERENTLY: "Garmin shows different values from those sent.",
     Code.LOOK_FAILED: "The weigh-in was uploaded, but reading it back failed.",
     Code.PERSONAL_API_FAILED: "Garmin's Personal API could not be read; the sign-in was used instead.",
-    Code.REPLACED_ENTRY_REMAINS: "The new weigh-in is confirmed, but the old one could not be deleted.",
+    Code.REPLACED_ENTRY_REMAINS: "The old weigh-in is still there. `final` is false: send the same again.",
+    Code.REPLACED_ENTRY_HAD_MORE: "The replaced weigh-in had values that the new one does not have.",
 }
 
 AGAIN = {"never": "never", "later": "later", "after_repair": "after a fix"}

@@ -70,7 +70,7 @@ def send(
     return [outcomes[reading] for reading in readings]
 
 
-def told(outcome: Outcome) -> tuple[str, list[Code]]:
+def what_of(outcome: Outcome) -> tuple[str, list[Code]]:
     assert isinstance(outcome, Delivered), outcome
     return outcome.status, [note.code for note in (*outcome.notes, *outcome.warnings)]
 
@@ -85,10 +85,10 @@ def held(garmin: GarminStandIn) -> list[dict[str, int]]:
 def test_same_again(garmin: GarminStandIn, connect: Connect) -> None:
     """25 equal messages in 5 s are one weigh-in, and each answer shows that one."""
     ours = connect()
-    assert told(send(ours, message())[0]) == ("confirmed", [])
+    assert what_of(send(ours, message())[0]) == ("confirmed", [])
     for number in range(1, 25):
         (outcome,) = send(ours, message(number // 5 + 1))
-        assert told(outcome) == ("present", [Code.SAME_WEIGHING])
+        assert what_of(outcome) == ("present", [Code.SAME_WEIGHING])
         assert isinstance(outcome, Delivered)
         assert outcome.garmin is not None
         assert outcome.garmin.measured_at == MORNING
@@ -101,17 +101,17 @@ def test_weight_then_the_rest(garmin: GarminStandIn, connect: Connect) -> None:
     send(connect(), message())
     garmin.requests.clear()
     (outcome,) = send(connect(), message(6, *REST))
-    assert told(outcome) == ("confirmed", [Code.COMPLETES_WEIGH_IN])
+    assert what_of(outcome) == ("confirmed", [Code.COMPLETES_WEIGH_IN])
     assert held(garmin) == [encode(message(0, *REST))]
     routes = [logged.route for logged in garmin.requests]
     assert routes == ["weight/range", "upload", "weight/range", "weight/delete"]
-    assert told(send(connect(), message(6, *REST))[0]) == ("present", [Code.SAME_WEIGHING])
+    assert what_of(send(connect(), message(6, *REST))[0]) == ("present", [Code.SAME_WEIGHING])
 
 
 def test_the_rest_first(garmin: GarminStandIn, connect: Connect) -> None:
     """The bare weight that comes late adds nothing."""
     send(connect(), message(6, *REST))
-    assert told(send(connect(), message())[0]) == ("present", [Code.SAME_WEIGHING])
+    assert what_of(send(connect(), message())[0]) == ("present", [Code.SAME_WEIGHING])
     assert held(garmin) == [encode(message(6, *REST))]
 
 
@@ -138,15 +138,15 @@ def test_two_weigh_ins(garmin: GarminStandIn, connect: Connect, other: Reading) 
     """More than a minute, 0.3 kg or any contradiction apart, two messages are two weigh-ins."""
     first = message(0, "body_fat_percent")
     send(connect(), first)
-    assert told(send(connect(), other)[0]) == ("confirmed", [])
+    assert what_of(send(connect(), other)[0]) == ("confirmed", [])
     assert held(garmin) == [encode(first), encode(other)]
 
 
 def test_half_a_percent(garmin: GarminStandIn, connect: Connect) -> None:
     """Of a child, 0.51 % of the weight apart are two weigh-ins, and 0.5 % are one."""
     send(connect(), message(0, weight_kg="20.00"), message(120, weight_kg="20.00"))
-    assert told(send(connect(), message(5, "bmi", weight_kg="20.11"))[0]) == ("confirmed", [])
-    assert told(send(connect(), message(125, weight_kg="20.10"))[0]) == ("present", [Code.SAME_WEIGHING])
+    assert what_of(send(connect(), message(5, "bmi", weight_kg="20.11"))[0]) == ("confirmed", [])
+    assert what_of(send(connect(), message(125, weight_kg="20.10"))[0]) == ("present", [Code.SAME_WEIGHING])
     assert len(held(garmin)) == 3
 
 
@@ -168,7 +168,7 @@ def test_same_instant(garmin: GarminStandIn, connect: Connect) -> None:
         send(connect(), fuller)
     assert set(caught.value.added) == set(REST)
     assert caught.value.changed == ()
-    assert told(send(connect(), fuller, untimed=[fuller])[0]) == ("confirmed", [Code.COMPLETES_WEIGH_IN])
+    assert what_of(send(connect(), fuller, untimed=[fuller])[0]) == ("confirmed", [Code.COMPLETES_WEIGH_IN])
     assert held(garmin) == [encode(fuller)]
     changed = message(0, "bone_mass_kg", body_fat_percent="18.1")
     with pytest.raises(Conflict):
@@ -179,7 +179,7 @@ def test_replace_that_adds(garmin: GarminStandIn, connect: Connect) -> None:
     """`replace` with bone and visceral fat alone adds them, and keeps what the entry had."""
     send(connect(), message(0, "body_fat_percent", "muscle_mass_kg"))
     (outcome,) = send(connect(), message(0, "bone_mass_kg", "visceral_fat_rating"), replace=True)
-    assert told(outcome) == ("confirmed", [Code.COMPLETES_WEIGH_IN])
+    assert what_of(outcome) == ("confirmed", [Code.COMPLETES_WEIGH_IN])
     (shown,) = garmin.weigh_ins()
     assert (shown["boneMass"], shown["visceralFat"], shown["bodyFat"]) == (3200, 7, 18.2)
 
@@ -199,7 +199,7 @@ def test_not_in_the_template(garmin: GarminStandIn, connect: Connect) -> None:
 
     boneless = Prover(read_template(File([file_id(), weigh_in(without=[4])]).to_bytes()))
     outcome = connect().deliver([message(5, "body_fat_percent")], boneless, replace=False)
-    assert told(outcome[message(5, "body_fat_percent")]) == ("confirmed", [])
+    assert what_of(outcome[message(5, "body_fat_percent")]) == ("confirmed", [])
     assert len(held(garmin)) == 2
 
 
@@ -209,7 +209,7 @@ def test_not_in_the_template(garmin: GarminStandIn, connect: Connect) -> None:
 def test_one_request(garmin: GarminStandIn, connect: Connect) -> None:
     """Messages of one request are joined before anything is sent, each with its own answer."""
     outcomes = send(connect(), message(6, *REST), message(0), message(9), message(86_400))
-    assert list(map(told, outcomes)) == [
+    assert list(map(what_of, outcomes)) == [
         ("confirmed", [Code.COMPLETES_WEIGH_IN]),
         ("confirmed", []),
         ("confirmed", [Code.SAME_WEIGHING]),
@@ -219,7 +219,7 @@ def test_one_request(garmin: GarminStandIn, connect: Connect) -> None:
     assert garmin.uploads_received == 1
     again = send(connect(), message(6, *REST), message(0), message(9), message(86_400))
     # The first message has now another weight at most; here it is the same, and all of it is there.
-    assert {told(outcome)[0] for outcome in again if isinstance(outcome, Delivered)} == {"present"}
+    assert {what_of(outcome)[0] for outcome in again if isinstance(outcome, Delivered)} == {"present"}
     assert garmin.uploads_received == 1
 
 
@@ -227,7 +227,7 @@ def test_same_instant_in_one_request(garmin: GarminStandIn, connect: Connect) ->
     """Two sources of one instant, one of them with fat, are one weigh-in; two values for one thing are a conflict."""
     bare, fat, other = message(), message(0, "body_fat_percent"), message(0, body_fat_percent="18.3")
     first, second, third = send(connect(), bare, fat, other)
-    assert (told(first)[0], told(second)[0]) == ("confirmed", "confirmed")
+    assert (what_of(first)[0], what_of(second)[0]) == ("confirmed", "confirmed")
     assert isinstance(third, Conflict)
     assert (third.added, third.changed) == ((), ("body_fat_percent",))
     assert held(garmin) == [encode(fat)]
@@ -246,7 +246,7 @@ def test_many(garmin: GarminStandIn, connect: Connect) -> None:
         garmin.weights.add(encode(message(-day * 40_000)))
     readings = [message(5 - day * 40_000, *(("bmi",) if day % 2 else ())) for day in range(0, 300, 3)]
     outcomes = send(connect(), *readings)
-    assert [told(outcome)[0] for outcome in outcomes] == ["present", "confirmed"] * 50
+    assert [what_of(outcome)[0] for outcome in outcomes] == ["present", "confirmed"] * 50
     assert len(held(garmin)) == 300
 
 
@@ -258,9 +258,9 @@ def test_crash_before_the_deletion(garmin: GarminStandIn, connect: Connect) -> N
     send(connect(), message(weight_kg="81.5"))
     garmin.faults.add("weight/delete", "503")
     (outcome,) = send(connect(), message(6, *REST))
-    assert told(outcome) == ("confirmed", [Code.COMPLETES_WEIGH_IN, Code.REPLACED_ENTRY_REMAINS])
+    assert what_of(outcome) == ("confirmed", [Code.COMPLETES_WEIGH_IN, Code.REPLACED_ENTRY_REMAINS])
     assert len(held(garmin)) == 2
-    assert told(send(connect(), message(6, *REST))[0]) == ("present", [Code.SAME_WEIGHING])
+    assert what_of(send(connect(), message(6, *REST))[0]) == ("present", [Code.SAME_WEIGHING])
     assert held(garmin) == [encode(message(0, *REST))]
 
 
@@ -268,7 +268,7 @@ def test_first_one_again_after_a_crash(garmin: GarminStandIn, connect: Connect) 
     """With both entries left behind, the first message sent again is present, and finishes too."""
     garmin.weights.add(encode(message()))
     garmin.weights.add(encode(message(0, *REST)))
-    assert told(send(connect(), message())[0]) == ("present", [])
+    assert what_of(send(connect(), message())[0]) == ("present", [])
     assert held(garmin) == [encode(message(0, *REST))]
 
 
@@ -287,8 +287,8 @@ def test_other_entries_stay(garmin: GarminStandIn, connect: Connect) -> None:
         garmin.weights.add(encode(other))
     fuller = message(0, "body_fat_percent", "bone_mass_kg")
     garmin.weights.add(encode(fuller))
-    assert told(send(connect(), fuller)[0]) == ("present", [])
-    assert told(send(connect(), message(7))[0]) == ("present", [Code.SAME_WEIGHING])
+    assert what_of(send(connect(), fuller)[0]) == ("present", [])
+    assert what_of(send(connect(), message(7))[0]) == ("present", [Code.SAME_WEIGHING])
     assert len(held(garmin)) == 4
     send(connect(), message(8, *[name for name in REST if name != "bmi"]))
     assert {frozenset(encode(other).items()) for other in others} <= {frozenset(raws.items()) for raws in held(garmin)}
@@ -308,7 +308,7 @@ def test_new_entry_that_lacks_a_value(garmin: GarminStandIn, connect: Connect, n
 
     garmin.answer = hide_after_an_upload  # type: ignore[assignment]
     (outcome,) = send(connect(), message(6, "visceral_fat_rating"))
-    assert told(outcome)[1] == [Code.COMPLETES_WEIGH_IN, Code.NOT_SHOWN, Code.REPLACED_ENTRY_REMAINS]
+    assert what_of(outcome)[1] == [Code.COMPLETES_WEIGH_IN, Code.NOT_SHOWN, Code.REPLACED_ENTRY_REMAINS]
     assert len(held(garmin)) == 2
 
 
@@ -317,14 +317,14 @@ def test_not_visible(garmin: GarminStandIn, connect: Connect) -> None:
     send(connect(), message())
     garmin.weights.show_delay_s = 3600
     (outcome,) = send(connect(confirm_s=0), message(6, *REST))
-    assert told(outcome) == (
+    assert what_of(outcome) == (
         "accepted",
         [Code.COMPLETES_WEIGH_IN, Code.NOT_VISIBLE_YET, Code.REPLACED_ENTRY_REMAINS],
     )
     assert len(garmin.weigh_ins()) == 1
     garmin.weights.show_delay_s = 0
     garmin.weights.entries[-1] = type(garmin.weights.entries[-1])(2, garmin.weights.entries[-1].raw, 0)
-    assert told(send(connect(), message(6, *REST))[0]) == ("present", [Code.SAME_WEIGHING])
+    assert what_of(send(connect(), message(6, *REST))[0]) == ("present", [Code.SAME_WEIGHING])
     assert held(garmin) == [encode(message(0, *REST))]
 
 
@@ -364,7 +364,7 @@ def test_any_order_any_lost_answers(
             name: raw for name, raw in encode(message(0, *values)).items() if name != "timestamp"
         }
         for sent in messages:
-            assert told(send(ours, message(sent.after_s, *sent.names))[0])[0] == "present"
+            assert what_of(send(ours, message(sent.after_s, *sent.names))[0])[0] == "present"
         assert garmin.unexpected == []
 
 
@@ -381,7 +381,7 @@ def _sent_until_final(ours: GarminConnect, reading: Reading) -> bool:
         except WeighbridgeError:
             continue
         else:
-            status, codes = told(outcome)
+            status, codes = what_of(outcome)
             if status != "accepted" and Code.REPLACED_ENTRY_REMAINS not in codes:
                 return True
     return False

@@ -24,7 +24,7 @@ MESSAGES = st.builds(
 
 
 def test_added() -> None:
-    """What one has and the other has not is told in the attributes of a reading, and only what Garmin shows."""
+    """What one has and the other has not is named by the attributes of a reading, and only what Garmin shows."""
     assert added({**FULL, "basal_met": 6800}, WEIGHT) == ["body_fat_percent", "bone_mass_kg"]
     assert added(WEIGHT, FULL) == []
     assert added({**WEIGHT, "basal_met": 6800}, WEIGHT, FIELDS) == ["basal_metabolic_rate_kcal"]
@@ -54,7 +54,7 @@ def test_changed() -> None:
     ],
 )
 def test_one_weighing(second: RawFields, one: bool) -> None:
-    """At most a minute, 0.3 kg and no other value apart; what only one of them has is no contradiction."""
+    """At most a minute, 0.3 kg and no other value apart; what only one of them has does not count."""
     first = {**FULL, "bmi": 250} if "bone_mass" in second else WEIGHT
     assert is_one_weighing(first, second, 60) is one
     assert is_one_weighing(second, first, 60) is one

@@ -137,7 +137,7 @@ class Folder:
         return outcomes
 
     def _remove(self, rows: Sequence[Row]) -> Mapping[Path, File]:
-        """Remove weigh-ins from their files. A file with others in it is written anew; returned by its old path."""
+        """Remove weigh-ins from their files. Returns, by the old path, each file that was written with the rest."""
         removed: dict[Path, tuple[Kept, set[Reading]]] = {}
         for kept, reading in rows:
             removed.setdefault(kept.path, (kept, set()))[1].add(reading)

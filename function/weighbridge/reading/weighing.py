@@ -6,7 +6,7 @@ differ by more than a scale's wobble are two weigh-ins, and so are values that c
 Facts: many scales publish a weigh-in several times within seconds, and most of them the weight first and the rest
 later (Theengs 202, OpenMQTTGateway 760, Tasmota 25049). The weight may settle in between.
 
-Weakness: two people of nearly the same weight, who step on a plain scale within the window and are not told apart by
+Weakness: two people of nearly the same weight, who step on a plain scale within the window and are not configured in
 `WEIGHBRIDGE_PEOPLE`, become one weigh-in.
 """
 

@@ -177,6 +177,8 @@ NAMES = (
     "blame",
     "title",
     "detail",
+    "added",
+    "changed",
 )
 almost_an_answer = st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, json_values)).map(
     lambda document: json.dumps(document).encode("utf-8", "surrogatepass")
@@ -202,7 +204,7 @@ def test_any_response(status: int, body: bytes, headers: dict[str, str], expecte
         assert isinstance(result.text, str)
         assert isinstance(result.blame, str)
         assert all(isinstance(error, dict) for error in result.errors)
-        assert all(isinstance(code, str) for code in result.codes)
+        assert all(isinstance(text, str) for text in (*result.codes, *result.added, *result.changed))
 
 
 @pytest.mark.parametrize(

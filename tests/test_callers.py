@@ -256,3 +256,15 @@ def test_home_assistant_ignores_other_programs(content: object, counts: bool) ->
     said = jinja2.Environment(autoescape=True, extensions=[]).from_string(found[1].replace("from_json", "string"))
     shown = said.render(answer={"content": content, "status": 404})
     assert ("Something else answered" in shown) is not counts
+
+
+def test_home_assistant_says_each_warning_once() -> None:
+    """The message of a receipt has every warning once, also one that its summary holds already."""
+    found = re.search(
+        r"^ +message: >-\n( +\{% if result\.summary.*?endif %\})\n +- if", PACKAGE.read_text(), re.DOTALL | re.MULTILINE
+    )
+    assert found
+    message = jinja2.Environment(autoescape=False, extensions=[]).from_string(textwrap.dedent(found[1]))
+    warnings = [{"text": "8.14 kg: is that right?"}, {"text": "Garmin Connect does not show bmi."}]
+    shown = message.render(result={"summary": "8.14 kg: confirmed. 8.14 kg: is that right?", "warnings": warnings})
+    assert shown.strip() == "8.14 kg: confirmed. 8.14 kg: is that right? Garmin Connect does not show bmi."

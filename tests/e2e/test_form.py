@@ -110,7 +110,7 @@ def test_paste_is_sent_with_the_zone(text: str, sent: str) -> None:
     assert pasted_reading(text, "Europe/Berlin") == sent
 
 
-def test_conflict_is_told_value_by_value() -> None:
+def test_conflict_names_each_value() -> None:
     """A conflict names what would be added, changed and removed, with the labels and units of the values."""
     ours = {"measured_at": AT, "weight_kg": 81.4, "body_fat_percent": 18.1, "visceral_fat_rating": 7}
     theirs = [{"id": "x", "measured_at": AT, "weight_kg": 81.4, "body_fat_percent": 18.2, "bmi": 24.6}]

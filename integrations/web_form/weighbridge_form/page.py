@@ -134,7 +134,7 @@ def _by_hand() -> str:
 def _weigh_in(account: FunctionOf) -> None:
     state, client = st.session_state, account.client
     if not str(state.get(TIME.key, "")).strip():
-        # Also if the field was cleared: without a time, a reading that is sent twice would be two weigh-ins.
+        # The field was cleared. Without a time, a reading that is sent twice would be two weigh-ins.
         state[TIME.key] = now()
     state.setdefault("more", {})
     correcting: str | None = state.get("correcting")
@@ -222,7 +222,7 @@ def _paste(client: Client) -> None:
         if not answer.ok:
             _problem(answer)
         elif answer.status != "checked":
-            # It is no weigh-in that could be typed: a test, or a weigh-in that was deleted.
+            # Nothing to type: it is a test, or it deletes a weigh-in.
             st.info(answer.text)
         else:
             st.success("The fields below are filled.")

@@ -102,6 +102,7 @@ def test_time_is_sent_with_the_zone(text: str) -> None:
         ('{"Timezone": "UTC", "weight": 81}', '{"Timezone": "UTC", "weight": 81}'),
         ("{", "{"),
         ("[1]", "[1]"),
+        ('{"tz": "UTC", "weight": 81}', '{"tz": "UTC", "weight": 81}'),
         ("Weight 81.4kg", '{"Weight": "81.4kg", "timezone": "Europe/Berlin"}'),
     ],
 )
@@ -116,6 +117,7 @@ def test_conflict_names_each_value() -> None:
     theirs = [{"id": "x", "measured_at": AT, "weight_kg": 81.4, "body_fat_percent": 18.2, "bmi": 24.6}]
     found = differences(ours, theirs, ["visceral_fat_rating"], ["body_fat_percent"])
     assert found == (["visceral fat 7"], ["body fat 18.2 % → 18.1 %"], ["body mass index 24.6 kg/m²"])
+    assert differences(ours, theirs, ["visceral_fat_rating"], []) == (["visceral fat 7"], [], [])
 
 
 def test_values_have_the_function_labels() -> None:
@@ -299,12 +301,26 @@ def test_correction_keeps_instant_and_extras(open_page: Open, garmin: GarminStan
     assert entry.instant_s == datetime.fromisoformat(AT).timestamp()
 
 
+def test_correction_names_what_stays(open_page: Open, garmin: GarminStandIn) -> None:
+    """If a value was left empty in a correction and is still in Garmin, the page says how to remove it."""
+    page = fill(open_page(), ("81.4", "18.2"))
+    button(page, "Send to Garmin").click().run()
+    button(page, "Correct").click().run()
+    page.text_input(key="body fat").set_value("").run()
+    button(page, "Replace it in Garmin").click().run()
+    assert "**present** · 81.4 kg" in shown(page)
+    assert "Garmin still shows body fat, which you left empty." in shown(page)
+    assert [entry.raw["percent_fat"] for entry in garmin.weights.visible()] == [1820]
+
+
 def test_cleared_time_becomes_now(open_page: Open) -> None:
     """A time field that was cleared gets the time of now, which the person sees and can change."""
     page = fill(open_page(), ("81.4",))
     before = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
     page.text_input(key="time").set_value(" ").run()
-    assert before <= page.text_input(key="time").value <= f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+    shown_now = page.text_input(key="time").value
+    assert shown_now
+    assert before <= shown_now <= f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def test_missing_weight_is_named(open_page: Open) -> None:

@@ -42,6 +42,8 @@ from .values import (
     as_typed,
     differences,
     label_of,
+    left_out,
+    name_of,
     pasted_reading,
     reading_of,
 )
@@ -246,7 +248,7 @@ def _send(client: Client, reading: str, *, replace: bool) -> None:
 
 
 def _remember(reading: str, answer: Reply) -> None:
-    st.session_state["sent"] = (reading, answer)
+    st.session_state["sent"] = (reading, answer, bool(st.session_state.get("correcting")))
     st.session_state.pop("entries", None)
     if answer.ok:
         st.session_state.pop("correcting", None)
@@ -266,7 +268,7 @@ def _download(client: Client, reading: str) -> bool:
 
 def _outcome(client: Client, reading: str, *, has_file: bool) -> bool:
     """Show the outcome of the reading in the fields, if it was sent. Returns whether it has a receipt."""
-    sent, answer = st.session_state.get("sent", ("", None))
+    sent, answer, corrected = st.session_state.get("sent", ("", None, False))
     if answer is None or sent != reading:
         return False
     if not answer.ok:
@@ -284,6 +286,11 @@ def _outcome(client: Client, reading: str, *, has_file: bool) -> bool:
     if page := receipt.get("import_page"):
         st.markdown(f"The file is `{receipt['fit']['file_name']}`. Import it on [Garmin's import page]({page}).")
     if held := receipt["garmin"]:
+        if corrected and (names := left_out([field["name"] for field in receipt["fields"]], [held])):
+            st.warning(
+                f"Garmin still shows {', '.join(map(name_of, names))}, which you left empty. To remove a value, delete "
+                "the weigh-in and send it again."
+            )
         st.markdown("What Garmin shows now:")
         st.table(
             [{"value": label_of(k), "in Garmin": str(v)} for k, v in held.items() if k != "measured_at"],

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from weighbridge.reading.dialects import normal
+from weighbridge.reading.dialects import VOCABULARY, Role, normal
 from weighbridge.reading.measures import MEASURES
 
 
@@ -78,7 +78,7 @@ def pasted_reading(text: str, zone: str) -> str:
         document = json.loads(text)
     except (ValueError, RecursionError):
         return text  # the function says what is wrong with it
-    if not isinstance(document, dict) or any(normal(key) == ZONE for key in document):
+    if not isinstance(document, dict) or any(VOCABULARY.get(normal(key)) is Role.ZONE for key in document):
         return text
     # Into the text as it is: written again, it would lose a duplicate key, which the function refuses.
     return f"{{{json.dumps(ZONE)}: {json.dumps(zone)}{', ' if document else ''}{text[1:]}"
@@ -174,7 +174,10 @@ _NO_VALUES = frozenset({"id", "calendar_date", "measured_at"})
 def differences(
     ours: Mapping[str, object], theirs: Sequence[Mapping[str, object]], added: Sequence[str], changed: Sequence[str]
 ) -> Differences:
-    """What a conflict says. `added` and `changed` are the function's names; what is in `theirs` alone is removed."""
+    """What a conflict says. `added` and `changed` are the function's names.
+
+    What is in `theirs` alone is removed if something changes. If values are only added, the entry keeps its own.
+    """
 
     def old(name: str) -> str:
         return " or ".join(dict.fromkeys(_with_unit(name, entry[name]) for entry in theirs if name in entry))
@@ -182,15 +185,22 @@ def differences(
     def new(name: str) -> str:
         return _with_unit(name, ours.get(name, ""))
 
-    removed = [name for entry in theirs for name in entry if name not in ours and name not in _NO_VALUES]
+    removed = left_out(ours, theirs) if changed else []
     return Differences(
-        [f"{_name_of(name)} {new(name)}" for name in added],
-        [f"{_name_of(name)} {old(name)} → {new(name)}" for name in changed],
-        [f"{_name_of(name)} {old(name)}" for name in dict.fromkeys(removed)],
+        [f"{name_of(name)} {new(name)}" for name in added],
+        [f"{name_of(name)} {old(name)} → {new(name)}" for name in changed],
+        [f"{name_of(name)} {old(name)}" for name in removed],
     )
 
 
-def _name_of(name: str) -> str:
+def left_out(ours: Collection[str], theirs: Iterable[Mapping[str, object]]) -> list[str]:
+    """The names of the values that are in `theirs` alone."""
+    names = dict.fromkeys(name for entry in theirs for name in entry)
+    return [name for name in names if name not in ours and name not in _NO_VALUES]
+
+
+def name_of(name: str) -> str:
+    """A value's name for people: "body fat" for `body_fat_percent`."""
     measure = MEASURES.get(name)
     return measure.label if measure else name.replace("_", " ")
 

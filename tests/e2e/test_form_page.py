@@ -367,7 +367,7 @@ def test_share_screen_fills_the_fields(site: FormSite) -> None:
     click(page, "Fill the fields")
     expect(page.get_by_label("Weight", exact=True)).to_have_value("81.4 kg")
     expect(page.get_by_label("Body fat (%)", exact=True)).to_have_value("18.2 %")
-    expect(page.get_by_text("Not recognized: Mood.")).to_be_visible()
+    expect(page.get_by_text("Not recognised: 'Mood'.")).to_be_visible()
 
 
 def test_times_are_in_the_browser_zone(site: FormSite) -> None:

@@ -184,7 +184,4 @@ def _lines(receipt: Receipt, *, several: bool) -> list[str]:
     when = f"{receipt['measured_at']}: " if several else ""
     texts = [note["text"] for note in (*receipt["notes"], *receipt["warnings"])]
     # The summary holds some of the warnings.
-    lines = [when + receipt["summary"], *(text for text in texts if text not in receipt["summary"])]
-    if receipt["unknown"]:
-        lines.append(f"Not recognized, and left out: {', '.join(receipt['unknown'])}.")
-    return lines
+    return [when + receipt["summary"], *(text for text in texts if text not in receipt["summary"])]

@@ -329,8 +329,6 @@ def _notes(receipt: Mapping[str, Any], *, said: str = "") -> None:
             st.warning(warning["text"])
     for note in receipt["notes"]:
         st.info(note["text"])
-    if receipt["unknown"]:
-        st.info(f"Not recognized: {', '.join(receipt['unknown'])}.")
 
 
 def _problem(answer: Result, *, by_hand: bool = False) -> None:

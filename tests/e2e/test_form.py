@@ -442,6 +442,23 @@ def test_pasted_reading_without_time_gets_now(open_page: Open, more: dict[str, s
     assert taken == time if time else before <= taken <= f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
 
 
+@pytest.mark.parametrize(
+    ("pasted", "words"),
+    [
+        ('{"event": "test"}', "The test arrived."),
+        ('{"event": "delete", "date": "2026-11-22T06:31:00Z"}', "would be deleted"),
+    ],
+)
+def test_pasted_event_is_answered(open_page: Open, pasted: str, words: str) -> None:
+    """A pasted event without values is answered in the function's words, and changes no field."""
+    page = open_page()
+    page.text_area(key="pasted").set_value(pasted)
+    button(page, "Fill the fields").click().run()
+    assert not page.exception
+    assert words in shown(page)
+    assert "The fields below are filled." not in shown(page)
+
+
 def test_history_file_is_drawn_and_sent(open_page: Open, garmin: GarminStandIn) -> None:
     """A history file is drawn, its refused rows are named, and a button sends the others."""
     page = open_page()

@@ -210,7 +210,7 @@ def _paste(client: Client) -> None:
             # A body of another app may hold one weigh-in and be answered with a list.
             results: Sequence[Result] = asked.results if "results" in asked.body else [asked]
             st.session_state["pasted answer"] = results
-            if len(results) == 1 and results[0].status == "checked":
+            if len(results) == 1 and _has_values(results[0]):
                 _fill_from(results[0])
         answers: Sequence[Result] | None = st.session_state.get("pasted answer")
         if answers is None:
@@ -223,12 +223,16 @@ def _paste(client: Client) -> None:
             return
         if not answer.ok:
             _problem(answer)
-        elif answer.status != "checked":
-            # Nothing to type: it is a test, or it deletes a weigh-in.
+        elif not _has_values(answer):
+            # It is a test, or it deletes a weigh-in.
             st.info(answer.text)
         else:
             st.success("The fields below are filled.")
             _notes(answer.body)
+
+
+def _has_values(checked: Result) -> bool:
+    return checked.ok and bool(checked.body["fields"])
 
 
 def _fill_from(checked: Result) -> None:

@@ -5,6 +5,7 @@ In tests/e2e the real programs run these files. These tests find in milliseconds
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import textwrap
@@ -256,3 +257,41 @@ def test_home_assistant_ignores_other_programs(content: object, counts: bool) ->
     said = jinja2.Environment(autoescape=True, extensions=[]).from_string(found[1].replace("from_json", "string"))
     shown = said.render(answer={"content": content, "status": 404})
     assert ("Something else answered" in shown) is not counts
+
+
+def home_assistant_template(name: str) -> jinja2.Template:
+    """The template of a variable of the package."""
+    found = re.search(rf"^( +){name}: >-\n((?:\1  .*\n)+)", PACKAGE.read_text(), re.MULTILINE)
+    assert found
+    return jinja2.Environment(autoescape=False, extensions=[]).from_string(textwrap.dedent(found[2]))
+
+
+def test_home_assistant_says_each_warning_once() -> None:
+    """The message of a receipt has every warning once, even one that its summary holds already."""
+    warnings = [{"text": "8.14 kg: is that right?"}, {"text": "Garmin Connect does not show bmi."}]
+    receipt = {"summary": "8.14 kg: confirmed. 8.14 kg: is that right?", "warnings": warnings}
+    shown = home_assistant_template("message").render(result=receipt)
+    assert shown.strip() == "8.14 kg: confirmed. 8.14 kg: is that right? Garmin Connect does not show bmi."
+
+
+DONE = {"status": "confirmed", "final": True, "summary": "One.", "notes": [], "warnings": []}
+LATER = DONE | {"status": "accepted", "final": False, "summary": "Two."}
+REFUSED = {"type": "urn:weighbridge:conflict", "again": "never", "title": "Three", "detail": "Four."}
+
+
+@pytest.mark.parametrize(
+    ("entry", "shown"),
+    [
+        (DONE, DONE),
+        ({"results": [DONE, DONE]}, DONE | {"summary": "One. One."}),
+        ({"results": [DONE, LATER, REFUSED]}, LATER | {"summary": "One. Two."}),
+        ({"results": [DONE, REFUSED]}, REFUSED),
+        ({"results": [DONE | {"status": "nothing"}]}, DONE | {"status": "nothing"}),
+    ],
+)
+def test_home_assistant_waits_for_all_of_a_message(entry: object, shown: object) -> None:
+    """A message that holds several weigh-ins is done when each of them is."""
+    rendered = home_assistant_template("result").render(
+        results=[entry], repeat={"item": 0}, weigh_in={"retained": False, "source": "scale"}
+    )
+    assert ast.literal_eval(rendered.strip()) == shown

@@ -20,7 +20,17 @@ from tests.e2e.parts.form import function
 from tests.function_client import ROOT
 from tests.garmin.server import GarminStandIn
 from weighbridge_form.settings import VARIABLES, people_of
-from weighbridge_form.values import NINE, Point, as_typed, moving_average, read_share_screen, reading_of
+from weighbridge_form.values import (
+    NINE,
+    Point,
+    as_typed,
+    differences,
+    label_of,
+    moving_average,
+    pasted_reading,
+    read_share_screen,
+    reading_of,
+)
 
 FOLDER = ROOT / "integrations" / "web_form"
 APP = FOLDER / "weighbridge_form" / "app.py"
@@ -69,7 +79,7 @@ def button(page: AppTest, label: str) -> Button:
 def test_unit_is_added_only_if_none_was_typed() -> None:
     """Values are sent as typed; a unit is added only if none was typed."""
     texts = {"weight": "12 st 11.5 lb", "fat mass": "32,6", "body fat": "18.2", "visceral fat": "7", "bone mass": " "}
-    assert reading_of(texts, "lb", BERLIN, {}) == {
+    assert reading_of(texts, "lb", "Europe/Berlin", {}) == {
         "weight": "12 st 11.5 lb",
         "fat mass": "32,6 lb",
         "body fat": "18.2 %",
@@ -77,19 +87,44 @@ def test_unit_is_added_only_if_none_was_typed() -> None:
     }
 
 
+@pytest.mark.parametrize("text", ["2026-11-22 06:31", "2026-11-22T06:31:00Z", "yesterday"])
+def test_time_is_sent_with_the_zone(text: str) -> None:
+    """A time is sent as it was typed, with the name of the browser's zone; the function reads both."""
+    sent = reading_of({"time": f" {text} "}, "kg", "Europe/Berlin", {})
+    assert sent == {"time": text, "timezone": "Europe/Berlin"}
+
+
 @pytest.mark.parametrize(
     ("text", "sent"),
     [
-        ("2026-11-22 06:31", "2026-11-22T06:31:00+01:00"),
-        ("2026-07-01T06:31:00", "2026-07-01T06:31:00+02:00"),
-        ("2026-11-22T06:31:00Z", "2026-11-22T06:31:00Z"),
-        ("yesterday", "yesterday"),
-        ("2026-11-22", "2026-11-22"),
+        ('{"weight": 81.40, "weight": 82}', '{"timezone": "Europe/Berlin", "weight": 81.40, "weight": 82}'),
+        (" {}\n", '{"timezone": "Europe/Berlin"}'),
+        ('{"Timezone": "UTC", "weight": 81}', '{"Timezone": "UTC", "weight": 81}'),
+        ("{", "{"),
+        ("[1]", "[1]"),
+        ('{"tz": "UTC", "weight": 81}', '{"tz": "UTC", "weight": 81}'),
+        ("Weight 81.4kg", '{"Weight": "81.4kg", "timezone": "Europe/Berlin"}'),
     ],
 )
-def test_local_time_gets_the_zone_offset(text: str, sent: str) -> None:
-    """A local time gets the offset of the person's zone; other text is left to the function."""
-    assert reading_of({"time": text}, "kg", BERLIN, {}) == {"time": sent}
+def test_paste_is_sent_with_the_zone(text: str, sent: str) -> None:
+    """A pasted reading is sent as it is, with the browser's zone if it names none."""
+    assert pasted_reading(text, "Europe/Berlin") == sent
+
+
+def test_conflict_names_each_value() -> None:
+    """A conflict names what would be added, changed and removed, with the labels and units of the values."""
+    ours = {"measured_at": AT, "weight_kg": 81.4, "body_fat_percent": 18.1, "visceral_fat_rating": 7}
+    theirs = [{"id": "x", "measured_at": AT, "weight_kg": 81.4, "body_fat_percent": 18.2, "bmi": 24.6}]
+    found = differences(ours, theirs, ["visceral_fat_rating"], ["body_fat_percent"])
+    assert found == (["visceral fat 7"], ["body fat 18.2 % → 18.1 %"], ["body mass index 24.6 kg/m²"])
+    assert differences(ours, theirs, ["visceral_fat_rating"], []) == (["visceral fat 7"], [], [])
+
+
+def test_values_have_the_function_labels() -> None:
+    """A value's label and unit are those of the function's table."""
+    assert label_of("body_fat_percent") == "body fat (%)"
+    assert label_of("visceral_fat_rating") == "visceral fat"
+    assert label_of("person") == "person"
 
 
 @pytest.mark.parametrize(
@@ -213,17 +248,39 @@ def test_sent_reading_is_confirmed(open_page: Open, garmin: GarminStandIn) -> No
     assert len(garmin.weights.visible()) == 1
 
 
-def test_conflict_shows_both_before_replacing(open_page: Open, garmin: GarminStandIn) -> None:
-    """If Garmin has other values at the same instant, both are shown before one replaces the other."""
-    page = fill(open_page(), ("81.4",))
+def test_conflict_names_values_before_replacing(open_page: Open, garmin: GarminStandIn) -> None:
+    """If Garmin has other values at the same instant, the page says what would be added, changed and removed, and a
+    button replaces the entry."""
+    page = fill(open_page(), ("81.4", "18.2"))
     button(page, "Send to Garmin").click().run()
-    page = fill(page, ("80.4",))
+    page = fill(page, ("80.4", "", "", "", "", "3.4"))
     button(page, "Send to Garmin").click().run()
-    assert "This reading: weight (kg) 80.4" in shown(page)
-    assert "Already in Garmin: weight (kg) 81.4" in shown(page)
+    for title, value in (
+        ("Would be added", "bone mass 3.4 kg"),
+        ("Would be changed", "weight 81.4 kg → 80.4 kg"),
+        ("Would be removed, because this reading does not have it", "body fat 18.2 %"),
+    ):
+        assert f"**{title}**\n\n- {value}" in shown(page)
+    assert [entry.raw["weight"] for entry in garmin.weights.visible()] == [8140]
     button(page, "Replace the entry in Garmin").click().run()
     assert "**confirmed** · 80.4 kg" in shown(page)
-    assert [entry.raw["weight"] for entry in garmin.weights.visible()] == [8040]
+    assert [(entry.raw["weight"], entry.raw["bone_mass"]) for entry in garmin.weights.visible()] == [(8040, 340)]
+
+
+def test_correction_adds_and_changes_values(open_page: Open, garmin: GarminStandIn) -> None:
+    """A correction adds values that were missing, and changes one by the smallest step that Garmin stores."""
+    page = fill(open_page(), ("81.4", "18.2"))
+    button(page, "Send to Garmin").click().run()
+    button(page, "Correct").click().run()
+    for key, value in (("body fat", "18.1"), ("bone mass", "3.4"), ("visceral fat", "7")):
+        page.text_input(key=key).set_value(value)
+    page.run()
+    button(page, "Replace it in Garmin").click().run()
+    assert "**confirmed** · 81.4 kg, 18.1 % fat" in shown(page)
+    held = dict(zip(page.table[0].value["value"], page.table[0].value["in Garmin"], strict=True))
+    assert (held["body fat (%)"], held["bone mass (kg)"], held["visceral fat"]) == ("18.1", "3.4", "7")
+    (entry,) = garmin.weights.visible()
+    assert [entry.raw[name] for name in ("percent_fat", "bone_mass", "visceral_fat_rating")] == [1810, 340, 7]
 
 
 def test_correction_keeps_instant_and_extras(open_page: Open, garmin: GarminStandIn) -> None:
@@ -242,6 +299,39 @@ def test_correction_keeps_instant_and_extras(open_page: Open, garmin: GarminStan
     (entry,) = garmin.weights.visible()
     assert entry.raw["weight"] == 8090
     assert entry.instant_s == datetime.fromisoformat(AT).timestamp()
+
+
+def test_correction_names_what_stays(open_page: Open, garmin: GarminStandIn) -> None:
+    """If a value was left empty in a correction and is still in Garmin, the page says how to remove it."""
+    page = fill(open_page(), ("81.4", "18.2"))
+    button(page, "Send to Garmin").click().run()
+    button(page, "Correct").click().run()
+    page.text_input(key="body fat").set_value("").run()
+    button(page, "Replace it in Garmin").click().run()
+    assert "**present** · 81.4 kg" in shown(page)
+    assert "Garmin still shows body fat, which you left empty." in shown(page)
+    assert [entry.raw["percent_fat"] for entry in garmin.weights.visible()] == [1820]
+
+
+def test_cleared_time_becomes_now(open_page: Open) -> None:
+    """A time field that was cleared gets the time of now, which the person sees and can change."""
+    page = fill(open_page(), ("81.4",))
+    before = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+    page.text_input(key="time").set_value(" ").run()
+    shown_now = page.text_input(key="time").value
+    assert shown_now
+    assert before <= shown_now <= f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def test_missing_weight_is_named(open_page: Open) -> None:
+    """Values without a weight, and an empty paste, are not passed over in silence."""
+    page = fill(open_page(), ("", "18.2"))
+    assert ["weight" in error.value for error in page.error] == [True]
+    page = fill(page, ("", ""))
+    assert not page.error
+    assert "Type at least a weight" in shown(page)
+    button(page, "Fill the fields").click().run()
+    assert "Paste a reading first" in shown(page)
 
 
 def test_delete_asks_once_more(open_page: Open, garmin: GarminStandIn) -> None:
@@ -324,7 +414,7 @@ def test_unusable_paste_changes_no_field(open_page: Open) -> None:
     """A paste of several readings or of unusable text changes no field."""
     page = open_page()
     for text, words in (
-        ('[{"weight": 80}, {"weight": 81}]', "more than one reading"),
+        ('[{"weight": 80}, {"weight": 81}]', "Expected one reading, got 2."),
         ("{", "JSON"),
         ("Weight: 8100 kg", "A weight of 2 to 400 kg was expected."),
     ):
@@ -350,6 +440,23 @@ def test_pasted_reading_without_time_gets_now(open_page: Open, more: dict[str, s
     button(page, "Fill the fields").click().run()
     taken = page.text_input(key="time").value
     assert taken == time if time else before <= taken <= f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+@pytest.mark.parametrize(
+    ("pasted", "words"),
+    [
+        ('{"event": "test"}', "The test arrived."),
+        ('{"event": "delete", "date": "2026-11-22T06:31:00Z"}', "would be deleted"),
+    ],
+)
+def test_pasted_event_is_answered(open_page: Open, pasted: str, words: str) -> None:
+    """A pasted event without values is answered in the function's words, and changes no field."""
+    page = open_page()
+    page.text_area(key="pasted").set_value(pasted)
+    button(page, "Fill the fields").click().run()
+    assert not page.exception
+    assert words in shown(page)
+    assert "The fields below are filled." not in shown(page)
 
 
 def test_history_file_is_drawn_and_sent(open_page: Open, garmin: GarminStandIn) -> None:

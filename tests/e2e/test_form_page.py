@@ -8,6 +8,7 @@ import subprocess
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -132,10 +133,10 @@ def test_whole_life_of_a_weigh_in(site: FormSite, viewport: ViewportSize) -> Non
     click(page, "Correct 22 Nov 2026, 07:31")
     expect(page.get_by_role("heading", name="Correct a weigh-in")).to_be_visible()
     expect(page.get_by_label(TIME)).to_be_disabled()
-    type_in(page, {"Weight": "81,3"})
+    type_in(page, {"Weight": "81,3", "Visceral fat": "8"})
     click(page, "Replace it in Garmin")
     expect(page.get_by_text("81.3 kg, 18.2 % fat: confirmed")).to_be_visible()
-    assert site.weights() == [81.3]
+    assert [(e.raw["weight"], e.raw["visceral_fat_rating"]) for e in site.garmin.weights.visible()] == [(8130, 8)]
 
     click(page, "Delete 22 Nov 2026, 07:31")
     click(page, "Yes, delete it")
@@ -366,4 +367,21 @@ def test_share_screen_fills_the_fields(site: FormSite) -> None:
     click(page, "Fill the fields")
     expect(page.get_by_label("Weight", exact=True)).to_have_value("81.4 kg")
     expect(page.get_by_label("Body fat (%)", exact=True)).to_have_value("18.2 %")
-    expect(page.get_by_text("Not recognized: Mood.")).to_be_visible()
+    expect(page.get_by_text("'Mood'")).to_be_visible()
+
+
+def test_times_are_in_the_browser_zone(site: FormSite) -> None:
+    """A pasted and a typed time are in the zone of the browser, not in the zone of the function."""
+    page = site.open(WEIGHBRIDGE_TIMEZONE="America/New_York")
+    page.get_by_text("Paste instead").click()
+    for pasted in ('{"weight": 81.4, "time": "2026-11-22 07:31"}', "2026-11-22 07:31\nWeight 81.4kg"):
+        type_in(page, {TIME: ""})
+        page.get_by_label("A reading").fill(pasted)
+        click(page, "Fill the fields")
+        expect(page.get_by_label(TIME)).to_have_value("2026-11-22 07:31:00+01:00")
+    type_in(page, {TIME: "2026-11-22 07:32"})
+    click(page, "Send to Garmin")
+    expect(page.get_by_text("confirmed in Garmin Connect")).to_be_visible()
+    sent = int(datetime(2026, 11, 22, 6, 32, tzinfo=UTC).timestamp())
+    assert [entry.instant_s for entry in site.garmin.weights.visible()] == [sent]
+    expect(page.get_by_text("22 Nov 2026, 07:32", exact=True)).to_be_visible()

@@ -25,10 +25,11 @@ from tests.garmin.server import GarminStandIn
 from weighbridge.client import Client, Target
 from weighbridge.errors import ReadingRejected
 from weighbridge.reading.interpret import interpret
+from weighbridge.receipt import WORDS
 from weighbridge_history.columns import FITDAYS_ORDER
 from weighbridge_history.errors import FileUnusable, MappingInvalid
 from weighbridge_history.read import History, WeighInLine, read
-from weighbridge_history.send import ImportReport, Stopped, send
+from weighbridge_history.send import STATUS_TEXTS, ImportReport, Stopped, send
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 11, 22, tzinfo=ZoneInfo("UTC"))
@@ -455,7 +456,24 @@ def test_conflicting_row_does_not_stop_others(garmin: GarminStandIn, tmp_path: P
         outcome = send_all(address, rows)
     assert outcome.counts == {"confirmed": 2}
     ((row, why),) = outcome.refused
-    assert (row.number, why.partition(";")[0]) == (2, "Garmin Connect holds an entry at this instant with other values")
+    assert (row.number, "It would change weight." in why) == (2, True)
+
+
+def test_weighing_of_the_same_minute_is_there(garmin: GarminStandIn, tmp_path: Path) -> None:
+    """A row whose time lacks the seconds is the weigh-in of that minute in Garmin: it counts as already there."""
+    (row,) = rows_of(1)
+    at = json.loads(row.line)["time"]
+    later = f"{datetime.fromisoformat(at) + timedelta(seconds=30):%Y-%m-%dT%H:%M:%SZ}"
+    with function(garmin, tmp_path) as address:
+        send_all(address, [row._replace(line=row.line.replace(at.encode(), later.encode()))])
+        outcome = send_all(address, [row])
+    assert outcome.counts == {"present": 1}
+    assert len(garmin.weights.visible()) == 1
+
+
+def test_each_status_has_words() -> None:
+    """The report of an import has words for each status that a receipt may have."""
+    assert set(STATUS_TEXTS) == set(WORDS) - {"checked"}
 
 
 def test_readme_shows_the_real_output(tmp_path: Path) -> None:

@@ -192,7 +192,6 @@ def _write(path: Path, content: bytes, source: str) -> None:
 
 def _lines(receipt: Receipt, *, several: bool) -> list[str]:
     when = f"{receipt['measured_at']}: " if several else ""
-    lines = [when + receipt["summary"], *(note["text"] for note in (*receipt["notes"], *receipt["warnings"]))]
-    if receipt["unknown"]:
-        lines.append(f"Not recognized, and left out: {', '.join(receipt['unknown'])}.")
-    return lines
+    texts = [note["text"] for note in (*receipt["notes"], *receipt["warnings"])]
+    # The summary holds some of the warnings.
+    return [when + receipt["summary"], *(text for text in texts if text not in receipt["summary"])]

@@ -36,6 +36,8 @@ STATUS_TEXTS = {
     "present": "already there",
     "accepted": "accepted by Garmin, not visible yet",
     "kept": "kept as files",
+    "taken_back": "deleted in Garmin Connect",
+    "nothing": "without a weigh-in",
 }
 
 

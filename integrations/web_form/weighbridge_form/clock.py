@@ -1,4 +1,7 @@
-"""Times in the browser's zone."""
+"""Times in the browser's zone, for the eye.
+
+Rule: only the function reads a time that was typed or pasted. The page sends it as it is, with the name of the zone.
+"""
 
 from __future__ import annotations
 

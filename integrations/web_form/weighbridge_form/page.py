@@ -21,7 +21,7 @@ from typing import Any
 import streamlit as st
 from pydantic import SecretStr
 
-from weighbridge.client import Client, Reply, Target
+from weighbridge.client import Client, Reply, Result, Target
 from weighbridge.errors import SettingsInvalid
 from weighbridge.notes import Code
 from weighbridge.settings import header_text
@@ -31,7 +31,22 @@ from .charts import draw
 from .clock import local, now, to_display, zone
 from .history import show_history
 from .settings import read_people
-from .values import FIELDS, HEIGHT, KEYS, NINE, TIME, UNITS, Field, as_typed, read_share_screen, reading_of
+from .values import (
+    FIELDS,
+    HEIGHT,
+    KEYS,
+    NINE,
+    TIME,
+    UNITS,
+    Field,
+    as_typed,
+    differences,
+    label_of,
+    left_out,
+    name_of,
+    pasted_reading,
+    reading_of,
+)
 
 IMPORT_PAGE = "https://connect.garmin.com/app/import-data"
 #: The banner asks for a new sign-in if fewer days are left.
@@ -87,7 +102,7 @@ def _account(people: Mapping[str, str]) -> FunctionOf:
         return FunctionOf(Target(people[name]))
 
 
-def _asks_for_a_key(reply: Reply) -> bool:
+def _asks_for_a_key(reply: Result) -> bool:
     """Whether a key is missing or wrong. The first time, draws the page again with a field for the key."""
     if reply.kind != "unauthorized":
         return False
@@ -120,7 +135,9 @@ def _by_hand() -> str:
 
 def _weigh_in(account: FunctionOf) -> None:
     state, client = st.session_state, account.client
-    state.setdefault(TIME.key, now())
+    if not str(state.get(TIME.key, "")).strip():
+        # The field was cleared. Without a time, a reading that is sent twice would be two weigh-ins.
+        state[TIME.key] = now()
     state.setdefault("more", {})
     correcting: str | None = state.get("correcting")
     st.header("Correct a weigh-in" if correcting else "Weigh in", anchor=False)
@@ -134,7 +151,7 @@ def _weigh_in(account: FunctionOf) -> None:
 
     texts = {key: str(state.get(key, "")) for key in KEYS}
     more = state["more"] | ({"person": account.person} if account.person else {})
-    reading = json.dumps(reading_of(texts, state.get("unit") or "kg", zone(), more))
+    reading = json.dumps(reading_of(texts, state.get("unit") or "kg", zone().key, more))
     empty = not any(texts[field.key].strip() for field in NINE)
     checked = None if empty else client.post(reading, dry_run=True)
     if checked and _asks_for_a_key(checked):
@@ -185,24 +202,40 @@ def _paste(client: Client) -> None:
         with st.form("paste", border=False):
             text = st.text_area("A reading", key="pasted")
             submitted = st.form_submit_button("Fill the fields")
-        if submitted and text.strip():
-            asked = client.post(text if text.lstrip()[0] in "{[" else json.dumps(read_share_screen(text)), dry_run=True)
-            st.session_state["pasted answer"] = asked
-            if asked.ok and "results" not in asked.body:
-                _fill_from(asked)
-        answer: Reply | None = st.session_state.get("pasted answer")
-        if answer is None or _asks_for_a_key(answer):
+        if submitted and not text.strip():
+            st.session_state.pop("pasted answer", None)
+            st.error("Paste a reading first: JSON, or the text of the share screen.")
+        elif submitted:
+            asked = client.post(pasted_reading(text, zone().key), dry_run=True)
+            # A body of another app may hold one weigh-in and be answered with a list.
+            results: Sequence[Result] = asked.results if "results" in asked.body else [asked]
+            st.session_state["pasted answer"] = results
+            if len(results) == 1 and _has_values(results[0]):
+                _fill_from(results[0])
+        answers: Sequence[Result] | None = st.session_state.get("pasted answer")
+        if answers is None:
             return
-        if "results" in answer.body:
-            st.error("This is more than one reading. Paste them one at a time.")
-        elif not answer.ok:
+        if len(answers) != 1:
+            st.error(f"Expected one reading, got {len(answers)}. Paste them one at a time, or import them as a file.")
+            return
+        (answer,) = answers
+        if _asks_for_a_key(answer):
+            return
+        if not answer.ok:
             _problem(answer)
+        elif not _has_values(answer):
+            # It is a test, or it deletes a weigh-in.
+            st.info(answer.text)
         else:
             st.success("The fields below are filled.")
             _notes(answer.body)
 
 
-def _fill_from(checked: Reply) -> None:
+def _has_values(checked: Result) -> bool:
+    return checked.ok and bool(checked.body["fields"])
+
+
+def _fill_from(checked: Result) -> None:
     values = {field["name"]: field["value"] for field in checked.body["fields"] if "derived" not in field}
     # A reading without a time gets the time of now, in a field that the person sees and can change.
     _fill(values, now() if Code.TIME_OF_ARRIVAL in checked.codes else local(checked.body["measured_at"]))
@@ -219,7 +252,7 @@ def _send(client: Client, reading: str, *, replace: bool) -> None:
 
 
 def _remember(reading: str, answer: Reply) -> None:
-    st.session_state["sent"] = (reading, answer)
+    st.session_state["sent"] = (reading, answer, bool(st.session_state.get("correcting")))
     st.session_state.pop("entries", None)
     if answer.ok:
         st.session_state.pop("correcting", None)
@@ -239,7 +272,7 @@ def _download(client: Client, reading: str) -> bool:
 
 def _outcome(client: Client, reading: str, *, has_file: bool) -> bool:
     """Show the outcome of the reading in the fields, if it was sent. Returns whether it has a receipt."""
-    sent, answer = st.session_state.get("sent", ("", None))
+    sent, answer, corrected = st.session_state.get("sent", ("", None, False))
     if answer is None or sent != reading:
         return False
     if not answer.ok:
@@ -253,14 +286,19 @@ def _outcome(client: Client, reading: str, *, has_file: bool) -> bool:
     receipt = answer.body
     show_as = st.success if receipt["status"] in ("confirmed", "present") else st.info
     show_as(f"**{receipt['status']}** · {receipt['summary']}")
-    for warning in receipt["warnings"]:
-        st.warning(warning["text"])
+    _notes(receipt, said=receipt["summary"])
     if page := receipt.get("import_page"):
         st.markdown(f"The file is `{receipt['fit']['file_name']}`. Import it on [Garmin's import page]({page}).")
     if held := receipt["garmin"]:
+        if corrected and (names := left_out([field["name"] for field in receipt["fields"]], [held])):
+            st.warning(
+                f"Garmin still shows {', '.join(map(name_of, names))}, which you left empty. To remove a value, delete "
+                "the weigh-in and send it again."
+            )
         st.markdown("What Garmin shows now:")
         st.table(
-            [{"value": _label(k), "in Garmin": str(v)} for k, v in held.items() if k != "measured_at"], hide_index=True
+            [{"value": label_of(k), "in Garmin": str(v)} for k, v in held.items() if k != "measured_at"],
+            hide_index=True,
         )
     return True
 
@@ -271,7 +309,7 @@ def _preview(receipt: Mapping[str, Any]) -> None:
     st.table(
         [
             {
-                "value": _label(field["name"]),
+                "value": label_of(field["name"]),
                 "sent as": f"{field['fit_field']} {field['sent']:g}",
                 "derived": field.get("derived", "").replace("_", " "),
             }
@@ -284,26 +322,37 @@ def _preview(receipt: Mapping[str, Any]) -> None:
     unmapped = [field for field in fields if not field["fit_field"]]
     if unmapped:
         st.markdown("**Not stored by Garmin**")
-        st.markdown("\n".join(f"- {_label(f['name'])} {f['value']}: {f.get('note', '')}" for f in unmapped))
+        st.markdown("\n".join(f"- {label_of(f['name'])} {f['value']}: {f.get('note', '')}" for f in unmapped))
     _notes(receipt)
 
 
-def _notes(receipt: Mapping[str, Any]) -> None:
+def _notes(receipt: Mapping[str, Any], *, said: str = "") -> None:
+    """Show the notes and warnings of a receipt. `said` is shown already, and may include the text of some."""
+    for warning in receipt["warnings"]:
+        if warning["text"] not in said:
+            st.warning(warning["text"])
     for note in receipt["notes"]:
         st.info(note["text"])
-    if receipt["unknown"]:
-        st.info(f"Not recognized: {', '.join(receipt['unknown'])}.")
 
 
-def _problem(answer: Reply, *, by_hand: bool = False) -> None:
+def _problem(answer: Result, *, by_hand: bool = False) -> None:
     st.error(f"{answer.text} Until then, {_by_hand()}" if by_hand else answer.text)
     for error in answer.errors:
         st.error(f"{error['field']}: {error['message']}" if error["field"] else error["message"])
-    for name, title in (("ours", "This reading"), ("theirs", "Already in Garmin")):
-        values = answer.body.get(name, [])
-        for entry in values if isinstance(values, list) else [values]:
-            parts = [f"{_label(key)} {value}" for key, value in entry.items() if key not in ("id", "measured_at")]
-            st.markdown(f"{title}: {', '.join(parts)}")
+    if answer.kind == "conflict":
+        _conflict(answer)
+
+
+def _conflict(answer: Result) -> None:
+    """Show what the reading would add to the entry in Garmin, change in it and remove from it."""
+    found = differences(answer.body["ours"], answer.body["theirs"], answer.added, answer.changed)
+    for title, texts in (
+        ("Would be added", found.added),
+        ("Would be changed", found.changed),
+        ("Would be removed, because this reading does not have it", found.removed),
+    ):
+        if texts:
+            st.markdown("\n".join([f"**{title}**", "", *(f"- {text}" for text in texts)]))
 
 
 # -- what is in Garmin -------------------------------------------------------------------------------------
@@ -419,13 +468,3 @@ def _forget() -> None:
     """Drop the answers, so the function is asked again."""
     for name in ("entries", "pasted answer"):
         st.session_state.pop(name, None)
-
-
-# -- labels ------------------------------------------------------------------------------------------------
-
-
-def _label(name: str) -> str:
-    """The name as a label: "body fat (%)" for `body_fat_percent`."""
-    stem, _, unit = name.rpartition("_")
-    known = {"kg": " (kg)", "percent": " (%)", "kcal": " (kcal)", "years": " (years)", "cm": " (cm)"}
-    return stem.replace("_", " ") + known[unit] if unit in known else name.replace("_", " ")

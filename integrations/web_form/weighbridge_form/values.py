@@ -1,17 +1,20 @@
-"""Pure: typed or pasted text -> what the function reads; what it returns -> text for the fields; the moving average.
+"""Pure: typed or pasted text -> what the function reads; what it returns -> text for the page; the moving average.
 
-Rule: only the function judges values. This module adds a unit if none was typed, and calculates only the height and the
-moving average.
+Rule: only the function judges values and times. This module adds what the page knows and the text may lack: the unit
+that was chosen and the zone of the browser. It calculates only the height and the moving average.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
+
+from weighbridge.reading.dialects import VOCABULARY, Role, normal
+from weighbridge.reading.measures import MEASURES
 
 
 class Field(NamedTuple):
@@ -46,31 +49,39 @@ HEIGHT = Field("height", "cm", "height_cm")
 TIME = Field("time", "", "measured_at")
 FIELDS = (*NINE, HEIGHT)
 KEYS = frozenset(field.key for field in (*FIELDS, TIME))
+#: The key for the zone of a time without an offset.
+ZONE = "timezone"
 UNITS = ("kg", "lb", "st")
 
 _BARE_NUMBER = re.compile(r"[\d.,]+", re.ASCII)
 
 
-def reading_of(texts: Mapping[str, str], unit: str, zone: ZoneInfo, more: Mapping[str, object]) -> dict[str, object]:
-    """The JSON object for the function, from the typed texts by key. `more` is added unchanged."""
+def reading_of(texts: Mapping[str, str], unit: str, zone: str, more: Mapping[str, object]) -> dict[str, object]:
+    """The JSON object for the function, from the typed texts by key. `zone` is the name of the browser's zone, for a
+    time without an offset. `more` is added unchanged."""
     reading: dict[str, object] = {}
     for field in FIELDS:
         if text := texts.get(field.key, "").strip():
             of_field = unit if field.unit == "mass" else field.unit
             reading[field.key] = f"{text} {of_field}".rstrip() if _BARE_NUMBER.fullmatch(text) else text
     if text := texts.get(TIME.key, "").strip():
-        reading[TIME.key] = _with_offset(text, zone)
+        reading |= {TIME.key: text, ZONE: zone}
     return reading | dict(more)
 
 
-def _with_offset(text: str, zone: ZoneInfo) -> str:
-    """The text with the offset of the zone if it is a local time. Other text stays unchanged."""
+def pasted_reading(text: str, zone: str) -> str:
+    """The JSON for the function, from pasted JSON or from the text of a share screen, with the browser's zone."""
+    text = text.strip()
+    if not text.startswith(("{", "[")):
+        return json.dumps(read_share_screen(text) | {ZONE: zone})
     try:
-        moment = datetime.fromisoformat(text.upper())
-    except ValueError:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return text  # the function says what is wrong with it
+    if not isinstance(document, dict) or any(VOCABULARY.get(normal(key)) is Role.ZONE for key in document):
         return text
-    unchanged = moment.tzinfo is not None or len(text) <= len("2026-11-23")
-    return text if unchanged else moment.replace(tzinfo=zone).isoformat()
+    # Into the text as it is: written again, it would lose a duplicate key, which the function refuses.
+    return f"{{{json.dumps(ZONE)}: {json.dumps(zone)}{', ' if document else ''}{text[1:]}"
 
 
 class FieldTexts(NamedTuple):
@@ -136,3 +147,64 @@ def moving_average(points: Sequence[Point], days: int) -> list[Point]:
             start += 1
         averages.append(Point(point.moment, total / (index + 1 - start)))
     return averages
+
+
+# -- what the function returned, for people -----------------------------------------------------------------
+
+
+def label_of(name: str) -> str:
+    """A value's name in the API as a label: "body fat (%)" for `body_fat_percent`."""
+    if (measure := MEASURES.get(name)) is None:
+        return name.replace("_", " ")
+    return f"{measure.label} ({measure.unit})" if measure.unit else measure.label
+
+
+class Differences(NamedTuple):
+    """What replacing an entry would do to its values, as texts: "body fat 18.2 % → 18.1 %"."""
+
+    added: list[str]
+    changed: list[str]
+    removed: list[str]
+
+
+#: What an entry in a conflict has besides its values.
+_NO_VALUES = frozenset({"id", "calendar_date", "measured_at"})
+
+
+def differences(
+    ours: Mapping[str, object], theirs: Sequence[Mapping[str, object]], added: Sequence[str], changed: Sequence[str]
+) -> Differences:
+    """What a conflict says. `added` and `changed` are the function's names.
+
+    What is in `theirs` alone is removed if something changes. If values are only added, the entry keeps its own.
+    """
+
+    def old(name: str) -> str:
+        return " or ".join(dict.fromkeys(_with_unit(name, entry[name]) for entry in theirs if name in entry))
+
+    def new(name: str) -> str:
+        return _with_unit(name, ours.get(name, ""))
+
+    removed = left_out(ours, theirs) if changed else []
+    return Differences(
+        [f"{name_of(name)} {new(name)}" for name in added],
+        [f"{name_of(name)} {old(name)} → {new(name)}" for name in changed],
+        [f"{name_of(name)} {old(name)}" for name in removed],
+    )
+
+
+def left_out(ours: Collection[str], theirs: Iterable[Mapping[str, object]]) -> list[str]:
+    """The names of the values that are in `theirs` alone."""
+    names = dict.fromkeys(name for entry in theirs for name in entry)
+    return [name for name in names if name not in ours and name not in _NO_VALUES]
+
+
+def name_of(name: str) -> str:
+    """A value's name for people: "body fat" for `body_fat_percent`."""
+    measure = MEASURES.get(name)
+    return measure.label if measure else name.replace("_", " ")
+
+
+def _with_unit(name: str, value: object) -> str:
+    measure = MEASURES.get(name)
+    return f"{value} {measure.unit if measure else ''}".rstrip()

@@ -25,7 +25,8 @@ from weighbridge.errors import WeighbridgeError
 from weighbridge.fit.patch import READINGS_PER_FILE as MOST_IN_A_FILE
 from weighbridge.http.body import READINGS_PER_CALL as MOST_IN_A_CALL
 from weighbridge.http.problems import FAULTS
-from weighbridge.http.routes import HTTP_STATUS, LARGEST_BODY_BYTES, LONGEST_PAUSE_S
+from weighbridge.http.receive import LARGEST_BODY_BYTES, LONGEST_PAUSE_S
+from weighbridge.http.routes import HTTP_STATUS
 from weighbridge.notes import Code
 from weighbridge.operate.demo import embedded, post
 from weighbridge.operate.serving import function_process

@@ -9,55 +9,40 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl
-
-from flask import Request
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
-from werkzeug.routing import Map, Rule
 
 from .. import errors
 from ..compose import Composed
 from ..delivery.port import WeighInStore, file_name
 from ..errors import FieldError, WeighbridgeError
 from ..fit.patch import READINGS_PER_FILE
-from .body import Payloads, read_body
+from .body import Headers, Payloads, read_body
 from .encoding import PRETTY
 from .problems import problem
 
 if TYPE_CHECKING:
     from ..receipt import Receipt
 
-LARGEST_BODY_BYTES = 1 << 20
-#: A sender that pauses longer than this within its body blocks a thread that others wait for.
-LONGEST_PAUSE_S = 10
-
 HTTP_STATUS = {"checked": 200, "present": 200, "confirmed": 201, "accepted": 202, "kept": 202}
 
 
+@dataclass(frozen=True, slots=True)
 class Call:
-    """What a route sees of a request. The body is read when it is needed."""
+    """What a route sees of a request."""
 
-    def __init__(self, request: Request, query: Mapping[str, str], id_: str, *, admitted: bool) -> None:
-        self._request = request
-        self.query = query
-        self.id = id_
-        #: False only on an open route, for a caller without a valid key.
-        self.admitted = admitted
+    query: Mapping[str, str]
+    #: The identifier in the path; "" if it has none.
+    id: str
+    #: False only on an open route, for a caller without a valid key.
+    admitted: bool
+    headers: Headers
+    #: The body, within the limits of `receive`; empty on a route without one.
+    content: bytes = b""
 
     def body(self) -> Payloads:
-        request = self._request
-        # One byte more than the limit: it distinguishes a body that is too large from one that just fits.
-        too_large = (request.content_length or 0) > LARGEST_BODY_BYTES
-        try:
-            body = b"" if too_large else request.stream.read(LARGEST_BODY_BYTES + 1)
-        except (HTTPException, TimeoutError) as e:
-            if isinstance(e, TimeoutError) or isinstance(e.__context__, TimeoutError):
-                raise errors.TooSlow(f"The body stopped for {LONGEST_PAUSE_S} s before its end.") from None
-            raise errors.NotJson("The body ended before its announced length.") from None
-        if too_large or len(body) > LARGEST_BODY_BYTES:
-            raise errors.TooLarge(f"The body is larger than {LARGEST_BODY_BYTES} bytes. Send it in parts.")
-        return read_body(body, request.content_type, request.headers)
+        return read_body(self.content, self.headers.get("content-type", "") or None, self.headers)
 
 
 class Answer(NamedTuple):
@@ -68,17 +53,32 @@ class Answer(NamedTuple):
     headers: Mapping[str, str] = {}
 
 
+class Lane(Enum):
+    """Where the answer of a route is worked out, so that nothing quick waits for anything slow."""
+
+    #: In the event loop: well under a millisecond.
+    LOOP = auto()
+    #: In a few threads of their own: much work, or a look at Garmin for a dry run.
+    ASIDE = auto()
+    #: In a thread of its own: looks at a disk.
+    HEALTH = auto()
+    #: In the bounded pool of deliveries: waits for Garmin, a disk or a lock.
+    DELIVERY = auto()
+
+
 class Route(NamedTuple):
     method: str
+    #: `{id}` stands for one part of a path.
     paths: tuple[str, ...]
     answer: Callable[[Application, Call], Answer]
     query: tuple[str, ...] = ()
     open: bool = False
+    lane: Callable[[Application, Call], Lane] = lambda _application, _call: Lane.LOOP
 
     @property
     def name(self) -> str:
         """The path as documented. The log shows this one, without the identifier."""
-        return self.paths[-1].replace("<id>", "{id}")
+        return self.paths[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,36 +160,58 @@ class Application:
         return store
 
 
+#: Up to this size, a body is a few readings, which are understood and proven in a millisecond or two.
+_SMALL_BODY_BYTES = 4096
+
+
+def _work(application: Application, call: Call) -> Lane:
+    # To find a person by weight, recent weights are read from Garmin.
+    small = len(call.content) <= _SMALL_BODY_BYTES and application.composed.settings.people is None
+    return Lane.LOOP if small else Lane.ASIDE
+
+
+def _readings_lane(application: Application, call: Call) -> Lane:
+    return _work(application, call) if call.query.get("dry_run") == "true" else Lane.DELIVERY
+
+
+def _delivery_lane(_application: Application, _call: Call) -> Lane:
+    return Lane.DELIVERY
+
+
+def _health_lane(_application: Application, _call: Call) -> Lane:
+    return Lane.HEALTH
+
+
 ROUTES = (
-    Route("POST", ("/", "/readings"), Application.post_readings, ("dry_run", "replace")),
-    Route("POST", ("/fit",), Application.post_fit),
-    Route("GET", ("/readings",), Application.get_readings, ("from", "to", "person")),
-    Route("DELETE", ("/readings/<id>",), Application.delete_reading, ("person",)),
-    Route("GET", ("/health",), Application.get_health, open=True),
-    Route("GET", ("/openapi.json",), Application.get_openapi, open=True),
+    Route("POST", ("/", "/readings"), Application.post_readings, ("dry_run", "replace"), lane=_readings_lane),
+    Route("POST", ("/fit",), Application.post_fit, lane=_work),
+    Route("GET", ("/readings",), Application.get_readings, ("from", "to", "person"), lane=_delivery_lane),
+    Route("DELETE", ("/readings/{id}",), Application.delete_reading, ("person",), lane=_delivery_lane),
+    Route("GET", ("/health",), Application.get_health, open=True, lane=_health_lane),
+    Route("GET", ("/openapi.json",), Application.get_openapi, open=True, lane=_health_lane),
 )
 
-_MAP = Map(
-    [Rule(path, endpoint=route, methods=[route.method]) for route in ROUTES for path in route.paths],
-    strict_slashes=False,
-    # Otherwise werkzeug redirects from //readings, and nobody follows a redirect with a reading.
-    merge_slashes=False,
-).bind("")
+#: The parts of a path, split at "/" -> the routes there, by method.
+_AT: dict[tuple[str, ...], dict[str, Route]] = {}
+for _route in ROUTES:
+    for _path in _route.paths:
+        _AT.setdefault(tuple(_path.split("/")), {})[_route.method] = _route
 
 
 def find_route(method: str, path: str) -> tuple[Route, str]:
     """The route, and the id in its path. Raises `NoSuchAddress` or `MethodNotAllowed`."""
-    try:
-        route, values = _MAP.match(path.rstrip("/") or "/", method)
-    except MethodNotAllowed as e:
-        allowed = [route.method for route in ROUTES if route.method in (e.valid_methods or ())]
-        allowed = list(dict.fromkeys(allowed))
+    parts = tuple((path.rstrip("/") or "/").split("/"))
+    here, id_ = _AT.get(parts), ""
+    if here is None and len(parts) > 1 and parts[-1]:
+        here, id_ = _AT.get((*parts[:-1], "{id}")), parts[-1]
+    if here is None:
+        raise errors.NoSuchAddress("There is nothing at this address; GET /openapi.json lists the addresses.")
+    method = "GET" if method == "HEAD" else method
+    if method not in here:
         # A browser may GET the page at the address itself (`Shell`); a program may not, and is not sent there.
         page = ["GET"] if path == "/" and method != "GET" else []
-        raise errors.MethodNotAllowed(f"Use {' or '.join(allowed)} here.", [*allowed, *page]) from None
-    except NotFound:
-        raise errors.NoSuchAddress("There is nothing at this address; GET /openapi.json lists the addresses.") from None
-    return route, values.get("id", "")
+        raise errors.MethodNotAllowed(f"Use {' or '.join(here)} here.", [*here, *page])
+    return here[method], id_
 
 
 def read_query(text: str, known: Sequence[str]) -> dict[str, str]:

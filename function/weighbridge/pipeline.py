@@ -61,14 +61,17 @@ class Weighbridge:
     #: Called once for each request. Returns the function that assigns a reading to its person.
     settle: Callable[[], Callable[[Interpreted], Interpreted]] = lambda: _unchanged
 
-    def weigh(
-        self, payloads: Iterable[object], *, now: datetime, dry_run: bool, replace: bool
+    def understand(self, payloads: Iterable[object], *, now: datetime) -> list[Understood | WeighbridgeError]:
+        """Payloads -> what each is understood as, or its fault, in order. One bad payload does not stop the others."""
+        return list(self._understand_each(payloads, now))
+
+    def receipts(
+        self, understood: Sequence[Understood | WeighbridgeError], *, dry_run: bool, replace: bool
     ) -> list[Receipt | WeighbridgeError]:
-        """Payloads -> a receipt or a fault for each, in order. One bad payload does not stop the others."""
-        results = list(self._understand_each(payloads, now))
-        good = [result for result in results if isinstance(result, Understood)]
+        """The readings, delivered: a receipt or a fault for each, in order."""
+        good = [result for result in understood if isinstance(result, Understood)]
         receipts = self._receipts(good, dry_run=dry_run, replace=replace)
-        return [next(receipts) if isinstance(result, Understood) else result for result in results]
+        return [next(receipts) if isinstance(result, Understood) else result for result in understood]
 
     def fit(self, payloads: Iterable[object], *, now: datetime) -> tuple[list[Reading], VerifiedFit]:
         """Payloads -> the proven file. Nothing is sent. Raises the first fault."""

@@ -6,7 +6,6 @@ The answers have a deadline of several seconds, far below the time for which a s
 from __future__ import annotations
 
 import json
-import os
 import socket
 import time
 import urllib.request
@@ -43,7 +42,7 @@ class Served:
         return True
 
     def descriptors(self) -> int:
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
+        return sum(1 for _ in Path(f"/proc/{self.pid}/fd").iterdir())
 
 
 @pytest.fixture
@@ -110,8 +109,7 @@ def test_silent_connections(served: Served) -> None:
     """1,100 silent connections hold up nobody: the ones that have been silent longest make room."""
     with flood(served, server.MOST_CONNECTIONS + 100, b"") as connections:
         assert served.is_answering()
-        with pytest.raises(ConnectionResetError):
-            connections[0].recv(1)
+        assert connections[0].recv(1) == b""
         assert served.descriptors() < server.MOST_CONNECTIONS + 50
 
 

@@ -31,7 +31,7 @@ from .lanes import Pool
 from .page import PAGE, PAGE_HEADERS
 from .problems import headers_of, kind_of, problem
 from .receive import Upload
-from .routes import Answer, Application, Call, Lane, find_route, read_query
+from .routes import Answer, Application, Call, Lane, Later, find_route, read_query
 
 #: Large batches and looks for a person, for requests that deliver nothing.
 _ASIDE_THREADS, _ASIDE_WAITING = 4, 64
@@ -110,9 +110,14 @@ class Shell:
         query = read_query(request.scope["query_string"].decode("utf-8", "replace"), route.query)
         content = await upload.read() if route.method == "POST" else b""
         call = Call(query, id_, admitted, request.headers, content)
-        return await self._in_lane(route.lane(application, call), lambda: route.answer(application, call))
+        found = await self._in_lane(route.lane(application, call), lambda: route.answer(application, call))
+        if isinstance(found, Answer):
+            return found
+        if self._deliveries is None:
+            raise RuntimeError("the application is composed before it is used")
+        return await self._deliveries.run(found.answer)
 
-    async def _in_lane(self, lane: Lane, work: Callable[[], Answer]) -> Answer:
+    async def _in_lane(self, lane: Lane, work: Callable[[], Answer | Later]) -> Answer | Later:
         match lane:
             case Lane.LOOP:
                 return work()
@@ -120,10 +125,6 @@ class Shell:
                 return await self._health.run(work)
             case Lane.ASIDE:
                 return await self._aside.run(work)
-            case Lane.DELIVERY:
-                if self._deliveries is None:
-                    raise RuntimeError("the application is composed before it is used")
-                return await self._deliveries.run(work)
 
     def _compose_once(self) -> Application:
         # A failure is not kept: the next request sees a fixed setting or template.

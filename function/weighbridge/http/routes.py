@@ -53,24 +53,28 @@ class Answer(NamedTuple):
     headers: Mapping[str, str] = {}
 
 
+class Later(NamedTuple):
+    """The rest of an answer, which waits for Garmin, a disk or a lock: it has a turn in the pool of deliveries."""
+
+    answer: Callable[[], Answer]
+
+
 class Lane(Enum):
-    """Where the answer of a route is worked out, so that nothing quick waits for anything slow."""
+    """Where a route is called, so that nothing quick waits for anything slow."""
 
     #: In the event loop: well under a millisecond.
     LOOP = auto()
-    #: In a few threads of their own: much work, or a look at Garmin for a dry run.
+    #: In a few threads of their own: much work, or a look at Garmin to find a person.
     ASIDE = auto()
-    #: In a thread of its own: looks at a disk.
+    #: In a thread of its own: looks at a disk, or imports much.
     HEALTH = auto()
-    #: In the bounded pool of deliveries: waits for Garmin, a disk or a lock.
-    DELIVERY = auto()
 
 
 class Route(NamedTuple):
     method: str
     #: `{id}` stands for one part of a path.
     paths: tuple[str, ...]
-    answer: Callable[[Application, Call], Answer]
+    answer: Callable[[Application, Call], Answer | Later]
     query: tuple[str, ...] = ()
     open: bool = False
     lane: Callable[[Application, Call], Lane] = lambda _application, _call: Lane.LOOP
@@ -88,20 +92,24 @@ class Application:
     composed: Composed
     now: Callable[[], datetime]
 
-    def post_readings(self, call: Call) -> Answer:
+    def post_readings(self, call: Call) -> Answer | Later:
         dry_run, replace = _flag(call.query, "dry_run"), _flag(call.query, "replace")
         payloads = call.body()
-        weighed = self.composed.weighbridge.weigh(
-            payloads.items.values(), now=payloads.occurred_at or self.now(), dry_run=dry_run, replace=replace
-        )
-        results = payloads.results(weighed)
-        if payloads.many:
-            status = 207 if any(isinstance(result, WeighbridgeError) for result in results) else 200
-            return Answer(status, {"results": [_entry(result) for result in results]})
-        (result,) = results
-        if isinstance(result, WeighbridgeError):
-            raise result
-        return Answer(HTTP_STATUS[result["status"]], result)
+        bridge = self.composed.weighbridge
+        understood = bridge.understand(payloads.items.values(), now=payloads.occurred_at or self.now())
+
+        def answer() -> Answer:
+            results = payloads.results(bridge.receipts(understood, dry_run=dry_run, replace=replace))
+            if payloads.many:
+                status = 207 if any(isinstance(result, WeighbridgeError) for result in results) else 200
+                return Answer(status, {"results": [_entry(result) for result in results]})
+            (result,) = results
+            if isinstance(result, WeighbridgeError):
+                raise result
+            return Answer(HTTP_STATUS[result["status"]], result)
+
+        nothing_to_send = dry_run or all(isinstance(each, WeighbridgeError) for each in understood)
+        return answer() if nothing_to_send else Later(answer)
 
     def post_fit(self, call: Call) -> Answer:
         payloads = call.body()
@@ -115,19 +123,29 @@ class Application:
         disposition = f'attachment; filename="{file_name(readings, fit)}"'
         return Answer(200, fit.content, "application/vnd.ant.fit", {"Content-Disposition": disposition})
 
-    def get_readings(self, call: Call) -> Answer:
+    def get_readings(self, call: Call) -> Later:
         # Tomorrow in UTC may be today for the account: Garmin's days are local.
         last = _day(call.query, "to", self.now().date() + timedelta(days=1))
         first = _day(call.query, "from", last - timedelta(days=30))
         if first > last:
             raise errors.QueryInvalid([FieldError("from", first.isoformat(), "A day not after `to` was expected.")])
-        weigh_ins = self._garmin(call).list_weigh_ins(first, last)
-        entries = [{"id": w.id, "calendar_date": w.calendar_date.isoformat(), **w.shown()} for w in weigh_ins]
-        return Answer(200, {"from": first.isoformat(), "to": last.isoformat(), "readings": entries})
+        store = self._garmin(call)
 
-    def delete_reading(self, call: Call) -> Answer:
-        self._garmin(call).delete_weigh_in(call.id)
-        return Answer(204, b"")
+        def answer() -> Answer:
+            weigh_ins = store.list_weigh_ins(first, last)
+            entries = [{"id": w.id, "calendar_date": w.calendar_date.isoformat(), **w.shown()} for w in weigh_ins]
+            return Answer(200, {"from": first.isoformat(), "to": last.isoformat(), "readings": entries})
+
+        return Later(answer)
+
+    def delete_reading(self, call: Call) -> Later:
+        store = self._garmin(call)
+
+        def answer() -> Answer:
+            store.delete_weigh_in(call.id)
+            return Answer(204, b"")
+
+        return Later(answer)
 
     def get_health(self, call: Call) -> Answer:
         delivery = dict(self.composed.weighbridge.delivery.health())
@@ -164,18 +182,10 @@ class Application:
 _SMALL_BODY_BYTES = 4096
 
 
-def _work(application: Application, call: Call) -> Lane:
+def _readings_lane(application: Application, call: Call) -> Lane:
     # To find a person by weight, recent weights are read from Garmin.
     small = len(call.content) <= _SMALL_BODY_BYTES and application.composed.settings.people is None
     return Lane.LOOP if small else Lane.ASIDE
-
-
-def _readings_lane(application: Application, call: Call) -> Lane:
-    return _work(application, call) if call.query.get("dry_run") == "true" else Lane.DELIVERY
-
-
-def _delivery_lane(_application: Application, _call: Call) -> Lane:
-    return Lane.DELIVERY
 
 
 def _health_lane(_application: Application, _call: Call) -> Lane:
@@ -184,9 +194,9 @@ def _health_lane(_application: Application, _call: Call) -> Lane:
 
 ROUTES = (
     Route("POST", ("/", "/readings"), Application.post_readings, ("dry_run", "replace"), lane=_readings_lane),
-    Route("POST", ("/fit",), Application.post_fit, lane=_work),
-    Route("GET", ("/readings",), Application.get_readings, ("from", "to", "person"), lane=_delivery_lane),
-    Route("DELETE", ("/readings/{id}",), Application.delete_reading, ("person",), lane=_delivery_lane),
+    Route("POST", ("/fit",), Application.post_fit, lane=_readings_lane),
+    Route("GET", ("/readings",), Application.get_readings, ("from", "to", "person")),
+    Route("DELETE", ("/readings/{id}",), Application.delete_reading, ("person",)),
     Route("GET", ("/health",), Application.get_health, open=True, lane=_health_lane),
     Route("GET", ("/openapi.json",), Application.get_openapi, open=True, lane=_health_lane),
 )

@@ -114,7 +114,8 @@ def fit(settings: Settings, payloads: Payloads, delivery: InMemory, now: datetim
     composed = compose(replace(settings, delivery=("folder",)))
     weighbridge = replace(composed.weighbridge, delivery=delivery)
     # If a list has a bad reading, the good ones stay in memory, which does no harm.
-    results = weighbridge.weigh(payloads.items.values(), now=now, dry_run=False, replace=False)
+    understood = weighbridge.understand(payloads.items.values(), now=now)
+    results = weighbridge.receipts(understood, dry_run=False, replace=False)
     receipts = [result for result in results if not isinstance(result, WeighbridgeError)]
     if len(receipts) < len(results):
         raise _as_one(results)

@@ -1,7 +1,7 @@
 # Three images: `weighbridge` (every command: the function, the outbox, the poller), `weighbridge-browser` (the same
 # with Chromium), and `weighbridge-form` (the page).
 # Rule: no build tool is in an image that runs, no secret is in a layer, nothing runs as root, and the root file system
-# may be read-only (gunicorn and Streamlit need a writable /tmp).
+# may be read-only (Streamlit needs a writable /tmp).
 
 FROM python:3.13-slim-trixie AS packages
 RUN python3 -m venv /pip \
@@ -43,10 +43,9 @@ CMD ["weighbridge", "form", "--server.address=0.0.0.0"]
 
 
 FROM python:3.13-slim-trixie AS weighbridge
-# A thread mostly waits for its sender or for Garmin. There are enough threads that slow senders do not block others.
 # hadolint ignore=DL3064  # the path of the tokens is not a secret
 ENV PATH=/weighbridge/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
-    HOME=/tmp PORT=8080 THREADS=256 WEIGHBRIDGE_FOLDER=/data/weigh-ins WEIGHBRIDGE_TOKENS=/data/tokens
+    HOME=/tmp PORT=8080 WEIGHBRIDGE_FOLDER=/data/weigh-ins WEIGHBRIDGE_TOKENS=/data/tokens
 COPY --from=product /weighbridge /weighbridge
 # A volume that is mounted here for the first time takes this owner.
 RUN install -d -o 10001 -g 10001 /data

@@ -26,7 +26,8 @@ from weighbridge.fit.patch import READINGS_PER_FILE as MOST_IN_A_FILE
 from weighbridge.http.body import LARGEST_BODY_BYTES, MEDIA_TYPES
 from weighbridge.http.body import READINGS_PER_CALL as MOST_IN_A_CALL
 from weighbridge.http.problems import FAULTS
-from weighbridge.http.routes import HTTP_STATUS, LONGEST_PAUSE_S
+from weighbridge.http.receive import LONGEST_PAUSE_S
+from weighbridge.http.routes import HTTP_STATUS
 from weighbridge.notes import Code
 from weighbridge.operate.demo import embedded, post
 from weighbridge.operate.serving import function_process

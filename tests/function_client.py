@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import signal
 import socket
@@ -13,25 +15,144 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
 
-import functions_framework
+import httpx
 import pytest
-from flask.testing import FlaskClient
+from functions_framework.aio import create_asgi_app
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
+
+from weighbridge.http.app import Shell
 
 ROOT = Path(__file__).parent.parent
 MAIN = ROOT / "function" / "main.py"
 
 
-def client(monkeypatch: pytest.MonkeyPatch, **environment: object) -> FlaskClient:
+@dataclass(frozen=True)
+class Answer:
+    """The response to one request."""
+
+    status_code: int
+    headers: Headers
+    data: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.data)
+
+    @property
+    def text(self) -> str:
+        return self.data.decode()
+
+    @property
+    def mimetype(self) -> str:
+        return self.headers.get("content-type", "").partition(";")[0]
+
+
+class FunctionClient:
+    """A caller of an ASGI application in this process."""
+
+    def __init__(self, application: Any) -> None:
+        self._application = application
+
+    def get(self, path: str, **options: Any) -> Answer:
+        return self.open(path, method="GET", **options)
+
+    def post(self, path: str, **options: Any) -> Answer:
+        return self.open(path, method="POST", **options)
+
+    def delete(self, path: str, **options: Any) -> Answer:
+        return self.open(path, method="DELETE", **options)
+
+    def open(
+        self,
+        path: str,
+        *,
+        method: str = "GET",
+        json: object = None,  # as in httpx
+        data: str | bytes | Mapping[str, str] = b"",
+        content_type: str = "",
+        headers: Mapping[str, str] | None = None,
+        address: str = "127.0.0.1",
+    ) -> Answer:
+        """The response to a request from this address."""
+        if isinstance(data, Mapping):
+            data, content_type = as_form(data, content_type)
+        body = as_json(json) if json is not None else data.encode() if isinstance(data, str) else data
+        sent = {"host": "localhost", "content-length": str(len(body))}
+        sent |= {name.lower(): value for name, value in (headers or {}).items()}
+        if content_type or json is not None:
+            sent["content-type"] = content_type or "application/json"
+        return asyncio.run(self._call(method, path, body, sent, address))
+
+    async def _call(self, method: str, path: str, body: bytes, headers: Mapping[str, str], address: str) -> Answer:
+        parts = urlsplit("//host" + path)
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": parts.path,
+            "raw_path": quote(parts.path).encode(),
+            "query_string": parts.query.encode(),
+            "root_path": "",
+            "headers": [(name.encode(), value.encode("latin-1")) for name, value in headers.items()],
+            "client": (address, 50_000),
+            "server": ("127.0.0.1", 8080),
+        }
+        sent: list[dict[str, Any]] = []
+        arrived = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def receive() -> dict[str, Any]:
+            return arrived.pop() if arrived else {"type": "http.disconnect"}
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        await self._application(scope, receive, send)
+        (start, *rest) = sent
+        received = Headers(raw=start["headers"])
+        return Answer(start["status"], received, b"".join(message.get("body", b"") for message in rest))
+
+
+def client_of(shell: Shell) -> FunctionClient:
+    """A client of this shell, without functions-framework around it."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        response = await shell.answer(Request(scope, receive))
+        await response(scope, receive, send)
+
+    return FunctionClient(application)
+
+
+def as_form(fields: Mapping[str, str], content_type: str) -> tuple[bytes, str]:
+    """A form as a browser sends it, and its type."""
+    request = httpx.Request(
+        "POST",
+        "http://localhost/",
+        **({"files": {n: (None, v) for n, v in fields.items()}} if "multipart" in content_type else {"data": fields}),
+    )
+    return request.read(), request.headers["content-type"]
+
+
+def as_json(value: object) -> bytes:
+    return json.dumps(value, default=str).encode()
+
+
+def client(monkeypatch: pytest.MonkeyPatch, **environment: object) -> FunctionClient:
     """A client of a new function that has only these settings."""
     for name in list(os.environ):
         if name.startswith(("WEIGHBRIDGE_", "GARMIN_")):
             monkeypatch.delenv(name)
     for name, value in environment.items():
         monkeypatch.setenv(name, str(value))
-    client: FlaskClient = functions_framework.create_app("handle", str(MAIN), "http").test_client()
-    return client
+    return FunctionClient(create_asgi_app("handle", str(MAIN), "http"))
 
 
 class Running:
@@ -41,7 +162,7 @@ class Running:
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("WEIGHBRIDGE_", "GARMIN_"))}
         command = [
             Path(sys.executable).with_name("functions-framework"),
-            *("--source", MAIN, "--target", "handle", "--host", "127.0.0.1", "--port", str(port)),
+            *("--asgi", "--source", MAIN, "--target", "handle", "--host", "127.0.0.1", "--port", str(port)),
         ]
         self._log = log
         with log.open("wb") as file:

@@ -35,7 +35,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 
 #: Third-party library -> the only modules of the package that import it.
 ALONE: dict[str, tuple[str, ...]] = {
-    "flask": ("http",),
+    "starlette": ("http",),
+    "uvicorn": ("http",),
     "werkzeug": ("http",),
     # The demo reads its own file, as anyone could.
     "fitdecode": ("fit.verify", "operate.demo"),

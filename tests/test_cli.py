@@ -232,7 +232,7 @@ def test_fit_as_the_function(folder: Path, monkeypatch: pytest.MonkeyPatch, caps
     shown = capsys.readouterr().out
     assert shown.startswith(f"{path.name}\n  81.4 kg, 18.2 % fat: kept as a file for import by hand.\n")
     answer = client(monkeypatch, WEIGHBRIDGE_FOLDER=folder / "x").post("/fit", data=json.dumps(READING))
-    assert path.read_bytes() == answer.get_data()
+    assert path.read_bytes() == answer.data
     (weigh_in,) = by_garmin_python(path.read_bytes())
     assert weigh_in.raw["weight"] == 8140
 

@@ -11,7 +11,6 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from flask.testing import FlaskClient
 
 from scripts import docs
 from tests import function_client
@@ -91,7 +90,7 @@ def test_output(page: str, call: str, output: docs.Output) -> None:
 
 def test_readings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Each JSON block that is a reading, or a list of readings, is taken."""
-    http: FlaskClient = function_client.client(monkeypatch, WEIGHBRIDGE_FOLDER=tmp_path)
+    http = function_client.client(monkeypatch, WEIGHBRIDGE_FOLDER=tmp_path)
     texts = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
     blocks = re.findall(r'^ *```json\n(\s*(?:\[\s*)?\{\s*"weight".*?)```', texts, re.DOTALL | re.MULTILINE)
     assert len(blocks) >= 3

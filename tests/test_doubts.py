@@ -399,13 +399,13 @@ def test_receipt_says_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     http = client(monkeypatch, WEIGHBRIDGE_FOLDER=tmp_path)
     payload = {"weight": 81.4, "body_fat": 18.2, "muscle_mass": 77.6, "measured_at": "2026-11-22T06:31:00Z"}
     answer = http.post("/", json=payload)
-    receipt = answer.get_json()
+    receipt = answer.json
     assert answer.status_code == 202
     (warning,) = receipt["warnings"]
     assert warning["code"] == "left-out-in-doubt"
     assert warning in receipt["notes"]
     assert receipt["summary"].endswith(warning["text"])
     assert "muscle_mass_kg" not in [field["name"] for field in receipt["fields"]]
-    asked = http.post("/", json={"weight": 8.14, "measured_at": "2026-11-23T06:31:00Z"}).get_json()
+    asked = http.post("/", json={"weight": 8.14, "measured_at": "2026-11-23T06:31:00Z"}).json
     assert [each["code"] for each in asked["warnings"]] == ["unusual"]
     assert asked["summary"].endswith("Is that right?")

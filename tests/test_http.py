@@ -9,11 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Request
-from flask.testing import FlaskClient
-from werkzeug.test import EnvironBuilder, TestResponse
 
-from tests.function_client import client
+from tests.function_client import Answer, FunctionClient, client, client_of
 from weighbridge.fit.template import read_template
 from weighbridge.http.app import Shell
 from weighbridge.http.page import DOCUMENTATION
@@ -24,7 +21,7 @@ EXAMPLES = ROOT / "examples"
 READING = {"weight_kg": 81.4, "body_fat_percent": 18.2, "measured_at": "2026-11-22T06:31:00Z"}
 KEYS = {"WEIGHBRIDGE_API_KEYS": "home=a-key-of-sixteen-letters,phone=another-key-of-sixteen"}
 
-Make = Callable[..., FlaskClient]
+Make = Callable[..., FunctionClient]
 
 
 @pytest.fixture
@@ -33,12 +30,12 @@ def make(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Make:
 
 
 @pytest.fixture
-def http(make: Make) -> FlaskClient:
+def http(make: Make) -> FunctionClient:
     return make()
 
 
-def problem(answer: TestResponse, status: int, slug: str) -> dict[str, Any]:
-    body = answer.get_json(force=True)
+def problem(answer: Answer, status: int, slug: str) -> dict[str, Any]:
+    body = answer.json
     assert answer.status_code == status, body
     assert answer.mimetype == "application/problem+json"
     assert body["type"] == f"urn:weighbridge:{slug}"
@@ -52,10 +49,10 @@ def problem(answer: TestResponse, status: int, slug: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", ["/", "/readings", "/readings/", "/readings//"])
-def test_reading_is_kept(http: FlaskClient, tmp_path: Path, path: str) -> None:
+def test_reading_is_kept(http: FunctionClient, tmp_path: Path, path: str) -> None:
     """A reading is kept as one file, and its receipt says so."""
     answer = http.post(path, json=READING)
-    receipt = answer.get_json()
+    receipt = answer.json
     assert answer.status_code == 202
     assert receipt["status"] == "kept"
     assert receipt["summary"] == "81.4 kg, 18.2 % fat: kept as a file for import by hand."
@@ -63,20 +60,20 @@ def test_reading_is_kept(http: FlaskClient, tmp_path: Path, path: str) -> None:
     assert [p.name for p in (tmp_path / "kept").iterdir()] == [receipt["fit"]["file_name"]]
 
 
-def test_summary_names_what_was_not_recognised(http: FlaskClient) -> None:
+def test_summary_names_what_was_not_recognised(http: FunctionClient) -> None:
     """A person who reads only the summary learns of a slip, and a program finds it among the warnings."""
-    receipt = http.post("/?dry_run=true", json={**READING, "boddy mass indx": 25, "bone maas": 3.4}).get_json()
+    receipt = http.post("/?dry_run=true", json={**READING, "boddy mass indx": 25, "bone maas": 3.4}).json
     warned = "Not recognised: 'boddy mass indx', 'bone maas' (did you mean 'bone mass'?)."
     assert receipt["summary"] == f"81.4 kg, 18.2 % fat: would be sent; nothing was. {warned}"
     assert receipt["warnings"] == [{"code": "not-recognised", "text": warned}]
     assert receipt["unknown"] == ["boddy mass indx", "bone maas"]
 
 
-def test_json_sent_by_curl(http: FlaskClient) -> None:
+def test_json_sent_by_curl(http: FunctionClient) -> None:
     """JSON is accepted as `curl -d` sends it: as application/x-www-form-urlencoded."""
     body = (EXAMPLES / "fitdays.json").read_bytes().replace(b"\n", b"")
     answer = http.post("/", data=body, content_type="application/x-www-form-urlencoded")
-    fields = {field["name"]: field for field in answer.get_json()["fields"]}
+    fields = {field["name"]: field for field in answer.json["fields"]}
     assert answer.status_code == 202
     assert fields["weight_kg"]["sent"] == 81.4
     assert fields["body_fat_percent"]["fit_field"] == "percent_fat"
@@ -85,72 +82,72 @@ def test_json_sent_by_curl(http: FlaskClient) -> None:
     assert fields["fat_mass_kg"]["note"].startswith("Garmin has no field for fat mass")
 
 
-def test_same_reading_same_file(http: FlaskClient, tmp_path: Path) -> None:
+def test_same_reading_same_file(http: FunctionClient, tmp_path: Path) -> None:
     """The same reading, sent twice, is one file with the same receipt."""
-    first, second = (http.post("/", json=READING).get_json() for _ in range(2))
+    first, second = (http.post("/", json=READING).json for _ in range(2))
     assert first == second
     assert len(list((tmp_path / "kept").iterdir())) == 1
 
 
-def test_replace_removes_the_wrong_file(http: FlaskClient, tmp_path: Path) -> None:
+def test_replace_removes_the_wrong_file(http: FunctionClient, tmp_path: Path) -> None:
     """Another kept file for the same instant is a warning; with `replace` it is removed."""
     http.post("/", json=READING)
     corrected = READING | {"weight_kg": 80.4}
-    (warning,) = http.post("/", json=corrected).get_json()["warnings"]
+    (warning,) = http.post("/", json=corrected).json["warnings"]
     assert warning["code"] == "other-files-kept"
-    assert http.post("/", json=corrected).get_json()["warnings"] == [warning], "sent again"
-    replaced = http.post("/?replace=true", json=corrected).get_json()
+    assert http.post("/", json=corrected).json["warnings"] == [warning], "sent again"
+    replaced = http.post("/?replace=true", json=corrected).json
     assert [p.name for p in (tmp_path / "kept").iterdir()] == [replaced["fit"]["file_name"]]
 
 
-def test_dry_run_keeps_nothing(http: FlaskClient, tmp_path: Path) -> None:
-    """A dry run reports the fields and the hash of the file, keeps nothing and claims no proof."""
+def test_dry_run_keeps_nothing(http: FunctionClient, tmp_path: Path) -> None:
+    """A dry run reports the fields, the hash and the proof of the file, and keeps nothing."""
     answer = http.post("/?dry_run=true", json=READING)
-    kept = http.post("/", json=READING).get_json()
-    receipt = answer.get_json()
+    kept = http.post("/", json=READING).json
+    receipt = answer.json
     assert answer.status_code == 200
     assert receipt["status"] == "checked"
     assert receipt["fields"] == kept["fields"]
-    assert receipt["fit"]["sha256"] == kept["fit"]["sha256"]
-    assert receipt["fit"]["proof"] is None, "what is not sent is not proven, and is not said to be"
+    assert receipt["fit"] == {name: value for name, value in kept["fit"].items() if name != "file_name"}
+    assert receipt["fit"]["proof"].startswith("decoded by fitdecode")
 
 
 def test_developer_template_loses_nothing(make: Make) -> None:
     """With the developer template, each value of a Fitdays reading has a field in the file."""
     http = make(WEIGHBRIDGE_TEMPLATE=ROOT / "templates" / "weight_scale_developer.fit")
-    fields = http.post("/", data=(EXAMPLES / "fitdays.json").read_bytes()).get_json()["fields"]
+    fields = http.post("/", data=(EXAMPLES / "fitdays.json").read_bytes()).json["fields"]
     unmapped = {field["name"] for field in fields if field["fit_field"] is None}
     assert unmapped == {"body_water_kg"}, "water in kg is in the file as a percentage"
 
 
-def test_unknown_keys_are_reported(http: FlaskClient) -> None:
+def test_unknown_keys_are_reported(http: FunctionClient) -> None:
     """The receipt lists unknown keys."""
-    assert http.post("/", json=READING | {"mood": "fine"}).get_json()["unknown"] == ["mood"]
+    assert http.post("/", json=READING | {"mood": "fine"}).json["unknown"] == ["mood"]
 
 
 # --- several at once ---
 
 
-def test_bad_reading_in_an_array(http: FlaskClient) -> None:
+def test_bad_reading_in_an_array(http: FunctionClient) -> None:
     """A bad reading of an array has its own problem; the others are kept in one file."""
     answer = http.post("/readings", json=[READING, {"weight_kg": -1}, READING | {"weight_kg": 80}])
-    results = answer.get_json()["results"]
+    results = answer.json["results"]
     assert answer.status_code == 207
     assert [result["status"] for result in results] == ["kept", 422, "kept"]
     assert results[1]["errors"][0]["field"] == "weight_kg"
     assert results[0]["fit"] == results[2]["fit"], "both are in one file"
 
 
-def test_bad_line_of_ndjson(http: FlaskClient) -> None:
+def test_bad_line_of_ndjson(http: FunctionClient) -> None:
     """The problem of an NDJSON line that is not JSON names the line; the others are kept."""
     lines = [json.dumps(READING), "{", "", json.dumps(READING | {"measured_at": "2026-11-22T06:31:00Z"})]
     answer = http.post("/readings", data="\n".join(lines), content_type="application/x-ndjson")
-    results = answer.get_json()["results"]
+    results = answer.json["results"]
     assert [result["status"] for result in results] == ["kept", 400, "kept"]
     assert results[1]["detail"].startswith("Line 2: ")
 
 
-def test_450_readings_are_three_files(http: FlaskClient, tmp_path: Path) -> None:
+def test_450_readings_are_three_files(http: FunctionClient, tmp_path: Path) -> None:
     """450 readings become files of 200, 200 and 50."""
     readings = [{"weight_kg": 80, "measured_at": 1_700_000_000 + 86_400 * day} for day in range(450)]
     answer = http.post("/readings", json=readings)
@@ -163,7 +160,7 @@ def test_450_readings_are_three_files(http: FlaskClient, tmp_path: Path) -> None
     [(b"[" + b"1," * 400_000 + b"1]", "application/json"), (b"{\n" * 400_000, "application/x-ndjson")],
     ids=["array", "ndjson"],
 )
-def test_too_many_readings(http: FlaskClient, body: bytes, media_type: str) -> None:
+def test_too_many_readings(http: FunctionClient, body: bytes, media_type: str) -> None:
     """More than 10,000 readings in one call are refused."""
     answer = http.post("/readings", data=body, content_type=media_type)
     assert "at most 10000" in problem(answer, 413, "too-large")["detail"]
@@ -178,51 +175,49 @@ def test_too_many_readings(http: FlaskClient, body: bytes, media_type: str) -> N
     ],
     ids=["objects", "names", "names of one among others"],
 )
-def test_too_many_objects_or_names(http: FlaskClient, body: bytes, words: str) -> None:
+def test_too_many_objects_or_names(http: FunctionClient, body: bytes, words: str) -> None:
     """A body with more objects or names than readings need is refused."""
     answer = http.post("/readings", data=body, content_type="application/json")
     assert words in problem(answer, 413, "too-large")["detail"].lower()
 
 
-def test_line_with_too_many_names(http: FlaskClient) -> None:
+def test_line_with_too_many_names(http: FunctionClient) -> None:
     """An NDJSON line with too many names has its own problem; the others are checked."""
     wide = json.dumps({str(n): 0 for n in range(501)})
     lines = f"{json.dumps(READING)}\n{wide}\n"
     answer = http.post("/readings?dry_run=true", data=lines, content_type="application/x-ndjson")
-    first, second = answer.get_json()["results"]
+    first, second = answer.json["results"]
     assert first["status"] == "checked"
     assert second["detail"].startswith("Line 2: ")
 
 
-def test_empty_list(http: FlaskClient) -> None:
+def test_empty_list(http: FunctionClient) -> None:
     """An empty list has an empty list of results."""
-    assert http.post("/readings", json=[]).get_json() == {"results": []}
+    assert http.post("/readings", json=[]).json == {"results": []}
 
 
-def test_whole_body_of_several(http: FlaskClient) -> None:
+def test_whole_body_of_several(http: FunctionClient) -> None:
     """A body with several weigh-ins gets a list, in the order of the body."""
-    results = http.post("/?dry_run=true", data=(EXAMPLES / "health_auto_export.json").read_bytes()).get_json()[
-        "results"
-    ]
+    results = http.post("/?dry_run=true", data=(EXAMPLES / "health_auto_export.json").read_bytes()).json["results"]
     assert [result["measured_at"] for result in results] == ["2026-11-21T05:31:00Z", "2026-11-22T05:40:12Z"]
 
 
-def test_whole_body_of_one(http: FlaskClient) -> None:
+def test_whole_body_of_one(http: FunctionClient) -> None:
     """A body with one weigh-in gets one receipt, which names what else was in it."""
-    receipt = http.post("/", data=(EXAMPLES / "hc_webhook.json").read_bytes()).get_json()
+    receipt = http.post("/", data=(EXAMPLES / "hc_webhook.json").read_bytes()).json
     assert receipt["status"] == "kept"
     assert any("steps" in note["text"] for note in receipt["notes"])
 
 
-def test_form_is_a_reading(http: FlaskClient) -> None:
+def test_form_is_a_reading(http: FunctionClient) -> None:
     """A form makes the same file as the same JSON."""
     fields = {"weight": "81,4 kg", "body fat": "18.2 %", "time": "2026-11-22T06:31:00+00:00"}
     answers = [http.post("/", data=fields), http.post("/", json=fields)]
     answers += [http.post("/", data=fields, content_type="multipart/form-data")]
-    assert len({answer.get_json()["fit"]["sha256"] for answer in answers}) == 1
+    assert len({answer.json["fit"]["sha256"] for answer in answers}) == 1
 
 
-def test_fit_of_a_whole_body(http: FlaskClient) -> None:
+def test_fit_of_a_whole_body(http: FunctionClient) -> None:
     """`POST /fit` takes the same bodies, and a file holds all weigh-ins of one."""
     answer = http.post("/fit", data=(EXAMPLES / "health_auto_export.json").read_bytes())
     assert answer.status_code == 200
@@ -235,28 +230,28 @@ def test_fit_of_a_whole_body(http: FlaskClient) -> None:
 EVENT = {"ce-specversion": "1.0", "ce-type": "scale.reading", "ce-source": "/scale", "ce-id": "1"}
 
 
-def test_structured_cloud_event(http: FlaskClient) -> None:
+def test_structured_cloud_event(http: FunctionClient) -> None:
     """The data of a structured CloudEvent is the reading."""
     event = {"specversion": "1.0", "type": "scale.reading", "source": "/scale", "id": "1", "data": READING}
     answer = http.post("/readings", data=json.dumps(event), content_type="application/cloudevents+json")
-    assert answer.get_json()["status"] == "kept"
+    assert answer.json["status"] == "kept"
 
 
-def test_binary_cloud_event(http: FlaskClient) -> None:
+def test_binary_cloud_event(http: FunctionClient) -> None:
     """The headers of a binary CloudEvent are understood."""
-    assert http.post("/", json=READING, headers=EVENT).get_json()["status"] == "kept"
+    assert http.post("/", json=READING, headers=EVENT).json["status"] == "kept"
 
 
-def test_pub_sub_message(http: FlaskClient) -> None:
+def test_pub_sub_message(http: FunctionClient) -> None:
     """The reading in a Pub/Sub message is unwrapped."""
     message = {"message": {"data": base64.b64encode(json.dumps(READING).encode()).decode()}}
-    assert http.post("/", json=message, headers=EVENT).get_json()["status"] == "kept"
+    assert http.post("/", json=message, headers=EVENT).json["status"] == "kept"
 
 
-def test_event_time_makes_a_retry_the_same(http: FlaskClient, tmp_path: Path) -> None:
+def test_event_time_makes_a_retry_the_same(http: FunctionClient, tmp_path: Path) -> None:
     """A reading without a time gets that of its event, so an event delivered twice is one file."""
     headers = EVENT | {"ce-time": "2026-11-22T06:31:00.5Z"}
-    answers = [http.post("/", json={"weight_kg": 80}, headers=headers).get_json() for _ in range(2)]
+    answers = [http.post("/", json={"weight_kg": 80}, headers=headers).json for _ in range(2)]
     assert {answer["measured_at"] for answer in answers} == {"2026-11-22T06:31:00Z"}
     assert len(list((tmp_path / "kept").iterdir())) == 1
     assert {note["code"] for answer in answers for note in answer["notes"]} == {"time-of-event"}
@@ -274,7 +269,7 @@ def test_event_time_makes_a_retry_the_same(http: FlaskClient, tmp_path: Path) ->
     ],
 )
 @pytest.mark.parametrize("path", ["/", "/fit"])
-def test_event_time_that_is_no_time(http: FlaskClient, path: str, time: str, words: str) -> None:
+def test_event_time_that_is_no_time(http: FunctionClient, path: str, time: str, words: str) -> None:
     """An event's time is read as any other, and is named if it cannot be used. Next to a time it has no effect."""
     answer = http.post(path, json={"weight_kg": 80}, headers=EVENT | {"ce-time": time})
     (error,) = problem(answer, 422, "reading-rejected")["errors"]
@@ -284,39 +279,39 @@ def test_event_time_that_is_no_time(http: FlaskClient, path: str, time: str, wor
     assert timed.status_code in (200, 202)
 
 
-def test_structured_event_time(http: FlaskClient) -> None:
+def test_structured_event_time(http: FunctionClient) -> None:
     """The time of a structured event is that of each reading in it which has none."""
     event = {"specversion": "1.0", "time": "2026-11-22T06:31:00Z", "data": [{"weight_kg": 80}, {"weight_kg": 81}]}
-    results = http.post("/", json=event, content_type="application/cloudevents+json").get_json()["results"]
+    results = http.post("/", json=event, content_type="application/cloudevents+json").json["results"]
     assert {result["measured_at"] for result in results} == {"2026-11-22T06:31:00Z"}
-    wrong = http.post("/", json=event | {"time": 7}, content_type="application/cloudevents+json").get_json()
+    wrong = http.post("/", json=event | {"time": 7}, content_type="application/cloudevents+json").json
     assert [result["errors"][0]["field"] for result in wrong["results"]] == ["time", "time"]
 
 
 @pytest.mark.parametrize("more", [{}, {"ce-time": "2026-11-22T06:31:00Z"}], ids=["message", "event"])
-def test_time_of_a_pub_sub_message(http: FlaskClient, more: dict[str, str]) -> None:
+def test_time_of_a_pub_sub_message(http: FunctionClient, more: dict[str, str]) -> None:
     """A Pub/Sub message has the time of its event, or else the one at which it was published."""
     data = base64.b64encode(b'{"weight_kg": 80}').decode()
     published = "2026-11-22T06:31:00.123Z" if not more else "2026-11-22T07:00:00Z"
     answer = http.post("/", json={"message": {"data": data, "publishTime": published}}, headers=EVENT | more)
-    assert answer.get_json()["measured_at"] == "2026-11-22T06:31:00Z"
+    assert answer.json["measured_at"] == "2026-11-22T06:31:00Z"
 
 
 # --- the file itself ---
 
 
-def test_post_fit_gives_the_file(http: FlaskClient, tmp_path: Path) -> None:
+def test_post_fit_gives_the_file(http: FunctionClient, tmp_path: Path) -> None:
     """`POST /fit` gives exactly the file that would be kept, and keeps nothing."""
     answer = http.post("/fit", json=READING)
     assert answer.status_code == 200
     assert answer.headers["Content-Disposition"].startswith('attachment; filename="weigh-in_2026-11-22T06-31-00Z_')
     read_template(answer.data)
     assert not (tmp_path / "kept").exists()
-    kept = http.post("/", json=READING).get_json()["fit"]["file_name"]
+    kept = http.post("/", json=READING).json["fit"]["file_name"]
     assert (tmp_path / "kept" / kept).read_bytes() == answer.data
 
 
-def test_post_fit_limits(http: FlaskClient) -> None:
+def test_post_fit_limits(http: FunctionClient) -> None:
     """`POST /fit` accepts 1 to 200 readings."""
     problem(http.post("/fit", json=[READING] * 201), 422, "reading-rejected")
     problem(http.post("/fit", json=[]), 422, "reading-rejected")
@@ -326,9 +321,9 @@ def test_post_fit_limits(http: FlaskClient) -> None:
 # --- keys ---
 
 
-def test_without_keys_only_this_machine(http: FlaskClient) -> None:
+def test_without_keys_only_this_machine(http: FunctionClient) -> None:
     """Without keys, a request from another machine is refused."""
-    elsewhere = http.post("/", json=READING, environ_base={"REMOTE_ADDR": "192.0.2.7"})
+    elsewhere = http.post("/", json=READING, address="192.0.2.7")
     assert "WEIGHBRIDGE_API_KEYS" in problem(elsewhere, 403, "forbidden")["detail"]
 
 
@@ -344,13 +339,13 @@ def test_without_keys_only_this_machine(http: FlaskClient) -> None:
     ],
     ids=lambda header: next(iter(header)),
 )
-def test_without_keys_no_proxy_or_web_page(http: FlaskClient, header: dict[str, str]) -> None:
+def test_without_keys_no_proxy_or_web_page(http: FunctionClient, header: dict[str, str]) -> None:
     """Without keys, a request through a proxy or tunnel, or from a web page, is refused."""
     problem(http.post("/", json=READING, headers=header), 403, "forbidden")
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:8080", "127.0.0.1:8080", "[::1]:8080", "[::1]"])
-def test_without_keys_local_names(http: FlaskClient, host: str) -> None:
+def test_without_keys_local_names(http: FunctionClient, host: str) -> None:
     """Without keys, the local names of this machine are accepted as Host."""
     assert http.post("/?dry_run=true", json=READING, headers={"Host": host}).status_code == 200
 
@@ -373,7 +368,7 @@ def test_with_keys_a_key_is_needed(make: Make) -> None:
 )
 def test_key_works_from_anywhere(make: Make, header: dict[str, str]) -> None:
     """A valid key is accepted from any address, in either header."""
-    answer = make(**KEYS).post("/", json=READING, headers=header, environ_base={"REMOTE_ADDR": "192.0.2.7"})
+    answer = make(**KEYS).post("/", json=READING, headers=header, address="192.0.2.7")
     assert answer.status_code == 202
 
 
@@ -381,13 +376,13 @@ def test_open_routes_need_no_key(make: Make) -> None:
     """`GET /health` and `GET /openapi.json` need no key."""
     http = make(**KEYS)
     assert http.get("/health").status_code == 200
-    assert http.get("/openapi.json").get_json()["openapi"].startswith("3.1")
+    assert http.get("/openapi.json").json["openapi"].startswith("3.1")
 
 
 # --- addresses, methods, queries ---
 
 
-def test_unknown_address(http: FlaskClient) -> None:
+def test_unknown_address(http: FunctionClient) -> None:
     """An unknown address is a 404."""
     problem(http.get("/nothing"), 404, "not-found")
 
@@ -402,7 +397,7 @@ def test_unknown_address(http: FlaskClient) -> None:
         ("GET", "/readings/7", "DELETE"),
     ],
 )
-def test_wrong_method(http: FlaskClient, method: str, path: str, allowed: str) -> None:
+def test_wrong_method(http: FunctionClient, method: str, path: str, allowed: str) -> None:
     """A wrong method is a 405, and Allow names the right ones."""
     answer = http.open(path, method=method)
     problem(answer, 405, "method-not-allowed")
@@ -412,7 +407,7 @@ def test_wrong_method(http: FlaskClient, method: str, path: str, allowed: str) -
 @pytest.mark.parametrize(
     "query", ["dryrun=true", "dry_run=yes", "dry_run=", "dry_run=true&dry_run=false", "DRY_RUN=true"]
 )
-def test_mistyped_query(http: FlaskClient, tmp_path: Path, query: str) -> None:
+def test_mistyped_query(http: FunctionClient, tmp_path: Path, query: str) -> None:
     """A mistyped parameter or value is refused, and nothing is kept."""
     body = problem(http.post(f"/?{query}", json=READING), 400, "query-invalid")
     assert body["errors"][0]["message"]
@@ -422,7 +417,7 @@ def test_mistyped_query(http: FlaskClient, tmp_path: Path, query: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/readings"), ("DELETE", "/readings/2026-11-23.17")], ids=["read", "delete"]
 )
-def test_folder_cannot_read_weigh_ins(http: FlaskClient, method: str, path: str) -> None:
+def test_folder_cannot_read_weigh_ins(http: FunctionClient, method: str, path: str) -> None:
     """Without a connection to Garmin, weigh-ins can be neither read nor deleted."""
     problem(http.open(path, method=method), 503, "not-connected")
 
@@ -430,7 +425,7 @@ def test_folder_cannot_read_weigh_ins(http: FlaskClient, method: str, path: str)
 @pytest.mark.parametrize(
     "query", ["from=yesterday", "to=2026-02-30", "to=0001-01-05", "from=2026-11-23&to=2026-11-01", "from=٢٠٢٦-١١-٢٣"]
 )
-def test_invalid_days(http: FlaskClient, query: str) -> None:
+def test_invalid_days(http: FunctionClient, query: str) -> None:
     """An invalid day, or days in the wrong order, are refused by name."""
     assert problem(http.get(f"/readings?{query}"), 400, "query-invalid")["errors"][0]["field"] in ("from", "to")
 
@@ -439,8 +434,7 @@ def test_invalid_days(http: FlaskClient, query: str) -> None:
 def test_browser_gets_a_page(make: Make, accept: str) -> None:
     """A browser that opens the address gets a page with links, without a key and whatever the settings are."""
     http = make(**KEYS, WEIGHBRIDGE_DELIVERY="pigeon")
-    elsewhere = {"REMOTE_ADDR": "192.0.2.7"}
-    answer = http.get("/", headers={"Accept": accept}, environ_base=elsewhere)
+    answer = http.get("/", headers={"Accept": accept}, address="192.0.2.7")
     assert (answer.status_code, answer.mimetype, answer.headers["Vary"]) == (200, "text/html", "Accept")
     for named in ("<title>Weighbridge</title>", 'href="health', 'href="openapi.json', DOCUMENTATION):
         assert named in answer.text
@@ -457,7 +451,7 @@ def test_browser_gets_a_page(make: Make, accept: str) -> None:
         ("PUT", "/", "text/html"),
     ],
 )
-def test_others_get_no_page(http: FlaskClient, method: str, path: str, accept: str) -> None:
+def test_others_get_no_page(http: FunctionClient, method: str, path: str, accept: str) -> None:
     """A program at the same address, and a browser with another address or method, get a 405."""
     answer = http.open(path, method=method, headers={"Accept": accept})
     problem(answer, 405, "method-not-allowed")
@@ -478,7 +472,7 @@ def test_others_get_no_page(http: FlaskClient, method: str, path: str, accept: s
         ("PUT", "/fit", 405),
     ],
 )
-def test_pretty_indents_json(http: FlaskClient, method: str, path: str, status: int) -> None:
+def test_pretty_indents_json(http: FunctionClient, method: str, path: str, status: int) -> None:
     """With `pretty=true` the JSON of every route and every problem is indented, and says the same."""
     plain, pretty, off = (
         http.open(f"{path}{query}", method=method, json=READING) for query in ("", "?pretty=true", "?pretty=false")
@@ -486,7 +480,7 @@ def test_pretty_indents_json(http: FlaskClient, method: str, path: str, status: 
     assert (plain.status_code, pretty.status_code, off.status_code) == (status, status, status)
     assert off.data == plain.data
     if (plain.mimetype or "").endswith("json"):
-        assert pretty.get_json(force=True) == plain.get_json(force=True)
+        assert pretty.json == plain.json
         assert "\n" not in plain.text
         assert pretty.text.startswith('{\n    "')
         assert pretty.text.endswith("}\n")
@@ -494,17 +488,17 @@ def test_pretty_indents_json(http: FlaskClient, method: str, path: str, status: 
         assert pretty.data == plain.data
 
 
-def test_pretty_shows_letters(http: FlaskClient) -> None:
+def test_pretty_shows_letters(http: FunctionClient) -> None:
     """Indented JSON has letters in place of escapes; what is not a letter stays an escape."""
     odd = http.post(
         "/?pretty=true", data=b'{"weight_kg": 81.4, "J\\u00f6rg": 1, "\\ud800": 2}', content_type="text/json"
     )
     assert "J\u00f6rg" in odd.text
-    assert odd.get_json()["unknown"] == ["J\u00f6rg", "\ud800"]
+    assert odd.json["unknown"] == ["J\u00f6rg", "\ud800"]
 
 
 @pytest.mark.parametrize("query", ["pretty=yes", "pretty", "pretty=true&pretty=true", "prety=true"])
-def test_pretty_is_true_or_false(http: FlaskClient, tmp_path: Path, query: str) -> None:
+def test_pretty_is_true_or_false(http: FunctionClient, tmp_path: Path, query: str) -> None:
     """Another value of `pretty` is refused like every mistyped parameter, and nothing is kept."""
     problem(http.post(f"/?{query}", json=READING), 400, "query-invalid")
     assert not (tmp_path / "kept").exists()
@@ -547,13 +541,13 @@ def test_unusable_folder(make: Make, tmp_path: Path) -> None:
     assert http.get("/health").status_code == 503
 
 
-def test_health_holds_no_measurement(http: FlaskClient) -> None:
+def test_health_holds_no_measurement(http: FunctionClient) -> None:
     """`GET /health` shows no measurement."""
     http.post("/", json=READING)
     health = http.get("/health")
     assert health.status_code == 200
     assert "81.4" not in health.text
-    assert "weight" in health.get_json()["template"]["fields"]
+    assert "weight" in health.json["template"]["fields"]
 
 
 # --- bad bodies ---
@@ -599,7 +593,7 @@ BAD_BODIES = {
 
 
 @pytest.mark.parametrize("name", BAD_BODIES)
-def test_bad_body(http: FlaskClient, tmp_path: Path, name: str) -> None:
+def test_bad_body(http: FunctionClient, tmp_path: Path, name: str) -> None:
     """A bad body gets a small problem, and nothing is kept."""
     body, status = BAD_BODIES[name]
     answer = http.post("/", data=body, content_type="application/json")
@@ -608,7 +602,7 @@ def test_bad_body(http: FlaskClient, tmp_path: Path, name: str) -> None:
     assert not (tmp_path / "kept").exists()
 
 
-def test_body_limit(http: FlaskClient) -> None:
+def test_body_limit(http: FunctionClient) -> None:
     """A body of 1 MiB is accepted, and one byte more is refused."""
     problem(http.post("/", data=b" " * ((1 << 20) + 1), content_type="application/json"), 413, "too-large")
     assert (
@@ -618,17 +612,17 @@ def test_body_limit(http: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("media_type", ["application/xml", "text/html", "multipart/mixed; boundary=x", "image/png"])
-def test_wrong_media_type(http: FlaskClient, media_type: str) -> None:
+def test_wrong_media_type(http: FunctionClient, media_type: str) -> None:
     """A body of another media type is refused."""
     problem(http.post("/", data=b"{}", content_type=media_type), 415, "media-type-unsupported")
 
 
-def test_wrong_charset(http: FlaskClient) -> None:
+def test_wrong_charset(http: FunctionClient) -> None:
     """A body in another charset is refused."""
     problem(http.post("/", data=b"{}", content_type="application/json; charset=latin-1"), 415, "media-type-unsupported")
 
 
-def test_all_errors_at_once(http: FlaskClient) -> None:
+def test_all_errors_at_once(http: FunctionClient) -> None:
     """All errors of a reading are in one answer, each with a message."""
     body = problem(
         http.post("/", json={"weight_kg": 9999, "bmi": "tall", "bone_mass_kg": [3]}), 422, "reading-rejected"
@@ -674,12 +668,11 @@ class BrokenEnvironment(dict[str, str]):
 def test_log_names_the_place_of_a_bug() -> None:
     """For an unexpected exception the log names the place but not the message, which may hold what came."""
     lines: list[str] = []
-    request = Request(EnvironBuilder(method="POST", json=READING).get_environ())
-    answer = Shell(BrokenEnvironment(), lines.append).answer(request)
+    answer = client_of(Shell(BrokenEnvironment(), lines.append)).post("/", json=READING)
     (line,) = map(json.loads, lines)
     assert answer.status_code == 500
-    assert answer.get_json(force=True)["type"] == "urn:weighbridge:internal-error"
-    assert "planted" not in json.dumps(line) + answer.get_data(as_text=True)
+    assert answer.json["type"] == "urn:weighbridge:internal-error"
+    assert "planted" not in json.dumps(line) + answer.text
     assert line["fault"] == "RuntimeError"
     assert any("settings.py" in place for place in line["where"])
     assert line["severity"] == "ERROR"

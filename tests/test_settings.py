@@ -29,6 +29,7 @@ GIVEN = {
     "WEIGHBRIDGE_TEMPLATE": "/data/scale.fit",
     "WEIGHBRIDGE_TIMEZONE": "Europe/Berlin",
     "WEIGHBRIDGE_TOKENS": "/data/tokens",
+    "WEIGHBRIDGE_DELIVERIES_AT_ONCE": "3",
     "WEIGHBRIDGE_TOKEN_SECRET": "projects/my-project/secrets/garmin",
     "WEIGHBRIDGE_CONFIRM_SECONDS": "12.5",
     "WEIGHBRIDGE_JOIN_SECONDS": "30",

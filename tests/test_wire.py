@@ -10,9 +10,8 @@ from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 import pytest
-from flask import Request
-from werkzeug.test import EnvironBuilder
 
+from tests.function_client import client_of
 from weighbridge import errors, notes
 from weighbridge.compose import Composed
 from weighbridge.delivery.port import Delivered, Outcome, Prove, Status
@@ -33,6 +32,7 @@ READING = {"weight_kg": 81.4, "measured_at": "2026-11-22T06:31:00Z"}
 
 #: Each class of fault, and its status, `blame` and `again`.
 EXPECTED: Mapping[type[WeighbridgeError], tuple[int, Blame, Again]] = {
+    errors.Busy: (503, "weighbridge", "later"),
     errors.NotJson: (400, "caller", "never"),
     errors.QueryInvalid: (400, "caller", "never"),
     errors.Unauthorized: (401, "caller", "after_repair"),
@@ -123,15 +123,8 @@ def post(delivery: Ending, payload: object, path: str = "/") -> tuple[int, Any, 
         compose=lambda settings: Composed(settings, Weighbridge(TEMPLATE, delivery, ZoneInfo("UTC")), lambda _: None),
         now=lambda: datetime(2026, 11, 23, 7, 0, tzinfo=UTC),
     )
-    request = EnvironBuilder(
-        path,
-        method="POST",
-        data=json.dumps(payload),
-        content_type="application/json",
-        environ_base={"REMOTE_ADDR": "127.0.0.1"},
-    )
-    answer = shell.answer(Request(request.get_environ()))
-    return answer.status_code, json.loads(answer.get_data()), dict(answer.headers)
+    answer = client_of(shell).post(path, json=payload)
+    return answer.status_code, answer.json, answer.headers
 
 
 # -- faults ----------------------------------------------------------------------------------------------

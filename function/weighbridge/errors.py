@@ -27,6 +27,7 @@ measurement. Measurements that a caller needs to fix the request are attributes 
     │   ├── TokenStoreUnusable      token file damaged, not writable
     │   ├── NotConnected            the request needs Garmin, but no Garmin delivery is configured
     │   └── SignInNeeded            no token, or Garmin no longer accepts it
+    ├── Busy                        too many requests wait already; nothing was sent
     ├── ProofFailed                 a bug: the bytes did not decode to the reading; nothing was sent
     └── GarminFault                 Garmin, or the connection to it, is to blame
         ├── GarminRefused           Garmin refused, and would refuse again
@@ -172,6 +173,9 @@ class NotConnected(OwnerFault): ...
 
 
 class SignInNeeded(OwnerFault): ...
+
+
+class Busy(WeighbridgeError): ...
 
 
 class ProofFailed(WeighbridgeError):

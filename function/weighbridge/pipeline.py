@@ -77,6 +77,15 @@ class TakeBack(NamedTuple):
     person: str | None
 
 
+#: What is to be done with a payload, or its fault, or its receipt if nothing is to be done.
+Step = Understood | TakeBack | Receipt | WeighbridgeError
+
+
+def is_to_do(step: Step) -> bool:
+    """Whether anything would be sent or deleted."""
+    return isinstance(step, Understood | TakeBack)
+
+
 @dataclass(frozen=True, slots=True)
 class Weighbridge:
     """A template, a delivery, and the time zone for times without an offset."""
@@ -98,6 +107,17 @@ class Weighbridge:
     ) -> list[Receipt | WeighbridgeError]:
         """Payloads, or `Item`s of them -> a receipt or a fault for each, in order. One bad payload does not stop the
         others. `replace` is for all of them, and that of an item for this one."""
+        steps = self.understand(payloads, now=now, occurred_at=occurred_at, replace=replace)
+        return self.receipts(steps, dry_run=dry_run)
+
+    def understand(
+        self, payloads: Iterable[object], *, now: datetime, occurred_at: object = None, replace: bool
+    ) -> list[Step]:
+        """The first half of `weigh`, which sends nothing: what is to be done with each payload."""
+        return list(self._steps(payloads, now, occurred_at, replace=replace))
+
+    def receipts(self, steps: Sequence[Step], *, dry_run: bool) -> list[Receipt | WeighbridgeError]:
+        """The second half of `weigh`: do it."""
         results: dict[int, Receipt | WeighbridgeError] = {}
         waiting: dict[int, Understood] = {}
 
@@ -105,7 +125,7 @@ class Weighbridge:
             results.update(zip(waiting, self._receipts([*waiting.values()], dry_run=dry_run), strict=True))
             waiting.clear()
 
-        for number, step in enumerate(self._steps(payloads, now, occurred_at, replace=replace)):
+        for number, step in enumerate(steps):
             if isinstance(step, Understood):
                 if waiting and next(iter(waiting.values())).replace != step.replace:
                     deliver_waiting()
@@ -133,7 +153,7 @@ class Weighbridge:
 
     def _steps(
         self, payloads: Iterable[object], now: datetime, occurred_at: object, *, replace: bool
-    ) -> Iterator[Understood | TakeBack | Receipt | WeighbridgeError]:
+    ) -> Iterator[Step]:
         """What is to be done with each payload, or its fault, or its receipt if nothing is to be done."""
         settled = self.settle()
         for payload in payloads:
@@ -166,9 +186,12 @@ class Weighbridge:
         for start in range(0, len(good), READINGS_PER_FILE):
             batch = good[start : start + READINGS_PER_FILE]
             if dry_run:
-                # The bytes that would be sent. Nothing is sent, so nothing is proven; `fit` gives a proven file.
-                file = patch(self.template, [each.raws for each in batch])
-                yield from (make_receipt(each.interpreted, each.raws, self.template, file) for each in batch)
+                try:
+                    file = prove(self.template, [each.raws for each in batch])
+                except ProofFailed as fault:
+                    yield from (fault for _ in batch)
+                else:
+                    yield from (make_receipt(each.interpreted, each.raws, self.template, file) for each in batch)
                 continue
             outcomes = self._deliver(batch)
             for each in batch:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from hashlib import sha256
 from typing import NotRequired
 
 from typing_extensions import TypedDict
@@ -18,6 +17,7 @@ from .delivery.port import Delivered
 from .fit.encode import RawFields
 from .fit.profile import DEVELOPER, WEIGHT_SCALE, value_of
 from .fit.template import Template
+from .fit.verify import VerifiedFit
 from .notes import Code, Note
 from .reading.interpret import Interpreted
 
@@ -64,8 +64,7 @@ class ReceiptField(TypedDict):
 class ReceiptFit(TypedDict):
     sha256: str
     size_bytes: int
-    #: None: nothing was sent, so nothing was proven.
-    proof: str | None
+    proof: str
     file_name: NotRequired[str]
 
 
@@ -95,8 +94,10 @@ class Receipt(TypedDict):
     import_page: NotRequired[str]
 
 
-def make_receipt(interpreted: Interpreted, raws: RawFields, template: Template, outcome: Delivered | bytes) -> Receipt:
-    """The receipt of a delivered reading; given only bytes (a dry run), of a checked one."""
+def make_receipt(
+    interpreted: Interpreted, raws: RawFields, template: Template, outcome: Delivered | VerifiedFit
+) -> Receipt:
+    """The receipt of a delivered reading; given only the file (a dry run), of a checked one."""
     delivered = outcome if isinstance(outcome, Delivered) else None
     status = delivered.status if delivered else "checked"
     warnings = delivered.warnings if delivered else ()
@@ -157,11 +158,10 @@ def _note_dicts(notes: Sequence[Note]) -> list[ReceiptNote]:
     return [{"code": note.code, "text": note.text} for note in notes]
 
 
-def _fit(outcome: Delivered | bytes) -> ReceiptFit:
-    if isinstance(outcome, bytes):
-        return {"sha256": sha256(outcome).hexdigest(), "size_bytes": len(outcome), "proof": None}
-    fit: ReceiptFit = {"sha256": outcome.fit.sha256, "size_bytes": len(outcome.fit.content), "proof": PROOF}
-    if outcome.file_name:
+def _fit(outcome: Delivered | VerifiedFit) -> ReceiptFit:
+    file = outcome.fit if isinstance(outcome, Delivered) else outcome
+    fit: ReceiptFit = {"sha256": file.sha256, "size_bytes": len(file.content), "proof": PROOF}
+    if isinstance(outcome, Delivered) and outcome.file_name:
         fit["file_name"] = outcome.file_name
     return fit
 

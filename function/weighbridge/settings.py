@@ -153,6 +153,7 @@ class Settings:
     browser: str
     browser_profile: Path
     browser_args: tuple[str, ...]
+    deliveries_at_once: int
     #: Whose account: the name of a token.
     token_name: str = DEFAULT_TOKEN
     #: What the time zone was read from.
@@ -206,6 +207,13 @@ def _seconds(text: str) -> float:
     if not 0 <= value <= 300:
         raise ValueError
     return value
+
+
+def _threads(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 64:
+        raise ValueError
+    return number
 
 
 def _domain(text: str) -> str:
@@ -370,6 +378,15 @@ VARIABLES = (
         "more arguments for Chromium, such as `--no-sandbox` in a container",
         _words,
         "arguments separated by spaces, as in a shell",
+    ),
+    Variable(
+        "WEIGHBRIDGE_DELIVERIES_AT_ONCE",
+        "deliveries_at_once",
+        "8",
+        "how many requests may wait for Garmin or a disk at a time; further ones wait their turn, and never hold up "
+        "`/health` or a dry run",
+        _threads,
+        "a whole number from 1 to 64",
     ),
 )
 

@@ -37,7 +37,6 @@ def environment(garmin: GarminStandIn, tmp_path: Path) -> dict[str, object]:
         "WEIGHBRIDGE_CONFIRM_SECONDS": 5,
         "GARMIN_DOMAIN": garmin.domain,
         "GARMIN_CA_BUNDLE": garmin.ca_bundle,
-        "THREADS": 8,
     }
 
 
@@ -260,16 +259,34 @@ def test_slow_body_is_limited() -> None:
 
 @pytest.mark.parametrize("framing", [b"Content-Length: 100", b"Transfer-Encoding: chunked"])
 def test_stalled_sender_gets_408(framing: bytes, tmp_path: Path) -> None:
-    """A sender that stops in the middle of a body gets 408 and frees its thread."""
+    """A sender that stops in the middle of a body gets 408, and holds up nobody."""
     port = free_port()
-    with process({"THREADS": 2, "WEIGHBRIDGE_FOLDER": tmp_path}, port=port), ExitStack() as stack:
-        waiting = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(2)]
+    with process({"WEIGHBRIDGE_FOLDER": tmp_path}, port=port), ExitStack() as stack:
+        waiting = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(20)]
         for connection in waiting:
             connection.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\n" + framing + b"\r\n\r\n5\r\n{")
         status, _ = call(f"http://127.0.0.1:{port}", READING)
         answers = [connection.makefile("rb").read() for connection in waiting]
     assert status == 202
     assert all(answer.startswith(b"HTTP/1.1 408") and b"urn:weighbridge:too-slow" in answer for answer in answers)
+
+
+def test_waiting_for_garmin_starves_nobody(garmin: GarminStandIn, environment: dict[str, object]) -> None:
+    """While 100 readings wait for a Garmin that takes 25 s, /health, a dry run and a refusal are answered."""
+    garmin.faults.add("weight", "slow", times=100, delay_s=25.0)
+    port = free_port()
+    body = json.dumps(READING).encode()
+    with process(environment, port=port) as (address, running), ExitStack() as stack:
+        for _ in range(100):
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            head = f"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+            connection.sendall(head.encode() + body)
+        for _ in range(20):
+            with urllib.request.urlopen(f"{address}/health", timeout=5) as answer:
+                assert answer.status == 200
+            assert call(f"{address}/?dry_run=true", READING)[0] == 200
+            assert call(address, {"weight": "heavy"})[0] == 422
+        running.kill()
 
 
 def wait_until(condition: Callable[[], bool], within_s: float = 20) -> None:

@@ -47,7 +47,6 @@ def environment(garmin: GarminStandIn, tmp_path: Path) -> Environment:
         "WEIGHBRIDGE_CONFIRM_SECONDS": 0.5,
         "GARMIN_DOMAIN": garmin.domain,
         "GARMIN_CA_BUNDLE": garmin.ca_bundle,
-        "THREADS": 8,
     }
 
 

@@ -84,7 +84,6 @@ def test_1000_readings_arrive_once_each(
                 "WEIGHBRIDGE_CONFIRM_SECONDS": 1,
                 "GARMIN_DOMAIN": garmin.domain,
                 "GARMIN_CA_BUNDLE": garmin.ca_bundle,
-                "THREADS": 8,
             }
         )
         function.start()

@@ -108,7 +108,7 @@ def test_serve(folder: Path) -> None:
     ):
         assert words in said
     assert PLANTED not in said + (folder / "log").read_text()
-    # DEBUG, which many shells set, does not turn on Flask's debugger.
+    # DEBUG, which many shells set, changes nothing.
     assert all(line.startswith("{") for line in (folder / "log").read_text().splitlines())
 
 
@@ -147,7 +147,7 @@ def test_serve_without_the_library(
 ) -> None:
     """If the delivery needs a library that is not installed, `serve` ends at once, and says how to install it."""
     monkeypatch.setitem(sys.modules, "garminconnect", None)
-    monkeypatch.setattr(os, "execve", lambda *_: pytest.fail("the server was started"))
+    monkeypatch.setattr("weighbridge.http.server.run", lambda *_: pytest.fail("the server was started"))
     words = ["serve", "--port", str(free_port())]
     assert run(words, {"WEIGHBRIDGE_DELIVERY": "garminconnect,folder", "WEIGHBRIDGE_FOLDER": str(folder)}) == 1
     error = capsys.readouterr().err

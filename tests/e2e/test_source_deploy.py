@@ -30,7 +30,7 @@ def test_function_runs_from_its_source(tmp_path: Path) -> None:
     assert subprocess.run(found, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, check=True).stdout == b"None\n"
 
     port = free_port()
-    command = [programs / "functions-framework", "--source", "function/main.py", "--target", "handle"]
+    command = [programs / "functions-framework", "--asgi", "--source", "function/main.py", "--target", "handle"]
     process = subprocess.Popen([*command, "--host", "127.0.0.1", "--port", str(port)], cwd=ROOT, env=environment)
     try:
         wait_until("it listens or has ended", lambda: process.poll() is not None or is_listening(port))

@@ -17,27 +17,27 @@ from ..errors import Forbidden, Unauthorized
 #: Headers that a proxy, a tunnel or a browser adds, and that curl, Home Assistant and Node-RED do not.
 _FROM_ELSEWHERE = frozenset(
     {
-        "HTTP_FORWARDED",
-        "HTTP_X_FORWARDED_FOR",
-        "HTTP_X_REAL_IP",
-        "HTTP_CF_CONNECTING_IP",
-        "HTTP_ORIGIN",
-        "HTTP_SEC_FETCH_SITE",
+        "forwarded",
+        "x-forwarded-for",
+        "x-real-ip",
+        "cf-connecting-ip",
+        "origin",
+        "sec-fetch-site",
     }
 )
 
 _OWN_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
-def admit(keys: Mapping[str, SecretStr], environ: Mapping[str, object]) -> str | None:
+def admit(keys: Mapping[str, SecretStr], address: str, headers: Mapping[str, str]) -> str | None:
     """The name of the caller's key, or None for this machine without keys.
 
-    `environ` is the WSGI environment of the request (PEP 3333). Raises `Unauthorized` (no key, or a wrong one) or
-    `Forbidden` (no keys configured, caller elsewhere).
+    `address`: the caller's IP address. `headers`: by lower-case name, decoded as Latin-1.
+    Raises `Unauthorized` (no key, or a wrong one) or `Forbidden` (no keys configured, caller elsewhere).
     """
     if keys:
-        return _name_of_key(keys, environ)
-    if not _is_this_machine(environ):
+        return _name_of_key(keys, headers)
+    if not _is_this_machine(address, headers):
         raise Forbidden(
             "Without a key, only requests from this machine are answered. Set WEIGHBRIDGE_API_KEYS to name=key and "
             "send the key as Authorization: Bearer or X-API-Key."
@@ -45,14 +45,13 @@ def admit(keys: Mapping[str, SecretStr], environ: Mapping[str, object]) -> str |
     return None
 
 
-def _name_of_key(keys: Mapping[str, SecretStr], environ: Mapping[str, object]) -> str:
-    scheme, _, credentials = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
+def _name_of_key(keys: Mapping[str, SecretStr], headers: Mapping[str, str]) -> str:
+    scheme, _, credentials = headers.get("authorization", "").partition(" ")
     bearer = credentials.strip() if scheme.lower() == "bearer" else ""
-    sent = str(environ.get("HTTP_X_API_KEY", "")) or bearer
+    sent = headers.get("x-api-key", "") or bearer
     if not sent:
         raise Unauthorized("A key is needed. Send it as Authorization: Bearer or X-API-Key.")
-    # Every key is compared, each in constant time, so that the duration reveals nothing. WSGI passes the bytes of a
-    # header as Latin-1.
+    # Every key is compared, each in constant time, so that the duration reveals nothing.
     names = [
         name
         for name, key in keys.items()
@@ -63,11 +62,13 @@ def _name_of_key(keys: Mapping[str, SecretStr], environ: Mapping[str, object]) -
     return names[0]
 
 
-def _is_this_machine(environ: Mapping[str, object]) -> bool:
-    address = str(environ.get("REMOTE_ADDR", "")).removeprefix("::ffff:")
+def _is_this_machine(address: str, headers: Mapping[str, str]) -> bool:
+    address = address.removeprefix("::ffff:")
     # The name in Host is checked because of DNS rebinding: the name of a web page that resolves to 127.0.0.1.
-    host = str(environ.get("HTTP_HOST", "")).lower()
+    host = headers.get("host", "").lower()
     name = host if host.endswith("]") else host.rpartition(":")[0] or host
     return (
-        (address == "::1" or address.startswith("127.")) and name in _OWN_NAMES and _FROM_ELSEWHERE.isdisjoint(environ)
+        (address == "::1" or address.startswith("127."))
+        and name in _OWN_NAMES
+        and not any(header in headers for header in _FROM_ELSEWHERE)
     )

@@ -2,10 +2,10 @@
 
 Rule: nothing is read at import; the first request reads the environment and the template. Every answer is JSON,
 except a FIT file and the page that a browser gets at `/`. Every fault is RFC 9457 problem+json. Each request writes
-one line to the log, which holds no measurement and no secret. Flask is used only in this folder.
+one line to the log, which holds no measurement and no secret. Starlette is used only in this folder.
 
 Facts: functions-framework sends every path and method to its one target, has no body limit and answers an
-exception with an HTML page. So routing, the limit and the response to an exception are done here.
+exception with plain text. So routing, the limits and the response to an exception are done here.
 """
 
 from __future__ import annotations
@@ -19,19 +19,24 @@ import traceback
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from flask import Request, Response
-from werkzeug.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 
-from .. import errors
 from ..compose import Composed, compose
-from ..errors import WeighbridgeError
+from ..errors import Forbidden, Unauthorized, WeighbridgeError
 from ..settings import Settings, read_settings
 from .access import admit
-from .body import LARGEST_BODY_BYTES
 from .encoding import PRETTY, json_bytes
+from .lanes import Pool
 from .page import PAGE, PAGE_HEADERS
 from .problems import headers_of, kind_of, problem
-from .routes import LONGEST_PAUSE_S, Answer, Application, Call, find_route, read_query
+from .receive import Upload
+from .routes import Answer, Application, Call, Lane, Later, find_route, read_query
+
+#: Large batches and looks for a person, for requests that deliver nothing.
+_ASIDE_THREADS, _ASIDE_WAITING = 4, 64
+#: Requests that wait for their turn to deliver.
+_DELIVERIES_WAITING = 256
 
 
 class Shell:
@@ -50,80 +55,104 @@ class Shell:
         self._compose = compose
         self._lock = threading.Lock()
         self._application: Application | None = None
+        self._health = Pool("health", 1, 256)
+        self._aside = Pool("aside", _ASIDE_THREADS, _ASIDE_WAITING)
+        self._deliveries: Pool | None = None
 
-    def answer(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response:
         started = time.perf_counter()
         entry: dict[str, object] = {"severity": "INFO", "method": request.method, "route": "unknown"}
-        if "gunicorn.socket" in request.environ:  # functions-framework's other servers do not set it
-            request.environ["gunicorn.socket"].settimeout(LONGEST_PAUSE_S)
+        upload = Upload(request.receive, _announced_bytes(request))
+        pretty = b"pretty" in request.scope["query_string"] and request.query_params.get(PRETTY) == "true"
         try:
-            answer = self._answer(request, entry)
-            body = _encode(answer, request)
+            answer = await self._answer(request, upload, entry)
+            body = _encode(answer, pretty=pretty)
         except Exception as fault:  # noqa: BLE001  # a caller gets problem+json, never a traceback
             answer = Answer(kind_of(fault).status, problem(fault), "application/problem+json", headers_of(fault))
-            body = _encode(answer, request)
+            body = _encode(answer, pretty=pretty)
             entry |= {"fault": type(fault).__name__}
             if not isinstance(fault, WeighbridgeError):
                 # The place, but not the message: it may contain what the caller sent.
                 entry |= {"where": [f"{f.filename}:{f.lineno}" for f in traceback.extract_tb(fault.__traceback__)]}
-            if not isinstance(fault, errors.TooSlow):
-                _discard_rest(request)
+        headers = {"Content-Type": answer.media_type, **answer.headers}
+        if answer.status != 204:
+            headers["Content-Length"] = str(len(body))
+        if not upload.done:
+            # Its sender may read nothing before it has sent everything, unless it waits to hear whether it may send.
+            if "expect" not in request.headers:
+                await upload.discard()
+            if not upload.done:
+                headers["Connection"] = "close"
         if answer.status >= 500:
             entry["severity"] = "ERROR"
         entry |= {"status": answer.status, "duration_ms": round(1000 * (time.perf_counter() - started), 1)}
         self._log(json.dumps(entry))
-        # As a stream: otherwise functions-framework would read the rest of the request into memory.
-        response = Response(iter((body,)), answer.status, content_type=answer.media_type)
-        for name, value in answer.headers.items():
-            response.headers[name] = value
-        if answer.status != 204:
-            response.headers["Content-Length"] = str(len(body))
-        return response
+        return Response(body, answer.status, headers)
 
-    def _answer(self, request: Request, entry: dict[str, object]) -> Answer:
-        if _is_browser_at_root(request):
+    async def _answer(self, request: Request, upload: Upload, entry: dict[str, object]) -> Answer:
+        path = request.scope["path"]
+        if path == "/" and request.method == "GET" and _asks_for_html(request.headers.get("accept", "")):
             entry["route"] = "/"
             return Answer(200, PAGE, "text/html; charset=utf-8", PAGE_HEADERS)
-        route, id_ = find_route(request.method, request.path)
+        route, id_ = find_route(request.method, path)
         entry["route"] = route.name
-        application = self._compose_once()
+        application = self._application
+        if application is None:
+            application = await self._health.run(self._compose_once)
         admitted = True
         try:
-            entry["key"] = admit(application.composed.settings.api_keys, request.environ)
-        except (errors.Unauthorized, errors.Forbidden):
+            address = request.client.host if request.client else ""
+            entry["key"] = admit(application.composed.settings.api_keys, address, request.headers)
+        except (Unauthorized, Forbidden):
             if not route.open:
                 raise
             admitted = False
-        query = read_query(request.query_string.decode("utf-8", "replace"), route.query)
-        return route.answer(application, Call(request, query, id_, admitted=admitted))
+        query = read_query(request.scope["query_string"].decode("utf-8", "replace"), route.query)
+        content = await upload.read() if route.method == "POST" else b""
+        call = Call(query, id_, admitted, request.headers, content)
+        found = await self._in_lane(route.lane(application, call), lambda: route.answer(application, call))
+        if isinstance(found, Answer):
+            return found
+        if self._deliveries is None:
+            raise RuntimeError("the application is composed before it is used")
+        return await self._deliveries.run(found.answer)
+
+    async def _in_lane(self, lane: Lane, work: Callable[[], Answer | Later]) -> Answer | Later:
+        match lane:
+            case Lane.LOOP:
+                return work()
+            case Lane.HEALTH:
+                return await self._health.run(work)
+            case Lane.ASIDE:
+                return await self._aside.run(work)
 
     def _compose_once(self) -> Application:
         # A failure is not kept: the next request sees a fixed setting or template.
         with self._lock:
             if self._application is None:
-                self._application = Application(self._compose(read_settings(self._environment)), self._now)
+                composed = self._compose(read_settings(self._environment))
+                self._deliveries = Pool("delivery", composed.settings.deliveries_at_once, _DELIVERIES_WAITING)
+                self._application = Application(composed, self._now)
             return self._application
 
 
-def _encode(answer: Answer, request: Request) -> bytes:
+def _announced_bytes(request: Request) -> int | None:
+    text = request.headers.get("content-length", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+
+
+def _encode(answer: Answer, *, pretty: bool) -> bytes:
     """The body as bytes; JSON is indented for `?pretty=true`, on every route and for every problem."""
-    if isinstance(answer.body, bytes):
-        return answer.body
-    return json_bytes(answer.body, pretty=request.args.get(PRETTY) == "true")
+    return answer.body if isinstance(answer.body, bytes) else json_bytes(answer.body, pretty=pretty)
 
 
-def _is_browser_at_root(request: Request) -> bool:
+def _asks_for_html(accept: str) -> bool:
     """Whether a browser opens the address itself. Programs accept `*/*` or JSON; they do not ask for HTML."""
-    asks_for_html = any(kind == "text/html" and quality > 0 for kind, quality in request.accept_mimetypes)
-    return request.method == "GET" and request.path == "/" and asks_for_html
-
-
-def _discard_rest(request: Request) -> None:
-    """Read and discard the rest of a request, within limits, so that its sender reads the answer."""
-    left = 4 * LARGEST_BODY_BYTES
-    with contextlib.suppress(HTTPException, TimeoutError):  # the sender is gone, or waits
-        while left > 0 and (chunk := request.stream.read(65_536)):
-            left -= len(chunk)
+    for part in accept.split(","):
+        name, *parameters = (word.strip().lower() for word in part.split(";"))
+        if name == "text/html" and "q=0" not in parameters:
+            return True
+    return False
 
 
 def print_line(line: str) -> None:

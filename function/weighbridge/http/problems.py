@@ -31,6 +31,7 @@ FAULTS: Mapping[type[Exception], ProblemType] = {
     errors.ReadingRejected: ProblemType(422, "reading-rejected", "The reading cannot be right"),
     errors.SettingsInvalid: ProblemType(500, "settings-invalid", "The function is misconfigured"),
     errors.TemplateUnusable: ProblemType(500, "template-unusable", "The template cannot be used"),
+    errors.Busy: ProblemType(503, "busy", "Too many requests at once", 5),
     errors.ProofFailed: ProblemType(500, "proof-failed", "The file could not be proven; nothing was sent"),
     errors.GarminRefused: ProblemType(502, "garmin-refused", "Garmin Connect refused"),
     errors.FolderUnusable: ProblemType(503, "folder-unusable", "The file could not be kept", 60),

@@ -9,27 +9,22 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl
-
-from flask import Request
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
-from werkzeug.routing import Map, Rule
 
 from .. import errors
 from ..compose import Composed
 from ..delivery.port import WeighInStore, file_name
 from ..errors import FieldError, WeighbridgeError
 from ..fit.patch import READINGS_PER_FILE
-from .body import LARGEST_BODY_BYTES, Payloads, read_body
+from ..pipeline import is_to_do
+from .body import Headers, Payloads, read_body
 from .encoding import PRETTY
 from .problems import problem
 
 if TYPE_CHECKING:
     from ..receipt import Receipt
-
-#: A sender that pauses longer than this within its body blocks a thread that others wait for.
-LONGEST_PAUSE_S = 10
 
 HTTP_STATUS = {"checked": 200, "present": 200, "confirmed": 201, "accepted": 202, "kept": 202} | {
     "taken_back": 200,
@@ -37,29 +32,21 @@ HTTP_STATUS = {"checked": 200, "present": 200, "confirmed": 201, "accepted": 202
 }
 
 
+@dataclass(frozen=True, slots=True)
 class Call:
-    """What a route sees of a request. The body is read when it is needed."""
+    """What a route sees of a request."""
 
-    def __init__(self, request: Request, query: Mapping[str, str], id_: str, *, admitted: bool) -> None:
-        self._request = request
-        self.query = query
-        self.id = id_
-        #: False only on an open route, for a caller without a valid key.
-        self.admitted = admitted
+    query: Mapping[str, str]
+    #: The identifier in the path; "" if it has none.
+    id: str
+    #: False only on an open route, for a caller without a valid key.
+    admitted: bool
+    headers: Headers
+    #: The body, within the limits of `receive`; empty on a route without one.
+    content: bytes = b""
 
     def body(self) -> Payloads:
-        request = self._request
-        # One byte more than the limit: it distinguishes a body that is too large from one that just fits.
-        too_large = (request.content_length or 0) > LARGEST_BODY_BYTES
-        try:
-            body = b"" if too_large else request.stream.read(LARGEST_BODY_BYTES + 1)
-        except (HTTPException, TimeoutError) as e:
-            if isinstance(e, TimeoutError) or isinstance(e.__context__, TimeoutError):
-                raise errors.TooSlow(f"The body stopped for {LONGEST_PAUSE_S} s before its end.") from None
-            raise errors.NotJson("The body ended before its announced length.") from None
-        if too_large or len(body) > LARGEST_BODY_BYTES:
-            raise errors.TooLarge(f"The body is larger than {LARGEST_BODY_BYTES} bytes. Send it in parts.")
-        return read_body(body, request.content_type, request.headers)
+        return read_body(self.content, self.headers.get("content-type", "") or None, self.headers)
 
 
 class Answer(NamedTuple):
@@ -70,17 +57,36 @@ class Answer(NamedTuple):
     headers: Mapping[str, str] = {}
 
 
+class Later(NamedTuple):
+    """The rest of an answer, which waits for Garmin, a disk or a lock: it has a turn in the pool of deliveries."""
+
+    answer: Callable[[], Answer]
+
+
+class Lane(Enum):
+    """Where a route is called, so that nothing quick waits for anything slow."""
+
+    #: In the event loop: well under a millisecond.
+    LOOP = auto()
+    #: In a few threads of their own: much work, or a look at Garmin to find a person.
+    ASIDE = auto()
+    #: In a thread of its own: looks at a disk, or imports much.
+    HEALTH = auto()
+
+
 class Route(NamedTuple):
     method: str
+    #: `{id}` stands for one part of a path.
     paths: tuple[str, ...]
-    answer: Callable[[Application, Call], Answer]
+    answer: Callable[[Application, Call], Answer | Later]
     query: tuple[str, ...] = ()
     open: bool = False
+    lane: Callable[[Application, Call], Lane] = lambda _application, _call: Lane.LOOP
 
     @property
     def name(self) -> str:
         """The path as documented. The log shows this one, without the identifier."""
-        return self.paths[-1].replace("<id>", "{id}")
+        return self.paths[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,24 +96,25 @@ class Application:
     composed: Composed
     now: Callable[[], datetime]
 
-    def post_readings(self, call: Call) -> Answer:
+    def post_readings(self, call: Call) -> Answer | Later:
         dry_run, replace = _flag(call.query, "dry_run"), _flag(call.query, "replace")
         payloads = call.body()
-        weighed = self.composed.weighbridge.weigh(
-            payloads.items.values(),
-            now=self.now(),
-            occurred_at=payloads.occurred_at,
-            dry_run=dry_run,
-            replace=replace,
+        bridge = self.composed.weighbridge
+        steps = bridge.understand(
+            payloads.items.values(), now=self.now(), occurred_at=payloads.occurred_at, replace=replace
         )
-        results = payloads.results(weighed)
-        if payloads.many:
-            status = 207 if any(isinstance(result, WeighbridgeError) for result in results) else 200
-            return Answer(status, {"results": [_entry(result) for result in results]})
-        (result,) = results
-        if isinstance(result, WeighbridgeError):
-            raise result
-        return Answer(HTTP_STATUS[result["status"]], result)
+
+        def answer() -> Answer:
+            results = payloads.results(bridge.receipts(steps, dry_run=dry_run))
+            if payloads.many:
+                status = 207 if any(isinstance(result, WeighbridgeError) for result in results) else 200
+                return Answer(status, {"results": [_entry(result) for result in results]})
+            (result,) = results
+            if isinstance(result, WeighbridgeError):
+                raise result
+            return Answer(HTTP_STATUS[result["status"]], result)
+
+        return answer() if dry_run or not any(map(is_to_do, steps)) else Later(answer)
 
     def post_fit(self, call: Call) -> Answer:
         payloads = call.body()
@@ -120,19 +127,29 @@ class Application:
         disposition = f'attachment; filename="{file_name(readings, fit)}"'
         return Answer(200, fit.content, "application/vnd.ant.fit", {"Content-Disposition": disposition})
 
-    def get_readings(self, call: Call) -> Answer:
+    def get_readings(self, call: Call) -> Later:
         # Tomorrow in UTC may be today for the account: Garmin's days are local.
         last = _day(call.query, "to", self.now().date() + timedelta(days=1))
         first = _day(call.query, "from", last - timedelta(days=30))
         if first > last:
             raise errors.QueryInvalid([FieldError("from", first.isoformat(), "A day not after `to` was expected.")])
-        weigh_ins = self._garmin(call).list_weigh_ins(first, last)
-        entries = [{"id": w.id, "calendar_date": w.calendar_date.isoformat(), **w.shown()} for w in weigh_ins]
-        return Answer(200, {"from": first.isoformat(), "to": last.isoformat(), "readings": entries})
+        store = self._garmin(call)
 
-    def delete_reading(self, call: Call) -> Answer:
-        self._garmin(call).delete_weigh_in(call.id)
-        return Answer(204, b"")
+        def answer() -> Answer:
+            weigh_ins = store.list_weigh_ins(first, last)
+            entries = [{"id": w.id, "calendar_date": w.calendar_date.isoformat(), **w.shown()} for w in weigh_ins]
+            return Answer(200, {"from": first.isoformat(), "to": last.isoformat(), "readings": entries})
+
+        return Later(answer)
+
+    def delete_reading(self, call: Call) -> Later:
+        store = self._garmin(call)
+
+        def answer() -> Answer:
+            store.delete_weigh_in(call.id)
+            return Answer(204, b"")
+
+        return Later(answer)
 
     def get_health(self, call: Call) -> Answer:
         delivery = dict(self.composed.weighbridge.delivery.health())
@@ -165,36 +182,50 @@ class Application:
         return store
 
 
+#: Up to this size, a body is a few readings, which are understood and proven in a millisecond or two.
+_SMALL_BODY_BYTES = 4096
+
+
+def _readings_lane(application: Application, call: Call) -> Lane:
+    # To find a person by weight, recent weights are read from Garmin.
+    small = len(call.content) <= _SMALL_BODY_BYTES and application.composed.settings.people is None
+    return Lane.LOOP if small else Lane.ASIDE
+
+
+def _health_lane(_application: Application, _call: Call) -> Lane:
+    return Lane.HEALTH
+
+
 ROUTES = (
-    Route("POST", ("/", "/readings"), Application.post_readings, ("dry_run", "replace")),
-    Route("POST", ("/fit",), Application.post_fit),
+    Route("POST", ("/", "/readings"), Application.post_readings, ("dry_run", "replace"), lane=_readings_lane),
+    Route("POST", ("/fit",), Application.post_fit, lane=_readings_lane),
     Route("GET", ("/readings",), Application.get_readings, ("from", "to", "person")),
-    Route("DELETE", ("/readings/<id>",), Application.delete_reading, ("person",)),
-    Route("GET", ("/health",), Application.get_health, open=True),
-    Route("GET", ("/openapi.json",), Application.get_openapi, open=True),
+    Route("DELETE", ("/readings/{id}",), Application.delete_reading, ("person",)),
+    Route("GET", ("/health",), Application.get_health, open=True, lane=_health_lane),
+    Route("GET", ("/openapi.json",), Application.get_openapi, open=True, lane=_health_lane),
 )
 
-_MAP = Map(
-    [Rule(path, endpoint=route, methods=[route.method]) for route in ROUTES for path in route.paths],
-    strict_slashes=False,
-    # Otherwise werkzeug redirects from //readings, and nobody follows a redirect with a reading.
-    merge_slashes=False,
-).bind("")
+#: The parts of a path, split at "/" -> the routes there, by method.
+_AT: dict[tuple[str, ...], dict[str, Route]] = {}
+for _route in ROUTES:
+    for _path in _route.paths:
+        _AT.setdefault(tuple(_path.split("/")), {})[_route.method] = _route
 
 
 def find_route(method: str, path: str) -> tuple[Route, str]:
     """The route, and the id in its path. Raises `NoSuchAddress` or `MethodNotAllowed`."""
-    try:
-        route, values = _MAP.match(path.rstrip("/") or "/", method)
-    except MethodNotAllowed as e:
-        allowed = [route.method for route in ROUTES if route.method in (e.valid_methods or ())]
-        allowed = list(dict.fromkeys(allowed))
+    parts = tuple((path.rstrip("/") or "/").split("/"))
+    here, id_ = _AT.get(parts), ""
+    if here is None and len(parts) > 1 and parts[-1]:
+        here, id_ = _AT.get((*parts[:-1], "{id}")), parts[-1]
+    if here is None:
+        raise errors.NoSuchAddress("There is nothing at this address; GET /openapi.json lists the addresses.")
+    method = "GET" if method == "HEAD" else method
+    if method not in here:
         # A browser may GET the page at the address itself (`Shell`); a program may not, and is not sent there.
         page = ["GET"] if path == "/" and method != "GET" else []
-        raise errors.MethodNotAllowed(f"Use {' or '.join(allowed)} here.", [*allowed, *page]) from None
-    except NotFound:
-        raise errors.NoSuchAddress("There is nothing at this address; GET /openapi.json lists the addresses.") from None
-    return route, values.get("id", "")
+        raise errors.MethodNotAllowed(f"Use {' or '.join(here)} here.", [*here, *page])
+    return here[method], id_
 
 
 def read_query(text: str, known: Sequence[str]) -> dict[str, str]:

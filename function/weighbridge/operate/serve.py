@@ -3,13 +3,12 @@
 Rule: an invalid setting, an unusable template or a port in use ends it at once, with one sentence. A server that
 answers every reading with an error is worse than no server. Nothing printed is a secret or the name of a person.
 
-Strategy: the server replaces this process (exec), so signals and exit codes are its own.
+Strategy: the server runs in this process, so signals and exit codes are its own.
 """
 
 from __future__ import annotations
 
 import errno
-import os
 import socket
 import sys
 
@@ -19,7 +18,6 @@ from .. import __version__
 from ..compose import compose, people_of
 from ..errors import SettingsInvalid
 from ..settings import Settings, read_settings
-from .serving import server_command, server_environment
 from .surroundings import Surroundings
 
 
@@ -40,8 +38,10 @@ def command(around: Surroundings, host: str, port: int) -> None:
         # Not on standard output: the lines of the log are JSON.
         print(line, file=sys.stderr)
     sys.stderr.flush()
-    words = server_command(host, port)
-    os.execve(words[0], words, server_environment(around.environment))  # noqa: S606  # no shell is wanted
+    # Imported when needed: the server and functions-framework take longer than the rest.
+    from ..http.server import run
+
+    run(host, port)
 
 
 def check_port(host: str, port: int) -> None:

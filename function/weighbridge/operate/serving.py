@@ -3,7 +3,7 @@
 Rule: settings and template are checked before the process starts, so that a fault in them is one sentence and not a
 server that fails to start.
 
-Weakness: functions-framework needs a port number, so a free port is looked for first. Another program may take it in
+Weakness: the server needs a port number, so a free port is looked for first. Another program may take it in
 between. Then the server does not start, which is reported, and the next run uses another port.
 """
 
@@ -25,7 +25,6 @@ from pydantic import SecretStr
 
 from ..compose import compose
 from ..errors import OwnerFault
-from ..resources import TARGET
 from ..settings import read_settings
 
 if TYPE_CHECKING:
@@ -33,26 +32,16 @@ if TYPE_CHECKING:
 
 START_DEADLINE_S = 30
 
-#: What functions-framework reads from the environment, and what would change the server. DEBUG, which many shells set,
-#: turns on Flask's debugger, for everybody who can reach the port.
-NOT_PASSED_ON = ("DEBUG", "FUNCTION_TARGET", "FUNCTION_SOURCE", "FUNCTION_SIGNATURE_TYPE", "FUNCTION_USE_ASGI")
 
-
-def server_command(host: str, port: int) -> list[str]:
-    """The command that serves the function at an address, with this Python."""
+def server_command(host: str, port: int, workers: int = 1) -> list[str]:
+    """The command that serves the function at an address, with this Python, without another look at the settings."""
     # -P: do not import a file in the working folder that has the name of a library.
-    return [
-        *(sys.executable, "-P", "-m", "functions_framework", "--source", str(TARGET), "--target", "handle"),
-        *("--host", f"[{host}]" if ":" in host and not host.startswith("[") else host, "--port", str(port)),
-    ]
-
-
-def server_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environment.items() if name not in NOT_PASSED_ON}
+    code = f"from weighbridge.http.server import run; run({host!r}, {port}, workers={workers})"
+    return [sys.executable, "-P", "-c", code]
 
 
 @contextmanager
-def function_process(environment: Mapping[str, str]) -> Iterator[str]:
+def function_process(environment: Mapping[str, str], workers: int = 1) -> Iterator[str]:
     """Run a function with this environment; yields its address once it answers.
 
     Raises `SettingsInvalid`, `TemplateUnusable`, or `OwnerFault` if it does not start.
@@ -61,7 +50,7 @@ def function_process(environment: Mapping[str, str]) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     process = subprocess.Popen(  # noqa: S603  # our own command
-        server_command("127.0.0.1", port), env=server_environment(environment), stdout=subprocess.DEVNULL
+        server_command("127.0.0.1", port, workers), env=dict(environment), stdout=subprocess.DEVNULL
     )
     try:
         address = f"http://127.0.0.1:{port}"
@@ -111,7 +100,7 @@ def function_or_own(environment: Mapping[str, str]) -> Iterator[Target]:
     # A new key, so that no other user of this machine can call it.
     key = secrets.token_hex(16)
     own = {name: value for name, value in environment.items() if name != "WEIGHBRIDGE_API_KEYS_FILE"}
+    own["WEIGHBRIDGE_API_KEYS"] = f"own={key}"
     # Two workers, because a dry run of years of readings uses more than one core.
-    own |= {"WEIGHBRIDGE_API_KEYS": f"own={key}", "WORKERS": "2"}
-    with function_process(own) as address:
+    with function_process(own, workers=2) as address:
         yield target._replace(url=address, key=SecretStr(key))

@@ -1,0 +1,164 @@
+"""The limits of the server, with real sockets: nobody keeps others from being answered.
+
+The answers have a deadline of several seconds, far below the time for which a starved server would be silent.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.test_serve import answer_of, serving
+from tests.function_client import free_port
+from weighbridge.http import server
+
+READING = json.dumps({"weight": 81.4, "body fat": 18.2, "time": "2026-11-23T07:30:00Z"}).encode()
+DEADLINE_S = 5
+
+
+class Served:
+    def __init__(self, port: int, pid: int) -> None:
+        self.port, self.pid = port, pid
+
+    def connect(self, stack: ExitStack, content: bytes = b"") -> socket.socket:
+        connection = stack.enter_context(socket.create_connection(("127.0.0.1", self.port), timeout=30))
+        if content:
+            connection.sendall(content)
+        return connection
+
+    def is_answering(self) -> bool:
+        """Whether /health and a dry run are answered in time."""
+        address = f"http://127.0.0.1:{self.port}"
+        for request in (f"{address}/health", urllib.request.Request(f"{address}/?dry_run=true", READING)):
+            with urllib.request.urlopen(request, timeout=DEADLINE_S) as answer:
+                assert answer.status == 200
+        return True
+
+    def descriptors(self) -> int:
+        return sum(1 for _ in Path(f"/proc/{self.pid}/fd").iterdir())
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    port = free_port()
+    with serving(tmp_path, "--port", str(port)) as process:
+        answer_of(f"http://127.0.0.1:{port}", process)
+        yield Served(port, process.pid)
+
+
+def read_all(connection: socket.socket) -> bytes:
+    content = b""
+    while piece := connection.recv(65_536):
+        content += piece
+    return content
+
+
+def problem_of(response: bytes) -> tuple[int, str]:
+    head, _, body = response.partition(b"\r\n\r\n")
+    assert b"application/problem+json" in head
+    assert b"connection: close" in head.lower()
+    return int(head.split()[1]), json.loads(body)["type"]
+
+
+HEAD = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+
+
+@contextmanager
+def flood(served: Served, count: int, content: bytes) -> Iterator[list[socket.socket]]:
+    with ExitStack() as stack:
+        yield [served.connect(stack, content) for _ in range(count)]
+
+
+def test_half_heads_and_half_bodies(served: Served) -> None:
+    """300 half heads and 300 half bodies hold up nobody, are closed within their deadlines, and leave nothing open."""
+    before = served.descriptors()
+    with flood(served, 300, HEAD) as heads, flood(served, 300, HEAD + b"Content-Length: 90\r\n\r\n{") as bodies:
+        assert served.is_answering()
+        for connection in heads[:3]:
+            assert problem_of(read_all(connection)) == (408, "urn:weighbridge:too-slow")
+        for connection in bodies[:3]:
+            assert problem_of(read_all(connection)) == (408, "urn:weighbridge:too-slow")
+        assert served.is_answering()
+    until(lambda: served.descriptors() <= before + 2)
+
+
+def test_dripping_head(served: Served) -> None:
+    """A head that arrives byte by byte has one deadline for all of it."""
+    with flood(served, 1, HEAD) as (connection,):
+        connection.settimeout(0.5)
+        response, end = b"", time.monotonic() + 3 * server.LONGEST_HEAD_S
+        while time.monotonic() < end:
+            try:
+                if piece := connection.recv(65_536):
+                    response += piece
+                    continue
+                break
+            except TimeoutError:
+                connection.sendall(b"X-Drip: 1\r\n")
+        assert problem_of(response) == (408, "urn:weighbridge:too-slow")
+
+
+def test_silent_connections(served: Served) -> None:
+    """1,100 silent connections hold up nobody: the ones that have been silent longest make room."""
+    with flood(served, server.MOST_CONNECTIONS + 100, b"") as connections:
+        assert served.is_answering()
+        assert connections[0].recv(1) == b""
+        assert served.descriptors() < server.MOST_CONNECTIONS + 50
+
+
+def test_endless_request_line(served: Served) -> None:
+    """An endless request line is refused at the limit of the head."""
+    with ExitStack() as stack:
+        connection = served.connect(stack, b"GET /" + b"a" * (server.LONGEST_HEAD_BYTES + 1))
+        assert problem_of(read_all(connection)) == (400, "urn:weighbridge:not-http")
+    assert served.is_answering()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        HEAD + b"Content-Length: -1\r\n\r\n",
+    ],
+    ids=["chunk size", "TLS", "length"],
+)
+def test_not_http(served: Served, content: bytes) -> None:
+    """What is not HTTP is answered with a problem, and the server lives."""
+    with ExitStack() as stack:
+        assert problem_of(read_all(served.connect(stack, content))) == (400, "urn:weighbridge:not-http")
+    assert served.is_answering()
+
+
+def test_refused_body_is_not_drained(served: Served) -> None:
+    """A body that is too large is answered after a little of it, and the connection ends; at once with `Expect`."""
+    large = HEAD + b"Content-Length: 99999999\r\n"
+    for content in (large + b"\r\n" + b"x" * 60_000, large + b"Expect: 100-continue\r\n\r\n"):
+        with ExitStack() as stack:
+            response = read_all(served.connect(stack, content))
+        assert problem_of(response) == (413, "urn:weighbridge:too-large")
+
+
+def test_control_characters_in_a_path(served: Served) -> None:
+    """Control characters in a path are a problem, never a part of a header or of the log."""
+    with ExitStack() as stack:
+        connection = served.connect(
+            stack, b"GET /readings/%0d%0aX HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        )
+        response = read_all(connection)
+    assert b" 400 " in response.partition(b"\r\n")[0]
+    assert json.loads(response.partition(b"\r\n\r\n")[2])["type"] == "urn:weighbridge:query-invalid"
+
+
+def until(holds: object) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():  # type: ignore[operator]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

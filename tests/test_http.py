@@ -219,6 +219,47 @@ def test_event_time_makes_a_retry_the_same(http: FlaskClient, tmp_path: Path) ->
     answers = [http.post("/", json={"weight_kg": 80}, headers=headers).get_json() for _ in range(2)]
     assert {answer["measured_at"] for answer in answers} == {"2026-11-22T06:31:00Z"}
     assert len(list((tmp_path / "kept").iterdir())) == 1
+    assert {note["code"] for answer in answers for note in answer["notes"]} == {"time-of-event"}
+
+
+@pytest.mark.parametrize(
+    ("time", "words"),
+    [
+        ("9999-12-31T23:59:59-23:59", "A time was expected"),
+        ("9999-12-31T23:59:59Z", "more than five minutes from now"),
+        ("1999-12-31T23:59:59Z", "before the year 2000"),
+        ("soon", "A time was expected"),
+        ("2026-11-22", "The time of day is missing"),
+        ("03/04/2026 06:31", "3 April or 4 March"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/", "/fit"])
+def test_event_time_that_is_no_time(http: FlaskClient, path: str, time: str, words: str) -> None:
+    """An event's time is read as any other, and is named if it cannot be used. Next to a time it has no effect."""
+    answer = http.post(path, json={"weight_kg": 80}, headers=EVENT | {"ce-time": time})
+    (error,) = problem(answer, 422, "reading-rejected")["errors"]
+    assert (error["field"], error["input"]) == ("time", time)
+    assert words in error["message"]
+    timed = http.post(path, json=READING, headers=EVENT | {"ce-time": time})
+    assert timed.status_code in (200, 202)
+
+
+def test_structured_event_time(http: FlaskClient) -> None:
+    """The time of a structured event is that of each reading in it which has none."""
+    event = {"specversion": "1.0", "time": "2026-11-22T06:31:00Z", "data": [{"weight_kg": 80}, {"weight_kg": 81}]}
+    results = http.post("/", json=event, content_type="application/cloudevents+json").get_json()["results"]
+    assert {result["measured_at"] for result in results} == {"2026-11-22T06:31:00Z"}
+    wrong = http.post("/", json=event | {"time": 7}, content_type="application/cloudevents+json").get_json()
+    assert [result["errors"][0]["field"] for result in wrong["results"]] == ["time", "time"]
+
+
+@pytest.mark.parametrize("more", [{}, {"ce-time": "2026-11-22T06:31:00Z"}], ids=["message", "event"])
+def test_time_of_a_pub_sub_message(http: FlaskClient, more: dict[str, str]) -> None:
+    """A Pub/Sub message has the time of its event, or else the one at which it was published."""
+    data = base64.b64encode(b'{"weight_kg": 80}').decode()
+    published = "2026-11-22T06:31:00.123Z" if not more else "2026-11-22T07:00:00Z"
+    answer = http.post("/", json={"message": {"data": data, "publishTime": published}}, headers=EVENT | more)
+    assert answer.get_json()["measured_at"] == "2026-11-22T06:31:00Z"
 
 
 # --- the file itself ---
@@ -505,7 +546,7 @@ BAD_BODIES = {
     "null weight": (b'{"weight_kg": null}', 422),
     "true weight": (b'{"weight_kg": true}', 422),
     "list weight": (b'{"weight_kg": [81.4]}', 422),
-    "object weight": (b'{"weight_kg": {"value": 81.4}}', 422),
+    "object weight": (b'{"weight_kg": {"kg": 81.4}}', 422),
     "unavailable weight": (b'{"weight_kg": "unavailable"}', 422),
     "huge weight": (b'{"weight_kg": 1e300}', 422),
     "negative weight": (b'{"weight_kg": -81.4}', 422),

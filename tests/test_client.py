@@ -70,6 +70,14 @@ def test_problem() -> None:
     assert reply.text == "The reading cannot be right. The reading was rejected; nothing was sent."
 
 
+def test_conflict_names_what_differs() -> None:
+    """A conflict names what the reading would add and change. Anything else has empty lists."""
+    conflict = {"type": "urn:weighbridge:conflict", "added": ["bone_mass_kg"], "changed": ["weight_kg", 1]}
+    assert (read(409, conflict).added, read(409, conflict).changed) == (("bone_mass_kg",), ("weight_kg",))
+    assert (read(422, REJECTED).added, read(201, RECEIPT).changed) == ((), ())
+    assert (read(409, conflict | {"added": 1}).added) == ()
+
+
 def test_several_readings() -> None:
     """Each of several readings has its own result."""
     reply = read(207, {"results": [RECEIPT, REJECTED, RECEIPT | {"status": "accepted", "final": False}]})

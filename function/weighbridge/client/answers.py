@@ -93,6 +93,16 @@ class Result:
         return _objects(self.body.get("errors"))
 
     @property
+    def added(self) -> tuple[str, ...]:
+        """A conflict: the values that this reading would add, by their names in the API."""
+        return _names(self.body.get("added"))
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """A conflict: the values that this reading would change, by their names in the API."""
+        return _names(self.body.get("changed"))
+
+    @property
     def codes(self) -> frozenset[str]:
         """The codes of all notes and warnings."""
         notes = (*_objects(self.body.get("notes")), *_objects(self.body.get("warnings")))
@@ -204,6 +214,10 @@ def _object(content: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}
+
+
+def _names(value: object) -> tuple[str, ...]:
+    return tuple(entry for entry in value if isinstance(entry, str)) if isinstance(value, list) else ()
 
 
 def _objects(value: object) -> Sequence[Mapping[str, Any]]:

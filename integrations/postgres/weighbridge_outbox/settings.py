@@ -28,6 +28,8 @@ class WorkerSettings:
     concurrency: int
     longest_pause_s: float
     stalled_s: float
+    settle_s: float
+    join_s: float
 
 
 def _database_url(text: str) -> str:
@@ -52,11 +54,19 @@ def _positive(text: str) -> float:
     return number
 
 
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0 <= number <= 3600:
+        raise ValueError
+    return number
+
+
 def _count(text: str) -> int:
     return int(_positive(text))
 
 
 _NUMBER = "a number, 1 or greater"
+_SECONDS = "a number of seconds from 0 to 3600"
 DATABASE = (
     Variable(
         "DATABASE_URL",
@@ -102,6 +112,22 @@ WORKER = (
         "worker: if it gives no sign of life for so long, another takes over its work",
         _positive,
         _NUMBER,
+    ),
+    Variable(
+        "OUTBOX_SETTLE_SECONDS",
+        "settle_s",
+        "10",
+        "worker: how long a reading without a time of its own waits for more messages of the same weigh-in; 0 = off",
+        _seconds,
+        _SECONDS,
+    ),
+    Variable(
+        "WEIGHBRIDGE_JOIN_SECONDS",
+        "join_s",
+        "60",
+        "messages of one scale within so many seconds that do not contradict each other are one weigh-in; 0 = off",
+        _seconds,
+        _SECONDS,
     ),
 )
 VARIABLES = (*DATABASE, *BROKER, *client.VARIABLES, *WORKER)

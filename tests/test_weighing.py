@@ -1,4 +1,4 @@
-"""Two messages are one weighing if they are near, nearly equal in weight, and do not contradict each other."""
+"""Two messages are one weigh-in if they are near, nearly equal in weight, and do not contradict each other."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ AT = 1_000_000_000
 WEIGHT = {"timestamp": AT, "weight": 8140}
 FULL = {**WEIGHT, "percent_fat": 1820, "bone_mass": 320}
 
-#: The values of one weighing, of which each message has some.
+#: The values of one weigh-in, of which each message has some.
 ALL = {name: number for number, name in enumerate(SHOWN, 10)} | {"weight": 8140, "basal_met": 6800}
 MESSAGES = st.builds(
     lambda names, after_s: {"timestamp": AT + after_s, "weight": 8140, **{name: ALL[name] for name in names}},
@@ -81,7 +81,7 @@ def test_together() -> None:
 
 @given(st.lists(MESSAGES, min_size=1, max_size=6))
 def test_any_order(messages: list[RawFields]) -> None:
-    """Messages of one weighing are together all of their values, whichever comes first."""
+    """Messages of one weigh-in are together all of their values, whichever comes first."""
     union = messages[0]
     for message in messages[1:]:
         assert is_one_weighing(union, message, 120)

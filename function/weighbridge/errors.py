@@ -130,12 +130,25 @@ class ReadingRejected(ValuesRejected):
 
 
 class Conflict(CallerFault):
-    """Garmin already holds an entry at this instant, with other values. Both are in our names and units."""
+    """Garmin already holds an entry at this instant, with other values. Both are in our names and units.
 
-    def __init__(self, message: str, ours: Mapping[str, object], theirs: Sequence[Mapping[str, object]]) -> None:
+    `added` and `changed`: the attributes that the reading would add to the entry, and those that it would change.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        ours: Mapping[str, object],
+        theirs: Sequence[Mapping[str, object]],
+        *,
+        added: Sequence[str] = (),
+        changed: Sequence[str] = (),
+    ) -> None:
         super().__init__(message)
         self.ours = dict(ours)
         self.theirs = tuple(dict(entry) for entry in theirs)
+        self.added = tuple(added)
+        self.changed = tuple(changed)
 
 
 class OwnerFault(WeighbridgeError):

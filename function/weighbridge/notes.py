@@ -26,6 +26,9 @@ class Code(StrEnum):
     SKELETAL_MUSCLE = "skeletal-muscle"  # sent as Garmin's muscle, as configured for the person
     MUSCLE_LEFT_OUT = "muscle-left-out"  # the person's muscle is skeletal muscle, and the reading has none
 
+    SAME_WEIGHING = "same-weighing"  # part of a weigh-in at another instant, to which it adds nothing
+    COMPLETES_WEIGH_IN = "completes-weigh-in"  # its values were added to a weigh-in that was there already
+
     # Warnings: what happened to it.
     FELL_BACK = "fell-back"  # an earlier delivery did not take it
     OTHER_FILES_KEPT = "other-files-kept"  # the folder holds other values for this instant
@@ -36,6 +39,7 @@ class Code(StrEnum):
     LOOK_FAILED = "look-failed"
     PERSONAL_API_FAILED = "personal-api-failed"
     REPLACED_ENTRY_REMAINS = "replaced-entry-remains"
+    REPLACED_ENTRY_HAD_MORE = "replaced-entry-had-more"  # values of the replaced entry that the new one does not have
 
 
 class Note(NamedTuple):

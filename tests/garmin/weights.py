@@ -17,7 +17,8 @@ from zoneinfo import ZoneInfo
 from .http_types import Request, Response, json_answer, json_error
 
 FIT_EPOCH_S = 631_065_600
-MS_PER_YEAR = 31_536_000_000
+#: Garmin's year has 365.2422 days: 757366224000 is 24 years.
+MS_PER_YEAR = 31_556_926_000
 
 #: Garmin's name -> (the field's name in a FIT weight_scale message, raw integer -> Garmin's number)
 METRICS: Mapping[str, tuple[str, Callable[[int], float]]] = {

@@ -5,13 +5,14 @@ Rule: a delivery accepts readings and a function that proves them, never bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal, Protocol
 
 from ..errors import WeighbridgeError
+from ..fit.encode import RawFields
 from ..fit.verify import VerifiedFit
 from ..notes import Note
 from ..reading.reading import Reading
@@ -20,8 +21,23 @@ from ..reading.reading import Reading
 #: accepted: Garmin took it, but does not show it yet · confirmed: read back from Garmin
 Status = Literal["kept", "present", "accepted", "confirmed"]
 
-#: One to 200 readings -> one file, decoded and compared before anyone may send it.
-Prove = Callable[[Sequence[Reading]], VerifiedFit]
+
+class Prove(Protocol):
+    """What makes files of readings."""
+
+    @property
+    def fields(self) -> Collection[str]:
+        """The FIT fields that a file can hold."""
+        ...
+
+    def raws(self, reading: Reading) -> RawFields:
+        """What a file holds of a reading."""
+        ...
+
+    def __call__(self, readings: Sequence[Reading]) -> VerifiedFit:
+        """One to 200 readings -> one file, decoded and compared before anyone may send it."""
+        ...
+
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +66,8 @@ class Delivered:
     file_name: str | None = None
     #: What Garmin shows for it (`present`, `confirmed`).
     garmin: WeighIn | None = None
+    #: How it was understood: as part of another weigh-in, for example.
+    notes: tuple[Note, ...] = ()
     warnings: tuple[Note, ...] = ()
 
 
@@ -70,12 +88,21 @@ class Delivery(Protocol):
 
     name: str
 
-    def deliver(self, readings: Sequence[Reading], prove: Prove, *, replace: bool) -> Mapping[Reading, Outcome]:
+    def deliver(
+        self, readings: Sequence[Reading], prove: Prove, *, replace: bool, untimed: Collection[Reading] = ()
+    ) -> Mapping[Reading, Outcome]:
         """Deliver 1 to 200 readings. Returns the outcome of each.
+
+        `replace`: what is held at the instant of a reading is replaced if it has other values. `untimed`: those
+        without a time of their own; theirs is that of their arrival.
 
         Raises a `WeighbridgeError` if all of them have the same fault; its `nothing_sent` says whether another
         delivery may take over.
         """
+        ...
+
+    def take_back(self, measured_at: datetime, person: str | None) -> bool:
+        """Delete what is held at exactly this instant. Returns whether anything was. Raises a `WeighbridgeError`."""
         ...
 
     def health(self) -> Mapping[str, object]:

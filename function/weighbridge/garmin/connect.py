@@ -1,33 +1,43 @@
 """Garmin Connect's protocol over any `Session`: look first, upload once, look again. Also reads and deletes.
 
 Rule: a 2xx does not mean that a reading has arrived. Only what was read back is `confirmed`. What may have arrived is
-looked for before it is sent again. What Garmin holds already is never sent again.
+looked for before it is sent again. What Garmin holds already is never sent again. An entry is deleted only after the
+one that takes its place was read back, so a fault in between leaves both, and the same reading sent again finishes.
 
 Facts:
 - Garmin does not report duplicates of weight: it keeps an identical measurement once, and the same instant with other
   values becomes a second entry. So a correction deletes the old entry, once the new one is visible.
-
-Weakness: between its look and its upload, another program may send the same instant; Garmin then keeps both.
 - `range` groups by the account's local calendar day, which may be the day before or after the UTC one.
+
+Weakness: between its look and its upload, another program may send the same weigh-in; Garmin then keeps both. So it
+does with messages of one weigh-in, if the second comes before Garmin shows the first. An entry that is completed loses
+what Garmin does not show of it, such as the basal rate, unless the second message has it too. If the second message
+had more values and thus the weight that counts, the first one sent again is a conflict.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace as replace_fields
-from datetime import UTC, date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import chain, repeat
 from typing import NamedTuple, Protocol
 
+from ..delivery.joining import Joining, Placed, Target, Way
 from ..delivery.port import Delivered, Outcome, Prove, Status, WeighIn, file_name
 from ..errors import Conflict, GarminUnreachable, NotFound, OutcomeUnknown, WeighbridgeError
+from ..fit.encode import RawFields
+from ..fit.profile import FIT_EPOCH_UNIX_S
 from ..fit.verify import VerifiedFit
 from ..notes import Code, Note
 from ..reading.reading import Reading
+from ..reading.weighing import SHOWN, added
 from .answers import SEND_AGAIN, UploadResult, fault_of, read_upload_answer, read_weigh_ins, status_of, unknown
-from .entries import Entry, at_instant_of, differences, fits, instant_s, is_same, not_shown, ours, values_of
+from .entries import Entry, differences, fits, in_words, iso, not_shown, ours, raws_of, timestamp, values_of
 from .sessions.port import ConnectionDropped, Session
 
 UPLOAD = "/upload-service/upload"
@@ -36,11 +46,106 @@ WEIGHT = "/weight-service/weight"
 #: Between looks for a reading: Garmin itself says "look again in 1000 ms" (`location-in-milliseconds`).
 PAUSES_S = (0.5, 1.0, 2.0, 4.0)
 
+_DAY = timedelta(days=1)
+
 
 class ReadBack(Protocol):
     """A way to read what Garmin holds without the session: the official Personal API."""
 
     def weigh_ins(self, first: date, last: date) -> Sequence[Entry]: ...
+
+    def health(self) -> Mapping[str, object]: ...
+
+
+class Wanted(NamedTuple):
+    """What to look for: the values of a file, and the ids of the entries that it takes the place of."""
+
+    raws: RawFields
+    olds: Collection[str]
+
+
+class Present(NamedTuple):
+    """What Garmin holds already, and warnings."""
+
+    weigh_in: WeighIn
+    warnings: tuple[Note, ...]
+
+
+class LookResult(NamedTuple):
+    """The result of a look: the entry of each reading, all entries around them, why the last look failed (if it did),
+    and notes."""
+
+    found: list[Entry | None]
+    shown: Sequence[Entry]
+    trouble: WeighbridgeError | None
+    remarks: tuple[Note, ...]
+
+
+class GarminConnect:
+    """A `Delivery` and a `WeighInStore`. Safe to share between threads when its session is."""
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        name: str,
+        confirm_s: float,
+        join_s: float = 0,
+        official: ReadBack | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`confirm_s`: for how long to look for an uploaded reading; 0 = answer `accepted` without a look.
+        `join_s`: how many seconds apart two messages of one weigh-in may be; 0 = each instant is a weigh-in.
+        `official`: a way to look that does not depend on the session."""
+        self.name = name
+        self._session = session
+        self._confirm_s = confirm_s
+        self._join_s = join_s
+        self._official = official
+        self._sleep = sleep
+        self._monotonic = monotonic
+        # Two requests of one weigh-in at once would both find nothing.
+        self._one_at_a_time = threading.Lock()
+
+    # -- Delivery ----------------------------------------------------------------------------------------
+
+    def deliver(
+        self, readings: Sequence[Reading], prove: Prove, *, replace: bool, untimed: Collection[Reading] = ()
+    ) -> Mapping[Reading, Outcome]:
+        """See `port.Delivery`. Without `replace`, an entry at the same instant with other values is a `Conflict`."""
+        joining = Joining(raws_of, SHOWN, prove.fields, self._join_s, replace=replace)
+        raws = {reading: prove.raws(reading) for reading in readings}
+        with self._one_at_a_time:
+            held = self._around(readings)
+            placed = joining.place(raws, ((timestamp(entry), entry) for entry in held), untimed)
+            targets = list(dict.fromkeys(each.target for each in placed.values() if each.way is not Way.CONFLICT))
+            arrived = self._send([target for target in targets if target.reading], prove, held)
+            for target in targets:
+                if target.reading is None:
+                    arrived[target] = self._present(target)
+        outcomes: dict[Reading, Outcome] = {}
+        for reading in raws:
+            way, target, *_ = placed[reading]
+            if way is Way.CONFLICT:
+                at_instant = [entry for entry in held if timestamp(entry) == target.timestamp]
+                outcomes[reading] = _conflict(reading, placed[reading], at_instant)
+                continue
+            outcome = arrived[target]
+            if isinstance(outcome, Present):
+                outcome = Delivered("present", prove([reading]), garmin=outcome.weigh_in, warnings=outcome.warnings)
+            outcomes[reading] = _with_note(outcome, way, target.timestamp)
+        return _raise_if_shared(outcomes)
+
+    def take_back(self, measured_at: datetime, person: str | None) -> bool:  # noqa: ARG002  # there is one account
+        """See `port.Delivery`."""
+        instant_s, day = int(measured_at.timestamp()), measured_at.astimezone(UTC).date()
+        with self._one_at_a_time:
+            found = [e for e in self.entries(day - _DAY, day + _DAY) if e.instant_s == instant_s]
+            for entry in found:
+                with contextlib.suppress(NotFound):  # deleted by somebody else in the meantime
+                    self._delete(entry.calendar_date, entry.sample_pk)
+        return bool(found)
 
     def health(self) -> Mapping[str, object]: ...
 
@@ -64,15 +169,18 @@ class GarminConnect:
         *,
         name: str,
         confirm_s: float,
+        join_s: float = 0,
         official: ReadBack | None = None,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`confirm_s`: for how long to look for an uploaded reading; 0 = answer `accepted` without a look.
+        `join_s`: how many seconds apart two messages of one weigh-in may be; 0 = each instant is a weigh-in.
         `official`: a way to look that does not depend on the session."""
         self.name = name
         self._session = session
         self._confirm_s = confirm_s
+        self._join_s = join_s
         self._official = official
         self._sleep = sleep
         self._monotonic = monotonic
@@ -140,9 +248,19 @@ class GarminConnect:
 
     # -- sending -----------------------------------------------------------------------------------------
 
+    def _present(self, target: Target[Entry]) -> Present:
+        """What is there already. What a crash or `replace` left beside it is deleted."""
+        entry, _ = target.held[0]
+        return Present(entry.weigh_in(), self._delete_all(target.obsolete))
+
     def _send(
-        self, readings: Sequence[Reading], prove: Prove, held: Sequence[Entry], *, replace: bool
-    ) -> Mapping[Reading, Outcome]:
+        self, targets: Sequence[Target[Entry]], prove: Prove, held: Sequence[Entry]
+    ) -> dict[Target[Entry], Outcome | Present]:
+        """Upload what is to be sent as one file, look for it, and delete what it takes the place of."""
+        outgoing = {target: target.reading for target in targets if target.reading}
+        if not outgoing:
+            return {}
+        readings = list(outgoing.values())
         fit = prove(readings)
         name = file_name(readings, fit)
         try:
@@ -153,19 +271,21 @@ class GarminConnect:
             upload = unknown(str(e))
         except WeighbridgeError as fault:
             upload = UploadResult(fault, look=False)
-        if not upload.look or (self._confirm_s == 0 and upload.fault is None and not replace):
-            return dict.fromkeys(readings, upload.fault or Delivered("accepted", fit, name, warnings=upload.warnings))
-        looked = self._look_for(readings, near=upload.duplicate)
+        completes = any(target.obsolete for target in targets)
+        if not upload.look or (self._confirm_s == 0 and upload.fault is None and not completes):
+            return dict.fromkeys(targets, upload.fault or Delivered("accepted", fit, name, warnings=upload.warnings))
+        wanted = [Wanted(prove.raws(reading), {entry.id for entry in t.obsolete}) for t, reading in outgoing.items()]
+        looked = self._look_for(wanted, readings, near=upload.duplicate)
         upload = replace_fields(upload, warnings=(*upload.warnings, *looked.remarks))
         return {
-            reading: self._arrived(reading, fit, name, entry, upload, at_instant_of(held, reading))
+            target: self._arrived(target, raws, fit, name, entry, upload)
             if entry
-            else _not_arrived(reading, fit, name, upload, held, looked, self._confirm_s)
-            for reading, entry in zip(readings, looked.found, strict=True)
+            else _not_arrived(target, raws, fit, name, upload, held, looked, self._confirm_s)
+            for target, (raws, _), entry in zip(targets, wanted, looked.found, strict=True)
         }
 
-    def _look_for(self, readings: Sequence[Reading], *, near: bool) -> LookResult:
-        """Look at least once, until all readings are found or the time is up."""
+    def _look_for(self, wanted: Sequence[Wanted], readings: Sequence[Reading], *, near: bool) -> LookResult:
+        """Look at least once, until all are found or the time is up."""
         first, last = _days_around(readings)
         official = self._official
         remarks: tuple[Note, ...] = ()
@@ -183,7 +303,7 @@ class GarminConnect:
                     official = None
                     continue
                 trouble = e
-            found = [next((e for e in shown if fits(reading, e, near=near)), None) for reading in readings]
+            found = _found(wanted, shown, near=near)
             left_s = deadline - self._monotonic()
             # Of all faults, only this one may be over a moment later.
             hopeless = trouble is not None and not isinstance(trouble, GarminUnreachable)
@@ -192,15 +312,18 @@ class GarminConnect:
             self._sleep(min(next(pauses), left_s))
 
     def _arrived(
-        self, reading: Reading, fit: VerifiedFit, name: str, entry: Entry, upload: UploadResult, olds: Sequence[Entry]
+        self, target: Target[Entry], raws: RawFields, fit: VerifiedFit, name: str, entry: Entry, upload: UploadResult
     ) -> Delivered:
-        # In `deliver`, entries at the instant of a reading that is sent are those to be replaced.
-        replaced = [old for old in olds if old.id != entry.id]
-        warnings = (*upload.warnings, *not_shown(reading, entry), *self._delete_all(replaced))
+        warnings = (
+            *upload.warnings,
+            *not_shown(raws, entry),
+            *_had_more(target, raws),
+            *self._delete_all(target.obsolete, replaced=target.replaces),
+        )
         status: Status = "present" if upload.duplicate else "confirmed"
-        return Delivered(status, fit, name, entry.weigh_in(), warnings)
+        return Delivered(status, fit, name, entry.weigh_in(), warnings=warnings)
 
-    def _delete_all(self, entries: Sequence[Entry]) -> tuple[Note, ...]:
+    def _delete_all(self, entries: Sequence[Entry], *, replaced: bool = True) -> tuple[Note, ...]:
         """Delete what was replaced; what could not be deleted becomes a warning."""
         warnings: list[Note] = []
         for entry in entries:
@@ -211,7 +334,7 @@ class GarminConnect:
             except WeighbridgeError as fault:
                 text = (
                     f"The replaced entry {entry.id} is still there, because it could not be deleted: {fault} "
-                    "Send the same reading with replace=true again."
+                    f"{_again(replaced=replaced)}"
                 )
                 warnings.append(Note(Code.REPLACED_ENTRY_REMAINS, text))
         return tuple(warnings)
@@ -261,11 +384,25 @@ class GarminConnect:
 def _days_around(readings: Sequence[Reading]) -> tuple[date, date]:
     # The account's calendar days may be the day before or after the UTC ones.
     days = [reading.measured_at.astimezone(UTC).date() for reading in readings]
-    return min(days) - timedelta(days=1), max(days) + timedelta(days=1)
+    return min(days) - _DAY, max(days) + _DAY
+
+
+def _found(wanted: Sequence[Wanted], shown: Sequence[Entry], *, near: bool) -> list[Entry | None]:
+    """The entry of each that is wanted, if it is shown."""
+    if near:
+        return [next((e for e in shown if e.id not in olds and fits(raws, e, near=True)), None) for raws, olds in wanted]
+    by_instant: dict[int, list[Entry]] = {}
+    for entry in shown:
+        by_instant.setdefault(timestamp(entry), []).append(entry)
+    return [
+        next((e for e in by_instant.get(raws["timestamp"], ()) if e.id not in olds and fits(raws, e, near=False)), None)
+        for raws, olds in wanted
+    ]
 
 
 def _not_arrived(
-    reading: Reading,
+    target: Target[Entry],
+    raws: RawFields,
     fit: VerifiedFit,
     name: str,
     upload: UploadResult,
@@ -282,37 +419,70 @@ def _not_arrived(
         return upload.fault
     warnings = list(upload.warnings)
     known = {entry.id for entry in held}
-    others = [entry for entry in at_instant_of(looked.shown, reading) if entry.id not in known]
+    others = [e for e in looked.shown if timestamp(e) == target.timestamp and e.id not in known]
     if trouble is not None:
         text = f"Garmin Connect accepted the file, but a look for the reading failed: {trouble}"
         warnings.append(Note(Code.LOOK_FAILED, text))
     elif others:
-        names = ", ".join(differences(values_of(reading), others[0].values))
+        names = in_words(differences(values_of(raws), others[0].values))
         text = f"Garmin Connect shows a new entry at this instant, but with a different {names}."
         warnings.append(Note(Code.SHOWN_DIFFERENTLY, text))
     else:
         text = f"Garmin Connect accepted the file, but did not show the reading within {confirm_s:g} s."
         warnings.append(Note(Code.NOT_VISIBLE_YET, text))
-    if at_instant_of(held, reading):
-        text = "The entry to be replaced is still there. Send the reading with replace=true again."
+    if target.obsolete:
+        text = f"The entry to be replaced is still there. {_again(replaced=target.replaces)}"
         warnings.append(Note(Code.REPLACED_ENTRY_REMAINS, text))
     return Delivered("accepted", fit, name, warnings=tuple(warnings))
 
 
-def _conflict(reading: Reading, theirs: Sequence[Entry]) -> Conflict:
+def _again(*, replaced: bool) -> str:
+    return "Send the same reading with replace=true again." if replaced else "Send the same reading again."
+
+
+def _had_more(target: Target[Entry], raws: RawFields) -> tuple[Note, ...]:
+    """The warning about values of the replaced entry that nobody sent."""
+    names = added(target.held[0][1], raws) if target.replaces else ()
+    if not names:
+        return ()
+    text = f"The replaced entry also had {in_words(names)}; this reading does not."
+    return (Note(Code.REPLACED_ENTRY_HAD_MORE, text),)
+
+
+def _with_note(outcome: Outcome, way: Way, timestamp: int) -> Outcome:
+    """The outcome of a weigh-in as that of one of its readings."""
+    if isinstance(outcome, WeighbridgeError):
+        return outcome
+    instant = iso(timestamp + FIT_EPOCH_UNIX_S)
+    if way is Way.JOINED:
+        note = Note(Code.SAME_WEIGHING, f"It belongs to the weigh-in of {instant}, and adds nothing to it.")
+    elif way is Way.COMPLETES:
+        note = Note(Code.COMPLETES_WEIGH_IN, f"It belongs to the weigh-in of {instant}, which now has its values too.")
+    else:
+        return outcome
+    return replace_fields(outcome, notes=(*outcome.notes, note))
+
+
+def _conflict(reading: Reading, placed: Placed[Entry], theirs: Sequence[Entry]) -> Conflict:
+    would = " and ".join(
+        f"{verb} {in_words(names)}" for verb, names in (("add", placed.added), ("change", placed.changed)) if names
+    )
+    if not theirs:
+        return Conflict(
+            "Another reading in this request has the same instant and other values; this one was not sent. It would "
+            f"{would}.",
+            ours(reading),
+            [ours(placed.target.reading)] if placed.target.reading else [],
+            added=placed.added,
+            changed=placed.changed,
+        )
     return Conflict(
-        "Garmin Connect holds an entry at this instant with other values; nothing was sent. To replace it, send "
+        f"Garmin Connect holds an entry at this instant, so nothing was sent. It would {would}. To have this done, send "
         "the reading with replace=true.",
         ours(reading),
         [{"id": entry.id, **entry.weigh_in().shown()} for entry in theirs],
-    )
-
-
-def _same_instant_conflict(reading: Reading, other: Reading) -> Conflict:
-    return Conflict(
-        "Another reading in this request has the same instant and other values; this one was not sent.",
-        ours(reading),
-        [ours(other)],
+        added=placed.added,
+        changed=placed.changed,
     )
 
 

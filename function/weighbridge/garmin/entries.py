@@ -13,13 +13,18 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import NamedTuple
 
 from ..delivery.port import WeighIn
+from ..fit.encode import RawFields
+from ..fit.profile import FIT_EPOCH_UNIX_S, WEIGHT_SCALE
 from ..notes import Code, Note
+from ..reading.measures import MEASURES
 from ..reading.reading import Reading
+from ..reading.weighing import added
 
 #: How near an entry must be for a 409 to mean this entry.
 NEAR_S = 120
 
-MS_PER_YEAR = 31_536_000_000
+#: Of a year of 365.2422 days: 757366224000 is 24 years.
+MS_PER_YEAR = 31_556_926_000
 
 
 class Value(NamedTuple):
@@ -47,6 +52,9 @@ VALUES = (
     _value("physique_rating", "physiqueRating", 1, "1", "0"),
     _value("metabolic_age_years", "metabolicAge", MS_PER_YEAR, "1", "0"),
 )
+
+_FIELDS = {value.name: field for value in VALUES for field in WEIGHT_SCALE if field.source == value.name}
+_ONE = Decimal(1)
 
 #: An entry with none of these was typed by hand, or came from a plain scale.
 COMPOSITION = ("body_fat_percent", "body_water_percent", "bone_mass_kg", "muscle_mass_kg")
@@ -76,58 +84,68 @@ def quantized(value: Decimal, step: Decimal) -> Decimal:
     return value.quantize(step, ROUND_HALF_UP)
 
 
-def instant_s(reading: Reading) -> int:
-    """The instant as in the file: whole seconds."""
-    return int(reading.measured_at.timestamp())
+def values_of(raws: RawFields) -> Values:
+    """What Garmin should show of a file with these values."""
+    return {name: Decimal(raws[field.name]) / field.scale for name, field in _FIELDS.items() if field.name in raws}
 
 
-def values_of(reading: Reading) -> Values:
-    found = {value.name: getattr(reading, value.name) for value in VALUES}
-    return {name: Decimal(number) for name, number in found.items() if number is not None}
+def timestamp(entry: Entry) -> int:
+    """The instant as in a file."""
+    return entry.instant_s - FIT_EPOCH_UNIX_S
 
 
-def at_instant_of(entries: Sequence[Entry], reading: Reading) -> list[Entry]:
-    return [entry for entry in entries if entry.instant_s == instant_s(reading)]
+def raws_of(entry: Entry) -> RawFields:
+    """What a file with these values would hold."""
+    raws = {"timestamp": timestamp(entry)}
+    for value in VALUES:
+        if value.name in entry.values:
+            field = _FIELDS[value.name]
+            raws[field.name] = int(quantized(entry.values[value.name] * field.scale, _ONE))
+    return raws
 
 
-def fits(reading: Reading, entry: Entry, *, near: bool) -> bool:
-    """Whether the entry is this reading; `near` also takes the same weight within two minutes."""
+def fits(raws: RawFields, entry: Entry, *, near: bool) -> bool:
+    """Whether an entry that was looked for is the one of a file; `near` also takes the same weight within two minutes.
+
+    Only for the look after an upload: Garmin may round what it shows.
+    """
+    different = differences(values_of(raws), entry.values)
     if near:
-        apart_s = abs(entry.instant_s - instant_s(reading))
-        return apart_s <= NEAR_S and "weight_kg" not in differences(values_of(reading), entry.values)
-    return entry.instant_s == instant_s(reading) and is_same(reading, entry)
-
-
-def is_same(reading: Reading, entry: Entry) -> bool:
-    return not differences(values_of(reading), entry.values)
+        return abs(timestamp(entry) - raws["timestamp"]) <= NEAR_S and "weight_kg" not in different
+    return timestamp(entry) == raws["timestamp"] and not different
 
 
 def differences(ours: Values, theirs: Values) -> list[str]:
-    """The names of the values that differ. A value that is missing in `theirs` does not differ, unless the whole body
-    composition is missing: then the weight was typed by hand."""
+    """The names of the values that differ by more than rounding. A value that is missing in `theirs` does not differ,
+    unless the whole body composition is missing: then the weight was typed by hand."""
     different = [
         value.name
         for value in VALUES
         if value.name in ours
         and value.name in theirs
-        and abs(_comparable(ours, value) - _comparable(theirs, value)) > value.tolerance
+        and abs(ours[value.name] - theirs[value.name]) > value.tolerance
     ]
     missing = [name for name in COMPOSITION if name in ours]
     return different + ([] if any(name in theirs for name in COMPOSITION) else missing)
 
 
-def _comparable(values: Values, value: Value) -> Decimal:
-    # Ratings and ages travel as whole numbers, rounded half up.
-    return quantized(values[value.name], value.step) if value.step == 1 else values[value.name]
+def not_shown(raws: RawFields, entry: Entry) -> tuple[Note, ...]:
+    """The warning about values of a file that Garmin does not show."""
+    names = added(raws, raws_of(entry))
+    return (Note(Code.NOT_SHOWN, f"Garmin Connect does not show {in_words(names)}."),) if names else ()
 
 
-def not_shown(reading: Reading, entry: Entry) -> tuple[Note, ...]:
-    names = [name for name in values_of(reading) if name not in entry.values]
-    return (Note(Code.NOT_SHOWN, f"Garmin Connect does not show {', '.join(names)}."),) if names else ()
+def in_words(names: Sequence[str]) -> str:
+    """Attributes of a reading as a list for people: "body fat, bone mass and visceral fat"."""
+    *first, last = (MEASURES[name].label for name in names)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def ours(reading: Reading) -> dict[str, object]:
-    return {"measured_at": iso(instant_s(reading)), **plain(values_of(reading))}
+    """The values of a reading that Garmin can show, for a response."""
+    values = {value.name: getattr(reading, value.name) for value in VALUES}
+    measured = {name: Decimal(number) for name, number in values.items() if number is not None}
+    return {"measured_at": iso(int(reading.measured_at.timestamp())), **plain(measured)}
 
 
 def plain(values: Values) -> dict[str, Decimal | int]:

@@ -283,6 +283,17 @@ _PROBLEM: Mapping[str, object] = {
         },
         "ours": {"type": "object", "description": "409: the values sent."},
         "theirs": {"type": "array", "items": {"type": "object"}, "description": "409: the entries Garmin holds."},
+        "added": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "409: the values sent that the entry does not have.",
+        },
+        "changed": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "409: the values sent that the entry has otherwise. If there are none, `replace=true` only "
+            "adds.",
+        },
     },
 }
 

@@ -67,6 +67,7 @@ def problem(fault: Exception) -> dict[str, object]:
         problem["errors"] = [{"field": e.field, "input": e.input, "message": e.message} for e in fault.errors]
     if isinstance(fault, errors.Conflict):
         problem |= {"ours": fault.ours, "theirs": fault.theirs}
+        problem |= {"added": fault.added, "changed": fault.changed}
     return problem
 
 

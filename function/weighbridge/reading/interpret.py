@@ -35,6 +35,8 @@ class Interpreted:
     notes: tuple[Note, ...]
     #: Keys that no dialect knows.
     unknown: tuple[str, ...]
+    #: What a person should look at: the summary names it.
+    warnings: tuple[Note, ...] = ()
 
 
 #: A time further in the future comes from a wrong clock or a wrong time zone.

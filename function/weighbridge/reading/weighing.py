@@ -1,13 +1,13 @@
-"""Whether two sets of values are one weighing, what the second adds to the first, and both together.
+"""Whether two messages are about one weigh-in, what the second adds to the first, and both together.
 
 Rule: only raw integers of FIT are compared, exactly, and only fields that both sides can show. Two weights that
-differ by more than a scale's wobble are two weighings, and so are values that contradict each other.
+differ by more than a scale's wobble are two weigh-ins, and so are values that contradict each other.
 
-Facts: many scales publish a weighing several times within seconds, and most of them the weight first and the rest
+Facts: many scales publish a weigh-in several times within seconds, and most of them the weight first and the rest
 later (Theengs 202, OpenMQTTGateway 760, Tasmota 25049). The weight may settle in between.
 
 Weakness: two people of nearly the same weight, who step on a plain scale within the window and are not told apart by
-`WEIGHBRIDGE_PEOPLE`, are one weighing.
+`WEIGHBRIDGE_PEOPLE`, become one weigh-in.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SHOWN = (
     "metabolic_age",
 )
 
-#: Follow from the weight (and from values that are compared), so they differ when it does.
+#: These differ when the weight does, or always.
 _FOLLOWING = frozenset(("timestamp", "weight", "bmi", "fat_mass", "fat_free_mass"))
 
 #: Raw: 0.3 kg, and one part in 200 of the weight (0.5 %).
@@ -49,7 +49,7 @@ def changed(ours: RawFields, held: RawFields, fields: Collection[str] = SHOWN) -
 
 
 def is_one_weighing(first: RawFields, second: RawFields, window_s: float) -> bool:
-    """Whether both are messages of one weighing: at most `window_s` seconds apart (0 = never), and no contradiction."""
+    """Whether both are messages of one weigh-in: at most `window_s` seconds apart (0 = never), and no contradiction."""
     if not window_s or abs(first["timestamp"] - second["timestamp"]) > window_s:
         return False
     apart, lighter = abs(first["weight"] - second["weight"]), min(first["weight"], second["weight"])

@@ -23,9 +23,10 @@ import click
 
 from weighbridge.errors import WeighbridgeError
 from weighbridge.fit.patch import READINGS_PER_FILE as MOST_IN_A_FILE
+from weighbridge.http.body import LARGEST_BODY_BYTES
 from weighbridge.http.body import READINGS_PER_CALL as MOST_IN_A_CALL
 from weighbridge.http.problems import FAULTS
-from weighbridge.http.routes import HTTP_STATUS, LARGEST_BODY_BYTES, LONGEST_PAUSE_S
+from weighbridge.http.routes import HTTP_STATUS, LONGEST_PAUSE_S
 from weighbridge.notes import Code
 from weighbridge.operate.demo import embedded, post
 from weighbridge.operate.serving import function_process

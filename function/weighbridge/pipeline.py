@@ -14,6 +14,7 @@ from .fit.encode import RawFields, encode
 from .fit.patch import READINGS_PER_FILE, patch
 from .fit.template import Template
 from .fit.verify import VerifiedFit, verify
+from .reading.bodies import Item
 from .reading.interpret import Interpreted, interpret
 from .reading.reading import Reading
 from .receipt import Receipt, make_receipt
@@ -62,10 +63,10 @@ class Weighbridge:
     settle: Callable[[], Callable[[Interpreted], Interpreted]] = lambda: _unchanged
 
     def weigh(
-        self, payloads: Iterable[object], *, now: datetime, dry_run: bool, replace: bool
+        self, items: Iterable[Item], *, now: datetime, dry_run: bool, replace: bool
     ) -> list[Receipt | WeighbridgeError]:
-        """Payloads -> a receipt or a fault for each, in order. One bad payload does not stop the others."""
-        results = list(self._understand_each(payloads, now))
+        """Items -> a receipt or a fault for each, in order. One bad payload does not stop the others."""
+        results = list(self._understand_each((item.payload for item in items), now))
         good = [result for result in results if isinstance(result, Understood)]
         receipts = self._receipts(good, dry_run=dry_run, replace=replace)
         return [next(receipts) if isinstance(result, Understood) else result for result in results]

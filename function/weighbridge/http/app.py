@@ -27,10 +27,11 @@ from ..compose import Composed, compose
 from ..errors import WeighbridgeError
 from ..settings import Settings, read_settings
 from .access import admit
+from .body import LARGEST_BODY_BYTES
 from .encoding import PRETTY, json_bytes
 from .page import PAGE, PAGE_HEADERS
 from .problems import headers_of, kind_of, problem
-from .routes import LARGEST_BODY_BYTES, LONGEST_PAUSE_S, Answer, Application, Call, find_route, read_query
+from .routes import LONGEST_PAUSE_S, Answer, Application, Call, find_route, read_query
 
 
 class Shell:

@@ -1,8 +1,11 @@
-"""Bytes of a request -> payloads. What JSON leaves open is decided here.
+"""Bytes of a request -> documents -> items. What JSON and forms leave open is decided here.
 
 Rule: any bytes give payloads or a `CallerFault`, in time linear in their number. Numbers become `Decimal`, so
 that 64.6 stays 64.6. A duplicate key in an object, NaN and Infinity (RFC 8259 section 6), and numbers longer
 than any scale writes are refused: a wrong guess would put a wrong value into someone's health record.
+
+Facts: `curl -d` sends JSON as a form, and some programs send it as text/plain. Tasker, MacroDroid and Shortcuts can
+send forms of both kinds. In a form, a plus sign that was not escaped is a space.
 
 Weakness: `[81,4]` is valid JSON, a list of two numbers, so a decimal comma there is not recognized as one.
 """
@@ -13,12 +16,17 @@ import base64
 import binascii
 import json
 import re
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple, NoReturn, Protocol, TypeVar
+from urllib.parse import parse_qsl
 
-from ..errors import CallerFault, MediaTypeUnsupported, NotJson, TooLarge
+from ..errors import CallerFault, FieldError, MediaTypeUnsupported, NotJson, ReadingRejected, TooLarge
+from ..reading.bodies import Action, Item, unpack
+
+LARGEST_BODY_BYTES = 1 << 20
 
 #: Digits of the longest number accepted; a scale needs six, epoch nanoseconds nineteen.
 LONGEST_NUMBER = 40
@@ -45,10 +53,10 @@ _Result = TypeVar("_Result")
 
 
 class Payloads(NamedTuple):
-    """The payloads of one request, and what could not be read. Each has a number that gives its order."""
+    """The items of one request, and what could not be read. Each has a number that gives its order."""
 
-    items: Mapping[int, object]
-    #: True when the caller sent a list, and so gets a list back.
+    items: Mapping[int, Item]
+    #: True when the caller sent a list, or a body with several weigh-ins, and so gets a list back.
     many: bool
     #: When the event that carried the payload occurred; used for a reading without a time.
     occurred_at: datetime | None = None
@@ -59,28 +67,65 @@ class Payloads(NamedTuple):
         found: dict[int, _Result | CallerFault] = {**dict(zip(self.items, of_items, strict=True)), **self.faults}
         return [found[place] for place in sorted(found)]
 
+    def weigh_ins(self) -> list[object]:
+        """The payloads that make a file. A test or another event that is no weigh-in is left out.
+
+        Raises the first fault, and `ReadingRejected` for a weigh-in that is to be deleted.
+        """
+        for fault in self.faults.values():
+            raise fault
+        if any(item.action is Action.TAKE_BACK for item in self.items.values()):
+            raise ReadingRejected([FieldError("event", "delete", "A weigh-in was expected, not its deletion.")])
+        return [item.payload for item in self.items.values() if item.action is not Action.NOTHING]
+
 
 def read_body(body: bytes, content_type: str | None, headers: Headers) -> Payloads:
-    """Body -> payloads, by content type and CloudEvents headers.
+    """Body -> items, by content encoding, content type and CloudEvents headers.
 
-    Raises `MediaTypeUnsupported` or `NotJson`.
+    Raises `MediaTypeUnsupported`, `NotJson` or `TooLarge`. A document that is refused is a fault in its place.
     """
-    media_type, _, parameters = (content_type or "application/json").lower().partition(";")
-    parse = _PARSERS.get(media_type.strip())
-    if parse is None and media_type.strip().endswith("+json"):
+    body = _decoded(body, headers.get("content-encoding", ""))
+    content_type = content_type or "application/json"
+    media_type, _, parameters = content_type.lower().partition(";")
+    media_type = media_type.strip()
+    if "charset" in parameters and "utf-8" not in parameters and "utf8" not in parameters:
+        raise MediaTypeUnsupported("The body must be encoded in UTF-8.")
+    if media_type == "multipart/form-data":
+        return _payloads([_multipart(body, content_type)])
+    parse = _PARSERS.get(media_type)
+    if parse is None and media_type.endswith("+json"):
         parse = _json
     if parse is None:
         raise MediaTypeUnsupported(
-            f"A body of type {media_type.strip()[:80]!a} is not supported. Send application/json, "
-            "application/x-ndjson or application/cloudevents+json."
+            f"A body of type {media_type[:80]!a} is not supported. Send application/json, application/x-ndjson, "
+            "application/cloudevents+json or a form."
         )
-    if "charset" in parameters and "utf-8" not in parameters and "utf8" not in parameters:
-        raise MediaTypeUnsupported("The body must be encoded in UTF-8.")
     if "ce-specversion" in headers:
         return _event(
             {"data": parse_json(body), "type": headers.get("ce-type", ""), "time": headers.get("ce-time", "")}
         )
     return parse(body)
+
+
+def _decoded(body: bytes, encoding: str) -> bytes:
+    """The body without its content encoding. Not more than one byte beyond the limit is ever inflated."""
+    encoding = encoding.strip().lower()
+    if encoding in ("", "identity"):
+        return body
+    if encoding not in ("gzip", "x-gzip"):
+        raise MediaTypeUnsupported(
+            f"A body encoded as {encoding[:40]!a} is not supported. Send it as it is, or encoded as gzip."
+        )
+    inflate = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    try:
+        inflated = inflate.decompress(body, LARGEST_BODY_BYTES + 1)
+    except zlib.error:
+        raise NotJson("The body is not valid gzip, as its Content-Encoding says.") from None
+    if len(inflated) > LARGEST_BODY_BYTES:
+        raise TooLarge(f"The body is larger than {LARGEST_BODY_BYTES} bytes when it is inflated. Send it in parts.")
+    if not inflate.eof or inflate.unused_data:
+        raise NotJson("The gzip data ends too early, or something follows it.")
+    return inflated
 
 
 def parse_json(body: bytes) -> object:
@@ -178,17 +223,37 @@ _decode: Callable[[str], object] = json.JSONDecoder(
 ).decode
 
 
+def _payloads(documents: Iterable[object], *, many: bool = False, occurred_at: datetime | None = None) -> Payloads:
+    """Documents -> their items, in order. A document that is a fault already stays one."""
+    items: dict[int, Item] = {}
+    faults: dict[int, CallerFault] = {}
+    for document in documents:
+        try:
+            if isinstance(document, CallerFault):
+                raise document
+            unpacked = unpack(document)
+        except CallerFault as fault:
+            faults[len(items) + len(faults)] = fault
+            continue
+        many |= unpacked.many
+        for item in unpacked.items:
+            items[len(items) + len(faults)] = item
+    if len(items) > READINGS_PER_CALL:
+        raise _too_many(len(items))
+    return Payloads(items, many, occurred_at, faults)
+
+
 def _json(body: bytes) -> Payloads:
     value = parse_json(body)
     if isinstance(value, list):
         return _listed(value)
-    return Payloads({0: value}, many=False)
+    return _payloads([value])
 
 
 def _listed(items: list[object], occurred_at: datetime | None = None) -> Payloads:
     if len(items) > READINGS_PER_CALL:
         raise _too_many(len(items))
-    return Payloads(dict(enumerate(items)), many=True, occurred_at=occurred_at)
+    return _payloads(items, many=True, occurred_at=occurred_at)
 
 
 def _too_many(count: int) -> TooLarge:
@@ -199,15 +264,60 @@ def _ndjson(body: bytes) -> Payloads:
     lines = body.count(b"\n")
     if lines > READINGS_PER_CALL:
         raise _too_many(lines)
-    items: dict[int, object] = {}
-    faults: dict[int, CallerFault] = {}
-    for number, line in enumerate(body.split(b"\n"), 1):
-        if line.strip():
-            try:
-                items[number] = parse_json(line)
-            except (NotJson, TooLarge) as fault:
-                faults[number] = type(fault)(f"Line {number}: {fault}")
-    return Payloads(items, many=True, faults=faults)
+    numbered = enumerate(body.split(b"\n"), 1)
+    return _payloads((_line(number, line) for number, line in numbered if line.strip()), many=True)
+
+
+def _line(number: int, line: bytes) -> object:
+    try:
+        return parse_json(line)
+    except (NotJson, TooLarge) as fault:
+        return type(fault)(f"Line {number}: {fault}")
+
+
+def _form(body: bytes) -> Payloads:
+    """A form, or JSON that came as one."""
+    if body.lstrip()[:1] in (b"{", b"[", b'"', b"") or b"=" not in body:
+        return _json(body)
+    if body.count(b"&") >= MOST_NAMES_PER_OBJECT:
+        raise _too_many_names()
+    try:
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict")
+    except UnicodeDecodeError:
+        raise NotJson("The form is not valid UTF-8.") from None
+    return _payloads([_fields(pairs)])
+
+
+def _fields(pairs: Iterable[tuple[str, str]]) -> dict[str, object]:
+    return _object([(name, _OFFSET_WITHOUT_PLUS.sub(r"\1+\2", value.strip())) for name, value in pairs])
+
+
+#: 2026-11-23T06:31:00 01:00 was +01:00.
+_OFFSET_WITHOUT_PLUS = re.compile(r"\A(\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?) (\d\d:?\d\d)\Z", re.ASCII)
+
+_BOUNDARY = re.compile(r'boundary="?([^";,\s]{1,70})', re.ASCII | re.IGNORECASE)
+_PART_NAME = re.compile(rb'\Acontent-disposition:\s*form-data;.{0,200}?\bname="([^"\r\n]{0,200})"', re.IGNORECASE)
+
+
+def _multipart(body: bytes, content_type: str) -> dict[str, object]:
+    """The fields of multipart/form-data (RFC 7578)."""
+    found = _BOUNDARY.search(content_type)
+    parts = (b"\r\n" + body).split(b"\r\n--" + found[1].encode()) if found else []
+    if len(parts) > MOST_NAMES_PER_OBJECT + 2:
+        raise _too_many_names()
+    pairs: list[tuple[str, str]] = []
+    try:
+        for part in parts[1:-1]:
+            head, _, value = part.removeprefix(b"\r\n").partition(b"\r\n\r\n")
+            names = [name for line in head.split(b"\r\n") if (name := _PART_NAME.match(line))]
+            if len(names) != 1 or b"filename" in head:
+                raise NotJson("A form of named fields, without files, was expected. Send a file as the body itself.")
+            pairs.append((names[0][1].decode(), value.decode()))
+    except UnicodeDecodeError:
+        raise NotJson("The form is not valid UTF-8.") from None
+    if not pairs or not parts[-1].startswith(b"--"):
+        raise NotJson("The form has no fields, or ends too early.")
+    return _fields(pairs)
 
 
 def _structured_event(body: bytes) -> Payloads:
@@ -227,7 +337,7 @@ def _event(event: Mapping[str, object]) -> Payloads:
     occurred_at = _instant(event.get("time"))
     if isinstance(data, list):
         return _listed(data, occurred_at)
-    return Payloads({0: data}, many=False, occurred_at=occurred_at)
+    return _payloads([data], occurred_at=occurred_at)
 
 
 def _base64(text: object) -> bytes:
@@ -248,8 +358,9 @@ def _instant(text: object) -> datetime | None:
 _PARSERS: Mapping[str, Callable[[bytes], Payloads]] = {
     "application/json": _json,
     "text/json": _json,
+    "text/plain": _json,
     # curl -d sends any body as this type.
-    "application/x-www-form-urlencoded": _json,
+    "application/x-www-form-urlencoded": _form,
     "application/x-ndjson": _ndjson,
     "application/ndjson": _ndjson,
     "application/jsonl": _ndjson,

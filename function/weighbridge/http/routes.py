@@ -21,14 +21,13 @@ from ..compose import Composed
 from ..delivery.port import WeighInStore, file_name
 from ..errors import FieldError, WeighbridgeError
 from ..fit.patch import READINGS_PER_FILE
-from .body import Payloads, read_body
+from .body import LARGEST_BODY_BYTES, Payloads, read_body
 from .encoding import PRETTY
 from .problems import problem
 
 if TYPE_CHECKING:
     from ..receipt import Receipt
 
-LARGEST_BODY_BYTES = 1 << 20
 #: A sender that pauses longer than this within its body blocks a thread that others wait for.
 LONGEST_PAUSE_S = 10
 
@@ -105,13 +104,12 @@ class Application:
 
     def post_fit(self, call: Call) -> Answer:
         payloads = call.body()
-        for fault in payloads.faults.values():
-            raise fault
-        if not 1 <= len(payloads.items) <= READINGS_PER_FILE:
+        weigh_ins = payloads.weigh_ins()
+        if not 1 <= len(weigh_ins) <= READINGS_PER_FILE:
             raise errors.ReadingRejected(
-                [FieldError("", len(payloads.items), f"1 to {READINGS_PER_FILE} readings make a file.")]
+                [FieldError("", len(weigh_ins), f"1 to {READINGS_PER_FILE} readings make a file.")]
             )
-        readings, fit = self.composed.weighbridge.fit(payloads.items.values(), now=payloads.occurred_at or self.now())
+        readings, fit = self.composed.weighbridge.fit(weigh_ins, now=payloads.occurred_at or self.now())
         disposition = f'attachment; filename="{file_name(readings, fit)}"'
         return Answer(200, fit.content, "application/vnd.ant.fit", {"Content-Disposition": disposition})
 

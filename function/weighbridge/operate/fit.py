@@ -21,6 +21,7 @@ from ..fit.patch import READINGS_PER_FILE
 from ..fit.verify import VerifiedFit
 from ..http.body import Payloads, parse_json, read_body
 from ..http.problems import problem
+from ..reading.bodies import Item
 from ..reading.reading import Reading
 from ..settings import Settings, read_settings
 from . import options
@@ -105,16 +106,15 @@ class InMemory:
 
 def fit(settings: Settings, payloads: Payloads, delivery: InMemory, now: datetime) -> list[Receipt]:
     """The receipts; the proven file is `delivery.fit`. Raises a `WeighbridgeError` if a reading has a fault."""
-    for fault in payloads.faults.values():
-        raise fault
-    count = len(payloads.items)
+    weigh_ins = payloads.weigh_ins()
+    count = len(weigh_ins)
     if not 1 <= count <= READINGS_PER_FILE:
         raise ReadingRejected([FieldError("", count, f"Expected 1 to {READINGS_PER_FILE} readings for one file.")])
     # Garmin is not needed, so not even its library is imported.
     composed = compose(replace(settings, delivery=("folder",)))
     weighbridge = replace(composed.weighbridge, delivery=delivery)
     # If a list has a bad reading, the good ones stay in memory, which does no harm.
-    results = weighbridge.weigh(payloads.items.values(), now=now, dry_run=False, replace=False)
+    results = weighbridge.weigh(map(Item, weigh_ins), now=now, dry_run=False, replace=False)
     receipts = [result for result in results if not isinstance(result, WeighbridgeError)]
     if len(receipts) < len(results):
         raise _as_one(results)

@@ -80,7 +80,7 @@ def test_only_a_bad_reading_is_parked(fault: Exception) -> None:
 
 @pytest.mark.parametrize("word", sorted((WORDS.keys() | {"taken_back", "nothing"}) - {"checked"}))
 def test_receipt_ends_work_once_all_is_done(word: str) -> None:
-    """A receipt ends the work if Garmin shows the reading, or if there is nothing to show; otherwise it is sent again."""
+    """A receipt ends the work once Garmin shows the reading or there is nothing to show."""
     receipt = {"status": word, "final": word != "accepted"}
     verdict = judge(answer(HTTP_STATUS.get(word, 200), receipt))
     assert (verdict.state, verdict.name) == (word, word)
@@ -98,13 +98,25 @@ def test_receipt_ends_work_once_all_is_done(word: str) -> None:
         {"status": "accepted", "final": True},
         {"status": "from another release", "final": True},
         {"results": []},
-        {"results": [{"status": "confirmed", "final": True}]},
     ],
 )
 def test_other_receipts_end_nothing(receipt: dict[str, object]) -> None:
     """A receipt that is not a delivery receipt ends nothing."""
     verdict = judge(answer(200, receipt))
     assert (verdict.state, verdict.pause, verdict.loud, verdict.name) == ("waiting", RARELY, True, "not-delivered")
+
+
+def test_several_receipts_are_one_verdict() -> None:
+    """A body with several weigh-ins is done once each of them is; until then, what is left of any decides."""
+    done, accepted = {"status": "confirmed", "final": True}, {"status": "accepted", "final": False}
+    rejected = {"type": "urn:weighbridge:reading-rejected", "title": "", "again": "never"}
+    for results, state in (
+        ([done, done], "confirmed"),
+        ([done, accepted], "accepted"),
+        ([done, rejected], "parked"),
+        ([rejected, accepted], "accepted"),
+    ):
+        assert judge(answer(207, {"results": results})).state == state
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>Welcome to the hotel</html>", b"[]", b"null", b'{"status": 1}', b"\xff"])

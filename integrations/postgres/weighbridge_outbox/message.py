@@ -17,7 +17,8 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from weighbridge.client import problem
-from weighbridge.reading.bodies import Action, Item, unpack
+from weighbridge.errors import WeighbridgeError
+from weighbridge.reading.bodies import Action, Item, unpack, with_topic
 from weighbridge.reading.dialects import VOCABULARY, Quantity, Unused, is_missing, normal
 from weighbridge.reading.interpret import has_time
 
@@ -70,10 +71,14 @@ def read_message(topic: str, payload: bytes) -> Rows:
         text = json.dumps(document)
     if document is None or (isinstance(document, int | float | str) and not isinstance(document, bool)):
         return _of_topic(topic, payload, text, document)
-    items = unpack(document).items
+    whole = with_topic(topic, document)
+    try:
+        items = unpack(whole).items
+    except WeighbridgeError:
+        items = (Item(whole),)  # the function says why it refuses it
     if len(items) == 1 and items[0].payload is document and items[0].action is Action.WEIGH_IN:
         return _one(topic, read(payload))
-    return Rows(text, tuple(_row(item) for item in items), topic)
+    return Rows(text, tuple(map(_row, items)), topic)
 
 
 def as_text(payload: bytes, detail: str) -> Contents:

@@ -81,7 +81,7 @@ class Values(NamedTuple):
 
 
 def understand(payload: object, now: datetime) -> Values | None:
-    """The values of a payload; None if the function will refuse it."""
+    """The values of a payload; None if it is not one reading, or the function will refuse it."""
     try:
         interpreted = interpret(payload, now=now + _AHEAD, timezone=_ZONE)
         return Values(payload, interpreted, encode(interpreted.reading)) if isinstance(payload, dict) else None
@@ -126,7 +126,9 @@ class _Group:
             return False
         if new := {key: value for key, value in more.items() if key not in mine}:
             union = understand({**mine, **new}, self.instant)
-            if union is None or not is_one_weighing(self.values.raws, union.raws, join_s):
+            if union is None or union.person != self.values.person:
+                return False
+            if not is_one_weighing(self.values.raws, union.raws, join_s):
                 return False
             self.values, self.changed = union, True
         if self.head is None:
@@ -208,8 +210,10 @@ def is_part(payload: Payload) -> bool:
     meanings = [VOCABULARY.get(normal(key)) for key, value in payload.items() if not is_missing(value)]
     if any(isinstance(meaning, Quantity) and meaning.name == "weight_kg" for meaning in meanings):
         return False
+    # In a body of another program, the weight is further inside.
+    flat = not any(isinstance(value, dict | list) for value in payload.values())
     known = [VOCABULARY.get(normal(key)) for key in payload]
-    return any(isinstance(meaning, Quantity | Unused) for meaning in known)
+    return flat and any(isinstance(meaning, Quantity | Unused) for meaning in known)
 
 
 def _together(fuller: Values, less: Values, first: Values) -> Values | None:

@@ -15,13 +15,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from weighbridge.client import Result, problem
+from weighbridge.client import Reply, Result, problem
 
 #: The states of a reading that Garmin Connect shows. The words are the receipt's.
 ARRIVED = ("confirmed", "present")
 #: The states that need nothing more. `joined`: another reading carries the values.
 DONE = (*ARRIVED, "joined", "taken_back", "nothing")
-#: The states of a reading that has not arrived.
+#: The states of a reading that has not arrived, in the order of what is left to do.
 OPEN = ("waiting", "accepted", "kept", "parked")
 
 
@@ -67,6 +67,8 @@ def judge(result: Result, *, replaced: bool = False, deleted_before: bool = Fals
     `replaced`: it was sent with `replace`. `deleted_before`: it is a deletion, and an earlier attempt may have
     succeeded.
     """
+    if isinstance(result, Reply) and result.results:
+        return _judge_all(result, replaced=replaced)
     if result.ok:
         match result.status:
             case "confirmed" | "present" | "taken_back" | "nothing" if result.final:
@@ -89,6 +91,13 @@ def judge(result: Result, *, replaced: bool = False, deleted_before: bool = Fals
         case "later":
             # A bug of Weighbridge may hit this reading every time, so someone must be notified.
             return NextStep("waiting", result, SOON, loud=result.blame == "weighbridge")
+
+
+def _judge_all(reply: Reply, *, replaced: bool) -> NextStep:
+    """A body with several weigh-ins that is one row, as another program may insert it: what is left to do for any."""
+    steps = [judge(result, replaced=replaced) for result in reply.results]
+    last = min(steps, key=lambda step: OPEN.index(step.state) if step.state in OPEN else len(OPEN))
+    return last._replace(result=reply if last.result.ok else last.result)
 
 
 def judge_again(earlier: str, receipt: Result) -> NextStep | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -138,9 +138,11 @@ class _ReadingsOnly(InMemory):
 
     readings: Sequence[Reading] = ()
 
-    def deliver(self, readings: Sequence[Reading], prove: Prove, *, replace: bool) -> Mapping[Reading, Delivered]:
+    def deliver(
+        self, readings: Sequence[Reading], prove: Prove, *, replace: bool, untimed: Collection[Reading] = ()
+    ) -> Mapping[Reading, Delivered]:
         self.readings = readings
-        return super().deliver(readings, prove, replace=replace)
+        return super().deliver(readings, prove, replace=replace, untimed=untimed)
 
 
 # -- faults ----------------------------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,12 @@ class Failing:
     def __init__(self, fault: WeighbridgeError) -> None:
         self.fault = fault
 
-    def deliver(self, readings: Sequence[Reading], prove: Prove, *, replace: bool) -> Mapping[Reading, Outcome]:
+    def deliver(
+        self, readings: Sequence[Reading], prove: Prove, *, replace: bool, untimed: Collection[Reading] = ()
+    ) -> Mapping[Reading, Outcome]:
+        raise self.fault
+
+    def take_back(self, measured_at: datetime, person: str | None) -> bool:
         raise self.fault
 
     def health(self) -> Mapping[str, object]:

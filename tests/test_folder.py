@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -14,10 +13,8 @@ import pytest
 
 from weighbridge.delivery.folder import Folder
 from weighbridge.errors import FolderUnusable
-from weighbridge.fit.encode import encode
 from weighbridge.fit.template import read_template
-from weighbridge.fit.verify import VerifiedFit
-from weighbridge.pipeline import prove
+from weighbridge.pipeline import Prover
 from weighbridge.reading.reading import Reading
 from weighbridge.resources import TEMPLATES
 
@@ -25,8 +22,7 @@ TEMPLATE = read_template((TEMPLATES / "weight_scale.fit").read_bytes())
 READING = Reading(measured_at=datetime(2026, 11, 23, 6, 31, tzinfo=UTC), weight_kg=Decimal("81.4"))
 
 
-def proven(readings: Sequence[Reading]) -> VerifiedFit:
-    return prove(TEMPLATE, [encode(reading) for reading in readings])
+proven = Prover(TEMPLATE)
 
 
 def test_keeps_exactly_the_proven_file(tmp_path: Path) -> None:

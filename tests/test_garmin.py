@@ -5,7 +5,7 @@ from __future__ import annotations
 import email.utils
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -26,9 +26,7 @@ from weighbridge.errors import (
     SignInNeeded,
     WeighbridgeError,
 )
-from weighbridge.fit.encode import encode
 from weighbridge.fit.template import read_template
-from weighbridge.fit.verify import VerifiedFit
 from weighbridge.garmin.answers import (
     DEFAULT_RETRY_AFTER_S,
     read_upload_answer,
@@ -41,7 +39,7 @@ from weighbridge.garmin.sessions.garth import GarthSession
 from weighbridge.garmin.sessions.port import GarminResponse
 from weighbridge.garmin.tokens import TokenStore
 from weighbridge.notes import Code
-from weighbridge.pipeline import prove
+from weighbridge.pipeline import Prover
 from weighbridge.reading.reading import Reading
 from weighbridge.resources import TEMPLATES
 
@@ -74,8 +72,7 @@ RAW = {
 }
 
 
-def proven(readings: Sequence[Reading]) -> VerifiedFit:
-    return prove(TEMPLATE, [encode(reading) for reading in readings])
+proven = Prover(TEMPLATE)
 
 
 def reading(at: datetime = MORNING, **changes: str | None) -> Reading:

@@ -31,7 +31,6 @@ from weighbridge.errors import (
     SignInNeeded,
     WeighbridgeError,
 )
-from weighbridge.fit.encode import encode
 from weighbridge.fit.template import read_template
 from weighbridge.garmin.connect import GarminConnect
 from weighbridge.garmin.sessions.garminconnect import GarminconnectSession, sign_in
@@ -41,7 +40,7 @@ from weighbridge.garmin.sessions.token_session import TokenSession
 from weighbridge.garmin.tokens import TokenStore
 from weighbridge.operate import login
 from weighbridge.operate.surroundings import Terminal
-from weighbridge.pipeline import prove
+from weighbridge.pipeline import Prover
 from weighbridge.reading.reading import Reading
 from weighbridge.resources import TEMPLATES
 
@@ -80,7 +79,7 @@ def session(kind: type[TokenSession], garmin: GarminStandIn, folder: Path, **opt
 def deliver(way: TokenSession, *readings: Reading) -> Outcome | type[WeighbridgeError]:
     connect = GarminConnect(way, name="x", confirm_s=1)
     try:
-        outcomes = connect.deliver(readings, lambda some: prove(TEMPLATE, list(map(encode, some))), replace=False)
+        outcomes = connect.deliver(readings, Prover(TEMPLATE), replace=False)
         return outcomes[readings[0]]
     except WeighbridgeError as fault:
         return type(fault)

@@ -19,7 +19,7 @@ from weighbridge.fit.patch import patch
 from weighbridge.fit.template import Template, read_template
 from weighbridge.fit.unpatch import unpatch
 from weighbridge.operate.surroundings import Terminal
-from weighbridge.pipeline import prove
+from weighbridge.pipeline import Prover
 from weighbridge.reading.reading import Reading
 from weighbridge.resources import TEMPLATES
 
@@ -38,9 +38,7 @@ def reading(number: int = 0, weight_kg: str = "81.4", **values: str) -> Reading:
 
 
 def keep(folder: Path, *readings: Reading, template: Template = PLAIN) -> Path:
-    outcomes = Folder(folder).deliver(
-        readings, lambda some: prove(template, [encode(each) for each in some]), replace=False
-    )
+    outcomes = Folder(folder).deliver(readings, Prover(template), replace=False)
     return folder / str(outcomes[readings[0]].file_name)
 
 

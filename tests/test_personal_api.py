@@ -212,9 +212,9 @@ def connect(env: Mapping[str, str]) -> GarminConnect:
 
 
 def deliver(env: Mapping[str, str]) -> Delivered:
-    from weighbridge.pipeline import prove
+    from weighbridge.pipeline import Prover
 
-    outcomes = connect(env).deliver([reading()], lambda some: prove(PLAIN, list(map(encode, some))), replace=False)
+    outcomes = connect(env).deliver([reading()], Prover(PLAIN), replace=False)
     outcome = outcomes[reading()]
     assert isinstance(outcome, Delivered), outcome
     return outcome

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
@@ -99,10 +99,17 @@ class Ending:
     def __init__(self, end: Exception | Status, *warnings: Note) -> None:
         self.end, self.warnings = end, warnings
 
-    def deliver(self, readings: Sequence[Reading], prove: Prove, *, replace: bool) -> Mapping[Reading, Outcome]:
+    def deliver(
+        self, readings: Sequence[Reading], prove: Prove, *, replace: bool, untimed: Collection[Reading] = ()
+    ) -> Mapping[Reading, Outcome]:
         if isinstance(self.end, Exception):
             raise self.end
         return dict.fromkeys(readings, Delivered(self.end, prove(readings), warnings=self.warnings))
+
+    def take_back(self, measured_at: datetime, person: str | None) -> bool:
+        if isinstance(self.end, Exception):
+            raise self.end
+        return True
 
     def health(self) -> Mapping[str, object]:
         return {"name": self.name, "ready": True}

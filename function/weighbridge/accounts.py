@@ -6,13 +6,13 @@ encoded. The recent weights needed for that are read from each account once per 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from .delivery.port import Delivery, Outcome, Prove, WeighInStore
-from .errors import FieldError, NotFound, QueryInvalid, WeighbridgeError
+from .errors import FieldError, NotFound, QueryInvalid, ReadingRejected, WeighbridgeError
 from .reading.interpret import Interpreted
 from .reading.people import RECENT, Person, Weight, named, of_person, who
 from .reading.reading import Reading
@@ -75,7 +75,9 @@ class PerPerson:
 
     # -- Delivery ----------------------------------------------------------------------------------------
 
-    def deliver(self, readings: Sequence[Reading], prove: Prove, *, replace: bool) -> Mapping[Reading, Outcome]:
+    def deliver(
+        self, readings: Sequence[Reading], prove: Prove, *, replace: bool, untimed: Collection[Reading] = ()
+    ) -> Mapping[Reading, Outcome]:
         """See `port.Delivery`. A fault that one person's readings share does not affect the others."""
         outcomes: dict[Reading, Outcome] = {}
         for person, account in self.accounts.items():
@@ -83,10 +85,20 @@ class PerPerson:
             if not theirs:
                 continue
             try:
-                outcomes |= account.delivery.deliver(theirs, prove, replace=replace)
+                outcomes |= account.delivery.deliver(theirs, prove, replace=replace, untimed=untimed)
             except WeighbridgeError as fault:
                 outcomes |= dict.fromkeys(theirs, fault)
         return outcomes
+
+    def take_back(self, measured_at: datetime, person: str | None) -> bool:
+        """See `port.Delivery`. A weigh-in is deleted only from the account of a person who is named, or the only
+        one."""
+        whose = self.people[0] if person is None and len(self.people) == 1 else None
+        whose = named(self.people, person) if person is not None else whose
+        if whose is None:
+            known = ", ".join(each.name for each in self.people)
+            raise ReadingRejected([FieldError("person", person, f"One of these was expected: {known}.")])
+        return self.accounts[whose].delivery.take_back(measured_at, person)
 
     def health(self) -> Mapping[str, object]:
         """Ready if every account is. The account that needs attention first is reported for all."""

@@ -74,7 +74,8 @@ def usable_template(settings: Settings) -> Template:
 
 def _account(settings: Settings) -> Destination:
     links = [
-        Folder(settings.folder) if name == "folder" else garmin_connect(name, settings) for name in settings.delivery
+        Folder(settings.folder, join_s=settings.join_s) if name == "folder" else garmin_connect(name, settings)
+        for name in settings.delivery
     ]
     store = next((link for link in links if not isinstance(link, Folder)), None)
     return Destination(links[0] if len(links) == 1 else Chain(links), store)
@@ -109,7 +110,9 @@ def garmin_connect(name: str, settings: Settings) -> GarminConnect:
     else:
         session = token_session(name, settings)
         session.warm()
-    return GarminConnect(session, name=name, confirm_s=settings.confirm_s, official=personal_api(settings))
+    return GarminConnect(
+        session, name=name, confirm_s=settings.confirm_s, join_s=settings.join_s, official=personal_api(settings)
+    )
 
 
 def token_session(name: str, settings: Settings) -> TokenSession:

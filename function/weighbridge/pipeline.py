@@ -9,20 +9,37 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from .delivery.port import Delivery, Outcome
-from .errors import ProofFailed, TemplateUnusable, WeighbridgeError
+from .errors import FieldError, NotFound, ProofFailed, ReadingRejected, TemplateUnusable, WeighbridgeError
 from .fit.encode import RawFields, encode
 from .fit.patch import READINGS_PER_FILE, patch
 from .fit.template import Template
 from .fit.verify import VerifiedFit, verify
-from .reading.bodies import Item
-from .reading.interpret import Interpreted, interpret
+from .reading.bodies import Action, Item
+from .reading.interpret import Interpreted, interpret, when_and_whose
 from .reading.reading import Reading
-from .receipt import Receipt, make_receipt
+from .receipt import Receipt, make_receipt, nothing_done, taken_back
 
 
 def prove(template: Template, rows: Sequence[RawFields]) -> VerifiedFit:
     """Encoded readings -> one FIT file, decoded by fitdecode and found to hold exactly these values."""
     return verify(patch(template, rows), template, rows)
+
+
+class Prover:
+    """A `port.Prove`: makes proven files with one template."""
+
+    def __init__(self, template: Template, raws: Mapping[Reading, RawFields] | None = None) -> None:
+        """`raws`: of readings that are encoded already."""
+        self.fields = template.fields
+        self._template = template
+        self._raws = raws or {}
+
+    def raws(self, reading: Reading) -> RawFields:
+        raws = self._raws.get(reading) or encode(reading)
+        return {name: raw for name, raw in raws.items() if name in self.fields}
+
+    def __call__(self, readings: Sequence[Reading]) -> VerifiedFit:
+        return prove(self._template, [self._raws.get(reading) or encode(reading) for reading in readings])
 
 
 def rehearse(template: Template) -> None:
@@ -46,10 +63,18 @@ class Understood(NamedTuple):
 
     interpreted: Interpreted
     raws: RawFields
+    replace: bool
 
     @property
     def reading(self) -> Reading:
         return self.interpreted.reading
+
+
+class TakeBack(NamedTuple):
+    """A weigh-in to delete."""
+
+    measured_at: datetime
+    person: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,61 +88,91 @@ class Weighbridge:
     settle: Callable[[], Callable[[Interpreted], Interpreted]] = lambda: _unchanged
 
     def weigh(
-        self, items: Iterable[Item], *, now: datetime, dry_run: bool, replace: bool
+        self, payloads: Iterable[object], *, now: datetime, dry_run: bool, replace: bool
     ) -> list[Receipt | WeighbridgeError]:
-        """Items -> a receipt or a fault for each, in order. One bad payload does not stop the others."""
-        results = list(self._understand_each((item.payload for item in items), now))
-        good = [result for result in results if isinstance(result, Understood)]
-        receipts = self._receipts(good, dry_run=dry_run, replace=replace)
-        return [next(receipts) if isinstance(result, Understood) else result for result in results]
+        """Payloads, or `Item`s of them -> a receipt or a fault for each, in order. One bad payload does not stop the
+        others. `replace` is for all of them, and that of an item for this one."""
+        results: dict[int, Receipt | WeighbridgeError] = {}
+        waiting: dict[int, Understood] = {}
+
+        def deliver_waiting() -> None:
+            results.update(zip(waiting, self._receipts([*waiting.values()], dry_run=dry_run), strict=True))
+            waiting.clear()
+
+        for number, step in enumerate(self._steps(payloads, now, replace=replace)):
+            if isinstance(step, Understood):
+                if waiting and next(iter(waiting.values())).replace != step.replace:
+                    deliver_waiting()
+                waiting[number] = step
+            elif isinstance(step, TakeBack):
+                deliver_waiting()
+                results[number] = self._take_back(step, dry_run=dry_run)
+            else:
+                results[number] = step
+        deliver_waiting()
+        return [results[number] for number in range(len(results))]
 
     def fit(self, payloads: Iterable[object], *, now: datetime) -> tuple[list[Reading], VerifiedFit]:
-        """Payloads -> the proven file. Nothing is sent. Raises the first fault."""
-        understand = self._understanding(now)
-        good = [understand(payload) for payload in payloads]
+        """Payloads, or `Item`s of them -> the proven file. Nothing is sent. Raises the first fault."""
+        steps = list(self._steps(payloads, now, replace=False))
+        for step in steps:
+            if isinstance(step, WeighbridgeError):
+                raise step
+        good = [step for step in steps if isinstance(step, Understood)]
+        if len(good) < len(steps):
+            raise ReadingRejected([FieldError("", None, "Only weigh-ins can be in a file; this is another event.")])
         return [each.reading for each in good], prove(self.template, [each.raws for each in good])
 
-    def _understanding(self, now: datetime) -> Callable[[object], Understood]:
+    def _steps(
+        self, payloads: Iterable[object], now: datetime, *, replace: bool
+    ) -> Iterator[Understood | TakeBack | Receipt | WeighbridgeError]:
+        """What is to be done with each payload, or its fault, or its receipt if nothing is to be done."""
         settled = self.settle()
-
-        def understand(payload: object) -> Understood:
-            interpreted = settled(interpret(payload, now=now, timezone=self.timezone))
-            return Understood(interpreted, encode(interpreted.reading))
-
-        return understand
-
-    def _understand_each(self, payloads: Iterable[object], now: datetime) -> Iterator[Understood | WeighbridgeError]:
-        understand = self._understanding(now)
         for payload in payloads:
+            item = payload if isinstance(payload, Item) else Item(payload)
             try:
-                yield understand(payload)
+                if item.action is Action.NOTHING:
+                    yield nothing_done(item.text)
+                elif item.action is Action.TAKE_BACK:
+                    yield TakeBack(*when_and_whose(item.payload, now=now, timezone=self.timezone))
+                else:
+                    interpreted = settled(interpret(item.payload, now=now, timezone=self.timezone))
+                    raws = encode(interpreted.reading)
+                    yield Understood(interpreted, raws, replace or item.action is Action.REPLACE)
             except WeighbridgeError as fault:
                 yield fault
 
-    def _receipts(
-        self, good: Sequence[Understood], *, dry_run: bool, replace: bool
-    ) -> Iterator[Receipt | WeighbridgeError]:
+    def _take_back(self, step: TakeBack, *, dry_run: bool) -> Receipt | WeighbridgeError:
+        if dry_run:
+            return taken_back(step.measured_at, "checked")
+        try:
+            if not self.delivery.take_back(step.measured_at, step.person):
+                return NotFound("No weigh-in was found at this instant; nothing was deleted.")
+        except WeighbridgeError as fault:
+            return fault
+        return taken_back(step.measured_at, "taken_back")
+
+    def _receipts(self, good: Sequence[Understood], *, dry_run: bool) -> Iterator[Receipt | WeighbridgeError]:
         for start in range(0, len(good), READINGS_PER_FILE):
             batch = good[start : start + READINGS_PER_FILE]
             if dry_run:
                 # The bytes that would be sent. Nothing is sent, so nothing is proven; `fit` gives a proven file.
                 file = patch(self.template, [each.raws for each in batch])
-                yield from (make_receipt(*each, self.template, file) for each in batch)
+                yield from (make_receipt(each.interpreted, each.raws, self.template, file) for each in batch)
                 continue
-            outcomes = self._deliver(batch, replace=replace)
+            outcomes = self._deliver(batch)
             for each in batch:
                 outcome = outcomes[each.reading]
                 if isinstance(outcome, WeighbridgeError):
                     yield outcome
                 else:
-                    yield make_receipt(*each, self.template, outcome)
+                    yield make_receipt(each.interpreted, each.raws, self.template, outcome)
 
-    def _deliver(self, batch: Sequence[Understood], *, replace: bool) -> Mapping[Reading, Outcome]:
-        raws = {each.reading: each.raws for each in batch}
+    def _deliver(self, batch: Sequence[Understood]) -> Mapping[Reading, Outcome]:
+        prover = Prover(self.template, {each.reading: each.raws for each in batch})
         readings = [each.reading for each in batch]
+        untimed = frozenset(each.reading for each in batch if not each.interpreted.timed)
         try:
-            return self.delivery.deliver(
-                readings, lambda some: prove(self.template, [raws[reading] for reading in some]), replace=replace
-            )
+            return self.delivery.deliver(readings, prover, replace=batch[0].replace, untimed=untimed)
         except WeighbridgeError as fault:
             return dict.fromkeys(readings, fault)

@@ -7,6 +7,7 @@ receipt belong to the caller. They go into the response and nowhere else.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from hashlib import sha256
 from typing import NotRequired
@@ -46,6 +47,8 @@ WORDS = {
     "present": "was in Garmin Connect already",
     "accepted": "taken by Garmin Connect, not visible there yet",
     "confirmed": "confirmed in Garmin Connect",
+    "taken_back": "deleted, as its source asked",
+    "nothing": "no weigh-in, such as a test; nothing was done",
 }
 
 
@@ -80,12 +83,14 @@ class Receipt(TypedDict):
     #: Whether the reading is taken care of and does not need to be sent again.
     final: bool
     summary: str
-    measured_at: str
+    #: None: the message was about no weigh-in.
+    measured_at: str | None
     fields: list[ReceiptField]
     unknown: list[str]
     notes: list[ReceiptNote]
     warnings: list[ReceiptNote]
-    fit: ReceiptFit
+    #: None: there was nothing to send.
+    fit: ReceiptFit | None
     garmin: dict[str, object] | None
     import_page: NotRequired[str]
 
@@ -100,10 +105,10 @@ def make_receipt(interpreted: Interpreted, raws: RawFields, template: Template, 
         # What is `accepted` becomes `present` or `confirmed` when it is sent again.
         "final": status != "accepted",
         "summary": _summary(interpreted, status),
-        "measured_at": reading.measured_at.isoformat().replace("+00:00", "Z"),
+        "measured_at": _iso(reading.measured_at),
         "fields": _fields(interpreted, raws, template),
         "unknown": list(interpreted.unknown),
-        "notes": _note_dicts(interpreted.notes),
+        "notes": _note_dicts((*interpreted.notes, *(delivered.notes if delivered else ()))),
         "warnings": _note_dicts((*interpreted.warnings, *(delivered.warnings if delivered else ()))),
         "fit": _fit(outcome),
         "garmin": delivered.garmin.shown() if delivered and delivered.garmin else None,
@@ -111,6 +116,36 @@ def make_receipt(interpreted: Interpreted, raws: RawFields, template: Template, 
     if status == "kept":
         receipt["import_page"] = IMPORT_PAGE
     return receipt
+
+
+def taken_back(measured_at: datetime, status: str) -> Receipt:
+    """The receipt of a weigh-in that was deleted (`taken_back`), or would be (`checked`)."""
+    done = "would be deleted; nothing was" if status == "checked" else WORDS[status]
+    return _without_values(status, f"The weigh-in of {_iso(measured_at)}: {done}.", measured_at)
+
+
+def nothing_done(text: str) -> Receipt:
+    """The receipt of a message that is about no weigh-in. `text`: a sentence that answers it."""
+    return _without_values("nothing", text, None)
+
+
+def _without_values(status: str, summary: str, measured_at: datetime | None) -> Receipt:
+    return {
+        "status": status,
+        "final": True,
+        "summary": summary,
+        "measured_at": _iso(measured_at) if measured_at else None,
+        "fields": [],
+        "unknown": [],
+        "notes": [],
+        "warnings": [],
+        "fit": None,
+        "garmin": None,
+    }
+
+
+def _iso(instant: datetime) -> str:
+    return instant.isoformat().replace("+00:00", "Z")
 
 
 def _note_dicts(notes: Sequence[Note]) -> list[ReceiptNote]:

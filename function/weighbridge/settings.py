@@ -142,6 +142,7 @@ class Settings:
     tokens: Path
     token_secret: str
     confirm_s: float
+    join_s: float
     garmin_domain: str
     garmin_ca_bundle: Path | None
     personal_api_key: SecretStr | None
@@ -289,6 +290,15 @@ VARIABLES = (
         "confirm_s",
         "8",
         "how long to wait for Garmin to show the reading; 0 = answer `accepted` at once",
+        _seconds,
+        "a number of seconds from 0 to 300",
+    ),
+    Variable(
+        "WEIGHBRIDGE_JOIN_SECONDS",
+        "join_s",
+        "60",
+        "how many seconds apart two messages may be to count as one weigh-in, if they do not contradict each other; "
+        "0 = never",
         _seconds,
         "a number of seconds from 0 to 300",
     ),

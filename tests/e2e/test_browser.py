@@ -12,7 +12,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -29,13 +29,11 @@ from tests.garmin.uploads import file_part
 from tests.skips import NOT_HERE
 from weighbridge.delivery.port import Delivered
 from weighbridge.errors import GarminRefused, GarminUnreachable, SettingsInvalid, SignInNeeded, WeighbridgeError
-from weighbridge.fit.encode import encode
 from weighbridge.fit.template import read_template
-from weighbridge.fit.verify import VerifiedFit
 from weighbridge.garmin.connect import GarminConnect
 from weighbridge.garmin.sessions.browser import BrowserSession
 from weighbridge.garmin.sessions.port import ConnectionDropped
-from weighbridge.pipeline import prove
+from weighbridge.pipeline import Prover
 from weighbridge.reading.reading import Reading
 from weighbridge.settings import TEMPLATES
 
@@ -52,8 +50,7 @@ def reading(number: int = 0) -> Reading:
     return Reading(measured_at=EVENING - timedelta(days=number), weight_kg=Decimal("81.4") + number % 7)
 
 
-def proven(readings: Sequence[Reading]) -> VerifiedFit:
-    return prove(TEMPLATE, [encode(each) for each in readings])
+proven = Prover(TEMPLATE)
 
 
 def arguments(garmin: GarminStandIn) -> tuple[str, ...]:

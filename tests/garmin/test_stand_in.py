@@ -413,7 +413,7 @@ def test_units(browser: Browser) -> None:
         "muscleMass": 26_980,
         "physiqueRating": 5.0,
         "visceralFat": 7.0,
-        "metabolicAge": 33 * 31_536_000_000,
+        "metabolicAge": 33 * 31_556_926_000,
         "sourceType": "INDEX_SCALE",
         "weightDelta": None,
     }

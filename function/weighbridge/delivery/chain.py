@@ -5,13 +5,14 @@ Rule: an unknown outcome stops the chain. A kept file that Garmin may already ho
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace as with_changes
+from datetime import datetime
 
 from ..errors import CallerFault, ProofFailed, WeighbridgeError
 from ..notes import Code, Note
 from ..reading.reading import Reading
-from .port import Delivered, Delivery, Outcome, Prove
+from .port import FOLDER, Delivered, Delivery, Outcome, Prove
 
 
 class Chain:
@@ -21,11 +22,13 @@ class Chain:
         self.links = tuple(links)
         self.name = ",".join(link.name for link in links)
 
-    def deliver(self, readings: Sequence[Reading], prove: Prove, *, replace: bool) -> Mapping[Reading, Outcome]:
+    def deliver(
+        self, readings: Sequence[Reading], prove: Prove, *, replace: bool, untimed: Collection[Reading] = ()
+    ) -> Mapping[Reading, Outcome]:
         reasons: list[Note] = []
         for link in self.links[:-1]:
             try:
-                outcomes = link.deliver(readings, prove, replace=replace)
+                outcomes = link.deliver(readings, prove, replace=replace, untimed=untimed)
             except (CallerFault, ProofFailed):
                 raise
             except WeighbridgeError as fault:
@@ -34,7 +37,26 @@ class Chain:
                 reasons.append(Note(Code.FELL_BACK, f"{link.name} did not deliver: {fault}"))
             else:
                 return _with_reasons(outcomes, reasons)
-        return _with_reasons(self.links[-1].deliver(readings, prove, replace=replace), reasons)
+        last = self.links[-1].deliver(readings, prove, replace=replace, untimed=untimed)
+        return _with_reasons(last, reasons)
+
+    def take_back(self, measured_at: datetime, person: str | None) -> bool:
+        """See `port.Delivery`. Deletes the weigh-in from Garmin Connect, by the first link that can, and from the
+        folder."""
+        found, fault = False, None
+        looked: set[bool] = set()  # in the folder, in Garmin Connect
+        for link in self.links:
+            is_folder = link.name == FOLDER
+            if is_folder in looked:
+                continue
+            try:
+                found = link.take_back(measured_at, person) or found
+                looked.add(is_folder)
+            except WeighbridgeError as e:
+                fault = e
+        if fault is not None and len(looked) < len({link.name == FOLDER for link in self.links}):
+            raise fault
+        return found
 
     def health(self) -> Mapping[str, object]:
         """Ready if the first link is. Later links are fallbacks, and running on one is not healthy."""

@@ -1,52 +1,111 @@
 """Keeps each file for import by hand: the default delivery, and the last link of a chain.
 
 Rule: a file is there whole or not at all. The same readings always get the same name, so a reading that is kept
-twice is one file.
+twice is one file. A file is removed only after what takes its place is on the disk.
+
+Strategy: a message of a weigh-in that is kept already is not kept again. If it adds something, both together become
+the file of that weigh-in. Which files are near is read from their names.
+
+Weakness: the folder cannot ask whether the person has imported a file, so another value at the same instant is kept
+beside the first. Two processes that keep messages of one weigh-in at the same moment keep both.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace as replace_fields
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from ..errors import FolderUnusable
+from ..fit.encode import RawFields
+from ..fit.patch import patch
+from ..fit.profile import FIELDS, FIT_EPOCH_UNIX_S
+from ..fit.verify import VerifiedFit, verify
 from ..notes import Code, Note
 from ..reading.reading import Reading
-from .port import Delivered, Prove, file_name
+from .joining import Joining, Placed, Target, Way, joined_notes
+from .kept import Kept, kept_files, read_kept
+from .port import FOLDER, Delivered, Prove, file_name
+
+#: All that a file holds is compared.
+_COMPARED = tuple(name for name in FIELDS if name != "timestamp")
+
+_NAME = re.compile(r"(\d+-)?weigh-ins?_(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ)_[0-9a-f]{12}\.fit", re.ASCII)
+
+
+class Row(NamedTuple):
+    """One weigh-in of a kept file."""
+
+    kept: Kept
+    reading: Reading
+
+
+class File(NamedTuple):
+    """A file as it is now."""
+
+    name: str
+    fit: VerifiedFit
 
 
 class Folder:
     """A `Delivery` into a folder on disk."""
 
-    name = "folder"
+    name = FOLDER
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, join_s: float = 0) -> None:
+        """`join_s`: how many seconds apart two messages of one weigh-in may be; 0 = each instant is a weigh-in."""
         self._path = path
+        self._join_s = join_s
+        self._one_at_a_time = threading.Lock()
 
-    def deliver(self, readings: Sequence[Reading], prove: Prove, *, replace: bool) -> Mapping[Reading, Delivered]:
-        """Keep the readings as one file. Raises `FolderUnusable`, and then leaves nothing behind."""
-        fit = prove(readings)
-        name = file_name(readings, fit)
-        others = self._others_of_instant(name)
-        try:
-            self._path.mkdir(parents=True, exist_ok=True)
-            _write_whole(self._path / name, fit.content)
-            warnings: tuple[Note, ...] = ()
-            if replace:
-                for other in others:
-                    other.unlink(missing_ok=True)
-            elif others:
-                text = (
-                    f"{len(others)} other file(s) for the same instant are already kept. Import only one of them, or "
-                    "send the right reading again with replace=true."
-                )
-                warnings = (Note(Code.OTHER_FILES_KEPT, text),)
-        except OSError as e:
-            raise _unusable(self._path, e) from e
-        return dict.fromkeys(readings, Delivered("kept", fit, file_name=name, warnings=warnings))
+    def deliver(
+        self, readings: Sequence[Reading], prove: Prove, *, replace: bool, untimed: Collection[Reading] = ()
+    ) -> Mapping[Reading, Delivered]:
+        """Keep the readings as one file. Raises `FolderUnusable`, and then nothing that was kept is lost."""
+        raws = {reading: prove.raws(reading) for reading in readings}
+        joining = Joining(_raws, _COMPARED, prove.fields, self._join_s, replace=replace, completes=self._join_s > 0)
+        with self._one_at_a_time:
+            held = [
+                (values["timestamp"], Row(kept, each))
+                for kept in self._near(raws)
+                for each, values in kept.rows.items()
+            ]
+            placed = joining.place(raws, held, untimed)
+            try:
+                outcomes = self._keep(placed, prove)
+            except OSError as e:
+                raise _unusable(self._path, e) from e
+        at_instant = Counter(timestamp for timestamp, _ in held)
+        return {
+            reading: replace_fields(outcome, warnings=(_OTHERS_KEPT,))
+            if not replace and _has_rival(placed[reading], at_instant)
+            else outcome
+            for reading, outcome in outcomes.items()
+        }
+
+    def take_back(self, measured_at: datetime, person: str | None) -> bool:  # noqa: ARG002  # there is one folder
+        """See `port.Delivery`."""
+        with self._one_at_a_time:
+            rows = [
+                Row(kept, each)
+                for kept in self._kept_around([measured_at], 0)
+                for each in kept.readings
+                if each.measured_at == measured_at
+            ]
+            try:
+                self._remove(rows)
+            except OSError as e:
+                raise _unusable(self._path, e) from e
+        return bool(rows)
 
     def health(self) -> Mapping[str, object]:
         try:
@@ -57,9 +116,86 @@ class Folder:
             return {"name": self.name, "ready": False, "detail": str(_unusable(self._path, e))}
         return {"name": self.name, "ready": True}
 
-    def _others_of_instant(self, name: str) -> list[Path]:
-        instant = name.rpartition("_")[0]
-        return [path for path in self._path.glob(f"{instant}_*.fit") if path.name != name]
+    # -- keeping -----------------------------------------------------------------------------------------
+
+    def _keep(self, placed: Mapping[Reading, Placed[Row]], prove: Prove) -> Mapping[Reading, Delivered]:
+        targets = list(dict.fromkeys(each.target for each in placed.values()))
+        conflicts = [reading for reading, each in placed.items() if each.way is Way.CONFLICT]
+        outgoing = [target.reading for target in targets if target.reading] + conflicts
+        new: File | None = None
+        if outgoing:
+            fit = prove(outgoing)
+            new = File(file_name(outgoing, fit), fit)
+            self._path.mkdir(parents=True, exist_ok=True)
+            _write_whole(self._path / new.name, fit.content)
+        moved = self._remove([row for target in targets for row in target.obsolete if not _is_new(row, new)])
+        outcomes: dict[Reading, Delivered] = {}
+        for reading, each in placed.items():
+            is_in_new = each.target.reading is not None or each.way is Way.CONFLICT
+            kept_now = new if new and is_in_new else _file_of(each.target, moved)
+            outcomes[reading] = Delivered("kept", kept_now.fit, file_name=kept_now.name, notes=joined_notes(each))
+        return outcomes
+
+    def _remove(self, rows: Sequence[Row]) -> Mapping[Path, File]:
+        """Remove weigh-ins from their files. A file with others in it is written anew; returned by its old path."""
+        removed: dict[Path, tuple[Kept, set[Reading]]] = {}
+        for kept, reading in rows:
+            removed.setdefault(kept.path, (kept, set()))[1].add(reading)
+        moved: dict[Path, File] = {}
+        for path, (kept, gone) in removed.items():
+            left = {reading: raws for reading, raws in kept.rows.items() if reading not in gone}
+            if left:
+                content = patch(kept.template, [*left.values()])
+                fit = verify(content, kept.template, [*left.values()])
+                moved[path] = File(file_name([*left], fit), fit)
+                _write_whole(path.parent / moved[path].name, content)
+            path.unlink(missing_ok=True)
+        return moved
+
+    # -- what is kept ------------------------------------------------------------------------------------
+
+    def _near(self, raws: Mapping[Reading, RawFields]) -> Iterator[Kept]:
+        instants = [datetime.fromtimestamp(each["timestamp"] + FIT_EPOCH_UNIX_S, UTC) for each in raws.values()]
+        return self._kept_around(instants, self._join_s)
+
+    def _kept_around(self, instants: Sequence[datetime], window_s: float) -> Iterator[Kept]:
+        """The kept files that may have a weigh-in near one of these instants. Damaged ones are left alone."""
+        in_order, window = sorted(instants), timedelta(seconds=window_s)
+        for path in kept_files(self._path):
+            if not (match := _NAME.fullmatch(path.name)):
+                continue
+            first = datetime.strptime(match[2], "%Y-%m-%dT%H-%M-%SZ").replace(tzinfo=UTC)
+            following = bisect_left(in_order, first - window)
+            if following == len(in_order) or (not match[1] and in_order[following] > first + window):
+                continue
+            with contextlib.suppress(FolderUnusable):
+                yield read_kept(path)
+
+
+_OTHERS_KEPT = Note(
+    Code.OTHER_FILES_KEPT,
+    "Other values for the same instant are already kept. Import only one of them, or send the right reading again with "
+    "replace=true.",
+)
+
+
+def _has_rival(placed: Placed[Row], at_instant: Mapping[int, int]) -> bool:
+    """Whether other values for the same instant are kept too."""
+    target = placed.target
+    return placed.way is Way.CONFLICT or at_instant[target.timestamp] > len(target.held)
+
+
+def _raws(row: Row) -> RawFields:
+    return row.kept.rows[row.reading]
+
+
+def _is_new(row: Row, new: File | None) -> bool:
+    return new is not None and row.kept.path.name == new.name
+
+
+def _file_of(target: Target[Row], moved: Mapping[Path, File]) -> File:
+    kept = target.held[0][0].kept
+    return moved.get(kept.path, File(kept.path.name, kept.fit))
 
 
 def _unusable(path: Path, fault: OSError) -> FolderUnusable:
@@ -70,7 +206,7 @@ def _unusable(path: Path, fault: OSError) -> FolderUnusable:
 
 
 def _write_whole(path: Path, content: bytes) -> None:
-    """Write to a temporary file, sync, rename: a crash leaves the old state or the new one."""
+    """Write to a temporary file, sync, rename, sync the folder: a crash leaves the old state or the new one."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -82,3 +218,9 @@ def _write_whole(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             Path(temporary).unlink()
         raise
+    with contextlib.suppress(OSError):  # Windows and some network disks cannot
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

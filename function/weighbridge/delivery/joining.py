@@ -16,11 +16,15 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Generic, NamedTuple, TypeVar
 
 from ..errors import ReadingRejected
 from ..fit.encode import RawFields, decode
+from ..fit.profile import FIT_EPOCH_UNIX_S
+from ..notes import Code, Note
+from ..reading.measures import MEASURES
 from ..reading.reading import Reading
 from ..reading.weighing import added, changed, is_one_weighing, together
 
@@ -110,7 +114,7 @@ class Joining(Generic[T]):
         in_order = sorted(readings.items(), key=lambda item: item[1]["timestamp"])
         return {reading: self._place(reading, raws, index, reading in untimed) for reading, raws in in_order}
 
-    def _place(self, reading: Reading, raws: RawFields, index: _Index[T], untimed: bool) -> Placed[T]:  # noqa: FBT001
+    def _place(self, reading: Reading, raws: RawFields, index: _Index[T], untimed: bool) -> Placed[T]:
         at = index.at(raws["timestamp"])
         if same := next((target for target in at if target.has(raws, self.fields)), None):
             if self.replace:
@@ -173,6 +177,29 @@ class Joining(Generic[T]):
             return raws, Reading.model_validate(decode(raws))
         except ReadingRejected:
             return None  # they contradict each other: two weigh-ins
+
+
+def joined_notes(placed: Placed[T]) -> tuple[Note, ...]:
+    """The note about a reading that became a part of a weigh-in."""
+    instant = datetime.fromtimestamp(placed.target.timestamp + FIT_EPOCH_UNIX_S, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if placed.way is Way.JOINED:
+        return (Note(Code.SAME_WEIGHING, f"It belongs to the weigh-in of {instant} and adds nothing to it."),)
+    if placed.way is Way.COMPLETES:
+        names = in_words(placed.added)
+        return (Note(Code.COMPLETES_WEIGH_IN, f"It belongs to the weigh-in of {instant} and adds {names} to it."),)
+    return ()
+
+
+def would(added: Sequence[str], changed: Sequence[str]) -> str:
+    """The sentence about what a reading would do to the entry with which it is in conflict."""
+    verbs = (("add", added), ("change", changed))
+    return f"It would {' and '.join(f'{verb} {in_words(names)}' for verb, names in verbs if names)}."
+
+
+def in_words(names: Sequence[str]) -> str:
+    """Attributes of a reading as a list for people: "body fat, bone mass and visceral fat"."""
+    *first, last = (MEASURES[name].label for name in names)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 class _Index(Generic[T]):

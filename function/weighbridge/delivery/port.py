@@ -39,7 +39,6 @@ class Prove(Protocol):
         ...
 
 
-
 @dataclass(frozen=True, slots=True)
 class WeighIn:
     """One weigh-in as a store holds it, in our names and units."""
@@ -81,6 +80,10 @@ def file_name(readings: Sequence[Reading], fit: VerifiedFit) -> str:
     instant = min(reading.measured_at for reading in readings).strftime("%Y-%m-%dT%H-%M-%SZ")
     what = "weigh-in" if len(readings) == 1 else f"{len(readings)}-weigh-ins"
     return f"{what}_{instant}_{fit.sha256[:12]}.fit"
+
+
+#: The name of the delivery that keeps files; every other one reaches Garmin Connect.
+FOLDER = "folder"
 
 
 class Delivery(Protocol):

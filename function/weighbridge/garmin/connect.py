@@ -27,17 +27,16 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import chain, repeat
 from typing import NamedTuple, Protocol
 
-from ..delivery.joining import Joining, Placed, Target, Way
+from ..delivery.joining import Joining, Placed, Target, Way, in_words, joined_notes, would
 from ..delivery.port import Delivered, Outcome, Prove, Status, WeighIn, file_name
 from ..errors import Conflict, GarminUnreachable, NotFound, OutcomeUnknown, WeighbridgeError
 from ..fit.encode import RawFields
-from ..fit.profile import FIT_EPOCH_UNIX_S
 from ..fit.verify import VerifiedFit
 from ..notes import Code, Note
 from ..reading.reading import Reading
 from ..reading.weighing import SHOWN, added
 from .answers import SEND_AGAIN, UploadResult, fault_of, read_upload_answer, read_weigh_ins, status_of, unknown
-from .entries import Entry, differences, fits, in_words, iso, not_shown, ours, raws_of, timestamp, values_of
+from .entries import Entry, differences, fits, not_shown, ours, raws_of, timestamp, values_of
 from .sessions.port import ConnectionDropped, Session
 
 UPLOAD = "/upload-service/upload"
@@ -126,15 +125,17 @@ class GarminConnect:
                     arrived[target] = self._present(target)
         outcomes: dict[Reading, Outcome] = {}
         for reading in raws:
-            way, target, *_ = placed[reading]
-            if way is Way.CONFLICT:
-                at_instant = [entry for entry in held if timestamp(entry) == target.timestamp]
-                outcomes[reading] = _conflict(reading, placed[reading], at_instant)
+            each = placed[reading]
+            if each.way is Way.CONFLICT:
+                at_instant = [entry for entry in held if timestamp(entry) == each.target.timestamp]
+                outcomes[reading] = _conflict(reading, each, at_instant)
                 continue
-            outcome = arrived[target]
+            outcome = arrived[each.target]
             if isinstance(outcome, Present):
                 outcome = Delivered("present", prove([reading]), garmin=outcome.weigh_in, warnings=outcome.warnings)
-            outcomes[reading] = _with_note(outcome, way, target.timestamp)
+            if isinstance(outcome, Delivered):
+                outcome = replace_fields(outcome, notes=joined_notes(each))
+            outcomes[reading] = outcome
         return _raise_if_shared(outcomes)
 
     def take_back(self, measured_at: datetime, person: str | None) -> bool:  # noqa: ARG002  # there is one account
@@ -146,74 +147,6 @@ class GarminConnect:
                 with contextlib.suppress(NotFound):  # deleted by somebody else in the meantime
                     self._delete(entry.calendar_date, entry.sample_pk)
         return bool(found)
-
-    def health(self) -> Mapping[str, object]: ...
-
-
-class LookResult(NamedTuple):
-    """The result of a look: the entry of each reading, all entries around them, why the last look failed (if it did),
-    and notes."""
-
-    found: list[Entry | None]
-    shown: Sequence[Entry]
-    trouble: WeighbridgeError | None
-    remarks: tuple[Note, ...]
-
-
-class GarminConnect:
-    """A `Delivery` and a `WeighInStore`. Safe to share between threads when its session is."""
-
-    def __init__(
-        self,
-        session: Session,
-        *,
-        name: str,
-        confirm_s: float,
-        join_s: float = 0,
-        official: ReadBack | None = None,
-        sleep: Callable[[float], None] = time.sleep,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """`confirm_s`: for how long to look for an uploaded reading; 0 = answer `accepted` without a look.
-        `join_s`: how many seconds apart two messages of one weigh-in may be; 0 = each instant is a weigh-in.
-        `official`: a way to look that does not depend on the session."""
-        self.name = name
-        self._session = session
-        self._confirm_s = confirm_s
-        self._join_s = join_s
-        self._official = official
-        self._sleep = sleep
-        self._monotonic = monotonic
-
-    # -- Delivery ----------------------------------------------------------------------------------------
-
-    def deliver(self, readings: Sequence[Reading], prove: Prove, *, replace: bool) -> Mapping[Reading, Outcome]:
-        """See `port.Delivery`. Without `replace`, an entry at the same instant with other values is a `Conflict`."""
-        held = self._around(readings)
-        outcomes: dict[Reading, Outcome] = {}
-        first_at: dict[int, Reading] = {}  # instant -> the first reading of this call for it
-        outgoing: list[Reading] = []
-        for reading in dict.fromkeys(readings):
-            if first_at.setdefault(instant_s(reading), reading) is not reading:
-                continue
-            at_instant = at_instant_of(held, reading)
-            same = next((entry for entry in at_instant if is_same(reading, entry)), None)
-            if same:
-                others = [entry for entry in at_instant if entry is not same] if replace else []
-                warnings = (*not_shown(reading, same), *self._delete_all(others))
-                outcomes[reading] = Delivered("present", prove([reading]), garmin=same.weigh_in(), warnings=warnings)
-            elif at_instant and not replace:
-                outcomes[reading] = _conflict(reading, at_instant)
-            else:
-                outgoing.append(reading)
-        if outgoing:
-            outcomes |= self._send(outgoing, prove, held, replace=replace)
-        for reading in readings:
-            first = first_at[instant_s(reading)]
-            if reading not in outcomes:
-                differ = differences(values_of(reading), values_of(first))
-                outcomes[reading] = _same_instant_conflict(reading, first) if differ else outcomes[first]
-        return _raise_if_shared(outcomes)
 
     def health(self) -> Mapping[str, object]:
         """See `port.Delivery`. Looks at the stored token only; the network is never touched."""
@@ -251,7 +184,7 @@ class GarminConnect:
     def _present(self, target: Target[Entry]) -> Present:
         """What is there already. What a crash or `replace` left beside it is deleted."""
         entry, _ = target.held[0]
-        return Present(entry.weigh_in(), self._delete_all(target.obsolete))
+        return Present(entry.weigh_in(), self._delete_all(target.obsolete, replaced=bool(target.others)))
 
     def _send(
         self, targets: Sequence[Target[Entry]], prove: Prove, held: Sequence[Entry]
@@ -314,16 +247,26 @@ class GarminConnect:
     def _arrived(
         self, target: Target[Entry], raws: RawFields, fit: VerifiedFit, name: str, entry: Entry, upload: UploadResult
     ) -> Delivered:
+        # What takes the place of an entry has to be at its instant, and to show all that was not to be replaced.
+        shown = raws_of(entry)
+        gone = [
+            old
+            for old in target.obsolete
+            if timestamp(entry) == target.timestamp and (target.replaces or not added(raws_of(old), shown))
+        ]
         warnings = (
             *upload.warnings,
             *not_shown(raws, entry),
             *_had_more(target, raws),
-            *self._delete_all(target.obsolete, replaced=target.replaces),
+            *self._delete_all(gone, replaced=target.replaces),
         )
+        if len(gone) < len(target.obsolete):
+            text = f"An older entry of this weigh-in is still there. {_again(replaced=target.replaces)}"
+            warnings = (*warnings, Note(Code.REPLACED_ENTRY_REMAINS, text))
         status: Status = "present" if upload.duplicate else "confirmed"
         return Delivered(status, fit, name, entry.weigh_in(), warnings=warnings)
 
-    def _delete_all(self, entries: Sequence[Entry], *, replaced: bool = True) -> tuple[Note, ...]:
+    def _delete_all(self, entries: Sequence[Entry], *, replaced: bool) -> tuple[Note, ...]:
         """Delete what was replaced; what could not be deleted becomes a warning."""
         warnings: list[Note] = []
         for entry in entries:
@@ -390,7 +333,9 @@ def _days_around(readings: Sequence[Reading]) -> tuple[date, date]:
 def _found(wanted: Sequence[Wanted], shown: Sequence[Entry], *, near: bool) -> list[Entry | None]:
     """The entry of each that is wanted, if it is shown."""
     if near:
-        return [next((e for e in shown if e.id not in olds and fits(raws, e, near=True)), None) for raws, olds in wanted]
+        return [
+            next((e for e in shown if e.id not in olds and fits(raws, e, near=True)), None) for raws, olds in wanted
+        ]
     by_instant: dict[int, list[Entry]] = {}
     for entry in shown:
         by_instant.setdefault(timestamp(entry), []).append(entry)
@@ -449,41 +394,18 @@ def _had_more(target: Target[Entry], raws: RawFields) -> tuple[Note, ...]:
     return (Note(Code.REPLACED_ENTRY_HAD_MORE, text),)
 
 
-def _with_note(outcome: Outcome, way: Way, timestamp: int) -> Outcome:
-    """The outcome of a weigh-in as that of one of its readings."""
-    if isinstance(outcome, WeighbridgeError):
-        return outcome
-    instant = iso(timestamp + FIT_EPOCH_UNIX_S)
-    if way is Way.JOINED:
-        note = Note(Code.SAME_WEIGHING, f"It belongs to the weigh-in of {instant}, and adds nothing to it.")
-    elif way is Way.COMPLETES:
-        note = Note(Code.COMPLETES_WEIGH_IN, f"It belongs to the weigh-in of {instant}, which now has its values too.")
-    else:
-        return outcome
-    return replace_fields(outcome, notes=(*outcome.notes, note))
-
-
 def _conflict(reading: Reading, placed: Placed[Entry], theirs: Sequence[Entry]) -> Conflict:
-    would = " and ".join(
-        f"{verb} {in_words(names)}" for verb, names in (("add", placed.added), ("change", placed.changed)) if names
-    )
-    if not theirs:
-        return Conflict(
-            "Another reading in this request has the same instant and other values; this one was not sent. It would "
-            f"{would}.",
-            ours(reading),
-            [ours(placed.target.reading)] if placed.target.reading else [],
-            added=placed.added,
-            changed=placed.changed,
+    ways = would(placed.added, placed.changed)
+    if theirs:
+        text = (
+            f"Garmin Connect holds an entry at this instant, so nothing was sent. {ways} To have this done, send the "
+            "reading with replace=true."
         )
-    return Conflict(
-        f"Garmin Connect holds an entry at this instant, so nothing was sent. It would {would}. To have this done, send "
-        "the reading with replace=true.",
-        ours(reading),
-        [{"id": entry.id, **entry.weigh_in().shown()} for entry in theirs],
-        added=placed.added,
-        changed=placed.changed,
-    )
+    else:
+        text = f"Another reading in this request has the same instant, so this one was not sent. {ways}"
+    other = [ours(placed.target.reading)] if placed.target.reading else []
+    shown = [{"id": entry.id, **entry.weigh_in().shown()} for entry in theirs] or other
+    return Conflict(text, ours(reading), shown, added=placed.added, changed=placed.changed)
 
 
 def _raise_if_shared(outcomes: Mapping[Reading, Outcome]) -> Mapping[Reading, Outcome]:

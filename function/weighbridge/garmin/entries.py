@@ -6,17 +6,17 @@ precision: 22.799999237060547 is 22.8. An entry that was typed by hand has a wei
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import NamedTuple
 
+from ..delivery.joining import in_words
 from ..delivery.port import WeighIn
 from ..fit.encode import RawFields
 from ..fit.profile import FIT_EPOCH_UNIX_S, WEIGHT_SCALE
 from ..notes import Code, Note
-from ..reading.measures import MEASURES
 from ..reading.reading import Reading
 from ..reading.weighing import added
 
@@ -121,9 +121,7 @@ def differences(ours: Values, theirs: Values) -> list[str]:
     different = [
         value.name
         for value in VALUES
-        if value.name in ours
-        and value.name in theirs
-        and abs(ours[value.name] - theirs[value.name]) > value.tolerance
+        if value.name in ours and value.name in theirs and abs(ours[value.name] - theirs[value.name]) > value.tolerance
     ]
     missing = [name for name in COMPOSITION if name in ours]
     return different + ([] if any(name in theirs for name in COMPOSITION) else missing)
@@ -133,12 +131,6 @@ def not_shown(raws: RawFields, entry: Entry) -> tuple[Note, ...]:
     """The warning about values of a file that Garmin does not show."""
     names = added(raws, raws_of(entry))
     return (Note(Code.NOT_SHOWN, f"Garmin Connect does not show {in_words(names)}."),) if names else ()
-
-
-def in_words(names: Sequence[str]) -> str:
-    """Attributes of a reading as a list for people: "body fat, bone mass and visceral fat"."""
-    *first, last = (MEASURES[name].label for name in names)
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def ours(reading: Reading) -> dict[str, object]:

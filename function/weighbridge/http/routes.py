@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 #: A sender that pauses longer than this within its body blocks a thread that others wait for.
 LONGEST_PAUSE_S = 10
 
-HTTP_STATUS = {"checked": 200, "present": 200, "confirmed": 201, "accepted": 202, "kept": 202}
+HTTP_STATUS = {"checked": 200, "present": 200, "confirmed": 201, "accepted": 202, "kept": 202} | {
+    "taken_back": 200,
+    "nothing": 200,
+}
 
 
 class Call:

@@ -1,6 +1,7 @@
 """weighbridge confirm: check whether the kept files have arrived in Garmin Connect, and put away those that have.
 
-Rule: nothing is sent. A file counts as confirmed when each of its weigh-ins was read back. With a key of Garmin's
+Rule: nothing is sent. A file counts as confirmed when each of its weigh-ins was read back, with all values that Garmin
+can show. With a key of Garmin's
 official Personal API this needs no sign-in at all, so files imported by hand are confirmed too.
 """
 
@@ -14,9 +15,12 @@ import click
 
 from ..commands import command as typed
 from ..compose import garmin_connect, garmin_names, personal_api
+from ..delivery.joining import in_words
 from ..delivery.kept import Kept, kept_files, put_away, read_kept
 from ..errors import FolderUnusable
-from ..garmin.entries import fits
+from ..fit.encode import RawFields
+from ..garmin.entries import Entry, fits, raws_of
+from ..reading.weighing import added, is_one_weighing
 from ..settings import Settings, read_settings
 from . import options
 from .surroundings import Surroundings
@@ -64,13 +68,19 @@ def _confirm(settings: Settings, kept: Sequence[Kept]) -> int:
     for each in kept:
         days = [reading.measured_at.date() for reading in each.readings]
         held = look(min(days) - DAY, max(days) + DAY)
-        there = [any(fits(reading, entry, near=False) for entry in held) for reading in each.readings]
-        if all(there):
+        shown = [_missing(raws, held, settings.join_s) for raws in each.rows.values()]
+        if not any(shown):
             put_away(each)
             say("confirmed", each.path.name)
+            continue
+        missing += 1
+        absent = sum("weight_kg" in names for names in shown)
+        if absent:
+            say("missing", each.path.name, f"{absent} of {len(shown)} not in Garmin.")
         else:
-            missing += 1
-            say("missing", each.path.name, f"{there.count(False)} of {len(there)} not in Garmin.")
+            names = in_words([*dict.fromkeys(name for names in shown for name in names)])
+            again = typed("kept deliver --replace", settings.token_name)
+            say("incomplete", each.path.name, f"Garmin Connect does not show {names}. To send it again: {again}.")
     if missing:
         name = settings.token_name
         print(
@@ -78,3 +88,10 @@ def _confirm(settings: Settings, kept: Sequence[Kept]) -> int:
             f"{typed('kept deliver', name)}."
         )
     return missing
+
+
+def _missing(raws: RawFields, held: Sequence[Entry], join_s: float) -> Sequence[str]:
+    """The attributes of a kept weigh-in that Garmin does not show; the weight among them if it shows none of it."""
+    entries = [(raws_of(entry), fits(raws, entry, near=False)) for entry in held]
+    near = [added(raws, theirs) for theirs, same in entries if same or is_one_weighing(theirs, raws, join_s)]
+    return min(near, key=len, default=["weight_kg"])

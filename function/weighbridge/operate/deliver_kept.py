@@ -1,9 +1,10 @@
 """weighbridge kept deliver: deliver the kept files once a sign-in works, and confirm each.
 
 Rule: nothing is sent until somebody has seen and confirmed it, or has passed --yes. A file is put away only when each
-of its weigh-ins was read back from Garmin Connect, or was there already. A fault that every file would have (no
-sign-in, no network, a rate limit) ends the run; a fault of one file does not. Run it as often as you like: the same
-file stays the same weigh-in. Measurements are printed at a terminal only, before the question, never to a log.
+of its weigh-ins was read back from Garmin Connect, with all values that Garmin can show, or was there already. A fault
+that every file would have (no sign-in, no network, a rate limit) ends the run; a fault of one file does not. Run it as
+often as you like: the same file stays the same weigh-in. Measurements are printed at a terminal only, before the
+question, never to a log.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from ..commands import DEFAULT_TOKEN
 from ..commands import command as typed
 from ..compose import garmin_connect, garmin_names
 from ..delivery.chain import Chain
+from ..delivery.joining import would
 from ..delivery.kept import Kept, put_away
 from ..delivery.port import Delivered, Delivery, Outcome
 from ..errors import (
+    Conflict,
     GarminUnreachable,
     NotConnected,
     RateLimited,
@@ -28,7 +31,8 @@ from ..errors import (
     TokenStoreUnusable,
     WeighbridgeError,
 )
-from ..pipeline import prove
+from ..notes import Code
+from ..pipeline import Prover
 from ..reading.reading import Reading
 from ..settings import Settings, read_settings
 from . import options
@@ -40,7 +44,7 @@ SHARED = (SettingsInvalid, NotConnected, SignInNeeded, TokenStoreUnusable, RateL
 
 @click.command("deliver")
 @options.name
-@click.option("--replace", is_flag=True, help="Replace entries at the same instant with other values.")
+@click.option("--replace", is_flag=True, help="Replace entries at the same instant that have fewer or other values.")
 @options.yes
 @click.pass_obj
 def command(around: Surroundings, name: str, *, replace: bool, yes: bool) -> int:
@@ -103,7 +107,7 @@ def _deliver_all(kept: Sequence[Kept], settings: Settings, *, replace: bool) -> 
                 raise
             except WeighbridgeError as fault:
                 left += 1
-                say("waits", each.path.name, str(fault))
+                say("waits", each.path.name, _reason(fault))
     except SHARED as fault:
         print(f"{fault} {waiting} file(s) still wait in {settings.folder}.", file=sys.stderr)
         return waiting
@@ -111,15 +115,12 @@ def _deliver_all(kept: Sequence[Kept], settings: Settings, *, replace: bool) -> 
 
 
 def _deliver(kept: Kept, delivery: Delivery, *, replace: bool) -> Collection[Outcome]:
-    outcomes = delivery.deliver(
-        kept.readings, lambda some: prove(kept.template, [kept.rows[reading] for reading in some]), replace=replace
-    )
-    return outcomes.values()
+    return delivery.deliver(kept.readings, Prover(kept.template, kept.rows), replace=replace).values()
 
 
 def _settle(kept: Kept, outcomes: Collection[Outcome]) -> bool:
     """Report the outcome of a file. True when all of it has arrived."""
-    open_ = [o for o in outcomes if isinstance(o, WeighbridgeError) or o.status not in ("confirmed", "present")]
+    open_ = [outcome for outcome in outcomes if not _has_arrived(outcome)]
     if not open_:
         put_away(kept)
         statuses = sorted({o.status for o in outcomes if isinstance(o, Delivered)})
@@ -130,7 +131,23 @@ def _settle(kept: Kept, outcomes: Collection[Outcome]) -> bool:
     return False
 
 
+def _has_arrived(outcome: Outcome) -> bool:
+    return (
+        isinstance(outcome, Delivered)
+        and outcome.status in ("confirmed", "present")
+        and not any(warning.code in _NOT_DONE for warning in outcome.warnings)
+    )
+
+
+#: With these a file waits, whatever the status.
+_NOT_DONE = (Code.NOT_SHOWN, Code.REPLACED_ENTRY_REMAINS)
+
+
 def _reason(outcome: Outcome) -> str:
+    if isinstance(outcome, Conflict):
+        ways = would(outcome.added, outcome.changed)
+        return f"Garmin Connect holds an entry at this instant. {ways} To have this done, pass --replace."
     if isinstance(outcome, WeighbridgeError):
         return str(outcome)
-    return " ".join(warning.text for warning in outcome.warnings)
+    again = " To send it again, pass --replace." if Code.NOT_SHOWN in {w.code for w in outcome.warnings} else ""
+    return " ".join(warning.text for warning in outcome.warnings) + again

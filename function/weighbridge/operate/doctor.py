@@ -29,12 +29,10 @@ from ..compose import (
 )
 from ..delivery.port import Delivered
 from ..errors import GarminRefused, NotFound, OwnerFault, ReadingRejected, WeighbridgeError
-from ..fit.encode import encode
 from ..fit.template import Template
 from ..garmin.connect import GarminConnect
-from ..garmin.entries import instant_s
 from ..garmin.sessions.token_session import TokenSession
-from ..pipeline import prove
+from ..pipeline import Prover
 from ..reading.reading import Reading
 from ..settings import Settings, read_settings
 from . import options
@@ -148,9 +146,7 @@ def _official(run: Run) -> str:
 
 def _sending(run: Run) -> str:
     reading = Reading(measured_at=run.now(), weight_kg=_asked_weight(run))
-    outcome = run.garmin.deliver(
-        [reading], lambda some: prove(run.template, [encode(each) for each in some]), replace=False
-    )[reading]
+    outcome = run.garmin.deliver([reading], Prover(run.template), replace=False)[reading]
     if isinstance(outcome, WeighbridgeError):
         raise outcome
     run.reading, run.outcome = reading, outcome
@@ -274,7 +270,7 @@ def _asked_weight(run: Run) -> Decimal:
 def _id_of(garmin: GarminConnect, reading: Reading) -> str:
     day = reading.measured_at.date()
     for weigh_in in garmin.list_weigh_ins(day - timedelta(days=1), day + timedelta(days=1)):
-        if weigh_in.measured_at.timestamp() == instant_s(reading):
+        if weigh_in.measured_at == reading.measured_at:
             return weigh_in.id
     raise NotFound("Garmin Connect does not show the weigh-in.")
 

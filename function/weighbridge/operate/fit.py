@@ -6,7 +6,7 @@ Rule: all readings of the input make one file, or there is no file. The file is 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -92,13 +92,23 @@ class InMemory:
     path: Path = field(init=False)
     fit: VerifiedFit = field(init=False)
 
-    def deliver(self, readings: Sequence[Reading], prove: Prove, *, replace: bool) -> Mapping[Reading, Delivered]:  # noqa: ARG002  # the port's
+    def deliver(
+        self,
+        readings: Sequence[Reading],
+        prove: Prove,
+        *,
+        replace: bool,  # noqa: ARG002  # the port's
+        untimed: Collection[Reading] = (),  # noqa: ARG002  # the port's
+    ) -> Mapping[Reading, Delivered]:
         self.fit = prove(readings)
         usual = file_name(readings, self.fit)
         self.path = self.asked or Path(usual)
         if self.path.is_dir():
             self.path /= usual
         return dict.fromkeys(readings, Delivered("kept", self.fit, file_name=self.path.name))
+
+    def take_back(self, measured_at: datetime, person: str | None) -> bool:  # noqa: ARG002  # the port's
+        return False
 
     def health(self) -> Mapping[str, object]:
         return {"name": self.name, "ready": True}

@@ -37,6 +37,8 @@ class Interpreted:
     unknown: tuple[str, ...]
     #: What a person should look at: the summary names it.
     warnings: tuple[Note, ...] = ()
+    #: Whether the time is the reading's own, and not that of its receipt or arrival.
+    timed: bool = True
 
 
 #: A time further in the future comes from a wrong clock or a wrong time zone.
@@ -52,6 +54,18 @@ def interpret(payload: object, *, now: datetime, timezone: ZoneInfo) -> Interpre
     if not isinstance(payload, dict):
         raise ReadingRejected([FieldError("", _shown(payload), "A reading is a JSON object of names and values.")])
     return _Interpretation(now, timezone).of(payload)
+
+
+def when_and_whose(payload: object, *, now: datetime, timezone: ZoneInfo) -> tuple[datetime, str | None]:
+    """The instant and the person of a weigh-in to delete; its values do not matter. Raises `ReadingRejected`."""
+    steering: object = payload
+    if isinstance(payload, dict):
+        steering = {key: value for key, value in payload.items() if not isinstance(_meaning(key), Quantity | Unused)}
+        steering["weight_kg"] = _ANY_WEIGHT
+    interpreted = interpret(steering, now=now, timezone=timezone)
+    if not interpreted.timed:
+        raise ReadingRejected([FieldError("measured_at", None, "The time of the weigh-in to delete was expected.")])
+    return interpreted.reading.measured_at, interpreted.reading.person
 
 
 def has_time(payload: Mapping[str, object]) -> bool:
@@ -130,7 +144,8 @@ class _Interpretation:
         reading = Reading(measured_at=measured_at, person=self.person or self.person_id, **values)
         if fitdays and (errors := contradictions(values, (LEAN_SOFT_TISSUE,))):
             raise ReadingRejected(errors)
-        return Interpreted(reading, derived, tuple(self.notes), tuple(self.unknown))
+        timed = Role.TIME in self.instants
+        return Interpreted(reading, derived, tuple(self.notes), tuple(self.unknown), timed=timed)
 
     def _with_caller_keys(self, error: FieldError) -> FieldError:
         key = self.keys.get(error.field, error.field)
@@ -297,6 +312,7 @@ _STEERING: Mapping[Role, Callable[[_Interpretation, str, object], None]] = {
 }
 
 _GRAM = Decimal("0.001")
+_ANY_WEIGHT = Decimal(80)
 _WEIGHT_EXPECTED = 'A reading needs a weight, such as 81.4 or "81.4 kg".'
 
 

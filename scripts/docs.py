@@ -23,13 +23,14 @@ import click
 
 from weighbridge.errors import WeighbridgeError
 from weighbridge.fit.patch import READINGS_PER_FILE as MOST_IN_A_FILE
-from weighbridge.http.body import LARGEST_BODY_BYTES
+from weighbridge.http.body import LARGEST_BODY_BYTES, MEDIA_TYPES
 from weighbridge.http.body import READINGS_PER_CALL as MOST_IN_A_CALL
 from weighbridge.http.problems import FAULTS
 from weighbridge.http.routes import HTTP_STATUS, LONGEST_PAUSE_S
 from weighbridge.notes import Code
 from weighbridge.operate.demo import embedded, post
 from weighbridge.operate.serving import function_process
+from weighbridge.reading.bodies import SHAPES
 from weighbridge.reading.dialects import DIALECTS, Unused
 from weighbridge.reading.identities import IDENTITIES, LEAN_SOFT_TISSUE
 from weighbridge.reading.measures import MEASURES
@@ -37,6 +38,7 @@ from weighbridge.receipt import DEVELOPER_FIELDS, NATIVE, NOT_STORED, WORDS
 from weighbridge.resources import EXAMPLE, TEMPLATES
 
 ROOT = Path(__file__).parent.parent
+REPOSITORY = "https://github.com/weighbridge/weighbridge"
 
 # -- tables ------------------------------------------------------------------------------------------------
 
@@ -83,8 +85,21 @@ def dialects() -> None:
     rows = []
     for dialect, words in DIALECTS.items():
         used = ", ".join(f"`{key}`" for key, meaning in words.items() if not isinstance(meaning, Unused))
-        rows.append((dialect, used))
+        rows.append((dialect, used or "the values of [whole bodies](#whole-bodies)"))
     _table(("from", "keys that are used"), rows)
+
+
+def bodies() -> None:
+    """The table of whole bodies, each with its example."""
+    page = f"{REPOSITORY}/blob/main/examples"
+    _table(
+        ("from", "what it sends", "example"),
+        [(shape.name, shape.what, f"[{shape.example}]({page}/{shape.example})") for shape in SHAPES],
+    )
+
+
+def media_types() -> None:
+    _table(("`Content-Type`", "body"), [(f"`{kind}`", what) for kind, (what, _) in MEDIA_TYPES.items()])
 
 
 def identities() -> None:
@@ -158,7 +173,7 @@ def codes() -> None:
 
 def limits() -> None:
     rows = [
-        ("body", f"{LARGEST_BODY_BYTES >> 20} MiB (413)"),
+        ("body, after inflating", f"{LARGEST_BODY_BYTES >> 20} MiB (413)"),
         ("pause of the sender within a body", f"{LONGEST_PAUSE_S} s (408)"),
         ("readings in one call", f"{MOST_IN_A_CALL:,} (413)"),
         ("readings in one FIT file", f"{MOST_IN_A_FILE}"),
@@ -238,6 +253,22 @@ def fit_of_the_example(name: str = "examples/fitdays.json") -> str:
         (Path(folder) / name).parent.mkdir(exist_ok=True)
         shutil.copy(EXAMPLE, Path(folder) / name)
         return _output_of("fit", name, folder=folder).rstrip()
+
+
+def answer(name: str) -> None:
+    """The command that posts an example, and the summaries in the answer."""
+    _output("console", lambda: f"$ {posting(name)}\n{summaries_of(name)}")
+
+
+def posting(name: str, address: str = "localhost:8080") -> str:
+    """The shell command that posts an example and prints each summary."""
+    return f'curl -s -d @examples/{name} {address} | grep -o \'"summary": *"[^"]*"\''
+
+
+def summaries_of(name: str) -> str:
+    with tempfile.TemporaryDirectory() as folder, function_process(embedded(os.environ, Path(folder))) as address:
+        command = posting(name, address)
+        return subprocess.run(command, shell=True, cwd=ROOT, check=True, capture_output=True, text=True).stdout.rstrip()  # noqa: S602  # as a reader runs it
 
 
 def sdk() -> None:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import tracemalloc
+import zlib
 from decimal import Decimal
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weighbridge.errors import CallerFault, NotJson
-from weighbridge.http.body import parse_json, read_body
+from weighbridge.errors import CallerFault, MediaTypeUnsupported, NotJson, TooLarge
+from weighbridge.http.body import LARGEST_BODY_BYTES, Payloads, parse_json, read_body
 
+FORM = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data; boundary=x"
 MEDIA_TYPES = st.sampled_from(
-    ["application/json", "application/x-ndjson", "application/cloudevents+json", "application/x-www-form-urlencoded"]
+    ["application/json", "application/x-ndjson", "application/cloudevents+json", "text/plain", FORM, MULTIPART]
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.text(),
@@ -122,3 +128,166 @@ def test_long_key_makes_a_short_fault() -> None:
     with pytest.raises(NotJson) as fault:
         parse_json(b'{"%b": 1, "%b": 2}' % (b"k" * 9000, b"k" * 9000))
     assert len(str(fault.value)) < 200
+
+
+# -- forms -------------------------------------------------------------------------------------------------
+
+
+def only(payloads: Payloads) -> object:
+    """The one payload of a body that is not a list."""
+    assert not payloads.many
+    assert not payloads.faults
+    (item,) = payloads.items.values()
+    return item.payload
+
+
+FIELDS = {"weight": "81,4 kg", "body fat": "18.2 %", "time": "2026-11-21T06:31:00+01:00", "name": "Jörg & Ben"}
+
+
+def multipart(fields: dict[str, str], boundary: str = "x") -> bytes:
+    parts = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in fields.items()
+    ]
+    return f"{''.join(parts)}--{boundary}--\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type"),
+    [
+        (urlencode(FIELDS).encode(), FORM),
+        (urlencode(FIELDS).replace("%2B", "+").encode(), FORM),
+        (urlencode(FIELDS).encode() + b"\n", f"{FORM}; charset=UTF-8"),
+        (multipart(FIELDS), MULTIPART),
+        (multipart(FIELDS, "----A b'c"), 'Multipart/Form-Data; charset=utf-8; boundary="----A b\'c"'),
+        (json.dumps(FIELDS).encode(), FORM),
+        (json.dumps(FIELDS).encode(), "text/plain; charset=utf-8"),
+    ],
+    ids=["form", "plus not escaped", "line break", "multipart", "quoted boundary", "JSON as a form", "JSON as text"],
+)
+def test_form(body: bytes, media_type: str) -> None:
+    """The fields of a form are the reading, as the same JSON is."""
+    assert only(read_body(body, media_type, {})) == FIELDS
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type", "sentence"),
+    [
+        (b"", FORM, "The body is empty"),
+        (b"hello", FORM, "The body is not valid JSON"),
+        (b'{"weight": 81.4', FORM, "The body is not valid JSON"),
+        (b"weight=81.4&weight=81.5", FORM, "Duplicate key 'weight'"),
+        (b"weight=%ff", FORM, "not valid UTF-8"),
+        (b"weight=\xff", FORM, "not valid UTF-8"),
+        (b"{}", MULTIPART, "The form has no fields"),
+        (multipart(FIELDS)[:-6], MULTIPART, "ends too early"),
+        (
+            multipart({"weight": "81.4"}).replace(b'"weight"', b'"weight"; filename="a.json"'),
+            MULTIPART,
+            "without files",
+        ),
+        (multipart({"weight": "81.4"}), "multipart/form-data", "The form has no fields"),
+    ],
+)
+def test_bad_form(body: bytes, media_type: str, sentence: str) -> None:
+    """A form that cannot be read is a `NotJson` that says why."""
+    with pytest.raises(NotJson, match=sentence):
+        read_body(body, media_type, {})
+
+
+@pytest.mark.parametrize("media_type", [FORM, MULTIPART])
+def test_form_with_too_many_fields(media_type: str) -> None:
+    """A form has at most as many fields as an object has names."""
+    fields = {str(n): "" for n in range(501)}
+    with pytest.raises(TooLarge):
+        read_body(urlencode(fields).encode() if media_type == FORM else multipart(fields), media_type, {})
+
+
+# -- content encodings ---------------------------------------------------------------------------------------
+
+GZIP = {"content-encoding": "gzip"}
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", " x-gzip "])
+def test_gzip(encoding: str) -> None:
+    """A body encoded as gzip is the same body."""
+    body = gzip.compress(json.dumps(FIELDS).encode())
+    assert only(read_body(body, None, {"content-encoding": encoding})) == FIELDS
+
+
+def test_gzip_up_to_the_limit() -> None:
+    """The limit holds for the inflated body, exactly."""
+    fits = json.dumps(FIELDS).encode().ljust(LARGEST_BODY_BYTES)
+    assert only(read_body(gzip.compress(fits), None, GZIP)) == FIELDS
+    with pytest.raises(TooLarge, match="when it is inflated"):
+        read_body(gzip.compress(fits + b" "), None, GZIP)
+
+
+def test_bomb_is_not_inflated() -> None:
+    """A small body that would be 64 MiB takes no more memory than the limit allows."""
+    bomb = gzip.compress(bytes(1 << 26), compresslevel=9)
+    tracemalloc.start()
+    try:
+        with pytest.raises(TooLarge):
+            read_body(bomb, None, GZIP)
+        assert tracemalloc.get_traced_memory()[1] < 4 * LARGEST_BODY_BYTES + len(bomb)
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        zlib.compress(b"{}"),
+        gzip.compress(b"{}")[:-1],
+        gzip.compress(b"{}") + b"more",
+        gzip.compress(b"{}") * 2,
+        gzip.compress(b"{}")[:-5] + b"00000",
+    ],
+    ids=["empty", "JSON", "zlib", "short", "long", "twice", "wrong checksum"],
+)
+def test_bad_gzip(body: bytes) -> None:
+    """A body that is not gzip, though its header says so, is a `NotJson`."""
+    with pytest.raises(NotJson, match="gzip"):
+        read_body(body, None, GZIP)
+
+
+@pytest.mark.parametrize("encoding", ["br", "deflate", "zstd", "gzip, gzip", "x" * 500])
+def test_other_encodings(encoding: str) -> None:
+    """Another content encoding is refused, with the one that is understood."""
+    with pytest.raises(MediaTypeUnsupported, match="as gzip") as fault:
+        read_body(b"{}", None, {"content-encoding": encoding})
+    assert len(str(fault.value)) < 200
+
+
+# -- documents -> items ----------------------------------------------------------------------------------------
+
+
+def test_order_of_items_and_faults() -> None:
+    """The items of a body with several weigh-ins stay in order, and what is refused has its place among them."""
+    batch = {"event": "insert", "measurements": [{"weight": 1}, {"weight": 2}]}
+    lines = [batch, {"event": "?"}, {"weight": 3}]
+    body = b"\n".join(json.dumps(line).encode() for line in lines) + b"\n{"
+    payloads = read_body(body, "application/x-ndjson", {})
+    results = payloads.results([item.payload for item in payloads.items.values()])
+    kinds = [type(result).__name__ if isinstance(result, CallerFault) else result for result in results]
+    assert kinds == [{"weight": 1}, {"weight": 2}, "ReadingRejected", {"weight": 3}, "NotJson"]
+
+
+def test_body_with_too_many_weigh_ins() -> None:
+    """The limit of readings holds for what is in a body, too."""
+    rows = [{"samplePk": 1, "weight": 1}] * 10_001
+    with pytest.raises(TooLarge, match="10001 readings"):
+        read_body(json.dumps({"dateWeightList": rows}).encode(), None, {})
+
+
+def test_payloads_that_make_a_file() -> None:
+    """A test in a list is left out of a file, and a deletion is refused."""
+    test, reading = {"event": "test"}, {"weight": 81.4}
+    body = json.dumps([test, reading]).encode()
+    assert read_body(body, None, {}).weigh_ins() == [{"weight": Decimal("81.4")}]
+    deletion = json.dumps({"event": "delete", "date": "2026-11-21T05:31:00Z"}).encode()
+    with pytest.raises(CallerFault):
+        read_body(deletion, None, {}).weigh_ins()

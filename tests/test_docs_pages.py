@@ -63,6 +63,17 @@ def test_length_of_readme() -> None:
     assert "confirmed.png" in "\n".join(lines[:5])
 
 
+PHONE = (ROOT / "docs" / "phone.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", re.findall(r'cog docs\.answer\("(.*?)"\)', PHONE))
+def test_answer_to_a_phone(name: str) -> None:
+    """What the page about phones shows as the answer to an app is what the function answers."""
+    shown = re.search(rf'cog docs\.answer\("{re.escape(name)}"\) \]\]\] -->\n *```console\n(.*?)```', PHONE, re.DOTALL)
+    assert shown
+    assert textwrap.dedent(shown[1]).rstrip() == f"$ {docs.posting(name)}\n{docs.summaries_of(name)}"
+
+
 @pytest.mark.parametrize(
     ("page", "call", "output"),
     [

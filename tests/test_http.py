@@ -190,6 +190,37 @@ def test_empty_list(http: FlaskClient) -> None:
     assert http.post("/readings", json=[]).get_json() == {"results": []}
 
 
+def test_whole_body_of_several(http: FlaskClient) -> None:
+    """A body with several weigh-ins gets a list, in the order of the body."""
+    results = http.post("/?dry_run=true", data=(EXAMPLES / "health_auto_export.json").read_bytes()).get_json()[
+        "results"
+    ]
+    assert [result["measured_at"] for result in results] == ["2026-11-21T05:31:00Z", "2026-11-22T05:40:12Z"]
+
+
+def test_whole_body_of_one(http: FlaskClient) -> None:
+    """A body with one weigh-in gets one receipt, which names what else was in it."""
+    receipt = http.post("/", data=(EXAMPLES / "hc_webhook.json").read_bytes()).get_json()
+    assert receipt["status"] == "kept"
+    assert any("steps" in note["text"] for note in receipt["notes"])
+
+
+def test_form_is_a_reading(http: FlaskClient) -> None:
+    """A form makes the same file as the same JSON."""
+    fields = {"weight": "81,4 kg", "body fat": "18.2 %", "time": "2026-11-22T06:31:00+00:00"}
+    answers = [http.post("/", data=fields), http.post("/", json=fields)]
+    answers += [http.post("/", data=fields, content_type="multipart/form-data")]
+    assert len({answer.get_json()["fit"]["sha256"] for answer in answers}) == 1
+
+
+def test_fit_of_a_whole_body(http: FlaskClient) -> None:
+    """`POST /fit` takes the same bodies, and a file holds all weigh-ins of one."""
+    answer = http.post("/fit", data=(EXAMPLES / "health_auto_export.json").read_bytes())
+    assert answer.status_code == 200
+    assert 'filename="2-' in answer.headers["Content-Disposition"]
+    problem(http.post("/fit", json={"event": "test"}), 422, "reading-rejected")
+
+
 # --- CloudEvents ---
 
 EVENT = {"ce-specversion": "1.0", "ce-type": "scale.reading", "ce-source": "/scale", "ce-id": "1"}
@@ -536,9 +567,7 @@ def test_body_limit(http: FlaskClient) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "media_type", ["text/plain", "application/xml", "multipart/form-data; boundary=x", "image/png"]
-)
+@pytest.mark.parametrize("media_type", ["application/xml", "text/html", "multipart/mixed; boundary=x", "image/png"])
 def test_wrong_media_type(http: FlaskClient, media_type: str) -> None:
     """A body of another media type is refused."""
     problem(http.post("/", data=b"{}", content_type=media_type), 415, "media-type-unsupported")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
+from weighbridge.http.body import MEDIA_TYPES
 from weighbridge.http.encoding import PRETTY
 from weighbridge.http.openapi import document
 from weighbridge.http.routes import ROUTES
+from weighbridge.reading.bodies import SHAPES
 
 
 def test_every_route_is_documented() -> None:
@@ -26,6 +29,15 @@ def test_every_parameter_is_documented() -> None:
         operation = paths[route.name][route.method.lower()]  # type: ignore[index]
         documented = {p["name"] for p in operation.get("parameters", []) if p["in"] == "query"}
         assert documented == {*route.query, PRETTY}
+
+
+def test_every_type_of_body_is_documented() -> None:
+    """Both routes that take a reading document each type of body, and each whole body by its name."""
+    paths: Any = document()["paths"]
+    for path in ("/", "/readings", "/fit"):
+        assert set(paths[path]["post"]["requestBody"]["content"]) == set(MEDIA_TYPES)
+    body = json.dumps(document()["components"])
+    assert [shape.name for shape in SHAPES if f"{shape.name}: " not in body] == []
 
 
 def test_document_is_json() -> None:

@@ -15,6 +15,8 @@ class Code(StrEnum):
     # Notes: how the reading was understood.
     TIME_OF_ARRIVAL = "time-of-arrival"  # no time in the reading: the moment of the request is used
     TIME_OF_RECEIPT = "time-of-receipt"  # no time in the reading: `received_at` is used
+    TIME_OF_EVENT = "time-of-event"  # no time in the reading: that of the CloudEvent around it is used
+    ZONE_ASSUMED = "zone-assumed"  # a time without an offset: read in the configured zone
     HOUR_TWICE = "hour-twice"  # a clock change: the first of two hours was used
     HOUR_SKIPPED = "hour-skipped"  # a clock change: the time was moved forward by the gap
     NOT_MEASURED = "not-measured"

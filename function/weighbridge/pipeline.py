@@ -88,7 +88,13 @@ class Weighbridge:
     settle: Callable[[], Callable[[Interpreted], Interpreted]] = lambda: _unchanged
 
     def weigh(
-        self, payloads: Iterable[object], *, now: datetime, dry_run: bool, replace: bool
+        self,
+        payloads: Iterable[object],
+        *,
+        now: datetime,
+        occurred_at: object = None,
+        dry_run: bool,
+        replace: bool,
     ) -> list[Receipt | WeighbridgeError]:
         """Payloads, or `Item`s of them -> a receipt or a fault for each, in order. One bad payload does not stop the
         others. `replace` is for all of them, and that of an item for this one."""
@@ -99,7 +105,7 @@ class Weighbridge:
             results.update(zip(waiting, self._receipts([*waiting.values()], dry_run=dry_run), strict=True))
             waiting.clear()
 
-        for number, step in enumerate(self._steps(payloads, now, replace=replace)):
+        for number, step in enumerate(self._steps(payloads, now, occurred_at, replace=replace)):
             if isinstance(step, Understood):
                 if waiting and next(iter(waiting.values())).replace != step.replace:
                     deliver_waiting()
@@ -112,9 +118,11 @@ class Weighbridge:
         deliver_waiting()
         return [results[number] for number in range(len(results))]
 
-    def fit(self, payloads: Iterable[object], *, now: datetime) -> tuple[list[Reading], VerifiedFit]:
+    def fit(
+        self, payloads: Iterable[object], *, now: datetime, occurred_at: object = None
+    ) -> tuple[list[Reading], VerifiedFit]:
         """Payloads, or `Item`s of them -> the proven file. Nothing is sent. Raises the first fault."""
-        steps = list(self._steps(payloads, now, replace=False))
+        steps = list(self._steps(payloads, now, occurred_at, replace=False))
         for step in steps:
             if isinstance(step, WeighbridgeError):
                 raise step
@@ -124,7 +132,7 @@ class Weighbridge:
         return [each.reading for each in good], prove(self.template, [each.raws for each in good])
 
     def _steps(
-        self, payloads: Iterable[object], now: datetime, *, replace: bool
+        self, payloads: Iterable[object], now: datetime, occurred_at: object, *, replace: bool
     ) -> Iterator[Understood | TakeBack | Receipt | WeighbridgeError]:
         """What is to be done with each payload, or its fault, or its receipt if nothing is to be done."""
         settled = self.settle()
@@ -136,7 +144,9 @@ class Weighbridge:
                 elif item.action is Action.TAKE_BACK:
                     yield TakeBack(*when_and_whose(item.payload, now=now, timezone=self.timezone))
                 else:
-                    interpreted = settled(interpret(item.payload, now=now, timezone=self.timezone))
+                    interpreted = settled(
+                        interpret(item.payload, now=now, timezone=self.timezone, occurred_at=occurred_at)
+                    )
                     raws = encode(interpreted.reading)
                     yield Understood(interpreted, raws, replace or item.action is Action.REPLACE)
             except WeighbridgeError as fault:

@@ -18,7 +18,6 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple, NoReturn, Protocol, TypeVar
 from urllib.parse import parse_qsl
@@ -58,8 +57,8 @@ class Payloads(NamedTuple):
     items: Mapping[int, Item]
     #: True when the caller sent a list, or a body with several weigh-ins, and so gets a list back.
     many: bool
-    #: When the event that carried the payload occurred; used for a reading without a time.
-    occurred_at: datetime | None = None
+    #: When the event that carried the payload occurred, as it came; for a reading without a time.
+    occurred_at: object = None
     faults: Mapping[int, CallerFault] = {}
 
     def results(self, of_items: Iterable[_Result]) -> list[_Result | CallerFault]:
@@ -68,7 +67,7 @@ class Payloads(NamedTuple):
         return [found[place] for place in sorted(found)]
 
     def weigh_ins(self) -> list[object]:
-        """The payloads that make a file. A test or another event that is no weigh-in is left out.
+        """The payloads that make a file. A test or another event that changes nothing is left out.
 
         Raises the first fault, and `ReadingRejected` for a weigh-in that is to be deleted.
         """
@@ -90,12 +89,10 @@ def read_body(body: bytes, content_type: str | None, headers: Headers) -> Payloa
     media_type = media_type.strip()
     if "charset" in parameters and "utf-8" not in parameters and "utf8" not in parameters:
         raise MediaTypeUnsupported("The body must be encoded in UTF-8.")
-    if media_type == "multipart/form-data":
-        return _payloads([_multipart(body, content_type)])
-    parse = _PARSERS.get(media_type)
-    if parse is None and media_type.endswith("+json"):
-        parse = _json
-    if parse is None:
+    known = MEDIA_TYPES.get(media_type)
+    if known is None and media_type.endswith("+json"):
+        known = MEDIA_TYPES["application/json"]
+    if known is None:
         raise MediaTypeUnsupported(
             f"A body of type {media_type[:80]!a} is not supported. Send application/json, application/x-ndjson, "
             "application/cloudevents+json or a form."
@@ -104,7 +101,7 @@ def read_body(body: bytes, content_type: str | None, headers: Headers) -> Payloa
         return _event(
             {"data": parse_json(body), "type": headers.get("ce-type", ""), "time": headers.get("ce-time", "")}
         )
-    return parse(body)
+    return known.parse(body, content_type)
 
 
 def _decoded(body: bytes, encoding: str) -> bytes:
@@ -223,7 +220,7 @@ _decode: Callable[[str], object] = json.JSONDecoder(
 ).decode
 
 
-def _payloads(documents: Iterable[object], *, many: bool = False, occurred_at: datetime | None = None) -> Payloads:
+def _payloads(documents: Iterable[object], *, many: bool = False, occurred_at: object = None) -> Payloads:
     """Documents -> their items, in order. A document that is a fault already stays one."""
     items: dict[int, Item] = {}
     faults: dict[int, CallerFault] = {}
@@ -243,14 +240,14 @@ def _payloads(documents: Iterable[object], *, many: bool = False, occurred_at: d
     return Payloads(items, many, occurred_at, faults)
 
 
-def _json(body: bytes) -> Payloads:
+def _json(body: bytes, _content_type: str) -> Payloads:
     value = parse_json(body)
     if isinstance(value, list):
         return _listed(value)
     return _payloads([value])
 
 
-def _listed(items: list[object], occurred_at: datetime | None = None) -> Payloads:
+def _listed(items: list[object], occurred_at: object = None) -> Payloads:
     if len(items) > READINGS_PER_CALL:
         raise _too_many(len(items))
     return _payloads(items, many=True, occurred_at=occurred_at)
@@ -260,7 +257,7 @@ def _too_many(count: int) -> TooLarge:
     return TooLarge(f"{count} readings came; at most {READINGS_PER_CALL} are accepted at once.")
 
 
-def _ndjson(body: bytes) -> Payloads:
+def _ndjson(body: bytes, _content_type: str) -> Payloads:
     lines = body.count(b"\n")
     if lines > READINGS_PER_CALL:
         raise _too_many(lines)
@@ -275,10 +272,10 @@ def _line(number: int, line: bytes) -> object:
         return type(fault)(f"Line {number}: {fault}")
 
 
-def _form(body: bytes) -> Payloads:
+def _form(body: bytes, content_type: str) -> Payloads:
     """A form, or JSON that came as one."""
     if body.lstrip()[:1] in (b"{", b"[", b'"', b"") or b"=" not in body:
-        return _json(body)
+        return _json(body, content_type)
     if body.count(b"&") >= MOST_NAMES_PER_OBJECT:
         raise _too_many_names()
     try:
@@ -295,14 +292,14 @@ def _fields(pairs: Iterable[tuple[str, str]]) -> dict[str, object]:
 #: 2026-11-23T06:31:00 01:00 was +01:00.
 _OFFSET_WITHOUT_PLUS = re.compile(r"\A(\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?) (\d\d:?\d\d)\Z", re.ASCII)
 
-_BOUNDARY = re.compile(r'boundary="?([^";,\s]{1,70})', re.ASCII | re.IGNORECASE)
+_BOUNDARY = re.compile(r'boundary=(?:"([^"]{1,70})"|([^";,\s]{1,70}))', re.ASCII | re.IGNORECASE)
 _PART_NAME = re.compile(rb'\Acontent-disposition:\s*form-data;.{0,200}?\bname="([^"\r\n]{0,200})"', re.IGNORECASE)
 
 
-def _multipart(body: bytes, content_type: str) -> dict[str, object]:
+def _multipart(body: bytes, content_type: str) -> Payloads:
     """The fields of multipart/form-data (RFC 7578)."""
     found = _BOUNDARY.search(content_type)
-    parts = (b"\r\n" + body).split(b"\r\n--" + found[1].encode()) if found else []
+    parts = (b"\r\n" + body).split(b"\r\n--" + (found[1] or found[2]).encode()) if found else []
     if len(parts) > MOST_NAMES_PER_OBJECT + 2:
         raise _too_many_names()
     pairs: list[tuple[str, str]] = []
@@ -317,10 +314,10 @@ def _multipart(body: bytes, content_type: str) -> dict[str, object]:
         raise NotJson("The form is not valid UTF-8.") from None
     if not pairs or not parts[-1].startswith(b"--"):
         raise NotJson("The form has no fields, or ends too early.")
-    return _fields(pairs)
+    return _payloads([_fields(pairs)])
 
 
-def _structured_event(body: bytes) -> Payloads:
+def _structured_event(body: bytes, _content_type: str) -> Payloads:
     event = parse_json(body)
     if not isinstance(event, dict) or "specversion" not in event:
         raise NotJson("This is not a CloudEvent: a JSON object with specversion was expected.")
@@ -331,10 +328,9 @@ def _structured_event(body: bytes) -> Payloads:
 
 def _event(event: Mapping[str, object]) -> Payloads:
     """A CloudEvent's data is the reading; a Pub/Sub message wraps it once more, in base64."""
-    data = event.get("data")
+    data, occurred_at = event.get("data"), event.get("time")
     if isinstance(data, dict) and isinstance(message := data.get("message"), dict) and "data" in message:
-        data = parse_json(_base64(message["data"]))
-    occurred_at = _instant(event.get("time"))
+        data, occurred_at = parse_json(_base64(message["data"])), occurred_at or message.get("publishTime")
     if isinstance(data, list):
         return _listed(data, occurred_at)
     return _payloads([data], occurred_at=occurred_at)
@@ -347,22 +343,25 @@ def _base64(text: object) -> bytes:
         raise NotJson("The event's data is not valid base64.") from None
 
 
-def _instant(text: object) -> datetime | None:
-    try:
-        instant = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return instant if instant.tzinfo else None
+class MediaType(NamedTuple):
+    """One type of body."""
+
+    #: What it holds, for the documentation.
+    what: str
+    #: Body, the whole content type -> items.
+    parse: Callable[[bytes, str], Payloads]
 
 
-_PARSERS: Mapping[str, Callable[[bytes], Payloads]] = {
-    "application/json": _json,
-    "text/json": _json,
-    "text/plain": _json,
-    # curl -d sends any body as this type.
-    "application/x-www-form-urlencoded": _form,
-    "application/x-ndjson": _ndjson,
-    "application/ndjson": _ndjson,
-    "application/jsonl": _ndjson,
-    "application/cloudevents+json": _structured_event,
+_LINES = MediaType("one document in each line", _ndjson)
+
+MEDIA_TYPES: Mapping[str, MediaType] = {
+    "application/json": MediaType("a reading, a list of readings, or the whole body of another program", _json),
+    "text/json": MediaType("the same", _json),
+    "text/plain": MediaType("JSON, sent as text", _json),
+    "application/x-ndjson": _LINES,
+    "application/ndjson": _LINES,
+    "application/jsonl": _LINES,
+    "application/cloudevents+json": MediaType("an event whose data is the document", _structured_event),
+    "application/x-www-form-urlencoded": MediaType("a form whose fields are a reading, or JSON (`curl -d`)", _form),
+    "multipart/form-data": MediaType("a form whose fields are a reading", _multipart),
 }

@@ -12,8 +12,10 @@ from typing import get_args
 from pydantic import TypeAdapter
 
 from ..errors import Again, Blame
+from ..reading.bodies import SHAPES
 from ..reading.measures import MEASURES
 from ..receipt import Receipt
+from .body import MEDIA_TYPES
 from .encoding import PRETTY
 from .problems import FAULTS
 
@@ -63,6 +65,7 @@ def document() -> dict[str, object]:
             },
             "schemas": {
                 "Reading": _reading(),
+                "Body": _whole_body(),
                 "Receipt": receipt,
                 "Results": _RESULTS,
                 "WeighIns": _WEIGH_INS,
@@ -107,6 +110,16 @@ def _reading() -> dict[str, object]:
     }
 
 
+def _whole_body() -> dict[str, object]:
+    bodies = " · ".join(f"{shape.name}: {shape.what}" for shape in SHAPES)
+    return {
+        "type": "object",
+        "description": "What another program sends, as it is. If several weigh-ins are in it, the answer is a list. "
+        + bodies,
+        "additionalProperties": True,
+    }
+
+
 def _problems(*statuses: int) -> dict[str, object]:
     """The faults of the table, with one response for each status."""
     faults = [fault for fault in FAULTS.values() if fault.status in statuses]
@@ -132,25 +145,34 @@ _SET_UP = (500,)
 _ACCESS = (401, 403)
 _GARMIN = (502, 503, 504)
 
+_DOCUMENT: Mapping[str, object] = {"anyOf": [{"$ref": _REF + "Reading"}, {"$ref": _REF + "Body"}]}
+#: Of a type that is not here, the body is a text.
+_SCHEMAS: Mapping[str, Mapping[str, object]] = {
+    "application/json": {"anyOf": [_DOCUMENT, {"type": "array", "items": _DOCUMENT}]},
+    "application/cloudevents+json": {
+        "type": "object",
+        "required": ["specversion", "type", "source", "id", "data"],
+        "properties": {
+            "specversion": {"const": "1.0"},
+            **{name: {"type": "string", "minLength": 1} for name in ("type", "source", "id")},
+            "data": _DOCUMENT,
+        },
+    },
+    "application/x-www-form-urlencoded": {"type": "object", "additionalProperties": {"type": "string"}},
+    "multipart/form-data": {"type": "object", "additionalProperties": {"type": "string"}},
+}
 _BODY: Mapping[str, object] = {
     "required": True,
-    "content": {
-        "application/json": {
-            "schema": {
-                "anyOf": [
-                    {"$ref": _REF + "Reading"},
-                    {"type": "array", "items": {"$ref": _REF + "Reading"}},
-                ]
-            }
-        }
-    },
+    "description": "With `Content-Encoding: gzip`, the limit holds for the inflated body. "
+    + " · ".join(f"{kind}: {known.what}" for kind, known in MEDIA_TYPES.items()),
+    "content": {kind: {"schema": _SCHEMAS.get(kind, {"type": "string"})} for kind in MEDIA_TYPES},
 }
 
 
 def _post_readings(operation_id: str) -> dict[str, object]:
     return {
         "operationId": operation_id,
-        "summary": "Deliver one reading or several; as JSON, application/x-ndjson or a CloudEvent.",
+        "summary": "Deliver one reading or several: as JSON, as a form, or as the whole body of another program.",
         "security": _SECURITY,
         "parameters": _switches(_QUERY_SWITCHES | _INDENTED),
         "requestBody": _BODY,

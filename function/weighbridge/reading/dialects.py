@@ -27,6 +27,8 @@ class Share(Enum):
     """A percentage of the weight that gives a mass."""
 
     MUSCLE = ("muscle_mass_kg", Measure("muscle share", PERCENT, Decimal(1), Decimal(100)))
+    BONE = ("bone_mass_kg", Measure("bone share", PERCENT, Decimal("0.1"), Decimal(20)))
+    FAT_FREE = ("fat_free_mass_kg", Measure("fat-free share", PERCENT, Decimal(10), Decimal("99.9")))
     SKELETAL_MUSCLE = ("skeletal_muscle_mass_kg", Measure("skeletal muscle share", PERCENT, Decimal(1), Decimal(100)))
 
     def __init__(self, mass: str, measure: Measure) -> None:
@@ -50,6 +52,8 @@ class Role(Enum):
     TIME = auto()
     #: When the caller received it: used if the reading has no time of its own.
     RECEIPT = auto()
+    #: When the event around the reading occurred; no key of a reading has it.
+    EVENT = auto()
     PERSON = auto()
     #: The internal id of a person in a scale or an app: used if there is no name.
     PERSON_ID = auto()
@@ -186,6 +190,19 @@ DIALECTS: Mapping[str, Mapping[str, Meaning]] = {
         "bone": _KG_OR_PERCENT,
         "values": Unused("only the values next to it are read"),
     },
+    # What `bodies` leaves next to the values of a whole body.
+    "whole bodies": dict.fromkeys(
+        (
+            *("event", "waist", "hip", "chest", "neck", "calories", "comment"),
+            *("steps", "sleep", "distance", "active_calories", "total_calories", "exercise", "nutrition"),
+            *("step_count", "active_energy", "basal_energy_burned", "resting_heart_rate", "heart_rate_variability"),
+            *("grpid", "modified", "deviceid", "hash_deviceid", "modelid", "goals", "groups without a weight"),
+            *("samplePk", "sourceType", "weightDelta", "summaryId"),
+            *("dataSource", "deviceId", "deviceSource", "deviceType", "proteinRatio", "source", "encryptImpedance"),
+            *("state", "state_class", "device_class"),
+        ),
+        _UNUSED,
+    ),
     "Theengs and OpenMQTTGateway": {
         "weighing_mode": Role.MODE,
         "unit": Role.WEIGHT_UNIT,

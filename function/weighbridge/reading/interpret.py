@@ -11,16 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 from ..errors import FieldError, ReadingRejected
 from ..notes import Code, Note
 from .dialects import BARE_WEIGHT, FITDAYS_WORDS, VOCABULARY, Meaning, Quantity, Role, Share, Unused, is_missing, normal
 from .identities import LEAN_SOFT_TISSUE, contradictions, derive
 from .measures import MEASURES, out_of_range
-from .quantities import KG_PER, LONGEST_TEXT, UNITS, NotUnderstood, is_short, quantity
+from .quantities import KG_PER, LONGEST_TEXT, NotMeasured, NotUnderstood, is_short, quantity, unit_of
 from .reading import Reading
 from .times import read_time
 
@@ -46,17 +45,18 @@ FUTURE_ALLOWED = timedelta(minutes=5)
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-def interpret(payload: object, *, now: datetime, timezone: ZoneInfo) -> Interpreted:
+def interpret(payload: object, *, now: datetime, timezone: tzinfo, occurred_at: object = None) -> Interpreted:
     """One JSON value -> the reading in it. `now` is aware; `timezone` is for times without an offset.
 
+    `occurred_at`: the time of the event that carried the payload, as it came; for a reading without a time.
     Raises `ReadingRejected`, which names every value to blame by the caller's own key.
     """
     if not isinstance(payload, dict):
         raise ReadingRejected([FieldError("", _shown(payload), "A reading is a JSON object of names and values.")])
-    return _Interpretation(now, timezone).of(payload)
+    return _Interpretation(now, timezone, occurred_at).of(payload)
 
 
-def when_and_whose(payload: object, *, now: datetime, timezone: ZoneInfo) -> tuple[datetime, str | None]:
+def when_and_whose(payload: object, *, now: datetime, timezone: tzinfo) -> tuple[datetime, str | None]:
     """The instant and the person of a weigh-in to delete; its values do not matter. Raises `ReadingRejected`."""
     steering: object = payload
     if isinstance(payload, dict):
@@ -76,8 +76,8 @@ def has_time(payload: Mapping[str, object]) -> bool:
 class _Interpretation:
     """The work on one payload: what was found so far, and under which key."""
 
-    def __init__(self, now: datetime, timezone: ZoneInfo) -> None:
-        self.now, self.timezone = now, timezone
+    def __init__(self, now: datetime, timezone: tzinfo, occurred_at: object) -> None:
+        self.now, self.timezone, self.occurred_at = now, timezone, occurred_at
         self.values: dict[str, Decimal] = {}
         self.shares: dict[Share, Decimal] = {}
         #: The caller's key for a number or the person, and what came.
@@ -155,16 +155,18 @@ class _Interpretation:
 
     def _number(self, key: str, value: object, meaning: Quantity) -> None:
         name = meaning.name
-        if is_missing(value):
+        try:
+            name, number = (name, None) if is_missing(value) else quantity(value, meaning)
+        except NotMeasured:
+            number = None
+        except NotUnderstood as e:
+            self._reject(name, key, value, str(e))
+            return
+        if number is None:
             if name == "weight_kg":
                 self.keys[name], self.inputs[name] = key, value
             else:
                 self._note(Code.NOT_MEASURED, f"{key!a} was not measured.")
-            return
-        try:
-            name, number = quantity(value, meaning)
-        except NotUnderstood as e:
-            self._reject(name, key, value, str(e))
             return
         known = self.shares.get(name) if isinstance(name, Share) else self.values.get(name)
         if number == 0 and name != "weight_kg":
@@ -182,7 +184,7 @@ class _Interpretation:
         """The unit from `weight_unit` or `unit`, for a weight without one; "" if there is none."""
         for key, value, meaning in said:
             if meaning is Role.WEIGHT_UNIT and not is_missing(value):
-                unit = UNITS.get(value.strip().casefold()) if isinstance(value, str) else None
+                unit = unit_of(value)
                 if unit in KG_PER:
                     return unit
                 self._reject(Role.WEIGHT_UNIT, key, value, "kg, lb, st or jin was expected.")
@@ -225,6 +227,12 @@ class _Interpretation:
             return self.instants[Role.TIME][1]
         if Role.TIME in self.blamed:
             return self.now
+        if not is_missing(self.occurred_at):
+            self._read_instant(Role.EVENT, "time", self.occurred_at)
+            if Role.EVENT in self.blamed:
+                return self.now
+            self._note(Code.TIME_OF_EVENT, "No time was given, so the time of the event is used.")
+            return self.instants[Role.EVENT][1]
         for key, value in self.receipts:
             self._read_instant(Role.RECEIPT, key, value)
         if Role.RECEIPT in self.blamed:

@@ -1,7 +1,7 @@
 """A JSON document as other programs send it -> payloads of one weigh-in each, and what is to be done with each.
 
 Rule: a key that is not understood here goes on under its own name, so that `interpret` uses it or names it. Every
-number goes on with the unit that its source documents, so that nothing is guessed. A document that is no known body
+number goes on with the unit that its source documents, so that nothing is guessed. A document that is not one of these
 is one item, as it is.
 
 Rule: what comes out is stable. The payload of an item, unpacked again, is that item. So a caller may unpack, store

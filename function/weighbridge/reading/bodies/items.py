@@ -160,7 +160,7 @@ def refused(key: str, value: object, message: str) -> ReadingRejected:
 
 
 def aside(name: str) -> str:
-    """The name of a metric that is no part of a weigh-in, such as the water that somebody drank, not what it means."""
+    """The name of a metric outside a weigh-in, such as the water that somebody drank, left without meaning."""
     meaning = meaning_of(name)
     return name if meaning is None or isinstance(meaning, Unused) else f"{name} samples"
 

@@ -149,7 +149,7 @@ def _android_sample(ours: str, row: Document) -> Sample:
 
 
 def _phone(document: Document, samples: Iterable[Sample], beside: Document, named: Document) -> Iterator[Item]:
-    """The items of samples. `beside`: what came next to them. `named`: metrics that are no part of a weigh-in."""
+    """The items of samples. `beside`: what came next to them. `named`: metrics that do not belong to one."""
     joined = join(samples)
     if joined.weigh_ins or joined.without_weight:
         named = {**named, **{f"{name} alone": "no weight at its time" for name in joined.aside}}

@@ -3,9 +3,9 @@
 Rule: values of one instant are one weigh-in. A value without a weight at its instant belongs to the only weight within
 a minute; if there is none, or there are two, it stays alone, and is reported. No value is dropped without being named.
 
-Strategy: two apps may write one weighing into the phone's store, one with the weight alone and one with all values.
-If their weights are one weighing, the one with more values counts, and the other adds what it lacks. What differs is
-named. If they are two weighings, there are two weigh-ins.
+Strategy: two apps may write one weigh-in into the phone's store, one with the weight alone and one with all values.
+If their weights are of one weigh-in, the one with more values counts, and the other adds what it lacks. What differs is
+named. If they cannot be of one, there are two.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from .items import EMPTY, TIME, WEIGHT, Document, Values, put
 #: How far a value may be from the weight that it belongs to.
 NEAR_S = 60
 
-#: Weights that differ by more are two weighings: the lesser of these, in kg and as a share.
+#: Weights that differ by more are of two weigh-ins: the lesser of these, in kg and as a share.
 WOBBLE_KG, WOBBLE_SHARE = Decimal("0.3"), Decimal("0.005")
 
-#: What an app writes down now and then, apart from any weighing.
-NOT_A_WEIGHING = frozenset(("height_cm", "bmi", "basal_metabolic_rate_kcal"))
+#: What an app writes down now and then, apart from any weigh-in.
+APART = frozenset(("height_cm", "bmi", "basal_metabolic_rate_kcal"))
 
-#: So many weighings at one instant are a mistake of the sender.
+#: So many weights at one instant are a mistake of the sender.
 MOST_AT_ONE_INSTANT = 10
 _TOO_MANY = f"More than {MOST_AT_ONE_INSTANT} different weights came for one instant; one was expected."
 
@@ -58,9 +58,9 @@ class Joined(NamedTuple):
 
     #: Each has a weight and its time.
     weigh_ins: list[Values]
-    #: Values without a weight, by their time: they could be part of a weighing.
+    #: Values without a weight, by their time: they could be part of a weigh-in.
     without_weight: list[Values]
-    #: The attributes that came only apart from any weighing.
+    #: The attributes that came only apart from any weigh-in.
     aside: list[str]
 
 
@@ -90,8 +90,8 @@ def join(samples: Iterable[Sample]) -> Joined:
         else:
             _add(alone.setdefault(moment, {TIME: sample.time}), sample)
     weigh_ins = [values for of_sources in moments.values() for values in _merged(of_sources)]
-    without_weight = [values for values in alone.values() if not values.keys() - {TIME} <= NOT_A_WEIGHING]
-    aside = {name: None for values in alone.values() if values.keys() - {TIME} <= NOT_A_WEIGHING for name in values}
+    without_weight = [values for values in alone.values() if not values.keys() - {TIME} <= APART]
+    aside = {name: None for values in alone.values() if values.keys() - {TIME} <= APART for name in values}
     aside.pop(TIME, None)
     return Joined(weigh_ins, without_weight, list(aside))
 
@@ -120,20 +120,20 @@ def _place(moment: _Moment, moments: Mapping[_Moment, object], seconds: list[int
 
 
 def _merged(of_sources: Mapping[str, list[Sample]]) -> Iterator[Values]:
-    """The weigh-ins of one instant: one, unless its weights are of two weighings."""
+    """The weigh-ins of one instant: one, unless its weights cannot be of one."""
     found: list[Values] = []
     # The one with the most values first; those without a weight of their own come last.
     order = sorted(of_sources.items(), key=lambda item: (not _has_weight(item[1]), -len(item[1])))
     for _, samples in order:
         weights = [sample for sample in samples if sample.name == WEIGHT]
-        target = next((values for values in found if not weights or _is_one_weighing(values, weights[0])), None)
+        target = next((values for values in found if not weights or _are_of_one(values, weights[0])), None)
         if target is None:
             target = {TIME: (weights or samples)[0].time}
             found.append(target)
         if len(found) > MOST_AT_ONE_INSTANT:
             raise ReadingRejected([FieldError("weight", None, _TOO_MANY)])
         for sample in (*weights, *(sample for sample in samples if sample.name != WEIGHT)):
-            if sample.name == WEIGHT and WEIGHT in target and not _is_one_weighing(target, sample):
+            if sample.name == WEIGHT and WEIGHT in target and not _are_of_one(target, sample):
                 found.append({TIME: sample.time, WEIGHT: sample.value, **sample.rest})
             else:
                 _add(target, sample)
@@ -144,7 +144,7 @@ def _has_weight(samples: Iterable[Sample]) -> bool:
     return any(sample.name == WEIGHT for sample in samples)
 
 
-def _is_one_weighing(values: Values, weight: Sample) -> bool:
+def _are_of_one(values: Values, weight: Sample) -> bool:
     ours, theirs = _kg(values.get(WEIGHT)), _kg(weight.value)
     if ours is None or theirs is None:
         return values.get(WEIGHT) == weight.value

@@ -20,7 +20,7 @@ from .items import (
     rows_in,
     spread,
 )
-from .samples import NOT_A_WEIGHING
+from .samples import APART
 
 # developer.withings.com, measure-getmeas: a number is value × 10^unit. Category 2 is a goal. Attribution 1 means that
 # the scale does not know which of its users it was.
@@ -55,7 +55,7 @@ _OTHERS: Mapping[object, str] = {
     175: "muscle mass of a segment",
 }
 _GOAL = 2
-_PART_OF_A_WEIGHING = frozenset(field.name for field in _FIELDS.values()) - NOT_A_WEIGHING
+_OF_A_WEIGH_IN = frozenset(field.name for field in _FIELDS.values()) - APART
 #: About the answer, not about a person.
 _ANSWER = ("status", "body", "measuregrps", "updatetime", "more", "offset", "timezone")
 
@@ -73,7 +73,7 @@ def unpack(document: Document) -> Iterator[Item]:
     groups = [document] if "measures" in document else rows_in(inner, "measuregrps")
     around = {} if "measures" in document else document
     measured = [_group(group) for group in groups if group.get("category") != _GOAL]
-    weigh_ins = [payload for payload in measured if payload.keys() & _PART_OF_A_WEIGHING]
+    weigh_ins = [payload for payload in measured if payload.keys() & _OF_A_WEIGH_IN]
     counts = {"goals": len(groups) - len(measured), "groups without a weight": len(measured) - len(weigh_ins)}
     others = {key: count for key, count in counts.items() if count}
     if weigh_ins:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -43,6 +44,7 @@ from weighbridge.pipeline import Prover
 from weighbridge.reading.reading import Reading
 from weighbridge.resources import TEMPLATES
 
+from .fit_builder import File, file_id, weigh_in
 from .garmin import http_types
 from .garmin.server import GarminStandIn
 from .garmin.weights import FIT_EPOCH_S
@@ -97,10 +99,10 @@ def connect(garmin: GarminStandIn, tmp_path: Path) -> Connect:
     """Makes a `GarminConnect` with a valid token."""
     garmin.write_token(tmp_path / "tokens")
 
-    def connect(*, confirm_s: float = 0.2, timeout_s: float = 30.0) -> GarminConnect:
+    def connect(*, confirm_s: float = 0.2, timeout_s: float = 30.0, join_s: float = 60) -> GarminConnect:
         store = TokenStore(tmp_path / "tokens")
         session = GarthSession(store, domain=garmin.domain, ca_bundle=garmin.ca_bundle, timeout_s=timeout_s)
-        return GarminConnect(session, name="garth", confirm_s=confirm_s)
+        return GarminConnect(session, name="garth", confirm_s=confirm_s, join_s=join_s)
 
     return connect
 
@@ -203,11 +205,20 @@ def test_pauses_between_looks(garmin: GarminStandIn, connect: Connect, tmp_path:
 
 
 def test_values_not_shown(garmin: GarminStandIn, connect: Connect) -> None:
-    """Values that Garmin does not show are named, and are not a conflict."""
-    garmin.weights.add(raw(visceral_fat_rating=None, bmi=None))
+    """Values that Garmin does not show after an upload are named."""
+    garmin.weights.shown_as = {"visceral_fat_rating": None, "bmi": None}
     outcome = delivered(deliver(connect(), reading())[0])
-    assert outcome.status == "present"
-    assert outcome.warnings == ((Code.NOT_SHOWN, "Garmin Connect does not show bmi, visceral_fat_rating."),)
+    assert outcome.status == "confirmed"
+    text = "Garmin Connect does not show body mass index and visceral fat."
+    assert outcome.warnings == ((Code.NOT_SHOWN, text),)
+
+
+def test_values_that_the_template_lacks(garmin: GarminStandIn, connect: Connect) -> None:
+    """Only what the file holds is expected of Garmin: the rest is neither missing nor a conflict."""
+    lean = Prover(read_template(File([file_id(), weigh_in(without=[1, 2, 4, 5])]).to_bytes()))
+    ours = connect()
+    outcomes = [delivered(ours.deliver([reading()], lean, replace=False)[reading()]) for _ in range(2)]
+    assert [(outcome.status, outcome.warnings) for outcome in outcomes] == [("confirmed", ()), ("present", ())]
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
@@ -237,35 +248,70 @@ def test_conflict(garmin: GarminStandIn, connect: Connect) -> None:
 @pytest.mark.parametrize(
     ("changes", "same"),
     [
-        ({"weight": 8005}, True),
-        ({"weight": 8006}, False),
-        ({"percent_fat": 2010}, True),
-        ({"percent_fat": 2011}, False),
-        ({"percent_hydration": 5490}, True),
-        ({"percent_hydration": 5489}, False),
-        ({"bone_mass": 325}, True),
-        ({"bone_mass": 326}, False),
-        ({"muscle_mass": 6075}, True),
-        ({"muscle_mass": 6074}, False),
-        ({"bmi": 248}, True),
-        ({"bmi": 249}, False),
-        ({"visceral_fat_rating": 9}, False),
-        ({"metabolic_age": 41}, False),
+        ({"weight": 5}, True),
+        ({"weight": 6}, False),
+        ({"percent_fat": 10}, True),
+        ({"percent_fat": 11}, False),
+        ({"percent_hydration": -10}, True),
+        ({"percent_hydration": -11}, False),
+        ({"bone_mass": 5}, True),
+        ({"bone_mass": 6}, False),
+        ({"muscle_mass": -5}, True),
+        ({"muscle_mass": -6}, False),
+        ({"bmi": 1}, True),
+        ({"bmi": 2}, False),
+        ({"visceral_fat_rating": 1}, False),
+        ({"metabolic_age": 1}, False),
         ({"percent_fat": None, "percent_hydration": None, "bone_mass": None}, True),
         ({"percent_fat": None, "percent_hydration": None, "bone_mass": None, "muscle_mass": None}, False),
     ],
 )
 def test_rounding(garmin: GarminStandIn, connect: Connect, changes: dict[str, int | None], same: bool) -> None:
-    """Values that differ only by rounding are the same. The last row is a weight typed by hand: without body
-    composition it is another entry."""
-    garmin.weights.add(raw(**changes))
+    """After an upload, values that differ only by rounding are the same. The last row looks like a weight typed by
+    hand: without body composition it is another entry."""
+    garmin.weights.shown_as = changes
+    outcome = delivered(deliver(connect(), reading())[0])
+    assert outcome.status == ("confirmed" if same else "accepted")
+    assert (Code.SHOWN_DIFFERENTLY in warned(outcome)) is not same
+
+
+ATTRIBUTES = {
+    "weight": "weight_kg",
+    "percent_fat": "body_fat_percent",
+    "percent_hydration": "body_water_percent",
+    "bone_mass": "bone_mass_kg",
+    "muscle_mass": "muscle_mass_kg",
+    "bmi": "bmi",
+    "visceral_fat_rating": "visceral_fat_rating",
+    "metabolic_age": "metabolic_age_years",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "by"), [(name, by) for name in RAW for by in (1, -1, None) if (name, by) != ("weight", None)]
+)
+def test_one_raw_integer(garmin: GarminStandIn, connect: Connect, name: str, by: int | None) -> None:
+    """One raw integer that Garmin has otherwise, or lacks, is a conflict that names it; `replace` brings it."""
+    garmin.weights.add(raw(**{name: None if by is None else RAW[name] + by}))
     ours = connect()
-    if same:
-        assert delivered(deliver(ours, reading())[0]).status == "present"
-    else:
-        with pytest.raises(Conflict):
-            deliver(ours, reading())
+    with pytest.raises(Conflict) as caught:
+        deliver(ours, reading())
+    attribute = ATTRIBUTES[name]
+    assert (caught.value.added, caught.value.changed) == (((attribute,), ()) if by is None else ((), (attribute,)))
     assert garmin.uploads_received == 0
+    assert delivered(deliver(ours, reading(), replace=True)[0]).status == "confirmed"
+    assert [entry.raw for entry in garmin.weights.entries] == [raw()]
+    assert delivered(deliver(ours, reading())[0]).status == "present"
+
+
+def test_conflict_in_words(garmin: GarminStandIn, connect: Connect) -> None:
+    """The message of a conflict names what would be added and changed."""
+    garmin.weights.add(raw(bone_mass=None, visceral_fat_rating=None, percent_fat=1990))
+    with pytest.raises(Conflict, match="It would add bone mass and visceral fat and change body fat") as caught:
+        deliver(connect(), reading())
+    assert "replace=true" in str(caught.value)
+    assert caught.value.added == ("bone_mass_kg", "visceral_fat_rating")
+    assert caught.value.changed == ("body_fat_percent",)
 
 
 def test_rating_with_a_fraction(garmin: GarminStandIn, connect: Connect) -> None:
@@ -293,6 +339,32 @@ def test_replace(garmin: GarminStandIn, connect: Connect) -> None:
     assert (outcome.status, outcome.warnings) == ("confirmed", ())
     assert [w["weight"] for w in garmin.weigh_ins()] == [81_250.0]
     assert routes(garmin) == ["weight/range", "upload", "weight/range", "weight/delete"]
+
+
+def test_replace_within_rounding(garmin: GarminStandIn, connect: Connect) -> None:
+    """18.2 % is replaced by 18.1 %, and the old entry is never taken for the new one."""
+    deliver(connect(), reading(body_fat_percent="18.2", muscle_mass_kg=None))
+    corrected = reading(body_fat_percent="18.1", muscle_mass_kg=None)
+    garmin.weights.show_delay_s = 3600
+    assert delivered(deliver(connect(), corrected, replace=True)[0]).status == "accepted"
+    garmin.weights.entries[-1] = replace(garmin.weights.entries[-1], visible_at_s=0)
+    assert delivered(deliver(connect(), corrected, replace=True)[0]).status == "present"
+    assert [w["bodyFat"] for w in garmin.weigh_ins()] == [18.1]
+
+
+def test_replace_by_less(garmin: GarminStandIn, connect: Connect) -> None:
+    """Values that only the replaced entry had are named; a reading that only adds keeps them."""
+    deliver(connect(), reading())
+    outcome = delivered(deliver(connect(), only_weight("81.25"), replace=True)[0])
+    assert warned(outcome) == [Code.REPLACED_ENTRY_HAD_MORE]
+    assert "bone mass" in outcome.warnings[0].text
+    deliver(connect(), reading(weight_kg="81.25", bone_mass_kg=None), replace=True)
+    outcome = delivered(deliver(connect(), only_weight("81.25", MORNING), replace=True)[0])
+    assert (outcome.status, outcome.warnings) == ("present", ())
+    added = Reading(measured_at=MORNING, weight_kg=Decimal("81.25"), bone_mass_kg=Decimal("3.2"))
+    outcome = delivered(deliver(connect(), added, replace=True)[0])
+    assert (outcome.status, outcome.warnings) == ("confirmed", ())
+    assert [entry.raw for entry in garmin.weights.entries] == [raw(weight=8125)]
 
 
 def test_replace_finishes(garmin: GarminStandIn, connect: Connect) -> None:
@@ -473,8 +545,8 @@ def test_look_fails(garmin: GarminStandIn, connect: Connect, fault: str) -> None
     [
         ({"at": MORNING + timedelta(seconds=120)}, True),
         ({"at": MORNING + timedelta(seconds=121)}, False),
-        ({"at": MORNING - timedelta(seconds=60), "weight": 8005}, True),
-        ({"at": MORNING - timedelta(seconds=60), "weight": 8006}, False),
+        ({"at": MORNING - timedelta(seconds=61), "weight": 8005}, True),
+        ({"at": MORNING - timedelta(seconds=61), "weight": 8006}, False),
     ],
 )
 @pytest.mark.parametrize("fault", ["409", "200-duplicate"])

@@ -31,6 +31,7 @@ GIVEN = {
     "WEIGHBRIDGE_TOKENS": "/data/tokens",
     "WEIGHBRIDGE_TOKEN_SECRET": "projects/my-project/secrets/garmin",
     "WEIGHBRIDGE_CONFIRM_SECONDS": "12.5",
+    "WEIGHBRIDGE_JOIN_SECONDS": "30",
     "GARMIN_DOMAIN": "garmin.cn",
     "GARMIN_CA_BUNDLE": "/data/ca.pem",
     "GARMIN_PERSONAL_API_KEY": "a-key-of-garmins",

@@ -99,17 +99,17 @@ def make_receipt(interpreted: Interpreted, raws: RawFields, template: Template, 
     """The receipt of a delivered reading; given only bytes (a dry run), of a checked one."""
     delivered = outcome if isinstance(outcome, Delivered) else None
     status = delivered.status if delivered else "checked"
+    warnings = delivered.warnings if delivered else ()
     reading = interpreted.reading
     receipt: Receipt = {
         "status": status,
-        # What is `accepted` becomes `present` or `confirmed` when it is sent again.
-        "final": status != "accepted",
+        "final": _is_final(status, warnings),
         "summary": _summary(interpreted, status),
         "measured_at": _iso(reading.measured_at),
         "fields": _fields(interpreted, raws, template),
         "unknown": list(interpreted.unknown),
         "notes": _note_dicts((*interpreted.notes, *(delivered.notes if delivered else ()))),
-        "warnings": _note_dicts((*interpreted.warnings, *(delivered.warnings if delivered else ()))),
+        "warnings": _note_dicts((*interpreted.warnings, *warnings)),
         "fit": _fit(outcome),
         "garmin": delivered.garmin.shown() if delivered and delivered.garmin else None,
     }
@@ -142,6 +142,11 @@ def _without_values(status: str, summary: str, measured_at: datetime | None) -> 
         "fit": None,
         "garmin": None,
     }
+
+
+def _is_final(status: str, warnings: Sequence[Note]) -> bool:
+    # Sent again, what is `accepted` becomes `present` or `confirmed`, and what is left of an older entry is deleted.
+    return status != "accepted" and Code.REPLACED_ENTRY_REMAINS not in {warning.code for warning in warnings}
 
 
 def _iso(instant: datetime) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -56,6 +56,8 @@ class WeightStore:
     time_zone: str = "Europe/Berlin"
     #: Seconds between an upload and the moment its weigh-ins can be seen.
     show_delay_s: float = 0.0
+    #: A field of a weight_scale message -> what is added to its raw integer when it is shown; None: it is not shown.
+    shown_as: dict[str, int | None] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
     last_sample_pk: int = 0
 
@@ -74,6 +76,12 @@ class WeightStore:
         shown = [entry for entry in self.entries if entry.visible_at_s <= now_s]
         return sorted(shown, key=lambda entry: (entry.instant_s, entry.sample_pk), reverse=True)
 
+    def shown(self, entry: Entry) -> Entry:
+        """An entry with the values that are shown of it."""
+        added = {name: self.shown_as.get(name, 0) for name in entry.raw}
+        raw = {name: value + more for name, value in entry.raw.items() if (more := added[name]) is not None}
+        return replace(entry, raw=raw)
+
     def local_time(self, entry: Entry) -> datetime:
         return datetime.fromtimestamp(entry.instant_s, ZoneInfo(self.time_zone))
 
@@ -85,7 +93,7 @@ class WeightStore:
             "samplePk": entry.sample_pk,
             "date": wall_clock_ms,
             "calendarDate": local.date().isoformat(),
-            **{name: metric(entry, name) for name in METRICS},
+            **{name: metric(self.shown(entry), name) for name in METRICS},
             "sourceType": "INDEX_SCALE",
             "timestampGMT": entry.instant_s * 1000,
             "weightDelta": (entry.raw["weight"] - earlier.raw["weight"]) * 10.0 if earlier else None,

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from weighbridge import client
+from weighbridge import client, settings
 from weighbridge.client import Target
 from weighbridge.settings import Broker, Variable, mqtt_broker, read_variables
 
@@ -121,14 +121,8 @@ WORKER = (
         _seconds,
         _SECONDS,
     ),
-    Variable(
-        "WEIGHBRIDGE_JOIN_SECONDS",
-        "join_s",
-        "60",
-        "messages of one scale within so many seconds that do not contradict each other are one weigh-in; 0 = off",
-        _seconds,
-        _SECONDS,
-    ),
+    # The function has the same rule, and the same window.
+    *(variable for variable in settings.VARIABLES if variable.name == "WEIGHBRIDGE_JOIN_SECONDS"),
 )
 VARIABLES = (*DATABASE, *BROKER, *client.VARIABLES, *WORKER)
 

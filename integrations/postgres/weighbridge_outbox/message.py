@@ -96,8 +96,10 @@ def _of_topic(topic: str, payload: bytes, text: str, value: object) -> Rows:
     if isinstance(value, str) and not (_NUMBER.fullmatch(value.strip()) or is_missing(value)):
         return _one(topic, as_text(payload, _NO_OBJECT))
     parts = topic.split("/")
-    for place in range(len(parts) - 1, -1, -1):
-        if isinstance(VOCABULARY.get(normal(parts[place])), Quantity | Unused):
+    meanings = [None if part in _OF_TOPICS else VOCABULARY.get(normal(part)) for part in parts]
+    for kind in (Quantity, Unused):
+        if places := [place for place, meaning in enumerate(meanings) if isinstance(meaning, kind)]:
+            place = places[-1]
             scale = "/".join(parts[:place] + parts[place + 1 :])
             return Rows(text, (Contents(f"{{{json.dumps(parts[place])}: {text}}}", once=False),), scale)
     return _one(topic, as_text(payload, _NO_NAME))
@@ -115,6 +117,8 @@ def _row(item: Item) -> Contents:
     return Contents(text, once, action=item.action.value)
 
 
+#: Parts of a topic that name no value, though a key of that name is known.
+_OF_TOPICS = frozenset(("sensor", "sensors", "state", "status", "value", "values"))
 _BROKEN = (ValueError, ArithmeticError, RecursionError)
 _NO_JSON = "Expected JSON with one meaning; this has a syntax error or a duplicate key."
 _NO_OBJECT = "Expected a JSON object of names and values; this is JSON, but not an object."

@@ -135,7 +135,7 @@ def _parse(payload: bytes) -> tuple[str, object]:
     """JSON that Postgres can hold: its text and the document. Raises one of `_BROKEN`."""
     text = payload.decode("utf-8-sig")
     document = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse, parse_float=_float)
-    # Half a surrogate pair cannot be encoded. `dumps` doubles each backslash that is none of its own.
+    # Half a surrogate pair cannot be encoded. `dumps` doubles each backslash of the text.
     if "\\u0000" in json.dumps(document, ensure_ascii=False).encode().decode().replace("\\\\", ""):
         _refuse("NUL")
     return text, document

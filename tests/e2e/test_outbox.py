@@ -26,7 +26,6 @@ from tests.e2e.parts.mosquitto import mosquitto
 from tests.e2e.parts.outbox import Function, Outbox, Program
 from tests.e2e.parts.postgres import Postgres
 from tests.garmin.server import GarminStandIn
-from weighbridge.reading.bodies import unpack
 from weighbridge.reading.dialects import DIALECTS, NOT_MEASURED, Role
 from weighbridge_outbox.relay import Message, store
 
@@ -403,8 +402,8 @@ def test_every_time_key_identifies_a_reading(box: Outbox) -> None:
             for spelling in (key, key.upper(), key.replace("_", " "), f" {key}: "):
                 # A different weight each time, so that it is another reading.
                 payload = {spelling: AT, "weight": 80 + len(box.query("SELECT id FROM readings")) / 1000}
-                if unpack(payload).items[0].payload is not payload:
-                    continue  # a body of another program, whose keys mean something else
+                if key in ("event", "samplePk", "timestampGMT", "weightInGrams"):
+                    continue  # a mark of another program's body, whose keys mean something else
                 assert stored(connection, payload)
                 assert stored(connection, payload) == (meaning is not Role.TIME), spelling
 

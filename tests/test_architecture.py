@@ -59,10 +59,13 @@ CORE = (
 FOR_CALLERS = (
     "weighbridge.client",
     "weighbridge.errors",
+    "weighbridge.fit.encode",  # for `weighing`
     "weighbridge.notes",
+    "weighbridge.reading.bodies",  # the weigh-ins in a message
     "weighbridge.reading.dialects",
-    "weighbridge.reading.interpret.has_time",  # whether the same message twice is one reading
+    "weighbridge.reading.interpret",  # whether the same message twice is one reading, and what it says
     "weighbridge.reading.measures",
+    "weighbridge.reading.weighing",  # whether two messages are one weigh-in
     "weighbridge.settings",
 )
 #: What the module of a caller's command may import too: it is part of the command line.

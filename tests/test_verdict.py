@@ -18,7 +18,18 @@ from weighbridge.errors import WeighbridgeError
 from weighbridge.http.problems import FAULTS, headers_of, kind_of, problem
 from weighbridge.http.routes import HTTP_STATUS
 from weighbridge.receipt import WORDS
-from weighbridge_outbox.verdict import ARRIVED, HOURLY, RARELY, SOON, judge, judge_again
+from weighbridge_outbox.verdict import (
+    ARRIVED,
+    AT_ONCE,
+    DONE,
+    FOR_ANOTHER,
+    HOURLY,
+    RARELY,
+    SOON,
+    NextStep,
+    judge,
+    judge_again,
+)
 
 NOW = datetime(2026, 11, 22, 6, 31, tzinfo=UTC)
 
@@ -67,13 +78,13 @@ def test_only_a_bad_reading_is_parked(fault: Exception) -> None:
     assert verdict.result.retry_after_s == body.get("retry_after_s")
 
 
-@pytest.mark.parametrize("word", sorted(WORDS.keys() - {"checked"}))
-def test_receipt_ends_work_once_garmin_shows_it(word: str) -> None:
-    """A receipt ends the work if Garmin shows the reading; otherwise the reading is sent again."""
+@pytest.mark.parametrize("word", sorted((WORDS.keys() | {"taken_back", "nothing"}) - {"checked"}))
+def test_receipt_ends_work_once_all_is_done(word: str) -> None:
+    """A receipt ends the work once Garmin shows the reading or there is nothing to show."""
     receipt = {"status": word, "final": word != "accepted"}
-    verdict = judge(answer(HTTP_STATUS[word], receipt))
+    verdict = judge(answer(HTTP_STATUS.get(word, 200), receipt))
     assert (verdict.state, verdict.name) == (word, word)
-    assert (verdict.pause is None) == (word in ARRIVED)
+    assert (verdict.pause is None) == (word in DONE)
     assert verdict.pause == {"accepted": SOON, "kept": HOURLY}.get(word)
     assert verdict.result.body == receipt
     assert not verdict.loud
@@ -87,13 +98,25 @@ def test_receipt_ends_work_once_garmin_shows_it(word: str) -> None:
         {"status": "accepted", "final": True},
         {"status": "from another release", "final": True},
         {"results": []},
-        {"results": [{"status": "confirmed", "final": True}]},
     ],
 )
 def test_other_receipts_end_nothing(receipt: dict[str, object]) -> None:
     """A receipt that is not a delivery receipt ends nothing."""
     verdict = judge(answer(200, receipt))
     assert (verdict.state, verdict.pause, verdict.loud, verdict.name) == ("waiting", RARELY, True, "not-delivered")
+
+
+def test_several_receipts_are_one_verdict() -> None:
+    """A body with several weigh-ins is done once each of them is; until then, what is left of any decides."""
+    done, accepted = {"status": "confirmed", "final": True}, {"status": "accepted", "final": False}
+    rejected = {"type": "urn:weighbridge:reading-rejected", "title": "", "again": "never"}
+    for results, state in (
+        ([done, done], "confirmed"),
+        ([done, accepted], "accepted"),
+        ([done, rejected], "parked"),
+        ([rejected, accepted], "accepted"),
+    ):
+        assert judge(answer(207, {"results": results})).state == state
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>Welcome to the hotel</html>", b"[]", b"null", b'{"status": 1}', b"\xff"])
@@ -118,12 +141,39 @@ def test_repeated_reading_waits_for_the_first() -> None:
     """A reading received before is `present` once the earlier one has arrived, and is sent if that one is parked."""
     receipt = answer(201, {"status": "confirmed", "final": True})
     for state in ARRIVED:
-        assert judge_again(state, receipt) == ("present", receipt, None, False)
+        assert judge_again(state, receipt) == NextStep("present", receipt)
     for state in ("waiting", "accepted", "kept"):
         verdict = judge_again(state, receipt)
         assert verdict
-        assert (verdict.state, verdict.pause, verdict.name) == ("waiting", SOON, "received-before")
-    assert judge_again("parked", receipt) is None
+        assert (verdict.state, verdict.pause, verdict.name) == ("waiting", FOR_ANOTHER, "received-before")
+    for state in ("parked", "taken_back", "nothing"):
+        assert judge_again(state, receipt) is None
+
+
+def conflict(**differences: list[str]) -> Reply:
+    problem_ = {"type": "urn:weighbridge:conflict", "title": "", "again": "never", "blame": "caller", **differences}
+    return answer(409, problem_)
+
+
+def test_conflict_that_only_adds_is_sent_again() -> None:
+    """A conflict in which the reading only adds values is sent again at once, with `replace`; any other is parked."""
+    adds = conflict(added=["bone_mass_kg"], changed=[])
+    assert judge(adds) == NextStep("waiting", adds, AT_ONCE, replace=True)
+    assert judge(adds, replaced=True).state == "parked"
+    for other in (
+        conflict(added=["bone_mass_kg"], changed=["weight_kg"]),
+        conflict(added=[], changed=["weight_kg"]),
+        conflict(added=[], changed=[]),
+        conflict(),
+    ):
+        assert judge(other) == NextStep("parked", other, loud=True)
+
+
+def test_deletion_that_was_tried_before_is_done() -> None:
+    """A deletion that finds nothing is parked, unless an earlier attempt may have deleted the entry."""
+    nothing_there = answer(404, {"type": "urn:weighbridge:not-found", "title": "", "again": "never"})
+    assert judge(nothing_there).state == "parked"
+    assert judge(nothing_there, deleted_before=True) == NextStep("taken_back", nothing_there)
 
 
 def test_pauses_double_up_to_a_limit() -> None:

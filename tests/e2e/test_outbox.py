@@ -401,6 +401,8 @@ def test_every_time_key_identifies_a_reading(box: Outbox) -> None:
             for spelling in (key, key.upper(), key.replace("_", " "), f" {key}: "):
                 # A different weight each time, so that it is another reading.
                 payload = {spelling: AT, "weight": 80 + len(box.query("SELECT id FROM readings")) / 1000}
+                if key in ("event", "samplePk", "timestampGMT", "weightInGrams"):
+                    continue  # a mark of another program's body, whose keys mean something else
                 assert stored(connection, payload)
                 assert stored(connection, payload) == (meaning is not Role.TIME), spelling
 

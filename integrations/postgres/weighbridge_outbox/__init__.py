@@ -3,7 +3,8 @@
     schema.sql           the table `readings`, and the trigger that queues each row
     home_assistant.sql   one way in: Home Assistant's recorder
     relay.py             the other way in: an MQTT broker
-    message.py           bytes of a message -> a value for the table
+    message.py           bytes of a message -> values for the table
+    settling.py          which rows are one weigh-in
     worker.py            sends queued readings to the function
     verdict.py           what an answer of the function means for a reading
     commands.py          migrate, status, show, retry, correct
@@ -13,6 +14,17 @@
 Rule: a reading is stored, with the time of its receipt, before it is acknowledged. It leaves the queue only when the
 function says that Garmin Connect shows it. So whatever is killed, and whenever, the same reading is sent again, and the
 function makes the same weigh-in of it.
+
+Rule: of several messages about one weigh-in, one carries all values before it is sent; the others are `joined`. What is
+sent does not change after the first attempt.
+
+    waiting ── settles ──> joined                 another reading carries the values
+       │
+       ├── sent ──> confirmed, present, taken_back, nothing
+       │       ──> accepted, kept ── sent again
+       │       ──> waiting, with `replace`, at once        it only adds values to what Garmin holds
+       │       ──> parked ── retry, correct ──> waiting
+       └── no weight came ──> parked
 
 Rule: only `weighbridge.reading` knows what a key or a word means. SQL has no list of them: `migrate` copies the few
 words that recorder's trigger needs into a table.

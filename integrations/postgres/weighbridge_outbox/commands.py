@@ -21,29 +21,42 @@ from weighbridge.errors import WeighbridgeError
 from weighbridge.reading.dialects import NOT_MEASURED, VOCABULARY, Quantity
 
 from .message import read
+from .verdict import DONE
+from .verdict import OPEN as OPEN_STATES
 
-STATES = ("waiting", "accepted", "kept", "parked", "confirmed", "present")
+STATES = (*OPEN_STATES, *DONE)
 SHOWN = 50
+
+#: The fields to blame, or the first message if it is the whole message.
+BLAMED = """
+SELECT ': ' || coalesce(string_agg(nullif(error->>'field', ''), ', '), min(error->>'message'))
+FROM jsonb_array_elements(fault->'errors') AS error
+"""
 
 OPEN = f"""
 SELECT id, source, state, attempts, received_at,
     ceil(extract(epoch FROM next_attempt_at - now()))::bigint AS again_s,
     coalesce(fault->>'title' || CASE jsonb_typeof(fault->'errors') WHEN 'array' THEN
-            (SELECT ': ' || string_agg(error->>'field', ', ') FROM jsonb_array_elements(fault->'errors') AS error)
-            ELSE '' END, receipt->'warnings'->0->>'text', CASE state
+        ({BLAMED}) ELSE '' END, receipt->'warnings'->0->>'text', CASE
+        WHEN state = 'waiting' AND next_attempt_at IS NOT NULL AND NOT settled
+            THEN 'waits for more values of the same weigh-in'
+        ELSE '' END || CASE state
         WHEN 'kept' THEN 'a file for manual import'
         WHEN 'accepted' THEN 'Garmin Connect does not show it yet'
         ELSE '' END) AS reason
-FROM readings WHERE state NOT IN ('confirmed', 'present') ORDER BY id LIMIT {SHOWN + 1}
+FROM readings WHERE state IN ('waiting', 'accepted', 'kept', 'parked') ORDER BY id LIMIT {SHOWN + 1}
 """  # noqa: S608 - SHOWN is a constant
 
 AGAIN = """
-UPDATE readings SET state = 'waiting', revision = revision + 1, next_attempt_at = NULL, replace = replace OR %s
+UPDATE readings SET state = 'waiting', revision = revision + 1, next_attempt_at = NULL, replace = replace OR %s,
+    settled = true, joined_to = NULL
 WHERE id = %s
 """
 
 CORRECT = """
-UPDATE readings SET payload = weighbridge_with_receipt(%s::text::jsonb, received_at) WHERE id = %s
+UPDATE readings SET payload = weighbridge_with_receipt(%s::text::jsonb, received_at), instant = NULL,
+    action = CASE action WHEN 'take_back' THEN 'weigh_in' ELSE action END
+WHERE id = %s
 """
 
 

@@ -1,8 +1,8 @@
 """The relay: messages of an MQTT broker -> rows of `readings`.
 
 Rule: a message is acknowledged only after its row is committed. While the relay is down, the broker keeps new messages
-in the relay's session. While Postgres is down, nothing is acknowledged, and the broker sends it again. What is not a
-JSON object is stored as text, and parked.
+in the relay's session. While Postgres is down, nothing is acknowledged, and the broker sends it again. A body that
+holds several weigh-ins becomes several rows in one transaction. What is not a reading is stored as text, and parked.
 
 Facts (MQTT 5):
 - A message of QoS 1 that was not acknowledged is sent again with DUP and the same packet identifier (4.4, 3.3.1.1).
@@ -32,7 +32,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 from psycopg.types.json import Jsonb
 
-from .message import Contents, as_text, read
+from .message import Rows, as_text, read_message
 from .settings import RelaySettings
 
 log = logging.getLogger("weighbridge.relay")
@@ -41,14 +41,23 @@ UNDER_WAY = 10
 SESSION_S = 30 * 86_400
 PAUSE_S = 2.0
 
+#: Whether this message is among the last of its topic. Each message has one row whose part is 0.
+STORED = """
+SELECT FROM (
+    SELECT received, packet FROM readings WHERE source = %(source)s AND part = 0 ORDER BY id DESC LIMIT %(among)s
+) AS last
+WHERE received = %(received)s::text::jsonb AND (packet = %(packet)s OR %(retained)s) LIMIT 1
+"""
+
+#: Not if it was received before, unless it was replaced or deleted in between.
 INSERT = """
-INSERT INTO readings (source, payload, packet, state, fault)
-SELECT %(source)s, %(payload)s::text::jsonb, %(packet)s, %(state)s, %(fault)s
-WHERE NOT EXISTS (
-    SELECT FROM (SELECT received, packet FROM readings WHERE source = %(source)s ORDER BY id DESC LIMIT %(among)s) last
-    WHERE received = %(payload)s::text::jsonb AND (packet = %(packet)s OR %(retained)s)
-)
-AND NOT (%(once)s AND EXISTS (SELECT FROM readings WHERE key = weighbridge_key(%(payload)s::text::jsonb)))
+INSERT INTO readings (source, scale, received, payload, packet, part, state, action, replace, receipt, fault)
+SELECT %(source)s, %(scale)s, %(received)s::text::jsonb, %(payload)s::text::jsonb, %(packet)s, %(part)s, %(state)s,
+    %(action)s, %(action)s = 'replace', %(receipt)s, %(fault)s
+WHERE NOT (%(once)s AND EXISTS (
+    SELECT FROM readings AS other WHERE key = weighbridge_key(%(payload)s::text::jsonb) AND NOT EXISTS (
+        SELECT FROM readings AS change WHERE coalesce(change.scale, change.source) = %(scale)s
+            AND change.action <> 'weigh_in' AND change.id > other.id)))
 """
 
 
@@ -61,30 +70,40 @@ class Message(NamedTuple):
 
 
 def store(connection: psycopg.Connection[Any], message: Message) -> bool:
-    """Commit the message as a row, and return True; False if it is already stored. Raises `psycopg.Error`."""
-    contents = read(message.payload)
-    # How many of the topic's last rows to compare it with: none if the broker sends it for the first time.
-    among = 1 if message.retained else UNDER_WAY if message.redelivered else 0
-    values = {
+    """Commit the rows of a message, and return True; False if all are already stored. Raises `psycopg.Error`."""
+    try:
+        return _insert(connection, message, read_message(message.topic, message.payload))
+    except psycopg.DataError:
+        contents = as_text(message.payload, "Postgres cannot hold this JSON.")
+        return _insert(connection, message, Rows(contents.json, (contents,), message.topic))
+
+
+def _insert(connection: psycopg.Connection[Any], message: Message, rows: Rows) -> bool:
+    values: dict[str, Any] = {
         "source": f"mqtt:{message.topic}",
+        "scale": f"mqtt:{rows.scale}",
+        "received": rows.received,
         "packet": message.packet or None,
         "retained": message.retained,
-        "among": among,
+        # How many of the topic's last messages to compare it with: none if the broker sends it for the first time.
+        "among": 1 if message.retained else UNDER_WAY if message.redelivered else 0,
     }
-    try:
-        return _insert(connection, values, contents)
-    except psycopg.DataError:
-        return _insert(connection, values, as_text(message.payload, "Postgres cannot hold this JSON."))
-
-
-def _insert(connection: psycopg.Connection[Any], values: dict[str, Any], contents: Contents) -> bool:
-    values |= {
-        "payload": contents.json,
-        "once": contents.once,
-        "state": "parked" if contents.fault else "waiting",
-        "fault": Jsonb(contents.fault) if contents.fault else None,
-    }
-    return connection.execute(INSERT, values).rowcount == 1
+    stored = 0
+    with connection.transaction():
+        if connection.execute(STORED, values).rowcount:
+            return False
+        for row in rows.rows:
+            values |= {
+                "payload": row.json,
+                "once": row.once,
+                "part": stored,
+                "state": row.state,
+                "action": row.action,
+                "receipt": Jsonb(row.receipt) if row.receipt else None,
+                "fault": Jsonb(row.fault) if row.fault else None,
+            }
+            stored += connection.execute(INSERT, values).rowcount
+    return stored > 0
 
 
 class Relay:

@@ -9,16 +9,10 @@ CREATE TABLE IF NOT EXISTS readings (
     source          text NOT NULL,                       -- mqtt:TOPIC, home_assistant:ENTITY, or the inserting program
     received_at     timestamptz NOT NULL DEFAULT now(),
     received        jsonb NOT NULL,                      -- as it came, never changed
-    payload         jsonb NOT NULL,                      -- as it is sent: with `received_at`, and corrections
+    payload         jsonb NOT NULL,                      -- as it is sent: with `received_at`, joined values, corrections
     key             text NOT NULL,                       -- the same for the same values; see weighbridge_key
     packet          integer,                             -- MQTT's packet identifier, to recognize a redelivery
-    state           text NOT NULL DEFAULT 'waiting' CHECK (state IN (
-                        'waiting',                       -- to be sent, or to be sent again
-                        'accepted',                      -- Garmin took it; sent again until Garmin shows it
-                        'kept',                          -- a file for manual import; sent again every hour
-                        'confirmed', 'present',          -- in Garmin Connect: done
-                        'parked'                         -- rejected: someone must look
-                    )),
+    state           text NOT NULL DEFAULT 'waiting',     -- see readings_state_check
     replace         boolean NOT NULL DEFAULT false,      -- may it replace what Garmin holds for this instant?
     revision        integer NOT NULL DEFAULT 0,          -- counts retries and corrections
     attempts        integer NOT NULL DEFAULT 0,
@@ -28,9 +22,46 @@ CREATE TABLE IF NOT EXISTS readings (
     fault           jsonb                                -- why the last attempt failed
 );
 
+-- Release 0.2. What was received before is sent as it is: an attempt may have been made.
+ALTER TABLE readings ADD COLUMN IF NOT EXISTS settled boolean NOT NULL DEFAULT true;
+ALTER TABLE readings
+    ALTER COLUMN settled SET DEFAULT false,              -- may no other row be joined with it any more?
+    ADD COLUMN IF NOT EXISTS joined_to bigint,           -- the row that carries its values
+    ADD COLUMN IF NOT EXISTS scale text,                 -- rows of one scale may be joined; the source if it is NULL
+    ADD COLUMN IF NOT EXISTS part integer NOT NULL DEFAULT 0,  -- of several rows of one message, the second is 1
+    ADD COLUMN IF NOT EXISTS action text NOT NULL DEFAULT 'weigh_in',  -- or 'replace', 'take_back'
+    ADD COLUMN IF NOT EXISTS instant timestamptz,        -- of the weigh-in, as the worker reads it
+    ADD COLUMN IF NOT EXISTS admitted boolean NOT NULL DEFAULT false;  -- may it be on its way to Garmin?
+
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conname = 'readings_state_check'
+        AND conrelid = 'readings'::regclass AND pg_get_constraintdef(oid) LIKE '%taken_back%') THEN
+        ALTER TABLE readings DROP CONSTRAINT IF EXISTS readings_state_check;
+        ALTER TABLE readings ADD CONSTRAINT readings_state_check CHECK (state IN (
+            'waiting',                                   -- to be sent, or to be sent again
+            'accepted',                                  -- Garmin took it; sent again until Garmin shows it
+            'kept',                                      -- a file for manual import; sent again every hour
+            'confirmed', 'present',                      -- in Garmin Connect: done
+            'joined',                                    -- another row carries its values: done
+            'taken_back',                                -- deleted, as the message asked: done
+            'nothing',                                   -- the message is about no weigh-in: done
+            'parked'                                     -- rejected: someone must look
+        ));
+    END IF;
+END
+$$;
+
 CREATE INDEX IF NOT EXISTS readings_by_source ON readings (source, id);
 CREATE INDEX IF NOT EXISTS readings_by_key ON readings (key, id);
-CREATE INDEX IF NOT EXISTS readings_open ON readings (id) WHERE state NOT IN ('confirmed', 'present');
+-- Most rows are done, so these stay small.
+DROP INDEX IF EXISTS readings_open;
+CREATE INDEX IF NOT EXISTS readings_not_arrived ON readings (id)
+    WHERE state IN ('waiting', 'accepted', 'kept', 'parked');
+CREATE INDEX IF NOT EXISTS readings_to_settle ON readings (coalesce(scale, source), received_at, id)
+    WHERE state = 'waiting' AND NOT settled;
+CREATE INDEX IF NOT EXISTS readings_by_instant ON readings (coalesce(scale, source), instant);
+CREATE INDEX IF NOT EXISTS readings_changes ON readings (coalesce(scale, source), id) WHERE action <> 'weigh_in';
 
 -- Whether a key is `received_at`, in any spelling.
 CREATE OR REPLACE FUNCTION weighbridge_is_receipt(name text) RETURNS boolean
@@ -38,7 +69,7 @@ LANGUAGE sql IMMUTABLE AS $$
     SELECT regexp_replace(lower(name), '[^[:alnum:]]', '', 'g') = 'receivedat'
 $$;
 
--- A hash of the values, without the time of receipt. Two readings with the same key are one weigh-in if they have a
+-- A hash of the values that came, without the time of receipt. Two readings with the same key are one weigh-in if they have a
 -- time, and may be two if they have none. Only Python knows which keys are a time, so the relay and the worker decide.
 CREATE OR REPLACE FUNCTION weighbridge_key(received jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE AS $$
@@ -64,9 +95,9 @@ $$;
 CREATE OR REPLACE FUNCTION weighbridge_on_receipt() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    NEW.received := NEW.payload;
+    NEW.received := coalesce(NEW.received, NEW.payload);
+    NEW.key := weighbridge_key(NEW.payload);
     NEW.payload := weighbridge_with_receipt(NEW.payload, NEW.received_at);
-    NEW.key := weighbridge_key(NEW.received);
     RETURN NEW;
 END
 $$;

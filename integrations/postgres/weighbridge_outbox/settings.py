@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from weighbridge import client
+from weighbridge import client, settings
 from weighbridge.client import Target
 from weighbridge.settings import Broker, Variable, mqtt_broker, read_variables
 
@@ -28,6 +28,8 @@ class WorkerSettings:
     concurrency: int
     longest_pause_s: float
     stalled_s: float
+    settle_s: float
+    join_s: float
 
 
 def _database_url(text: str) -> str:
@@ -52,11 +54,19 @@ def _positive(text: str) -> float:
     return number
 
 
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0 <= number <= 3600:
+        raise ValueError
+    return number
+
+
 def _count(text: str) -> int:
     return int(_positive(text))
 
 
 _NUMBER = "a number, 1 or greater"
+_SECONDS = "a number of seconds from 0 to 3600"
 DATABASE = (
     Variable(
         "DATABASE_URL",
@@ -103,6 +113,16 @@ WORKER = (
         _positive,
         _NUMBER,
     ),
+    Variable(
+        "OUTBOX_SETTLE_SECONDS",
+        "settle_s",
+        "10",
+        "worker: how long a reading without a time of its own waits for more messages of the same weigh-in; 0 = off",
+        _seconds,
+        _SECONDS,
+    ),
+    # The function has the same rule, and the same window.
+    *(variable for variable in settings.VARIABLES if variable.name == "WEIGHBRIDGE_JOIN_SECONDS"),
 )
 VARIABLES = (*DATABASE, *BROKER, *client.VARIABLES, *WORKER)
 

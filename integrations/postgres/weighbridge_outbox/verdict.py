@@ -3,18 +3,26 @@
 Rule: only a receipt that says that Garmin Connect shows the reading ends the work. Only a problem that says "never"
 parks it. The function says both (`final`, `again`); an answer from any other server says neither.
 
-Strategy: the outbox has one policy of its own. For the function, a kept file is final. The outbox sends the reading
-again every hour, because its owner wants it in Garmin Connect and may sign in tomorrow.
+Strategy: the outbox has three policies of its own.
+- For the function, a kept file is final. The outbox sends the reading again every hour, because its owner wants it in
+  Garmin Connect and may sign in tomorrow.
+- A conflict in which the reading only adds values is sent again at once, with `replace`. That intention is written
+  into the table first: if the worker is killed, the next attempt replaces too, so no old entry is left over.
+- A deletion that was tried before and is answered with "not found" is done.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from weighbridge.client import Result, problem
+from weighbridge.client import Reply, Result, problem
 
 #: The states of a reading that Garmin Connect shows. The words are the receipt's.
 ARRIVED = ("confirmed", "present")
+#: The states that need nothing more. `joined`: another reading carries the values.
+DONE = (*ARRIVED, "joined", "taken_back", "nothing")
+#: The states of a reading that has not arrived, in the order of what is left to do.
+OPEN = ("waiting", "accepted", "kept", "parked")
 
 
 class Pause(NamedTuple):
@@ -31,6 +39,9 @@ SOON = Pause(5, 3_600)
 #: Someone must fix the setup: a key, an address, a sign-in.
 RARELY = Pause(900, 900)
 HOURLY = Pause(3_600, 3_600)
+AT_ONCE = Pause(0, 0)
+#: For another reading, which has pauses of its own.
+FOR_ANOTHER = Pause(5, 60)
 
 
 class NextStep(NamedTuple):
@@ -41,6 +52,8 @@ class NextStep(NamedTuple):
     pause: Pause | None = None
     #: Whether someone must be notified.
     loud: bool = False
+    #: Whether the next attempt replaces what Garmin holds for this instant.
+    replace: bool = False
 
     @property
     def name(self) -> str:
@@ -48,11 +61,17 @@ class NextStep(NamedTuple):
         return self.result.kind or self.state
 
 
-def judge(result: Result) -> NextStep:
-    """The function's answer about one reading -> what to do next."""
+def judge(result: Result, *, replaced: bool = False, deleted_before: bool = False) -> NextStep:
+    """The function's answer about one reading -> what to do next.
+
+    `replaced`: it was sent with `replace`. `deleted_before`: it is a deletion, and an earlier attempt may have
+    succeeded.
+    """
+    if isinstance(result, Reply) and result.results:
+        return _judge_all(result, replaced=replaced)
     if result.ok:
         match result.status:
-            case "confirmed" | "present" if result.final:
+            case "confirmed" | "present" | "taken_back" | "nothing" if result.final:
                 return NextStep(result.status, result)
             case "kept" if result.final:
                 return NextStep("kept", result, HOURLY)
@@ -60,6 +79,10 @@ def judge(result: Result) -> NextStep:
                 # Sent again, it is `present`, or it is uploaded after all.
                 return NextStep("accepted", result, SOON)
         return NextStep("waiting", _NOT_DELIVERED, RARELY, loud=True)
+    if result.kind == "conflict" and result.added and not result.changed and not replaced:
+        return NextStep("waiting", result, AT_ONCE, replace=True)
+    if result.kind == "not-found" and result.again == "never" and deleted_before:
+        return NextStep("taken_back", result)
     match result.again:
         case "never":
             return NextStep("parked", result, loud=True)
@@ -70,6 +93,13 @@ def judge(result: Result) -> NextStep:
             return NextStep("waiting", result, SOON, loud=result.blame == "weighbridge")
 
 
+def _judge_all(reply: Reply, *, replaced: bool) -> NextStep:
+    """A body with several weigh-ins that is one row, as another program may insert it: what is left to do for any."""
+    steps = [judge(result, replaced=replaced) for result in reply.results]
+    last = min(steps, key=lambda step: OPEN.index(step.state) if step.state in OPEN else len(OPEN))
+    return last._replace(result=reply if last.result.ok else last.result)
+
+
 def judge_again(earlier: str, receipt: Result) -> NextStep | None:
     """The verdict on a reading that was received before, from the state and receipt of the earlier one.
 
@@ -77,15 +107,31 @@ def judge_again(earlier: str, receipt: Result) -> NextStep | None:
     """
     if earlier in ARRIVED:
         return NextStep("present", receipt)
-    return None if earlier == "parked" else NextStep("waiting", _RECEIVED_BEFORE, SOON)
+    return NextStep("waiting", _RECEIVED_BEFORE, FOR_ANOTHER) if earlier in OPEN and earlier != "parked" else None
+
+
+def wait_for_earlier(state: str) -> NextStep:
+    """Another reading of the same scale, of about the same instant, goes first. The state stays as it is."""
+    return NextStep(state, _EARLIER_FIRST, FOR_ANOTHER)
+
+
+def park_without_weight(join_s: float) -> NextStep:
+    """Values came without a weight, and no weight came within the window."""
+    window = f"within {join_s:g} s " if join_s else ""
+    detail = (
+        f"These values came without a weight, and no weight came from the same scale {window}before or after them. "
+        "Nothing was sent. If a weight is known, send all values together: weighbridge outbox correct ID FILE."
+    )
+    title = "No weight came with this value"
+    return NextStep("parked", Result(problem("no-weight", title, detail, blame="caller", again="never")), loud=True)
 
 
 _NOT_DELIVERED = Result(
     problem(
         "not-delivered",
         "The answer is not a delivery receipt",
-        "Expected a receipt with the status confirmed, present, kept or accepted. Check that the function and the "
-        "outbox are of the same release.",
+        "Expected a receipt with the status confirmed, present, kept, accepted, taken_back or nothing. Check that the "
+        "function and the outbox are of the same release.",
         blame="owner",
         again="after_repair",
     )
@@ -95,6 +141,15 @@ _RECEIVED_BEFORE = Result(
         "received-before",
         "The same reading was received before and has not arrived yet",
         "It becomes present when the earlier one arrives.",
+        blame="weighbridge",
+        again="later",
+    )
+)
+_EARLIER_FIRST = Result(
+    problem(
+        "earlier-first",
+        "An earlier message of the same scale has not arrived yet",
+        "This one is sent after it, so that both can be one weigh-in.",
         blame="weighbridge",
         again="later",
     )

@@ -38,7 +38,7 @@ up: ## start everything in containers: function, outbox, broker, Postgres (setti
 	@integrations/containers/up.sh
 
 down: ## stop these containers and keep their data
-	@docker compose --profile "*" down
+	@docker compose --profile "*" down --remove-orphans
 
 ##@ To maintain Weighbridge
 

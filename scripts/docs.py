@@ -29,9 +29,10 @@ from weighbridge.http.routes import HTTP_STATUS, LARGEST_BODY_BYTES, LONGEST_PAU
 from weighbridge.notes import Code
 from weighbridge.operate.demo import embedded, post
 from weighbridge.operate.serving import function_process
-from weighbridge.reading.dialects import DIALECTS, Unused
-from weighbridge.reading.identities import IDENTITIES, LEAN_SOFT_TISSUE
+from weighbridge.reading.dialects import DIALECTS, Share, Unused
+from weighbridge.reading.identities import LEAN_SOFT_TISSUE, RULES, Outcome, Rule, share_rule
 from weighbridge.reading.measures import MEASURES
+from weighbridge.reading.steering import EXCEPTED, PATTERNS, UNDERSTOOD, Question
 from weighbridge.receipt import DEVELOPER_FIELDS, NATIVE, NOT_STORED, WORDS
 from weighbridge.resources import EXAMPLE, TEMPLATES
 
@@ -58,8 +59,8 @@ SHOWN = {
 
 def fields() -> None:
     rows = []
-    for name, measure in MEASURES.items():
-        label = f"{measure.label} ({measure.unit})" if measure.unit else measure.label
+    for name in MEASURES:
+        label = _label(name)
         if name in NATIVE:
             rows.append((label, f"`{NATIVE[name].name}`", SHOWN[NATIVE[name].name]))
         else:
@@ -86,12 +87,51 @@ def dialects() -> None:
     _table(("from", "keys that are used"), rows)
 
 
-def identities() -> None:
+def ranges() -> None:
+    """The range of each value, and what happens to one outside it."""
+    rows = []
+    for name, measure in MEASURES.items():
+        outcome = Outcome.REFUSE if name == "weight_kg" else Outcome.LEAVE_OUT
+        rows.append((_label(name), f"{measure.minimum:f} to {measure.maximum:f}", outcome.value))
+    _table(("value", "range", "outside it"), rows)
+
+
+def _label(name: str) -> str:
+    measure = MEASURES[name]
+    return f"{measure.label} ({measure.unit})" if measure.unit else measure.label
+
+
+def steering() -> None:
+    """The patterns of keys that could change the meaning of a reading, and the words that only look like it."""
     rows = [
-        (rule.quantity, "equal to" if rule.both_ways else "at most", rule.way)
-        for rule in (*IDENTITIES, LEAN_SOFT_TISSUE)
+        (
+            question.value,
+            ", ".join(f"`{pattern}`" for pattern in PATTERNS[question].split()),
+            ", ".join(f"`{word}`" for word in sorted(EXCEPTED[question].split())),
+            UNDERSTOOD[question].removesuffix(", or leave this key out."),
+        )
+        for question in Question
     ]
-    _table(("this", "is", "that"), rows)
+    _table(("a key could say", "its pattern", "not these words", "what helps"), rows)
+
+
+def identities() -> None:
+    """Every rule, and what happens to a reading that breaks it."""
+    rows = [
+        (rule.quantity, rule.relation.words, rule.way, _outcome(rule))
+        for rule in (*RULES, LEAN_SOFT_TISSUE, *map(share_rule, SHARES))
+    ]
+    _table(("this", "is", "that", "if not"), rows)
+
+
+#: The masses that an app also shows in % of the weight.
+SHARES = sorted({share.mass for share in Share})
+
+
+def _outcome(rule: Rule) -> str:
+    if rule.outcome is Outcome.LEAVE_OUT:
+        return f"left out: {' and '.join(_label(name) for name in rule.doubted)}"
+    return str(rule.outcome.value)
 
 
 #: The meaning of each status for the caller.
@@ -107,6 +147,11 @@ STATUSES = {
 CODES = {
     Code.TIME_OF_ARRIVAL: "The reading has no time, so the moment of the request counts.",
     Code.TIME_OF_RECEIPT: "The reading has no time, so the caller's `received_at` counts.",
+    Code.TIME_OF_EVENT: "The reading has no time, so that of the CloudEvent around it counts.",
+    Code.ZONE_ASSUMED: "The time has no offset. The text names the zone in which it was read.",
+    Code.TIME_OF_RECORD: "No time of the measurement came, so that of its storing or changing counts.",
+    Code.KEY_NOT_UNDERSTOOD: "The key could say when, whose or in which unit; something else says it.",
+    Code.UNIT_DECIDED: "A number that could be in kg or in %: the other values show which.",
     Code.HOUR_TWICE: "A clock change: the hour occurs twice, and the first one was taken.",
     Code.HOUR_SKIPPED: "A clock change: the hour does not exist, and the time was moved forward by the gap.",
     Code.NOT_MEASURED: "An optional value came as zero or as `unknown`, so it was not measured.",
@@ -117,6 +162,9 @@ CODES = {
     Code.HEIGHT_OF_PERSON: "The height of the person's entry in `WEIGHBRIDGE_PEOPLE` was used.",
     Code.SKELETAL_MUSCLE: "Skeletal muscle was sent as Garmin's muscle, as configured for this person.",
     Code.MUSCLE_LEFT_OUT: "This person's muscle is the skeletal one, and the reading has none.",
+    Code.LEFT_OUT_IN_DOUBT: "A value is out of its range or contradicts the others. It was left out.",
+    Code.UNUSUAL: "A value is possible and was sent, but it is more often a slip. Is it right?",
+    Code.NOT_RECOGNISED: "Keys that are not known, and could only have added a value, were left out.",
     Code.FELL_BACK: "An earlier delivery of the chain did not take the file; a later one did.",
     Code.OTHER_FILES_KEPT: "The folder already holds other values for this instant.",
     Code.GARMIN_REMARK: "Garmin's answer included a message.",

@@ -82,7 +82,8 @@ def _damage(content: bytes) -> str:
     header_size = content[0]
     if len(content) != header_size + struct.unpack_from("<I", content, 4)[0] + 2:
         return "Its length does not match its header."
-    if header_size == 14 and struct.unpack_from("<H", content, 12)[0] != crc16(content[:12]):
+    # FIT protocol, "File Header": a header CRC of 0 means that it was not calculated.
+    if header_size == 14 and struct.unpack_from("<H", content, 12)[0] not in (0, crc16(content[:12])):
         return "The header's CRC does not match."
     if struct.unpack_from("<H", content, len(content) - 2)[0] != crc16(content[:-2]):
         return "The file's CRC does not match."

@@ -1,7 +1,8 @@
 """The commands `weighbridge sdk …`: check our encoding with Garmin's FitCSVTool, or have that tool encode.
 
 Rule: the exit code gives the result: 0 all agree, 1 something differs, 2 the chosen machine or tool (or the input)
-cannot be used, 3 nothing is available here, so nothing was verified. A fault is one sentence on standard error.
+cannot be used, 3 nothing is available here, so nothing was verified, 4 a part cannot be compared and the rest agrees.
+A fault is one sentence on standard error.
 """
 
 from __future__ import annotations
@@ -18,20 +19,23 @@ import click
 
 from weighbridge.delivery.port import Delivered, Prove
 from weighbridge.errors import ValuesRejected, WeighbridgeError
+from weighbridge.fit.profile import WEIGHT_SCALE_MESSAGE
 from weighbridge.operate.fit import InMemory, read_payloads
 from weighbridge.operate.fit import fit as understand
 from weighbridge.operate.surroundings import Surroundings
 from weighbridge.reading.reading import Reading
 from weighbridge.settings import read_settings
 
+from .canonical import Canonical, canonical
 from .crosscheck import Case, cross_check, encode_by_garmin
-from .errors import FallbackError, NothingAvailable
+from .errors import FallbackError, InputUnusable, NothingAvailable
 from .fitcsvtool import checked_output, decode_command
+from .golden import FULLEST
 from .report import as_data, print_table, verify_golden
 from .runners.port import Runner
 from .runners.windows import MACHINES, runner_from
 
-AGREES, DIFFERS, UNUSABLE, SKIPPED = range(4)
+AGREES, DIFFERS, UNUSABLE, SKIPPED, NOT_COMPARED = range(5)
 
 _on = click.option("--on", type=click.Choice(MACHINES), help="The machine (default: the one that is configured).")
 _file = click.Path(path_type=Path)
@@ -56,18 +60,21 @@ def verify(context: click.Context, file: Path | None, on: str | None, *, as_json
       1  something differs
       2  the chosen machine or tool cannot be used
       3  nothing is available here, so nothing was verified
+      4  a part of the file is not in Garmin's profile, so FitCSVTool cannot judge it; the rest agrees
     """
     with _runner(context, on) as (runner, _):
         if file is None:
-            sections, differences = verify_golden(runner)
+            sections, differences, not_compared = verify_golden(runner)
         else:
-            (checked,) = cross_check(runner, [Case(file.read_bytes())])
+            (checked,) = cross_check(runner, [Case(_weight_file(file))])
             sections, differences = [], checked.reading + checked.writing
+            not_compared = checked.not_compared
         if as_json:
             result: dict[str, object] = {
-                "agrees": not differences,
+                "agrees": not differences and not not_compared,
                 "machine": runner.name,
                 "differences": [str(difference) for difference in differences],
+                "not_compared": not_compared,
             }
             click.echo(json.dumps(result | ({"templates": as_data(sections)} if file is None else {}), indent=2))
         else:
@@ -75,8 +82,19 @@ def verify(context: click.Context, file: Path | None, on: str | None, *, as_json
                 print_table(runner, sections)
             for difference in differences:
                 click.echo(str(difference))
-            click.echo("Something differs." if differences else "All agree.")
-    context.exit(DIFFERS if differences else AGREES)
+            if not_compared:
+                click.echo(f"Cannot be compared: {', '.join(not_compared)}. Garmin's profile does not document it.")
+            click.echo("Something differs." if differences else "The rest agrees." if not_compared else "All agree.")
+    context.exit(DIFFERS if differences else NOT_COMPARED if not_compared else AGREES)
+
+
+def _weight_file(path: Path) -> bytes:
+    """The content of a file with weigh-ins, or of a damaged one. Raises `InputUnusable` for any other FIT file."""
+    content = path.read_bytes()
+    file = canonical(content)
+    if isinstance(file, Canonical) and not any(message.number == WEIGHT_SCALE_MESSAGE for message in file.messages):
+        raise InputUnusable(f"{path} is not a weight file: it has no weight_scale message.")
+    return content
 
 
 @command.command()
@@ -106,10 +124,13 @@ def doctor(context: click.Context, on: str | None) -> None:
     with _runner(context, on) as (runner, environment):
         for link in runner.links():
             click.echo(link)
-        template = read_settings(environment).template.read_bytes()
-        ran = runner.run({"template.fit": template}, [decode_command("template.fit", "template.csv")])
+        template = read_settings(environment).template
+        ran = runner.run({"template.fit": template.read_bytes()}, [decode_command("template.fit", "template.csv")])
         checked_output(ran, 0, "template.csv")
+        # What `sdk encode` does, with a reading that fills the template.
+        encode_by_garmin(runner, template.read_bytes(), [FULLEST.reading])
         click.echo(f"FitCSVTool works on {runner.name}: {ran.outcomes[0].output.splitlines()[0]}")
+        click.echo(f"FitCSVTool writes a weigh-in with {template.name}, and fitdecode verifies it.")
 
 
 class _ReadingsOnly(InMemory):

@@ -24,7 +24,7 @@ from weighbridge.fit.profile import (
 )
 
 from .canonical import Canonical, Key, Message, Value
-from .fitcsvtool import CsvRow
+from .fitcsvtool import UNKNOWN, CsvRow
 
 #: How two correct files may differ, in the words of the report.
 ALLOWED_DIFFERENCES = (
@@ -60,6 +60,54 @@ class Place(NamedTuple):
 
 
 NOTHING = "nothing"
+
+
+class Unknown(NamedTuple):
+    """What Garmin's tool cannot judge in a file, because its profile does not document it."""
+
+    #: "device_info: field 8"
+    names: list[str]
+    #: The place of a message in the file -> the keys of its unknown fields, or None for the whole message.
+    keys: dict[int, frozenset[Key] | None]
+
+
+NOTHING_UNKNOWN = Unknown([], {})
+
+
+def unknown_in(ours: Canonical, rows: Sequence[CsvRow]) -> Unknown:
+    """What the tool calls unknown, with the numbers of our file: a Definition row has the fields in their order."""
+    names: list[str] = []
+    keys: dict[int, frozenset[Key] | None] = {}
+    definitions: dict[str, CsvRow] = {}
+    messages = enumerate(ours.messages)
+    for row in rows:
+        if row.kind == "Definition":
+            definitions[row.local] = row
+            continue
+        place, message = next(messages, (0, None))
+        definition = definitions.get(row.local)
+        if message is None or definition is None:
+            break
+        if definition.message == UNKNOWN:
+            keys[place] = None
+            names.append(f"message {message.number}")
+        elif len(definition.cells) == len(message.values):
+            pairs = zip(message.values, definition.cells, strict=True)
+            if unknown := [key for key, (name, _, _) in pairs if name == UNKNOWN]:
+                keys[place] = frozenset(unknown)
+                names += [f"{definition.message}: {_number(key)}" for key in unknown]
+    return Unknown(list(dict.fromkeys(names)), keys)
+
+
+def without(ours: Canonical, unknown: Unknown) -> Canonical:
+    """The part of our file that the tool can judge."""
+    messages = []
+    for place, message in enumerate(ours.messages):
+        hidden = unknown.keys.get(place, frozenset())
+        if hidden is not None:
+            kept = {key: value for key, value in message.values.items() if key not in hidden}
+            messages.append(Message(message.number, kept))
+    return Canonical(messages, ours.developer_fields)
 
 
 def compare_texts(ours: Canonical, rows: Sequence[CsvRow]) -> list[Difference]:
@@ -145,8 +193,12 @@ def _field(key: Key, developer_fields: dict[Key, str]) -> Field | None:
 def _name(message: int, key: Key, developer_fields: dict[Key, str]) -> str:
     if message == WEIGHT_SCALE_MESSAGE:
         field = _field(key, developer_fields)
-        return field.name if field else f"field {key}"
-    return _FILE_ID_FIELDS.get(key, f"field {key}") if message == FILE_ID and isinstance(key, int) else f"field {key}"
+        return field.name if field else _number(key)
+    return _FILE_ID_FIELDS.get(key, _number(key)) if message == FILE_ID and isinstance(key, int) else _number(key)
+
+
+def _number(key: Key) -> str:
+    return f"field {key}" if isinstance(key, int) else f"developer field {key[1]}"
 
 
 def _value_shown(name: str, value: Value | None) -> str:

@@ -1,7 +1,8 @@
 """Our files × Garmin's tool -> the differences, for reading and for writing.
 
 Strategy: always two batches, however many files there are. In the first, the tool reads every file and the templates.
-In the second, it writes every file from its readings. A failure on one file counts as a difference of that file.
+In the second, it writes every file from its readings. A failure on one file counts as a difference of that file. What
+the tool does not know it cannot judge: that is named and left out of the comparison, and is never a difference.
 """
 
 from __future__ import annotations
@@ -17,9 +18,18 @@ from weighbridge.fit.verify import VerifiedFit, verify
 from weighbridge.reading.reading import Reading
 
 from .canonical import Canonical, Damaged, canonical
-from .compare import Difference, compare_files, compare_texts
+from .compare import NOTHING_UNKNOWN, Difference, compare_files, compare_texts, unknown_in, without
 from .errors import RunFailed
-from .fitcsvtool import CsvRow, checked_output, decode_command, encode_command, fill_in, read_csv, write_csv
+from .fitcsvtool import (
+    CsvRow,
+    checked_output,
+    decode_command,
+    encode_command,
+    fill_in,
+    read_csv,
+    without_unknown,
+    write_csv,
+)
 from .runners.port import Ran, Runner
 
 
@@ -35,14 +45,16 @@ class Case:
 
 @dataclass(frozen=True)
 class Checked:
-    """The differences of one file. It agrees when there are none either way."""
+    """The differences of one file. It agrees when there are none either way, and everything was compared."""
 
     reading: list[Difference]
     writing: list[Difference]
+    #: Fields and messages that Garmin's profile does not document, such as "device_info: field 8".
+    not_compared: list[str]
 
     @property
     def agrees(self) -> bool:
-        return not self.reading and not self.writing
+        return not self.reading and not self.writing and not self.not_compared
 
 
 def cross_check(runner: Runner, cases: Sequence[Case]) -> list[Checked]:
@@ -61,21 +73,32 @@ def cross_check(runner: Runner, cases: Sequence[Case]) -> list[Checked]:
         if isinstance(rows, Difference):
             troubles[number] = rows
         else:
+            rows = without_unknown(rows)
             to_write[number] = write_csv(fill_in(rows, case.readings) if case.readings else rows)
     written = runner.run(
         {f"garmin{number}.csv": content for number, content in to_write.items()},
         [encode_command(f"garmin{number}.csv", f"garmin{number}.fit") for number in to_write],
     )
     runs = {number: run for run, number in enumerate(to_write)}
-    return [
-        Checked(
-            _compare_reading(case.content, texts[f"ours{number}.fit"]),
-            [troubles[number]]
-            if number in troubles
-            else _compare_writing(case.content, written, runs[number], f"garmin{number}.fit"),
+    checked = []
+    for number, case in enumerate(cases):
+        ours, rows = canonical(case.content), texts[f"ours{number}.fit"]
+        if isinstance(ours, Damaged):
+            damaged = [Difference("the file", _damaged(ours), "not compared")]
+            checked.append(Checked(damaged, damaged, []))
+            continue
+        unknown = NOTHING_UNKNOWN if isinstance(rows, Difference) else unknown_in(ours, rows)
+        known = without(ours, unknown)
+        checked.append(
+            Checked(
+                [rows] if isinstance(rows, Difference) else compare_texts(known, without_unknown(rows)),
+                [troubles[number]]
+                if number in troubles
+                else _compare_writing(known, written, runs[number], f"garmin{number}.fit"),
+                unknown.names,
+            )
         )
-        for number, case in enumerate(cases)
-    ]
+    return checked
 
 
 def _rows(ran: Ran, number: int, file: str) -> list[CsvRow] | Difference:
@@ -93,17 +116,7 @@ def _unusable(fault: RunFailed) -> str:
     return f"unusable ({str(fault).rstrip('.')})"
 
 
-def _compare_reading(content: bytes, rows: list[CsvRow] | Difference) -> list[Difference]:
-    ours = canonical(content)
-    if isinstance(ours, Damaged):
-        return [Difference("the file", _damaged(ours), "not compared")]
-    return [rows] if isinstance(rows, Difference) else compare_texts(ours, rows)
-
-
-def _compare_writing(content: bytes, ran: Ran, number: int, file: str) -> list[Difference]:
-    ours = canonical(content)
-    if isinstance(ours, Damaged):
-        return [Difference("the file", _damaged(ours), "not compared")]
+def _compare_writing(ours: Canonical, ran: Ran, number: int, file: str) -> list[Difference]:
     try:
         theirs = canonical(checked_output(ran, number, file))
     except RunFailed as fault:
@@ -124,6 +137,12 @@ def encode_by_garmin(runner: Runner, template: bytes, readings: Sequence[Reading
     """
     read = runner.run({"template.fit": template}, [decode_command("template.fit", "template.csv")])
     rows = read_csv(checked_output(read, 0, "template.csv"))
+    mine = canonical(template)
+    if isinstance(mine, Canonical) and (unknown := unknown_in(mine, rows)).names:
+        raise RunFailed(
+            f"FitCSVTool cannot write this template: it does not know {', '.join(unknown.names)}. Use a template "
+            "without it, such as the one that Weighbridge brings."
+        )
     files = {
         "one.csv": write_csv(fill_in(rows, readings[:1])),
         "all.csv": write_csv(fill_in(rows, readings)),

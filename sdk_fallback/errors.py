@@ -3,6 +3,7 @@
 FallbackError
 ├── RunnerUnusable         the chosen machine, its Java or its jar cannot be used; the message says what to do
 │   └── NothingAvailable   no machine was chosen and this computer has none: a reason to skip
+├── InputUnusable          the file to check is not a weight file
 └── RunFailed              FitCSVTool ran, but its result cannot be trusted
 """
 
@@ -21,6 +22,10 @@ class RunnerUnusable(FallbackError):
 
 class NothingAvailable(RunnerUnusable):
     """No machine was chosen, and this computer lacks Java or the jar."""
+
+
+class InputUnusable(FallbackError):
+    """The file is intact, but it is not one to check."""
 
 
 class RunFailed(FallbackError):

@@ -3,12 +3,13 @@
 Rule: exit code 0 proves nothing. A run is trusted when the tool reports no trouble, wrote the one file that it was
 asked for, and that file has all the rows (a failed encoding still leaves 16 bytes of FIT with a valid CRC).
 
-Facts (from running versions 21.188 to 21.212):
+Facts (from running versions 21.120 to 21.212):
 - A CSV is UTF-8 with a byte order mark; rows are padded; values of Data rows are quoted; arrays use |.
-- A field that is invalid in the file is left out. An unknown field is called `unknown`, and its number is lost.
+- A field that is invalid in the file is left out of a Data row, never of a Definition row.
+- A field or message that is not in the tool's profile is called `unknown`. Its number is lost; `-c` cannot write it.
 - `-c` writes big-endian, silently turns a value that does not fit into "invalid", and rounds value × scale in binary:
   5.015 kg becomes 501, although 501.5 is a tie. So the values passed to it are already rounded, half up.
-- `-e` prints 82.35 kg as 82. Versions before 21.194 call bmi `unknown`.
+- `-e` prints 82.35 kg as 82. Versions up to 21.53 call bmi `unknown`; from 21.120 on, all know every field we write.
 
 Weakness: `_TROUBLE` knows the messages of these versions. A new message from a newer tool would go unnoticed; the
 comparison of the values is the second line of defense.
@@ -31,7 +32,10 @@ from .runners.port import Ran, ToolRun
 
 ARTIFACT = "com.garmin:fit:21.212.0"
 MAIN_CLASS = "com.garmin.fit.csv.CSVTool"
-OLDEST_PROFILE = (21, 194)
+OLDEST_PROFILE = (21, 120)
+
+#: What the tool calls a field or message that its profile does not have.
+UNKNOWN = "unknown"
 
 #: Words in the tool's output that mean trouble, whatever its exit code.
 _TROUBLE = re.compile(r"^.*(?:Error:|Warning:|Ignored|Usage:|File does not exist|Exception).*$", re.MULTILINE)
@@ -97,7 +101,7 @@ class CsvRow:
 
 
 def read_csv(content: bytes) -> list[CsvRow]:
-    """The rows of the tool's CSV. Raises `RunFailed` for a CSV that is not the tool's, or has an `unknown` in it."""
+    """The rows of the tool's CSV. Raises `RunFailed` for a CSV that is not the tool's."""
     try:
         lines = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
     except (UnicodeDecodeError, csv.Error):
@@ -109,22 +113,29 @@ def read_csv(content: bytes) -> list[CsvRow]:
         kind, local, message, *rest = [*line, "", "", ""] if len(line) < 3 else line
         triples = zip(*[iter(rest)] * 3, strict=False)  # a row ends with a comma
         cells = tuple((name, value, unit) for name, value, unit in triples if name)
-        names = [name for name, _, _ in cells]
+        names = [name for name, _, _ in cells if name != UNKNOWN]
         if kind not in ("Definition", "Data"):
             raise RunFailed(f"Row {number} of the CSV is neither a definition nor a message.")
-        if "unknown" in (message, *names):
-            raise RunFailed(f"Row {number} of the CSV has something that FitCSVTool does not know.")
         if len(set(names)) != len(names):
             raise RunFailed(f"Row {number} of the CSV has a duplicate field.")
         rows.append(CsvRow(kind, local, message, cells))
     return rows
 
 
+def without_unknown(rows: Sequence[CsvRow]) -> list[CsvRow]:
+    """What the tool can write back: it would ignore the rest, and say so."""
+    return [
+        CsvRow(row.kind, row.local, row.message, tuple(cell for cell in row.cells if cell[0] != UNKNOWN))
+        for row in rows
+        if row.message != UNKNOWN
+    ]
+
+
 def write_csv(rows: Sequence[CsvRow]) -> bytes:
     """The CSV of these rows, as the tool writes it."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    most = max(len(row.cells) for row in rows)
+    most = max((len(row.cells) for row in rows), default=0)
     titles = [f"{title} {number}" for number in range(1, most + 1) for title in ("Field", "Value", "Units")]
     writer.writerow(["Type", "Local Number", "Message", *titles, ""])
     for row in rows:

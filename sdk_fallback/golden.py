@@ -44,3 +44,6 @@ def _golden(entry: dict[str, Any]) -> Golden:
 
 
 GOLDEN = tuple(map(_golden, json.loads(Path(__file__).with_name("golden.json").read_text(encoding="utf-8"))))
+
+#: The reading with the most values.
+FULLEST = max(GOLDEN, key=lambda golden: len(golden.raws))

@@ -56,8 +56,11 @@ class Section(NamedTuple):
     fields: Sequence[int]
 
 
-def verify_golden(runner: Runner) -> tuple[list[Section], list[Difference]]:
-    """Check each template with each tool: once with every golden reading, and once with the first one alone."""
+def verify_golden(runner: Runner) -> tuple[list[Section], list[Difference], list[str]]:
+    """Check each template with each tool: once with every golden reading, and once with the first one alone.
+
+    Returns a section for each template, all differences, and what FitCSVTool does not know.
+    """
     names = sorted(path.stem for path in TEMPLATES.glob("weight_scale*.fit"))
     templates = {name: (TEMPLATES / f"{name}.fit").read_bytes() for name in names}
     cases = [case_of(content, goldens) for content in templates.values() for goldens in (GOLDEN, GOLDEN[:1])]
@@ -70,7 +73,8 @@ def verify_golden(runner: Runner) -> tuple[list[Section], list[Difference]]:
         columns = [Column("FitCSVTool reads", both.reading), Column("FitCSVTool writes", both.writing), *decoded]
         sections.append(Section(name, columns, [len(values_in(golden, template)) for golden in GOLDEN]))
         differences += [d for column in columns for d in column.differences] + alone.reading + alone.writing
-    return sections, differences
+    not_compared = list(dict.fromkeys(name for each in checked for name in each.not_compared))
+    return sections, differences, not_compared
 
 
 def case_of(template: bytes, goldens: Sequence[Golden]) -> Case:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fastcrc.crc16 import arc
 
 WEIGHT_SCALE, FILE_ID, FIELD_DESCRIPTION, DEVELOPER_DATA_ID = 30, 0, 206, 207
-UINT8, UINT16, UINT32, ENUM, STRING, BYTE, FLOAT32 = 0x02, 0x84, 0x86, 0x00, 0x07, 0x0D, 0x88
+UINT8, UINT16, UINT32, UINT32Z, ENUM, STRING, BYTE, FLOAT32 = 0x02, 0x84, 0x86, 0x8C, 0x00, 0x07, 0x0D, 0x88
 
 
 @dataclass
@@ -61,7 +61,7 @@ def file_id(order: str = "<", kind: int = 9, local: int = 0, *, with_time: bool 
     fields = [
         (0, ENUM, bytes([kind])),
         (1, UINT16, struct.pack(order + "H", 255)),
-        (3, 0x8C, struct.pack(order + "I", 7)),
+        (3, UINT32Z, struct.pack(order + "I", 7)),
     ]
     return Message(FILE_ID, fields + ([(4, UINT32, b"\0" * 4)] if with_time else []), local=local, order=order)
 

@@ -7,12 +7,13 @@ unless this kind of machine could never run the test. Then the reason begins wit
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
 from sdk_fallback.errors import NothingAvailable
-from sdk_fallback.runners.local_java import LocalJava, local_java
+from sdk_fallback.runners.local_java import LocalJava, jar_from_maven, local_java
 
 NOT_HERE = "not on this machine: "
 
@@ -26,5 +27,13 @@ def java() -> LocalJava:
     """The Java of this machine, with FitCSVTool; without it, the test is skipped."""
     try:
         return local_java(os.environ, chosen=False)
+    except NothingAvailable as missing:
+        unavailable(str(missing))
+
+
+def older_jar(version: str) -> Path:
+    """An older FitCSVTool from Maven Central; without Maven, the test is skipped."""
+    try:
+        return jar_from_maven(os.environ, NothingAvailable, f"com.garmin:fit:{version}")
     except NothingAvailable as missing:
         unavailable(str(missing))

@@ -51,6 +51,28 @@ def test_numbers_are_exact(whole: int, hundredths: int) -> None:
     assert parse_json(f"{whole}.{hundredths:02}".encode()) == Decimal(100 * whole + hundredths) / 100
 
 
+WRAPPED = {"message": {"data": "eyJ3ZWlnaHQiOiA4MX0=", "publishTime": "2026-11-22T07:00:00Z"}}  # {"weight": 81}
+
+
+@pytest.mark.parametrize(
+    ("event", "occurred_at"),
+    [
+        ({"data": {"weight": 81}}, None),
+        ({"data": {"weight": 81}, "time": "2026-11-22T06:31:00Z"}, "2026-11-22T06:31:00Z"),
+        ({"data": WRAPPED}, "2026-11-22T07:00:00Z"),
+        ({"data": WRAPPED, "time": "2026-11-22T06:31:00Z"}, "2026-11-22T06:31:00Z"),
+        ({"data": {"weight": 81}, "time": "soon"}, "soon"),
+    ],
+)
+def test_time_of_an_event(event: dict[str, object], occurred_at: object) -> None:
+    """The time of an event is handed on as it came, in both modes: what it means is decided with the reading."""
+    structured = read_body(json.dumps(event | {"specversion": "1.0"}).encode(), "application/cloudevents+json", {})
+    headers = {"ce-specversion": "1.0"} | ({"ce-time": str(event["time"])} if "time" in event else {})
+    binary = read_body(json.dumps(event["data"]).encode(), "application/json", headers)
+    for payloads in (structured, binary):
+        assert (dict(payloads.items), payloads.occurred_at or None) == ({0: {"weight": 81}}, occurred_at)
+
+
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [

@@ -51,8 +51,11 @@ def marks(screen: str) -> dict[str, str]:
 
 def test_all_links_ok(garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     """If all works, each link is ok and no weigh-in is left in Garmin."""
-    assert doctor([], env, ask=answers("81,4 kg", "y")) == 0
-    assert marks(capsys.readouterr().out) == {link.name: "ok" for link in LINKS}
+    zone = {"WEIGHBRIDGE_TIMEZONE": "Asia/Tokyo"}
+    assert doctor([], env | zone, ask=answers("81,4 kg", "y")) == 0
+    shown = capsys.readouterr().out
+    assert marks(shown) == {link.name: "ok" for link in LINKS}
+    assert "Times without an offset are in Asia/Tokyo (from WEIGHBRIDGE_TIMEZONE)." in " ".join(shown.split())
     assert (garmin.uploads_stored, garmin.sign_in.refreshes, garmin.weigh_ins()) == (1, 1, [])
 
 

@@ -63,6 +63,15 @@ def test_reading_is_kept(http: FlaskClient, tmp_path: Path, path: str) -> None:
     assert [p.name for p in (tmp_path / "kept").iterdir()] == [receipt["fit"]["file_name"]]
 
 
+def test_summary_names_what_was_not_recognised(http: FlaskClient) -> None:
+    """A person who reads only the summary learns of a slip, and a program finds it among the warnings."""
+    receipt = http.post("/?dry_run=true", json={**READING, "boddy mass indx": 25, "bone maas": 3.4}).get_json()
+    warned = "Not recognised: 'boddy mass indx', 'bone maas' (did you mean 'bone mass'?)."
+    assert receipt["summary"] == f"81.4 kg, 18.2 % fat: would be sent; nothing was. {warned}"
+    assert receipt["warnings"] == [{"code": "not-recognised", "text": warned}]
+    assert receipt["unknown"] == ["boddy mass indx", "bone maas"]
+
+
 def test_json_sent_by_curl(http: FlaskClient) -> None:
     """JSON is accepted as `curl -d` sends it: as application/x-www-form-urlencoded."""
     body = (EXAMPLES / "fitdays.json").read_bytes().replace(b"\n", b"")
@@ -219,6 +228,47 @@ def test_event_time_makes_a_retry_the_same(http: FlaskClient, tmp_path: Path) ->
     answers = [http.post("/", json={"weight_kg": 80}, headers=headers).get_json() for _ in range(2)]
     assert {answer["measured_at"] for answer in answers} == {"2026-11-22T06:31:00Z"}
     assert len(list((tmp_path / "kept").iterdir())) == 1
+    assert {note["code"] for answer in answers for note in answer["notes"]} == {"time-of-event"}
+
+
+@pytest.mark.parametrize(
+    ("time", "words"),
+    [
+        ("9999-12-31T23:59:59-23:59", "A time was expected"),
+        ("9999-12-31T23:59:59Z", "more than five minutes from now"),
+        ("1999-12-31T23:59:59Z", "before the year 2000"),
+        ("soon", "A time was expected"),
+        ("2026-11-22", "The time of day is missing"),
+        ("03/04/2026 06:31", "3 April or 4 March"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/", "/fit"])
+def test_event_time_that_is_no_time(http: FlaskClient, path: str, time: str, words: str) -> None:
+    """An event's time is read as any other, and is named if it cannot be used. Next to a time it has no effect."""
+    answer = http.post(path, json={"weight_kg": 80}, headers=EVENT | {"ce-time": time})
+    (error,) = problem(answer, 422, "reading-rejected")["errors"]
+    assert (error["field"], error["input"]) == ("time", time)
+    assert words in error["message"]
+    timed = http.post(path, json=READING, headers=EVENT | {"ce-time": time})
+    assert timed.status_code in (200, 202)
+
+
+def test_structured_event_time(http: FlaskClient) -> None:
+    """The time of a structured event is that of each reading in it which has none."""
+    event = {"specversion": "1.0", "time": "2026-11-22T06:31:00Z", "data": [{"weight_kg": 80}, {"weight_kg": 81}]}
+    results = http.post("/", json=event, content_type="application/cloudevents+json").get_json()["results"]
+    assert {result["measured_at"] for result in results} == {"2026-11-22T06:31:00Z"}
+    wrong = http.post("/", json=event | {"time": 7}, content_type="application/cloudevents+json").get_json()
+    assert [result["errors"][0]["field"] for result in wrong["results"]] == ["time", "time"]
+
+
+@pytest.mark.parametrize("more", [{}, {"ce-time": "2026-11-22T06:31:00Z"}], ids=["message", "event"])
+def test_time_of_a_pub_sub_message(http: FlaskClient, more: dict[str, str]) -> None:
+    """A Pub/Sub message has the time of its event, or else the one at which it was published."""
+    data = base64.b64encode(b'{"weight_kg": 80}').decode()
+    published = "2026-11-22T06:31:00.123Z" if not more else "2026-11-22T07:00:00Z"
+    answer = http.post("/", json={"message": {"data": data, "publishTime": published}}, headers=EVENT | more)
+    assert answer.get_json()["measured_at"] == "2026-11-22T06:31:00Z"
 
 
 # --- the file itself ---
@@ -505,7 +555,7 @@ BAD_BODIES = {
     "null weight": (b'{"weight_kg": null}', 422),
     "true weight": (b'{"weight_kg": true}', 422),
     "list weight": (b'{"weight_kg": [81.4]}', 422),
-    "object weight": (b'{"weight_kg": {"value": 81.4}}', 422),
+    "object weight": (b'{"weight_kg": {"kg": 81.4}}', 422),
     "unavailable weight": (b'{"weight_kg": "unavailable"}', 422),
     "huge weight": (b'{"weight_kg": 1e300}', 422),
     "negative weight": (b'{"weight_kg": -81.4}', 422),

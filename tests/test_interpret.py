@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.interpreting import ARRIVAL, errors, notes, only_error, short, understood, values
 from weighbridge.errors import ReadingRejected
-from weighbridge.notes import Code
-from weighbridge.reading.dialects import DIALECTS, NOT_MEASURED, VOCABULARY, Quantity, Role, Share, normal
+from weighbridge.notes import Code, Note
+from weighbridge.reading.dialects import DIALECTS, NOT_MEASURED, VOCABULARY, Either, Quantity, Role, Share, normal
 from weighbridge.reading.quantities import LONGEST_TEXT
 
 
@@ -78,8 +78,63 @@ def test_weight_not_measured(word: object) -> None:
 
 def test_weight_is_missing() -> None:
     """A reading without a weight is rejected."""
-    assert only_error({"body fat": 18.2}).field == "weight"
     assert only_error({}).field == "weight"
+    assert only_error({}).message == 'A reading needs a weight, such as 81.4 or "81.4 kg".'
+
+
+@pytest.mark.parametrize(
+    ("payload", "more"),
+    [
+        ({"body fat": 18.2, "mood": 1}, "These keys came: 'body fat', 'mood'."),
+        ({"fat": 18.2, "wieght": 81.4}, "These keys came: 'wieght' (did you mean 'weight'?), 'fat'."),
+        ({f"key {n}": n for n in range(7)}, "'key 0', 'key 1', 'key 2', 'key 3', 'key 4' and 2 more."),
+        ({"sensor": {"weight": 81.4}}, "'sensor.weight' holds a weight: send that object."),
+        (
+            {"data": {"items": [{"mood": 1}, {"Weight": "81.4 kg"}]}},
+            "'data.items.1.Weight' holds a weight: send that object.",
+        ),
+    ],
+)  # fmt: skip
+def test_missing_weight_names_what_came(payload: dict[str, object], more: str) -> None:
+    """The error of a missing weight names the keys that came, a likely slip, and a weight inside of a value."""
+    error = only_error(payload)
+    assert error.field == "weight"
+    assert error.message.endswith(more)
+
+
+@pytest.mark.parametrize("value", ["unknown %", "unavailable kg", "-- %", "None kg", "unknown%", "- kg"])
+def test_not_measured_with_a_unit(value: str) -> None:
+    """A value that was not measured may have a unit behind it."""
+    interpreted = understood({"weight": 81.4, "body fat": value})
+    assert notes(interpreted)[0] == (Code.NOT_MEASURED, "'body fat' was not measured.")
+    assert only_error({"weight": value}).message.startswith("A reading needs a weight")
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("boddy fat", "body fat"),
+        ("bdoy fat", "body fat"),
+        ("body fta", "body fat"),
+        ("muscel mass", "muscle mass"),
+        ("visceralfatt", "visceral fat"),
+        ("bone maas", "bone mass"),
+        ("moods", None),
+        ("hr2", None),
+        ("fta", None),
+    ],
+)
+def test_likely_slip(key: str, meant: str | None) -> None:
+    """A key that is one slip away from a known one is named with that one, where a person reads it."""
+    (warning,) = understood({"weight": 81.4, key: 18.2}).warnings
+    hint = f" (did you mean {meant!r}?)" if meant else ""
+    assert warning == Note(Code.NOT_RECOGNISED, f"Not recognised: {key!r}{hint}.")
+
+
+def test_many_unknown_keys() -> None:
+    """Of many unknown keys, the warning names the first and the number of the others."""
+    (warning,) = understood({"weight": 81.4} | {f"key {n}": n for n in range(9)}).warnings
+    assert warning.text == "Not recognised: 'key 0', 'key 1', 'key 2', 'key 3', 'key 4' and 4 more."
 
 
 @pytest.mark.parametrize("zero", [0, 0.0, Decimal("0.0"), "0", "0,0 %", "0 kg", -0.0])
@@ -114,15 +169,11 @@ def test_values_not_stored_by_garmin() -> None:
     assert notes(interpreted)[0] == (Code.NO_PLACE, "Not stored by Garmin: impedance, protein, heart rate.")
 
 
-def test_openscale_bone_and_lbm_are_not_used() -> None:
-    """The bone and lbm of openScale are not used, because their unit is not known; notes name them."""
-    interpreted = understood({"weight": 81.4, "bone": 3.2, "lbm": 66.6})
-    assert interpreted.reading.bone_mass_kg is None
-    assert interpreted.reading.fat_free_mass_kg is None
-    assert [(code, text.split("'")[1]) for code, text in notes(interpreted)[:2]] == [
-        (Code.NOT_USED, "bone"),
-        (Code.NOT_USED, "lbm"),
-    ]
+def test_no_place_and_not_recognised_in_one_reading() -> None:
+    """A key that Garmin cannot store is a note; one that is not known is a warning."""
+    interpreted = understood({"weight": 81.4, "impedance": 480, "mood": "fine"})
+    assert notes(interpreted)[0] == (Code.NO_PLACE, "Not stored by Garmin: impedance.")
+    assert interpreted.warnings == (Note(Code.NOT_RECOGNISED, "Not recognised: 'mood'."),)
 
 
 def test_same_value_twice() -> None:
@@ -143,7 +194,7 @@ def test_different_values_for_one_thing() -> None:
 
 def test_all_errors_together() -> None:
     """All errors of a payload are reported together."""
-    payload = {"weight": 9999, "Body Fat": "much", "time": "noon", "BMI": 1, "bone mass": [3.4]}
+    payload = {"weight": 9999, "Body Fat": "much", "time": "noon", "BMI": True, "bone mass": [3.4]}
     assert {error.field for error in errors(payload)} == set(payload)
 
 
@@ -240,6 +291,8 @@ def test_every_key_is_used_or_named(payload: dict[str, object]) -> None:
         attribute = ""
         if isinstance(meaning, Quantity):
             attribute = meaning.name.mass if isinstance(meaning.name, Share) else meaning.name
+        elif isinstance(meaning, Either):
+            attribute = meaning.mass
         assert (
             isinstance(meaning, Role)
             or key in texts

@@ -334,7 +334,7 @@ def test_list(garmin: GarminStandIn, env: dict[str, str], folder: Path, capsys: 
     good, damaged = keep(folder, reading(0)), keep(folder, reading(1))
     damaged.write_bytes(b"")
     keep(folder / "anna", reading(2))
-    assert run(["kept", "list"], env) == 0
+    assert run(["kept", "list"], env | {"WEIGHBRIDGE_TIMEZONE": "UTC"}) == 0
     shown = capsys.readouterr().out
     assert f"  {good.name}\n    2026-11-20 18:00  81.40 kg\n" in shown
     assert "is not as it was kept" in shown

@@ -20,16 +20,17 @@ import pytest
 from fastcrc.crc16 import arc as crc16
 
 from sdk_fallback.canonical import canonical
-from sdk_fallback.cli import AGREES, DIFFERS, SKIPPED, UNUSABLE
+from sdk_fallback.cli import AGREES, DIFFERS, NOT_COMPARED, SKIPPED, UNUSABLE
 from sdk_fallback.crosscheck import Case, cross_check, encode_by_garmin
 from sdk_fallback.errors import RunFailed, RunnerUnusable
 from sdk_fallback.fitcsvtool import checked_output, decode_command, encode_command, read_csv, write_csv
+from sdk_fallback.report import case_of
 from sdk_fallback.runners.local_java import LocalJava, local_java
-from tests.fit_builder import UINT32, File, Message, file_id, weigh_in
+from tests.fit_builder import ENUM, UINT8, UINT16, UINT32, UINT32Z, File, Message, file_id, weigh_in
 from tests.golden import GOLDEN, INSTANT
 from tests.outside import by_fitdecode
 from tests.sdk_command import sdk
-from tests.skips import java
+from tests.skips import java, older_jar
 from tests.values import Values
 from weighbridge.fit.encode import encode
 from weighbridge.fit.patch import READINGS_PER_FILE, patch
@@ -166,7 +167,7 @@ SWAPPED = struct.unpack("<H", struct.pack(">H", 6460))[0]
 BROKEN: dict[str, tuple[Callable[[], bytes], Reading, str]] = {
     "truncation instead of rounding": (lambda: with_raws(ALONE, weight=6459), ALONE, "weight"),
     "double scaling": (lambda: with_raws(BEST, bmi=2465), BEST, "bmi"),
-    "a field number that does not exist": (lambda: bone_mass_in_another_field(BEST), BEST, "the file"),
+    "a field number that does not exist": (lambda: bone_mass_in_another_field(BEST), BEST, "bone_mass"),
     "a wrong field": (lambda: visceral_fat_in_the_mass_field(BEST), BEST, "visceral_fat_mass"),
     "little and big-endian mixed up": (lambda: with_raws(ALONE, weight=SWAPPED), ALONE, "weight"),
     "time in the local zone": (lambda: with_raws(ALONE, timestamp=AN_HOUR_ON), ALONE, "timestamp"),
@@ -224,11 +225,94 @@ def test_exit_code_0_is_not_trusted(runner: LocalJava) -> None:
     assert read_csv(checked_output(ran, 6, "good.csv"))
 
 
-def test_unknown_is_a_difference(runner: LocalJava) -> None:
-    """A message that the tool calls `unknown` counts as a difference."""
-    strange = File([file_id(), Message(0xFF00, [(1, UINT32, b"\1\2\3\4")], local=2)]).to_bytes()
-    (checked,) = cross_check(runner, [Case(strange)])
-    assert "does not know" in str(checked.reading[0])
+# --- what the tool does not know, it cannot judge ---
+
+
+def as_withings_sync(*, field_8: bytes = b"\xff\xff\xff\xff", weight: int = 8140) -> bytes:
+    """A file as withings-sync and garminconnect write it: file_creator, device_info with an undocumented field 8."""
+    when, none_2, none_4 = struct.pack("<I", 1_164_090_672), b"\xff\xff", b"\xff\xff\xff\xff"
+    ids = [(3, UINT32Z, b"\0" * 4), (4, UINT32, when), (1, UINT16, b"\xff\0"), (2, UINT16, none_2)]
+    device = [(253, UINT32, when), (3, UINT32Z, b"\0" * 4), (7, UINT32, none_4), (8, UINT32, field_8)]
+    device += [(2, UINT16, b"\xff\0"), (4, UINT16, none_2), (5, UINT16, none_2), (10, UINT16, none_2)]
+    device += [(number, UINT8, b"\xff") for number in (0, 1, 6, 11)]
+    values = {0: weight, 1: 1820, 2: 0xFFFF, 3: 0xFFFF, 4: 340, 5: 6320, 7: 0xFFFF, 9: 0xFFFF, 13: 247}
+    scale = [(253, UINT32, when), *((n, UINT16, struct.pack("<H", v)) for n, v in values.items())]
+    scale += [(number, UINT8, b"\xff") for number in (8, 10, 11)]
+    return File(
+        [
+            Message(0, [*ids, (5, UINT16, none_2), (0, ENUM, b"\x09")]),
+            Message(49, [(0, UINT16, none_2), (1, UINT8, b"\xff")], local=1),
+            Message(23, device, local=2),
+            Message(30, scale, local=3),
+        ]
+    ).to_bytes()
+
+
+def test_undocumented_field(runner: LocalJava, tmp_path: Path) -> None:
+    """An undocumented field is "cannot be compared" with an exit code of its own, whether it has a value or not."""
+    for number, content in enumerate([as_withings_sync(), as_withings_sync(field_8=b"\5\0\0\0")]):
+        (tmp_path / f"{number}.fit").write_bytes(content)
+        done = sdk(["verify", str(tmp_path / f"{number}.fit")], environment_of(runner))
+        assert done.exit_code == NOT_COMPARED
+        assert done.stdout.splitlines() == [
+            "Cannot be compared: device_info: field 8. Garmin's profile does not document it.",
+            "The rest agrees.",
+        ]
+
+
+def test_undocumented_message(runner: LocalJava) -> None:
+    """An undocumented message is named by its number, and the rest is compared."""
+    strange = Message(0xFF00, [(1, UINT32, b"\1\2\3\4")], local=2)
+    (checked,) = cross_check(runner, [Case(File([file_id(), strange, weigh_in()]).to_bytes())])
+    assert (checked.reading, checked.writing, checked.not_compared) == ([], [], ["message 65280"])
+    assert not checked.agrees
+
+
+def test_difference_beside_undocumented(runner: LocalJava, tmp_path: Path) -> None:
+    """What differs is found, although a part cannot be compared; a damaged file has the exit code of a difference."""
+    content = as_withings_sync()
+    (checked,) = cross_check(runner, [Case(content, content, [ALONE])])
+    assert "weigh-in 1, weight: ours 81.4, theirs 64.6" in map(str, checked.writing)
+    assert checked.not_compared == ["device_info: field 8"]
+    (tmp_path / "damaged.fit").write_bytes(damaged(content, -12))
+    assert sdk(["verify", str(tmp_path / "damaged.fit")], environment_of(runner)).exit_code == DIFFERS
+
+
+def test_undocumented_as_json(runner: LocalJava, tmp_path: Path) -> None:
+    """With --json, what cannot be compared is data."""
+    (tmp_path / "file.fit").write_bytes(as_withings_sync())
+    done = sdk(["verify", "--json", str(tmp_path / "file.fit")], environment_of(runner))
+    result = json.loads(done.stdout)
+    assert (result["agrees"], result["differences"]) == (False, [])
+    assert result["not_compared"] == ["device_info: field 8"]
+
+
+def test_not_a_weight_file(runner: LocalJava, tmp_path: Path) -> None:
+    """A FIT file without a weigh-in is not called different: it is not a weight file."""
+    (tmp_path / "activity.fit").write_bytes(File([file_id(kind=4)]).to_bytes())
+    done = sdk(["verify", str(tmp_path / "activity.fit")], environment_of(runner))
+    assert (done.exit_code, done.stdout) == (UNUSABLE, "")
+    assert done.stderr.rstrip().endswith("activity.fit is not a weight file: it has no weight_scale message.")
+
+
+def test_header_crc_of_zero(runner: LocalJava) -> None:
+    """A header CRC of 0 is legal: it was not calculated."""
+    (checked,) = cross_check(runner, [Case(File([file_id(), weigh_in()], header_crc=False).to_bytes())])
+    assert checked.agrees, checked
+
+
+@pytest.mark.parametrize("version", ["21.120.0", "21.158.0", "21.188.0"])
+def test_older_tools(runner: LocalJava, version: str) -> None:
+    """FitCSVTools from 21.120 on agree on the golden table in both templates, and find what differs."""
+    older = LocalJava(runner.java, older_jar(version))
+    cases = [case_of(template, GOLDEN) for template in (PLAIN, DEVELOPERS)]
+    wrong = Case(with_raws(ALONE, weight=6459), PLAIN, [ALONE])
+    *right_ones, broken, foreign = cross_check(older, [*cases, wrong, Case(as_withings_sync())])
+    assert all(checked.agrees for checked in right_ones)
+    assert [str(d) for d in broken.writing] == ["weigh-in 1, weight: ours 64.59, theirs 64.6"]
+    assert (foreign.writing, foreign.not_compared) == ([], ["device_info: field 8"])
+    done = sdk(["doctor"], environment_of(older))
+    assert done.exit_code == AGREES, done.stderr
 
 
 def test_csv_round_trip(runner: LocalJava) -> None:
@@ -249,7 +333,6 @@ TITLES = b"Type,Local Number,Message,\n"
         b"a,b\n",
         TITLES + b"Data,0\nx\n",
         TITLES + b"Odd,0,file_id",
-        TITLES + b"Data,0,unknown,unknown,1,",
     ],
 )
 def test_invalid_csv(content: bytes) -> None:
@@ -315,7 +398,7 @@ def test_jar_of_another_program(tmp_path: Path) -> None:
 def test_old_tool(tmp_path: Path) -> None:
     """A FitCSVTool that is too old is refused."""
     old = program(tmp_path / "java", "echo 'FIT CSV Tool - Protocol 2.0 Profile 20.96 Release'")
-    with pytest.raises(RunnerUnusable, match=r"profile 20.96; 21.194 or newer is needed"):
+    with pytest.raises(RunnerUnusable, match=r"profile 20.96; 21.120 or newer is needed"):
         cross_check(LocalJava(str(old), jar(tmp_path)), [Case(right(ALONE))])
 
 
@@ -412,6 +495,21 @@ def test_doctor_names_the_version(runner: LocalJava) -> None:
     done = sdk(["doctor"], environment_of(runner))
     assert done.exit_code == AGREES, done.stderr
     assert "FIT CSV Tool - Protocol" in done.stdout
+    assert done.stdout.rstrip().endswith(
+        "FitCSVTool writes a weigh-in with weight_scale.fit, and fitdecode verifies it."
+    )
+
+
+def test_doctor_promises_what_encode_keeps(runner: LocalJava, tmp_path: Path) -> None:
+    """With a template that the tool cannot write, `sdk doctor` and `sdk encode` fail with the same sentence."""
+    template = tmp_path / "withings.fit"
+    template.write_bytes(as_withings_sync())
+    environment = environment_of(runner) | {"WEIGHBRIDGE_TEMPLATE": str(template)}
+    doctor = sdk(["doctor"], environment)
+    encoded = sdk(["encode", str(ROOT / "examples" / "canonical.json"), "-o", str(tmp_path / "made.fit")], environment)
+    assert (doctor.exit_code, encoded.exit_code) == (UNUSABLE, UNUSABLE)
+    assert "cannot write this template: it does not know device_info: field 8" in doctor.stderr
+    assert doctor.stderr == encoded.stderr
 
 
 def test_function_does_not_import_fallback() -> None:

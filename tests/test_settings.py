@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from datetime import datetime, timedelta
+from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -68,9 +71,9 @@ def test_missing_file(variable: Variable) -> None:
     assert "planted" not in str(fault.value)
 
 
-def test_defaults() -> None:
+def test_defaults(tmp_path: Path) -> None:
     """By default files are kept, and only this machine may call."""
-    settings = read_settings({})
+    settings = read_settings({}, root=tmp_path)
     assert settings.delivery == ("folder",)
     assert settings.api_keys == {}
     assert settings.timezone.key == "UTC"
@@ -111,6 +114,68 @@ def test_all_invalid_variables() -> None:
     """All invalid variables are named at once."""
     with pytest.raises(SettingsInvalid, match=r"WEIGHBRIDGE_DELIVERY.*WEIGHBRIDGE_CONFIRM_SECONDS"):
         read_settings({"WEIGHBRIDGE_DELIVERY": "pigeon", "WEIGHBRIDGE_CONFIRM_SECONDS": "soon"})
+
+
+# -- the time zone -----------------------------------------------------------------------------------------
+
+DATABASE = "usr/share/zoneinfo"
+TOKYO = resources.files("tzdata.zoneinfo.Asia").joinpath("Tokyo").read_bytes()
+
+
+def machine(root: Path, *, link: str = "", file: bytes = b"", timezone: str = "") -> Path:
+    """The /etc of a machine, in a folder."""
+    etc = root / "etc"
+    etc.mkdir()
+    if link:
+        (etc / "localtime").symlink_to(link)
+    if file:
+        (etc / "localtime").write_bytes(file)
+    if timezone:
+        (etc / "timezone").write_text(timezone)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("environment", "etc", "zone", "origin"),
+    [
+        ({}, {}, "UTC", "this machine has no zone"),
+        ({}, {"link": "/usr/share/zoneinfo/Etc/UTC"}, "UTC", "/etc/localtime"),
+        ({}, {"link": "/usr/share/zoneinfo/Europe/Berlin"}, "Europe/Berlin", "/etc/localtime"),
+        ({}, {"link": "../usr/share/zoneinfo/Asia/Tokyo", "timezone": "Etc/UTC"}, "Asia/Tokyo", "/etc/localtime"),
+        ({}, {"link": "/var/db/timezone/zoneinfo/Asia/Tokyo"}, "Asia/Tokyo", "/etc/localtime"),
+        ({}, {"link": "/nowhere"}, "UTC", "this machine has no zone"),
+        ({}, {"file": TOKYO}, "the zone of /etc/localtime", "/etc/localtime"),
+        ({}, {"file": b"damaged", "timezone": "Asia/Tokyo\n"}, "Asia/Tokyo", "/etc/timezone"),
+        ({}, {"timezone": "Nowhere/Town"}, "UTC", "this machine has no zone"),
+        ({"TZ": "Asia/Kolkata"}, {"link": "/usr/share/zoneinfo/Europe/Berlin"}, "Asia/Kolkata", "TZ"),
+        ({"TZ": ":Asia/Kolkata"}, {}, "Asia/Kolkata", "TZ"),
+        ({"TZ": "/usr/share/zoneinfo/Asia/Kolkata"}, {}, "Asia/Kolkata", "TZ"),
+        ({"TZ": ":UTC"}, {}, "UTC", "TZ"),
+        ({"TZ": "UTC0"}, {}, "UTC", "TZ"),
+        ({"TZ": ""}, {"timezone": "Asia/Tokyo"}, "Asia/Tokyo", "/etc/timezone"),
+        ({"TZ": ":/etc/localtime"}, {"timezone": "Asia/Tokyo"}, "Asia/Tokyo", "/etc/timezone"),
+        ({"TZ": "Mars/Olympus", "WEIGHBRIDGE_TIMEZONE": "Asia/Tokyo"}, {}, "Asia/Tokyo", "WEIGHBRIDGE_TIMEZONE"),
+        ({"TZ": "Asia/Kolkata", "WEIGHBRIDGE_TIMEZONE": ""}, {}, "Asia/Kolkata", "TZ"),
+    ],
+)
+def test_time_zone(environment: dict[str, str], etc: dict[str, Any], zone: str, origin: str, tmp_path: Path) -> None:
+    """The zone is the configured one, else the machine's as its C library finds it, else UTC."""
+    settings = read_settings(environment, root=machine(tmp_path, **etc))
+    assert (str(settings.timezone), settings.timezone_from) == (zone, origin)
+
+
+def test_file_of_a_zone(tmp_path: Path) -> None:
+    """A file that was mounted at /etc/localtime has no name, and its rules count."""
+    zone = read_settings({}, root=machine(tmp_path, file=TOKYO)).timezone
+    assert datetime(2026, 11, 26, tzinfo=zone).utcoffset() == timedelta(hours=9)
+
+
+@pytest.mark.parametrize("name", ["CET-1CEST", "Planted/planted", "../planted", "Europe"])
+def test_zone_that_is_not_understood(name: str, tmp_path: Path) -> None:
+    """A TZ that names no zone is refused, because UTC in its place would be wrong by hours."""
+    with pytest.raises(SettingsInvalid, match="Set WEIGHBRIDGE_TIMEZONE") as fault:
+        read_settings({"TZ": name}, root=tmp_path)
+    assert "planted" not in str(fault.value)
 
 
 def test_keys_not_in_repr() -> None:

@@ -14,7 +14,7 @@ from decimal import Decimal
 from .delivery.port import Delivery, Outcome, Prove, WeighInStore
 from .errors import FieldError, NotFound, QueryInvalid, WeighbridgeError
 from .reading.interpret import Interpreted
-from .reading.people import RECENT, Person, Weight, named, of_person, who
+from .reading.people import RECENT, Person, Weight, named, of_person, person_of
 from .reading.reading import Reading
 
 
@@ -59,7 +59,7 @@ class PerPerson:
             return seen[person, month]
 
         def settled(interpreted: Interpreted) -> Interpreted:
-            return of_person(interpreted, who(self.people, interpreted.reading, recent))
+            return of_person(interpreted, person_of(self.people, interpreted, recent))
 
         return settled
 

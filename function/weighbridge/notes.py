@@ -15,6 +15,11 @@ class Code(StrEnum):
     # Notes: how the reading was understood.
     TIME_OF_ARRIVAL = "time-of-arrival"  # no time in the reading: the moment of the request is used
     TIME_OF_RECEIPT = "time-of-receipt"  # no time in the reading: `received_at` is used
+    TIME_OF_EVENT = "time-of-event"  # no time in the reading: that of the CloudEvent around it is used
+    ZONE_ASSUMED = "zone-assumed"  # a time without an offset: read in the configured zone
+    TIME_OF_RECORD = "time-of-record"  # no time of the measurement: when the source stored or changed it is used
+    KEY_NOT_UNDERSTOOD = "key-not-understood"  # it could say when, whose or in which unit; something else does
+    UNIT_DECIDED = "unit-decided"  # in kg or in %: the other values show which
     HOUR_TWICE = "hour-twice"  # a clock change: the first of two hours was used
     HOUR_SKIPPED = "hour-skipped"  # a clock change: the time was moved forward by the gap
     NOT_MEASURED = "not-measured"
@@ -25,6 +30,13 @@ class Code(StrEnum):
     HEIGHT_OF_PERSON = "height-of-person"
     SKELETAL_MUSCLE = "skeletal-muscle"  # sent as Garmin's muscle, as configured for the person
     MUSCLE_LEFT_OUT = "muscle-left-out"  # the person's muscle is skeletal muscle, and the reading has none
+
+    # Warnings: what a person should look at.
+    NOT_RECOGNISED = "not-recognised"  # unknown keys, which could only have added a value
+
+    # Warnings about the values. The first is among the notes too.
+    LEFT_OUT_IN_DOUBT = "left-out-in-doubt"  # out of its range, or it contradicts the other values
+    UNUSUAL = "unusual"  # sent; possible, and more often a slip
 
     # Warnings: what happened to it.
     FELL_BACK = "fell-back"  # an earlier delivery did not take it

@@ -62,31 +62,41 @@ class Weighbridge:
     settle: Callable[[], Callable[[Interpreted], Interpreted]] = lambda: _unchanged
 
     def weigh(
-        self, payloads: Iterable[object], *, now: datetime, dry_run: bool, replace: bool
+        self,
+        payloads: Iterable[object],
+        *,
+        now: datetime,
+        occurred_at: object = None,
+        dry_run: bool,
+        replace: bool,
     ) -> list[Receipt | WeighbridgeError]:
         """Payloads -> a receipt or a fault for each, in order. One bad payload does not stop the others."""
-        results = list(self._understand_each(payloads, now))
+        results = list(self._understand_each(payloads, now, occurred_at))
         good = [result for result in results if isinstance(result, Understood)]
         receipts = self._receipts(good, dry_run=dry_run, replace=replace)
         return [next(receipts) if isinstance(result, Understood) else result for result in results]
 
-    def fit(self, payloads: Iterable[object], *, now: datetime) -> tuple[list[Reading], VerifiedFit]:
+    def fit(
+        self, payloads: Iterable[object], *, now: datetime, occurred_at: object = None
+    ) -> tuple[list[Reading], VerifiedFit]:
         """Payloads -> the proven file. Nothing is sent. Raises the first fault."""
-        understand = self._understanding(now)
+        understand = self._understanding(now, occurred_at)
         good = [understand(payload) for payload in payloads]
         return [each.reading for each in good], prove(self.template, [each.raws for each in good])
 
-    def _understanding(self, now: datetime) -> Callable[[object], Understood]:
+    def _understanding(self, now: datetime, occurred_at: object) -> Callable[[object], Understood]:
         settled = self.settle()
 
         def understand(payload: object) -> Understood:
-            interpreted = settled(interpret(payload, now=now, timezone=self.timezone))
+            interpreted = settled(interpret(payload, now=now, timezone=self.timezone, occurred_at=occurred_at))
             return Understood(interpreted, encode(interpreted.reading))
 
         return understand
 
-    def _understand_each(self, payloads: Iterable[object], now: datetime) -> Iterator[Understood | WeighbridgeError]:
-        understand = self._understanding(now)
+    def _understand_each(
+        self, payloads: Iterable[object], now: datetime, occurred_at: object
+    ) -> Iterator[Understood | WeighbridgeError]:
+        understand = self._understanding(now, occurred_at)
         for payload in payloads:
             try:
                 yield understand(payload)

@@ -104,7 +104,7 @@ def make_receipt(interpreted: Interpreted, raws: RawFields, template: Template, 
         "fields": _fields(interpreted, raws, template),
         "unknown": list(interpreted.unknown),
         "notes": _note_dicts(interpreted.notes),
-        "warnings": _note_dicts(delivered.warnings) if delivered else [],
+        "warnings": _note_dicts((*interpreted.warnings, *(delivered.warnings if delivered else ()))),
         "fit": _fit(outcome),
         "garmin": delivered.garmin.shown() if delivered and delivered.garmin else None,
     }
@@ -131,7 +131,7 @@ def _summary(interpreted: Interpreted, status: str) -> str:
     parts = [f"{reading.weight_kg:.2f}".rstrip("0").rstrip(".") + " kg"]
     if reading.body_fat_percent is not None:
         parts.append(f"{reading.body_fat_percent:.1f} % fat")
-    return f"{', '.join(parts)}: {WORDS[status]}."
+    return " ".join([f"{', '.join(parts)}: {WORDS[status]}.", *(warning.text for warning in interpreted.warnings)])
 
 
 def _fields(interpreted: Interpreted, raws: RawFields, template: Template) -> list[ReceiptField]:

@@ -23,6 +23,7 @@ from pydantic import SecretStr
 
 from .commands import DEFAULT_TOKEN
 from .errors import SettingsInvalid
+from .machine_zone import machine_zone
 from .resources import TEMPLATES
 
 # -- the reader --------------------------------------------------------------------------------------------
@@ -138,6 +139,7 @@ class Settings:
     folder: Path
     api_keys: Mapping[str, SecretStr]
     template: Path
+    #: For times without an offset.
     timezone: ZoneInfo
     tokens: Path
     token_secret: str
@@ -152,6 +154,8 @@ class Settings:
     browser_args: tuple[str, ...]
     #: Whose account: the name of a token.
     token_name: str = DEFAULT_TOKEN
+    #: What the time zone was read from.
+    timezone_from: str = "WEIGHBRIDGE_TIMEZONE"
 
     def for_person(self, token_name: str) -> Self:
         """These settings for the account of one person, with a folder and browser profile of their own.
@@ -223,6 +227,10 @@ def _secret_name(text: str) -> str:
     return text
 
 
+def _optional_zone(text: str) -> ZoneInfo | None:
+    return ZoneInfo(text) if text else None
+
+
 def _words(text: str) -> tuple[str, ...]:
     return tuple(shlex.split(text))
 
@@ -263,9 +271,10 @@ VARIABLES = (
     Variable(
         "WEIGHBRIDGE_TIMEZONE",
         "timezone",
-        "UTC",
-        "the time zone of times without an offset",
-        ZoneInfo,
+        "",
+        "the time zone of times without an offset; by default the machine's (`TZ`, `/etc/localtime` or "
+        "`/etc/timezone`), and UTC if it has none",
+        _optional_zone,
         "a time zone such as Europe/Berlin",
     ),
     Variable(
@@ -355,6 +364,12 @@ VARIABLES = (
 )
 
 
-def read_settings(environment: Mapping[str, str]) -> Settings:
-    """Environment -> Settings. Raises `SettingsInvalid`, which names every invalid variable."""
-    return Settings(**read_variables(VARIABLES, environment))  # type: ignore[arg-type]  # the table gives the types
+def read_settings(environment: Mapping[str, str], *, root: Path = Path("/")) -> Settings:
+    """Environment -> Settings. Raises `SettingsInvalid`, which names every invalid variable.
+
+    `root` is the file system that says which time zone the machine has.
+    """
+    values = read_variables(VARIABLES, environment)
+    if values["timezone"] is None:
+        values["timezone"], values["timezone_from"] = machine_zone(environment, root)
+    return Settings(**values)  # type: ignore[arg-type]  # the table gives the types

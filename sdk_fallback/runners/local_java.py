@@ -82,7 +82,7 @@ def local_java(environment: Mapping[str, str], *, chosen: bool) -> LocalJava:
     java = _java(environment)
     if java is None:
         raise missing("There is no Java here. Install Java 8 or newer (Debian: apt install default-jre-headless).")
-    jar = Path(named).expanduser() if named else _jar_from_maven(environment, missing)
+    jar = Path(named).expanduser() if named else jar_from_maven(environment, missing)
     check_jar(jar)
     return LocalJava(java, jar)
 
@@ -109,10 +109,10 @@ def _java(environment: Mapping[str, str]) -> str | None:
     return shutil.which("java", path=environment.get("PATH"))
 
 
-def _jar_from_maven(environment: Mapping[str, str], missing: type[RunnerUnusable]) -> Path:
-    """The jar in the user's cache. Maven downloads it if it is not there yet."""
+def jar_from_maven(environment: Mapping[str, str], missing: type[RunnerUnusable], artifact: str = ARTIFACT) -> Path:
+    """The jar in the user's cache. Maven downloads it if it is not there yet. Raises `missing`."""
     cache = Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "weighbridge"
-    _, name, version = ARTIFACT.split(":")
+    _, name, version = artifact.split(":")
     jar = cache / f"{name}-{version}.jar"
     if jar.exists():
         return jar
@@ -123,7 +123,7 @@ def _jar_from_maven(environment: Mapping[str, str], missing: type[RunnerUnusable
             "Maven (Debian: apt install maven), which downloads it."
         )
     with tempfile.TemporaryDirectory(prefix="fit-csv-tool-") as folder:
-        command = [maven, "-q", "-B", "dependency:copy", f"-Dartifact={ARTIFACT}", f"-DoutputDirectory={folder}"]
+        command = [maven, "-q", "-B", "dependency:copy", f"-Dartifact={artifact}", f"-DoutputDirectory={folder}"]
         try:
             done = subprocess.run(command, capture_output=True, timeout=DOWNLOAD_S, check=False, cwd=folder)
         except subprocess.TimeoutExpired:
@@ -131,7 +131,7 @@ def _jar_from_maven(environment: Mapping[str, str], missing: type[RunnerUnusable
         downloaded = Path(folder, jar.name)
         if done is None or done.returncode != 0 or not downloaded.exists():
             raise missing(
-                f"Maven could not download {ARTIFACT}. Try `mvn dependency:copy -Dartifact={ARTIFACT}`, or set "
+                f"Maven could not download {artifact}. Try `mvn dependency:copy -Dartifact={artifact}`, or set "
                 "FIT_CSV_TOOL_JAR to the FitCSVTool.jar of Garmin's FIT SDK."
             )
         cache.mkdir(parents=True, exist_ok=True)

@@ -102,7 +102,7 @@ def test_serve(folder: Path) -> None:
         "garth",
         "then folder",
         str(folder / "weigh-ins"),
-        "Europe/Berlin",
+        "Europe/Berlin (for times without an offset; from WEIGHBRIDGE_TIMEZONE)",
         "required from every caller",
         ".env",
     ):

@@ -14,7 +14,6 @@ import binascii
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple, NoReturn, Protocol, TypeVar
 
@@ -50,8 +49,8 @@ class Payloads(NamedTuple):
     items: Mapping[int, object]
     #: True when the caller sent a list, and so gets a list back.
     many: bool
-    #: When the event that carried the payload occurred; used for a reading without a time.
-    occurred_at: datetime | None = None
+    #: When the event that carried the payload occurred, as it came; for a reading without a time.
+    occurred_at: object = None
     faults: Mapping[int, CallerFault] = {}
 
     def results(self, of_items: Iterable[_Result]) -> list[_Result | CallerFault]:
@@ -185,7 +184,7 @@ def _json(body: bytes) -> Payloads:
     return Payloads({0: value}, many=False)
 
 
-def _listed(items: list[object], occurred_at: datetime | None = None) -> Payloads:
+def _listed(items: list[object], occurred_at: object = None) -> Payloads:
     if len(items) > READINGS_PER_CALL:
         raise _too_many(len(items))
     return Payloads(dict(enumerate(items)), many=True, occurred_at=occurred_at)
@@ -221,10 +220,9 @@ def _structured_event(body: bytes) -> Payloads:
 
 def _event(event: Mapping[str, object]) -> Payloads:
     """A CloudEvent's data is the reading; a Pub/Sub message wraps it once more, in base64."""
-    data = event.get("data")
+    data, occurred_at = event.get("data"), event.get("time")
     if isinstance(data, dict) and isinstance(message := data.get("message"), dict) and "data" in message:
-        data = parse_json(_base64(message["data"]))
-    occurred_at = _instant(event.get("time"))
+        data, occurred_at = parse_json(_base64(message["data"])), occurred_at or message.get("publishTime")
     if isinstance(data, list):
         return _listed(data, occurred_at)
     return Payloads({0: data}, many=False, occurred_at=occurred_at)
@@ -235,14 +233,6 @@ def _base64(text: object) -> bytes:
         return base64.b64decode(str(text), validate=True)
     except (binascii.Error, ValueError):
         raise NotJson("The event's data is not valid base64.") from None
-
-
-def _instant(text: object) -> datetime | None:
-    try:
-        instant = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return instant if instant.tzinfo else None
 
 
 _PARSERS: Mapping[str, Callable[[bytes], Payloads]] = {

@@ -92,7 +92,11 @@ class Application:
         dry_run, replace = _flag(call.query, "dry_run"), _flag(call.query, "replace")
         payloads = call.body()
         weighed = self.composed.weighbridge.weigh(
-            payloads.items.values(), now=payloads.occurred_at or self.now(), dry_run=dry_run, replace=replace
+            payloads.items.values(),
+            now=self.now(),
+            occurred_at=payloads.occurred_at,
+            dry_run=dry_run,
+            replace=replace,
         )
         results = payloads.results(weighed)
         if payloads.many:
@@ -111,7 +115,9 @@ class Application:
             raise errors.ReadingRejected(
                 [FieldError("", len(payloads.items), f"1 to {READINGS_PER_FILE} readings make a file.")]
             )
-        readings, fit = self.composed.weighbridge.fit(payloads.items.values(), now=payloads.occurred_at or self.now())
+        readings, fit = self.composed.weighbridge.fit(
+            payloads.items.values(), now=self.now(), occurred_at=payloads.occurred_at
+        )
         disposition = f'attachment; filename="{file_name(readings, fit)}"'
         return Answer(200, fit.content, "application/vnd.ant.fit", {"Content-Disposition": disposition})
 

@@ -98,7 +98,8 @@ class Link(NamedTuple):
 def _settings(run: Run) -> str:
     settings = run.settings = read_settings(run.around.environment).for_person(run.token_name)
     names = ", then ".join(settings.delivery)
-    return f"readings go to: {names}. Garmin is {settings.garmin_domain}."
+    zone = f"Times without an offset are in {settings.timezone} (from {settings.timezone_from})."
+    return f"readings go to: {names}. Garmin is {settings.garmin_domain}. {zone}"
 
 
 def _template(run: Run) -> str:

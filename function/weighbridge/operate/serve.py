@@ -79,7 +79,7 @@ def announcement(settings: Settings, host: str, port: int) -> list[str]:
     rows = {
         "delivery": ", then ".join(settings.delivery),
         "folder": _folder(settings),
-        "time zone": f"{settings.timezone.key} (for times without an offset)",
+        "time zone": f"{settings.timezone} (for times without an offset; from {settings.timezone_from})",
         "people": _people(settings),
         "key": _key(settings, host),
     }

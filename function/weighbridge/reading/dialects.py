@@ -7,6 +7,8 @@ Facts: `lean_body_mass` of xiaomi_mi_scale (`getLBMCoefficient`) and bodymiscale
 formula for fat: 0.8 kg (most men) to 10 kg (women) more than the weight without that fat. So it is named in the
 receipt and not used.
 
+Apps disagree on whether `muscle`, `bone`, `lbm` and `hydration` are in kg or in % of the weight. These are `Either`.
+
 Weakness: a dialect is not detected. A key that a new app uses with another meaning needs a decision here.
 """
 
@@ -27,6 +29,8 @@ class Share(Enum):
     """A percentage of the weight that gives a mass."""
 
     MUSCLE = ("muscle_mass_kg", Measure("muscle share", PERCENT, Decimal(1), Decimal(100)))
+    BONE = ("bone_mass_kg", Measure("bone share", PERCENT, Decimal("0.1"), Decimal(20)))
+    FAT_FREE = ("fat_free_mass_kg", Measure("fat-free share", PERCENT, Decimal(10), Decimal("99.9")))
     SKELETAL_MUSCLE = ("skeletal_muscle_mass_kg", Measure("skeletal muscle share", PERCENT, Decimal(1), Decimal(100)))
 
     def __init__(self, mass: str, measure: Measure) -> None:
@@ -42,19 +46,45 @@ class Quantity(NamedTuple):
     unit: str = ""
 
 
+class Either(NamedTuple):
+    """A key of a number that is a mass in one app and a percentage of the weight in another."""
+
+    #: The attribute of `Reading` in kg.
+    mass: str
+    #: The same quantity in %.
+    share: str | Share
+
+
 class Role(Enum):
     """A key that changes how the reading is understood."""
 
     __hash__ = object.__hash__  # Enum's own is a Python function; this is the hot path
 
+    #: When it was measured.
     TIME = auto()
+    #: The same; a time without an offset is in UTC.
+    UTC_TIME = auto()
+    #: When the value changed at its source, and so on: each is used if there is none of the ones before.
+    CHANGED = auto()
+    UPDATED = auto()
+    REPORTED = auto()
+    CREATED = auto()
+    #: The zone of a time without an offset.
+    ZONE = auto()
     #: When the caller received it: used if the reading has no time of its own.
     RECEIPT = auto()
+    #: When the event around the reading occurred; no key of a reading has it.
+    EVENT = auto()
     PERSON = auto()
     #: The internal id of a person in a scale or an app: used if there is no name.
     PERSON_ID = auto()
+    #: A device or a person: the person if someone has that name.
+    NAME = auto()
     WEIGHT_UNIT = auto()
-    DELETED = auto()
+    #: A weigh-in only if this is true: stable, final.
+    GOOD = auto()
+    #: A weigh-in only if this is false: deleted, removed from the scale.
+    BAD = auto()
     PROBLEM = auto()
     MODE = auto()
 
@@ -66,15 +96,28 @@ class Unused(NamedTuple):
     why: str = ""
 
 
-Meaning = Quantity | Role | Unused
+class UnitOf(NamedTuple):
+    """A key with the unit of another key, which is given as in `VOCABULARY`."""
 
-#: A weight whose unit may have a key of its own.
+    key: str
+
+
+Meaning = Quantity | Either | Role | Unused | UnitOf
+
+#: The roles of times of the reading, by rank: a time is used if there is none of a better rank.
+TIMES = ((Role.TIME, Role.UTC_TIME), (Role.CHANGED,), (Role.UPDATED,), (Role.REPORTED,), (Role.CREATED,))
+
+#: A weight whose unit may have a key of its own. It is this object: a key such as `weight_kg` has its unit.
 BARE_WEIGHT = Quantity("weight_kg", KG)
 _FAT = Quantity("body_fat_percent", PERCENT)
 _WATER = Quantity("body_water_percent", PERCENT)
 _BONE = Quantity("bone_mass_kg", KG)
 _MUSCLE = Quantity("muscle_mass_kg", KG)
 _MUSCLE_SHARE = Quantity(Share.MUSCLE, PERCENT)
+_MUSCLE_KG_OR_PERCENT = Either("muscle_mass_kg", Share.MUSCLE)
+_BONE_KG_OR_PERCENT = Either("bone_mass_kg", Share.BONE)
+_LEAN_KG_OR_PERCENT = Either("fat_free_mass_kg", Share.FAT_FREE)
+_WATER_KG_OR_PERCENT = Either("body_water_kg", "body_water_percent")
 _SKELETAL_MUSCLE_SHARE = Quantity(Share.SKELETAL_MUSCLE, PERCENT)
 _VISCERAL = Quantity("visceral_fat_rating")
 _BASAL = Quantity("basal_metabolic_rate_kcal", "kcal")
@@ -82,7 +125,15 @@ _AGE = Quantity("metabolic_age_years", "years")
 _BMI = Quantity("bmi", "kg/m²")
 _UNUSED = Unused()
 _COEFFICIENT = Unused("it is a coefficient of the scale's formula, not the weight without the fat")
-_KG_OR_PERCENT = Unused("it is in kg or in %, depending on the release of openScale-sync")
+
+
+def _each(meaning: Meaning, keys: str) -> dict[str, Meaning]:
+    return dict.fromkeys(keys.split(), meaning)
+
+
+def _unused(keys: str) -> dict[str, Meaning]:
+    return _each(_UNUSED, keys)
+
 
 _UNIT_OF_NAME = {"kg": "kg", "percent": "%", "cm": "cm", "kcal": "kcal", "years": "years", "bmi": "kg/m²"}
 
@@ -99,7 +150,7 @@ DIALECTS: Mapping[str, Mapping[str, Meaning]] = {
         "fat free body weight": Quantity("fat_free_mass_kg", KG),
         "fat-free mass": Quantity("fat_free_mass_kg", KG),
         "muscle mass": _MUSCLE,
-        "muscle rate": _MUSCLE_SHARE,
+        "muscle rate": _MUSCLE_KG_OR_PERCENT,
         "bone mass": _BONE,
         "water weight": Quantity("body_water_kg", KG),
         "body water": _WATER,
@@ -132,7 +183,7 @@ DIALECTS: Mapping[str, Mapping[str, Meaning]] = {
         "bmr": _BASAL,
         "bodyage": _AGE,
         "suid": Role.PERSON_ID,
-        "is_deleted": Role.DELETED,
+        "is_deleted": Role.BAD,
         "pp": _UNUSED,
         "hr": _UNUSED,
         "data_id": _UNUSED,
@@ -180,10 +231,10 @@ DIALECTS: Mapping[str, Mapping[str, Meaning]] = {
         "weight": BARE_WEIGHT,
         "fat": _FAT,
         "body_fat": _FAT,
-        "muscle": _MUSCLE_SHARE,
+        "muscle": _MUSCLE_KG_OR_PERCENT,
         "water": _WATER,
-        "lbm": _KG_OR_PERCENT,
-        "bone": _KG_OR_PERCENT,
+        "lbm": _LEAN_KG_OR_PERCENT,
+        "bone": _BONE_KG_OR_PERCENT,
         "values": Unused("only the values next to it are read"),
     },
     "Theengs and OpenMQTTGateway": {
@@ -191,13 +242,90 @@ DIALECTS: Mapping[str, Mapping[str, Meaning]] = {
         "unit": Role.WEIGHT_UNIT,
         "weight": BARE_WEIGHT,
         "impedance": _UNUSED,
-        "name": _UNUSED,
+        "name": Role.NAME,
         "brand": _UNUSED,
         "model": _UNUSED,
         "model_id": _UNUSED,
         "type": _UNUSED,
         "mac": _UNUSED,
         "rssi": _UNUSED,
+        "UTCtime": Role.UTC_TIME,
+        "unixtime": Role.TIME,
+        **_unused(
+            "cidc acts cont track prmac mac_type adv_type servicedata servicedatauuid manufacturerdata distance "
+            "txpower battery batt volt voltage host tracker linkquality"
+        ),
+    },
+    "Tasmota": {
+        "Time": Role.TIME,
+        "weight_unit": Role.WEIGHT_UNIT,
+        "weight": BARE_WEIGHT,
+        "stabilized": Role.GOOD,
+        "weight_stabilized": Role.GOOD,
+        "weight_removed": Role.BAD,
+        # These say something about the impedance, not about the weight.
+        **_unused("has_impedance impedance impedance_stabilized ImpedanceFailed mac RSSI"),
+    },
+    # The keys of a state and of its attributes.
+    "Home Assistant": {
+        "unit_of_measurement": Role.WEIGHT_UNIT,
+        "last_changed": Role.CHANGED,
+        "last_updated": Role.UPDATED,
+        "last_reported": Role.REPORTED,
+        **_unused(
+            "device_class state_class supported_features restored editable assumed_state entity_picture context "
+            "last_reset unique_id object_id device device_id device_name area_id domain platform entity_id "
+            "friendly_name icon attribution"
+        ),
+    },
+    "SmartScaleConnect": {
+        "Date": Role.TIME,
+        "Weight": BARE_WEIGHT,
+        "BMI": _BMI,
+        "BodyFat": _FAT,
+        "BodyWater": _WATER,
+        "BoneMass": _BONE,
+        "MetabolicAge": _AGE,
+        "MuscleMass": _MUSCLE,
+        "PhysiqueRating": Quantity("physique_rating"),
+        "VisceralFat": _VISCERAL,
+        "BasalMetabolism": _BASAL,
+        "SkeletalMuscleMass": Quantity("skeletal_muscle_mass_kg", KG),
+        "Height": Quantity("height_cm", "cm"),
+        "User": Role.PERSON,
+        **_unused("ProteinMass BodyScore HeartRate Impedance Source"),
+    },
+    "Zepp Life": {
+        "time": Role.TIME,
+        "generatedTime": Role.TIME,
+        "weight": BARE_WEIGHT,
+        "height": Quantity("height_cm", "cm"),
+        "bmi": _BMI,
+        "fatRate": _FAT,
+        "bodyWaterRate": _WATER,
+        "boneMass": _BONE,
+        "metabolism": _BASAL,
+        "muscleRate": _MUSCLE_KG_OR_PERCENT,
+        "visceralFat": _VISCERAL,
+    },
+    "Renpho": {
+        "time_stamp": Role.TIME,
+        "time_of_measurement": Role.TIME,
+        "created_at": Role.CREATED,
+        "weight": BARE_WEIGHT,
+        "weight_unit": Role.WEIGHT_UNIT,
+        "bmi": _BMI,
+        "bodyfat": _FAT,
+        "water": _WATER,
+        "bmr": _BASAL,
+        "bodyage": _AGE,
+        "bone": _BONE_KG_OR_PERCENT,
+        "muscle": _MUSCLE_KG_OR_PERCENT,
+        "subfat": Quantity("subcutaneous_fat_percent", PERCENT),
+        "visfat": _VISCERAL,
+        "user_id": Role.PERSON_ID,
+        "b_user_id": Role.PERSON_ID,
+        **_unused("protein resistance gender birthday scale_name scale_type category_type person_type body_shape"),
     },
     "bodymiscale": {
         "weight": BARE_WEIGHT,
@@ -247,6 +375,68 @@ DIALECTS: Mapping[str, Mapping[str, Meaning]] = {
         "metabolic_age": _AGE,
         "visceral_fat_rating": _VISCERAL,
         "entity_id": _UNUSED,
+    },
+    # Words of shortcuts, scripts and smaller apps.
+    "others": {
+        "mass": BARE_WEIGHT,
+        "body_weight": BARE_WEIGHT,
+        "fat_percentage": _FAT,
+        "body_fat_percentage": _FAT,
+        "fat_ratio": _FAT,
+        "water_percentage": _WATER,
+        "body_water_percentage": _WATER,
+        "hydration": _WATER_KG_OR_PERCENT,
+        "tbw": _WATER_KG_OR_PERCENT,
+        "total_body_water": _WATER_KG_OR_PERCENT,
+        "muscle_percentage": _MUSCLE_SHARE,
+        "bone_mineral": _BONE,
+        "bone_percentage": Quantity(Share.BONE, PERCENT),
+        "visceral_fat_value": _VISCERAL,
+        "visceral_fat_level": _VISCERAL,
+        "visceral_fat_index": _VISCERAL,
+        "basal_metabolic_rate": _BASAL,
+        "body_mass_index": _BMI,
+        **_each(
+            Role.TIME,
+            "when ts epoch epoch_time epoch_seconds epoch_ms unix unix_time unix_timestamp datetime date_time "
+            "time_date measured measured_on measured_time measured_date measure_time measure_date measurement_time "
+            "measurement_date measurement_timestamp measurement_datetime date_measured time_measured weighed_at "
+            "weigh_time weigh_in_time weighing_time recorded recorded_at record_time record_date logged_at log_time "
+            "log_date taken_at start_date start_time timestamp_ms timestamp_unix local_time",
+        ),
+        **_each(Role.UTC_TIME, "utc utc_time time_utc timestamp_utc utc_timestamp timestamp_gmt date_utc utc_date"),
+        **_each(Role.CHANGED, "changed_at"),
+        **_each(Role.UPDATED, "updated_at last_update update_time last_modified modified_at"),
+        **_each(Role.REPORTED, "last_seen"),
+        **_each(Role.CREATED, "created created_time create_time created_date creation_date creation_time"),
+        **_each(Role.ZONE, "timezone tz zone tz_name timezone_name timezone_id utc_offset tz_offset timezone_offset"),
+        **_each(
+            Role.PERSON,
+            "user member profile owner person_name profile_name member_name owner_name account "
+            "account_name family_member patient patient_name",
+        ),
+        **_each(
+            Role.PERSON_ID,
+            "uid person_id member_id profile_id owner_id account_id family_member_id patient_id user_uuid",
+        ),
+        **_each(
+            Role.WEIGHT_UNIT,
+            "units uom weight_units unit_weight mass_unit unit_of_weight unit_of_measure measurement_unit "
+            "weight_unit_of_measurement native_unit_of_measurement scale_unit",
+        ),
+        **_each(
+            Role.GOOD,
+            "stable is_stable stabilised is_stabilized is_stabilised weight_stable weight_stabilised "
+            "weight_is_stable is_weight_stable measurement_stable valid is_valid weight_valid final is_final",
+        ),
+        **_each(
+            Role.BAD,
+            "deleted deleted_at removed is_removed is_weight_removed load_removed weight_unstable unstable "
+            "is_unstable invalid is_invalid discarded is_discarded cancelled canceled guest is_guest guest_mode",
+        ),
+        **_unused(
+            "source comment comments note notes battery_level firmware serial serial_number manufacturer version"
+        ),
     },
 }
 

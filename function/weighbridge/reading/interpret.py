@@ -11,18 +11,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, tzinfo
 from decimal import Decimal
-from zoneinfo import ZoneInfo
+from typing import NamedTuple
 
 from ..errors import FieldError, ReadingRejected
 from ..notes import Code, Note
-from .dialects import BARE_WEIGHT, FITDAYS_WORDS, VOCABULARY, Meaning, Quantity, Role, Share, Unused, is_missing, normal
-from .identities import LEAN_SOFT_TISSUE, contradictions, derive
+from .dialects import (
+    BARE_WEIGHT,
+    FITDAYS_WORDS,
+    NOT_MEASURED,
+    TIMES,
+    Either,
+    Meaning,
+    Quantity,
+    Role,
+    Share,
+    UnitOf,
+    Unused,
+    is_missing,
+    normal,
+)
+from .doubts import left_out, settle
+from .either import Open, Undecided, decide, read_either
+from .hints import WEIGHT_EXPECTED, missing_weight, not_recognised
+from .identities import LEAN_SOFT_TISSUE, SHARE, contradictions, share_rule
+from .instants import Instants, Time
+from .keys import in_unit, meaning_of
 from .measures import MEASURES, out_of_range
-from .quantities import KG_PER, LONGEST_TEXT, UNITS, NotUnderstood, is_short, quantity
+from .quantities import KG_PER, LONGEST_TEXT, NotMeasured, NotUnderstood, is_short, quantity, unit_of
 from .reading import Reading
-from .times import read_time
+from .steering import UNDERSTOOD, Question, questions_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,78 +54,103 @@ class Interpreted:
     notes: tuple[Note, ...]
     #: Keys that no dialect knows.
     unknown: tuple[str, ...]
+    #: What a person should look at: the summary names it.
+    warnings: tuple[Note, ...] = ()
+    #: Keys that could name the person and were not understood, if nothing else does: with several people, the reading
+    #: is refused.
+    unclear_person: tuple[FieldError, ...] = ()
+    #: A name of a device or of a person.
+    name: str | None = None
 
 
-#: A time further in the future comes from a wrong clock or a wrong time zone.
-FUTURE_ALLOWED = timedelta(minutes=5)
-EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-
-
-def interpret(payload: object, *, now: datetime, timezone: ZoneInfo) -> Interpreted:
+def interpret(payload: object, *, now: datetime, timezone: tzinfo, occurred_at: object = None) -> Interpreted:
     """One JSON value -> the reading in it. `now` is aware; `timezone` is for times without an offset.
 
+    `occurred_at`: the time of the event that carried the payload, as it came; for a reading without a time.
     Raises `ReadingRejected`, which names every value to blame by the caller's own key.
     """
     if not isinstance(payload, dict):
         raise ReadingRejected([FieldError("", _shown(payload), "A reading is a JSON object of names and values.")])
-    return _Interpretation(now, timezone).of(payload)
+    return _Interpretation(now, timezone, occurred_at).of(payload)
 
 
 def has_time(payload: Mapping[str, object]) -> bool:
     """Whether a payload has a time, so that the same payload is the same weigh-in."""
-    return any(_meaning(key) is Role.TIME and not is_missing(value) for key, value in payload.items())
+    return any(meaning_of(key) in _TIMES and not is_missing(value) for key, value in payload.items())
+
+
+_TIMES = frozenset(role for rank in TIMES for role in rank)
 
 
 class _Interpretation:
     """The work on one payload: what was found so far, and under which key."""
 
-    def __init__(self, now: datetime, timezone: ZoneInfo) -> None:
-        self.now, self.timezone = now, timezone
+    def __init__(self, now: datetime, timezone: tzinfo, occurred_at: object) -> None:
+        self.now = now
         self.values: dict[str, Decimal] = {}
         self.shares: dict[Share, Decimal] = {}
+        #: Numbers in kg or in %, with what came.
+        self.opened: list[tuple[Open, object]] = []
         #: The caller's key for a number or the person, and what came.
         self.keys: dict[str | Share, str] = {}
         self.inputs: dict[str | Share, object] = {}
-        #: The instant of each role that was read, with its key.
-        self.instants: dict[Role, tuple[str, datetime]] = {}
-        #: Read only if the reading has no time of its own.
-        self.receipts: list[tuple[str, object]] = []
+        self.instants = Instants(now, timezone, occurred_at)
+        #: Earlier keys with the same number.
+        self.same: dict[str | Share, list[str]] = {}
         self.person: str | None = None
         self.person_id: str | None = None
+        self.name: str | None = None
+        #: What could change the meaning of the reading, and was not understood.
+        self.unclear: list[Unclear] = []
+        self.unclear_person: list[FieldError] = []
         self.notes: list[Note] = []
+        self.warnings: list[Note] = []
         self.unknown: list[str] = []
+        #: Unknown keys that could only have added a value.
+        self.left_out: list[str] = []
         self.unused: list[str] = []
         self.errors: list[FieldError] = []
         #: What already has an error, so that it is not also reported as missing.
         self.blamed: set[str | Share | Role] = set()
 
     def of(self, payload: Mapping[str, object]) -> Interpreted:
-        said = [(key, value, _meaning(key)) for key, value in payload.items()]
-        unit = self._weight_unit(said)
+        said: list[Said] = []
+        units: list[Said] = []
+        for key, value in payload.items():
+            meaning = meaning_of(key)
+            said.append((key, value, meaning))
+            if (meaning is Role.WEIGHT_UNIT or isinstance(meaning, UnitOf)) and not is_missing(value):
+                units.append((key, value, meaning))
+        if units:
+            self._with_units(said, units)
         for key, value, meaning in said:
             # The most frequent kind first; this is the hot path.
             if isinstance(meaning, Quantity):
-                of_weight = unit and meaning == BARE_WEIGHT
-                self._number(key, value, meaning._replace(unit=unit) if of_weight else meaning)
+                self._number(key, value, meaning)
             elif meaning is None:
-                self.unknown.append(key[:LONGEST_TEXT])
+                self._not_known(key, value)
+            elif isinstance(meaning, Role):
+                _STEERING[meaning](self, meaning, key, value)
+            elif isinstance(meaning, Either):
+                self._number(key, value, meaning)
             elif isinstance(meaning, Unused):
                 self._not_used(key, meaning.why)
-            else:
-                _STEERING[meaning](self, key, value)
         if self.unused:
             self._note(Code.NO_PLACE, f"Not stored by Garmin: {', '.join(self.unused)}.")
+        if self.left_out:
+            self.warnings.append(not_recognised(self.left_out))
         if "weight_kg" not in self.values and "weight_kg" not in self.blamed:
-            key = self.keys.get("weight_kg", "weight")
-            self._reject("weight_kg", key, self.inputs.get("weight_kg"), _WEIGHT_EXPECTED)
+            missing, value = self.keys.get("weight_kg"), self.inputs.get("weight_kg")
+            why = WEIGHT_EXPECTED if missing else missing_weight(payload)
+            self._reject("weight_kg", missing or "weight", value, why)
         measured_at = self._instant()
-        faults = [out_of_range(name, value) for name, value in self.values.items()]
-        self.errors += [self._with_caller_keys(fault) for fault in faults if fault]
-        for share, percent in self.shares.items():
-            if fault := out_of_range(self.keys[share], percent, share.measure):
-                self.errors.append(FieldError(fault.field, _shown(self.inputs[share]), fault.message))
+        if self.unclear:
+            self._settle_unclear(said)
+        self._leave_out_impossible()
         if self.errors:
             raise ReadingRejected(self.errors)
+        if self.opened:
+            self._decide_opened()
         try:
             return self._reading(measured_at, fitdays=any(normal(key) in FITDAYS_WORDS for key in self.keys.values()))
         except ReadingRejected as fault:
@@ -118,17 +162,54 @@ class _Interpretation:
         derived: dict[str, str] = {}
         for share, percent in self.shares.items():
             key, mass = self.keys[share], share.mass
-            if mass in values:
+            if mass in values and (broken := contradictions({**values, SHARE: percent}, (share_rule(mass),))):
+                del values[mass]
+                self._doubt([mass, share], broken[0].sentence)
+            elif mass in values:
                 self._note(Code.SAID_TWICE, f"{key!a} was left out, because {self.keys[mass]!a} says the same.")
             else:
                 values[mass] = (values["weight_kg"] * percent / 100).quantize(_GRAM)
                 self.keys[mass], self.inputs[mass] = key, self.inputs[share]
+                self.same[mass] = self.same.get(share, [])
                 derived[mass] = f"weight_kg × {MEASURES[mass].label} % ÷ 100"
-        derived |= derive(values)
-        reading = Reading(measured_at=measured_at, person=self.person or self.person_id, **values)
-        if fitdays and (errors := contradictions(values, (LEAN_SOFT_TISSUE,))):
-            raise ReadingRejected(errors)
-        return Interpreted(reading, derived, tuple(self.notes), tuple(self.unknown))
+        more = (LEAN_SOFT_TISSUE,) if fitdays else ()
+        settled = settle(values, measured_at, self.person or self.person_id, more)
+        for doubt in settled.doubts:
+            self._doubt(doubt.names, doubt.sentence)
+            for name in doubt.names:
+                derived.pop(name, None)
+        self.warnings += settled.warnings
+        return Interpreted(
+            settled.reading,
+            derived | settled.derived,
+            tuple(self.notes),
+            tuple(self.unknown),
+            tuple(self.warnings),
+            tuple(self.unclear_person),
+            self.name,
+        )
+
+    def _leave_out_impossible(self) -> None:
+        """Leave out each number that is out of its range. The weight is not left out: the reading is rejected."""
+        faults = [fault for name, value in self.values.items() if (fault := out_of_range(name, value))]
+        for fault in faults:
+            if fault.field == "weight_kg":
+                self.errors.append(self._with_caller_keys(fault))
+            else:
+                del self.values[fault.field]
+                self._doubt([fault.field], f"{fault.message} Received: {_shown(self.inputs[fault.field])}.")
+        for share, percent in tuple(self.shares.items()):
+            if wrong := out_of_range(share.mass, percent, share.measure):
+                del self.shares[share]
+                self._doubt([share], f"{wrong.message} Received: {_shown(self.inputs[share])}.")
+
+    def _doubt(self, names: Sequence[str | Share], sentence: str) -> None:
+        keys = [ascii(key) for name in names for key in (*self.same.get(name, ()), self.keys[name])]
+        self._leave_out(left_out(keys, sentence))
+
+    def _leave_out(self, note: Note) -> None:
+        self.notes.append(note)
+        self.warnings.append(note)
 
     def _with_caller_keys(self, error: FieldError) -> FieldError:
         key = self.keys.get(error.field, error.field)
@@ -136,103 +217,152 @@ class _Interpretation:
 
     # -- values ------------------------------------------------------------------------------------------
 
-    def _number(self, key: str, value: object, meaning: Quantity) -> None:
-        name = meaning.name
+    def _number(self, key: str, value: object, meaning: Quantity | Either) -> None:
+        name = meaning[0]
         if is_missing(value):
-            if name == "weight_kg":
-                self.keys[name], self.inputs[name] = key, value
-            else:
-                self._note(Code.NOT_MEASURED, f"{key!a} was not measured.")
+            self._not_measured(key, value, name)
             return
         try:
-            name, number = quantity(value, meaning)
+            read = quantity(value, meaning) if isinstance(meaning, Quantity) else read_either(key, value, meaning)
         except NotUnderstood as e:
-            self._reject(name, key, value, str(e))
+            if isinstance(e, NotMeasured) or _is_missing_with_unit(value):
+                self._not_measured(key, value, name)
+            else:
+                self._reject(name, key, value, str(e))
             return
+        if isinstance(read, Open):
+            if read.kg[1] == 0:
+                self._zero(key)
+            else:
+                self.opened.append((read, value))
+            return
+        name, number = read
         known = self.shares.get(name) if isinstance(name, Share) else self.values.get(name)
         if number == 0 and name != "weight_kg":
-            self._note(Code.NOT_MEASURED, f"{key!a} is 0, which means that it was not measured.")
+            self._zero(key)
         elif known is not None and known != number:
             self._reject(name, key, value, f"{self.keys[name]!a} has another value for the same thing.")
         else:
-            if isinstance(name, Share):
-                self.shares[name] = number
-            else:
-                self.values[name] = number
-            self.keys[name], self.inputs[name] = key, value
+            if known is not None:
+                self.same.setdefault(name, []).append(self.keys[name])
+            self._keep(name, number, key, value)
 
-    def _weight_unit(self, said: Sequence[tuple[str, object, Meaning | None]]) -> str:
-        """The unit from `weight_unit` or `unit`, for a weight without one; "" if there is none."""
-        for key, value, meaning in said:
-            if meaning is Role.WEIGHT_UNIT and not is_missing(value):
-                unit = UNITS.get(value.strip().casefold()) if isinstance(value, str) else None
-                if unit in KG_PER:
-                    return unit
-                self._reject(Role.WEIGHT_UNIT, key, value, "kg, lb, st or jin was expected.")
-        return ""
+    def _keep(self, name: str | Share, number: Decimal, key: str, value: object) -> None:
+        if isinstance(name, Share):
+            self.shares[name] = number
+        else:
+            self.values[name] = number
+        self.keys[name], self.inputs[name] = key, value
+
+    def _not_measured(self, key: str, value: object, name: str | Share) -> None:
+        if name == "weight_kg":
+            self.keys[name], self.inputs[name] = key, value
+        else:
+            self._note(Code.NOT_MEASURED, f"{key!a} was not measured.")
+
+    def _zero(self, key: str) -> None:
+        self._note(Code.NOT_MEASURED, f"{key!a} is 0, which means that it was not measured.")
+
+    def _decide_opened(self) -> None:
+        """Whether each number in kg or in % is the one or the other, by the other values."""
+        weight = self.values["weight_kg"]
+        masses = {share.mass: weight * percent / 100 for share, percent in self.shares.items()}
+        opened = [each for each, _ in self.opened]
+        decisions = decide(masses | self.values, opened)
+        for (each, value), decision in zip(self.opened, decisions, strict=True):
+            if isinstance(decision, Undecided):
+                self._leave_out(left_out([ascii(each.key)], decision.value))
+                continue
+            unit = "kg" if decision == each.kg else "%"
+            self._note(Code.UNIT_DECIDED, f"{each.key!a} is in {unit}: the other values show it.")
+            name, number = decision
+            if name in self.shares or name in self.values:
+                self._said_twice(each.key, name)
+            else:
+                self._keep(name, number, each.key, value)
+
+    def _said_twice(self, key: str, name: str | Share) -> None:
+        self._note(Code.SAID_TWICE, f"{key!a} was left out, because {self.keys[name]!a} says the same.")
+
+    # -- units with a key of their own ---------------------------------------------------------------------
+
+    def _with_units(self, said: list[Said], units: Sequence[Said]) -> None:
+        """Give each number the unit that its other key names."""
+        of_weight = self._weight_unit([(key, value) for key, value, meaning in units if meaning is Role.WEIGHT_UNIT])
+        others = {meaning.key: (key, value) for key, value, meaning in units if isinstance(meaning, UnitOf)}
+        for place, (key, value, meaning) in enumerate(said):
+            if meaning is BARE_WEIGHT:
+                own = _unit_in(value) if isinstance(value, str) else ""
+                if of_weight and own and own != of_weight[1]:
+                    self._not_used(of_weight[0], f"{key!a} has its own unit")
+                elif of_weight and not own:
+                    said[place] = key, value, _WEIGHT_IN[of_weight[1]]
+            elif not isinstance(meaning, Quantity | Either):
+                continue
+            elif others and (other := others.get(normal(key))):
+                unit = unit_of(other[1])
+                in_that = in_unit(meaning, unit) if unit else None
+                why = f"{other[0]!a} is not a unit that it can have"
+                said[place] = key, value, in_that or Unused(why)
+            elif of_weight and meaning[0] == "weight_kg" and meaning[1] != of_weight[1]:
+                self._not_used(of_weight[0], f"{key!a} has its own unit")
+
+    def _weight_unit(self, keys: Sequence[tuple[str, object]]) -> tuple[str, str] | None:
+        """The key and the unit of a weight without one."""
+        found: tuple[str, str] | None = None
+        for key, value in keys:
+            if is_missing(value):
+                continue
+            unit = (
+                _WEIGHT_UNIT_CODES.get(str(value)) if normal(key).startswith("weightunit") and is_short(value) else None
+            )
+            unit = unit or unit_of(value) or ("kg" if isinstance(value, str) and value.casefold() == "metric" else None)
+            if unit not in KG_PER:
+                self.unclear.append(Unclear(Question.UNIT, key, value, "kg, lb, st or jin was expected."))
+            elif found and found[1] != unit:
+                self._reject(Role.WEIGHT_UNIT, key, value, f"{found[0]!a} is another unit.")
+            else:
+                found = key, unit
+        return found
 
     # -- keys with a role ---------------------------------------------------------------------------------
 
-    def _time(self, key: str, value: object) -> None:
-        self._read_instant(Role.TIME, key, value)
+    def _time(self, role: Role, key: str, value: object) -> None:
+        if not is_missing(value):
+            self.instants.times.append(Time(role, key, value))
 
-    def _receipt(self, key: str, value: object) -> None:
-        self.receipts.append((key, value))
+    def _zone(self, _role: Role, key: str, value: object) -> None:
+        if not is_missing(value):
+            self.instants.zones.append((key, value))
 
-    def _read_instant(self, role: Role, key: str, value: object) -> None:
-        if is_missing(value):
-            return
-        try:
-            instant, note = read_time(value, self.timezone)
-        except NotUnderstood as e:
-            self._reject(role, key, value, str(e))
-            return
-        if note:
-            self._note(note.code, f"{key!a}: {note.text}")
-        known = self.instants.get(role)
-        if not EARLIEST <= instant <= self.now + FUTURE_ALLOWED:
-            self._reject(
-                role,
-                key,
-                value,
-                f"This is {instant:%Y-%m-%dT%H:%M:%SZ}, which is before the year 2000 or more than "
-                "five minutes from now. Check the clock and the time zone.",
-            )
-        elif known and known[1] != instant:
-            self._reject(role, key, value, f"{known[0]!a} is another instant.")
-        else:
-            self.instants[role] = key, instant
+    def _receipt(self, role: Role, key: str, value: object) -> None:
+        if not is_missing(value):
+            self.instants.receipts.append(Time(role, key, value))
 
     def _instant(self) -> datetime:
-        if Role.TIME in self.instants:
-            return self.instants[Role.TIME][1]
-        if Role.TIME in self.blamed:
-            return self.now
-        for key, value in self.receipts:
-            self._read_instant(Role.RECEIPT, key, value)
-        if Role.RECEIPT in self.blamed:
-            return self.now
-        if Role.RECEIPT in self.instants:
-            key, instant = self.instants[Role.RECEIPT]
-            self._note(Code.TIME_OF_RECEIPT, f"No time was given, so {key!a} is used.")
-            return instant
-        self._note(
-            Code.TIME_OF_ARRIVAL,
-            "No time was given, so the time of arrival counts. Sent again, it would be another weigh-in.",
-        )
-        return self.now
+        found = self.instants.settle()
+        self.notes += self.instants.notes
+        for fault in self.instants.faults:
+            self._reject(Role.TIME, *fault)
+        return found
 
-    def _person(self, key: str, value: object) -> None:
+    def _person(self, _role: Role, key: str, value: object) -> None:
         name = self._name(key, value)
         if name and self.person and name != self.person:
             self._reject(Role.PERSON, key, value, f"{self.keys['person']!a} names someone else.")
         elif name:
             self.person, self.keys["person"] = name, key
 
-    def _person_id(self, key: str, value: object) -> None:
-        if name := self._name(key, value):
+    def _person_id(self, _role: Role, key: str, value: object) -> None:
+        if (name := self._name(key, value)) and self.person_id is None:
             self.person_id = name
             self.keys.setdefault("person", key)
+        elif name and name != self.person_id:
+            self._not_used(key, f"{self.keys['person']!a} says whose weigh-in it is")
+
+    def _device(self, _role: Role, key: str, value: object) -> None:
+        self.name = value if isinstance(value, str) else None
+        self._not_used(key, "")
 
     def _name(self, key: str, value: object) -> str:
         if is_missing(value):
@@ -242,11 +372,22 @@ class _Interpretation:
         self._reject(Role.PERSON, key, value, "A name was expected, as a text.")
         return ""
 
-    def _deleted(self, key: str, value: object) -> None:
-        if not is_missing(value) and value not in (0, "0", "false", "False"):
-            self._reject(Role.DELETED, key, value, "This reading was deleted at its source.")
+    def _good(self, _role: Role, key: str, value: object) -> None:
+        self._validity(key, value, expected=True)
 
-    def _problem(self, key: str, value: object) -> None:
+    def _bad(self, _role: Role, key: str, value: object) -> None:
+        self._validity(key, value, expected=False)
+
+    def _validity(self, key: str, value: object, *, expected: bool) -> None:
+        if is_missing(value):
+            return
+        found = _TRUTH.get(str(value).strip().casefold()) if isinstance(value, _SCALAR) and is_short(value) else None
+        if found is None:
+            self._reject(Role.GOOD, key, value, "true or false was expected.")
+        elif found is not expected:
+            self._reject(Role.GOOD, key, value, "The source says that this weigh-in does not count.")
+
+    def _problem(self, _role: Role, key: str, value: object) -> None:
         # bodymiscale: "none", or for example "weight low, impedance unavailable".
         if is_missing(value):
             return
@@ -257,13 +398,48 @@ class _Interpretation:
         else:
             self._reject(Role.PROBLEM, key, value, "The source reports a problem with the weight itself.")
 
-    def _mode(self, key: str, value: object) -> None:
+    def _mode(self, _role: Role, key: str, value: object) -> None:
         # Theengs: "person", or "object" for a thing on the scale.
-        if isinstance(value, str) and value.strip().casefold() == "object":
+        if is_missing(value):
+            return
+        mode = value.strip().casefold() if isinstance(value, str) else None
+        if mode == "object":
             self._reject(Role.MODE, key, value, "The scale weighed an object, not a person.")
+        elif mode != "person":
+            self._reject(Role.MODE, key, value, '"person" or "object" was expected.')
 
-    def _unit(self, _key: str, _value: object) -> None:
-        """Does nothing: `_weight_unit` has read it before the others."""
+    def _unit(self, _role: Role, _key: str, _value: object) -> None:
+        """Does nothing: `_with_units` has read it before the others."""
+
+    # -- keys that are not known, or not used -----------------------------------------------------------------
+
+    def _not_known(self, key: str, value: object) -> None:
+        self.unknown.append(key[:LONGEST_TEXT])
+        if is_missing(value) or value in ([], {}):
+            return
+        if questions := questions_of(key):
+            self.unclear += [Unclear(question, key, value) for question in questions]
+        else:
+            self.left_out.append(key)
+
+    def _settle_unclear(self, said: Sequence[Said]) -> None:
+        """Reject what could change the meaning of the reading, unless something else answers the question."""
+        answered = {
+            Question.TIME: bool(self.instants.times),
+            Question.PERSON: True,  # only with several people does it matter, see `people.who`
+            Question.UNIT: any(_has_unit(value, meaning) for _, value, meaning in said),
+            Question.VALIDITY: False,  # stable, removed and deleted do not answer each other
+        }
+        for question, key, value, expected in self.unclear:
+            key = key[:LONGEST_TEXT]
+            if not answered[question]:
+                why = expected or f"This key could say {question.value}, and is not known. {UNDERSTOOD[question]}"
+                self._reject(_ROLE_OF[question], key, value, why)
+                continue
+            self._note(Code.KEY_NOT_UNDERSTOOD, f"{key!a} was not understood. It could say {question.value}.")
+            if question is Question.PERSON and not (self.person or self.person_id):
+                why = f"This key could say {question.value}, and is not known. {UNDERSTOOD[question]}"
+                self.unclear_person.append(FieldError(key, _shown(value), why))
 
     def _not_used(self, key: str, why: str) -> None:
         if why:
@@ -279,23 +455,70 @@ class _Interpretation:
         self.errors.append(FieldError(key, _shown(value), message))
 
 
-def _meaning(key: str) -> Meaning | None:
-    return VOCABULARY.get(normal(key)) if len(key) <= LONGEST_TEXT else None
+class Unclear(NamedTuple):
+    """A key, or the value of a known one, that was not understood."""
+
+    question: Question
+    key: str
+    value: object
+    expected: str = ""
 
 
-_STEERING: Mapping[Role, Callable[[_Interpretation, str, object], None]] = {
-    Role.TIME: _Interpretation._time,
+#: A key, its value and its meaning.
+Said = tuple[str, object, Meaning | None]
+
+_STEERING: Mapping[Role, Callable[[_Interpretation, Role, str, object], None]] = {
+    **dict.fromkeys(_TIMES, _Interpretation._time),
+    Role.ZONE: _Interpretation._zone,
     Role.RECEIPT: _Interpretation._receipt,
     Role.PERSON: _Interpretation._person,
     Role.PERSON_ID: _Interpretation._person_id,
+    Role.NAME: _Interpretation._device,
     Role.WEIGHT_UNIT: _Interpretation._unit,
-    Role.DELETED: _Interpretation._deleted,
+    Role.GOOD: _Interpretation._good,
+    Role.BAD: _Interpretation._bad,
     Role.PROBLEM: _Interpretation._problem,
     Role.MODE: _Interpretation._mode,
 }
+_ROLE_OF = {
+    Question.TIME: Role.TIME,
+    Question.PERSON: Role.PERSON,
+    Question.UNIT: Role.WEIGHT_UNIT,
+    Question.VALIDITY: Role.GOOD,
+}
 
 _GRAM = Decimal("0.001")
-_WEIGHT_EXPECTED = 'A reading needs a weight, such as 81.4 or "81.4 kg".'
+_WEIGHT_IN = {unit: BARE_WEIGHT._replace(unit=unit) for unit in KG_PER}
+#: Renpho's codes.
+_WEIGHT_UNIT_CODES = {"1": "kg", "2": "lb"}
+_SCALAR = str | bool | int | float | Decimal
+_TRUTH = {
+    **dict.fromkeys(("true", "yes", "y", "t", "on", "1", "1.0", "stable", "stabilized", "stabilised", "valid"), True),
+    **dict.fromkeys(("false", "no", "n", "f", "off", "0", "0.0", "-0.0", "unstable", "invalid"), False),
+}
+
+
+def _has_unit(value: object, meaning: Meaning | None) -> bool:
+    """Whether this is a weight that has its unit, in its key or in its value."""
+    if not isinstance(meaning, Quantity) or meaning.name != "weight_kg" or is_missing(value):
+        return False
+    if meaning is not BARE_WEIGHT:
+        return True
+    try:
+        return quantity(value, meaning) == quantity(value, meaning._replace(unit="lb"))
+    except NotUnderstood:
+        return False
+
+
+def _unit_in(text: str) -> str | None:
+    """The unit in a text such as "81.4 kg"."""
+    return unit_of(text.lstrip("0123456789.,+- \u00a0\u202f"))
+
+
+def _is_missing_with_unit(value: object) -> bool:
+    """Whether this is such as "unknown %" or "-- kg"."""
+    text = value.strip().casefold() if isinstance(value, str) and len(value) <= LONGEST_TEXT else ""
+    return any(text.startswith(word) and unit_of(text[len(word) :]) for word in NOT_MEASURED if word)
 
 
 def _shown(value: object) -> object:

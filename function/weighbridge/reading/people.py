@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from ..errors import FieldError, ReadingRejected, SettingsInvalid
 from ..notes import Code, Note
-from .identities import derive
+from .doubts import left_out, settle
 from .interpret import Interpreted
 from .measures import MEASURES, out_of_range
 from .reading import Reading
@@ -82,6 +82,19 @@ def named(people: Sequence[Person], name: str) -> Person | None:
     return next((person for person in people if wanted in _words(person)), None)
 
 
+def person_of(people: Sequence[Person], interpreted: Interpreted, recent: Recent) -> Person:
+    """The person of a reading, also by a name that could be a device's. Raises what `who` raises.
+
+    With several people, a key that could name the person and was not understood refuses the reading.
+    """
+    if interpreted.reading.person is None:
+        if interpreted.name is not None and (person := named(people, interpreted.name)):
+            return person
+        if interpreted.unclear_person and len(people) > 1:
+            raise ReadingRejected(interpreted.unclear_person)
+    return who(people, interpreted.reading, recent)
+
+
 def who(people: Sequence[Person], reading: Reading, recent: Recent) -> Person:
     """The person of a reading. Raises `ReadingRejected`; `recent` may raise other faults."""
     known = ", ".join(person.name for person in people)
@@ -109,13 +122,13 @@ def who(people: Sequence[Person], reading: Reading, recent: Recent) -> Person:
 def of_person(interpreted: Interpreted, person: Person) -> Interpreted:
     """The reading of this person: with their height if none came, and with the muscle value that they chose.
 
-    Raises `ReadingRejected` if the height does not fit the weight.
+    A height that does not fit the weight is left out. Raises `ReadingRejected` if the name is not valid.
     """
-    reading, derived, notes = interpreted.reading, dict(interpreted.derived), list(interpreted.notes)
+    reading, derived = interpreted.reading, dict(interpreted.derived)
+    notes, warnings = list(interpreted.notes), list(interpreted.warnings)
     values = {name: value for name in MEASURES if (value := getattr(reading, name)) is not None}
     if person.height_cm is not None and not {"height_cm", "bmi"} & values.keys():
         values["height_cm"] = person.height_cm
-        derived |= derive(values)
         notes.append(Note(Code.HEIGHT_OF_PERSON, f"The height is the one configured for {person.name}."))
     if person.muscle != MUSCLES[0]:
         # The values of the scale were checked before, with its own muscle.
@@ -128,8 +141,20 @@ def of_person(interpreted: Interpreted, person: Person) -> Interpreted:
         elif scale_muscle is not None:
             text = f"The muscle mass was left out: Garmin shows skeletal muscle for {person.name}, and none came."
             notes.append(Note(Code.MUSCLE_LEFT_OUT, text))
-    reading = Reading(measured_at=reading.measured_at, person=person.name, **values)
-    return replace(interpreted, reading=reading, derived=derived, notes=tuple(notes))
+    settled = settle(values, reading.measured_at, person.name)
+    for doubt in settled.doubts:
+        note = left_out([f"The {MEASURES[name].label} of {person.name}" for name in doubt.names], doubt.sentence)
+        notes.append(note)
+        warnings.append(note)
+    warnings += [warning for warning in settled.warnings if warning not in warnings]
+    derived |= settled.derived
+    return replace(
+        interpreted,
+        reading=settled.reading,
+        derived={name: way for name, way in derived.items() if getattr(settled.reading, name) is not None},
+        notes=tuple(notes),
+        warnings=tuple(warnings),
+    )
 
 
 def _is_in_range(person: Person, kg: Decimal) -> bool:

@@ -54,7 +54,7 @@ class Reading(BaseModel):
         known = {name: value for name, value in self.__dict__.items() if value is not None and name in MEASURES}
         errors = [fault for name, value in known.items() if (fault := out_of_range(name, value))]
         if not errors:
-            errors = contradictions(known)
+            errors = [broken.error(known) for broken in contradictions(known)]
         if self.person is not None and (not 0 < len(self.person) <= 64 or not self.person.isprintable()):
             errors.append(FieldError("person", self.person[:80], "A name has 1 to 64 printable characters."))
         if errors:

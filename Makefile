@@ -35,12 +35,10 @@ doctor: $(RUN) ## test each link to Garmin Connect with your own account (NAME=a
 	@$(BIN)/weighbridge doctor $(NAMED) $(ARGS)
 
 up: ## start everything in containers: function, outbox, broker, Postgres (settings in .env)
-	@command -v docker >/dev/null || { echo "Docker is not installed. See https://docs.docker.com/engine/install/" >&2; exit 1; }
-	@test -f .env || { echo "The file .env is missing. Copy .env.example to .env, and fill it in." >&2; exit 1; }
-	@docker compose up --build --wait || { docker compose logs --tail 3 --no-color >&2; exit 1; }
+	@integrations/containers/up.sh
 
 down: ## stop these containers and keep their data
-	@docker compose --profile "*" down
+	@docker compose --profile "*" down --remove-orphans
 
 ##@ To maintain Weighbridge
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
 from pathlib import Path, PurePosixPath
 
+import pytest
+import yaml
+
 from tests.e2e.parts.npm import installed
 from weighbridge import __version__
+from weighbridge.settings import VARIABLES
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = (ROOT / "compose.yaml").read_text()
@@ -57,3 +62,47 @@ def test_images_are_of_this_version() -> None:
         r"^ *image: (?:\$\{WEIGHBRIDGE_IMAGE:-weighbridge\}|weighbridge-form):(\S+)", COMPOSE, re.MULTILINE
     )
     assert found == [__version__] * 2
+
+
+def test_function_gets_each_setting() -> None:
+    """Every setting of Weighbridge is passed on to the function, or fixed by the image."""
+    function = yaml.safe_load(COMPOSE)["services"]["function"]["environment"]
+    # What the image sets, and where only one value makes sense in a container.
+    fixed = {"WEIGHBRIDGE_FOLDER", "WEIGHBRIDGE_TOKENS", "WEIGHBRIDGE_TOKEN_SECRET"}
+    fixed |= {"WEIGHBRIDGE_BROWSER", "WEIGHBRIDGE_BROWSER_PROFILE", "WEIGHBRIDGE_BROWSER_ARGS"}
+    assert {variable.name for variable in VARIABLES} - fixed - set(function) == set()
+
+
+def test_only_the_function_is_pulled_or_built() -> None:
+    """Compose never asks a registry for the image that the function builds."""
+    services = yaml.safe_load(COMPOSE)["services"]
+    ours = {name: service for name, service in services.items() if "WEIGHBRIDGE_IMAGE" in service.get("image", "")}
+    assert {name for name, service in ours.items() if "build" in service} == {"function"}
+    assert {service["pull_policy"] for name, service in ours.items() if name != "function"} == {"never"}
+
+
+@pytest.mark.parametrize(
+    ("compose", "engine", "said"),
+    [
+        ("exit 1", "", "Docker Compose is not installed"),
+        ("echo 2.17.3", "", "Expected Docker Compose 2.20 or newer, got 2.17.3"),
+        ("echo v2.9", "", "Expected Docker Compose 2.20 or newer, got v2.9"),
+        ("echo 2.40.3", "echo Cannot connect; exit 1", "The Docker engine does not answer"),
+        ("echo 2.20.0", "echo 27", "The file .env is missing"),
+        ("echo 5.0.1", "echo 27", "The file .env is missing"),
+    ],
+)
+def test_up_names_what_is_missing(tmp_path: Path, compose: str, engine: str, said: str) -> None:
+    """`make up` names what is missing, in one message, before it starts anything."""
+    script = tmp_path / "integrations" / "containers" / "up.sh"
+    script.parent.mkdir(parents=True)
+    shutil.copy(ROOT / "integrations/containers/up.sh", script)
+    docker = tmp_path / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.write_text(f'#!/bin/sh\ncase "$1" in\ncompose) {compose} ;;\nversion) {engine or ":"} ;;\nesac\n')
+    docker.chmod(0o755)
+    path = f"{docker.parent}:/usr/bin:/bin"
+    done = subprocess.run([script], env={"PATH": path}, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert done.stdout == ""

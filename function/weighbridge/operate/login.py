@@ -48,7 +48,7 @@ RATE_LIMIT_COOL_DOWN_S = 3600
 WINDOW_S = 900
 
 ELSEWHERE = """\
-This is a container. Sign in on another machine instead, one with a browser and a home connection:
+This is a container. If Garmin blocks the sign-in here, sign in on another machine, one with a browser at home:
   1. there, with Weighbridge installed:   {login}
   2. here, in the folder of that file:
      docker compose run --rm -T function {login} --import - < {file}

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace as replace_fields
@@ -29,6 +28,7 @@ from typing import NamedTuple, Protocol
 
 from ..delivery.joining import Joining, Placed, Target, Way, in_words, joined_notes, would
 from ..delivery.port import Delivered, Outcome, Prove, Status, WeighIn, file_name
+from ..delivery.turns import Turns
 from ..errors import Conflict, GarminUnreachable, NotFound, OutcomeUnknown, WeighbridgeError
 from ..fit.encode import RawFields
 from ..fit.verify import VerifiedFit
@@ -104,8 +104,7 @@ class GarminConnect:
         self._official = official
         self._sleep = sleep
         self._monotonic = monotonic
-        # Two requests of one weigh-in at once would both find nothing.
-        self._one_at_a_time = threading.Lock()
+        self._turns = Turns(join_s)
 
     # -- Delivery ----------------------------------------------------------------------------------------
 
@@ -115,7 +114,7 @@ class GarminConnect:
         """See `port.Delivery`. Without `replace`, an entry at the same instant with other values is a `Conflict`."""
         joining = Joining(raws_of, SHOWN, prove.fields, self._join_s, replace=replace)
         raws = {reading: prove.raws(reading) for reading in readings}
-        with self._one_at_a_time:
+        with self._turns.of([int(reading.measured_at.timestamp()) for reading in readings]):
             held = self._around(readings)
             placed = joining.place(raws, ((timestamp(entry), entry) for entry in held), untimed)
             targets = list(dict.fromkeys(each.target for each in placed.values() if each.way is not Way.CONFLICT))
@@ -141,7 +140,7 @@ class GarminConnect:
     def take_back(self, measured_at: datetime, person: str | None) -> bool:  # noqa: ARG002  # there is one account
         """See `port.Delivery`."""
         instant_s, day = int(measured_at.timestamp()), measured_at.astimezone(UTC).date()
-        with self._one_at_a_time:
+        with self._turns.of([instant_s]):
             found = [e for e in self.entries(day - _DAY, day + _DAY) if e.instant_s == instant_s]
             for entry in found:
                 with contextlib.suppress(NotFound):  # deleted by somebody else in the meantime

@@ -59,7 +59,7 @@ CORE = (
 FOR_CALLERS = (
     "weighbridge.client",
     "weighbridge.errors",
-    "weighbridge.fit.encode",  # for `weighing`
+    "weighbridge.fit.encode",  # for that module
     "weighbridge.notes",
     "weighbridge.reading.bodies",  # the weigh-ins in a message
     "weighbridge.reading.dialects",

@@ -175,7 +175,8 @@ class NotConnected(OwnerFault): ...
 class SignInNeeded(OwnerFault): ...
 
 
-class Busy(WeighbridgeError): ...
+class Busy(WeighbridgeError):
+    blame = "owner"
 
 
 class ProofFailed(WeighbridgeError):

@@ -33,8 +33,8 @@ from ..fit.verify import VerifiedFit, verify
 from ..notes import Code, Note
 from ..reading.reading import Reading
 from .joining import Joining, Placed, Target, Way, joined_notes
-from .kept import Kept, kept_files, read_kept
-from .port import FOLDER, Delivered, Prove, file_name
+from .kept import Kept, read_kept
+from .port import FOLDER, INSTANT, Delivered, Prove, file_name
 
 #: All that a file holds is compared.
 _COMPARED = tuple(name for name in FIELDS if name != "timestamp")
@@ -66,6 +66,8 @@ class Folder:
         self._path = path
         self._join_s = join_s
         self._one_at_a_time = threading.Lock()
+        #: Name -> last instant, of files that were read. A name has the hash of the content, so this stays true.
+        self._last_instants: dict[str, str] = {}
 
     def deliver(
         self, readings: Sequence[Reading], prove: Prove, *, replace: bool, untimed: Collection[Reading] = ()
@@ -161,15 +163,33 @@ class Folder:
     def _kept_around(self, instants: Sequence[datetime], window_s: float) -> Iterator[Kept]:
         """The kept files that may have a weigh-in near one of these instants. Damaged ones are left alone."""
         in_order, window = sorted(instants), timedelta(seconds=window_s)
-        for path in kept_files(self._path):
-            if not (match := _NAME.fullmatch(path.name)):
+        low, high = (f"{moment:{INSTANT}}" for moment in (in_order[0] - window, in_order[-1] + window))
+        for name in sorted(self._names_between(low, high)):
+            match = _NAME.fullmatch(name)
+            if match is None:
                 continue
-            first = datetime.strptime(match[2], "%Y-%m-%dT%H-%M-%SZ").replace(tzinfo=UTC)
+            first = datetime.strptime(match[2], INSTANT).replace(tzinfo=UTC)
             following = bisect_left(in_order, first - window)
             if following == len(in_order) or (not match[1] and in_order[following] > first + window):
                 continue
             with contextlib.suppress(FolderUnusable):
-                yield read_kept(path)
+                kept = read_kept(self._path / name)
+                self._last_instants[name] = f"{max(each.measured_at for each in kept.readings):{INSTANT}}"
+                yield kept
+
+    def _names_between(self, low: str, high: str) -> Iterator[str]:
+        """The names of files that may have a weigh-in from one instant to another. The name has the first instant of a
+        file; its last is known once the file was read."""
+        try:
+            names = os.listdir(self._path)  # noqa: PTH208  # names alone: there may be thousands
+        except OSError:
+            return
+        for name in names:
+            if name.startswith("weigh-in_"):
+                if low <= name[9 : 9 + len(low)] <= high:
+                    yield name
+            elif name.partition("weigh-ins_")[2][: len(high)] <= high and self._last_instants.get(name, high) >= low:
+                yield name
 
 
 _OTHERS_KEPT = Note(

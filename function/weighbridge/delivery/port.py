@@ -74,10 +74,14 @@ class Delivered:
 Outcome = Delivered | WeighbridgeError
 
 
+#: The form of an instant in a file's name: in the order of the alphabet, it is in the order of time.
+INSTANT = "%Y-%m-%dT%H-%M-%SZ"
+
+
 def file_name(readings: Sequence[Reading], fit: VerifiedFit) -> str:
     """The name of a file: its first instant and a part of its hash. The same readings have the same name, and no name
     contains a measurement."""
-    instant = min(reading.measured_at for reading in readings).strftime("%Y-%m-%dT%H-%M-%SZ")
+    instant = f"{min(reading.measured_at for reading in readings):{INSTANT}}"
     what = "weigh-in" if len(readings) == 1 else f"{len(readings)}-weigh-ins"
     return f"{what}_{instant}_{fit.sha256[:12]}.fit"
 

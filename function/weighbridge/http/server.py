@@ -125,7 +125,7 @@ class Guarded(H11Protocol):
 
 
 def _response(status: int, slug: str, title: str, detail: str) -> bytes:
-    blame, again = ("weighbridge", "later") if status == 503 else ("caller", "never" if status == 400 else "later")
+    blame, again = ("owner", "later") if status == 503 else ("caller", "never" if status == 400 else "later")
     answer: dict[str, Any] = {
         "type": f"urn:weighbridge:{slug}",
         "title": title,

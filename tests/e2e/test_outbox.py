@@ -399,7 +399,7 @@ def test_every_time_key_identifies_a_reading(box: Outbox) -> None:
     keys = {key: meaning for words in DIALECTS.values() for key, meaning in words.items()}
     times = {role for rank in TIMES for role in rank}
     weights = itertools.count(80_000)  # a different one each time, so that it is another reading
-    with psycopg.connect(box.database, autocommit=True) as connection:
+    with psycopg.connect(box.database) as connection, connection.transaction():
         for key, meaning in keys.items():
             for spelling in (key, key.upper(), key.replace("_", " "), f" {key}: "):
                 payload = {spelling: AT, "weight": next(weights) / 1000}

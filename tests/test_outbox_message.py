@@ -120,6 +120,14 @@ def test_whole_body_becomes_rows() -> None:
     assert [row.once for row in rows.rows] == [True, False]
 
 
+def test_events_of_one_program_are_of_one_scale() -> None:
+    """The topics of openScale-sync, one for each event, are one scale, so that its messages keep their order."""
+    body = b'{"date": "2026-11-22T06:31:00Z", "weight": 81.4}'
+    rows = [read_message(f"openScaleSync/measurements/{event}", body) for event in ("insert", "update", "delete")]
+    assert {each.scale for each in rows} == {"openScaleSync/measurements"}
+    assert [row.action for each in rows for row in each.rows] == ["weigh_in", "replace", "take_back"]
+
+
 def test_unknown_event_goes_to_the_function() -> None:
     """An event that is not known is one row as it came: the function says why it is rejected."""
     (row,) = read_message("scale/phone", b'{"event": "explode", "weight": 81.4}').rows

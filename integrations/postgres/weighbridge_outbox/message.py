@@ -44,7 +44,7 @@ class Rows(NamedTuple):
     #: JSON for the column `received`.
     received: str
     rows: tuple[Contents, ...]
-    #: The topic of the scale, without the part that names a value.
+    #: The topic of the scale, without the part that names a value or an event.
     scale: str
 
 
@@ -78,7 +78,9 @@ def read_message(topic: str, payload: bytes) -> Rows:
         items = (Item(whole),)  # the function says why it refuses it
     if len(items) == 1 and items[0].payload is document and items[0].action is Action.WEIGH_IN:
         return _one(topic, read(payload))
-    return Rows(text, tuple(map(_row, items)), topic)
+    # openScale-sync has a topic for each event. A deletion waits for what it deletes, so both are of one scale.
+    scale = topic if whole is document else topic.rpartition("/")[0]
+    return Rows(text, tuple(map(_row, items)), scale)
 
 
 def as_text(payload: bytes, detail: str) -> Contents:

@@ -41,7 +41,13 @@ class Postgres:
 
     def stop(self) -> None:
         """Stop it at once, as a power cut does; it must recover commits from its log."""
-        self._run(self._pg_ctl, "-D", self._data, "-w", "-m", "immediate", "stop")
+        stop = (self._pg_ctl, "-D", self._data, "-w", "-m", "immediate", "stop")
+        try:
+            self._run(*stop, "-t", "7")
+        except RuntimeError:
+            # Up to release 15, it may fall asleep for 60 s before it kills a process that did not end within 5 s.
+            # Another signal wakes it.
+            self._run(*stop)
 
     def restart(self) -> None:
         self.stop()

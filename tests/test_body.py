@@ -77,7 +77,7 @@ def test_time_of_an_event(event: dict[str, object], occurred_at: object) -> None
     headers = {"ce-specversion": "1.0"} | ({"ce-time": str(event["time"])} if "time" in event else {})
     binary = read_body(json.dumps(event["data"]).encode(), "application/json", headers)
     for payloads in (structured, binary):
-        assert (dict(payloads.items), payloads.occurred_at or None) == ({0: Item({"weight": 81})}, occurred_at)
+        assert (payloads.items, payloads.occurred_at or None) == ([Item({"weight": 81})], occurred_at)
 
 
 @pytest.mark.parametrize(
@@ -159,8 +159,8 @@ def test_long_key_makes_a_short_fault() -> None:
 def only(payloads: Payloads) -> object:
     """The one payload of a body that is not a list."""
     assert not payloads.many
-    assert not payloads.faults
-    (item,) = payloads.items.values()
+    (item,) = payloads.items
+    assert len(payloads.documents) == 1
     return item.payload
 
 
@@ -289,14 +289,14 @@ def test_other_encodings(encoding: str) -> None:
 
 
 def test_order_of_items_and_faults() -> None:
-    """The items of a body with several weigh-ins stay in order, and what is refused has its place among them."""
+    """Each document has one entry, in order: the result of its item, those of several, or its fault."""
     batch = {"event": "insert", "measurements": [{"weight": 1}, {"weight": 2}]}
     lines = [batch, {"event": "?"}, {"weight": 3}]
     body = b"\n".join(json.dumps(line).encode() for line in lines) + b"\n{"
     payloads = read_body(body, "application/x-ndjson", {})
-    results = payloads.results([item.payload for item in payloads.items.values()])
+    results = payloads.results([item.payload for item in payloads.items])
     kinds = [type(result).__name__ if isinstance(result, CallerFault) else result for result in results]
-    assert kinds == [{"weight": 1}, {"weight": 2}, "ReadingRejected", {"weight": 3}, "NotJson"]
+    assert kinds == [[{"weight": 1}, {"weight": 2}], "ReadingRejected", {"weight": 3}, "NotJson"]
 
 
 def test_body_with_too_many_weigh_ins() -> None:

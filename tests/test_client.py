@@ -88,6 +88,16 @@ def test_several_readings() -> None:
     assert [result.kind for result in reply.results] == ["", "reading-rejected", ""]
 
 
+def test_several_within_one() -> None:
+    """A document with several weigh-ins has one result, with theirs within it. `each` has them all in order."""
+    reply = read(207, {"results": [RECEIPT, {"results": [REJECTED, RECEIPT]}]})
+    assert [len(result.results) for result in reply.results] == [0, 2]
+    assert [result.kind or result.status for result in reply.each()] == ["confirmed", "reading-rejected", "confirmed"]
+    assert [result.final for result in reply.results] == [True, False]
+    assert read(201, RECEIPT).each() == (read(201, RECEIPT),)
+    assert read(200, {"results": []}).each() == ()
+
+
 def test_codes() -> None:
     """`codes` has the codes of notes and warnings."""
     notes = {"notes": [{"code": "time-of-receipt", "text": ""}], "warnings": [{"code": "not-shown", "text": ""}]}
@@ -120,6 +130,8 @@ FOREIGN = {
     "a receipt without its end": json.dumps({"status": "confirmed"}).encode(),
     "an end that is a word": b'{"status": "confirmed", "final": "true"}',
     "results that are not results": b'{"results": [1, {"final": "yes"}]}',
+    "a document without results": b'{"results": [{"results": []}]}',
+    "results within results within results": json.dumps({"results": [{"results": [{"results": [RECEIPT]}]}]}).encode(),
     "not UTF-8": b'{"final": true, "status": "\xff"}',
     "nested too deep": b'{"final":' * 100_000,
     "a problem of somebody else": b'{"type": "about:blank", "title": "Conflict", "again": "never"}',

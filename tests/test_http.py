@@ -202,6 +202,21 @@ def test_whole_body_of_several(http: FunctionClient) -> None:
     assert [result["measured_at"] for result in results] == ["2026-11-21T05:31:00Z", "2026-11-22T05:40:12Z"]
 
 
+@pytest.mark.parametrize("media_type", ["application/json", "application/x-ndjson"])
+def test_one_entry_for_each_document(http: FunctionClient, media_type: str) -> None:
+    """An element of a list, or a line, has one entry; if it holds several weigh-ins, their results are within it."""
+    batch = {"event": "insert", "measurements": [READING | {"measured_at": "2026-11-23T06:31:00Z"}, {"weight": -1}]}
+    documents = [json.dumps(each) for each in (READING, batch, {"event": "test"})]
+    listed = "\n".join(documents) if media_type.endswith("ndjson") else f"[{','.join(documents)}]"
+    answer = http.post("/readings?dry_run=true", data=listed, content_type=media_type)
+    reading, several, test = answer.json["results"]
+    assert answer.status_code == 207, "a problem within an entry counts"
+    assert (reading["status"], test["status"]) == ("checked", "nothing")
+    assert [result["status"] for result in several["results"]] == ["checked", 422]
+    alone = http.post("/readings?dry_run=true", json=batch)
+    assert [result["status"] for result in alone.json["results"]] == ["checked", 422], "as for that document alone"
+
+
 def test_whole_body_of_one(http: FunctionClient) -> None:
     """A body with one weigh-in gets one receipt, which names what else was in it."""
     receipt = http.post("/", data=(EXAMPLES / "hc_webhook.json").read_bytes()).json

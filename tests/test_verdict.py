@@ -115,6 +115,8 @@ def test_several_receipts_are_one_verdict() -> None:
         ([done, accepted], "accepted"),
         ([done, rejected], "parked"),
         ([rejected, accepted], "accepted"),
+        ([done, {"results": [done, accepted]}], "accepted"),
+        ([done, {"results": [done, done]}], "confirmed"),
     ):
         assert judge(answer(207, {"results": results})).state == state
 

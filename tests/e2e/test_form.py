@@ -221,9 +221,20 @@ def test_preview_sends_nothing(open_page: Open, garmin: GarminStandIn) -> None:
 
 def test_mistake_is_shown_and_blocks_sending(open_page: Open) -> None:
     """A mistake is shown in the function's words, and nothing can be sent."""
-    page = fill(open_page(), ("81.4", "182"))
-    assert [e.value for e in page.error] == ["A body fat of 0.1 to 90 % was expected."]
+    page = fill(open_page(), ("814", "18.2"))
+    assert [e.value for e in page.error] == ["A weight of 2 to 400 kg was expected."]
     assert not [b for b in page.button if b.label == "Send to Garmin"]
+
+
+def test_doubtful_value_is_named_before_sending(open_page: Open) -> None:
+    """A value that would be left out is named before the weight is sent without it."""
+    page = fill(open_page(), ("81.4", "182"))
+    assert not page.error
+    (warning,) = page.warning
+    assert "'body fat' was left out" in warning.value
+    assert "A body fat of 0.1 to 90 % was expected." in warning.value
+    assert list(page.table[0].value["sent as"]) == ["weight 81.4"]
+    assert button(page, "Send to Garmin")
 
 
 def test_pounds_and_stones_give_the_same_weight(open_page: Open) -> None:

@@ -148,11 +148,11 @@ def test_whole_life_of_a_weigh_in(site: FormSite, viewport: ViewportSize) -> Non
 def test_mistake_is_shown_at_its_field(site: FormSite) -> None:
     """A mistake is shown at its field in the function's words, and disappears when it is fixed."""
     page = site.open()
-    type_in(page, {"Weight": "81.4", "Body fat (%)": "182"})
-    column = page.get_by_test_id("stColumn").filter(has=page.get_by_label("Body fat (%)", exact=True))
-    expect(column.get_by_role("alert")).to_have_text("A body fat of 0.1 to 90 % was expected.")
+    type_in(page, {"Weight": "814", "Body fat (%)": "18.2"})
+    column = page.get_by_test_id("stColumn").filter(has=page.get_by_label("Weight", exact=True))
+    expect(column.get_by_role("alert")).to_have_text("A weight of 2 to 400 kg was expected.")
     expect(button(page, "Send to Garmin")).to_have_count(0)
-    type_in(page, {"Body fat (%)": "18.2"})
+    type_in(page, {"Weight": "81.4"})
     expect(page.get_by_role("alert")).to_have_count(0)
     expect(button(page, "Send to Garmin")).to_be_visible()
 

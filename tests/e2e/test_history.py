@@ -299,7 +299,8 @@ def test_preview_shows_rows_and_reasons(garmin: GarminStandIn, tmp_path: Path) -
     file, log = tmp_path / "history.csv", tmp_path / "log"
     write_history(file, 12)
     lines = file.read_text().splitlines()
-    lines[4] = lines[4].replace(",3.4", ",13.4")
+    lines[3] = lines[3].replace(",3.4", ",13.4")
+    lines[4] = lines[4].replace(",82.8,", ",828,")
     lines[6] = "yesterday" + lines[6][lines[6].index(",") :]
     lines[8] = lines[8].split(",")[0]
     file.write_text("\n".join(lines))
@@ -311,8 +312,9 @@ def test_preview_shows_rows_and_reasons(garmin: GarminStandIn, tmp_path: Path) -
             "a table: 12 weigh-ins.",
             "body fat",
             "its header",
+            "'bone mass' was left out as doubtful.",
             "3 rows cannot be sent:",
-            "  row 5: ",
+            "  row 5: weight '828': A weight of",
             "  row 7: time 'yesterday': A time was expected",
             "  row 9: expected 7 cells as in the header, got 1",
             "Nothing was sent. Pass --yes to send 9 readings.",
@@ -334,6 +336,24 @@ def send_all(address: str, rows: list[WeighInLine], sleep: Callable[[float], Non
     with Client(Target(address)) as client:
         send(client, rows, outcome, progress=lambda *_: None, sleep=sleep)
     return outcome
+
+
+def test_line_with_several_weigh_ins(garmin: GarminStandIn, tmp_path: Path) -> None:
+    """A line that holds several weigh-ins is one row. It is refused if one of them is, and the others arrive."""
+
+    def line(day: int, *weights: float) -> bytes:
+        of_line = [{"date": f"2022-11-{day + n}T06:30:00Z", "weight": kg} for n, kg in enumerate(weights)]
+        received = {"event": "insert", "received_at": "2022-11-30T06:30:00Z"}
+        return json.dumps(received | {"measurements": of_line}).encode()
+
+    rows = read(b"\n".join([line(10, 81.4, 81.2), line(14, 81.1), line(20, 81.0, 8140)])).rows
+    with function(garmin, tmp_path) as address:
+        outcome = send_all(address, rows)
+    assert outcome.counts == {"confirmed": 2}
+    ((refused, reason),) = outcome.refused
+    assert refused.number == 3
+    assert "8140" in reason
+    assert sorted(entry["weight"] for entry in garmin.weigh_ins()) == [81000, 81100, 81200, 81400]
 
 
 def test_waits_while_the_function_is_down(garmin: GarminStandIn, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import email.utils
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -50,6 +50,17 @@ class Result:
     @property
     def ok(self) -> bool:
         return self.kind == ""
+
+    @property
+    def results(self) -> Sequence[Result]:
+        """One for each document that was sent in a list, or for each weigh-in of a document with several."""
+        return tuple(map(Result, _objects(self.body.get("results")))) if self.ok else ()
+
+    def each(self) -> Sequence[Result]:
+        """The results of the weigh-ins: this one alone, or all within it."""
+        if not self.ok or "results" not in self.body:
+            return (self,)
+        return tuple(part for result in self.results for part in result.each())
 
     @property
     def kind(self) -> str:
@@ -130,8 +141,6 @@ class Reply(Result):
     #: The bytes of a FIT file, and its name.
     content: bytes = b""
     file_name: str = ""
-    #: One for each of several readings, in their order.
-    results: Sequence[Result] = field(default_factory=tuple)
 
 
 def read_reply(
@@ -146,8 +155,7 @@ def read_reply(
     document = _object(content)
     if not (_is_answer(expected, status, document) or (400 <= status < 600 and _kind(document))):
         document = _not_the_function(status, address)
-    results = tuple(map(Result, _objects(document.get("results"))))
-    return Reply(_with_pause(document, headers, now), status, results=results)
+    return Reply(_with_pause(document, headers, now), status)
 
 
 def no_answer(address: str, reason: str, *, reached: bool) -> Reply:
@@ -164,10 +172,7 @@ def _is_answer(expected: Expected, status: int, document: Mapping[str, Any]) -> 
     """Whether this is the function's response to a call that succeeds."""
     match expected:
         case "receipts" if 200 <= status < 300:
-            results = document.get("results")
-            if isinstance(results, list):
-                return all(isinstance(entry, dict) and (_is_receipt(entry) or _kind(entry)) for entry in results)
-            return _is_receipt(document)
+            return _is_result(document, nested=2)
         case "entries":
             return status == 200 and isinstance(document.get("readings"), list)
         case "health":
@@ -176,8 +181,17 @@ def _is_answer(expected: Expected, status: int, document: Mapping[str, Any]) -> 
     return False
 
 
-def _is_receipt(document: Mapping[str, Any]) -> bool:
-    return isinstance(document.get("final"), bool) and isinstance(document.get("status"), str)
+def _is_result(document: object, nested: int) -> bool:
+    """Whether this is a receipt, or results that may be nested `nested` times: in a list, and in one document of it."""
+    if not isinstance(document, dict):
+        return False
+    if nested and isinstance(results := document.get("results"), list):
+        # Only a list that was sent can be empty: a document has at least one result.
+        return (nested > 1 or results != []) and all(
+            (isinstance(entry, dict) and _kind(entry)) or _is_result(entry, nested - 1) for entry in results
+        )
+    final, status = document.get("final"), document.get("status")
+    return "results" not in document and isinstance(final, bool) and isinstance(status, str)
 
 
 def _kind(document: Mapping[str, Any]) -> str:

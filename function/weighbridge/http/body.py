@@ -17,13 +17,14 @@ import binascii
 import json
 import re
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from itertools import islice
 from typing import NamedTuple, NoReturn, Protocol, TypeVar
 from urllib.parse import parse_qsl
 
 from ..errors import CallerFault, FieldError, MediaTypeUnsupported, NotJson, ReadingRejected, TooLarge
-from ..reading.bodies import Action, Item, unpack
+from ..reading.bodies import Action, Item, Unpacked, unpack
 
 LARGEST_BODY_BYTES = 1 << 20
 
@@ -52,30 +53,43 @@ _Result = TypeVar("_Result")
 
 
 class Payloads(NamedTuple):
-    """The items of one request, and what could not be read. Each has a number that gives its order."""
+    """The documents of one request in their order, each with its items, or as the fault that it could not be read."""
 
-    items: Mapping[int, Item]
-    #: True when the caller sent a list, or a body with several weigh-ins, and so gets a list back.
+    documents: Sequence[Unpacked | CallerFault]
+    #: True when the caller sent a list, and so gets a list with an entry for each document.
     many: bool
     #: When the event that carried the payload occurred, as it came; for a reading without a time.
     occurred_at: object = None
-    faults: Mapping[int, CallerFault] = {}
 
-    def results(self, of_items: Iterable[_Result]) -> list[_Result | CallerFault]:
-        """The results of the items and the faults, in the order of the request."""
-        found: dict[int, _Result | CallerFault] = {**dict(zip(self.items, of_items, strict=True)), **self.faults}
-        return [found[place] for place in sorted(found)]
+    @property
+    def items(self) -> list[Item]:
+        """The items of all documents."""
+        return [item for unpacked in self.documents if isinstance(unpacked, Unpacked) for item in unpacked.items]
+
+    def results(self, of_items: Iterable[_Result]) -> list[_Result | CallerFault | list[_Result]]:
+        """One entry a document: the result of its item, a list of those of its several items, or its fault."""
+        rest = iter(of_items)
+        return [
+            document
+            if isinstance(document, CallerFault)
+            else list(islice(rest, len(document.items)))
+            if document.many
+            else next(rest)
+            for document in self.documents
+        ]
 
     def weigh_ins(self) -> list[object]:
         """The payloads that make a file. A test or another event that changes nothing is left out.
 
         Raises the first fault, and `ReadingRejected` for a weigh-in that is to be deleted.
         """
-        for fault in self.faults.values():
-            raise fault
-        if any(item.action is Action.TAKE_BACK for item in self.items.values()):
+        for document in self.documents:
+            if isinstance(document, CallerFault):
+                raise document
+        items = self.items
+        if any(item.action is Action.TAKE_BACK for item in items):
             raise ReadingRejected([FieldError("event", "delete", "A weigh-in was expected, not its deletion.")])
-        return [item.payload for item in self.items.values() if item.action is not Action.NOTHING]
+        return [item.payload for item in items if item.action is not Action.NOTHING]
 
 
 def read_body(body: bytes, content_type: str | None, headers: Headers) -> Payloads:
@@ -221,23 +235,18 @@ _decode: Callable[[str], object] = json.JSONDecoder(
 
 
 def _payloads(documents: Iterable[object], *, many: bool = False, occurred_at: object = None) -> Payloads:
-    """Documents -> their items, in order. A document that is a fault already stays one."""
-    items: dict[int, Item] = {}
-    faults: dict[int, CallerFault] = {}
-    for document in documents:
-        try:
-            if isinstance(document, CallerFault):
-                raise document
-            unpacked = unpack(document)
-        except CallerFault as fault:
-            faults[len(items) + len(faults)] = fault
-            continue
-        many |= unpacked.many
-        for item in unpacked.items:
-            items[len(items) + len(faults)] = item
-    if len(items) > READINGS_PER_CALL:
-        raise _too_many(len(items))
-    return Payloads(items, many, occurred_at, faults)
+    """Documents -> their items. A document that is a fault already stays one."""
+    payloads = Payloads([_unpacked(document) for document in documents], many, occurred_at)
+    if (count := len(payloads.items)) > READINGS_PER_CALL:
+        raise _too_many(count)
+    return payloads
+
+
+def _unpacked(document: object) -> Unpacked | CallerFault:
+    try:
+        return document if isinstance(document, CallerFault) else unpack(document)
+    except CallerFault as fault:
+        return fault
 
 
 def _json(body: bytes, _content_type: str) -> Payloads:

@@ -6,7 +6,7 @@ their type, faults from the table of problems.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import get_args
 
 from pydantic import TypeAdapter
@@ -324,13 +324,22 @@ _PROBLEM: Mapping[str, object] = {
     },
 }
 
-_RESULTS: Mapping[str, object] = {
-    "type": "object",
-    "required": ["results"],
-    "properties": {
-        "results": {"type": "array", "items": {"anyOf": [{"$ref": _REF + "Receipt"}, {"$ref": _REF + "Problem"}]}}
-    },
-}
+_RESULT: Sequence[Mapping[str, object]] = ({"$ref": _REF + "Receipt"}, {"$ref": _REF + "Problem"})
+
+
+def _results(of: Sequence[Mapping[str, object]], description: str) -> dict[str, object]:
+    return {
+        "type": "object",
+        "description": description,
+        "required": ["results"],
+        "properties": {"results": {"type": "array", "items": {"anyOf": [*of]}}},
+    }
+
+
+_RESULTS: Mapping[str, object] = _results(
+    (*_RESULT, _results(_RESULT, "Of a document with several weigh-ins, in a list.")),
+    "One for each document of a list, in the order of the list; or one for each weigh-in of a single document.",
+)
 
 _WEIGH_INS: Mapping[str, object] = {
     "type": "object",

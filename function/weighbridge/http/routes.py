@@ -26,6 +26,9 @@ from .problems import problem
 if TYPE_CHECKING:
     from ..receipt import Receipt
 
+    #: The result of one weigh-in, of a document with several, or of a list.
+    _Entry = Receipt | WeighbridgeError | Sequence["_Entry"]
+
 HTTP_STATUS = {"checked": 200, "present": 200, "confirmed": 201, "accepted": 202, "kept": 202} | {
     "taken_back": 200,
     "nothing": 200,
@@ -100,18 +103,17 @@ class Application:
         dry_run, replace = _flag(call.query, "dry_run"), _flag(call.query, "replace")
         payloads = call.body()
         bridge = self.composed.weighbridge
-        steps = bridge.understand(
-            payloads.items.values(), now=self.now(), occurred_at=payloads.occurred_at, replace=replace
-        )
+        steps = bridge.understand(payloads.items, now=self.now(), occurred_at=payloads.occurred_at, replace=replace)
 
         def answer() -> Answer:
-            results = payloads.results(bridge.receipts(steps, dry_run=dry_run))
-            if payloads.many:
-                status = 207 if any(isinstance(result, WeighbridgeError) for result in results) else 200
-                return Answer(status, {"results": [_entry(result) for result in results]})
-            (result,) = results
+            of_items = bridge.receipts(steps, dry_run=dry_run)
+            results = payloads.results(of_items)
+            result = results if payloads.many else results[0]
             if isinstance(result, WeighbridgeError):
                 raise result
+            if isinstance(result, Sequence):
+                failed = any(isinstance(each, WeighbridgeError) for each in (*of_items, *results))
+                return Answer(207 if failed else 200, _entry(result))
             return Answer(HTTP_STATUS[result["status"]], result)
 
         return answer() if dry_run or not any(map(is_to_do, steps)) else Later(answer)
@@ -262,5 +264,7 @@ def _day(query: Mapping[str, str], name: str, default: date) -> date:
         raise errors.QueryInvalid([FieldError(name, text[:80], "A day such as 2026-11-23 was expected.")]) from None
 
 
-def _entry(result: Receipt | WeighbridgeError) -> Mapping[str, object]:
-    return problem(result) if isinstance(result, WeighbridgeError) else result
+def _entry(result: _Entry) -> Mapping[str, object]:
+    if isinstance(result, WeighbridgeError):
+        return problem(result)
+    return {"results": [_entry(each) for each in result]} if isinstance(result, Sequence) else result

@@ -72,7 +72,7 @@ def _make(around: Surroundings, source: str, output: str | None, *, as_json: boo
     else:
         _write(delivery.path, delivery.fit.content, source)
     if as_json:
-        print(options.to_json({"results": receipts} if payloads.many else receipts[0]))
+        print(options.to_json({"results": receipts} if payloads.many or len(receipts) > 1 else receipts[0]))
         return 0
     said = sys.stderr if output == STANDARD else sys.stdout
     if output != STANDARD:

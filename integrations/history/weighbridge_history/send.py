@@ -63,19 +63,32 @@ class ImportReport:
         return sum(self.counts.values()) + len(self.refused)
 
     def count(self, row: WeighInLine, result: Result, *, keep: bool = False) -> None:
-        if not result.ok:
-            self.refused.append((row, reason_of(result)))
+        deciding = deciding_of(result)
+        if not deciding.ok:
+            self.refused.append((row, reason_of(deciding)))
             return
-        self.counts[result.status] += 1
-        self.warnings += [(row, warning["text"]) for warning in result.body.get("warnings", [])]
-        if keep:
-            self.receipts.append((row, result.body))
+        self.counts[deciding.status] += 1
+        for part in result.each():
+            self.warnings += [(row, warning["text"]) for warning in part.body.get("warnings", [])]
+            if keep:
+                self.receipts.append((row, part.body))
 
     def recount(self, old: str, new: str) -> None:
         """Move one row from the status `old` to the status `new`."""
         self.counts.subtract([old])
         self.counts.update([new])
         self.counts = +self.counts  # drops counts of zero
+
+
+def deciding_of(result: Result) -> Result:
+    """The one that decides about a row. A row with several weigh-ins is done when each of them is."""
+    return min(result.each(), key=_most_left_to_do)
+
+
+def _most_left_to_do(result: Result) -> tuple[int, bool]:
+    # "Never" before a receipt that is not final: the second look at the row would not tell it.
+    left = ("after_repair", "later", "never").index(result.again) if not result.ok else 3 + result.final
+    return left, result.status == "nothing"
 
 
 def reason_of(problem: Result) -> str:
@@ -132,13 +145,14 @@ def send(
             later: list[tuple[WeighInLine, Result]] = []
             ending: Result | None = None
             for row, result in zip(waiting, _post(client, waiting), strict=True):
-                if result.ok or result.again == "never":
+                deciding = deciding_of(result)
+                if deciding.ok or deciding.again == "never":
                     outcome.count(row, result)
-                    not_final += [row] * (result.ok and not result.final)
-                elif result.again == "later":
-                    later.append((row, result))
+                    not_final += [row] * (deciding.ok and not deciding.final)
+                elif deciding.again == "later":
+                    later.append((row, deciding))
                 else:
-                    ending = result
+                    ending = deciding
             progress(outcome.done, "")
             if ending:  # after the other rows of the batch, some of which may have arrived
                 raise Stopped(ending.text, ending.kind)
@@ -151,7 +165,7 @@ def send(
                 sleep(pause_s)
     for batch in _batches(not_final, BATCH, CHECKED_BYTES):
         # This may fail without harm: "accepted" stays true.
-        for result in client.post_lines([row.line for row in batch]).results:
+        for result in map(deciding_of, client.post_lines([row.line for row in batch]).results):
             if result.final:
                 # It is present because this import sent it.
                 outcome.recount("accepted", "confirmed" if result.status == "present" else result.status)

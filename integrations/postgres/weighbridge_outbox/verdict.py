@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from weighbridge.client import Reply, Result, problem
+from weighbridge.client import Result, problem
 
 #: The states of a reading that Garmin Connect shows. The words are the receipt's.
 ARRIVED = ("confirmed", "present")
@@ -67,7 +67,7 @@ def judge(result: Result, *, replaced: bool = False, deleted_before: bool = Fals
     `replaced`: it was sent with `replace`. `deleted_before`: it is a deletion, and an earlier attempt may have
     succeeded.
     """
-    if isinstance(result, Reply) and result.results:
+    if result.results:
         return _judge_all(result, replaced=replaced)
     if result.ok:
         match result.status:
@@ -93,11 +93,11 @@ def judge(result: Result, *, replaced: bool = False, deleted_before: bool = Fals
             return NextStep("waiting", result, SOON, loud=result.blame == "weighbridge")
 
 
-def _judge_all(reply: Reply, *, replaced: bool) -> NextStep:
+def _judge_all(several: Result, *, replaced: bool) -> NextStep:
     """A body with several weigh-ins that is one row, as another program may insert it: what is left to do for any."""
-    steps = [judge(result, replaced=replaced) for result in reply.results]
+    steps = [judge(result, replaced=replaced) for result in several.each()]
     last = min(steps, key=lambda step: OPEN.index(step.state) if step.state in OPEN else len(OPEN))
-    return last._replace(result=reply if last.result.ok else last.result)
+    return last._replace(result=several if last.result.ok else last.result)
 
 
 def judge_again(earlier: str, receipt: Result) -> NextStep | None:

@@ -207,8 +207,8 @@ def _paste(client: Client) -> None:
             st.error("Paste a reading first: JSON, or the text of the share screen.")
         elif submitted:
             asked = client.post(pasted_reading(text, zone().key), dry_run=True)
-            # A body of another app may hold one weigh-in and be answered with a list.
-            results: Sequence[Result] = asked.results if "results" in asked.body else [asked]
+            # A list, or a body of another app, may hold several weigh-ins.
+            results = asked.each()
             st.session_state["pasted answer"] = results
             if len(results) == 1 and _has_values(results[0]):
                 _fill_from(results[0])

@@ -5,9 +5,10 @@ person, a suitcase or a half-updated sensor looks. Any other broken rule leaves 
 unusual is sent with a warning.
 
 Facts (rows of the Fitdays app): fat + fat-free = weight; weight × fat % = fat mass; muscle + bone = fat-free;
-water = weight × water %. Minerals are 5 to 7 % of the fat-free mass, in children and adults (Human Biology 56, 1984,
-no. 4), and scales show 3 to 8 %. Essential fat is 2 to 5 % in men (American Council on Exercise). Hardly anyone
-survives a body mass index below 12 (European Journal of Clinical Nutrition 44, 1990).
+water = weight × water %. Minerals are 5 to 7 % of the fat-free mass, in children and adults (Lohman and others, Human
+Biology 56, 1984, no. 4). Essential fat is 2 to 5 % in men (American Council on Exercise). A body mass index of 12 was
+thought to be the limit of survival; in a famine, patients lived below 10 (Collins, Nature Medicine 1, 1995, 810).
+The other limits, such as 1 to 10 % for bones and what is usual, are judgment.
 
 Strategy: one table, which the code walks. Apps round each number to a tenth, the weight too, and a rounded percentage
 counts in proportion to the weight. Each rule allows the sum of its roundings, so that no correct row is refused:

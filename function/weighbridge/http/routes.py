@@ -26,9 +26,14 @@ from .problems import problem
 if TYPE_CHECKING:
     from ..receipt import Receipt
 
-HTTP_STATUS = {"checked": 200, "present": 200, "confirmed": 201, "accepted": 202, "kept": 202} | {
+HTTP_STATUS = {
+    "checked": 200,
+    "present": 200,
     "taken_back": 200,
     "nothing": 200,
+    "confirmed": 201,
+    "accepted": 202,
+    "kept": 202,
 }
 
 

@@ -112,7 +112,7 @@ _EQUAL, _AT_MOST, _AT_LEAST = Relation
 _WATER = ("body_water_kg", "body_water_percent")
 
 
-def _rounding_of_a_percentage(v: Values) -> Decimal:
+def rounding_of_a_percentage(v: Values) -> Decimal:
     """A mass, the weight and a percentage are rounded; the percentage counts in proportion to the weight."""
     return _ROUNDING * (2 + v["weight_kg"] / _HUNDRED)
 
@@ -227,7 +227,7 @@ RULES = (
         lambda v: v["fat_mass_kg"],
         lambda v: v["weight_kg"] * v["body_fat_percent"] / _HUNDRED,
         Outcome.REFUSE,
-        allowed=_rounding_of_a_percentage,
+        allowed=rounding_of_a_percentage,
     ),
     _part("fat_free_mass_kg", "weight_kg")._replace(outcome=Outcome.REFUSE, doubted=()),
     # Body fat is at most 90 %.
@@ -269,7 +269,7 @@ RULES = (
         lambda v: v["weight_kg"] * v["body_water_percent"] / _HUNDRED,
         Outcome.LEAVE_OUT,
         _WATER,
-        _rounding_of_a_percentage,
+        rounding_of_a_percentage,
     ),
     _part("skeletal_muscle_mass_kg", "muscle_mass_kg", "skeletal_muscle_mass_kg", "muscle_mass_kg"),
     _with_bone("muscle_mass_kg"),
@@ -320,7 +320,7 @@ def share_rule(mass: str) -> Rule:
         lambda v: v["weight_kg"] * v[SHARE] / _HUNDRED,
         Outcome.LEAVE_OUT,
         (mass,),
-        _rounding_of_a_percentage,
+        rounding_of_a_percentage,
     )
 
 

@@ -114,7 +114,11 @@ def _label(name: str) -> str:
 def steering() -> None:
     """The patterns of keys that could change the meaning of a reading; below, the words that only look like it."""
     rows = [
-        (question.value, _code(PATTERNS[question].split()), UNDERSTOOD[question].removesuffix(", or leave this key out."))
+        (
+            question.value,
+            _code(PATTERNS[question].split()),
+            UNDERSTOOD[question].removesuffix(", or leave this key out."),
+        )
         for question in Question
     ]
     _table(("a key could say", "its pattern", "what helps"), rows)

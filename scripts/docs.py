@@ -26,8 +26,9 @@ from weighbridge.fit.patch import READINGS_PER_FILE as MOST_IN_A_FILE
 from weighbridge.http.body import LARGEST_BODY_BYTES, MEDIA_TYPES
 from weighbridge.http.body import READINGS_PER_CALL as MOST_IN_A_CALL
 from weighbridge.http.problems import FAULTS
-from weighbridge.http.receive import LONGEST_PAUSE_S
+from weighbridge.http.receive import LONGEST_BODY_S, LONGEST_PAUSE_S
 from weighbridge.http.routes import HTTP_STATUS
+from weighbridge.http.server import LONGEST_HEAD_BYTES, LONGEST_HEAD_S, LONGEST_IDLE_S, MOST_CONNECTIONS
 from weighbridge.notes import Code
 from weighbridge.operate.demo import embedded, post
 from weighbridge.operate.serving import function_process
@@ -84,11 +85,17 @@ def settings(module: str) -> None:
 
 
 def dialects() -> None:
-    rows = []
-    for dialect, words in DIALECTS.items():
-        used = ", ".join(f"`{key}`" for key, meaning in words.items() if not isinstance(meaning, Unused))
-        rows.append((dialect, used or "the values of [whole bodies](#whole-bodies)"))
-    _table(("from", "keys that are used"), rows)
+    """The keys of each dialect; below, the many that belong to none."""
+    used = {
+        dialect: _code(key for key, meaning in words.items() if not isinstance(meaning, Unused))
+        for dialect, words in DIALECTS.items()
+    }
+    others, used["others"] = used["others"], "the list below"
+    _table(
+        ("from", "keys that are used"),
+        [(dialect, keys or "the values of [whole bodies](#whole-bodies)") for dialect, keys in used.items()],
+    )
+    _collapsed("The keys of others", [others])
 
 
 def ranges() -> None:
@@ -106,17 +113,20 @@ def _label(name: str) -> str:
 
 
 def steering() -> None:
-    """The patterns of keys that could change the meaning of a reading, and the words that only look like it."""
+    """The patterns of keys that could change the meaning of a reading; below, the words that only look like it."""
     rows = [
         (
             question.value,
-            ", ".join(f"`{pattern}`" for pattern in PATTERNS[question].split()),
-            ", ".join(f"`{word}`" for word in sorted(EXCEPTED[question].split())),
+            _code(PATTERNS[question].split()),
             UNDERSTOOD[question].removesuffix(", or leave this key out."),
         )
         for question in Question
     ]
-    _table(("a key could say", "its pattern", "not these words", "what helps"), rows)
+    _table(("a key could say", "its pattern", "what helps"), rows)
+    _collapsed(
+        "Words that match a pattern but do not count",
+        [f"**{question.value.capitalize()}:** {_code(sorted(EXCEPTED[question].split()))}" for question in Question],
+    )
 
 
 def bodies() -> None:
@@ -229,6 +239,10 @@ def limits() -> None:
     rows = [
         ("body, after inflating", f"{LARGEST_BODY_BYTES >> 20} MiB (413)"),
         ("pause of the sender within a body", f"{LONGEST_PAUSE_S} s (408)"),
+        ("duration of a body", f"{LONGEST_BODY_S} s (408)"),
+        ("head of a request", f"{LONGEST_HEAD_BYTES >> 10} KiB (400), {LONGEST_HEAD_S:g} s (408)"),
+        ("idle connection", f"closed after {LONGEST_IDLE_S} s"),
+        ("open connections", f"{MOST_CONNECTIONS:,}; then the one idle longest is closed, or 503"),
         ("readings in one call", f"{MOST_IN_A_CALL:,} (413)"),
         ("readings in one FIT file", f"{MOST_IN_A_FILE}"),
     ]
@@ -274,6 +288,16 @@ def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     lines = [f"| {' | '.join(row)} |" for row in (titles, *rows)]
     lines.insert(1, f"|{'---|' * len(titles)}")
     cog().outl("\n".join(lines))
+
+
+def _code(words: Iterable[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
+
+
+def _collapsed(title: str, paragraphs: Sequence[str]) -> None:
+    """Text that opens with a click, on GitHub as on the site (md_in_html)."""
+    text = "\n\n".join(paragraphs)
+    cog().outl(f'\n<details markdown="1">\n<summary>{title}</summary>\n\n{text}\n\n</details>')
 
 
 #: Runs a program and returns its output.

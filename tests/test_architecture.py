@@ -37,7 +37,6 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 ALONE: dict[str, tuple[str, ...]] = {
     "starlette": ("http",),
     "uvicorn": ("http",),
-    "werkzeug": ("http",),
     # The demo reads its own file, as anyone could.
     "fitdecode": ("fit.verify", "operate.demo"),
     "garth": ("garmin.sessions.garth",),
@@ -59,7 +58,7 @@ CORE = (
 FOR_CALLERS = (
     "weighbridge.client",
     "weighbridge.errors",
-    "weighbridge.fit.encode",  # for that module
+    "weighbridge.fit.encode",  # two messages are compared by their raw integers
     "weighbridge.notes",
     "weighbridge.reading.bodies",  # the weigh-ins in a message
     "weighbridge.reading.dialects",

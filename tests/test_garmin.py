@@ -307,7 +307,9 @@ def test_one_raw_integer(garmin: GarminStandIn, connect: Connect, name: str, by:
 def test_conflict_in_words(garmin: GarminStandIn, connect: Connect) -> None:
     """The message of a conflict names what would be added and changed."""
     garmin.weights.add(raw(bone_mass=None, visceral_fat_rating=None, percent_fat=1990))
-    with pytest.raises(Conflict, match="It would add bone mass and visceral fat and change body fat") as caught:
+    with pytest.raises(
+        Conflict, match="This reading would add bone mass and visceral fat and change body fat"
+    ) as caught:
         deliver(connect(), reading())
     assert "replace=true" in str(caught.value)
     assert caught.value.added == ("bone_mass_kg", "visceral_fat_rating")

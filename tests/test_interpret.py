@@ -88,10 +88,10 @@ def test_weight_is_missing() -> None:
         ({"body fat": 18.2, "mood": 1}, "These keys came: 'body fat', 'mood'."),
         ({"fat": 18.2, "wieght": 81.4}, "These keys came: 'wieght' (did you mean 'weight'?), 'fat'."),
         ({f"key {n}": n for n in range(7)}, "'key 0', 'key 1', 'key 2', 'key 3', 'key 4' and 2 more."),
-        ({"sensor": {"weight": 81.4}}, "'sensor.weight' holds a weight: send that object."),
+        ({"sensor": {"weight": 81.4}}, "There is a weight at 'sensor.weight': send the object that holds it."),
         (
             {"data": {"items": [{"mood": 1}, {"Weight": "81.4 kg"}]}},
-            "'data.items.1.Weight' holds a weight: send that object.",
+            "There is a weight at 'data.items.1.Weight': send the object that holds it.",
         ),
     ],
 )  # fmt: skip

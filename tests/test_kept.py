@@ -247,7 +247,7 @@ def test_additions(
     garmin.weights.add(encode(reading(body_fat_percent="18.2")))
     assert deliver([], env) == 1
     shown = capsys.readouterr().out
-    assert "It would add bone mass and visceral fat." in shown
+    assert "This reading would add bone mass and visceral fat." in shown
     assert "--replace" in shown
     assert (waiting(folder), garmin.uploads_received) == ([path.name], 0)
     assert deliver(["--replace"], env) == 0

@@ -33,6 +33,7 @@ READING = {"weight_kg": 81.4, "measured_at": "2026-11-22T06:31:00Z"}
 #: Each class of fault, and its status, `blame` and `again`.
 EXPECTED: Mapping[type[WeighbridgeError], tuple[int, Blame, Again]] = {
     errors.Busy: (503, "owner", "later"),
+    errors.NotHttp: (400, "caller", "after_repair"),
     errors.NotJson: (400, "caller", "never"),
     errors.QueryInvalid: (400, "caller", "never"),
     errors.Unauthorized: (401, "caller", "after_repair"),

@@ -8,6 +8,7 @@ measurement. Measurements that a caller needs to fix the request are attributes 
 
     WeighbridgeError
     ├── CallerFault                 the request is to blame; sending it again unchanged will not help
+    │   ├── NotHttp                 the bytes are not a request of HTTP
     │   ├── NotJson                 the body is not JSON, or not the JSON that was expected
     │   ├── QueryInvalid            a query parameter is unknown or has an invalid value
     │   ├── TooSlow
@@ -71,6 +72,10 @@ class WeighbridgeError(Exception):
 class CallerFault(WeighbridgeError):
     blame = "caller"
     again: ClassVar[Again] = "never"
+
+
+class NotHttp(CallerFault):
+    again = "after_repair"
 
 
 class NotJson(CallerFault): ...

@@ -31,12 +31,12 @@ class Code(StrEnum):
     SKELETAL_MUSCLE = "skeletal-muscle"  # sent as Garmin's muscle, as configured for the person
     MUSCLE_LEFT_OUT = "muscle-left-out"  # the person's muscle is skeletal muscle, and the reading has none
 
-    # Warnings: what a person should look at.
+    # Warnings: what a person should look at, so the summary has them. The second is among the notes too.
     NOT_RECOGNISED = "not-recognised"  # unknown keys, which could only have added a value
-
-    # Warnings about the values. The first is among the notes too.
     LEFT_OUT_IN_DOUBT = "left-out-in-doubt"  # out of its range, or it contradicts the other values
     UNUSUAL = "unusual"  # sent; possible, and more often a slip
+
+    # Notes: what became of it.
     SAME_WEIGHING = "same-weighing"  # part of a weigh-in at another instant, to which it adds nothing
     COMPLETES_WEIGH_IN = "completes-weigh-in"  # its values were added to a weigh-in that was there already
 

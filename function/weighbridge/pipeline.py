@@ -1,4 +1,8 @@
-"""The pipeline: payload -> reading -> proven file -> delivery -> receipt."""
+"""The pipeline: payload -> reading -> proven file -> delivery -> receipt.
+
+Rule: each payload has one result, a receipt or a fault, in its place. One that fails does not stop the others. What is
+understood first (`understand`) sends nothing; only `receipts` delivers, and only files that were proven.
+"""
 
 from __future__ import annotations
 
@@ -114,7 +118,8 @@ class Weighbridge:
         self, payloads: Iterable[object], *, now: datetime, occurred_at: object = None, replace: bool
     ) -> list[Step]:
         """The first half of `weigh`, which sends nothing: what is to be done with each payload."""
-        return list(self._steps(payloads, now, occurred_at, replace=replace))
+        settled = self.settle()
+        return [self._step(payload, settled, now, occurred_at, replace=replace) for payload in payloads]
 
     def receipts(self, steps: Sequence[Step], *, dry_run: bool) -> list[Receipt | WeighbridgeError]:
         """The second half of `weigh`: do it."""
@@ -142,7 +147,7 @@ class Weighbridge:
         self, payloads: Iterable[object], *, now: datetime, occurred_at: object = None
     ) -> tuple[list[Reading], VerifiedFit]:
         """Payloads, or `Item`s of them -> the proven file. Nothing is sent. Raises the first fault."""
-        steps = list(self._steps(payloads, now, occurred_at, replace=False))
+        steps = self.understand(payloads, now=now, occurred_at=occurred_at, replace=False)
         for step in steps:
             if isinstance(step, WeighbridgeError):
                 raise step
@@ -151,26 +156,26 @@ class Weighbridge:
             raise ReadingRejected([FieldError("", None, "Only weigh-ins can be in a file; this is another event.")])
         return [each.reading for each in good], prove(self.template, [each.raws for each in good])
 
-    def _steps(
-        self, payloads: Iterable[object], now: datetime, occurred_at: object, *, replace: bool
-    ) -> Iterator[Step]:
-        """What is to be done with each payload, or its fault, or its receipt if nothing is to be done."""
-        settled = self.settle()
-        for payload in payloads:
-            item = payload if isinstance(payload, Item) else Item(payload)
-            try:
-                if item.action is Action.NOTHING:
-                    yield nothing_done(item.text)
-                elif item.action is Action.TAKE_BACK:
-                    yield TakeBack(*when_and_whose(item.payload, now=now, timezone=self.timezone))
-                else:
-                    interpreted = settled(
-                        interpret(item.payload, now=now, timezone=self.timezone, occurred_at=occurred_at)
-                    )
-                    raws = encode(interpreted.reading)
-                    yield Understood(interpreted, raws, replace or item.action is Action.REPLACE)
-            except WeighbridgeError as fault:
-                yield fault
+    def _step(
+        self,
+        payload: object,
+        settled: Callable[[Interpreted], Interpreted],
+        now: datetime,
+        occurred_at: object,
+        *,
+        replace: bool,
+    ) -> Step:
+        item = payload if isinstance(payload, Item) else Item(payload)
+        try:
+            if item.action is Action.NOTHING:
+                return nothing_done(item.text)
+            if item.action is Action.TAKE_BACK:
+                return TakeBack(*when_and_whose(item.payload, now=now, timezone=self.timezone))
+            interpreted = settled(interpret(item.payload, now=now, timezone=self.timezone, occurred_at=occurred_at))
+            raws = encode(interpreted.reading)
+        except WeighbridgeError as fault:
+            return fault
+        return Understood(interpreted, raws, replace or item.action is Action.REPLACE)
 
     def _take_back(self, step: TakeBack, *, dry_run: bool) -> Receipt | WeighbridgeError:
         if dry_run:

@@ -476,7 +476,7 @@ def test_conflicting_row_does_not_stop_others(garmin: GarminStandIn, tmp_path: P
         outcome = send_all(address, rows)
     assert outcome.counts == {"confirmed": 2}
     ((row, why),) = outcome.refused
-    assert (row.number, "It would change weight." in why) == (2, True)
+    assert (row.number, "This reading would change weight." in why) == (2, True)
 
 
 def test_weighing_of_the_same_minute_is_there(garmin: GarminStandIn, tmp_path: Path) -> None:

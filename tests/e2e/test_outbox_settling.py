@@ -39,7 +39,6 @@ def function(box: Outbox, garmin: GarminStandIn, tmp_path: Path) -> Function:
             "WEIGHBRIDGE_CONFIRM_SECONDS": 0.5,
             "GARMIN_DOMAIN": garmin.domain,
             "GARMIN_CA_BUNDLE": garmin.ca_bundle,
-            "THREADS": 8,
         }
     )
     function.start()

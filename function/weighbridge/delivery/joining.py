@@ -2,7 +2,7 @@
 
 Rule: one act on the scale is one weigh-in. A reading that adds nothing needs nothing. One that adds something to a
 weigh-in some seconds away completes it. At the same instant, anything other than what is held is a conflict: only
-`replace` changes it. Nothing is held to be obsolete unless what takes its place has all of it, or was asked for.
+`replace` changes it. What is held becomes obsolete only if what takes its place has all of it, or was asked for.
 
 Strategy: the readings are placed in order of time, each as if those before it had arrived already. Everything is found
 by its instant, so the work is linear in the readings and in what is held near them.
@@ -193,7 +193,7 @@ def joined_notes(placed: Placed[T]) -> tuple[Note, ...]:
 def would(added: Sequence[str], changed: Sequence[str]) -> str:
     """The sentence about what a reading would do to the entry with which it is in conflict."""
     verbs = (("add", added), ("change", changed))
-    return f"It would {' and '.join(f'{verb} {in_words(names)}' for verb, names in verbs if names)}."
+    return f"This reading would {' and '.join(f'{verb} {in_words(names)}' for verb, names in verbs if names)}."
 
 
 def in_words(names: Sequence[str]) -> str:

@@ -397,8 +397,8 @@ def _conflict(reading: Reading, placed: Placed[Entry], theirs: Sequence[Entry]) 
     ways = would(placed.added, placed.changed)
     if theirs:
         text = (
-            f"Garmin Connect holds an entry at this instant, so nothing was sent. {ways} To have this done, send the "
-            "reading with replace=true."
+            f"Garmin Connect holds an entry at this instant, so nothing was sent. {ways} To do "
+            "so, send it again with replace=true."
         )
     else:
         text = f"Another reading in this request has the same instant, so this one was not sent. {ways}"

@@ -18,13 +18,14 @@ class ProblemType(NamedTuple):
 
 #: The status follows from who is to blame. A class that is not here has the row of its nearest ancestor.
 FAULTS: Mapping[type[Exception], ProblemType] = {
+    errors.NotHttp: ProblemType(400, "not-http", "This is not a valid HTTP request"),
     errors.NotJson: ProblemType(400, "not-json", "The body is not the JSON that was expected"),
     errors.QueryInvalid: ProblemType(400, "query-invalid", "The query of the address is wrong"),
     errors.Unauthorized: ProblemType(401, "unauthorized", "A key is needed"),
     errors.Forbidden: ProblemType(403, "forbidden", "No key is configured"),
     errors.NotFound: ProblemType(404, "not-found", "There is nothing here"),
     errors.MethodNotAllowed: ProblemType(405, "method-not-allowed", "Method not allowed here"),
-    errors.TooSlow: ProblemType(408, "too-slow", "The body arrived too slowly"),
+    errors.TooSlow: ProblemType(408, "too-slow", "The request arrived too slowly"),
     errors.Conflict: ProblemType(409, "conflict", "Garmin holds other values for this instant"),
     errors.TooLarge: ProblemType(413, "too-large", "The body is too large"),
     errors.MediaTypeUnsupported: ProblemType(415, "media-type-unsupported", "This type of body is not supported"),

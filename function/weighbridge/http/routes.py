@@ -29,9 +29,14 @@ if TYPE_CHECKING:
     #: The result of one weigh-in, of a document with several, or of a list.
     _Entry = Receipt | WeighbridgeError | Sequence["_Entry"]
 
-HTTP_STATUS = {"checked": 200, "present": 200, "confirmed": 201, "accepted": 202, "kept": 202} | {
+HTTP_STATUS = {
+    "checked": 200,
+    "present": 200,
     "taken_back": 200,
     "nothing": 200,
+    "confirmed": 201,
+    "accepted": 202,
+    "kept": 202,
 }
 
 

@@ -20,10 +20,10 @@ the limits of `receive` and `lanes`, and those of the cloud's front end.
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 import sys
-from typing import Any, ClassVar
+from http import HTTPStatus
+from typing import ClassVar
 
 import h11
 import uvicorn
@@ -31,10 +31,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from ..errors import FieldError, QueryInvalid
+from ..errors import Busy, FieldError, NotHttp, QueryInvalid, TooSlow, WeighbridgeError
 from ..resources import TARGET
 from .encoding import json_bytes
-from .problems import kind_of, problem
+from .problems import headers_of, kind_of, problem
 
 LONGEST_HEAD_BYTES = 16 * 1024
 LONGEST_HEAD_S = 10.0
@@ -57,7 +57,7 @@ class Guarded(H11Protocol):
         if len(self.connections) > MOST_CONNECTIONS:
             longest = next(iter(self.idle), None)
             if longest is None:
-                self._refuse(503, "busy", "Too many connections", "Too many connections are open. Try again later.")
+                self._refuse(Busy("Too many connections are open. Nothing was sent; send it again."))
                 return
             longest.end()
         self.timeout_keep_alive_task = self.loop.call_later(LONGEST_IDLE_S, self.timeout_keep_alive_handler)
@@ -88,7 +88,7 @@ class Guarded(H11Protocol):
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # uvicorn's sentence
         """Answer what is not HTTP, with a problem."""
         text = f"Expected a request of HTTP/1.1, with a head of at most {LONGEST_HEAD_BYTES} bytes."
-        self._refuse(400, "not-http", "This is not a valid HTTP request", text)
+        self._refuse(NotHttp(text))
 
     def _watch_head(self) -> None:
         """A timer runs while a part of a head has arrived, and ends with the rest of it."""
@@ -109,9 +109,9 @@ class Guarded(H11Protocol):
             self._head_timer = None
 
     def _head_too_slow(self) -> None:
-        self._refuse(408, "too-slow", "The request arrived too slowly", f"Its head took over {LONGEST_HEAD_S:g} s.")
+        self._refuse(TooSlow(f"The head of the request took over {LONGEST_HEAD_S:g} s."))
 
-    def _refuse(self, status: int, slug: str, title: str, detail: str) -> None:
+    def _refuse(self, fault: WeighbridgeError) -> None:
         """Answer with a problem, if that is still possible, and end the connection."""
         self._end_head_timer()
         self.idle.pop(self, None)
@@ -120,26 +120,20 @@ class Guarded(H11Protocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE) and not self.transport.is_closing():
-            self.transport.write(_response(status, slug, title, detail))
+            self.transport.write(_response(fault))
         self.transport.close()
 
 
-def _response(status: int, slug: str, title: str, detail: str) -> bytes:
-    blame, again = ("owner", "later") if status == 503 else ("caller", "never" if status == 400 else "later")
-    answer: dict[str, Any] = {
-        "type": f"urn:weighbridge:{slug}",
-        "title": title,
-        "status": status,
-        "detail": detail,
-        "blame": blame,
-        "again": again,
+def _response(fault: WeighbridgeError) -> bytes:
+    status, body = HTTPStatus(kind_of(fault).status), json_bytes(problem(fault), pretty=False)
+    fields = {
+        "Content-Type": "application/problem+json",
+        "Content-Length": str(len(body)),
+        **headers_of(fault),
+        "Connection": "close",
     }
-    body = json.dumps(answer).encode()
-    head = (
-        f"HTTP/1.1 {status} {title}\r\nContent-Type: application/problem+json\r\nContent-Length: {len(body)}\r\n"
-        "Connection: close\r\n"
-    )
-    return head.encode() + (b"Retry-After: 5\r\n" if status == 503 else b"") + b"\r\n" + body
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"HTTP/1.1 {status.value} {status.phrase}\r\n{head}\r\n".encode() + body
 
 
 def application() -> ASGIApp:

@@ -146,7 +146,7 @@ _NOT_DONE = (Code.NOT_SHOWN, Code.REPLACED_ENTRY_REMAINS)
 def _reason(outcome: Outcome) -> str:
     if isinstance(outcome, Conflict):
         ways = would(outcome.added, outcome.changed)
-        return f"Garmin Connect holds an entry at this instant. {ways} To have this done, pass --replace."
+        return f"Garmin Connect holds an entry at this instant. {ways} To do so, pass --replace."
     if isinstance(outcome, WeighbridgeError):
         return str(outcome)
     again = " To send it again, pass --replace." if Code.NOT_SHOWN in {w.code for w in outcome.warnings} else ""

@@ -3,7 +3,7 @@
 Rule: only what shows the same is folded. A character that would turn into a digit, such as ² or ½, stays as it is, so
 that 81² is refused and does not become 812.
 
-Facts: Unicode has 76 sets of decimal digits. Messengers and phones put invisible marks around numbers of
+Facts: Unicode has dozens of sets of decimal digits. Messengers and phones put invisible marks around numbers of
 right-to-left scripts; JavaScript's dates have a narrow no-break space before AM.
 
 Weakness: U+202D and U+202E are not removed, because they change the order in which digits are shown.

@@ -16,7 +16,7 @@ from itertools import product
 from typing import NamedTuple
 
 from .dialects import PERCENT, Either, Quantity, Share
-from .identities import LEAN_SOFT_TISSUE, contradictions, derive
+from .identities import LEAN_SOFT_TISSUE, contradictions, derive, rounding_of_a_percentage
 from .measures import out_of_range
 from .quantities import quantity
 
@@ -24,7 +24,6 @@ Name = str | Share
 
 #: With more open numbers than this, none is decided.
 _MOST = 6
-_ROUNDING = Decimal("0.05")
 
 
 class Open(NamedTuple):
@@ -86,7 +85,7 @@ def _together(known: Mapping[str, Decimal], way: Sequence[tuple[Name, Decimal]])
         if out_of_range(attribute, value):
             return None
         unit = Decimal(1) if attribute.endswith("_kg") else 100 / weight
-        if abs(values.setdefault(attribute, value) - value) > _ROUNDING * (2 + weight / 100) * unit:
+        if abs(values.setdefault(attribute, value) - value) > rounding_of_a_percentage(known) * unit:
             return None
     return _with_derived(values)
 

@@ -30,7 +30,7 @@ def missing_weight(payload: Mapping[str, object]) -> str:
         keys = sorted(payload, key=lambda key: not _is_weight(_slip(key)))
         sentences.append(f"These keys came: {_list(keys)}.")
     if place := next(_weights_in(payload), None):
-        sentences.append(f"'{place}' holds a weight: send that object.")
+        sentences.append(f"There is a weight at '{place}': send the object that holds it.")
     return " ".join(sentences)
 
 

@@ -5,9 +5,10 @@ person, a suitcase or a half-updated sensor looks. Any other broken rule leaves 
 unusual is sent with a warning.
 
 Facts (rows of the Fitdays app): fat + fat-free = weight; weight × fat % = fat mass; muscle + bone = fat-free;
-water = weight × water %. Minerals are 5 to 7 % of the fat-free mass, in children and adults (Human Biology 56, 1984,
-no. 4), and scales show 3 to 8 %. Essential fat is 2 to 5 % in men (American Council on Exercise). Hardly anyone
-survives a body mass index below 12 (European Journal of Clinical Nutrition 44, 1990).
+water = weight × water %. Minerals are 5 to 7 % of the fat-free mass, in children and adults (Lohman and others, Human
+Biology 56, 1984, no. 4). Essential fat is 2 to 5 % in men (American Council on Exercise). A body mass index of 12 was
+thought to be the limit of survival; in a famine, patients lived below 10 (Collins, Nature Medicine 1, 1995, 810).
+The other limits, such as 1 to 10 % for bones and what is usual, are judgment.
 
 Strategy: one table, which the code walks. Apps round each number to a tenth, the weight too, and a rounded percentage
 counts in proportion to the weight. Each rule allows the sum of its roundings, so that no correct row is refused:
@@ -111,7 +112,7 @@ _EQUAL, _AT_MOST, _AT_LEAST = Relation
 _WATER = ("body_water_kg", "body_water_percent")
 
 
-def _rounding_of_a_percentage(v: Values) -> Decimal:
+def rounding_of_a_percentage(v: Values) -> Decimal:
     """A mass, the weight and a percentage are rounded; the percentage counts in proportion to the weight."""
     return _ROUNDING * (2 + v["weight_kg"] / _HUNDRED)
 
@@ -226,7 +227,7 @@ RULES = (
         lambda v: v["fat_mass_kg"],
         lambda v: v["weight_kg"] * v["body_fat_percent"] / _HUNDRED,
         Outcome.REFUSE,
-        allowed=_rounding_of_a_percentage,
+        allowed=rounding_of_a_percentage,
     ),
     _part("fat_free_mass_kg", "weight_kg")._replace(outcome=Outcome.REFUSE, doubted=()),
     # Body fat is at most 90 %.
@@ -268,7 +269,7 @@ RULES = (
         lambda v: v["weight_kg"] * v["body_water_percent"] / _HUNDRED,
         Outcome.LEAVE_OUT,
         _WATER,
-        _rounding_of_a_percentage,
+        rounding_of_a_percentage,
     ),
     _part("skeletal_muscle_mass_kg", "muscle_mass_kg", "skeletal_muscle_mass_kg", "muscle_mass_kg"),
     _with_bone("muscle_mass_kg"),
@@ -319,7 +320,7 @@ def share_rule(mass: str) -> Rule:
         lambda v: v["weight_kg"] * v[SHARE] / _HUNDRED,
         Outcome.LEAVE_OUT,
         (mass,),
-        _rounding_of_a_percentage,
+        rounding_of_a_percentage,
     )
 
 

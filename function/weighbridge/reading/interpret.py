@@ -182,7 +182,7 @@ class _Interpretation:
                 del values[mass]
                 self._doubt([mass, share], broken[0].sentence)
             elif mass in values:
-                self._note(Code.SAID_TWICE, f"{key!a} was left out, because {self.keys[mass]!a} says the same.")
+                self._said_twice(key, mass)
             else:
                 values[mass] = (values["weight_kg"] * percent / 100).quantize(_GRAM)
                 self.keys[mass], self.inputs[mass] = key, self.inputs[share]
@@ -444,13 +444,12 @@ class _Interpretation:
         }
         for question, key, value, expected in self.unclear:
             key = key[:LONGEST_TEXT]
+            why = expected or f"This key could say {question.value}, and is not known. {UNDERSTOOD[question]}"
             if not answered[question]:
-                why = expected or f"This key could say {question.value}, and is not known. {UNDERSTOOD[question]}"
                 self._reject(_ROLE_OF[question], key, value, why)
                 continue
             self._note(Code.KEY_NOT_UNDERSTOOD, f"{key!a} was not understood. It could say {question.value}.")
             if question is Question.PERSON and not (self.person or self.person_id):
-                why = f"This key could say {question.value}, and is not known. {UNDERSTOOD[question]}"
                 self.unclear_person.append(FieldError(key, _shown(value), why))
 
     def _not_used(self, key: str, why: str) -> None:

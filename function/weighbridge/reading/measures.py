@@ -25,6 +25,9 @@ def _measure(label: str, unit: str, minimum: str, maximum: str) -> Measure:
     return Measure(label, unit, Decimal(minimum), Decimal(maximum))
 
 
+#: How much two weights of one weigh-in may differ, while the scale settles: the lesser of these, in kg and as a share.
+WOBBLE_KG, WOBBLE_SHARE = Decimal("0.3"), Decimal("0.005")
+
 #: Every number that a reading may hold. Each range fits into its FIT field.
 MEASURES: Mapping[str, Measure] = {
     "weight_kg": _measure("weight", "kg", "2", "400"),

@@ -16,6 +16,7 @@ from collections.abc import Collection
 
 from ..fit.encode import RawFields
 from ..fit.profile import FIELDS
+from .measures import WOBBLE_KG, WOBBLE_SHARE
 
 #: The fields that Garmin shows.
 SHOWN = (
@@ -33,9 +34,9 @@ SHOWN = (
 #: These differ when the weight does, or always.
 _FOLLOWING = frozenset(("timestamp", "weight", "bmi", "fat_mass", "fat_free_mass"))
 
-#: Raw: 0.3 kg, and one part in 200 of the weight (0.5 %).
-_WOBBLE = 30
-_WOBBLE_PART = 200
+#: Raw, and how many parts of the lighter weight.
+_WOBBLE = int(WOBBLE_KG * 100)
+_WOBBLE_PART = int(1 / WOBBLE_SHARE)
 
 
 def added(ours: RawFields, held: RawFields, fields: Collection[str] = SHOWN) -> list[str]:

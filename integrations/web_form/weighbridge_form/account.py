@@ -1,8 +1,8 @@
 """A function and a person's account in it, over reused connections.
 
 Facts: Streamlit runs the page from its top at each change, and creating a client with a new TLS context takes 30 ms.
-gunicorn, which serves the function, closes connections that are idle for 2 s. The key belongs to one browser session,
-so the transport that all sessions share has no key.
+Some servers and proxies close a connection that is idle for 2 s, so it is not kept for as long. The key belongs to one
+browser session, so the transport that all sessions share has no key.
 """
 
 from __future__ import annotations

@@ -2,10 +2,8 @@
 
 Rule: a key that is not understood here goes on under its own name, so that `interpret` uses it or names it. Every
 number goes on with the unit that its source documents, so that nothing is guessed. A document that is not one of these
-is one item, as it is.
-
-Rule: what comes out is stable. The payload of an item, unpacked again, is that item. So a caller may unpack, store
-the payloads, and send them one by one.
+is one item, as it is. What comes out is stable: the payload of an item, unpacked again, is that item. So a caller may
+unpack, store the payloads, and send them one by one.
 
 Strategy: `SHAPES` is the table. Each row knows its shape by names that no other program uses. A plain reading has
 none of them, and costs one look at its keys and values.

@@ -18,15 +18,13 @@ from typing import NamedTuple
 
 from ...errors import FieldError, ReadingRejected
 from ..dialects import BARE_WEIGHT
+from ..measures import WOBBLE_KG, WOBBLE_SHARE
 from ..quantities import NotUnderstood, quantity
 from ..times import read_time
 from .items import EMPTY, TIME, WEIGHT, Document, Values, put
 
 #: How far a value may be from the weight that it belongs to.
 NEAR_S = 60
-
-#: Weights that differ by more are of two weigh-ins: the lesser of these, in kg and as a share.
-WOBBLE_KG, WOBBLE_SHARE = Decimal("0.3"), Decimal("0.005")
 
 #: What an app writes down now and then, apart from any weigh-in.
 APART = frozenset(("height_cm", "bmi", "basal_metabolic_rate_kcal"))

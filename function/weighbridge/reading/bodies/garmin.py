@@ -1,4 +1,8 @@
-"""Garmin: what Garmin Connect shows, and what its Health API pushes."""
+"""Garmin: what Garmin Connect shows, and what its Health API pushes.
+
+Facts: the weight service of Garmin Connect (matin/garth, weight.py) has grams, an age in milliseconds, `date` in local
+time and `timestampGMT` as the instant. Garmin's Health API names the unit in each key.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +22,6 @@ from .items import (
     spread,
 )
 
-# The weight service of Garmin Connect, as in matin/garth, weight.py: grams, an age in milliseconds, `date` in local
-# time and `timestampGMT` as the instant. Garmin's Health API names the unit in each key.
 _GRAM = Decimal("0.001")
 _FIELDS: Mapping[str, Field] = {
     "weight": Field(WEIGHT, "kg", _GRAM),

@@ -17,14 +17,12 @@ from ..delivery.port import WeighIn
 from ..fit.encode import RawFields
 from ..fit.profile import FIT_EPOCH_UNIX_S, WEIGHT_SCALE
 from ..notes import Code, Note
+from ..reading.bodies.garmin import MS_PER_YEAR
 from ..reading.reading import Reading
 from ..reading.weighing import added
 
 #: How near an entry must be for a 409 to mean this entry.
 NEAR_S = 120
-
-#: Of a year of 365.2422 days: 757366224000 is 24 years.
-MS_PER_YEAR = 31_556_926_000
 
 
 class Value(NamedTuple):

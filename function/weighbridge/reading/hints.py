@@ -1,4 +1,7 @@
-"""What to say about keys that are not known, and about a weight that did not come. Pure."""
+"""What to say about keys that are not known, and about a weight that did not come. Pure.
+
+Rule: keys and places are named, values never. However large the payload is, the text is short.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Garmin: what Garmin Connect shows, and what its Health API pushes."""
+"""Garmin: what Garmin Connect shows, and what its Health API pushes.
+
+Facts: the weight service of Garmin Connect (matin/garth, weight.py) has grams, an age in milliseconds, `date` in local
+time and `timestampGMT` as the instant. Garmin's Health API names the unit in each key.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +22,8 @@ from .items import (
     spread,
 )
 
-# The weight service of Garmin Connect, as in matin/garth, weight.py: grams, an age in milliseconds, `date` in local
-# time and `timestampGMT` as the instant. Garmin's Health API names the unit in each key.
+#: Of a year of 365.2422 days: 757366224000 is 24 years.
+MS_PER_YEAR = 31_556_926_000
 _GRAM = Decimal("0.001")
 _FIELDS: Mapping[str, Field] = {
     "weight": Field(WEIGHT, "kg", _GRAM),
@@ -29,7 +33,7 @@ _FIELDS: Mapping[str, Field] = {
     "bodyWater": Field("body_water_percent", "%"),
     "visceralFat": Field("visceral_fat_rating"),
     "physiqueRating": Field("physique_rating"),
-    "metabolicAge": Field("metabolic_age_years", "years", 1 / Decimal(31_536_000_000)),
+    "metabolicAge": Field("metabolic_age_years", "years", 1 / Decimal(MS_PER_YEAR)),
 }
 _HEALTH_API: Mapping[str, Field] = {
     "weightInGrams": Field(WEIGHT, "kg", _GRAM),

@@ -1,4 +1,8 @@
-"""An item of a body, and what every kind of body needs: its lists, its numbers with their units, its other keys."""
+"""An item of a body, and what every kind of body needs: its lists, its numbers with their units, its other keys.
+
+Rule: what is not a number stays as it came, so that `interpret` refuses it by name. A key keeps its name, or gets one
+that has no other meaning.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""openScale-sync: its webhook and its messages over MQTT."""
+"""openScale-sync: its webhook and its messages over MQTT.
+
+Facts (oliexdev/openScale-sync, WebhookSync.kt, MQTTSync.kt and OpenScaleMeasurement.kt): the event is in the body
+(webhook) or in the topic (MQTT). `values` is the single source of truth, with units; weight, fat, water and muscle
+beside it are derived from it. Zero means that a value was not measured.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +26,6 @@ from .items import (
     spread,
     text_in,
 )
-
-# oliexdev/openScale-sync, WebhookSync.kt, MQTTSync.kt and OpenScaleMeasurement.kt: the event is in the body (webhook)
-# or in the topic (MQTT). `values` is the single source of truth, with units; weight, fat, water and muscle beside it
-# are derived from it. Zero means that a value was not measured.
 
 _TOPIC = re.compile(r"openScaleSync/(?:.{1,80}/)?(insert|update|delete|clear|all|last|history|test)")
 _EVENTS: Mapping[str, tuple[Action, str]] = {

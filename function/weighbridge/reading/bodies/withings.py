@@ -1,4 +1,8 @@
-"""Withings: a group of measurements, or the answer of the interface."""
+"""Withings: a group of measurements, or the answer of the interface.
+
+Facts (developer.withings.com, measure-getmeas): a number is value × 10^unit. Category 2 is a goal. Attribution 1 means
+that the scale does not know which of its users it was.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +26,6 @@ from .items import (
 )
 from .samples import APART
 
-# developer.withings.com, measure-getmeas: a number is value × 10^unit. Category 2 is a goal. Attribution 1 means that
-# the scale does not know which of its users it was.
 _FIELDS: Mapping[object, Field] = {
     1: Field(WEIGHT, "kg"),
     4: Field("height_cm", "m"),

@@ -1,4 +1,8 @@
-"""Zepp Life (Mi Fit): a record, or a list of records."""
+"""Zepp Life (Mi Fit): a record, or a list of records.
+
+Facts (AlexxIT/SmartScaleConnect, zepp.go): `muscleRate` is a mass in kg. Another `weightType` than 0 is a change or a
+deletion, whose weight is wrong. Member -1 is the owner of the account.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +23,6 @@ from .items import (
     spread,
 )
 
-# AlexxIT/SmartScaleConnect, zepp.go: `muscleRate` is a mass in kg. Another `weightType` than 0 is a change or a
-# deletion, whose weight is wrong. Member -1 is the owner of the account.
 _FIELDS: Mapping[str, Field] = {
     "weight": Field(WEIGHT, "kg"),
     "height": Field("height_cm", "cm"),

@@ -36,7 +36,7 @@ NOW = datetime(2026, 11, 22, 6, 31, tzinfo=UTC)
 #: Only these blame the reading itself.
 PARKING = {"not-json", "query-invalid", "conflict", "too-large", "reading-rejected", "not-found"}
 #: These need only time.
-WAITING = {"too-slow", "garmin-unreachable", "rate-limited", "outcome-unknown", "internal-error"}
+WAITING = {"too-slow", "busy", "garmin-unreachable", "rate-limited", "outcome-unknown", "internal-error"}
 
 
 def answer(status: int, body: object, headers: dict[str, str] | None = None) -> Reply:

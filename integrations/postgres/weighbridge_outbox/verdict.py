@@ -89,9 +89,8 @@ def judge(result: Result, *, replaced: bool = False, deleted_before: bool = Fals
         case "after_repair":
             return NextStep("waiting", result, RARELY, loud=True)
         case "later":
-            # A bug of Weighbridge may hit this reading every time, so someone must be notified. `busy` is not a bug.
-            bug = result.blame == "weighbridge" and result.kind != "busy"
-            return NextStep("waiting", result, SOON, loud=bug)
+            # A bug of Weighbridge may hit this reading every time, so someone must be notified.
+            return NextStep("waiting", result, SOON, loud=result.blame == "weighbridge")
 
 
 def _judge_all(several: Result, *, replaced: bool) -> NextStep:

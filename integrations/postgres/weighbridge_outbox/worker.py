@@ -91,19 +91,22 @@ ORDER BY other.state IN ('confirmed', 'present') DESC, other.state <> 'parked' D
 """
 
 # Other readings of the scale that may go first: on their way, or older. A deletion waits for all older readings, and
-# younger ones wait for it.
+# younger ones wait for it. Three parts, so that each has an index, however many readings wait.
 MAY_GO_FIRST = """
-SELECT other.payload, other.instant IS NOT DISTINCT FROM reading.instant
-    OR 'take_back' IN (reading.action, other.action) AS certainly
-FROM readings AS reading JOIN readings AS other
-    ON coalesce(other.scale, other.source) = %(scale)s AND other.id <> reading.id
-WHERE reading.id = %(id)s AND (
-    other.instant BETWEEN reading.instant - %(join_s)s * interval '1 second'
-            AND reading.instant + %(join_s)s * interval '1 second'
-        AND (other.admitted OR (other.id < reading.id AND other.state IN ('waiting', 'accepted')))
-    OR 'take_back' IN (reading.action, other.action) AND other.id < reading.id
-        AND other.state IN ('waiting', 'accepted')
-)
+SELECT other.payload, other.instant = reading.instant OR 'take_back' IN (reading.action, other.action) AS certainly
+FROM readings AS reading JOIN readings AS other ON coalesce(other.scale, other.source) = %(scale)s
+    AND other.instant BETWEEN reading.instant - %(join_s)s * interval '1 second'
+        AND reading.instant + %(join_s)s * interval '1 second'
+WHERE reading.id = %(id)s AND other.id <> reading.id
+    AND (other.admitted OR (other.id < reading.id AND other.state IN ('waiting', 'accepted')))
+UNION ALL
+SELECT NULL, true FROM readings AS other
+WHERE coalesce(other.scale, other.source) = %(scale)s AND other.id < %(id)s AND other.action <> 'weigh_in'
+    AND other.action = 'take_back' AND other.state IN ('waiting', 'accepted')
+UNION ALL
+SELECT NULL, true FROM readings AS reading JOIN readings AS other
+    ON coalesce(other.scale, other.source) = %(scale)s AND other.id < reading.id
+WHERE reading.id = %(id)s AND reading.action = 'take_back' AND other.state IN ('waiting', 'accepted')
 """
 
 ADMIT = "UPDATE readings SET admitted = true, instant = coalesce(instant, %(instant)s) WHERE id = %(id)s"

@@ -1,6 +1,6 @@
 """Finds out what each column means, and records how it was recognized.
 
-Rule: a header that the function understands is sent as it stands in the file, with its cells. This module judges no
+Rule: a header that the function understands is sent as it is in the file, with its cells. This module judges no
 value and decides no unit: it only finds the columns whose headers the function does not know.
 
 Strategy: the user's mapping file comes first, then the known headers, then the position. The Fitdays app writes its
@@ -233,9 +233,9 @@ def _by_header(header: str, mapping: Mapping[str, str], own: Mapping[str, str]) 
         word = mapping[header]
         return Column(header, word, "your mapping", unit, word)
     name = normal(bare)
-    word = own[name] if name in own else _FOREIGN.get(name)
-    if word is not None:
-        return Column(header, word, "its header" if word else NOT_STORED, unit, word)
+    foreign = _FOREIGN | own
+    if name in foreign:
+        return Column(header, foreign[name], "its header" if foreign[name] else NOT_STORED, unit, foreign[name])
     for key, known in ((bare, unit), (header, "")):
         if (meaning := meaning_of(key)) is None:
             continue

@@ -1,6 +1,6 @@
 """Reads a file of any supported type into readings, row by row.
 
-Rule: the function judges values; this module does not. Rows go to it as the words that stand in the file. This module
+Rule: the function judges values; this module does not. Rows go to it in the words of the file. This module
 finds out which value each cell holds and when it was measured. A row that cannot become a reading is kept, with the
 reason. What the file does not say is asked once, and never guessed.
 """

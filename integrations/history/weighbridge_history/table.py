@@ -46,7 +46,7 @@ class Table:
     _data: bytes | Sequence[Sequence[object]]
     _delimiter: str = ""
     _encoding: str = ""
-    #: The lines above the header, each as it stands in the file.
+    #: The lines above the header, each as it is in the file.
     above: tuple[str, ...] = ()
 
     def rows(self) -> Iterator[TableRow]:

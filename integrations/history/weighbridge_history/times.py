@@ -5,7 +5,7 @@ user is asked. A date without a time of day is not a time: midnight is never add
 
 Facts: the function itself reads ISO 8601, epochs, English months, and the `HH:MM DD/MM/YYYY` of the Fitdays export.
 
-Strategy: only the date is rewritten, year first. The time of day and the zone stay as they stand in the file.
+Strategy: only the date is rewritten, year first. The time of day and the zone stay as they are in the file.
 
 Weakness: month names are recognized in English only.
 """

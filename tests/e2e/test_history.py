@@ -458,11 +458,32 @@ def test_conflicting_row_does_not_stop_others(garmin: GarminStandIn, tmp_path: P
     assert (row.number, "It would change weight." in why) == (2, True)
 
 
-def test_weighing_of_the_same_minute_is_there(garmin: GarminStandIn, tmp_path: Path) -> None:
+#: A weigh-in as the Fitdays cloud has it, to the second, and as the app exports it: to the minute, muscle in kg.
+CLOUD = '{"measured_time": "%s", "weight_g": 81400, "bfr": 18.2, "rom": 77.3, "bm": 3.4, "vwc": 57.2, "uvi": 7}'
+EXPORTED = b"time,weight,body fat,muscle mass,bone mass,body water\n09:07 22/11/2022,81.4kg,18.2%,62.9kg,3.4kg,57.2%\n"
+
+
+@pytest.mark.parametrize("second", [0, 1, 30, 59])
+@pytest.mark.parametrize("export_first", [False, True], ids=["poller first", "export first"])
+def test_minute_of_an_export_is_one_weigh_in(
+    second: int, export_first: bool, garmin: GarminStandIn, tmp_path: Path
+) -> None:
+    """A row of an export, whose time lacks the seconds, and the poller's weigh-in of that minute are one."""
+    cloud = WeighInLine(1, (CLOUD % f"2022-11-22T08:07:{second:02}Z").encode())
+    (row,) = read(EXPORTED, timezone=BERLIN).rows
+    with function(garmin, tmp_path) as address:
+        for line in (row, cloud) if export_first else (cloud, row):
+            outcome = send_all(address, [line])
+        if second:
+            assert outcome.counts == ({"confirmed": 1} if export_first else {"present": 1})
+    assert len(garmin.weights.visible()) == 1
+
+
+def test_weigh_in_of_the_same_minute_is_there(garmin: GarminStandIn, tmp_path: Path) -> None:
     """A row whose time lacks the seconds is the weigh-in of that minute in Garmin: it counts as already there."""
     (row,) = rows_of(1)
     at = json.loads(row.line)["time"]
-    later = f"{datetime.fromisoformat(at) + timedelta(seconds=30):%Y-%m-%dT%H:%M:%SZ}"
+    later = f"{datetime.fromisoformat(at) + timedelta(seconds=59):%Y-%m-%dT%H:%M:%SZ}"
     with function(garmin, tmp_path) as address:
         send_all(address, [row._replace(line=row.line.replace(at.encode(), later.encode()))])
         outcome = send_all(address, [row])

@@ -233,7 +233,7 @@ def _by_header(header: str, mapping: Mapping[str, str], own: Mapping[str, str]) 
         word = mapping[header]
         return Column(header, word, "your mapping", unit, word)
     name = normal(bare)
-    foreign = _FOREIGN | own
+    foreign = {**_FOREIGN, **own}
     if name in foreign:
         return Column(header, foreign[name], "its header" if foreign[name] else NOT_STORED, unit, foreign[name])
     for key, known in ((bare, unit), (header, "")):

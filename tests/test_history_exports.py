@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from datetime import time as clock_time
+from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import pytest
+import xlwt
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.commands import weighbridge
 from weighbridge.errors import ReadingRejected
+from weighbridge.operate.surroundings import Terminal
 from weighbridge.reading.interpret import Interpreted, interpret
 from weighbridge_history import times
+from weighbridge_history.cli import read_or_ask
 from weighbridge_history.errors import (
     FileUnusable,
     MappingInvalid,
@@ -23,7 +30,7 @@ from weighbridge_history.errors import (
     TimeOfDayMissing,
     UnitUnclear,
 )
-from weighbridge_history.read import History, WeighInLine, check_people, read
+from weighbridge_history.read import Choices, History, WeighInLine, check_people, read
 from weighbridge_history.send import by_time
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -218,6 +225,88 @@ def test_rows_are_sorted() -> None:
     assert [row.number for row in by_time(rows)] == [1, 3, 0, 2]
 
 
+def spreadsheet(rows: list[list[object]]) -> bytes:
+    book = xlwt.Workbook()
+    sheet = book.add_sheet("data")
+    for y, row in enumerate(rows):
+        for x, value in enumerate(row):
+            style = xlwt.XFStyle()
+            style.num_format_str = "YYYY-MM-DD HH:MM" if isinstance(value, datetime) else "YYYY-MM-DD"
+            style.num_format_str = "HH:MM" if isinstance(value, clock_time) else style.num_format_str
+            sheet.write(y, x, value, style if isinstance(value, datetime | date | clock_time) else xlwt.XFStyle())
+    file = io.BytesIO()
+    book.save(file)
+    return file.getvalue()
+
+
+def test_dates_of_a_spreadsheet() -> None:
+    """In a spreadsheet, a date and a time in two cells are one time, and dates alone are asked about."""
+    day = date(2026, 4, 23)
+    header: list[object] = ["My export"]
+    (found,) = interpreted(
+        read(spreadsheet([header, ["Date", "Time", "Weight"], [day, clock_time(7, 30), 81.4]]), timezone=BERLIN)
+    )
+    assert f"{found.reading.measured_at:%Y-%m-%d %H:%M}" == "2026-04-23 05:30"
+    with pytest.raises(TimeOfDayMissing):
+        read(spreadsheet([["Date", "Weight"], [day, 81.4]]))
+
+
+def terminal(*answers: str) -> tuple[Terminal, list[str]]:
+    left, asked = list(answers), list[str]()
+
+    def ask(question: str) -> str:
+        asked.append(question)
+        return left.pop(0)
+
+    return Terminal(ask=ask, is_there=lambda: True), asked
+
+
+def test_each_question_is_asked_once() -> None:
+    """At a terminal each question is asked once, for the whole file; an answer of no use ends the import."""
+    data = b"date,weight\n03/04/2026,81.4\n04/05/2026,81.6\n"
+    around, asked = terminal("dmy", "6:15 AM")
+    history = read_or_ask(data, Choices(timezone=BERLIN), around)
+    assert [f"{i.reading.measured_at.astimezone(BERLIN):%m-%d %H:%M}" for i in interpreted(history)] == [
+        "04-03 06:15",
+        "05-04 06:15",
+    ]
+    assert len(asked) == 2
+    around, _ = terminal("dmy", "in the morning")
+    with pytest.raises(TimeOfDayMissing):
+        read_or_ask(data, Choices(timezone=BERLIN), around)
+    fitbit = b'[{"logId": 1, "weight": 180.0, "date": "11/26/25", "time": "07:12:33"}]'
+    around, _ = terminal("lb")
+    (found,) = interpreted(read_or_ask(fitbit, Choices(timezone=BERLIN), around))
+    assert str(found.reading.weight_kg).startswith("81.646")
+
+
+def test_options_answer_the_questions(tmp_path: Path) -> None:
+    """The options answer what the file does not say, and the preview shows it."""
+    (tmp_path / "a.csv").write_text("date,weight,muscle\n03/04/2026,180,61.2\n", encoding="utf-8")
+    words = ["import", tmp_path / "a.csv", "--preview", "--timezone", "Europe/Berlin"]
+    for said, sentence in (
+        ([], "--date-order dmy, mdy or ymd"),
+        (["--date-order", "dmy"], "--time-of-day 07:00"),
+        (["--time-of-day", "25:00"], "expected a time of day such as 07:00, got '25:00'"),
+        (["--unit", "weight=stones of gold"], "expected COLUMN=UNIT such as muscle=kg"),
+    ):
+        refused = weighbridge(*words, *said, folder=tmp_path)
+        assert refused.returncode != 0
+        assert sentence in " ".join(refused.stderr.decode().split())
+    answers = ["--date-order", "dmy", "--time-of-day", "7:00", "--unit", "weight=lb", "--unit", "muscle=kg"]
+    shown = " ".join(weighbridge(*words, *answers, folder=tmp_path, COLUMNS="120").stdout.decode().split())
+    for part in (
+        "1 of them have a date and no time",
+        "2 2026-04-03 05:00:00 81.6 61.2",
+        "weight, lb",
+        "muscle mass, kg",
+    ):
+        assert part in shown, shown
+    undecided = " ".join(weighbridge(*words, *answers[:4], folder=tmp_path, COLUMNS="120").stdout.decode().split())
+    assert "row 2: 'muscle' was left out as doubtful. It could be in kg or in %" in undecided, undecided
+    assert "The file names no unit of the weight, so it is read in kg." in undecided
+
+
 DATES = ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%m/%d/%y", "%Y%m%d", "%b %d, %Y", "%d-%m-%Y", "%Y/%m/%d")
 CLOCKS = ("", "%H:%M", "%H:%M:%S", "%I:%M:%S %p")
 
@@ -225,14 +314,14 @@ CLOCKS = ("", "%H:%M", "%H:%M:%S", "%I:%M:%S %p")
 @settings(max_examples=300, deadline=None)
 @given(
     moments=st.lists(st.datetimes(datetime(2015, 1, 1), datetime(2026, 1, 1)), min_size=1, max_size=6),  # noqa: DTZ001
-    date=st.sampled_from(DATES),
+    written=st.sampled_from(DATES),
     clock=st.sampled_from(CLOCKS),
     joined=st.sampled_from([" ", ",", "\t", "T"]),
     order=st.sampled_from(["", times.DAY_FIRST, times.MONTH_FIRST, times.YEAR_FIRST]),
     zone=st.sampled_from([None, BERLIN, ZoneInfo("Asia/Tokyo")]),
 )
 def test_midnight_is_never_invented(
-    moments: list[datetime], date: str, clock: str, joined: str, order: str, zone: ZoneInfo | None
+    moments: list[datetime], written: str, clock: str, joined: str, order: str, zone: ZoneInfo | None
 ) -> None:
     """No instant at midnight of the zone is sent that is not in the file."""
     two_columns = bool(clock) and joined in (",", "\t")
@@ -240,7 +329,7 @@ def test_midnight_is_never_invented(
     lines = [mark.join(["date", *["time"] * two_columns, "weight"])]
     for moment in moments:
         at = moment.replace(hour=max(moment.hour, 1))
-        day, hours = at.strftime(date), at.strftime(clock)
+        day, hours = at.strftime(written), at.strftime(clock)
         when = [f'"{day}"', hours] if two_columns else [f'"{day}{joined if clock else ""}{hours}"']
         lines.append(mark.join([*when, "80"]))
     try:

@@ -142,7 +142,7 @@ def command(
     choices = Choices(mapping, order, timezone, name, time_of_day, units)
     console = Console(highlight=False)
     try:
-        history = _read(_content(file), choices, around.terminal)
+        history = read_or_ask(_content(file), choices, around.terminal)
         with function_or_own(around.environment) as target, Client(target) as client:
             return _import(client, history, console, around.terminal, preview=preview, yes=yes)
     except (FileUnusable, MappingInvalid, Stopped) as e:
@@ -159,7 +159,7 @@ def _content(file: Path) -> bytes:
         raise FileUnusable(f"{file} cannot be read: {e.strerror}.") from None
 
 
-def _read(data: bytes, choices: Choices, terminal: Terminal) -> History:
+def read_or_ask(data: bytes, choices: Choices, terminal: Terminal) -> History:
     """The history. What the file does not say is asked at the terminal, each question once."""
     while True:
         try:

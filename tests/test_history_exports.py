@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.commands import weighbridge
+from tests.e2e.parts import histories
 from weighbridge.errors import ReadingRejected
 from weighbridge.operate.surroundings import Terminal
 from weighbridge.reading.interpret import Interpreted, interpret
@@ -30,7 +31,7 @@ from weighbridge_history.errors import (
     TimeOfDayMissing,
     UnitUnclear,
 )
-from weighbridge_history.read import Choices, History, WeighInLine, check_people, read
+from weighbridge_history.read import Choices, History, WeighInLine, check_people, columns_of, read
 from weighbridge_history.send import by_time
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -218,6 +219,14 @@ def test_lines_of_json_get_the_zone() -> None:
     assert f"{found.reading.measured_at:%m-%d %H:%M}" == "04-22 22:30"
 
 
+def test_columns_of_lists_and_of_garmin() -> None:
+    """The columns of a JSON list and of Garmin's export are found without reading their rows."""
+    found = columns_of(b'[{"logId": 1, "weight": 180.0, "date": "11/26/25"}]', {})
+    assert [column.word for column in found] == ["", "weight", "time"]
+    words = {column.header: column.word for column in columns_of(histories.garmin(), {})}
+    assert words["Skeletal Muscle Mass"] == "muscle mass"
+
+
 def test_rows_are_sorted() -> None:
     """Rows are sent in the order of their times, whatever the order of the file."""
     stamps = ["2026-04-23T07:30:00+02:00", "2025-04-23T07:30:00+02:00", "nonsense", "2026-01-02T07:30:00+01:00"]
@@ -249,6 +258,43 @@ def test_dates_of_a_spreadsheet() -> None:
     assert f"{found.reading.measured_at:%Y-%m-%d %H:%M}" == "2026-04-23 05:30"
     with pytest.raises(TimeOfDayMissing):
         read(spreadsheet([["Date", "Weight"], [day, 81.4]]))
+
+
+def test_43_columns_of_fitdays() -> None:
+    """The layout of a real export, in an unknown language: heart rate and index at 6 and 7, obesity at 21."""
+    rows: list[list[object]] = [[f"xy{i}" for i in range(43)]]
+    for weigh_in in histories.WEIGH_INS:
+        cells = histories.fitdays_cells(weigh_in)
+        cells = [*cells[:6], "72bpm", "3.4", *cells[6:]]
+        rows.append([*[*cells[:21], "12.3%", *cells[21:]], *["- -"] * 43][:43])
+    history = read(spreadsheet(rows), timezone=BERLIN)
+    for found, weigh_in in zip(interpreted(history), histories.WEIGH_INS, strict=True):
+        reading = found.reading
+        assert reading.measured_at == weigh_in.at.replace(tzinfo=BERLIN)
+        values = (reading.weight_kg, reading.body_fat_percent, reading.muscle_mass_kg, reading.bone_mass_kg)
+        right = (weigh_in.weight_kg, weigh_in.fat_percent, weigh_in.muscle_kg, weigh_in.bone_kg)
+        assert [float(str(value)) for value in values] == pytest.approx(list(right))
+
+
+def test_two_columns_for_one_number() -> None:
+    """A number in two columns is taken from the first, or from the one that the mapping names."""
+    data = b"date,Weight (kg),Weight (lb),Other\n2026-04-23 07:30,81.4,179.5,81.5\n"
+    (found,) = interpreted(read(data))
+    assert str(found.reading.weight_kg) == "81.4"
+    (found,) = interpreted(read(data, mapping={"Other": "weight"}))
+    assert str(found.reading.weight_kg) == "81.5"
+    with pytest.raises(MappingInvalid, match=r"two columns the meaning 'weight': 'Weight .kg.' and 'Other'"):
+        read(data, mapping={"Other": "weight", "Weight (kg)": "weight"})
+
+
+@pytest.mark.parametrize(("fraction", "second"), [("0.184", 0), ("18.4", 0), ("0.184", 1), ("0.184", 59)])
+def test_values_of_apple_health(fraction: str, second: int) -> None:
+    """Fat as a fraction or in percent, at the second of the weight or within its minute, belongs to the weight."""
+    record = '<Record type="HKQuantityTypeIdentifier%s" sourceName="Scale" unit="%s" startDate="%s +0200" value="%s"/>'
+    at = "2026-04-23 07:30:%02d"
+    records = record % ("BodyMass", "kg", at % 0, "81.4") + record % ("BodyFatPercentage", "%", at % second, fraction)
+    (found,) = interpreted(read(f"<HealthData>{records}</HealthData>".encode()))
+    assert (str(found.reading.weight_kg), float(str(found.reading.body_fat_percent))) == ("81.4", 18.4)
 
 
 def terminal(*answers: str) -> tuple[Terminal, list[str]]:

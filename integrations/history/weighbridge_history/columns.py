@@ -263,21 +263,32 @@ _KNOWN = {normal(word): word for word in KIND_OF if word not in ("time", "person
 
 
 def _without_repeated(columns: Sequence[Column]) -> list[Column]:
-    """The columns, without a number that an earlier column has too: in pounds it would differ by its rounding."""
+    """The columns, without a number that another one has too: in pounds it would differ by its rounding.
+
+    Those of the mapping come before the others. Raises `MappingInvalid` if it names two columns for one number.
+    """
     first: dict[str, str] = {}
+    for column in columns:
+        if column.recognized_by == "your mapping" and _is_number(column):
+            if column.word in first:
+                raise MappingInvalid(
+                    f"The mapping gives two columns the meaning {column.word!r}: {first[column.word]!r} and "
+                    f"{column.header!r}."
+                )
+            first[column.word] = column.header
     kept = []
     for column in columns:
-        if (
-            column.word in KIND_OF
-            and KIND_OF[column.word] not in (TIME, OTHER)
-            and column.recognized_by == "its header"
-        ):
+        if column.recognized_by == "its header" and _is_number(column):
             if column.word in first:
                 kept.append(Column(column.header, "", f"the same as {first[column.word]}"))
                 continue
             first[column.word] = column.header
         kept.append(column)
     return kept
+
+
+def _is_number(column: Column) -> bool:
+    return bool(column.key) and isinstance(meaning_of(column.key), Quantity | Either | Unused)
 
 
 def _in_units(columns: Sequence[Column], units: Mapping[str, str]) -> list[Column]:

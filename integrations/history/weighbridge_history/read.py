@@ -150,7 +150,7 @@ def _with(line: bytes, key: str, value: str) -> bytes:
 def _read(data: bytes, choices: Choices) -> History:
     if not data.strip():
         raise FileUnusable("The file is empty.")
-    start = data[:200].lstrip(b"\xef\xbb\xbf \t\r\n")
+    start = _start(data)
     if start.startswith(b"{"):
         rows = [_json_line(number, line) for number, line in _lines(data)]
         return History("JSON lines", [_in_zone(row, choices.timezone) for row in rows])
@@ -160,7 +160,7 @@ def _read(data: bytes, choices: Choices) -> History:
         found = read_apple_health(data)
         return History("Apple Health", [WeighInLine(i, _line(values)) for i, values in enumerate(found.values(), 1)])
     table = _table_of(data, choices.mapping)
-    if tuple(map(normal, table.headers[:3])) == _GARMIN:
+    if _is_garmin(table):
         return _garmin(table, choices)
     return _table(table, choices)
 
@@ -201,16 +201,8 @@ def _json_line(number: int, line: bytes) -> WeighInLine:
 
 def _json_list(data: bytes, choices: Choices) -> History:
     """A list of objects, such as Fitbit writes: a date and a time of day in two keys, in one of several orders."""
-    try:
-        values = json.loads(data.decode("utf-8-sig"), parse_float=str, parse_int=str)
-    except UnicodeDecodeError as e:
-        raise FileUnusable(f"Byte {e.start + 1}: this is not valid UTF-8.") from None
-    except json.JSONDecodeError as e:
-        raise FileUnusable(f"Row {e.lineno}, column {e.colno}: {e.msg}.") from None
-    except (ValueError, RecursionError):
-        raise FileUnusable("This JSON cannot be read.") from None
-    objects = [value for value in values if isinstance(value, dict)]
-    keys = list(dict.fromkeys(key for value in objects for key in value))
+    values = _values_of(data)
+    objects, keys = _objects_in(values)
     units = dict(choices.units)
     if _FITBIT in keys and not any(normal(name) == "weight" for name in units):
         raise UnitUnclear(
@@ -234,6 +226,24 @@ def _json_list(data: bytes, choices: Choices) -> History:
     return History("a JSON list", rows, tuple(columns), at_time_of_day=when.used, weight_without_unit=bare)
 
 
+def _values_of(data: bytes) -> list[object]:
+    try:
+        values: list[object] = json.loads(data.decode("utf-8-sig"), parse_float=str, parse_int=str)
+    except UnicodeDecodeError as e:
+        raise FileUnusable(f"Byte {e.start + 1}: this is not valid UTF-8.") from None
+    except json.JSONDecodeError as e:
+        raise FileUnusable(f"Row {e.lineno}, column {e.colno}: {e.msg}.") from None
+    except (ValueError, RecursionError):
+        raise FileUnusable("This JSON cannot be read.") from None
+    return values
+
+
+def _objects_in(values: Sequence[object]) -> tuple[list[dict[str, object]], list[str]]:
+    """The objects of a list, and their keys."""
+    objects = [value for value in values if isinstance(value, dict)]
+    return objects, list(dict.fromkeys(key for value in objects for key in value))
+
+
 def _is_weight_bare(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> bool:
     places = [i for i, c in enumerate(columns) if not c.unit and meaning_of(c.key) is BARE_WEIGHT]
     if any(column.role is Role.WEIGHT_UNIT for column in columns):
@@ -250,8 +260,19 @@ def _text(value: object) -> str:
 
 def columns_of(data: bytes, mapping: Mapping[str, str]) -> list[Column]:
     """The columns of a table, even if they do not make a reading. Raises `FileUnusable` or `MappingInvalid`."""
+    if _start(data).startswith(b"["):
+        return recognize(_objects_in(_values_of(data))[1], [], mapping)
     table = _table_of(data, mapping)
-    return recognize(table.headers, [row.cells for row in islice(table.rows(), SAMPLE)], mapping)
+    own = GARMIN if _is_garmin(table) else {}
+    return recognize(table.headers, [row.cells for row in islice(table.rows(), SAMPLE)], mapping, own=own)
+
+
+def _start(data: bytes) -> bytes:
+    return data[:200].lstrip(b"\xef\xbb\xbf \t\r\n")
+
+
+def _is_garmin(table: Table) -> bool:
+    return tuple(map(normal, table.headers[:3])) == _GARMIN
 
 
 def _table_of(data: bytes, mapping: Mapping[str, str]) -> Table:
@@ -335,7 +356,10 @@ class _When:
                 return NO_TIME_OF_DAY
             self.used += 1
             return {"time": times.on_date(days[0], self._time_of_day, self._order), **self._zone}
-        return {key: times.as_iso(text, self._order) for key, text in texts} | self._zone
+        found = {key: times.as_iso(text, self._order) for key, text in texts}
+        if len(found) < len(dict.fromkeys(texts)):
+            return f"two columns of the same name have different times: {', '.join(text for _, text in texts)}"
+        return found | self._zone
 
     def _texts(self, cells: Sequence[str]) -> list[tuple[str, str]]:
         return [(key, cells[i]) for i, key in self._places if i < len(cells) and not is_missing(cells[i])]

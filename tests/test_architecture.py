@@ -63,7 +63,10 @@ FOR_CALLERS = (
     "weighbridge.reading.bodies",  # the weigh-ins in a message
     "weighbridge.reading.dialects",
     "weighbridge.reading.interpret",  # whether the same message twice is one reading, and what it says
+    "weighbridge.reading.keys",  # what the header of a column means
     "weighbridge.reading.measures",
+    "weighbridge.reading.quantities",  # the units of headers and options
+    "weighbridge.reading.steering",  # whether an unknown header may be left out
     "weighbridge.reading.weighing",  # whether two messages are one weigh-in
     "weighbridge.settings",
 )

@@ -1,10 +1,12 @@
 """Whether two messages are about one weigh-in, what the second adds to the first, and both together.
 
-Rule: only raw integers of FIT are compared, exactly, and only fields that both sides can show. Two weights that
-differ by more than a scale's wobble are two weigh-ins, and so are values that contradict each other.
+Rule: only raw integers of FIT are compared, and only fields that both sides can show. They are compared exactly, except
+for the roundings of one value in two apps. Two weights that differ by more than a scale's wobble are two weigh-ins, and
+so are values that contradict each other.
 
 Facts: many scales publish a weigh-in several times within seconds, and most of them the weight first and the rest
-later (Theengs 202, OpenMQTTGateway 760, Tasmota 25049). The weight may settle in between.
+later (Theengs 202, OpenMQTTGateway 760, Tasmota 25049). The weight may settle in between. One app shows muscle and
+water as a mass in its export and as a percentage in its cloud, each to a tenth: the same muscle differs by 0.1 kg.
 
 Weakness: two people of nearly the same weight, who step on a plain scale within the window and are not configured in
 `WEIGHBRIDGE_PEOPLE`, become one weigh-in.
@@ -49,6 +51,10 @@ def changed(ours: RawFields, held: RawFields, fields: Collection[str] = SHOWN) -
     return [FIELDS[name].source for name in fields if name in ours and name in held and ours[name] != held[name]]
 
 
+#: Raw: what two roundings make of a value that is a product: 0.1 kg of muscle, 0.1 % of water.
+_ROUNDINGS = {"muscle_mass": 10, "percent_hydration": 10}
+
+
 def is_one_weighing(first: RawFields, second: RawFields, window_s: float) -> bool:
     """Whether both are messages of one weigh-in: at most `window_s` seconds apart (0 = never), and no contradiction."""
     if not window_s or abs(first["timestamp"] - second["timestamp"]) > window_s:
@@ -56,7 +62,11 @@ def is_one_weighing(first: RawFields, second: RawFields, window_s: float) -> boo
     apart, lighter = abs(first["weight"] - second["weight"]), min(first["weight"], second["weight"])
     if apart > _WOBBLE or apart * _WOBBLE_PART > lighter:
         return False
-    return all(second.get(name, raw) == raw for name, raw in first.items() if name not in _FOLLOWING)
+    return all(
+        abs(second.get(name, raw) - raw) <= _ROUNDINGS.get(name, 0)
+        for name, raw in first.items()
+        if name not in _FOLLOWING
+    )
 
 
 def together(first: RawFields, second: RawFields) -> RawFields:

@@ -1,7 +1,8 @@
 """Reads an Apple Health export.
 
 Facts: each value is a separate `Record` with type, unit, value and startDate. The values of one weigh-in have the same
-startDate and sourceName. A value in "%" is a fraction: 0.182 means 18.2 %. All weights come first, then all fat
+startDate and sourceName; some apps write the fat a second later. A value in "%" is a fraction: 0.182 means 18.2 %. Some
+apps write 18.2, which cannot be a fraction. All weights come first, then all fat
 percentages, so no weigh-in is complete before the end of the file. The file can be a gigabyte; weigh-ins are a small
 part of it.
 
@@ -15,12 +16,17 @@ from __future__ import annotations
 import contextlib
 import io
 import zipfile
+from bisect import bisect_left, bisect_right
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from operator import itemgetter
 from typing import IO
 from xml.etree.ElementTree import Element, ParseError, iterparse  # see Rule
 
 from .errors import FileUnusable
 
+#: How far apart the values of one weigh-in may be.
+JOINED = timedelta(minutes=1)
 WORDS = {
     "HKQuantityTypeIdentifierBodyMass": "weight",
     "HKQuantityTypeIdentifierBodyFatPercentage": "body fat",
@@ -50,6 +56,7 @@ def read_apple_health(data: bytes) -> dict[str, dict[str, str]]:
         raise FileUnusable(f"Row {row}, column {column}: the XML is damaged. Export it again.") from None
     except zipfile.BadZipFile:
         raise FileUnusable("The archive is damaged. Export it again.") from None
+    _join(found)
     weigh_ins = {f"{at} ({source})": values for (at, source), values in sorted(found.items()) if "weight" in values}
     if not weigh_ins:
         raise FileUnusable("The Apple Health export contains no weight.")
@@ -85,10 +92,39 @@ def _take(record: Element, found: dict[tuple[str, str], dict[str, str]]) -> None
     at, value, unit = record.get("startDate", ""), record.get("value", ""), record.get("unit", "")
     if unit == "%":
         with contextlib.suppress(InvalidOperation):  # sent unchanged; the function rejects it and names it
-            value = f"{Decimal(value) * 100:f}"
+            fraction = Decimal(value)
+            value = f"{fraction * 100:f}" if fraction <= 1 else value
     elif unit == "count":
         unit = ""
     found.setdefault((at, record.get("sourceName", "")), {"time": _iso(at)})[word] = f"{value} {unit}".strip()
+
+
+def _join(found: dict[tuple[str, str], dict[str, str]]) -> None:
+    """Give values without a weight to the nearest weight of their source, at most a minute away, that lacks them."""
+    weighed: dict[str, list[tuple[datetime, dict[str, str]]]] = {}
+    for (at, source), values in found.items():
+        if "weight" in values and (moment := _moment(at)):
+            weighed.setdefault(source, []).append((moment, values))
+    for of_source in weighed.values():
+        of_source.sort(key=itemgetter(0))
+    for (at, source), values in found.items():
+        moment = None if "weight" in values else _moment(at)
+        if moment is None:
+            continue
+        of_source = weighed.get(source, [])
+        start = bisect_left(of_source, moment - JOINED, key=itemgetter(0))
+        end = bisect_right(of_source, moment + JOINED, key=itemgetter(0))
+        for _, nearest in sorted(of_source[start:end], key=lambda pair: abs(pair[0] - moment)):
+            if not (values.keys() - {"time"}) & nearest.keys():
+                nearest.update((word, value) for word, value in values.items() if word != "time")
+                break
+
+
+def _moment(at: str) -> datetime | None:
+    try:
+        return datetime.strptime(at, "%Y-%m-%d %H:%M:%S %z")
+    except ValueError:
+        return None
 
 
 def _iso(at: str) -> str:

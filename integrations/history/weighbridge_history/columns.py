@@ -1,10 +1,14 @@
 """Finds out what each column means, and records how it was recognized.
 
+Rule: a header that the function understands is sent as it is in the file, with its cells. This module judges no
+value and decides no unit: it only finds the columns whose headers the function does not know.
+
 Strategy: the user's mapping file comes first, then the known headers, then the position. The Fitdays app writes its
 headers in the phone's language but always in the same order, so the position counts if the units of the first 19
 columns fit that order. Last comes the arithmetic between columns, which needs no language: fat and fat-free mass make
-the weight, muscle and bone the fat-free mass, water and protein the muscle. A column that is still unknown is shown
-and left out.
+the weight, muscle and bone the fat-free mass, water and protein the muscle. A column of times is recognized by its
+cells. A column that is still unknown is shown and left out, unless its header could say when, whose, in which unit or
+whether: the function judges it.
 
 Facts (from a real export of the app): 43 columns; 19 values, then body segments; weight × fat % = fat mass within
 0.05 kg, sums within 0.1 kg.
@@ -20,7 +24,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations, permutations
 from typing import NamedTuple
 
-from weighbridge.reading.dialects import is_missing, normal
+from weighbridge.reading.dialects import (
+    TIMES,
+    Either,
+    Meaning,
+    Quantity,
+    Role,
+    Share,
+    UnitOf,
+    Unused,
+    is_missing,
+    normal,
+)
+from weighbridge.reading.keys import in_unit, meaning_of
+from weighbridge.reading.quantities import unit_of
+from weighbridge.reading.steering import questions_of
 
 from .errors import MappingInvalid
 
@@ -55,16 +73,8 @@ KIND_OF = {
 #: The first 19 columns of the app's export.
 FITDAYS_ORDER = tuple(KIND_OF)[:19]
 
-#: Header in an export -> the function's word, or "" if Garmin does not store it.
+#: Header in an export that the function does not know -> its word, or "" if Garmin does not store it.
 HEADERS: Mapping[str, Mapping[str, str]] = {
-    "Fitdays": {word: word for word in FITDAYS_ORDER}
-    | {
-        "date": "time",
-        "measured_at": "time",
-        "fat-free mass": "fat_free_mass_kg",
-        "height": "height",
-        "person": "person",
-    },
     "Fitdays in Portuguese": {
         "Data": "time",
         "Peso": "weight",
@@ -86,23 +96,52 @@ HEADERS: Mapping[str, Mapping[str, str]] = {
         "Massa protéica": "protein mass",
         "Massa Livre de Gordura": "fat free body weight",
     },
-    "Garmin Connect": {"Skeletal Muscle Mass": "muscle mass", "Change": ""},
-    "openScale": {
-        "dateTime": "time",
-        "fat": "body fat",
-        "water": "body water",
-        "muscle": "muscle rate",
-        "bone": "bone mass",
-        "lbm": "fat_free_mass_kg",
-        "visceralFat": "visceral fat",
+    "Fitdays in Portuguese, newer": {"Hora/Data": "time"},
+    "Samsung Health": {
+        "fat_free": "fat_free_mass_kg",
+        "body_fat_mass": "fat_mass_kg",
+        "total_body_water": "body_water_kg",
+        "vfa_level": "",
     },
-    "Withings": {"Hydration": "body_water_kg", "Fat free mass": "fat_free_mass_kg", "Comments": ""},
 }
+#: Words of one export alone, with another meaning there.
+GARMIN = {"Skeletal Muscle Mass": "muscle mass", "Change": ""}
+
+#: What the function reads from a header, as a word of this table.
+_WORD_OF: Mapping[str | Share, str] = {
+    "weight_kg": "weight",
+    "bmi": "BMI",
+    "body_fat_percent": "body fat",
+    "subcutaneous_fat_percent": "subcutaneous fat",
+    "visceral_fat_rating": "visceral fat",
+    "body_water_percent": "body water",
+    "basal_metabolic_rate_kcal": "BMR",
+    "metabolic_age_years": "body age",
+    "muscle_mass_kg": "muscle mass",
+    "bone_mass_kg": "bone mass",
+    "fat_mass_kg": "fat mass",
+    "body_water_kg": "water weight",
+    "fat_free_mass_kg": "fat_free_mass_kg",
+    "height_cm": "height",
+    Share.SKELETAL_MUSCLE: "skeletal muscle",
+    Share.MUSCLE: "muscle rate",
+}
+_ROLES = {
+    Role.ZONE: "time zone",
+    Role.PERSON: "person",
+    Role.PERSON_ID: "person",
+    Role.NAME: "person or device",
+    Role.WEIGHT_UNIT: "unit",
+    **dict.fromkeys((Role.GOOD, Role.BAD, Role.PROBLEM, Role.MODE), "whether it counts"),
+}
+_TIMES = frozenset(role for rank in TIMES for role in rank)
+NOT_STORED, UNKNOWN = "not stored by Garmin", "unknown"
 
 ROWS_NEEDED = 3
 _SUM_KG, _SHARE_KG = 0.11, 0.11
 _NUMBER = re.compile(r"(\d+(?:[.,]\d+)?)\s*(?:\([^)]*\))?\s*(%|[^\W\d_]{0,5})", re.UNICODE)
-_IN_BRACKETS = re.compile(r"^(.*?)\s*[(\[]\s*([^)\]]*?)\s*[)\]]\s*$")
+_IN_BRACKETS = re.compile(r"(.*?)\s*[(\[（]\s*([^)\]）]*?)\s*[)\]）]\s*")
+_AFTER_COMMA = re.compile(r"(.*?\S)\s*(?:,|/|\bin\b)\s*([^\s,/]+)\s*")
 _EPOCH = re.compile(r"\d{10}|\d{13}", re.ASCII)
 _DATE = re.compile(r"(\d\d:\d\d(:\d\d)? )?\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}", re.ASCII)
 _MASSES = ("kg", "lb", "lbs", "st", "g", "jin", "斤")
@@ -110,12 +149,29 @@ _MASSES = ("kg", "lb", "lbs", "st", "g", "jin", "斤")
 
 class Column(NamedTuple):
     header: str
-    #: The word sent to the function; "" if the column is left out.
+    #: The meaning; "" if the column is left out.
     word: str
     #: How the column was recognized, in words.
     recognized_by: str
-    #: The unit of a bare number, from the header.
+    #: The unit of a bare number, from the header or from the user.
     unit: str = ""
+    #: The key for the function: the header without its unit, if the function knows it. "": the column is left out.
+    key: str = ""
+
+    @property
+    def role(self) -> Role | None:
+        """The role of the key, such as that of a time."""
+        meaning = meaning_of(self.key)
+        return meaning if isinstance(meaning, Role) else None
+
+    @property
+    def is_time(self) -> bool:
+        return self.role in _TIMES
+
+    @property
+    def rank(self) -> int:
+        """Of a time: it counts if there is none of a lower rank."""
+        return next(number for number, roles in enumerate(TIMES) if self.role in roles)
 
 
 class Profile(NamedTuple):
@@ -126,46 +182,154 @@ class Profile(NamedTuple):
     numbers: Sequence[float | None]
 
 
-def recognize(headers: Sequence[str], sample: Sequence[Sequence[str]], mapping: Mapping[str, str]) -> list[Column]:
-    """The column of each header. `sample`: some rows. Raises `MappingInvalid`."""
+def recognize(
+    headers: Sequence[str],
+    sample: Sequence[Sequence[str]],
+    mapping: Mapping[str, str],
+    *,
+    units: Mapping[str, str] | None = None,
+    own: Mapping[str, str] | None = None,
+) -> list[Column]:
+    """The column of each header. `sample`: some rows. `units`: header or word -> unit, from the user. `own`: words of
+    this export alone. Raises `MappingInvalid`.
+    """
     _check(mapping, headers)
-    bare, units = zip(*(_parts(header) for header in headers), strict=True) if headers else ((), ())
     profiles = [_profile(i, [row[i] if i < len(row) else "" for row in sample]) for i in range(len(headers))]
-    found: dict[int, tuple[str, str]] = {}
-    for i, header in enumerate(headers):
-        if header in mapping:
-            found[i] = mapping[header], "your mapping"
-        elif (word := _WORDS.get(normal(bare[i]))) is not None and word not in {w for w, _ in found.values() if w}:
-            found[i] = word, "its header"
+    columns = [
+        _by_header(header, mapping, {normal(name): word for name, word in (own or {}).items()}) for header in headers
+    ]
+    columns = _without_repeated(columns)
+    found = {i: (c.word, c.recognized_by) for i, c in enumerate(columns) if c.recognized_by != UNKNOWN}
     taken = {word for word, _ in found.values()}
     if _is_in_fitdays_order(profiles, found):
         for i, word in enumerate(FITDAYS_ORDER):
             if i not in found and word not in taken:
                 found[i] = word, "its position"
     _use_arithmetic(profiles, found)
-    return [
-        Column(header, *found.get(i, ("", "unknown")), unit=units[i].casefold()) for i, header in enumerate(headers)
-    ]
+    if not any(word == "time" for word, _ in found.values()):
+        times = [profile.place for profile in profiles if profile.kind == TIME and profile.place not in found]
+        found |= {times[0]: ("time", "its cells")} if len(times) == 1 else {}
+    for i, (word, recognized_by) in found.items():
+        if columns[i].recognized_by == UNKNOWN:
+            columns[i] = columns[i]._replace(word=word, recognized_by=recognized_by, key=word)
+    return _in_units(columns, units or {})
 
 
-_WORDS = {normal(header): word for words in HEADERS.values() for header, word in words.items()}
+def is_header(cells: Sequence[str]) -> bool:
+    """Whether these cells name a time and a weight."""
+    words = {_by_header(cell, {}, {}).word for cell in cells if cell}
+    return {"time", "weight"} <= words
+
+
+def is_values(cells: Sequence[str]) -> bool:
+    """Whether these cells are values, and no headers: a date and a number."""
+    kinds = {_read(cell)[0] for cell in cells if not is_missing(cell)}
+    return TIME in kinds and bool(kinds & {MASS, PERCENT, BARE})
+
+
+def _by_header(header: str, mapping: Mapping[str, str], own: Mapping[str, str]) -> Column:
+    bare, unit = parts_of(header)
+    if header in mapping:
+        word = mapping[header]
+        return Column(header, word, "your mapping", unit, word)
+    name = normal(bare)
+    foreign = {**_FOREIGN, **own}
+    if name in foreign:
+        return Column(header, foreign[name], "its header" if foreign[name] else NOT_STORED, unit, foreign[name])
+    for key, known in ((bare, unit), (header, "")):
+        if (meaning := meaning_of(key)) is None:
+            continue
+        if isinstance(meaning, Unused):
+            word = _KNOWN.get(name, "")
+            return Column(header, word, "its header" if word else NOT_STORED, known, key if word else "")
+        return Column(header, _KNOWN.get(name) or _word_of(meaning, known, key), "its header", known, key)
+    return Column(header, "", UNKNOWN, unit, header if header and questions_of(header) else "")
+
+
+def _word_of(meaning: Meaning, unit: str, key: str) -> str:
+    if isinstance(meaning, Role):
+        return "time" if meaning in _TIMES else _ROLES.get(meaning, "")
+    if isinstance(meaning, UnitOf):
+        return "unit"
+    if isinstance(meaning, Either) and (unit_is_known := in_unit(meaning, unit)):
+        meaning = unit_is_known
+    if isinstance(meaning, Quantity):
+        return _WORD_OF.get(meaning.name) or (meaning.name if isinstance(meaning.name, str) else key)
+    return f"{key}, kg or %"
+
+
+_FOREIGN = {normal(header): word for words in HEADERS.values() for header, word in words.items()}
+_KNOWN = {normal(word): word for word in KIND_OF if word not in ("time", "person")}
+
+
+def _without_repeated(columns: Sequence[Column]) -> list[Column]:
+    """The columns, without a number that another one has too: in pounds it would differ by its rounding.
+
+    Those of the mapping come before the others. Raises `MappingInvalid` if it names two columns for one number.
+    """
+    first: dict[str, str] = {}
+    for column in columns:
+        if column.recognized_by == "your mapping" and _is_number(column):
+            if column.word in first:
+                raise MappingInvalid(
+                    f"The mapping gives two columns the meaning {column.word!r}: {first[column.word]!r} and "
+                    f"{column.header!r}."
+                )
+            first[column.word] = column.header
+    kept = []
+    for column in columns:
+        if column.recognized_by == "its header" and _is_number(column):
+            if column.word in first:
+                kept.append(Column(column.header, "", f"the same as {first[column.word]}"))
+                continue
+            first[column.word] = column.header
+        kept.append(column)
+    return kept
+
+
+def _is_number(column: Column) -> bool:
+    return bool(column.key) and isinstance(meaning_of(column.key), Quantity | Either | Unused)
+
+
+def _in_units(columns: Sequence[Column], units: Mapping[str, str]) -> list[Column]:
+    """The columns with the units that the user gives. Raises `MappingInvalid`."""
+    left = dict(units)
+    found = []
+    for column in columns:
+        names = {normal(name) for name in (column.header, column.key, column.word) if name}
+        for name in [name for name in units if normal(name) in names and column.key]:
+            left.pop(name, None)
+            meaning = meaning_of(column.key)
+            if meaning is not None and in_unit(meaning, units[name]) is None:
+                raise MappingInvalid(f"The column {column.header!r} cannot be in {units[name]}.")
+            column = column._replace(
+                unit=units[name], word=_word_of(meaning, units[name], column.key) if meaning else column.word
+            )
+        found.append(column)
+    if left:
+        raise MappingInvalid(
+            f"A unit is given for {next(iter(left))!r}, but the columns are: {', '.join(c.header for c in columns)}."
+        )
+    return found
 
 
 def _check(mapping: Mapping[str, str], headers: Sequence[str]) -> None:
     for header, word in mapping.items():
         if header not in headers:
             raise MappingInvalid(f"The mapping names a column {header!r}, but the columns are: {', '.join(headers)}.")
-        if word and word not in KIND_OF:
+        if word and word not in KIND_OF and meaning_of(word) is None:
             raise MappingInvalid(
                 f"The mapping gives the column {header!r} the meaning {word!r}. "
                 f'Expected one of: {", ".join(KIND_OF)}; or "" to leave the column out.'
             )
 
 
-def _parts(header: str) -> tuple[str, str]:
-    """The name and the unit of a header such as "Weight (kg)"."""
-    found = _IN_BRACKETS.match(header)
-    return (found[1], found[2]) if found else (header, "")
+def parts_of(header: str) -> tuple[str, str]:
+    """The name and the unit of a header such as "Weight (kg)" or "Weight, kg"."""
+    for pattern in (_IN_BRACKETS, _AFTER_COMMA):
+        if (found := pattern.fullmatch(header)) and found[1] and (unit := unit_of(found[2])):
+            return found[1], unit
+    return header, ""
 
 
 def _profile(index: int, cells: Sequence[str]) -> Profile:

@@ -18,5 +18,21 @@ class MappingInvalid(Exception):
         self.what = what
 
 
-class OrderUnclear(MappingInvalid):
+class Question(MappingInvalid):
+    """The file does not say something. It is asked once, for the whole file."""
+
+
+class OrderUnclear(Question):
     """No row shows whether the day or the month comes first. The user has to choose."""
+
+
+class TimeOfDayMissing(Question):
+    """The file has dates and no times of day. The user gives one for all of them, or nothing is sent."""
+
+
+class UnitUnclear(Question):
+    """The file comes from an app whose weights are in the unit of its user, and does not name it."""
+
+
+class SeveralPeople(Question):
+    """The file names several people. The user says whose weigh-ins are wanted."""

@@ -1,36 +1,60 @@
 """Reads a file of any supported type into readings, row by row.
 
-Rule: the function judges values; this module does not. It finds out which value each cell holds and when it was
-measured. A row that cannot become a reading is kept, with the reason.
+Rule: the function judges values; this module does not. Rows go to it in the words of the file. This module
+finds out which value each cell holds and when it was measured. A row that cannot become a reading is kept, with the
+reason. What the file does not say is asked once, and never guessed.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from weighbridge.reading.dialects import is_missing, normal
+from weighbridge.reading.dialects import BARE_WEIGHT, Role, is_missing, normal
 from weighbridge.reading.interpret import has_time
+from weighbridge.reading.keys import meaning_of
 
 from . import times
 from .apple_health import is_archive, read_apple_health
-from .columns import Column, recognize
-from .errors import FileUnusable, MappingInvalid, OrderUnclear
+from .columns import GARMIN, Column, is_header, is_values, recognize
+from .errors import FileUnusable, MappingInvalid, OrderUnclear, SeveralPeople, TimeOfDayMissing, UnitUnclear
 from .table import LONGEST_CELL, Table, TableRow, read_table
 
 #: How many rows are looked at to recognize the columns.
 SAMPLE = 500
 #: The function would use the time at which the row arrives, and a row that is sent again would be another weigh-in.
 NO_TIME = "the time is missing"
+NO_TIME_OF_DAY = "the time of day is missing. Pass --time-of-day 07:00 to use one for all such rows"
 _RECEIVED = normal("received_at")
 _BARE = re.compile(r"[\d.,]+", re.ASCII)
 #: The header of Garmin's export, which has a row for each day above the rows with times.
 _GARMIN = ("time", "weight", "change")
+#: The first line of a file of Samsung Health, whose times are in UTC.
+_SAMSUNG = "com.samsung."
+#: The key of a weigh-in in the files of Fitbit, whose weights are in the unit of the account.
+_FITBIT = "logId"
+
+
+class Choices(NamedTuple):
+    """What the user says about the whole file."""
+
+    #: header -> word, see `columns.KIND_OF`.
+    mapping: Mapping[str, str] = {}
+    #: `times.DAY_FIRST`, `times.MONTH_FIRST` or `times.YEAR_FIRST`, if the file does not show it.
+    order: str = ""
+    #: For times without an offset; by default the function uses its own.
+    timezone: ZoneInfo | None = None
+    #: For weigh-ins that name no person; those of others are left out.
+    person: str = ""
+    #: For dates without a time.
+    time_of_day: str = ""
+    #: header or word -> the unit of its bare numbers.
+    units: Mapping[str, str] = {}
 
 
 class WeighInLine(NamedTuple):
@@ -49,6 +73,12 @@ class History:
     rows: list[WeighInLine]
     #: Empty unless the file is a table.
     columns: tuple[Column, ...] = ()
+    #: The people whom the rows name.
+    people: tuple[str, ...] = ()
+    #: How many rows have a date and no time, so that they are at the user's time of day.
+    at_time_of_day: int = 0
+    #: Whether a weight in a table has no unit, so that it counts as kg.
+    weight_without_unit: bool = False
 
     @property
     def readings(self) -> list[WeighInLine]:
@@ -62,44 +92,84 @@ def read(
     order: str = "",
     timezone: ZoneInfo | None = None,
     person: str = "",
+    time_of_day: str = "",
+    units: Mapping[str, str] | None = None,
 ) -> History:
-    """The weigh-ins of a history file.
+    """The weigh-ins of a history file; the other arguments are those of `Choices`.
 
-    `mapping`: header -> word, see `columns.KIND_OF`. `order`: `times.DAY_FIRST` or `times.MONTH_FIRST`, if the file
-    does not show it. `timezone`: for times without an offset; by default the function uses its own. `person`: for
-    weigh-ins that name no person.
-    Raises `FileUnusable` or `MappingInvalid`.
+    Raises `FileUnusable`, `MappingInvalid`, or one of its `Question`s.
     """
-    history = _read(data, mapping or {}, order, timezone)
+    choices = Choices(mapping or {}, order, timezone, person, time_of_day, units or {})
+    history = _read(data, choices)
+    people = dict.fromkeys(name for row in history.rows if (name := _person_of(row)))
+    history = replace(history, people=tuple(people))
     if person:
-        history = replace(history, rows=[_of_person(row, person) for row in history.rows])
+        return replace(history, rows=[_of_person(row, person) for row in history.rows])
     return history
 
 
+def check_people(history: History, *, served: bool) -> None:
+    """Raises `SeveralPeople` if rows of several people would go to one account. `served`: the function knows people."""
+    left = dict.fromkeys(name for row in history.readings if (name := _person_of(row)))
+    if len(left) > 1 and not served:
+        raise SeveralPeople(
+            f"The file holds weigh-ins of {' and '.join(left)}, and the function serves one account.",
+            "Pass --name NAME to send those of one person.",
+        )
+
+
+def _person_of(row: WeighInLine) -> str:
+    """Whom a row names, or nothing."""
+    if b'"' not in row.line:
+        return ""
+    try:
+        values = json.loads(row.line)
+    except ValueError:
+        return ""
+    names = [str(v).strip() for key, v in values.items() if meaning_of(key) is Role.PERSON and not is_missing(v)]
+    return names[0] if names else ""
+
+
 def _of_person(row: WeighInLine, person: str) -> WeighInLine:
-    values = json.loads(row.line) if row.line else {"person": person}
-    if "person" in values:
+    if not row.line:
         return row
-    # Into the text as it is: written again, it would lose a duplicate key, which the function refuses.
-    comma = b", " if values else b""
-    return row._replace(line=b"".join((row.line[:-1], comma, b'"person": ', json.dumps(person).encode(), b"}")))
+    if name := _person_of(row):
+        same = name.casefold() == person.strip().casefold()
+        return row if same else WeighInLine(row.number, b"", f"this is a weigh-in of {name}")
+    return row._replace(line=_with(row.line, "person", person))
 
 
-def _read(data: bytes, mapping: Mapping[str, str], order: str, timezone: ZoneInfo | None) -> History:
+def _with(line: bytes, key: str, value: str) -> bytes:
+    """A line of JSON with one more key. Its text stays: written again, it would lose a duplicate key, which the
+    function refuses.
+    """
+    comma = b", " if json.loads(line) else b""
+    return b"".join((line[:-1], comma, json.dumps(key).encode(), b": ", json.dumps(value).encode(), b"}"))
+
+
+def _read(data: bytes, choices: Choices) -> History:
     if not data.strip():
         raise FileUnusable("The file is empty.")
-    start = data[:200].lstrip(b"\xef\xbb\xbf \t\r\n")
+    start = _start(data)
     if start.startswith(b"{"):
-        return History("JSON lines", [_json_line(number, line) for number, line in _lines(data)])
+        rows = [_json_line(number, line) for number, line in _lines(data)]
+        return History("JSON lines", [_in_zone(row, choices.timezone) for row in rows])
     if start.startswith(b"["):
-        raise FileUnusable("Expected JSON lines, got a JSON list. Write one reading per line, without the brackets.")
+        return _json_list(data, choices)
     if start.startswith(b"<") or (data.startswith(b"PK") and is_archive(data)):
         found = read_apple_health(data)
         return History("Apple Health", [WeighInLine(i, _line(values)) for i, values in enumerate(found.values(), 1)])
-    table = read_table(data)
-    if tuple(map(normal, table.headers[:3])) == _GARMIN:
-        return _garmin(table, mapping, timezone)
-    return _table(table, mapping, order, timezone)
+    table = _table_of(data, choices.mapping)
+    if _is_garmin(table):
+        return _garmin(table, choices)
+    return _table(table, choices)
+
+
+def _in_zone(row: WeighInLine, timezone: ZoneInfo | None) -> WeighInLine:
+    """The row with the zone of its times, unless it names one."""
+    if timezone is None or not row.line or any(meaning_of(key) is Role.ZONE for key in json.loads(row.line)):
+        return row
+    return row._replace(line=_with(row.line, "timezone", timezone.key))
 
 
 # -- JSON lines --------------------------------------------------------------------------------------------
@@ -126,52 +196,186 @@ def _json_line(number: int, line: bytes) -> WeighInLine:
     return WeighInLine(number, line) if received or has_time(value) else WeighInLine(number, b"", NO_TIME)
 
 
-def columns_of(data: bytes, mapping: Mapping[str, str]) -> list[Column]:
-    """The columns of a table, even if they do not make a reading. Raises `FileUnusable` or `MappingInvalid`."""
-    table = read_table(data)
-    return recognize(table.headers, [row.cells for row in islice(table.rows(), SAMPLE)], mapping)
+# -- a list of JSON objects --------------------------------------------------------------------------------
+
+
+def _json_list(data: bytes, choices: Choices) -> History:
+    """A list of objects, such as Fitbit writes: a date and a time of day in two keys, in one of several orders."""
+    values = _values_of(data)
+    objects, keys = _objects_in(values)
+    units = dict(choices.units)
+    if _FITBIT in keys and not any(normal(name) == "weight" for name in units):
+        raise UnitUnclear(
+            "The weights of Fitbit are in the unit of the account, which the file does not name.",
+            "Pass --unit weight=kg or --unit weight=lb.",
+        )
+    columns = recognize(keys, [], choices.mapping, units=units)
+    when = _When(columns, choices)
+    when.learn([[_text(value.get(key)) for key in keys] for value in objects])
+    rows = []
+    for number, value in enumerate(values, 1):
+        if not isinstance(value, dict):
+            rows.append(WeighInLine(number, b"", "expected a JSON object"))
+            continue
+        if any(isinstance(part, dict | list) for part in value.values()):
+            rows.append(_in_zone(_json_line(number, _line(value)), choices.timezone))
+            continue
+        cells = [_text(value.get(key)) for key in keys]
+        rows.append(_row(TableRow(number, cells), when.of(cells), columns))
+    bare = _is_weight_bare(columns, ([_text(value.get(key)) for key in keys] for value in objects))
+    return History("a JSON list", rows, tuple(columns), at_time_of_day=when.used, weight_without_unit=bare)
+
+
+def _values_of(data: bytes) -> list[object]:
+    try:
+        values: list[object] = json.loads(data.decode("utf-8-sig"), parse_float=str, parse_int=str)
+    except UnicodeDecodeError as e:
+        raise FileUnusable(f"Byte {e.start + 1}: this is not valid UTF-8.") from None
+    except json.JSONDecodeError as e:
+        raise FileUnusable(f"Row {e.lineno}, column {e.colno}: {e.msg}.") from None
+    except (ValueError, RecursionError):
+        raise FileUnusable("This JSON cannot be read.") from None
+    return values
+
+
+def _objects_in(values: Sequence[object]) -> tuple[list[dict[str, object]], list[str]]:
+    """The objects of a list, and their keys."""
+    objects = [value for value in values if isinstance(value, dict)]
+    return objects, list(dict.fromkeys(key for value in objects for key in value))
+
+
+def _is_weight_bare(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> bool:
+    places = [i for i, c in enumerate(columns) if not c.unit and meaning_of(c.key) is BARE_WEIGHT]
+    if any(column.role is Role.WEIGHT_UNIT for column in columns):
+        return False
+    return any(_BARE.fullmatch(cells[i]) for cells in rows for i in places if i < len(cells))
+
+
+def _text(value: object) -> str:
+    return "" if value is None else value if isinstance(value, str) else json.dumps(value)
 
 
 # -- tables ------------------------------------------------------------------------------------------------
 
 
-def _table(table: Table, mapping: Mapping[str, str], order: str, timezone: ZoneInfo | None) -> History:
-    columns = recognize(table.headers, [row.cells for row in islice(table.rows(), SAMPLE)], mapping)
-    place = {column.word: i for i, column in enumerate(columns)}
-    missing = [word for word in ("time", "weight") if word not in place]
-    if missing:
+def columns_of(data: bytes, mapping: Mapping[str, str]) -> list[Column]:
+    """The columns of a table, even if they do not make a reading. Raises `FileUnusable` or `MappingInvalid`."""
+    if _start(data).startswith(b"["):
+        return recognize(_objects_in(_values_of(data))[1], [], mapping)
+    table = _table_of(data, mapping)
+    own = GARMIN if _is_garmin(table) else {}
+    return recognize(table.headers, [row.cells for row in islice(table.rows(), SAMPLE)], mapping, own=own)
+
+
+def _start(data: bytes) -> bytes:
+    return data[:200].lstrip(b"\xef\xbb\xbf \t\r\n")
+
+
+def _is_garmin(table: Table) -> bool:
+    return tuple(map(normal, table.headers[:3])) == _GARMIN
+
+
+def _table_of(data: bytes, mapping: Mapping[str, str]) -> Table:
+    wanted = set(mapping)
+    table = read_table(data, lambda cells: (bool(wanted) and wanted <= set(cells)) or is_header(cells))
+    if is_values(table.headers):
+        raise FileUnusable(
+            "The file has no header: its first line holds values. "
+            "Write a line with the names of the columns above it, such as: date, weight, body fat."
+        )
+    return table
+
+
+def _table(table: Table, choices: Choices) -> History:
+    sample = [row.cells for row in islice(table.rows(), SAMPLE)]
+    columns = recognize(table.headers, sample, choices.mapping, units=choices.units)
+    words = {column.word for column in columns if column.key}
+    if missing := [word for word in ("time", "weight") if word not in words]:
         raise MappingInvalid(
             f"No column is recognized as the {' or the '.join(missing)}. The columns are: {', '.join(table.headers)}.",
             f'Name it in a mapping file: "the header" = "{missing[0]}".',
         )
-    at = place["time"]
-    if not order:
-        found = times.order_of(row.cells[at] for row in table.rows() if at < len(row.cells))
-        if isinstance(found, times.Unclear):
-            raise OrderUnclear(
-                f"Is the day or the month first in {found.example!r}? No row in the file shows it.",
-                "Pass --day-first or --month-first.",
-            )
-        order = found
-    used = [(i, column) for i, column in enumerate(columns) if column.word and i != at]
+    when = _When(columns, choices, utc=any(line.startswith(_SAMSUNG) for line in table.above))
+    when.learn(row.cells for row in table.rows())
+    last = max(i for i, column in enumerate(columns) if column.key)
 
     def reading(row: TableRow) -> WeighInLine:
         if len(row.cells) != len(columns):
             longer = len(row.cells) > len(columns) and any(row.cells[len(columns) :])
-            if longer or len(row.cells) <= max(i for i, _ in used):
+            if longer or len(row.cells) <= last:
                 return WeighInLine(
                     row.number, b"", f"expected {len(columns)} cells as in the header, got {len(row.cells)}"
                 )
-        values = {"time": _in_zone(times.as_iso(row.cells[at], order), timezone)}
-        return _row(row, values, used)
+        return _row(row, when.of(row.cells), columns)
 
-    return History("a table", [reading(row) for row in table.rows()], tuple(columns))
+    rows = [reading(row) for row in table.rows()]
+    bare = _is_weight_bare(columns, (row.cells for row in table.rows()))
+    return History("a table", rows, tuple(columns), at_time_of_day=when.used, weight_without_unit=bare)
 
 
-def _garmin(table: Table, mapping: Mapping[str, str], timezone: ZoneInfo | None) -> History:
+class _When:
+    """When a row was measured: the cells of its times, with their dates year first."""
+
+    def __init__(self, columns: Sequence[Column], choices: Choices, *, utc: bool = False) -> None:
+        timed = [(i, column) for i, column in enumerate(columns) if column.is_time]
+        best = min((column.rank for _, column in timed), default=0)
+        self._places = [(i, column.key) for i, column in timed if column.rank == best]
+        self._order, self._time_of_day = choices.order, choices.time_of_day
+        zone = "UTC" if utc else choices.timezone.key if choices.timezone else ""
+        self._zone = {"timezone": zone} if zone and not any(c.role is Role.ZONE for c in columns) else {}
+        #: How many rows got the user's time of day.
+        self.used = 0
+
+    def learn(self, rows: Iterable[Sequence[str]]) -> None:
+        """Find the order of dates in all rows. Raises `OrderUnclear` or `TimeOfDayMissing`."""
+        texts = list(dict.fromkeys(text for cells in rows for _, text in self._texts(cells)))
+        if not self._order:
+            found = times.order_of(texts)
+            if isinstance(found, times.Unclear):
+                raise OrderUnclear(_which_order(found), "Pass --date-order dmy, mdy or ymd.")
+            self._order = found
+        kinds = {times.kind_of(text) for text in texts}
+        if times.Kind.DAY in kinds and not kinds & {times.Kind.CLOCK, times.Kind.INSTANT} and not self._time_of_day:
+            raise TimeOfDayMissing(
+                "The file has dates and no times of day, and Garmin needs the instant of a weigh-in.",
+                "Pass --time-of-day 07:00 to use one time for all of them.",
+            )
+
+    def of(self, cells: Sequence[str]) -> dict[str, str] | str:
+        """The keys for the function, or why there are none."""
+        texts = self._texts(cells)
+        if not texts:
+            return NO_TIME
+        kinds = [times.kind_of(text) for _, text in texts]
+        days = [text for (_, text), kind in zip(texts, kinds, strict=True) if kind is times.Kind.DAY]
+        clocks = [text for (_, text), kind in zip(texts, kinds, strict=True) if kind is times.Kind.CLOCK]
+        if len(texts) == 2 and days and clocks:
+            return {"time": times.on_date(days[0], clocks[0], self._order), **self._zone}
+        if len(days) == len(texts):
+            if not self._time_of_day:
+                return NO_TIME_OF_DAY
+            self.used += 1
+            return {"time": times.on_date(days[0], self._time_of_day, self._order), **self._zone}
+        found = {key: times.as_iso(text, self._order) for key, text in texts}
+        if len(found) < len(dict.fromkeys(texts)):
+            return f"two columns of the same name have different times: {', '.join(text for _, text in texts)}"
+        return found | self._zone
+
+    def _texts(self, cells: Sequence[str]) -> list[tuple[str, str]]:
+        return [(key, cells[i]) for i, key in self._places if i < len(cells) and not is_missing(cells[i])]
+
+
+def _which_order(unclear: times.Unclear) -> str:
+    if not unclear.orders:
+        return f"The dates of the file contradict each other: {unclear.example!r} has another order than those above."
+    which = "year or the day" if times.MONTH_FIRST not in unclear.orders else "day or the month"
+    return f"Is the {which} first in {unclear.example!r}? No row in the file shows it."
+
+
+def _garmin(table: Table, choices: Choices) -> History:
     """Garmin Connect's export: a row with a day, then rows with times of that day."""
-    columns = recognize(table.headers, [], mapping)
-    used = [(i, column) for i, column in enumerate(columns) if column.word and i != 0]
+    columns = recognize(table.headers, [], choices.mapping, units=choices.units, own=GARMIN)
+    zone = {"timezone": choices.timezone.key} if choices.timezone else {}
     rows: list[WeighInLine] = []
     day: tuple[int, int, int] | None = None
     for row in table.rows():
@@ -191,30 +395,25 @@ def _garmin(table: Table, mapping: Mapping[str, str], timezone: ZoneInfo | None)
         elif day is None:
             rows.append(WeighInLine(row.number, b"", "no row above gives the day"))
         else:
-            rows.append(_row(row, {"time": _in_zone(times.on_day(day, first), timezone)}, used))
+            rows.append(_row(row, {"time": times.on_day(day, first), **zone}, columns))
     return History("Garmin Connect's CSV", rows, tuple(columns))
 
 
-def _row(row: TableRow, values: dict[str, str], used: list[tuple[int, Column]]) -> WeighInLine:
-    if is_missing(values["time"]):
-        return WeighInLine(row.number, b"", NO_TIME)
-    for i, column in used:
+def _row(row: TableRow, when: dict[str, str] | str, columns: Sequence[Column]) -> WeighInLine:
+    if isinstance(when, str):
+        return WeighInLine(row.number, b"", when)
+    values = dict(when)
+    for i, column in enumerate(columns):
+        if not column.key or column.is_time:
+            continue
         cell = row.cells[i] if i < len(row.cells) else ""
         if len(cell) > LONGEST_CELL:
             fault = f"column {column.header}: expected at most {LONGEST_CELL} characters, got {len(cell)}"
             return WeighInLine(row.number, b"", fault)
         if not is_missing(cell):
-            values[column.word] = f"{cell} {column.unit}".rstrip() if _BARE.fullmatch(cell) else cell
+            values[column.key] = f"{cell} {column.unit}".rstrip() if _BARE.fullmatch(cell) else cell
     return WeighInLine(row.number, _line(values))
 
 
-def _line(values: Mapping[str, str]) -> bytes:
+def _line(values: Mapping[str, object]) -> bytes:
     return json.dumps(values, ensure_ascii=False).encode()
-
-
-def _in_zone(text: str, timezone: ZoneInfo | None) -> str:
-    """The time, with the offset of the zone if it has no offset."""
-    if timezone is None:
-        return text
-    moment = times.moment_of(text)
-    return text if moment is None or moment.tzinfo else moment.replace(tzinfo=timezone).isoformat()

@@ -3,6 +3,9 @@
 Strategy: nothing records what was sent. The function looks in Garmin before it sends, and the same reading makes the
 same file. Whatever stopped an import, running it again sends only what is missing.
 
+Rows are sent in the order of time: the function looks in Garmin at all days from the first to the last of a batch, and
+Garmin takes longer for more days.
+
 Rule: the function decides what happens to a row. A row is done when its receipt is `final`, refused when its problem
 has `again: never`, and sent again after growing pauses when it has `later`. `after_repair` ends the import and counts
 the rows that were not sent. A row that Garmin accepted but did not show is sent once more at the end.
@@ -10,14 +13,18 @@ the rows that were not sent. A row that Garmin accepted but did not show is sent
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from weighbridge.client import Client, Reply, Result
+from weighbridge.errors import ReadingRejected
+from weighbridge.reading.interpret import when_and_whose
 
 from .read import WeighInLine
 
@@ -139,7 +146,7 @@ def send(
 ) -> None:
     """Deliver each row and keep `outcome` up to date, even if the import stops. Raises `Stopped`."""
     not_final: list[WeighInLine] = []
-    for batch in _batches(rows, BATCH, CHECKED_BYTES):
+    for batch in _batches(by_time(rows), BATCH, CHECKED_BYTES):
         waiting, tries = list(batch), 0
         while waiting:
             later: list[tuple[WeighInLine, Result]] = []
@@ -170,6 +177,20 @@ def send(
                 # It is present because this import sent it.
                 outcome.recount("accepted", "confirmed" if result.status == "present" else result.status)
         progress(outcome.done, "")
+
+
+def by_time(rows: Sequence[WeighInLine]) -> list[WeighInLine]:
+    """The rows in the order of their times. Those without one that can be read are the last."""
+    now = datetime.now(UTC)
+
+    def instant(row: WeighInLine) -> datetime:
+        try:
+            # A time without an offset is in one zone in all rows, whichever it is.
+            return when_and_whose(json.loads(row.line), now=now, timezone=UTC)[0]
+        except (ReadingRejected, ValueError, RecursionError):
+            return now
+
+    return sorted(rows, key=instant)
 
 
 def _post(client: Client, rows: Sequence[WeighInLine]) -> Sequence[Result]:

@@ -3,6 +3,10 @@
 Rule: the first bytes of a file decide its type, not its name. The Fitdays app exports a BIFF8 spreadsheet called .csv.
 A cell is the text that a person sees. Nothing is rounded, and only empty rows are dropped.
 
+Strategy: the header is the first of the first lines that looks like one to the caller, because Samsung Health writes a
+line above it. If none does, it is the first line. Tabs separate before semicolons, and semicolons before commas, which
+may be in the numbers.
+
 Weakness: only the first sheet of a spreadsheet is read. Text that is neither UTF-8 nor UTF-16 is read as Windows-1252,
 so headers in another old encoding come out wrong.
 """
@@ -11,7 +15,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import NamedTuple
@@ -22,7 +26,9 @@ from .errors import FileUnusable
 
 #: An OLE 2 compound file (.xls), and a ZIP archive (.xlsx).
 SPREADSHEETS = (b"\xd0\xcf\x11\xe0", b"PK\x03\x04")
-DELIMITERS = ",;\t"
+DELIMITERS = "\t;,"
+#: The header is looked for in so many lines.
+FIRST_LINES = 20
 LONGEST_CELL = 200
 
 
@@ -40,42 +46,59 @@ class Table:
     _data: bytes | Sequence[Sequence[object]]
     _delimiter: str = ""
     _encoding: str = ""
+    #: The lines above the header, each as it is in the file.
+    above: tuple[str, ...] = ()
 
     def rows(self) -> Iterator[TableRow]:
         """The rows that are not empty. Raises `FileUnusable`, with row and column, if the file is damaged there."""
         if not isinstance(self._data, bytes):
-            for number, values in enumerate(self._data[1:], 2):
+            for number, values in enumerate(self._data[len(self.above) + 1 :], len(self.above) + 2):
                 if cells := _filled([_text(value) for value in values]):
                     yield TableRow(number, cells)
             return
-        lines = csv.reader(
-            io.TextIOWrapper(io.BytesIO(self._data), self._encoding, newline=""), delimiter=self._delimiter
-        )
+        text = io.TextIOWrapper(io.BytesIO(self._data), self._encoding, newline="")
+        lines = csv.reader(text, delimiter=self._delimiter)
+        above = len(self.above)
         try:
+            for _ in self.above:
+                text.readline()
             next(lines)
             for cells in lines:
                 if cells := _filled(cells):
-                    yield TableRow(lines.line_num, cells)
+                    yield TableRow(above + lines.line_num, cells)
         except UnicodeDecodeError as e:
             raise _not_text(self._data, e) from None
         except csv.Error as e:
-            raise FileUnusable(f"Row {lines.line_num + 1}: {e}. Is the file damaged there?") from None
+            raise FileUnusable(f"Row {above + lines.line_num + 1}: {e}. Is the file damaged there?") from None
 
 
-def read_table(data: bytes) -> Table:
-    """The table in a CSV file or spreadsheet. Raises `FileUnusable`."""
+def read_table(data: bytes, is_header: Callable[[Sequence[str]], bool]) -> Table:
+    """The table in a CSV file or spreadsheet. `is_header`: whether cells look like a header. Raises `FileUnusable`."""
     if data.startswith(SPREADSHEETS):
-        return _spreadsheet(data)
+        return _spreadsheet(data, is_header)
     encoding = _encoding(data)
     try:
-        first = data.decode(encoding).split("\n", 1)[0]
+        text = data.decode(encoding)
     except UnicodeDecodeError as e:
         raise _not_text(data, e) from None
-    if not first.strip():
+    lines = text.split("\n", FIRST_LINES)[:FIRST_LINES]
+    split = [_split(line) for line in lines]
+    place = next((i for i, (cells, _) in enumerate(split) if is_header(cells)), 0)
+    if not lines[place].strip():
         raise FileUnusable("Expected the names of the columns in the first line, but it is empty.")
-    delimiter = max(DELIMITERS, key=first.count)
-    headers = [header.strip() for header in next(csv.reader([first.rstrip("\r")], delimiter=delimiter))]
-    return Table(headers, data, delimiter, encoding)
+    headers, delimiter = split[place]
+    return Table(headers, data, delimiter, encoding, tuple(lines[:place]))
+
+
+def _split(line: str) -> tuple[list[str], str]:
+    """The cells of one line, and what separates them."""
+    delimiter = next((mark for mark in DELIMITERS if mark in line), ",")
+    if delimiter == ";" and line.count(",") > line.count(";"):
+        delimiter = ","
+    try:
+        return [cell.strip() for cell in next(csv.reader([line.rstrip("\r")], delimiter=delimiter), [])], delimiter
+    except csv.Error as e:
+        raise FileUnusable(f"Row 1: {e}. Is the file damaged there?") from None
 
 
 def _encoding(data: bytes) -> str:
@@ -95,7 +118,7 @@ def _not_text(data: bytes, e: UnicodeDecodeError) -> FileUnusable:
     return FileUnusable(f"Row {row}, byte {column}: this is not text. Is the file damaged or of another type?")
 
 
-def _spreadsheet(data: bytes) -> Table:
+def _spreadsheet(data: bytes, is_header: Callable[[Sequence[str]], bool]) -> Table:
     try:
         book = calamine.CalamineWorkbook.from_filelike(io.BytesIO(data))
         values = book.get_sheet_by_index(0).to_python(skip_empty_area=False)
@@ -103,7 +126,9 @@ def _spreadsheet(data: bytes) -> Table:
         raise FileUnusable("The spreadsheet cannot be read. Is it complete? Export it again, or save it as CSV.") from e
     if not values:
         raise FileUnusable("The first sheet of the spreadsheet is empty.")
-    return Table([_text(value).strip() for value in values[0]], values)
+    first = [[_text(value).strip() for value in row] for row in values[:FIRST_LINES]]
+    place = next((i for i, cells in enumerate(first) if is_header(cells)), 0)
+    return Table(first[place], values, above=tuple(" ".join(cells) for cells in first[:place]))
 
 
 def _text(value: object) -> str:

@@ -13,7 +13,7 @@ import streamlit as st
 
 from weighbridge_history.columns import KIND_OF
 from weighbridge_history.errors import FileUnusable, MappingInvalid, OrderUnclear
-from weighbridge_history.read import History, columns_of, read
+from weighbridge_history.read import History, check_people, columns_of, read
 from weighbridge_history.send import STATUS_TEXTS, ImportReport, Stopped, check, send
 from weighbridge_history.times import DAY_FIRST, MONTH_FIRST
 
@@ -73,6 +73,7 @@ def show_history(account: FunctionOf) -> None:
 
 def _read(data: bytes, mapping: Mapping[str, str], order: str, account: FunctionOf) -> Preview:
     history = read(data, mapping=mapping, order=order, timezone=zone(), person=account.person)
+    check_people(history, served=bool(account.person))
     rows = history.readings
     step = max(1, len(rows) // MOST_DRAWN)
     shown = frozenset(row.number for row in rows[::step])

@@ -88,6 +88,10 @@ LEFT_OUT: list[tuple[dict[str, object], list[str], str]] = [
     ),
     # The same number under two keys
     ({"weight": 81.4, "fat": 18.2, "muscle mass": 77.6, "muscleMass": 77.6}, ["muscle mass", "muscleMass"], "66.59 kg"),
+    # Different numbers under two keys or more
+    ({"weight": 81.4, "muscle mass": 63, "muscleMass": 64}, ["muscle mass", "muscleMass"], "They are different values"),
+    ({"weight": 81.4, "water": 56, "body water": 56, "vwc": 57}, ["water", "body water", "vwc"], "They are different"),
+    ({"weight": 81.4, "rom": 77, "muscle %": 78, "muscle_percent": 77}, ["rom", "muscle %", "muscle_percent"], "They"),
     # Out of range
     ({"weight": 81.4, "bone mass": 70}, ["bone mass"], "A bone mass of 0.1 to 20 kg was expected. Received: 70."),
     ({"weight": 81.4, "body fat": "-3 %"}, ["body fat"], "Received: -3 %."),
@@ -133,6 +137,10 @@ REFUSED: list[tuple[dict[str, object], str]] = [
     # Nothing else is left out of a reading that is refused.
     ({"weight": 81.4, "fat mass": 14.8, "fat-free mass": 60, "bone mass": 12}, "fat mass"),
     ({"weight": 500, "bone mass": 70}, "weight"),
+    # Two numbers for one thing: which fat is the one of this weight?
+    ({"weight": 81.4, "fat": 18.2, "Body Fat": 19.1}, "Body Fat"),
+    ({"weight": 81.4, "weight_kg": 80.4}, "weight_kg"),
+    ({"weight": 81.4, "weight_lb": 180}, "weight_lb"),
     # Not a number, or not in a unit that fits: what it means is not known.
     ({"weight": 81.4, "bone mass": "abc"}, "bone mass"),
     ({"weight": 81.4, "bone mass": "3.4 cm"}, "bone mass"),
@@ -141,7 +149,7 @@ REFUSED: list[tuple[dict[str, object], str]] = [
 
 @pytest.mark.parametrize(("payload", "key"), REFUSED)
 def test_refused(payload: dict[str, object], key: str) -> None:
-    """A reading is refused if its fat values contradict the weight, or a value is not understood."""
+    """A reading is refused if its fat values contradict the weight or each other, or a value is not understood."""
     assert only_error(payload).field == key
     assert only_error(payload).input == payload[key]
 

@@ -64,6 +64,10 @@ ROWS: list[tuple[dict[str, object], dict[str, str] | str]] = [
     ({"weight": 81.4, "tmie": "2026-11-20T07:12:33Z"}, "tmie"),
     ({"weight": 81.4, "measuretime_of_scale": 1795158753}, "measuretime_of_scale"),
     ({"weight": 81.4, "sync_date": "2026-11-20", "received_at": "2026-11-20T07:12:33Z"}, "sync_date"),
+    ({"weight": 81.4, "ts_ms": 1795158753000}, "2026-11-20T07:12:33+00:00"),
+    ({"weight": 81.4, "updated": "2026-11-20T07:12:33Z"}, "2026-11-20T07:12:33+00:00"),
+    ({"weight": 81.4, "event_ts": 1795158753}, "event_ts"),
+    ({"weight": 81.4, "dt": 1795158753}, "dt"),
     # whose
     ({"User": "Ben", "Weight": 60.0, "Date": "2026-11-20T07:12:33Z"}, {"weight_kg": "60", "person": "Ben"}),
     ({"weight": 60, "profile_id": 7}, {"weight_kg": "60", "person": "7"}),
@@ -82,6 +86,9 @@ ROWS: list[tuple[dict[str, object], dict[str, str] | str]] = [
     ({"weight": 179.5, "units": "imperial"}, "units"),
     ({"weight": 179.5, "unit": "lb", "weight_unit": "kg"}, "weight_unit"),
     ({"weight": 179.5, "scaleUnits": "lb"}, "scaleUnits"),
+    ({"weight": 81.4, "unit_system": "metric"}, {"weight_kg": "81.4"}),
+    ({"weight": 179.5, "unit_system": "imperial"}, "unit_system"),
+    ({"weight": 179.5, "isLbs": True}, "isLbs"),
     # whether at all
     ({"weight": 3, "stabilized": 0, "weight_removed": 0}, "stabilized"),
     ({"weight": 81.4, "stabilized": 1, "weight_removed": 0, "impedance_stabilized": 0}, {"weight_kg": "81.4"}),

@@ -425,6 +425,13 @@ def test_no_date_and_time_of_day(date: object, time: object) -> None:
         read_parts(date, time, BERLIN)
 
 
+def test_ambiguous_date_in_its_own_key() -> None:
+    """A date that may be two, next to a time of day, is one error, with both readings at that time."""
+    error = only_error({"weight": 81.4, "date": "06/11/2026", "time": "7:12 AM", "timezone": "UTC"})
+    assert error.field == "date"
+    assert error.message == "This is 6 November or 11 June 2026: send 2026-11-06T07:12:00 or 2026-06-11T07:12:00."
+
+
 def test_zone_that_was_sent() -> None:
     """A zone from the reading is not assumed, so no note names it."""
     assert read_parts("2026-11-21", "06:31", BERLIN, assumed=False)[1] is None

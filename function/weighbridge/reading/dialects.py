@@ -415,11 +415,11 @@ DIALECTS: Mapping[str, Mapping[str, Meaning]] = {
             "time_date measured measured_on measured_time measured_date measure_time measure_date measurement_time "
             "measurement_date measurement_timestamp measurement_datetime date_measured time_measured weighed_at "
             "weigh_time weigh_in_time weighing_time recorded recorded_at record_time record_date logged_at log_time "
-            "log_date taken_at start_date start_time timestamp_ms timestamp_unix local_time",
+            "log_date taken_at start_date start_time timestamp_ms timestamp_unix local_time ts_ms unix_ts",
         ),
         **_each(Role.UTC_TIME, "utc utc_time time_utc timestamp_utc utc_timestamp timestamp_gmt date_utc utc_date"),
         **_each(Role.CHANGED, "changed_at"),
-        **_each(Role.UPDATED, "updated_at last_update update_time last_modified modified_at"),
+        **_each(Role.UPDATED, "updated updated_at last_update update_time last_modified modified_at"),
         **_each(Role.REPORTED, "last_seen"),
         **_each(Role.CREATED, "created created_time create_time created_date creation_date creation_time"),
         **_each(Role.ZONE, "timezone tz zone tz_name timezone_name timezone_id utc_offset tz_offset timezone_offset"),
@@ -435,7 +435,7 @@ DIALECTS: Mapping[str, Mapping[str, Meaning]] = {
         **_each(
             Role.WEIGHT_UNIT,
             "units uom weight_units unit_weight mass_unit unit_of_weight unit_of_measure measurement_unit "
-            "weight_unit_of_measurement native_unit_of_measurement scale_unit",
+            "weight_unit_of_measurement native_unit_of_measurement scale_unit unit_system measurement_system",
         ),
         **_each(
             Role.GOOD,

@@ -299,6 +299,9 @@ RULES = (
     _usual("bmi", _AT_MOST, "highest", "70"),
 )
 
+#: The values whose contradictions refuse the reading.
+REFUSING = frozenset(("weight_kg", *(name for rule in RULES if rule.outcome is Outcome.REFUSE for name in rule.needs)))
+
 #: Fitdays' muscle is all lean soft tissue, so there (and only there) muscle and bone are all that is not fat.
 LEAN_SOFT_TISSUE = _with_bone("muscle_mass_kg")._replace(
     relation=_EQUAL, way="the fat-free mass, which in the Fitdays app they make up"

@@ -29,6 +29,8 @@ _ARRIVAL = Note(
 _TWO_ZONES = (UTC, timezone(timedelta(hours=1)))
 #: With this, a date alone is a time.
 _NOON = "12:00"
+#: With this, a time of day alone is a time.
+_ANY_DAY = "2000-01-01"
 _A_DAY_AND_A_HALF = timedelta(hours=36)
 
 
@@ -164,10 +166,10 @@ def _read(parts: tuple[object, ...], zone: tzinfo, *, assumed: bool) -> tuple[da
 
 
 def _date_and_clock(alone: list[Time]) -> tuple[Time, Time] | None:
-    """Of two values that are not times by themselves, the date and the time of day."""
+    """Of two values that are not times by themselves, the date and the time of day. The date may still be wrong."""
     if len(alone) == 2:
         for date, clock in (alone, reversed(alone)):
-            if _is_time(date.value, _NOON) and _is_time(date.value, clock.value):
+            if _is_time(_ANY_DAY, clock.value) and not _is_time(_ANY_DAY, date.value):
                 return date, clock
     return None
 

@@ -35,7 +35,7 @@ from .dialects import (
 from .doubts import left_out, settle
 from .either import Open, Undecided, decide, read_either
 from .hints import WEIGHT_EXPECTED, missing_weight, not_recognised
-from .identities import LEAN_SOFT_TISSUE, SHARE, contradictions, share_rule
+from .identities import LEAN_SOFT_TISSUE, REFUSING, SHARE, contradictions, share_rule
 from .instants import Instants, Time
 from .keys import in_unit, meaning_of
 from .measures import MEASURES, out_of_range
@@ -113,6 +113,10 @@ class _Interpretation:
         self.instants = Instants(now, timezone, occurred_at)
         #: Earlier keys with the same number.
         self.same: dict[str | Share, list[str]] = {}
+        #: Keys with different numbers for the same thing.
+        self.differing: dict[str | Share, list[str]] = {}
+        #: The payload.
+        self.said: list[Said] = []
         self.person: str | None = None
         self.person_id: str | None = None
         self.name: str | None = None
@@ -130,7 +134,7 @@ class _Interpretation:
         self.blamed: set[str | Share | Role] = set()
 
     def of(self, payload: Mapping[str, object]) -> Interpreted:
-        said: list[Said] = []
+        said = self.said
         units: list[Said] = []
         for key, value in payload.items():
             meaning = meaning_of(key)
@@ -151,6 +155,8 @@ class _Interpretation:
                 self._number(key, value, meaning)
             elif isinstance(meaning, Unused):
                 self._not_used(key, meaning.why)
+        if self.differing:
+            self._leave_out_differing()
         if self.unused:
             self._note(Code.NO_PLACE, f"Not stored by Garmin: {', '.join(self.unused)}.")
         if self.left_out:
@@ -257,12 +263,36 @@ class _Interpretation:
         known = self.shares.get(name) if isinstance(name, Share) else self.values.get(name)
         if number == 0 and name != "weight_kg":
             self._zero(key)
+        elif name in self.differing:
+            self.differing[name].append(key)
         elif known is not None and known != number:
-            self._reject(name, key, value, f"{self.keys[name]!a} has another value for the same thing.")
+            self._another(name, number, key, value, known)
         else:
             if known is not None:
                 self.same.setdefault(name, []).append(self.keys[name])
             self._keep(name, number, key, value)
+
+    def _another(self, name: str | Share, number: Decimal, key: str, value: object, known: Decimal) -> None:
+        """A second number for the same thing, which is not the first."""
+        first = self.keys[name]
+        units = {said: meaning.unit for said, _, meaning in self.said if isinstance(meaning, Quantity)}
+        if {units.get(first), units.get(key)} == {"kg", "lb"} and abs(known - number) <= _ROUNDINGS:
+            if units[key] == "kg":
+                self._keep(name, number, key, value)
+                key = first
+            self._said_twice(key, name)
+        elif name in REFUSING:
+            self._reject(name, key, value, f"{first!a} has another value for the same thing.")
+        else:
+            self.differing[name] = [*self.same.pop(name, ()), first, key]
+
+    def _leave_out_differing(self) -> None:
+        for name, keys in self.differing.items():
+            if isinstance(name, Share):
+                del self.shares[name]
+            else:
+                del self.values[name]
+            self._leave_out(left_out([ascii(key) for key in keys], "They are different values for the same thing."))
 
     def _keep(self, name: str | Share, number: Decimal, key: str, value: object) -> None:
         if isinstance(name, Share):
@@ -499,6 +529,8 @@ _ROLE_OF = {
 }
 
 _GRAM = Decimal("0.001")
+#: Half of a tenth of a kilogram and of a pound: the same mass in both units may differ by this.
+_ROUNDINGS = Decimal("0.05") * (KG_PER["kg"] + KG_PER["lb"])
 _ANY_WEIGHT = Decimal(80)
 _WEIGHT_IN = {unit: BARE_WEIGHT._replace(unit=unit) for unit in KG_PER}
 #: Renpho's codes.

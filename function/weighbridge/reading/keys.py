@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 
+from .characters import fold
 from .dialects import (
     BARE_WEIGHT,
     DIALECTS,
@@ -62,6 +63,8 @@ def meaning_of(key: str) -> Meaning | None:
 def _meaning_of(key: str) -> Meaning | None:
     name = normal(key)
     if (meaning := VOCABULARY.get(name)) is not None:
+        if isinstance(meaning, Quantity | Either) and PERCENT in fold(key):
+            return in_unit(meaning, PERCENT)
         return meaning
     for ending, unit in _UNIT_AT_END.items() if name.endswith(_ENDINGS) else ():
         if name.endswith(ending) and (of := VOCABULARY.get(name.removesuffix(ending))) is not None:

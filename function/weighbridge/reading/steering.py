@@ -40,12 +40,17 @@ UNDERSTOOD: Mapping[Question, str] = {
 
 #: `*x*` a part of a word; `x*` the start of a word; `*_x` the last of several words; `x` the whole key.
 PATTERNS: Mapping[Question, str] = {
-    Question.TIME: "*time* *date* *stamp* *epoch* measured* last* recorded* created* *_at when ts day month year hour",
+    Question.TIME: (
+        "*time* *date* *stamp* *epoch* measured* last* recorded* created* *_at when ts *_ts ts_ms dt *_dt "
+        "day month year hour"
+    ),
     Question.PERSON: (
         "*user* *person* *profile* *member* *owner* *account* *patient* who whose nickname "
         "*first_name* *firstname* *last_name* *lastname* *full_name* *fullname*"
     ),
-    Question.UNIT: "*unit* uom *_uom *imperial* metric *_metric",
+    Question.UNIT: (
+        "*unit* uom *_uom *imperial* metric *_metric measurement_system is_kg is_lb is_lbs is_pounds kg lb lbs pounds"
+    ),
     # Final, cancelled and discarded are how scales and apps say the same as stable, deleted and not valid.
     Question.VALIDITY: "*stab* *remov* *valid* *delet* *discard* *cancel* final *_final finali* *unconfirmed*",
 }

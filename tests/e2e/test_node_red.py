@@ -98,10 +98,10 @@ def test_reading_is_one_weigh_in_or_rejected(house: House) -> None:
     assert wait_for(red, CONFIRMED) == "81.4 kg, 18.2 % fat: confirmed in Garmin Connect."
     assert red.post(json.dumps(READING | {"time": "2026-11-22T06:32:00Z"}).encode()) == 202
     wait_for(red, CONFIRMED, 2)
-    house.publish(READING | {"time": "2026-11-22T06:33:00Z", "body fat": "182 %"})
+    house.publish(READING | {"time": "2026-11-22T06:33:00Z", "weight": "814 kg"})
     said = wait_for(red, REJECTED)
     assert said.startswith("The reading cannot be right.")
-    assert "body fat: 182 %" in said
+    assert "weight: 814 kg" in said
     for nonsense in (b"[1]", b'"text"'):
         assert red.post(nonsense) == 400
         house.broker.publish("scale/nonsense", nonsense)

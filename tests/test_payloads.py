@@ -151,7 +151,7 @@ def test_taken(http: FunctionClient, payload: object, expected: dict[str, object
 
 @pytest.mark.parametrize(("payload", "key", "words"), REFUSED, ids=lambda part: json.dumps(part)[:60])
 def test_refused(http: FunctionClient, payload: object, key: str, words: str) -> None:
-    """What steers a reading and is not understood, or is no weigh-in, is refused under its key."""
+    """What steers a reading and is not understood, or is not a weigh-in, is refused under its key."""
     answer = http.post("/?dry_run=true", json=payload)
     assert answer.status_code == 422, answer.text
     assert any(error["field"] == key and words in error["message"] for error in answer.json["errors"]), answer.json

@@ -323,7 +323,7 @@ def test_preview_shows_rows_and_reasons(garmin: GarminStandIn, tmp_path: Path) -
         running = importing(file, address, log, "--yes")
         assert running.wait(60) == 0
     assert "9 of 9: 9 confirmed in Garmin Connect, 3 left out;" in log.read_text()
-    assert len(garmin.weights.entries) == 10
+    assert len(garmin.weights.entries) == 9
 
 
 def rows_of(count: int) -> list[WeighInLine]:

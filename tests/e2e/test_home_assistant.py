@@ -419,11 +419,11 @@ def test_rejected_reading_stops_no_other(house: House) -> None:
     """A rejected reading is shown with its reason, and does not stop another one."""
     bad, good = "2026-11-22T06:41:00+00:00", "2026-11-22T06:42:00+00:00"
     house.stop_function()
-    house.publish(NINE | {"time": bad, "body fat": "182 %"})
+    house.publish(NINE | {"time": bad, "weight": "814 kg"})
     house.publish(NINE | {"time": good})
     wait_until("both wait", lambda: house.waiting() == "2")
     house.start_function()
-    shown = house.wait_for_notification("body fat: 182 %")
+    shown = house.wait_for_notification("weight: 814 kg")
     assert any(message.startswith("The reading cannot be right.") for message in shown.values())
     house.wait_until_delivered(good)
     assert (house.weigh_ins_at(bad), house.weigh_ins_at(good)) == (0, 1)

@@ -86,7 +86,7 @@ def test_message_reaches_garmin_through_recorder(
         assert received == json.loads(reading(first, 81.4))
 
         # Function and worker are away. The reading waits in Postgres, not in Home Assistant.
-        second = "2026-11-22T06:32:00+00:00"
+        second = "2026-11-22T06:41:00+00:00"
         function.kill()
         worker.kill()
         broker.publish(TOPIC, reading(second, 81.3))
@@ -99,14 +99,14 @@ def test_message_reaches_garmin_through_recorder(
         wait_until("Home Assistant listens again", lambda: broker.log().count(f"\t{TOPIC} (QoS") == 2)
 
         # A retained message comes again after each restart, and a sensor can lose its value.
-        third = "2026-11-22T06:33:00+00:00"
+        third = "2026-11-22T06:51:00+00:00"
         broker.publish(TOPIC, reading(third, 81.2), retain=True)
         wait_until("it is in Garmin Connect", lambda: box.state(3) == "confirmed")
         restart(home, broker, listens=3)
         wait_until("the sensor shows it again", lambda: home.attribute(SCALE, "weight") == "81.2 kg")
         home.set_state(SCALE, "unknown")
         home.set_state(SCALE, "unavailable")
-        fourth = "2026-11-22T06:34:00+00:00"
+        fourth = "2026-11-22T06:58:00+00:00"
         broker.publish(TOPIC, reading(fourth, 81.1))
         wait_until("it is in Garmin Connect", lambda: box.state(4) == "confirmed")
         log = home.log()

@@ -6,9 +6,9 @@ apps write 18.2, which cannot be a fraction. All weights come first, then all fa
 percentages, so no weigh-in is complete before the end of the file. The file can be a gigabyte; weigh-ins are a small
 part of it.
 
-Rule: an entity that the file defines is refused, and so is a tag without end. After damage, reading goes on with the next
-line that starts a record; the line of the damage is named. A file that ends early is refused, because nobody knows what
-is missing.
+Rule: an entity that the file defines is refused, and so is a tag without end. After damage, reading goes on with the
+next line that starts a record; the line of the damage is named. A file that ends early is refused, because nobody knows
+what is missing.
 
 Weakness: a .zip is held in memory, compressed.
 """

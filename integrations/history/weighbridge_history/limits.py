@@ -125,9 +125,9 @@ class _Sheet:
         rows, columns = bottom - top + 1, right - left + 1
         if rows > MOST_ROWS or columns > MOST_COLUMNS or rows * columns > MOST_CELLS:
             raise FileUnusable(
-                f"Row {row}, column {column}: the sheet reaches over {rows:,} rows and {columns:,} columns. Expected at "
-                f"most {MOST_ROWS:,} rows, {MOST_COLUMNS} columns and {MOST_CELLS:,} cells. Delete what is far from the "
-                "table, or save it as CSV."
+                f"Row {row}, column {column}: the sheet reaches over {rows:,} rows and {columns:,} columns. "
+                f"Expected at most {MOST_ROWS:,} rows, {MOST_COLUMNS} columns and {MOST_CELLS:,} cells. "
+                "Delete what is far from the table, or save it as CSV."
             )
 
 

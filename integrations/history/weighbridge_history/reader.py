@@ -21,6 +21,7 @@ def main() -> None:
     _limit()
     out = sys.stdout.buffer
     _write(out, {"ready": True})
+    out.flush()  # if reading ends this process, it has started
     question = json.loads(sys.stdin.buffer.readline())
     try:
         for answer in _answers(question, sys.stdin.buffer):
@@ -72,10 +73,8 @@ def _limit() -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 1))
     with contextlib.suppress(OSError, ValueError):
         # What is mapped now (libraries, mostly not in memory) and what may still come into memory.
-        mapped, held = (
-            int(pages) * os.sysconf("SC_PAGE_SIZE") for pages in Path("/proc/self/statm").read_text().split()[:2]
-        )
-        most = mapped + MEMORY_BYTES - held
+        mapped, held = map(int, Path("/proc/self/statm").read_text(encoding="ascii").split()[:2])
+        most = MEMORY_BYTES + (mapped - held) * os.sysconf("SC_PAGE_SIZE")
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 

@@ -19,7 +19,7 @@ from weighbridge_history.errors import FileUnusable
 from weighbridge_history.limits import MEMORY_BYTES, SECONDS
 from weighbridge_history.read import read
 
-#: Reads a file as a caller does; then shows what it was told, and the memory of the process that read.
+#: Reads a file as a caller does; then shows what the answer was, and the memory of the process that read.
 CALLER = """
 import json, resource, sys, time
 from pathlib import Path

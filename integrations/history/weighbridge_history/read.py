@@ -106,10 +106,11 @@ def read(
     choices = Choices(dict(mapping or {}), order, None, person, time_of_day, dict(units or {}))._asdict()
     choices["timezone"] = timezone.key if timezone else None
     answers = ask({"columns": False, "choices": choices}, data, name)
-    fields = next(answers)
+    fields: dict[str, Any] = next(answers)
     fields["rows"] = [WeighInLine(number, line.encode("latin-1"), fault) for number, line, fault in answers]
     fields["columns"] = tuple(Column(*column) for column in fields["columns"])
-    return History(**{key: tuple(value) if key == "people" else value for key, value in fields.items()})
+    fields["people"] = tuple(fields["people"])
+    return History(**fields)
 
 
 def read_here(data: bytes, more: IO[bytes] | None = None, **answers: Any) -> History:

@@ -7,8 +7,8 @@ percentages, so no weigh-in is complete before the end of the file. The file can
 part of it.
 
 Rule: an entity that the file defines is refused, and so is a tag without end. After damage, reading goes on with the
-next line that starts a record; the line of the damage is named. A file that ends early is refused, because what is missing is
-unknown.
+next line that starts a record; the line of the damage is named. A file that ends early is refused, because the rest of
+it is missing.
 
 Weakness: a .zip is held in memory, compressed.
 """

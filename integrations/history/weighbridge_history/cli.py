@@ -142,7 +142,7 @@ def command(
     choices = Choices(mapping, order, timezone, name, time_of_day, units)
     console = Console(highlight=False)
     try:
-        history = read_or_ask(_content(file), choices, around.terminal)
+        history = read_or_ask(_content(file), choices, around.terminal, file.name)
         with function_or_own(around.environment) as target, Client(target) as client:
             return _import(client, history, console, around.terminal, preview=preview, yes=yes)
     except (FileUnusable, MappingInvalid, Stopped) as e:
@@ -159,11 +159,11 @@ def _content(file: Path) -> bytes:
         raise FileUnusable(f"{file} cannot be read: {e.strerror}.") from None
 
 
-def read_or_ask(data: bytes, choices: Choices, terminal: Terminal) -> History:
+def read_or_ask(data: bytes, choices: Choices, terminal: Terminal, name: str = "") -> History:
     """The history. What the file does not say is asked at the terminal, each question once."""
     while True:
         try:
-            return read(data, **choices._asdict())
+            return read(data, **choices._asdict(), name=name)
         except Question as e:
             if not terminal.is_there():
                 raise

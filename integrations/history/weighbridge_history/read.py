@@ -11,8 +11,8 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
-from typing import NamedTuple
+from itertools import chain, islice
+from typing import IO, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from weighbridge.reading.dialects import BARE_WEIGHT, Role, is_missing, normal
@@ -20,9 +20,11 @@ from weighbridge.reading.interpret import has_time
 from weighbridge.reading.keys import meaning_of
 
 from . import times
-from .apple_health import is_archive, read_apple_health
+from .apple_health import chunks_of, is_archive, read_apple_health
 from .columns import GARMIN, Column, is_header, is_values, recognize
 from .errors import FileUnusable, MappingInvalid, OrderUnclear, SeveralPeople, TimeOfDayMissing, UnitUnclear
+from .limits import CHUNK_BYTES, check_spreadsheet
+from .process import ask
 from .table import LONGEST_CELL, Table, TableRow, read_table
 
 #: How many rows are looked at to recognize the columns.
@@ -94,17 +96,31 @@ def read(
     person: str = "",
     time_of_day: str = "",
     units: Mapping[str, str] | None = None,
+    name: str = "",
 ) -> History:
-    """The weigh-ins of a history file; the other arguments are those of `Choices`.
+    """The weigh-ins of a history file, read in a process of its own. `name`: of the file, for the message if that
+    process fails. The other arguments are those of `Choices`.
 
     Raises `FileUnusable`, `MappingInvalid`, or one of its `Question`s.
     """
-    choices = Choices(mapping or {}, order, timezone, person, time_of_day, units or {})
-    history = _read(data, choices)
+    choices = Choices(dict(mapping or {}), order, None, person, time_of_day, dict(units or {}))._asdict()
+    choices["timezone"] = timezone.key if timezone else None
+    answers = ask({"columns": False, "choices": choices}, data, name)
+    fields: dict[str, Any] = next(answers)
+    fields["rows"] = [WeighInLine(number, line.encode("latin-1"), fault) for number, line, fault in answers]
+    fields["columns"] = tuple(Column(*column) for column in fields["columns"])
+    fields["people"] = tuple(fields["people"])
+    return History(**fields)
+
+
+def read_here(data: bytes, more: IO[bytes] | None = None, **answers: Any) -> History:
+    """The weigh-ins, read in this process. `more`: the rest of an XML file that starts with `data`."""
+    choices = Choices(**answers)
+    history = _read(data, choices, more)
     people = dict.fromkeys(name for row in history.rows if (name := _person_of(row)))
     history = replace(history, people=tuple(people))
-    if person:
-        return replace(history, rows=[_of_person(row, person) for row in history.rows])
+    if choices.person:
+        return replace(history, rows=[_of_person(row, choices.person) for row in history.rows])
     return history
 
 
@@ -147,7 +163,7 @@ def _with(line: bytes, key: str, value: str) -> bytes:
     return b"".join((line[:-1], comma, json.dumps(key).encode(), b": ", json.dumps(value).encode(), b"}"))
 
 
-def _read(data: bytes, choices: Choices) -> History:
+def _read(data: bytes, choices: Choices, more: IO[bytes] | None) -> History:
     if not data.strip():
         raise FileUnusable("The file is empty.")
     start = _start(data)
@@ -156,13 +172,21 @@ def _read(data: bytes, choices: Choices) -> History:
         return History("JSON lines", [_in_zone(row, choices.timezone) for row in rows])
     if start.startswith(b"["):
         return _json_list(data, choices)
-    if start.startswith(b"<") or (data.startswith(b"PK") and is_archive(data)):
-        found = read_apple_health(data)
-        return History("Apple Health", [WeighInLine(i, _line(values)) for i, values in enumerate(found.values(), 1)])
+    if start.startswith(b"<"):
+        return _apple_health(chain([data], iter(lambda: more.read(CHUNK_BYTES) if more else b"", b"")))
+    if data.startswith(b"PK") and is_archive(data):
+        return _apple_health(chunks_of(data))
     table = _table_of(data, choices.mapping)
     if _is_garmin(table):
         return _garmin(table, choices)
     return _table(table, choices)
+
+
+def _apple_health(chunks: Iterable[bytes]) -> History:
+    found = read_apple_health(chunks)
+    rows = [WeighInLine(i, _line(values)) for i, values in enumerate(found.weigh_ins.values(), 1)]
+    faults = [f"line {line} of the XML is damaged" for line in found.damaged]
+    return History("Apple Health", rows + [WeighInLine(i, b"", why) for i, why in enumerate(faults, len(rows) + 1)])
 
 
 def _in_zone(row: WeighInLine, timezone: ZoneInfo | None) -> WeighInLine:
@@ -258,8 +282,13 @@ def _text(value: object) -> str:
 # -- tables ------------------------------------------------------------------------------------------------
 
 
-def columns_of(data: bytes, mapping: Mapping[str, str]) -> list[Column]:
+def columns_of(data: bytes, mapping: Mapping[str, str], *, name: str = "") -> list[Column]:
     """The columns of a table, even if they do not make a reading. Raises `FileUnusable` or `MappingInvalid`."""
+    return [Column(*column) for column in ask({"columns": True, "mapping": dict(mapping)}, data, name)]
+
+
+def columns_here(data: bytes, mapping: Mapping[str, str]) -> list[Column]:
+    """The columns of a table, read in this process."""
     if _start(data).startswith(b"["):
         return recognize(_objects_in(_values_of(data))[1], [], mapping)
     table = _table_of(data, mapping)
@@ -276,6 +305,8 @@ def _is_garmin(table: Table) -> bool:
 
 
 def _table_of(data: bytes, mapping: Mapping[str, str]) -> Table:
+    if data.startswith(b"PK"):
+        check_spreadsheet(data)
     wanted = set(mapping)
     table = read_table(data, lambda cells: (bool(wanted) and wanted <= set(cells)) or is_header(cells))
     if is_values(table.headers):

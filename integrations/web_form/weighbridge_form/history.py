@@ -53,7 +53,7 @@ def show_history(account: FunctionOf) -> None:
         asked, preview = st.session_state.get("history", (None, None))
         if asked != question:
             with st.spinner("Reading the file and checking each row …"):
-                preview = _read(file.getvalue(), mapping, order, account)
+                preview = _read(file.getvalue(), mapping, order, account, file.name)
             st.session_state["history"] = (question, preview)
     except OrderUnclear:
         st.session_state["order asked"] = file.file_id
@@ -71,8 +71,8 @@ def show_history(account: FunctionOf) -> None:
     _offer_to_send(preview, account, question)
 
 
-def _read(data: bytes, mapping: Mapping[str, str], order: str, account: FunctionOf) -> Preview:
-    history = read(data, mapping=mapping, order=order, timezone=zone(), person=account.person)
+def _read(data: bytes, mapping: Mapping[str, str], order: str, account: FunctionOf, name: str) -> Preview:
+    history = read(data, mapping=mapping, order=order, timezone=zone(), person=account.person, name=name)
     check_people(history, served=bool(account.person))
     rows = history.readings
     step = max(1, len(rows) // MOST_DRAWN)

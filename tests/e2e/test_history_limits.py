@@ -1,0 +1,226 @@
+"""Files that are made to take all memory or time are refused, and the process that asked lives."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import xlwt
+
+from weighbridge_history.errors import FileUnusable
+from weighbridge_history.limits import MEMORY_BYTES, SECONDS
+from weighbridge_history.read import read
+
+#: Reads a file as a caller does; then shows what the answer was, and the memory of the process that read.
+CALLER = """
+import json, resource, sys, time
+from pathlib import Path
+from weighbridge_history.errors import FileUnusable
+from weighbridge_history.read import read
+start, said, rows = time.monotonic(), "", 0
+try:
+    rows = len(read(Path(sys.argv[1]).read_bytes(), name="bomb.bin").rows)
+except FileUnusable as e:
+    said = str(e)
+took_s = time.monotonic() - start
+again = len(read(b'{"time": "2022-11-22T06:31:00Z", "weight": 81.4}').rows)
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+print(json.dumps({"said": said, "rows": rows, "took_s": took_s, "again": again, "peak": peak, "own": own}))
+"""
+RECORD = (
+    '<Record type="HKQuantityTypeIdentifierBodyMass" sourceName="S" unit="kg" value="{}" '
+    'startDate="2022-11-22 07:3{}:00 +0100"/>\n'
+)
+
+
+def archive(parts: dict[str, Callable[[Any], None]]) -> bytes:
+    """A ZIP whose parts are written piece by piece."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as written:
+        for name, write in parts.items():
+            with written.open(name, "w", force_zip64=True) as part:
+                write(part)
+    return out.getvalue()
+
+
+def xlsx(*cells: str, more: Callable[[Any], None] = lambda _: None) -> bytes:
+    """A workbook of one sheet with these cells, each written as XML."""
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    package = "http://schemas.openxmlformats.org/package/2006"
+
+    def text(content: str) -> Callable[[Any], None]:
+        return lambda part: part.write(content.encode())
+
+    def sheet(part: Any) -> None:
+        part.write(f'<worksheet xmlns="{main}"><sheetData>{"".join(cells)}'.encode())
+        more(part)
+        part.write(b"</sheetData></worksheet>")
+
+    kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml"
+    return archive(
+        {
+            "[Content_Types].xml": text(
+                f'<Types xmlns="{package}/content-types"><Override PartName="/xl/workbook.xml" ContentType="{kind}"/>'
+                "</Types>"
+            ),
+            "_rels/.rels": text(
+                f'<Relationships xmlns="{package}/relationships"><Relationship Id="r" Type="{office}/officeDocument" '
+                'Target="xl/workbook.xml"/></Relationships>'
+            ),
+            "xl/workbook.xml": text(
+                f'<workbook xmlns="{main}" xmlns:r="{office}"><sheets><sheet name="S" sheetId="1" r:id="r1"/></sheets>'
+                "</workbook>"
+            ),
+            "xl/_rels/workbook.xml.rels": text(
+                f'<Relationships xmlns="{package}/relationships"><Relationship Id="r1" Type="{office}/worksheet" '
+                'Target="worksheets/sheet1.xml"/></Relationships>'
+            ),
+            "xl/worksheets/sheet1.xml": sheet,
+        }
+    )
+
+
+def one_far_cell() -> bytes:
+    return xlsx('<row r="1"><c r="A1"><v>1</v></c></row>', '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>')
+
+
+def inflating_sheet() -> bytes:
+    def zeros(part: Any) -> None:
+        for _ in range(1024):
+            part.write(b" " * (1 << 20))
+
+    return xlsx(more=zeros)
+
+
+def health(*rows: str, head: str = "") -> bytes:
+    return f'<?xml version="1.0"?>\n{head}<HealthData>\n{"".join(rows)}</HealthData>\n'.encode()
+
+
+def endless_attribute() -> bytes:
+    def write(part: Any) -> None:
+        part.write(b'<HealthData><Record type="')
+        for _ in range(1536):
+            part.write(b"a" * (1 << 20))
+
+    return archive({"apple_health_export/export.xml": write})
+
+
+def endless_attribute_of_random_letters() -> bytes:
+    """No ratio shows it."""
+    return b'<HealthData>\n<Record type="' + os.urandom(40 << 20).hex().encode()
+
+
+def laughs() -> bytes:
+    entities = "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10 if i else "ha"}">' for i in range(10))
+    return health('<Record type="&l9;"/>\n', head=f"<!DOCTYPE HealthData [{entities}]>\n")
+
+
+def large_old_spreadsheet() -> bytes:
+    """The limits of the process stop it, not the extent."""
+    book = xlwt.Workbook()
+    sheet = book.add_sheet("S")
+    sheet.write(0, 0, "date")
+    sheet.write(65_535, 255, 1)
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+def many_lines() -> bytes:
+    return b"date,weight\n" + b"2022-11-22 07:31:00,81.4\n" * 3_800_000
+
+
+def nested_lists() -> bytes:
+    return b"[" * (50 << 20)
+
+
+BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
+    "far cell": (one_far_cell, "1,048,576 rows and 16,384 columns"),
+    "inflating sheet": (inflating_sheet, "far more than its size"),
+    "endless attribute, compressed": (endless_attribute, "a tag is longer than"),
+    "endless attribute": (endless_attribute_of_random_letters, "a tag is longer than"),
+    "entities": (laughs, "defines entities"),
+    "large .xls": (large_old_spreadsheet, "bomb.bin cannot be read"),
+    "many lines": (many_lines, "bomb.bin"),
+    "nested lists": (nested_lists, "JSON"),
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the memory, see process.py")
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_bomb_is_refused_and_the_caller_lives(bomb: str, tmp_path: Path) -> None:
+    """A bomb is refused with a sentence, within the limits, and the caller reads the next file."""
+    make, words = BOMBS[bomb]
+    file = tmp_path / "bomb.bin"
+    file.write_bytes(make())
+    done = subprocess.run(
+        [sys.executable, "-c", CALLER, str(file)],
+        capture_output=True,
+        check=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    seen = json.loads(done.stdout)
+    assert words in seen["said"], seen
+    assert seen["again"] == 1
+    # Between fork and exec, a child counts with the memory of its caller, which holds the file.
+    assert seen["peak"] <= max(MEMORY_BYTES, seen["own"])
+    assert seen["took_s"] < SECONDS + 5
+
+
+def test_empty_cells_far_away_do_not_count() -> None:
+    """A cell with a format and no value does not make a sheet too large."""
+    cell = '<c r="{}" t="inlineStr"><is><t>{}</t></is></c>'.format
+    head = f'<row r="1">{cell("A1", "date")}{cell("B1", "weight")}</row>'
+    row = f'<row r="2">{cell("A2", "2022-11-22 07:31:00")}<c r="B2"><v>81.4</v></c></row>'
+    (only,) = read(xlsx(head, row, '<row r="1048576"><c r="XFD1048576" s="1"/></row>')).rows
+    assert json.loads(only.line)["weight"] == "81.4"
+
+
+def test_damaged_record_is_named_others_are_read() -> None:
+    """Damage in one record of Apple Health costs that record alone, and its line is named."""
+    rows = [RECORD.format(80 + i, i) for i in range(6)]
+    rows[2] = rows[2].replace('value="82"', 'value="82" value="82"')
+    rows[4] = rows[4].replace("<Record", "<Rec & ord")
+    history = read(health(*rows))
+    weights = [json.loads(row.line)["weight"] for row in history.readings]
+    assert weights == ["80 kg", "81 kg", "83 kg", "85 kg"]
+    assert [row.fault for row in history.rows if row.fault] == [
+        "line 5 of the XML is damaged",
+        "line 7 of the XML is damaged",
+    ]
+
+
+def test_damage_anywhere_costs_its_line_alone() -> None:
+    """Where the pieces of the file are cut does not matter."""
+    clocks = [f"{i // 3600:02}:{i // 60 % 60:02}:{i % 60:02}" for i in range(3000)]
+    rows = [RECORD.format(80, 1).replace("07:31:00", clock) for clock in clocks]
+    for place in (400, 401, 1500, 2999):
+        damaged = [*rows]
+        damaged[place] = damaged[place].replace('unit="kg"', 'unit="kg" <')
+        history = read(health(*damaged))
+        assert len(history.readings) == len(rows) - 1
+        assert [row.fault for row in history.rows if row.fault] == [f"line {place + 3} of the XML is damaged"]
+
+
+def test_damage_above_the_records_is_refused() -> None:
+    """A document type that is not valid is refused, with its place."""
+    with pytest.raises(FileUnusable, match="Row 2"):
+        read(health(RECORD.format(80, 0), head="<!DOCTYPE HealthData [<!ELEMENT >]>\n"))
+
+
+@pytest.mark.parametrize("value", ["1e999999", "-1e999999", "1e-999999", "NaN", "Infinity", "1e400"])
+def test_number_out_of_range_is_sent_as_it_is(value: str) -> None:
+    """A number that cannot be a percentage goes to the function unchanged, which names it."""
+    fat = RECORD.format(value, 0).replace("BodyMass", "BodyFatPercentage").replace('"kg"', '"%"')
+    (row,) = read(health(RECORD.format(80, 0), fat)).rows
+    assert json.loads(row.line)["body fat"] == f"{value} %"

@@ -66,12 +66,15 @@ class Refused(WeighbridgeError):
 
 def migrate(connection: psycopg.Connection[Any], home_assistant: Sequence[str]) -> str:
     """Create or update the tables and triggers, and add entities of Home Assistant. Repeating it changes nothing."""
+    if (encoding := connection.info.parameter_status("server_encoding")) != "UTF8":
+        raise Refused(f"Expected a database with the encoding UTF8, got {encoding}. Create another one for the outbox.")
     with connection.transaction():
         # If two run at once, as the containers of one stack may, the second waits and finds it done.
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('weighbridge'))")
         if not _exists(connection, "procrastinate_jobs"):
             connection.execute(procrastinate.schema.SchemaManager.get_schema())
-        connection.execute(_sql("schema.sql"))
+        for file in ("schema.sql", "bounds.sql"):
+            connection.execute(_sql(file))
         if not home_assistant and not _exists(connection, "weighbridge_entities"):
             return "The outbox is ready."
         if not _exists(connection, "states_meta"):

@@ -171,6 +171,16 @@ def test_messages_while_down_are_stored_later(box: Outbox, broker: Mosquitto) ->
     wait_until("all are stored", lambda: rows(box) == 50)
 
 
+def test_broker_keeps_all_that_it_acknowledged(box: Outbox, broker: Mosquitto) -> None:
+    """3,000 messages that the shipped broker acknowledged while the relay was away are all stored, each once."""
+    start(box, broker).stop()
+    broker.publish("scale/anna", *(json.dumps({"weight": 80, "time": 1795329060 + n}) for n in range(3_000)))
+    broker.restart()
+    relay = start(box, broker)
+    wait_until("all are taken", lambda: taken(relay) == 3_000, 120)
+    assert box.query("SELECT count(*), count(DISTINCT key) FROM readings") == [(3_000, 3_000)]
+
+
 BROKEN = {
     "not JSON": b"81,4 kg",
     "empty": b"",

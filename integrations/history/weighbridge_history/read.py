@@ -23,7 +23,7 @@ from . import times
 from .apple_health import chunks_of, is_archive, read_apple_health
 from .columns import GARMIN, Column, is_header, is_values, recognize
 from .errors import FileUnusable, MappingInvalid, OrderUnclear, SeveralPeople, TimeOfDayMissing, UnitUnclear
-from .limits import CHUNK_BYTES, check_spreadsheet
+from .limits import CHUNK_BYTES
 from .process import ask
 from .table import LONGEST_CELL, Table, TableRow, read_table
 
@@ -301,8 +301,6 @@ def _is_garmin(table: Table) -> bool:
 
 
 def _table_of(data: bytes, mapping: Mapping[str, str]) -> Table:
-    if data.startswith(b"PK"):
-        check_spreadsheet(data)
     wanted = set(mapping)
     table = read_table(data, lambda cells: (bool(wanted) and wanted <= set(cells)) or is_header(cells))
     if is_values(table.headers):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -343,10 +344,49 @@ def test_damage_anywhere_costs_its_line_alone() -> None:
         assert [row.fault for row in history.rows if row.fault] == [f"line {place + 3} of the XML is damaged"]
 
 
-def test_damage_above_the_records_is_refused() -> None:
-    """A document type that is not valid is refused, with its place."""
-    with pytest.raises(FileUnusable, match="Row 2"):
-        read(health(RECORD.format(80, 0), head="<!DOCTYPE HealthData [<!ELEMENT >]>\n"))
+def test_damage_above_the_records_is_named() -> None:
+    """A document type that is not valid, as iOS 16 wrote it, is named, and all records are read."""
+    head = "<!DOCTYPE HealthData [\n<!ELEMENT >\n<!ATTLIST Record unit CDATA #IMPLIED>\n]>\n"
+    history = read(health(*map(RECORD.format, (80, 81), (0, 1)), head=head))
+    assert len(history.readings) == 2
+    assert [row.fault for row in history.rows if row.fault] == ["line 3 of the XML is damaged"]
+
+
+def test_other_xml_is_refused() -> None:
+    """XML that is no Apple Health export is refused, damaged or not."""
+    for xml in (b"<gpx></gpx>", b"<gpx><&</gpx>", b"<?xml version='1.0'?>\n<!DOCTYPE gpx [<!ELEMENT >]>\n<gpx/>\n"):
+        with pytest.raises(FileUnusable, match=r"HealthData|damaged"):
+            read(xml)
+
+
+@pytest.mark.parametrize("mark", ["&", "A & B", "\x01", "\x0b\x0c", "&nbsp;", "&amp;", "&#38;"])
+def test_name_of_an_app_damages_nothing(mark: str) -> None:
+    """What an app writes into its name costs no record, wherever the pieces of the file are cut."""
+    rows = [
+        RECORD.format(80, 0).replace('"S"', f'"{mark}"').replace("07:30", f"{n // 60:02}:{n % 60:02}")
+        for n in range(1200)
+    ]
+    history = read(health(*rows))
+    assert len(history.readings) == 1200
+    assert not any(row.fault for row in history.rows)
+
+
+def test_file_without_lines_is_read_after_damage() -> None:
+    """Damage costs one record, even if all of them are in one line."""
+    rows = [RECORD.format(80 + i, i).strip() for i in range(5)]
+    rows[2] = rows[2].replace('unit="kg"', "unit=kg")
+    history = read(health(*rows))
+    assert [json.loads(row.line)["weight"] for row in history.readings] == ["80 kg", "81 kg", "83 kg", "84 kg"]
+    assert [row.fault for row in history.rows if row.fault] == ["line 3 of the XML is damaged"]
+
+
+@pytest.mark.parametrize("left_out", [1, 14, 20, 60])
+def test_end_of_a_cut_file_is_named(left_out: int) -> None:
+    """A file that ends early is read up to there, and the line at which it ends is named."""
+    history = read(health(*(RECORD.format(80 + i, i) for i in range(5))).rstrip()[:-left_out])
+    assert len(history.readings) == (5 if left_out < 20 else 4)
+    (why,) = (row.fault for row in history.rows if row.fault)
+    assert re.fullmatch(r"the XML ends early, in line [78]: what followed is missing", why)
 
 
 @pytest.mark.parametrize("value", ["1e999999", "-1e999999", "1e-999999", "NaN", "Infinity", "1e400"])

@@ -185,8 +185,8 @@ def _read(data: bytes, choices: Choices, more: IO[bytes] | None) -> History:
 def _apple_health(chunks: Iterable[bytes]) -> History:
     found = read_apple_health(chunks)
     rows = [WeighInLine(i, _line(values)) for i, values in enumerate(found.weigh_ins.values(), 1)]
-    faults = [f"line {line} of the XML is damaged" for line in found.damaged]
-    return History("Apple Health", rows + [WeighInLine(i, b"", why) for i, why in enumerate(faults, len(rows) + 1)])
+    faults = [WeighInLine(i, b"", why) for i, why in enumerate(found.faults, len(rows) + 1)]
+    return History("Apple Health", rows + faults)
 
 
 def _in_zone(row: WeighInLine, timezone: ZoneInfo | None) -> WeighInLine:

@@ -8,6 +8,9 @@ from decimal import Decimal
 #: A parameter of every route: indent the JSON of the answer.
 PRETTY = "pretty"
 
+#: Of every answer: a measurement does not belong in a cache, and a browser must not guess what JSON is.
+EVERY_ANSWER = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
 
 def json_bytes(value: object, *, pretty: bool) -> bytes:
     """A value as JSON. Indented JSON has letters in place of escapes."""

@@ -33,7 +33,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ..errors import Busy, FieldError, NotHttp, QueryInvalid, TooSlow, WeighbridgeError
 from ..resources import TARGET
-from .encoding import json_bytes
+from .encoding import EVERY_ANSWER, json_bytes
 from .problems import headers_of, kind_of, problem
 
 LONGEST_HEAD_BYTES = 16 * 1024
@@ -129,6 +129,7 @@ def _response(fault: WeighbridgeError) -> bytes:
     fields = {
         "Content-Type": "application/problem+json",
         "Content-Length": str(len(body)),
+        **EVERY_ANSWER,
         **headers_of(fault),
         "Connection": "close",
     }
@@ -150,7 +151,8 @@ def application() -> ASGIApp:
             return
         fault = QueryInvalid([FieldError("path", None, "A path without control characters was expected.")])
         body = json_bytes(problem(fault), pretty=False)
-        await Response(body, kind_of(fault).status, media_type="application/problem+json")(scope, receive, send)
+        status = kind_of(fault).status
+        await Response(body, status, EVERY_ANSWER, media_type="application/problem+json")(scope, receive, send)
 
     return guarded
 

@@ -49,7 +49,7 @@ _UNIT_AT_END = {
 _ENDINGS = tuple(_UNIT_AT_END)
 _OWN_UNIT = ("unitofmeasurement", "units", "unit", "uom")
 
-#: How a key of the vocabulary is written.
+#: How a key of a dialect is written. Slips are looked for among these: two languages have too many similar words.
 _WRITTEN: dict[str, str] = {}
 for _dialect in DIALECTS.values():
     for _key in _dialect:
@@ -137,7 +137,7 @@ def written(name: str) -> str:
 def slip_of(key: str) -> str | None:
     """The known key that this one was probably meant to be: one letter more, less or other, or two swapped.
 
-    It is one of `VOCABULARY`, or None.
+    It is one of a dialect, or None.
     """
     name = normal(key)
     near = {known for part in (name, *_without_one(name)) for known in _NEAR.get(part, ()) if _is_slip(name, known)}
@@ -164,8 +164,8 @@ def _is_slip(name: str, known: str) -> bool:
 
 
 _NEAR: dict[str, list[str]] = {}
-for _name, _meaning in VOCABULARY.items():
-    if len(_name) >= _SHORTEST_SWAPPED and not isinstance(_meaning, Unused):
+for _name in _WRITTEN:
+    if len(_name) >= _SHORTEST_SWAPPED and not isinstance(VOCABULARY[_name], Unused):
         for _part in (_name, *_without_one(_name)):
             _NEAR.setdefault(_part, []).append(_name)
-_ORDER = {name: place for place, name in enumerate(VOCABULARY)}
+_ORDER = {name: place for place, name in enumerate(_WRITTEN)}

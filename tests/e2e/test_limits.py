@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.test_serve import answer_of, serving
-from tests.function_client import free_port
+from tests.function_client import free_port, local_headers
 from weighbridge.http import server
 
 READING = json.dumps({"weight": 81.4, "body fat": 18.2, "time": "2026-11-23T07:30:00Z"}).encode()
@@ -36,7 +36,10 @@ class Served:
     def is_answering(self) -> bool:
         """Whether /health and a dry run are answered in time."""
         address = f"http://127.0.0.1:{self.port}"
-        for request in (f"{address}/health", urllib.request.Request(f"{address}/?dry_run=true", READING)):
+        for request in (
+            f"{address}/health",
+            urllib.request.Request(f"{address}/?dry_run=true", READING, local_headers()),
+        ):
             with urllib.request.urlopen(request, timeout=DEADLINE_S) as answer:
                 assert answer.status == 200
         return True
@@ -67,7 +70,10 @@ def problem_of(response: bytes) -> tuple[int, str]:
     return int(head.split()[1]), json.loads(body)["type"]
 
 
-HEAD = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+HEAD = (
+    b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    + "".join(f"{name}: {value}\r\n" for name, value in local_headers().items()).encode()
+)
 
 
 @contextmanager

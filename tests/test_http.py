@@ -359,7 +359,9 @@ def test_without_keys_the_local_key(make: Make, tmp_path: Path, address: str) ->
     [("", 0o600), ("Authorization: Bearer \n", 0o600), ("Authorization: Bearer planted\n", 0o600), (None, 0o644)],
     ids=["empty", "no key", "short", "readable by others"],
 )
-def test_damaged_local_key(make: Make, tmp_path: Path, content: str | None, mode: int) -> None:
+def test_damaged_local_key(
+    make: Make, tmp_path: Path, content: str | None, mode: int, capfd: pytest.CaptureFixture[str]
+) -> None:
     """A file that holds no key, or that others can read, is named with its fix. It is never replaced or used."""
     path = tmp_path / "key"
     if content is None:
@@ -367,7 +369,8 @@ def test_damaged_local_key(make: Make, tmp_path: Path, content: str | None, mode
     else:
         path.write_text(content)
     path.chmod(mode)
-    detail = problem(make(WEIGHBRIDGE_LOCAL_KEY=path).post("/", json=READING), 500, "settings-invalid")["detail"]
+    problem(make(WEIGHBRIDGE_LOCAL_KEY=path).post("/", json=READING), 500, "settings-invalid")
+    detail = json.loads(capfd.readouterr().out)["detail"]
     assert str(path) in detail
     assert "Delete it" in detail
     assert "planted" not in detail
@@ -477,6 +480,46 @@ def test_open_routes_need_no_key(make: Make) -> None:
     http = make(**KEYS)
     assert http.get("/health").status_code == 200
     assert http.get("/openapi.json").json["openapi"].startswith("3.1")
+
+
+def test_strangers_see_no_paths(make: Make, tmp_path: Path) -> None:
+    """Without a key, health shows no reason, since it may name a folder; with a key it does."""
+    (tmp_path / "occupied").touch()
+    for delivery in ("folder", "garth,folder"):
+        http = make(**KEYS, WEIGHBRIDGE_DELIVERY=delivery, WEIGHBRIDGE_FOLDER=tmp_path / "occupied")
+        key = {"X-API-Key": "another-key-of-sixteen"}
+        with_key, without = http.get("/health", headers=key), http.get("/health")
+        assert with_key.status_code == without.status_code == 503
+        assert str(tmp_path) in with_key.text
+        assert str(tmp_path) not in without.text
+        assert without.json["delivery"]["detail"] == "Send a key to see why."
+        assert with_key.json["delivery"].keys() == without.json["delivery"].keys()
+
+
+def test_anonymous_health_writes_nothing(make: Make, tmp_path: Path) -> None:
+    """`GET /health` changes no file and creates none."""
+    http = make(**KEYS, WEIGHBRIDGE_DELIVERY="garth,folder", WEIGHBRIDGE_TOKENS=tmp_path / "tokens")
+    before = {path: path.stat() for path in (tmp_path, *tmp_path.rglob("*"))}
+    http.get("/health")
+    assert {path: path.stat() for path in (tmp_path, *tmp_path.rglob("*"))} == before
+
+
+def test_every_answer_is_private(http: FunctionClient) -> None:
+    """No answer may be cached, and no browser guesses its type."""
+    answers = [
+        http.post("/", json=READING),
+        http.post("/fit", json=READING),
+        http.post("/", data=b"{"),
+        http.get("/health"),
+        http.get("/openapi.json"),
+        http.get("/nowhere"),
+        http.get("/", headers={"Accept": "text/html"}),
+        http.post("/", json=READING, local=False),
+    ]
+    assert len({answer.status_code for answer in answers}) == 5
+    for answer in answers:
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
 # --- addresses, methods, queries ---
@@ -616,11 +659,15 @@ def test_pretty_is_true_or_false(http: FunctionClient, tmp_path: Path, query: st
         ({"WEIGHBRIDGE_TEMPLATE": __file__}, "template-unusable", "FIT"),
     ],
 )
-def test_wrong_setting_is_named(make: Make, environment: dict[str, str], slug: str, named: str) -> None:
-    """A wrong setting is named in the answer of every route."""
+def test_wrong_setting_is_named(
+    make: Make, environment: dict[str, str], slug: str, named: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A wrong setting is named in the log, for every route. No caller has shown a key yet, so no answer names it."""
     http = make(**environment)
     for answer in (http.post("/", json=READING), http.get("/health")):
-        assert named in problem(answer, 500, slug)["detail"]
+        assert problem(answer, 500, slug)["detail"] == "The log of the function says what is wrong."
+    logged = [json.loads(line)["detail"] for line in capfd.readouterr().out.splitlines()]
+    assert [named in detail for detail in logged] == [True, True]
 
 
 def test_fixed_setting_needs_no_restart(make: Make, tmp_path: Path) -> None:

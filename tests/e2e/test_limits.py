@@ -191,7 +191,7 @@ def test_upgrade_is_ignored(served: Served) -> None:
     with ExitStack() as stack:
         first_line, rest = DRY_RUN.split(b"\r\n", 1)
         request = first_line + b"\r\n" + offer + rest
-        # The second arrives in pieces; the last one is no request, so the connection ends.
+        # The second arrives in pieces; the last one is not a request, so the connection ends.
         connection = served.connect(stack, request + request[:-9])
         assert connection.recv(4) == b"HTTP"
         connection.sendall(request[-9:] + DRY_RUN + b"no HTTP\r\n\r\n")

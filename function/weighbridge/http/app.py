@@ -28,7 +28,7 @@ from ..errors import Unauthorized, WeighbridgeError
 from ..local_key import local_key
 from ..settings import Key, Network, Settings, read_settings
 from .access import ANONYMOUS, WrongKeys, address_of, admit, check
-from .encoding import PRETTY, json_bytes
+from .encoding import EVERY_ANSWER, PRETTY, json_bytes
 from .lanes import Pool
 from .page import PAGE, PAGE_HEADERS
 from .problems import headers_of, kind_of, problem
@@ -81,7 +81,7 @@ class Shell:
             if not isinstance(fault, WeighbridgeError):
                 # The place, but not the message: it may contain what the caller sent.
                 entry |= {"where": [f"{f.filename}:{f.lineno}" for f in traceback.extract_tb(fault.__traceback__)]}
-        headers = {"Content-Type": answer.media_type, **answer.headers}
+        headers = {"Content-Type": answer.media_type, **EVERY_ANSWER, **answer.headers}
         if answer.status != 204:
             headers["Content-Length"] = str(len(body))
         if not upload.done:
@@ -107,7 +107,12 @@ class Shell:
         entry["route"] = route.name
         application = self._application
         if application is None:
-            application = await self._health.run(self._compose_once)
+            try:
+                application = await self._health.run(self._compose_once)
+            except WeighbridgeError as fault:
+                # It names files, and without settings no key is known.
+                entry["detail"] = str(fault)
+                raise type(fault)("The log of the function says what is wrong.") from fault
         key = ANONYMOUS
         try:
             key = admit(self._keys, headers)

@@ -169,12 +169,9 @@ class Application:
         return Later(answer)
 
     def get_health(self, call: Call) -> Answer:
-        delivery = dict(self.composed.weighbridge.delivery.health())
-        # Names of people and paths of files are only for those who administer.
+        delivery = self.composed.weighbridge.delivery.health()
         if Right.ADMINISTER not in call.key.rights:
-            delivery.pop("people", None)
-            if "detail" in delivery:
-                delivery["detail"] = "It needs attention. Send a key with the right to administer to see why."
+            delivery = _without_details(delivery)
         health = {
             "status": "ok" if delivery["ready"] else "not ready",
             "template": {
@@ -201,6 +198,23 @@ class Application:
                 "to garmin and sign in with `weighbridge login`."
             )
         return store
+
+
+def _without_details(state: Mapping[str, object]) -> dict[str, object]:
+    """A state of `/health` for callers without a key: no names of people, and no paths."""
+    shown: dict[str, object] = {}
+    for name, value in state.items():
+        if name == "people":
+            continue
+        if name == "detail":
+            shown[name] = "Send a key to see why."
+        elif isinstance(value, Mapping):
+            shown[name] = _without_details(value)
+        elif isinstance(value, list):
+            shown[name] = [_without_details(each) for each in value]
+        else:
+            shown[name] = value
+    return shown
 
 
 #: Up to this size, a body is a few readings, which are understood and proven in a millisecond or two.

@@ -82,8 +82,8 @@ def problem_of(response: bytes) -> tuple[int, str]:
 HEAD = (
     b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     + "".join(f"{name}: {value}\r\n" for name, value in local_headers().items()).encode()
-CHECKED = HEAD.replace(b"/", b"/?dry_run=true", 1)
 )
+CHECKED = HEAD.replace(b"/", b"/?dry_run=true", 1)
 
 
 @contextmanager

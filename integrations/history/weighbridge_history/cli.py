@@ -25,8 +25,9 @@ from weighbridge.operate.surroundings import Surroundings, Terminal
 from . import answers
 from .answers import ORDERS
 from .errors import AnswersInvalid, FileUnusable, MappingInvalid
+from .left_out import unsendable
 from .outliers import Outlier, find_outliers
-from .preview import SHOWN, Preview, unsendable
+from .preview import SHOWN, Preview
 from .questions import Ask, ask_units, read_or_ask
 from .read import Choices, History, WeighInLine, people_of
 from .send import STATUS_TEXTS, ImportReport, Stopped, check, send

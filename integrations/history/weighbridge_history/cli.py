@@ -29,7 +29,7 @@ from .left_out import unsendable
 from .outliers import Outlier, find_outliers
 from .preview import SHOWN, Preview
 from .questions import Ask, ask_units, read_or_ask
-from .read import Choices, History, WeighInLine, people_of
+from .read import Choices, History, WeighInLine
 from .send import STATUS_TEXTS, ImportReport, Stopped, check, send
 from .times import DAY_FIRST, MONTH_FIRST
 
@@ -197,7 +197,7 @@ class _Import:
             if answered != choices:
                 history, choices = self._read(answered, served=served)
                 checked = self._check(history)
-        outliers = find_outliers(checked.weights, people_of(history))
+        outliers = find_outliers(checked.weights)
         self._show(history, choices, checked, outliers)
         self._save(choices)
         refused = {row.number for row, _ in checked.refused}

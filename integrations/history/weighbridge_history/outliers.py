@@ -5,8 +5,9 @@ Rule: nothing is left out here. A weigh-in is marked with a reason; a person dec
 Strategy: a history is the longest series of weigh-ins in which each step is possible for a body. What is not in that
 series is marked. A step from one weigh-in to a later one is
 
-* possible up to the tolerance: 8 times the scatter of this person's weigh-ins, which is at least 7 % and at most 12 %,
-  and more with the time between them: another 10 % after a month, 39 % after half a year, never more than 52 %;
+* possible up to the tolerance: 9 times the scatter of this person's weigh-ins, which is at least 8 % and at most 12 %,
+  and more with the time between them: another 10 % after a month, 39 % after half a year, never more than 52 %. Time
+  with other weigh-ins in it counts a quarter: what happened in it is known;
 * doubtful up to 9 % above that, such as a birth, or another scale. The series may take it, for the price of
   six weigh-ins. So a new weight that lasts is taken, and a short trip to another weight is not;
 * impossible beyond.
@@ -23,7 +24,7 @@ weight, 30 % lost in two years or in ten months, ups and downs of 16 % in half a
 clothes), no weigh-in was marked. Of single weigh-ins in pounds or of somebody 30 % heavier all were found, of somebody
 12 % lighter 99 %.
 
-Weakness: somebody within 7 % of the person's weight is not noticed. Around a birth, one history in eight has a few
+Weakness: somebody within 8 % of the person's weight is not noticed. Around a birth, one history in eight has a few
 weigh-ins marked. Eight weigh-ins in a row of somebody 15 % lighter are found in four of five histories, because a pause
 of months may hide them. Of two people with about as many weigh-ins each, the one with fewer is marked. With fewer than
 five weigh-ins in the series, none is.
@@ -39,9 +40,11 @@ from statistics import median
 from typing import Any, NamedTuple
 
 #: The tolerance of a step, as a natural logarithm of the ratio: at least, per standard deviation, at most.
-_LEAST, _PER_DEVIATION, _MOST = 0.07, 8, 0.12
+_LEAST, _PER_DEVIATION, _MOST = 0.08, 9, 0.12
 #: What a body may change with time: this much after a long time, most of it in so many days.
 _WITH_TIME, _DAYS = 0.42, 120
+#: Time with weigh-ins in it, all of them left out, counts for so much less than a pause.
+_BETWEEN = 4
 #: A doubtful step is so much larger, and costs so many weigh-ins.
 _DOUBTFUL, _PRICE = 0.09, 6
 #: The width of a level, of which only the latest weigh-in is kept. Below the least tolerance.
@@ -70,6 +73,8 @@ class Weight(NamedTuple):
     row: int
     at_s: float
     kg: float
+    #: Whom the row names.
+    person: str = ""
 
 
 class Outlier(NamedTuple):
@@ -84,23 +89,23 @@ class Outlier(NamedTuple):
         return f"{self.weight.kg:.1f} kg among {self.around_kg:.1f} kg: {self.looks_like}"
 
 
-def weight_in(row: int, receipt: Mapping[str, Any]) -> Weight | None:
+def weight_in(row: int, person: str, receipt: Mapping[str, Any]) -> Weight | None:
     """The weight in a receipt of this row."""
     if not receipt.get("measured_at"):
         return None
     for value in receipt.get("fields", ()):
         if value["name"] == "weight_kg":
             at = datetime.fromisoformat(receipt["measured_at"])
-            return Weight(row, at.timestamp(), float(value["value"]))
+            return Weight(row, at.timestamp(), float(value["value"]), person)
     return None
 
 
-def find_outliers(weights: Sequence[Weight], people: Mapping[int, str] | None = None) -> list[Outlier]:
-    """The weigh-ins that are hardly their person's, in the order of the rows. `people`: row -> whom it names."""
-    named = people or {}
+def find_outliers(weights: Sequence[Weight]) -> list[Outlier]:
+    """The weigh-ins that are hardly their person's, in the order of the rows."""
+    several = len({weight.person for weight in weights if weight.person}) > 1
     everyone: dict[str, list[Weight]] = {}
     for weight in sorted(weights, key=lambda weight: (weight.at_s, weight.row)):
-        everyone.setdefault(named.get(weight.row, ""), []).append(weight)
+        everyone.setdefault(weight.person if several else "", []).append(weight)
     return sorted(outlier for own in everyone.values() for outlier in _of_one(own))
 
 
@@ -127,11 +132,15 @@ def _longest_series(weights: Sequence[Weight], logs: Sequence[float]) -> list[in
     before: list[int] = []
     # Of one level, the latest weigh-in has the longest series: a step within a level is always possible.
     latest: dict[int, int] = {}
+    pause_s: dict[int, float] = {}
     for i, (weight, log) in enumerate(zip(weights, logs, strict=True)):
+        since_last_s = weight.at_s - weights[i - 1].at_s if i else 0.0
         best, previous = 1, -1
-        for j in latest.values():
+        for level, j in latest.items():
+            pause_s[level] = max(pause_s[level], since_last_s)
             size = abs(log - logs[j])
-            allowed = tolerance + _WITH_TIME * -math.expm1((weights[j].at_s - weight.at_s) / _DAY_S / _DAYS)
+            elapsed_s = weight.at_s - weights[j].at_s
+            allowed = tolerance + _change(pause_s[level] + (elapsed_s - pause_s[level]) / _BETWEEN)
             if size > allowed + _DOUBTFUL:
                 continue
             length = score[j] + 1 - (_PRICE if size > allowed else 0)
@@ -139,13 +148,18 @@ def _longest_series(weights: Sequence[Weight], logs: Sequence[float]) -> list[in
                 best, previous = length, j
         score.append(best)
         before.append(previous)
-        latest[math.floor(log / _LEVEL)] = i
+        level = math.floor(log / _LEVEL)
+        latest[level], pause_s[level] = i, 0.0
     place = max(range(len(score)), key=lambda i: (score[i], i), default=-1)
     series = []
     while place >= 0:
         series.append(place)
         place = before[place]
     return series[::-1]
+
+
+def _change(pause_s: float) -> float:
+    return _WITH_TIME * -math.expm1(-pause_s / _DAY_S / _DAYS)
 
 
 def _tolerance(logs: Sequence[float]) -> float:

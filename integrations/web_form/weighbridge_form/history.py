@@ -31,7 +31,7 @@ from weighbridge_history.errors import (
 from weighbridge_history.left_out import by_kind, count_of, left_out_columns, ranges, unsendable
 from weighbridge_history.outliers import Outlier, find_outliers
 from weighbridge_history.questions import MASSES, samples, without_unit
-from weighbridge_history.read import Choices, History, WeighInLine, check_people, columns_of, people_of, read
+from weighbridge_history.read import Choices, History, WeighInLine, check_people, columns_of, read
 from weighbridge_history.send import STATUS_TEXTS, ImportReport, Stopped, check, send
 from weighbridge_history.times import DAY_FIRST, MONTH_FIRST, YEAR_FIRST, time_of_day
 
@@ -117,7 +117,7 @@ def _read(file: File, choices: Choices, account: FunctionOf) -> Preview:
     step = max(1, len(rows) // MOST_DRAWN)
     shown = frozenset(row.number for row in rows[::step])
     checked = check(account.client, rows, shown=shown, progress=lambda _: None)
-    return Preview(history, checked, find_outliers(checked.weights, people_of(history)))
+    return Preview(history, checked, find_outliers(checked.weights))
 
 
 # -- the questions -----------------------------------------------------------------------------------------

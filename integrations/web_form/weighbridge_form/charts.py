@@ -29,7 +29,7 @@ def draw(rows: Sequence[Mapping[str, Any]], marked: Sequence[Point] = ()) -> Non
     """Draw the charts of these weigh-ins, oldest first. `marked`: weights that are out of line with them."""
     charts = [(name, title) for name, title in CHARTS.items() if any(name in row for row in rows)]
     for start in range(0, len(charts), 2):
-        for column, (name, title) in zip(st.columns(2), charts[start : start + 2], strict=False):
+        for column, (name, title) in zip(st.columns(min(2, len(charts))), charts[start : start + 2], strict=False):
             with column:
                 points = [Point(moment(row["measured_at"]), row[name]) for row in rows if name in row]
                 _chart(title, points, marked if name == "weight_kg" else ())

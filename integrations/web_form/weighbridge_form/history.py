@@ -37,7 +37,7 @@ from weighbridge_history.times import DAY_FIRST, MONTH_FIRST, YEAR_FIRST, time_o
 
 from .account import FunctionOf
 from .charts import draw
-from .clock import local, moment, zone
+from .clock import moment, to_display, zone
 from .values import Point
 
 KINDS = ["csv", "xls", "xlsx", "xml", "zip", "json", "ndjson", "jsonl"]
@@ -261,7 +261,7 @@ def _show(preview: Preview) -> None:
     )
     _list(
         f"{count_of(len(outliers), 'weigh-in')} out of line with the others",
-        [{"row": str(o.weight.row), "measured at": local(_at(o).isoformat()), "why": o.reason} for o in outliers],
+        [{"row": str(o.weight.row), "measured at": to_display(_at(o).isoformat()), "why": o.reason} for o in outliers],
     )
 
 

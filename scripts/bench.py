@@ -25,10 +25,12 @@ from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from weighbridge.client.settings import local_key_path
 from weighbridge.delivery.folder import Folder
 from weighbridge.fit.encode import encode
 from weighbridge.fit.patch import READINGS_PER_FILE, patch
 from weighbridge.fit.template import read_template
+from weighbridge.local_key import local_key
 from weighbridge.operate.serving import server_command
 from weighbridge.pipeline import Weighbridge, prove
 from weighbridge.reading.interpret import interpret
@@ -330,9 +332,10 @@ def read_answer(connection: socket.socket) -> bytes:
 
 
 def post(path: str, body: bytes) -> bytes:
+    key = local_key(local_key_path(os.environ)).get_secret_value()
     return (
         f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
+        f"Authorization: Bearer {key}\r\nContent-Length: {len(body)}\r\n\r\n"
     ).encode() + body
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.test_serve import answer_of, serving
-from tests.function_client import free_port
+from tests.function_client import free_port, local_headers
 from weighbridge.http import server
 
 READING = json.dumps({"weight": 81.4, "body fat": 18.2, "time": "2026-11-23T07:30:00Z"}).encode()
@@ -37,7 +37,10 @@ class Served:
     def is_answering(self) -> bool:
         """Whether /health and a dry run are answered in time."""
         address = f"http://127.0.0.1:{self.port}"
-        for request in (f"{address}/health", urllib.request.Request(f"{address}/?dry_run=true", READING)):
+        for request in (
+            f"{address}/health",
+            urllib.request.Request(f"{address}/?dry_run=true", READING, local_headers()),
+        ):
             with urllib.request.urlopen(request, timeout=DEADLINE_S) as answer:
                 assert answer.status == 200
         return True
@@ -68,7 +71,10 @@ def problem_of(response: bytes) -> tuple[int, str]:
     return int(head.split()[1]), json.loads(body)["type"]
 
 
-HEAD = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+HEAD = (
+    b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    + "".join(f"{name}: {value}\r\n" for name, value in local_headers().items()).encode()
+)
 
 
 @contextmanager
@@ -155,7 +161,7 @@ def test_endless_trailer(served: Served) -> None:
     assert served.is_answering()
 
 
-DRY_RUN = b"POST /?dry_run=true HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(READING) + READING
+DRY_RUN = HEAD.replace(b"/", b"/?dry_run=true", 1) + b"Content-Length: %d\r\n\r\n" % len(READING) + READING
 
 
 def statuses(connection: socket.socket) -> list[int]:
@@ -185,7 +191,7 @@ def test_upgrade_is_ignored(served: Served) -> None:
     with ExitStack() as stack:
         first_line, rest = DRY_RUN.split(b"\r\n", 1)
         request = first_line + b"\r\n" + offer + rest
-        # The second arrives in pieces; the last one is no request, so the connection ends.
+        # The second arrives in pieces; the last one is not a request, so the connection ends.
         connection = served.connect(stack, request + request[:-9])
         assert connection.recv(4) == b"HTTP"
         connection.sendall(request[-9:] + DRY_RUN + b"no HTTP\r\n\r\n")

@@ -34,7 +34,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ..errors import Busy, FieldError, NotHttp, QueryInvalid, TooSlow, WeighbridgeError
 from ..resources import TARGET
-from .encoding import json_bytes
+from .encoding import EVERY_ANSWER, json_bytes
 from .problems import headers_of, kind_of, problem
 
 LONGEST_HEAD_BYTES = 16 * 1024
@@ -206,6 +206,7 @@ def _response(fault: WeighbridgeError) -> bytes:
     fields = {
         "Content-Type": "application/problem+json",
         "Content-Length": str(len(body)),
+        **EVERY_ANSWER,
         **headers_of(fault),
         "Connection": "close",
     }
@@ -227,7 +228,8 @@ def application() -> ASGIApp:
             return
         fault = QueryInvalid([FieldError("path", None, "A path without control characters was expected.")])
         body = json_bytes(problem(fault), pretty=False)
-        await Response(body, kind_of(fault).status, media_type="application/problem+json")(scope, receive, send)
+        status = kind_of(fault).status
+        await Response(body, status, EVERY_ANSWER, media_type="application/problem+json")(scope, receive, send)
 
     return guarded
 

@@ -308,7 +308,7 @@ def person(*answers: str) -> tuple[Callable[[str], str], list[str]]:
 
 def test_each_question_is_asked_once() -> None:
     """At a terminal each question is asked once, for the whole file; an answer of no use is asked for again."""
-    data = b"date,weight\n03/04/2026,81.4\n04/05/2026,81.6\n"
+    data = b"date,weight (kg)\n03/04/2026,81.4\n04/05/2026,81.6\n"
     around, asked = person("middle first", "dmy", "6:15 AM")
     history, choices = read_or_ask(data, Choices(timezone=BERLIN), around)
     assert [f"{i.reading.measured_at.astimezone(BERLIN):%m-%d %H:%M}" for i in interpreted(history)] == [
@@ -324,14 +324,6 @@ def test_each_question_is_asked_once() -> None:
     around, _ = person("lb")
     (found,) = interpreted(read_or_ask(fitbit, Choices(timezone=BERLIN), around)[0])
     assert str(found.reading.weight_kg).startswith("81.646")
-
-
-def test_person_is_asked() -> None:
-    """With one account and rows of two people, the person at the terminal says whose weigh-ins to send."""
-    around, asked = person("carl", "ANNA")
-    history, choices = read_or_ask(TWO, Choices(timezone=BERLIN), around, served=False)
-    assert [row.fault for row in history.rows] == ["", "this is a weigh-in of Ben"]
-    assert (choices.person, "[Anna/Ben]" in asked[0]) == ("Anna", True)
 
 
 def test_options_answer_the_questions(tmp_path: Path) -> None:

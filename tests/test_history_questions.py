@@ -20,6 +20,7 @@ from weighbridge_history import answers
 from weighbridge_history.columns import KIND_OF
 from weighbridge_history.errors import AnswersInvalid, MappingInvalid
 from weighbridge_history.left_out import ranges
+from weighbridge_history.questions import read_or_ask
 from weighbridge_history.read import Choices, read
 
 ALL = Choices(
@@ -148,6 +149,28 @@ def test_row_numbers_are_complete_and_short() -> None:
     assert ranges([]) == []
 
 
+def test_person_is_asked() -> None:
+    """With one account and rows of two people, the person at the terminal says whose weigh-ins to send."""
+    data = b"date,weight (kg),User\n2026-04-23 07:30,81.4,Anna\n2026-04-23 07:40,62.4,Ben\n"
+    asked: list[str] = []
+
+    def ask(question: str) -> str:
+        asked.append(question)
+        return ("carl", "ANNA")[len(asked) - 1]
+
+    history, choices = read_or_ask(data, Choices(), ask, served=False)
+    assert [row.fault for row in history.rows] == ["", "this is a weigh-in of Ben"]
+    assert (choices.person, "[Anna/Ben]" in asked[0]) == ("Anna", True)
+
+
+def test_unit_of_the_weight_is_asked() -> None:
+    """The unit of a weight that the file does not name is asked, and kept as the unit of that column."""
+    fitbit = b'[{"logId": 1, "weight": 180.0, "date": "11/26/25", "time": "07:12:33"}]'
+    history, choices = read_or_ask(fitbit, Choices(), lambda _: "lb")
+    assert choices.units == {"weight": "lb"}
+    assert b'"180.0 lb"' in history.rows[0].line
+
+
 # -- at a real terminal ------------------------------------------------------------------------------------
 
 
@@ -214,7 +237,7 @@ def write_days(path: Path) -> None:
     weights = [80.0 + day % 4 / 10 for day in range(12)]
     weights[7], weights[9] = 176.8, 61.2
     rows = [f"{day + 1:02}/01/2025,{kg:.1f},{kg * 0.7:.1f}" for day, kg in enumerate(weights)]
-    path.write_text("\n".join(["date,weight,Muscle", *rows]), encoding="utf-8")
+    path.write_text("\n".join(["date,weight (kg),Muscle", *rows]), encoding="utf-8")
 
 
 def test_questions_at_a_terminal(tmp_path: Path) -> None:
@@ -272,7 +295,7 @@ def test_outliers_are_a_decision(option: tuple[str, ...], code: int, words: str,
 def test_all_shows_each_row(tmp_path: Path) -> None:
     """A long list of what is left out ends with how to see all of it, and --all shows it."""
     rows = [f"2026-01-01 07:{minute:02},{81.4 if minute % 2 else 8140}" for minute in range(60)]
-    (tmp_path / "a.csv").write_text("\n".join(["date,weight", *rows]), encoding="utf-8")
+    (tmp_path / "a.csv").write_text("\n".join(["date,weight (kg)", *rows]), encoding="utf-8")
     words = ["import", tmp_path / "a.csv", "--preview"]
     short = weighbridge(*words, folder=tmp_path, COLUMNS="120").stdout.decode()
     assert "30 rows cannot be sent:" in short

@@ -22,7 +22,7 @@ WITHOUT = "Send 22 weigh-ins that are in line"
 
 def days(count: int = 24) -> bytes:
     """Dates alone in an unclear order, 80 kg, and a muscle without a unit: the eighth in pounds, the tenth of Ben."""
-    rows = ["date,weight (kg),Muscle,Mood"]
+    rows = ["date,weight (kg),Muscle,Zzz"]
     for number in range(count):
         kg = {7: 176.8, 9: 61.2}.get(number, 80 + number % 4 / 10)
         rows.append(f"{number % 12 + 1:02}/{1 + number // 12:02}/2025,{kg:.1f},{kg * 0.7:.1f},good")
@@ -79,7 +79,7 @@ def test_questions_picture_and_outliers(
     expect(page.get_by_text("Is the day or the month first in '02/01/2025'?")).to_be_visible()
     answer_all(page)
     expect(page.get_by_text("24 of 24 weigh-ins can be sent.")).to_be_visible()
-    expect(page.get_by_text("Not recognized, so left out: Mood.")).to_be_visible()
+    expect(page.get_by_text("Not recognized, so left out: Zzz.")).to_be_visible()
     expect(page.get_by_label("Weight (kg): 22 weigh-ins from 80 to 80.3").first).to_be_visible()
     expect(page.get_by_text("2 weigh-ins out of line with the others")).to_be_visible()
     expect(page.get_by_text("176.8 kg among 80.2 kg: pounds read as kilograms?")).to_be_visible()
@@ -105,12 +105,12 @@ def test_answers_are_used_again(pages: ExitStack, tmp_path: Path, chromium: Brow
     expect(page.get_by_text("The key 'Muscle' is unknown. Expected: order")).to_be_visible()
     upload(page, "other.toml", b'order = "dmy"\ntime_of_day = "06:30"\n[columns]\nMasse = "weight"\n', place=1)
     expect(page.get_by_text("names a column 'Masse'")).to_be_visible()
-    said = Choices({"Mood": "visceral fat"}, "day first", None, "", "06:30:00", {"Muscle": "kg"})
+    said = Choices({"Zzz": "visceral fat"}, "day first", None, "", "06:30:00", {"Muscle": "kg"})
     upload(page, "days.toml", answers.write(said), place=1)
     expect(page.get_by_text("24 weigh-ins can be sent.")).to_be_visible()
     expect(page.get_by_text("One time for all of them")).to_have_count(0)
     page.get_by_text("Columns: 4 of 4 recognized").click()
-    expect(page.get_by_label("Mood: visceral fat, recognized by your mapping")).to_be_visible()
+    expect(page.get_by_label("Zzz: visceral fat, recognized by your mapping")).to_be_visible()
 
 
 def test_column_chosen_before_a_question_stays(pages: ExitStack, tmp_path: Path, chromium: Browser) -> None:

@@ -84,6 +84,9 @@ def show_history(account: FunctionOf) -> None:
                 preview = _read(file, choices, account)
             st.session_state["history"] = (question, preview)
     except Question as e:
+        if type(e).__name__ in _questions(file):
+            st.error(e.what)  # the answer does not help
+            return
         _questions(file)[type(e).__name__] = e
         st.rerun()
     except MappingInvalid as e:
@@ -155,6 +158,8 @@ def _ask(file: File, given: Choices) -> Choices | None:
     said = Choices(_mapping(file), timezone=ZoneInfo(chosen))
     complete = True
     for kind, question in _questions(file).items():
+        if _is_answered(question, given):
+            continue
         answer = _ask_one(question, f"answer {file.id} {kind}")
         complete = complete and answer is not None
         said = answers.override(said, answer or Choices())
@@ -163,6 +168,18 @@ def _ask(file: File, given: Choices) -> Choices | None:
         unit = st.segmented_control(f"{header} ({values}): kg or %?", ["kg", "%"], key=f"unit {file.id} {header}")
         units |= {header: unit} if unit else {}
     return answers.override(given, said._replace(units=units)) if complete else None
+
+
+def _is_answered(question: Question, given: Choices) -> bool:
+    match question:
+        case OrderUnclear():
+            return bool(given.order)
+        case TimeOfDayMissing():
+            return bool(given.time_of_day)
+        case UnitUnclear():
+            return question.column in given.units
+        case _:
+            return bool(given.person)
 
 
 def _ask_one(question: Question, key: str) -> Choices | None:

@@ -316,7 +316,10 @@ def _in_units(columns: Sequence[Column], units: Mapping[str, str]) -> list[Colum
 def _check(mapping: Mapping[str, str], headers: Sequence[str]) -> None:
     for header, word in mapping.items():
         if header not in headers:
-            raise MappingInvalid(f"The mapping names a column {header!r}, but the columns are: {', '.join(headers)}.")
+            raise MappingInvalid(
+                f"The mapping names a column {header!r}, but the columns are: {', '.join(headers)}. "
+                "Is it the mapping of another file?"
+            )
         if word and word not in KIND_OF and meaning_of(word) is None:
             raise MappingInvalid(
                 f"The mapping gives the column {header!r} the meaning {word!r}. "

@@ -481,4 +481,5 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _line(values: Mapping[str, object]) -> bytes:
-    return _encode(values).encode()
+    # Half of a surrogate pair stays an escape, which the function refuses.
+    return _encode(values).encode("utf-8", "backslashreplace")

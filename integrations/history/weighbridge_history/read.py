@@ -23,7 +23,7 @@ from . import times
 from .apple_health import chunks_of, is_archive, read_apple_health
 from .columns import GARMIN, Column, is_header, is_values, recognize
 from .errors import FileUnusable, MappingInvalid, OrderUnclear, SeveralPeople, TimeOfDayMissing, UnitUnclear
-from .limits import CHUNK_BYTES, check_spreadsheet
+from .limits import CHUNK_BYTES
 from .process import ask
 from .table import LONGEST_CELL, Table, TableRow, read_table
 
@@ -185,8 +185,8 @@ def _read(data: bytes, choices: Choices, more: IO[bytes] | None) -> History:
 def _apple_health(chunks: Iterable[bytes]) -> History:
     found = read_apple_health(chunks)
     rows = [WeighInLine(i, _line(values)) for i, values in enumerate(found.weigh_ins.values(), 1)]
-    faults = [f"line {line} of the XML is damaged" for line in found.damaged]
-    return History("Apple Health", rows + [WeighInLine(i, b"", why) for i, why in enumerate(faults, len(rows) + 1)])
+    faults = [WeighInLine(i, b"", why) for i, why in enumerate(found.faults, len(rows) + 1)]
+    return History("Apple Health", rows + faults)
 
 
 def _in_zone(row: WeighInLine, timezone: ZoneInfo | None) -> WeighInLine:
@@ -301,8 +301,6 @@ def _is_garmin(table: Table) -> bool:
 
 
 def _table_of(data: bytes, mapping: Mapping[str, str]) -> Table:
-    if data.startswith(b"PK"):
-        check_spreadsheet(data)
     wanted = set(mapping)
     table = read_table(data, lambda cells: (bool(wanted) and wanted <= set(cells)) or is_header(cells))
     if is_values(table.headers):

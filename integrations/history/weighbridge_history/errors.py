@@ -31,7 +31,10 @@ class TimeOfDayMissing(Question):
 
 
 class UnitUnclear(Question):
-    """The file comes from an app whose weights are in the unit of its user, and does not name it."""
+    """The weights are in the unit of the app's user, and the file does not name it."""
+
+    #: The word or header of the column whose unit is wanted.
+    column = "weight"
 
 
 class SeveralPeople(Question):

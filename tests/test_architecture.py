@@ -218,7 +218,8 @@ def test_core_is_pure(place: str) -> None:
         assert not forbidden, module
         text = path.read_text(encoding="utf-8")
         for word in ("datetime.now", "utcnow", "open(", "print(", "read_text(", "read_bytes("):
-            assert word not in text, f"{module} uses {word}"
+            # fitdecode has a private method of such a name, on bytes in memory.
+            assert word not in text.replace("_read_bytes(", ""), f"{module} uses {word}"
 
 
 def test_only_programs_read_the_environment() -> None:

@@ -394,6 +394,54 @@ def test_open_routes_need_no_key(make: Make) -> None:
     assert http.get("/openapi.json").json["openapi"].startswith("3.1")
 
 
+def test_strangers_see_no_paths(make: Make, tmp_path: Path) -> None:
+    """Without a key, health shows no reason, since it may name a folder; with a key it does."""
+    (tmp_path / "occupied").touch()
+    for delivery in ("folder", "garth,folder"):
+        http = make(**KEYS, WEIGHBRIDGE_DELIVERY=delivery, WEIGHBRIDGE_FOLDER=tmp_path / "occupied")
+        key = {"X-API-Key": "another-key-of-sixteen"}
+        with_key, without = http.get("/health", headers=key), http.get("/health")
+        assert with_key.status_code == without.status_code == 503
+        assert str(tmp_path) in with_key.text
+        assert str(tmp_path) not in without.text
+        assert without.json["delivery"]["detail"] == "Send a key to see why."
+        assert with_key.json["delivery"].keys() == without.json["delivery"].keys()
+
+
+def test_strangers_see_no_settings(make: Make, capfd: pytest.CaptureFixture[str]) -> None:
+    """A wrong setting is named to this machine and in the log, and to nobody else."""
+    http = make(WEIGHBRIDGE_TEMPLATE="/nowhere.fit")
+    answer = http.get("/health", address="192.0.2.7")
+    assert problem(answer, 500, "template-unusable")["detail"] == "The function's log says what is wrong."
+    assert "/nowhere.fit" in capfd.readouterr().out
+
+
+def test_anonymous_health_writes_nothing(make: Make, tmp_path: Path) -> None:
+    """`GET /health` changes no file and creates none."""
+    http = make(**KEYS, WEIGHBRIDGE_DELIVERY="garth,folder", WEIGHBRIDGE_TOKENS=tmp_path / "tokens")
+    before = {path: path.stat() for path in (tmp_path, *tmp_path.rglob("*"))}
+    http.get("/health")
+    assert {path: path.stat() for path in (tmp_path, *tmp_path.rglob("*"))} == before
+
+
+def test_every_answer_is_private(http: FunctionClient) -> None:
+    """No answer may be cached, and no browser guesses its type."""
+    answers = [
+        http.post("/", json=READING),
+        http.post("/fit", json=READING),
+        http.post("/", data=b"{"),
+        http.get("/health"),
+        http.get("/openapi.json"),
+        http.get("/nowhere"),
+        http.get("/", headers={"Accept": "text/html"}),
+        http.post("/", json=READING, address="192.0.2.7"),
+    ]
+    assert len({answer.status_code for answer in answers}) == 5
+    for answer in answers:
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
 # --- addresses, methods, queries ---
 
 

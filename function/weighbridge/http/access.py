@@ -37,7 +37,7 @@ def admit(keys: Mapping[str, SecretStr], address: str, headers: Mapping[str, str
     """
     if keys:
         return _name_of_key(keys, headers)
-    if not _is_this_machine(address, headers):
+    if not is_this_machine(address, headers):
         raise Forbidden(
             "Without a key, only requests from this machine are answered. Set WEIGHBRIDGE_API_KEYS to name=key and "
             "send the key as Authorization: Bearer or X-API-Key."
@@ -62,13 +62,12 @@ def _name_of_key(keys: Mapping[str, SecretStr], headers: Mapping[str, str]) -> s
     return names[0]
 
 
-def _is_this_machine(address: str, headers: Mapping[str, str]) -> bool:
+def is_this_machine(address: str, headers: Mapping[str, str]) -> bool:
+    """Whether the caller is on this machine, and no proxy, tunnel or web page is in between."""
     address = address.removeprefix("::ffff:")
     # The name in Host is checked because of DNS rebinding: the name of a web page that resolves to 127.0.0.1.
     host = headers.get("host", "").lower()
     name = host if host.endswith("]") else host.rpartition(":")[0] or host
     return (
-        (address == "::1" or address.startswith("127."))
-        and name in _OWN_NAMES
-        and not any(header in headers for header in _FROM_ELSEWHERE)
+        (address == "::1" or address.startswith("127.")) and name in _OWN_NAMES and _FROM_ELSEWHERE.isdisjoint(headers)
     )

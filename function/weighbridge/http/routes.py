@@ -159,10 +159,9 @@ class Application:
         return Later(answer)
 
     def get_health(self, call: Call) -> Answer:
-        delivery = dict(self.composed.weighbridge.delivery.health())
-        # Names of people are only for callers with a key.
-        if not call.admitted and delivery.pop("people", None) and "detail" in delivery:
-            delivery["detail"] = "A person's sign-in needs attention. Send a key to see whose."
+        delivery = self.composed.weighbridge.delivery.health()
+        if not call.admitted:
+            delivery = _without_details(delivery)
         health = {
             "status": "ok" if delivery["ready"] else "not ready",
             "template": {
@@ -187,6 +186,23 @@ class Application:
                 "to garmin and sign in with `weighbridge login`."
             )
         return store
+
+
+def _without_details(state: Mapping[str, object]) -> dict[str, object]:
+    """A state of `/health` for callers without a key: no names of people, and no paths."""
+    shown: dict[str, object] = {}
+    for name, value in state.items():
+        if name == "people":
+            continue
+        if name == "detail":
+            shown[name] = "Send a key to see why."
+        elif isinstance(value, Mapping):
+            shown[name] = _without_details(value)
+        elif isinstance(value, list):
+            shown[name] = [_without_details(each) for each in value]
+        else:
+            shown[name] = value
+    return shown
 
 
 #: Up to this size, a body is a few readings, which are understood and proven in a millisecond or two.

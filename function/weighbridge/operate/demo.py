@@ -33,7 +33,7 @@ def command(around: Surroundings) -> None:
     Everything is written to the folder weighbridge-demo.
     """
     try:
-        FOLDER.mkdir(exist_ok=True)
+        FOLDER.mkdir(mode=0o700, exist_ok=True)
         shutil.copyfile(EXAMPLE, READING)
     except OSError as e:
         raise FolderUnusable(f"The folder {FOLDER} cannot be written: {e.strerror}.") from None

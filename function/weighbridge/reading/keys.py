@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import NamedTuple
 
 from .characters import fold
 from .dialects import (
     BARE_WEIGHT,
     DIALECTS,
+    FITDAYS_WORDS,
     PERCENT,
     VOCABULARY,
     Either,
@@ -77,6 +79,37 @@ def _meaning_of(key: str) -> Meaning | None:
             if rest != name and isinstance(of := VOCABULARY.get(rest), Quantity | Either):
                 return Role.WEIGHT_UNIT if of is BARE_WEIGHT else UnitOf(rest)
     return None
+
+
+def is_unit(meaning: Meaning | None) -> bool:
+    """Whether a key with this meaning names the unit of another one."""
+    return meaning is Role.WEIGHT_UNIT or isinstance(meaning, UnitOf)
+
+
+class Meanings(NamedTuple):
+    """What the keys of a payload mean, in their order."""
+
+    meanings: tuple[Meaning | None, ...]
+    #: Whether one of them names a unit.
+    has_units: bool
+    #: Whether one of them is a word that only the Fitdays app uses.
+    has_fitdays: bool
+
+
+def meanings_of(keys: tuple[str, ...]) -> Meanings:
+    # Nearly every payload has the keys of the one before it.
+    if len(keys) <= _MOST_KEYS and max(map(len, keys), default=0) <= LONGEST_TEXT:
+        return _meanings_of(keys)
+    return _all(keys)
+
+
+def _all(keys: tuple[str, ...]) -> Meanings:
+    meanings = tuple(map(meaning_of, keys))
+    return Meanings(meanings, any(map(is_unit, meanings)), not FITDAYS_WORDS.isdisjoint(map(normal, keys)))
+
+
+_MOST_KEYS = 100
+_meanings_of = lru_cache(maxsize=256)(_all)
 
 
 def in_unit(meaning: Meaning, unit: str) -> Quantity | None:

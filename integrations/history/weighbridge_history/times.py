@@ -175,7 +175,8 @@ def as_iso(text: str, order: str) -> str:
     clock = _AFTER_CLOCK.match(text)
     found = _NUMBERS.match(text, clock.end() if clock else 0)
     day = _date(found[0], order) if found else None
-    if not found and (found := _WITH_MONTH_NAME.match(text) or _CJK.match(text)):
+    # Nearly all others are ISO 8601.
+    if not found and text[4:5] != "-" and (found := _WITH_MONTH_NAME.match(text) or _CJK.match(text)):
         day = _day(found[0], "")
     if not found or not day:
         return text

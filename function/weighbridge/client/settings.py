@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from pydantic import SecretStr
-
+from ..secret import SecretStr
 from ..settings import Variable, header_text, http_url, read_variables
 
 VARIABLES = (

@@ -10,9 +10,8 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping
 
-from pydantic import SecretStr
-
 from ..errors import Forbidden, Unauthorized
+from ..secret import SecretStr
 
 #: Headers that a proxy, a tunnel or a browser adds, and that curl, Home Assistant and Node-RED do not.
 _FROM_ELSEWHERE = frozenset(

@@ -20,19 +20,26 @@ the limits of `receive` and `lanes`, and those of the cloud's front end.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import signal
 import sys
+import time
+from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
+from types import FrameType
 from typing import ClassVar
 
 import h11
 import uvicorn
-from starlette.responses import Response
+from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.supervisors import Multiprocess
 
-from ..errors import Busy, FieldError, NotHttp, QueryInvalid, TooSlow, WeighbridgeError
-from ..resources import TARGET
+from ..errors import Busy, NotHttp, TooSlow, WeighbridgeError
+from .app import Shell, print_line
 from .encoding import json_bytes
 from .problems import headers_of, kind_of, problem
 
@@ -64,6 +71,8 @@ class Guarded(H11Protocol):
         self.idle[self] = None
 
     def data_received(self, data: bytes) -> None:
+        # The date of an answer is that of its request, looked up here, so that no timer has to keep it.
+        self.server_state.default_headers = _date_field(int(time.time()))
         super().data_received(data)
         self._watch_head()
 
@@ -124,6 +133,11 @@ class Guarded(H11Protocol):
         self.transport.close()
 
 
+@lru_cache(maxsize=1)
+def _date_field(unix_s: int) -> list[tuple[bytes, bytes]]:
+    return [(b"date", formatdate(unix_s, usegmt=True).encode())]
+
+
 def _response(fault: WeighbridgeError) -> bytes:
     status, body = HTTPStatus(kind_of(fault).status), json_bytes(problem(fault), pretty=False)
     fields = {
@@ -137,29 +151,43 @@ def _response(fault: WeighbridgeError) -> bytes:
 
 
 def application() -> ASGIApp:
-    """The function as an ASGI application, from functions-framework."""
-    # Imported when needed: it takes longer than the rest.
-    from functions_framework.aio import create_asgi_app
+    """The function as an ASGI application: what the target of functions-framework answers, without functions-framework.
 
-    function = create_asgi_app("handle", str(TARGET), "http")
+    Its ASGI module imports Flask, Werkzeug and Jinja, which is a third of a cold start, and its layers cost each
+    request as much as the rest of an empty one.
+    """
+    shell = Shell(os.environ, print_line)
 
-    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
-        # The routes of functions-framework do not match a line break, and answer it with a page of their own.
-        if scope["path"].isprintable():
-            await function(scope, receive, send)
-            return
-        fault = QueryInvalid([FieldError("path", None, "A path without control characters was expected.")])
-        body = json_bytes(problem(fault), pretty=False)
-        await Response(body, kind_of(fault).status, media_type="application/problem+json")(scope, receive, send)
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        response = await shell.answer(Request(scope, receive))
+        await response(scope, receive, send)
 
-    return guarded
+    return answer
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which sleeps until something happens. Its own looks ten times a second whether it shall end."""
+
+    _loop: asyncio.AbstractEventLoop | None = None
+
+    async def main_loop(self) -> None:
+        self._ending = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        if not self.should_exit:
+            await self._ending.wait()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        if self._loop is not None:
+            # A signal alone does not wake the loop.
+            self._loop.call_soon_threadsafe(self._ending.set)
 
 
 def run(host: str, port: int, *, workers: int = 1) -> None:
     """Serve the function until a signal stops it; SIGTERM ends the process with exit code 0."""
     # uvicorn raises the signal again when everything has ended.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    uvicorn.run(
+    config = uvicorn.Config(
         f"{__name__}:application",
         factory=True,
         host=host.strip("[]"),
@@ -174,6 +202,7 @@ def run(host: str, port: int, *, workers: int = 1) -> None:
         log_config=None,
         log_level="critical",
         server_header=False,
+        date_header=False,  # `Guarded` has it
         # A caller's address is never taken from a header.
         proxy_headers=False,
         backlog=MOST_CONNECTIONS,
@@ -181,3 +210,11 @@ def run(host: str, port: int, *, workers: int = 1) -> None:
         timeout_graceful_shutdown=STOP_WITHIN_S,
         h11_max_incomplete_event_size=LONGEST_HEAD_BYTES,
     )
+    with contextlib.suppress(KeyboardInterrupt):
+        if workers > 1:
+            Multiprocess(config, sockets=[config.bind_socket()]).run()
+            return
+        server = Server(config)
+        server.run()
+        if not server.started:
+            sys.exit(1)

@@ -21,10 +21,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pydantic import SecretStr
-
 from ..compose import compose
 from ..errors import OwnerFault
+from ..secret import SecretStr
 from ..settings import read_settings
 
 if TYPE_CHECKING:

@@ -19,11 +19,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import streamlit as st
-from pydantic import SecretStr
 
 from weighbridge.client import Client, Reply, Result, Target
 from weighbridge.errors import SettingsInvalid
 from weighbridge.notes import Code
+from weighbridge.secret import SecretStr
 from weighbridge.settings import header_text
 
 from .account import FunctionOf

@@ -166,7 +166,7 @@ def application() -> ASGIApp:
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which sleeps until something happens. Its own looks ten times a second whether it shall end."""
+    """uvicorn's server, which sleeps until something happens. Its own looks ten times a second whether it has to end."""
 
     _loop: asyncio.AbstractEventLoop | None = None
 

@@ -19,7 +19,7 @@ SDK_FALLBACK = ROOT / "sdk_fallback"
 #: The modules and subpackages (rooms) of the package, from the bottom up. A room imports from itself and from the
 #: layers below it, never from above and never from its own layer.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("weighbridge", "errors", "notes", "commands", "resources", "secret"),
+    ("weighbridge", "errors", "notes", "commands", "resources", "secret", "idle_server"),
     ("machine_zone",),
     ("settings", "fit"),
     ("reading", "client"),
@@ -37,7 +37,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 ALONE: dict[str, tuple[str, ...]] = {
     "pydantic": ("http.openapi",),
     "starlette": ("http",),
-    "uvicorn": ("http",),
+    "uvicorn": ("http", "idle_server"),
     # The demo reads its own file, as anyone could.
     "fitdecode": ("fit.verify", "operate.demo"),
     "garth": ("garmin.sessions.garth",),
@@ -73,7 +73,7 @@ FOR_CALLERS = (
     "weighbridge.settings",
 )
 #: What the module of a caller's command may import too: it is part of the command line.
-FOR_COMMANDS = ("weighbridge.commands", "weighbridge.operate")
+FOR_COMMANDS = ("weighbridge.commands", "weighbridge.idle_server", "weighbridge.operate")
 #: The page reads histories as the import at the terminal does.
 NEIGHBOURS = {"weighbridge_form": ("weighbridge_history",)}
 

@@ -22,13 +22,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
-import sys
 import time
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
-from types import FrameType
 from typing import ClassVar
 
 import h11
@@ -39,6 +36,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.supervisors import Multiprocess
 
 from ..errors import Busy, NotHttp, TooSlow, WeighbridgeError
+from ..idle_server import IdleServer
 from .app import Shell, print_line
 from .encoding import json_bytes
 from .problems import headers_of, kind_of, problem
@@ -165,28 +163,8 @@ def application() -> ASGIApp:
     return answer
 
 
-class Server(uvicorn.Server):
-    """uvicorn's server, which sleeps until something happens. Its own looks ten times a second whether it has to end."""
-
-    _loop: asyncio.AbstractEventLoop | None = None
-
-    async def main_loop(self) -> None:
-        self._ending = asyncio.Event()
-        self._loop = asyncio.get_running_loop()
-        if not self.should_exit:
-            await self._ending.wait()
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        super().handle_exit(sig, frame)
-        if self._loop is not None:
-            # A signal alone does not wake the loop.
-            self._loop.call_soon_threadsafe(self._ending.set)
-
-
 def run(host: str, port: int, *, workers: int = 1) -> None:
     """Serve the function until a signal stops it; SIGTERM ends the process with exit code 0."""
-    # uvicorn raises the signal again when everything has ended.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     config = uvicorn.Config(
         f"{__name__}:application",
         factory=True,
@@ -210,11 +188,8 @@ def run(host: str, port: int, *, workers: int = 1) -> None:
         timeout_graceful_shutdown=STOP_WITHIN_S,
         h11_max_incomplete_event_size=LONGEST_HEAD_BYTES,
     )
+    if workers == 1:
+        IdleServer(config).run()
+        return
     with contextlib.suppress(KeyboardInterrupt):
-        if workers > 1:
-            Multiprocess(config, sockets=[config.bind_socket()]).run()
-            return
-        server = Server(config)
-        server.run()
-        if not server.started:
-            sys.exit(1)
+        Multiprocess(config, sockets=[config.bind_socket()]).run()

@@ -86,7 +86,7 @@ USER 0:0
 # Without what only a graphics card or a screen needs: Chromium runs with --disable-gpu, and draws by itself.
 # hadolint ignore=DL3008  # a browser should be the newest
 RUN printf 'path-exclude=%s\n' '/usr/lib/*/libLLVM*' '/usr/lib/*/libgallium*' '/usr/lib/*/libz3*' '/usr/lib/*/dri/*' \
-        '/usr/lib/chromium/libVkLayer_*' '/usr/share/icons/*' '/usr/share/doc/*' '/usr/share/man/*' \
+        '/usr/lib/chromium/libVkLayer_*' '/usr/share/icons/Adwaita/cursors/*' '/usr/share/doc/*' '/usr/share/man/*' \
         > /etc/dpkg/dpkg.cfg.d/no-graphics \
  && apt-get update \
  && apt-get install --yes --no-install-recommends chromium \

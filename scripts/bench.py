@@ -423,14 +423,37 @@ def starting() -> list[Measured]:
 
 # --- at rest ---
 
-REST_S = 20.0
+REST_S = 60.0
 
 
 def resting() -> list[Measured]:
     """What each program does while nobody asks anything of it."""
-    with tempfile.TemporaryDirectory() as folder, server_of("ours", Path(folder)) as server:
+    # Imported here: only this benchmark needs Postgres, Streamlit and their libraries.
+    from _pytest.outcomes import Skipped
+
+    from tests.e2e.parts.form import streamlit
+    from tests.e2e.parts.postgres import postgres
+
+    rows = []
+    with tempfile.TemporaryDirectory() as name, server_of("ours", Path(name)) as server:
         wait_for_2xx(server.port, post("/fit", BODY))
-        return [at_rest("function", server.process.pid, 60)]
+        rows.append(at_rest("function", server.process.pid, 60))
+        with streamlit(["weighbridge", "form"], Path(name), f"http://127.0.0.1:{server.port}") as served:
+            rows.append(at_rest("form", served.pid, 60))
+    try:
+        with postgres() as database:
+            outbox = [sys.executable, "-m", "weighbridge", "outbox"]
+            environment = os.environ | {"DATABASE_URL": database.new_database()}
+            subprocess.run([*outbox, "migrate"], env=environment, check=True, stdout=subprocess.DEVNULL)
+            worker = subprocess.Popen([*outbox, "worker"], env=environment)
+            try:
+                rows.append(at_rest("outbox worker", worker.pid, 300))
+            finally:
+                worker.terminate()
+                worker.wait()
+    except Skipped as e:
+        print(f"  skipped: {e}", file=sys.stderr)
+    return rows
 
 
 def at_rest(name: str, pid: int, most_a_minute: int) -> Measured:

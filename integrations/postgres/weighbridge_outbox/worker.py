@@ -37,6 +37,7 @@ from psycopg.types.json import Jsonb
 from weighbridge.client import AsyncClient, Result
 from weighbridge.reading.interpret import has_time
 
+from .connection import SleepingConnection
 from .settings import WorkerSettings
 from .settling import Decision, Row, could_be_one, instant_of, settle, understand
 from .verdict import DONE, NextStep, Pause, judge, judge_again, park_without_weight, wait_for_earlier
@@ -297,7 +298,11 @@ async def take_up_stalled(context: JobContext, timestamp: int) -> None:  # noqa:
 
 
 def make_app(database_url: str, *, connections: int) -> App:
-    app = App(connector=PsycopgConnector(conninfo=database_url, min_size=1, max_size=connections))
+    app = App(
+        connector=PsycopgConnector(
+            conninfo=database_url, min_size=1, max_size=connections, connection_class=SleepingConnection
+        )
+    )
     app.task(name=f"{QUEUE}:deliver", queue=QUEUE, pass_context=True, retry=RetryAsDecided())(deliver)
     stalled = app.task(name=f"{QUEUE}:stalled", queue=QUEUE, queueing_lock="stalled", pass_context=True)
     app.periodic(cron="* * * * * */10")(stalled(take_up_stalled))  # the sixth field is seconds

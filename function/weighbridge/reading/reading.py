@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from ..errors import FieldError, ReadingRejected
 from .identities import contradictions
-from .measures import MEASURES, out_of_range
+from .measures import MEASURES, all_out_of_range
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,17 +53,12 @@ class Reading:
 
     def __post_init__(self) -> None:
         errors = [] if _is_aware(self.measured_at) else [_unlike(self, "measured_at", "An instant with an offset")]
-        known: dict[str, Decimal] = {}
-        for name, value in self.__dict__.items():
-            if value is None or name not in MEASURES:
-                continue
-            known[name] = value
-            if not isinstance(value, Decimal):
-                errors.append(_unlike(self, name, "A Decimal"))
-            elif fault := out_of_range(name, value):
-                errors.append(fault)
+        known = {name: value for name, value in self.__dict__.items() if value is not None and name in MEASURES}
+        errors += [_unlike(self, name, "A Decimal") for name, value in known.items() if not isinstance(value, Decimal)]
         if "weight_kg" not in known:
             errors.append(_unlike(self, "weight_kg", "A Decimal"))
+        if not errors:
+            errors = all_out_of_range(known)
         if not errors:
             errors = [broken.error(known) for broken in contradictions(known)]
         if self.person is not None and not _is_name(self.person):

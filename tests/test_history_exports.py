@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from datetime import time as clock_time
 from pathlib import Path
@@ -19,10 +19,8 @@ from hypothesis import strategies as st
 from tests.commands import weighbridge
 from tests.e2e.parts import histories
 from weighbridge.errors import ReadingRejected
-from weighbridge.operate.surroundings import Terminal
 from weighbridge.reading.interpret import Interpreted, interpret
 from weighbridge_history import times
-from weighbridge_history.cli import read_or_ask
 from weighbridge_history.errors import (
     FileUnusable,
     MappingInvalid,
@@ -31,6 +29,7 @@ from weighbridge_history.errors import (
     TimeOfDayMissing,
     UnitUnclear,
 )
+from weighbridge_history.questions import read_or_ask
 from weighbridge_history.read import Choices, History, WeighInLine, check_people, columns_of, read
 from weighbridge_history.send import by_time
 
@@ -327,32 +326,33 @@ def test_values_of_apple_health(fraction: str, second: int) -> None:
     assert (str(found.reading.weight_kg), float(str(found.reading.body_fat_percent))) == ("81.4", 18.4)
 
 
-def terminal(*answers: str) -> tuple[Terminal, list[str]]:
+def person(*answers: str) -> tuple[Callable[[str], str], list[str]]:
     left, asked = list(answers), list[str]()
 
     def ask(question: str) -> str:
         asked.append(question)
         return left.pop(0)
 
-    return Terminal(ask=ask, is_there=lambda: True), asked
+    return ask, asked
 
 
 def test_each_question_is_asked_once() -> None:
-    """At a terminal each question is asked once, for the whole file; an answer of no use ends the import."""
+    """At a terminal each question is asked once, for the whole file; an answer of no use is asked for again."""
     data = b"date,weight (kg)\n03/04/2026,81.4\n04/05/2026,81.6\n"
-    around, asked = terminal("dmy", "6:15 AM")
-    history = read_or_ask(data, Choices(timezone=BERLIN), around)
+    around, asked = person("middle first", "dmy", "6:15 AM")
+    history, choices = read_or_ask(data, Choices(timezone=BERLIN), around)
     assert [f"{i.reading.measured_at.astimezone(BERLIN):%m-%d %H:%M}" for i in interpreted(history)] == [
         "04-03 06:15",
         "05-04 06:15",
     ]
-    assert len(asked) == 2
-    around, _ = terminal("dmy", "in the morning")
+    assert len(asked) == 3
+    assert choices == Choices({}, times.DAY_FIRST, BERLIN, time_of_day="06:15:00")
+    around, _ = person("dmy", "in the morning", "")
     with pytest.raises(TimeOfDayMissing):
         read_or_ask(data, Choices(timezone=BERLIN), around)
     fitbit = b'[{"logId": 1, "weight": 180.0, "date": "11/26/25", "time": "07:12:33"}]'
-    around, _ = terminal("lb")
-    (found,) = interpreted(read_or_ask(fitbit, Choices(timezone=BERLIN), around))
+    around, _ = person("lb")
+    (found,) = interpreted(read_or_ask(fitbit, Choices(timezone=BERLIN), around)[0])
     assert str(found.reading.weight_kg).startswith("81.646")
 
 

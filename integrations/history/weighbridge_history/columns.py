@@ -247,7 +247,8 @@ def _by_header(header: str, mapping: Mapping[str, str], own: Mapping[str, str]) 
     name = normal(bare)
     only_here = _HEADERS_ONLY.get(name, "")
     english = FOREIGN.get(name) or only_here or bare
-    if (word := own.get(normal(english), _OF_APPS.get(name))) is not None:
+    word = own[normal(english)] if normal(english) in own else _OF_APPS.get(name)
+    if word is not None:
         return Column(header, word, HEADER if word else NOT_STORED, unit, word)
     for key, known in ((only_here or bare, unit), (header, "")):
         if (meaning := meaning_of(key)) is None:
@@ -316,7 +317,9 @@ def _in_languages(columns: Sequence[Column]) -> list[Column]:
     ]
     count = Counter(language for each in languages for language in each)
     return [
-        column._replace(recognized_by=column.recognized_by.replace(HEADER, f"{HEADER} ({max(each, key=count.get)})", 1))
+        column._replace(
+            recognized_by=column.recognized_by.replace(HEADER, f"{HEADER} ({max(each, key=count.__getitem__)})", 1)
+        )
         if each
         else column
         for column, each in zip(columns, languages, strict=True)
@@ -391,7 +394,10 @@ def _in_units(columns: Sequence[Column], units: Mapping[str, str]) -> list[Colum
 def _check(mapping: Mapping[str, str], headers: Sequence[str]) -> None:
     for header, word in mapping.items():
         if header not in headers:
-            raise MappingInvalid(f"The mapping names a column {header!r}, but the columns are: {', '.join(headers)}.")
+            raise MappingInvalid(
+                f"The mapping names a column {header!r}, but the columns are: {', '.join(headers)}. "
+                "Is it the mapping of another file?"
+            )
         if word and word not in KIND_OF and meaning_of(word) is None:
             raise MappingInvalid(
                 f"The mapping gives the column {header!r} the meaning {word!r}. "

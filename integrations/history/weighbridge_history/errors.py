@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class FileUnusable(Exception):
     """The file cannot be read. The message names the place and, if possible, the fix."""
@@ -16,6 +18,10 @@ class MappingInvalid(Exception):
     def __init__(self, what: str, fix: str = "") -> None:
         super().__init__(f"{what} {fix}".rstrip())
         self.what = what
+
+
+class AnswersInvalid(Exception):
+    """A mapping file is not as expected. The message names the key, what was expected, and what came."""
 
 
 class Question(MappingInvalid):
@@ -39,3 +45,7 @@ class UnitUnclear(Question):
 
 class SeveralPeople(Question):
     """The file names several people. The user says whose weigh-ins are wanted."""
+
+    def __init__(self, what: str, fix: str = "", people: Sequence[str] = ()) -> None:
+        super().__init__(what, fix)
+        self.people = tuple(people)

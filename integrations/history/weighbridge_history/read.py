@@ -137,6 +137,7 @@ def check_people(history: History, *, served: bool) -> None:
         raise SeveralPeople(
             f"The file holds weigh-ins of {' and '.join(left)}, and the function serves one account.",
             "Pass --name NAME to send those of one person.",
+            list(left),
         )
 
 
@@ -168,18 +169,30 @@ def _read(data: bytes, choices: Choices, more: IO[bytes] | None) -> History:
         raise FileUnusable("The file is empty.")
     start = _start(data)
     if start.startswith(b"{"):
+        _check_no_columns("JSON lines", choices)
         rows = [_json_line(number, line) for number, line in _lines(data)]
         return History("JSON lines", [_in_zone(row, choices.timezone) for row in rows])
     if start.startswith(b"["):
         return _json_list(data, choices)
     if start.startswith(b"<"):
+        _check_no_columns("Apple Health", choices)
         return _apple_health(chain([data], iter(lambda: more.read(CHUNK_BYTES) if more else b"", b"")))
     if data.startswith(b"PK") and is_archive(data):
+        _check_no_columns("Apple Health", choices)
         return _apple_health(chunks_of(data))
     table = _table_of(data, choices.mapping)
     if _is_garmin(table):
         return _garmin(table, choices)
     return _table(table, choices)
+
+
+def _check_no_columns(kind: str, choices: Choices) -> None:
+    """Raises `MappingInvalid` if the choices name columns: this kind of file has none."""
+    if named := [*choices.mapping, *choices.units]:
+        raise MappingInvalid(
+            f"The answers name the column {named[0]!r}, but a file of {kind} has no columns. "
+            "Are they the answers for another file?"
+        )
 
 
 def _apple_health(chunks: Iterable[bytes]) -> History:
@@ -482,4 +495,5 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _line(values: Mapping[str, object]) -> bytes:
-    return _encode(values).encode()
+    # Half of a surrogate pair stays an escape, which the function refuses.
+    return _encode(values).encode("utf-8", "backslashreplace")

@@ -111,7 +111,7 @@ def test_people_who_are_named_are_apart() -> None:
 
 
 def test_few_weigh_ins_are_not_judged() -> None:
-    """Of four weigh-ins nobody knows which are wrong."""
+    """Four weigh-ins do not show which of them are wrong."""
     assert marked([Weight(n, n * DAY_S, kg) for n, kg in enumerate([80, 176, 80, 176])]) == {}
     assert marked([]) == {}
 

@@ -259,20 +259,42 @@ def test_dates_of_a_spreadsheet() -> None:
         read(spreadsheet([["Date", "Weight"], [day, 81.4]]))
 
 
-def test_43_columns_of_fitdays() -> None:
-    """The layout of a real export, in an unknown language: heart rate and index at 6 and 7, obesity at 21."""
-    rows: list[list[object]] = [[f"xy{i}" for i in range(43)]]
+def fitdays_43(headers: list[str], heart_rate: str) -> bytes:
+    """The layout of 43 columns: two values more after the fifth, one after the twentieth, six before the segments."""
+    rows: list[list[object]] = [[*headers]]
     for weigh_in in histories.WEIGH_INS:
         cells = histories.fitdays_cells(weigh_in)
-        cells = [*cells[:6], "72bpm", "3.4", *cells[6:]]
-        rows.append([*[*cells[:21], "12.3%", *cells[21:]], *["- -"] * 43][:43])
-    history = read(spreadsheet(rows), timezone=BERLIN)
+        more = ["8.2kg/m²", "85", "78.0kg", "-2.0kg", "-2.0kg", "0.0kg"]
+        rows.append([*cells[:5], heart_rate, "3.4", *cells[5:18], "12.3%", cells[18], *more, *cells[19:]])
+    return spreadsheet(rows)
+
+
+@pytest.mark.parametrize("heart_rate", ["72bpm", "- -"])
+def test_43_columns_of_fitdays(heart_rate: str) -> None:
+    """The layout of a real export, in an unknown language: heart rate and index at 6 and 7, obesity at 21."""
+    history = read(fitdays_43([f"xy{i}" for i in range(43)], heart_rate), timezone=BERLIN)
     for found, weigh_in in zip(interpreted(history), histories.WEIGH_INS, strict=True):
         reading = found.reading
         assert reading.measured_at == weigh_in.at.replace(tzinfo=BERLIN)
         values = (reading.weight_kg, reading.body_fat_percent, reading.muscle_mass_kg, reading.bone_mass_kg)
         right = (weigh_in.weight_kg, weigh_in.fat_percent, weigh_in.muscle_kg, weigh_in.bone_kg)
         assert [float(str(value)) for value in values] == pytest.approx(list(right))
+        assert reading.visceral_fat_rating == weigh_in.visceral
+        assert float(str(reading.body_water_percent)) == pytest.approx(
+            weigh_in.water_kg / weigh_in.weight_kg * 100, 0.01
+        )
+    assert {column.recognized_by for column in history.columns if column.key} == {"its position"}
+
+
+def test_43_columns_in_another_order() -> None:
+    """If the order is neither of the app's, the arithmetic finds what adds up, and nothing else is sent."""
+    data = histories.fitdays("unknown", order=[0, *range(18, 0, -1)])
+    history = read(data, timezone=BERLIN)
+    for found, weigh_in in zip(interpreted(history), histories.WEIGH_INS, strict=True):
+        assert found.reading.measured_at == weigh_in.at.replace(tzinfo=BERLIN)
+        assert float(str(found.reading.weight_kg)) == weigh_in.weight_kg
+        assert float(str(found.reading.bone_mass_kg)) == weigh_in.bone_kg
+        assert found.reading.visceral_fat_rating is found.reading.bmi is None
 
 
 def test_two_columns_for_one_number() -> None:

@@ -100,7 +100,7 @@ def test_mapping_names_unknown_columns() -> None:
         ("Zeit", "time", "your mapping"),
         ("Masse", "weight", "your mapping"),
         ("Fettanteil", "body fat", "your mapping"),
-        ("Notiz", "", "unknown"),
+        ("Notiz", "", "not stored by Garmin"),
     ]
     (reading,) = as_the_function_reads(history)
     assert (str(reading["weight_kg"]), str(reading["body_fat_percent"])) == ("81.4", "18.2")

@@ -310,7 +310,17 @@ def _start(data: bytes) -> bytes:
 
 
 def _is_garmin(table: Table) -> bool:
-    return tuple(map(normal, table.headers[:3])) == _GARMIN
+    """Whether this is Garmin Connect's export, in any language: times below a row with their day."""
+    if tuple(map(normal, table.headers[:3])) == _GARMIN:
+        return True
+    if [column.word for column in recognize(table.headers[:2], [], {})] != ["time", "weight"]:
+        return False
+    rows = [row.cells for row in islice(table.rows(), 2)]
+    return len(rows) == 2 and _is_day(rows[0]) and times.is_clock(rows[1][0])
+
+
+def _is_day(cells: Sequence[str]) -> bool:
+    return times.parse_day(cells[0]) is not None and not any(cells[1:])
 
 
 def _table_of(data: bytes, mapping: Mapping[str, str]) -> Table:
@@ -404,7 +414,7 @@ class _When:
         return found | self._zone
 
     def _texts(self, cells: Sequence[str]) -> list[tuple[str, str]]:
-        return [(key, cells[i]) for i, key in self._places if i < len(cells) and not is_missing(cells[i])]
+        return [(key, times.plain(cells[i])) for i, key in self._places if i < len(cells) and not is_missing(cells[i])]
 
 
 def _which_order(unclear: times.Unclear) -> str:
@@ -481,4 +491,5 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _line(values: Mapping[str, object]) -> bytes:
-    return _encode(values).encode()
+    # Half of a surrogate pair stays an escape, which the function refuses.
+    return _encode(values).encode("utf-8", "backslashreplace")

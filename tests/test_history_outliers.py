@@ -131,7 +131,7 @@ def test_order_of_the_rows_does_not_matter(values: list[tuple[int, float]], dice
 @settings(max_examples=60)
 @given(seed=st.integers(0, 1000), width=st.integers(10, 200), encoding=st.sampled_from(["utf-8", "ascii"]))
 def test_picture_fits_the_terminal(seed: int, width: int, encoding: str) -> None:
-    """The picture is no wider than the terminal, shows each outlier's sign, and is of the terminal's characters."""
+    """The picture fits the width of the terminal, shows each outlier's sign, and is of the terminal's characters."""
     weights = history(seed)
     weights[50] = weights[50]._replace(kg=176)
 

@@ -361,7 +361,7 @@ def test_damage_above_the_records_is_named() -> None:
 
 
 def test_other_xml_is_refused() -> None:
-    """XML of another kind than an Apple Health export is refused, damaged or not."""
+    """XML that is not an Apple Health export is refused, damaged or not."""
     for xml in (b"<gpx></gpx>", b"<gpx><&</gpx>", b"<?xml version='1.0'?>\n<!DOCTYPE gpx [<!ELEMENT >]>\n<gpx/>\n"):
         with pytest.raises(FileUnusable, match=r"HealthData|damaged"):
             read(xml)

@@ -338,15 +338,18 @@ def answer(name: str) -> None:
     _output("console", lambda: f"$ {posting(name)}\n{summaries_of(name)}")
 
 
-def posting(name: str, address: str = "localhost:8080") -> str:
+def posting(name: str, address: str = "localhost:8080", key: str | Path = "$HOME/.weighbridge/key") -> str:
     """The shell command that posts an example and prints each summary."""
-    return f'curl -s -d @examples/{name} {address} | grep -o \'"summary": *"[^"]*"\''
+    return f'curl -s -H @{key} -d @examples/{name} {address} | grep -o \'"summary": *"[^"]*"\''
 
 
 def summaries_of(name: str) -> str:
-    with tempfile.TemporaryDirectory() as folder, function_process(embedded(os.environ, Path(folder))) as address:
-        command = posting(name, address)
-        return subprocess.run(command, shell=True, cwd=ROOT, check=True, capture_output=True, text=True).stdout.rstrip()  # noqa: S602  # as a reader runs it
+    with tempfile.TemporaryDirectory() as name_of_folder:
+        folder = Path(name_of_folder)
+        with function_process(embedded(os.environ, folder), folder) as target:
+            command = posting(name, target.url, folder / "key")
+            done = subprocess.run(command, shell=True, cwd=ROOT, check=True, capture_output=True, text=True)  # noqa: S602  # as a reader runs it
+            return done.stdout.rstrip()
 
 
 def sdk() -> None:
@@ -355,8 +358,10 @@ def sdk() -> None:
 
 
 def answer_to_the_example() -> str:
-    with tempfile.TemporaryDirectory() as folder, function_process(embedded(os.environ, Path(folder))) as address:
-        receipt = post(address, EXAMPLE.read_bytes())
+    with tempfile.TemporaryDirectory() as name_of_folder:
+        folder = Path(name_of_folder)
+        with function_process(embedded(os.environ, folder), folder) as target:
+            receipt = post(target, EXAMPLE.read_bytes())
     return json.dumps(receipt, indent=2, ensure_ascii=False)
 
 

@@ -24,6 +24,7 @@ from .reading.interpret import Interpreted
 #: Where each value of a reading goes in a weight_scale message (timestamp apart).
 NATIVE = {field.source: field for field in WEIGHT_SCALE if field.source and field.name != "timestamp"}
 DEVELOPER_FIELDS = {field.source: field for field in DEVELOPER if field.source}
+_FIT_FIELDS = DEVELOPER_FIELDS | NATIVE
 
 #: Why a value has no native field of its own.
 NOT_STORED = {
@@ -184,10 +185,10 @@ def _fields(interpreted: Interpreted, raws: RawFields, template: Template) -> li
             "value": _plain(value) if isinstance(value, Decimal) else value,
             "fit_field": None,
         }
-        fit_field = NATIVE.get(name) or DEVELOPER_FIELDS.get(name)
-        if fit_field and fit_field.name in raws and fit_field.name in template.fields:
-            field["fit_field"] = fit_field.name
-            field["sent"] = value_of(fit_field, raws[fit_field.name])
+        fit_field = _FIT_FIELDS.get(name)
+        if fit_field and (in_fit := fit_field[0]) in raws and in_fit in template.fields:
+            field["fit_field"] = in_fit
+            field["sent"] = value_of(fit_field, raws[in_fit])
         elif name in NATIVE:
             field["note"] = "The template has no such field."
         if name in NOT_STORED:

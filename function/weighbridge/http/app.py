@@ -10,23 +10,25 @@ exception with plain text. So routing, the limits and the response to an excepti
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import json
 import os
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from ..compose import Composed, compose
-from ..errors import Forbidden, Unauthorized, WeighbridgeError
-from ..settings import Settings, read_settings
-from .access import admit
-from .encoding import PRETTY, json_bytes
+from ..errors import Unauthorized, WeighbridgeError
+from ..local_key import local_key
+from ..settings import Key, Network, Settings, read_settings
+from .access import ANONYMOUS, WrongKeys, address_of, admit, check
+from .encoding import EVERY_ANSWER, PRETTY, json_bytes
 from .lanes import Pool
 from .page import PAGE, PAGE_HEADERS
 from .problems import headers_of, kind_of, problem
@@ -58,14 +60,19 @@ class Shell:
         self._health = Pool("health", 1, 256)
         self._aside = Pool("aside", _ASIDE_THREADS, _ASIDE_WAITING)
         self._deliveries: Pool | None = None
+        self._keys: tuple[Key, ...] = ()
+        self._wrong_keys = WrongKeys()
 
     async def answer(self, request: Request) -> Response:
         started = time.perf_counter()
-        entry: dict[str, object] = {"severity": "INFO", "method": request.method, "route": "unknown"}
-        upload = Upload(request.receive, _announced_bytes(request))
-        pretty = b"pretty" in request.scope["query_string"] and request.query_params.get(PRETTY) == "true"
+        scope = request.scope
+        entry: dict[str, object] = {"severity": "INFO", "method": scope["method"], "route": "unknown"}
+        # Names are in lower case already. Of a header that came twice, the first counts.
+        sent = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
+        upload = Upload(request.receive, _announced_bytes(sent))
+        pretty = b"pretty" in scope["query_string"] and request.query_params.get(PRETTY) == "true"
         try:
-            answer = await self._answer(request, upload, entry)
+            answer = await self._answer(scope, sent, upload, entry)
             body = _encode(answer, pretty=pretty)
         except Exception as fault:  # noqa: BLE001  # a caller gets problem+json, never a traceback
             answer = Answer(kind_of(fault).status, problem(fault), "application/problem+json", headers_of(fault))
@@ -74,48 +81,67 @@ class Shell:
             if not isinstance(fault, WeighbridgeError):
                 # The place, but not the message: it may contain what the caller sent.
                 entry |= {"where": [f"{f.filename}:{f.lineno}" for f in traceback.extract_tb(fault.__traceback__)]}
-        headers = {"Content-Type": answer.media_type, **answer.headers}
+        headers = {"Content-Type": answer.media_type, **EVERY_ANSWER, **answer.headers}
         if answer.status != 204:
             headers["Content-Length"] = str(len(body))
         if not upload.done:
             # Its sender may read nothing before it has sent everything, unless it waits to hear whether it may send.
-            if "expect" not in request.headers:
+            if "expect" not in sent:
                 await upload.discard()
             if not upload.done:
                 headers["Connection"] = "close"
         if answer.status >= 500:
             entry["severity"] = "ERROR"
         entry |= {"status": answer.status, "duration_ms": round(1000 * (time.perf_counter() - started), 1)}
-        self._log(json.dumps(entry))
+        self._log(json_bytes(entry, pretty=False).decode())
         return Response(body, answer.status, headers)
 
-    async def _answer(self, request: Request, upload: Upload, entry: dict[str, object]) -> Answer:
-        path = request.scope["path"]
-        if path == "/" and request.method == "GET" and _asks_for_html(request.headers.get("accept", "")):
+    async def _answer(
+        self, scope: Scope, headers: Mapping[str, str], upload: Upload, entry: dict[str, object]
+    ) -> Answer:
+        method, path = scope["method"], scope["path"]
+        if path == "/" and method == "GET" and _asks_for_html(headers.get("accept", "")):
             entry["route"] = "/"
             return Answer(200, PAGE, "text/html; charset=utf-8", PAGE_HEADERS)
-        route, id_ = find_route(request.method, path)
+        route, id_ = find_route(method, path)
         entry["route"] = route.name
         application = self._application
         if application is None:
-            application = await self._health.run(self._compose_once)
-        admitted = True
+            try:
+                application = await self._health.run(self._compose_once)
+            except WeighbridgeError as fault:
+                # It names files, and without settings no key is known.
+                entry["detail"] = str(fault)
+                raise type(fault)("The log of the function says what is wrong.") from fault
+        key = ANONYMOUS
         try:
-            address = request.client.host if request.client else ""
-            entry["key"] = admit(application.composed.settings.api_keys, address, request.headers)
-        except (Unauthorized, Forbidden):
-            if not route.open:
+            key = admit(self._keys, headers)
+            entry["key"] = key.name
+        except Unauthorized as fault:
+            if fault.sent:
+                # On an open route, too: its answer shows more with a right key.
+                await self._refuse_key(scope, headers, application.composed.settings.trusted_proxies, entry)
+            if route.right is not None:
                 raise
-            admitted = False
-        query = read_query(request.scope["query_string"].decode("utf-8", "replace"), route.query)
+        if route.right is not None:
+            check(key, route.right)
+        query = read_query(scope["query_string"].decode("utf-8", "replace"), route.query)
         content = await upload.read() if route.method == "POST" else b""
-        call = Call(query, id_, admitted, request.headers, content)
+        call = Call(query, id_, key, headers, content)
         found = await self._in_lane(route.lane(application, call), lambda: route.answer(application, call))
         if isinstance(found, Answer):
             return found
         if self._deliveries is None:
             raise RuntimeError("the application is composed before it is used")
         return await self._deliveries.run(found.answer)
+
+    async def _refuse_key(
+        self, scope: Scope, headers: Mapping[str, str], trusted: Sequence[Network], entry: dict[str, object]
+    ) -> None:
+        """Name the address of a wrong key in the log, for fail2ban, and wait: longer with each wrong key from there."""
+        address = address_of(scope["client"][0] if scope.get("client") else "", headers, trusted)
+        entry |= {"severity": "WARNING", "refused_key_from": address}
+        await asyncio.sleep(self._wrong_keys.pause_s(address, self._now()))
 
     async def _in_lane(self, lane: Lane, work: Callable[[], Answer | Later]) -> Answer | Later:
         match lane:
@@ -130,14 +156,16 @@ class Shell:
         # A failure is not kept: the next request sees a fixed setting or template.
         with self._lock:
             if self._application is None:
-                composed = self._compose(read_settings(self._environment))
+                settings = read_settings(self._environment)
+                composed = self._compose(settings)
+                self._keys = composed.keys or (Key("local", local_key(settings.local_key)),)
                 self._deliveries = Pool("delivery", composed.settings.deliveries_at_once, _DELIVERIES_WAITING)
                 self._application = Application(composed, self._now)
             return self._application
 
 
-def _announced_bytes(request: Request) -> int | None:
-    text = request.headers.get("content-length", "")
+def _announced_bytes(headers: Mapping[str, str]) -> int | None:
+    text = headers.get("content-length", "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
 

@@ -22,9 +22,10 @@ import streamlit as st
 from pydantic import SecretStr
 
 from weighbridge.client import Client, Reply, Result, Target
+from weighbridge.client.settings import local_key_path, with_local_key
 from weighbridge.errors import SettingsInvalid
 from weighbridge.notes import Code
-from weighbridge.settings import header_text
+from weighbridge.settings import LOOPBACK, header_text
 
 from .account import FunctionOf
 from .charts import draw
@@ -96,10 +97,14 @@ def _account(people: Mapping[str, str]) -> FunctionOf:
         )
     key = st.session_state.get(f"key {name}", "").strip()
     try:
-        return FunctionOf(Target(people[name], SecretStr(header_text(key))))
+        target = Target(people[name], SecretStr(header_text(key)))
     except ValueError:
         st.error("Expected a key of plain letters, digits and punctuation, without spaces. Copy the key again.")
         return FunctionOf(Target(people[name]))
+    # A page that other machines can open does not lend them the key of this one.
+    if st.get_option("server.address") in LOOPBACK:
+        target = with_local_key(target, local_key_path(os.environ))
+    return FunctionOf(target)
 
 
 def _asks_for_a_key(reply: Result) -> bool:

@@ -48,7 +48,7 @@ ENV PATH=/weighbridge/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     HOME=/tmp PORT=8080 WEIGHBRIDGE_FOLDER=/data/weigh-ins WEIGHBRIDGE_TOKENS=/data/tokens
 COPY --from=product /weighbridge /weighbridge
 # A volume that is mounted here for the first time takes this owner.
-RUN install -d -o 10001 -g 10001 /data
+RUN install -d -m 0700 -o 10001 -g 10001 /data
 WORKDIR /data
 USER 10001:10001
 EXPOSE 8080

@@ -20,7 +20,7 @@ SDK_FALLBACK = ROOT / "sdk_fallback"
 #: layers below it, never from above and never from its own layer.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("weighbridge", "errors", "notes", "commands", "resources"),
-    ("machine_zone",),
+    ("machine_zone", "local_key"),
     ("settings", "fit"),
     ("reading", "client"),
     ("delivery",),

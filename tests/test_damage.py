@@ -80,7 +80,7 @@ def decoded(reader: Callable[..., fitdecode.FitReader], content: bytes) -> objec
             found.append(frame.frame_type)
             if isinstance(frame, fitdecode.FitDataMessage):
                 found += [(frame.def_mesg.global_mesg_num, frame.local_mesg_num)]
-                # As text: two values that are no number are the same.
+                # As text: two values that are not numbers are the same.
                 found += [(field.def_num, field.name, field.units, repr(field.raw_value)) for field in frame.fields]
     except Exception as e:
         return found, type(e).__name__

@@ -328,8 +328,8 @@ LANGUAGES: Mapping[str, Mapping[str, str]] = {
         "gender": "Pohlaví",
         "age": "Věk*",
     },
-    # openScale zh-rCN; FITAGE, simplified and traditional; public: 测量时间, 体水分, 体水分量, 骨骼肌率, 骨盐量, 身体年龄,
-    # 内脏脂肪等级(level), 备注. 含水量 and 体水分 are in kg and in %.
+    # openScale zh-rCN; FITAGE, simplified and traditional; public: 测量时间, 体水分, 体水分量, 骨骼肌率, 骨盐量,
+    # 身体年龄, 内脏脂肪等级(level), 备注. 含水量 and 体水分 are in kg and in %.
     "Chinese": {
         "time": "日期, 时间, 测量时间, 測量時間*, 時間*, 测量日期*, 測量日期*, 日期时间*, 日期時間*",
         "weight": "体重, 體重",

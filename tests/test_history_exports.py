@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from datetime import time as clock_time
 from pathlib import Path
@@ -19,10 +19,8 @@ from hypothesis import strategies as st
 from tests.commands import weighbridge
 from tests.e2e.parts import histories
 from weighbridge.errors import ReadingRejected
-from weighbridge.operate.surroundings import Terminal
 from weighbridge.reading.interpret import Interpreted, interpret
 from weighbridge_history import times
-from weighbridge_history.cli import read_or_ask
 from weighbridge_history.errors import (
     FileUnusable,
     MappingInvalid,
@@ -31,6 +29,7 @@ from weighbridge_history.errors import (
     TimeOfDayMissing,
     UnitUnclear,
 )
+from weighbridge_history.questions import read_or_ask
 from weighbridge_history.read import Choices, History, WeighInLine, check_people, columns_of, read
 from weighbridge_history.send import by_time
 
@@ -58,12 +57,13 @@ EXPORTS = {
         "2026-04-23 07:30:13",
         # fat-free 70.11: muscle and bone make it, both in kg.
         {"weight_kg": 90.0, "body_fat_percent": 22.1, "muscle_mass_kg": 66.7, "bone_mass_kg": 3.4},
+        {"units": {"weight": "kg"}},
     ),
     "openScale 3, unit said": Export(
         "DATE,MUSCLE,TIME,WEIGHT\n2026-04-23,61.2,07:30:13.974,90.0\n",
         "2026-04-23 07:30:13",
         {"weight_kg": 90.0, "muscle_mass_kg": 61.2},
-        {"units": {"muscle": "kg"}},
+        {"units": {"muscle": "kg", "WEIGHT": "kg"}},
     ),
     "Withings-like": Export(
         "Date,Weight (kg),Fat mass (kg),Muscle (kg),Hydration (%)\n2026-04-23 07:30:00,74.2,10.2,60.1,55.0\n",
@@ -107,7 +107,7 @@ EXPORTS = {
         {"units": {"weight": "lb"}},
     ),
     "dates alone, with a time": Export(
-        "date,weight\n2026-04-23,90.0\n", "2026-04-23 07:00:00", {"weight_kg": 90}, {"time_of_day": "07:00"}
+        "date,weight (kg)\n2026-04-23,90.0\n", "2026-04-23 07:00:00", {"weight_kg": 90}, {"time_of_day": "07:00"}
     ),
     "Portuguese, newer": Export(
         "Hora/Data;Peso;Gordura corporal\n07:31 22/11/2022;81,4kg;18,2%\n",
@@ -138,6 +138,13 @@ def test_each_shape_is_read(name: str) -> None:
         ("date,weight\n03-04-2026 07:12,90.0\n", OrderUnclear, "day or the month first in '03-04-2026 07:12'"),
         ("date,weight\n13/04/2022 07:12,90\n04/13/2022 07:12,90\n", OrderUnclear, "contradict each other"),
         ('[{"logId": 1, "weight": 180.0, "date": "11/26/25", "time": "07:12:33"}]', UnitUnclear, "--unit weight=lb"),
+        (
+            "date,weight\n2026-04-23 07:30,90.0\n",
+            UnitUnclear,
+            "column 'weight' is neither in its header nor .*weight=lb",
+        ),
+        ("Datum;Gewicht\n2026-04-23 07:30;90,0\n", UnitUnclear, "column 'Gewicht' .* Pass --unit weight=kg"),
+        ("DATE,TIME,WEIGHT\n2026-04-23,07:30:13,90.0\n", UnitUnclear, "column 'WEIGHT' is neither"),
         ("2026-04-23 07:30\t90,5\t22,1\n2026-04-24 07:30\t90,5\t22,1\n", FileUnusable, "has no header"),
         ("2026-04-23,90.5\n", FileUnusable, "has no header"),
     ],
@@ -150,7 +157,7 @@ def test_what_the_file_does_not_say_is_asked(text: str, fault: type[Exception], 
 
 def test_date_alone_among_times_is_left_out() -> None:
     """A row with a date alone is left out by name if other rows have times, unless a time of day is given."""
-    data = b"date,weight\n2026-04-23,90.0\n2026-04-24 07:30,90.1\n"
+    data = b"date,weight (kg)\n2026-04-23,90.0\n2026-04-24 07:30,90.1\n"
     assert "the time of day is missing" in read(data).rows[0].fault
     history = read(data, time_of_day="06:15:00")
     assert [f"{i.reading.measured_at.astimezone(BERLIN):%H:%M}" for i in interpreted(history)] == ["06:15", "07:30"]
@@ -159,7 +166,7 @@ def test_date_alone_among_times_is_left_out() -> None:
 
 def test_number_of_unknown_unit_is_left_out() -> None:
     """A bare number that may be in kg or in % is left out with a warning, not guessed."""
-    (found,) = interpreted(read(b"date,weight,Muscle,Hydration\n2026-04-23 07:30,74.2,60.1,55.0\n"))
+    (found,) = interpreted(read(b"date,weight (kg),Muscle,Hydration\n2026-04-23 07:30,74.2,60.1,55.0\n"))
     assert found.reading.muscle_mass_kg is found.reading.body_water_percent is None
     assert [warning.text for warning in found.warnings] == [
         f"{key} was left out as doubtful. It could be in kg or in %, and the other values do not decide. "
@@ -182,7 +189,7 @@ def test_unit_that_fits_no_column_is_refused(units: dict[str, str], words: str) 
 
 
 TWO = (
-    b"Date,Weight,BodyFat,User,Source\n"
+    b"Date,Weight (kg),BodyFat,User,Source\n"
     b"2026-04-23 07:30:00,81.4,18.2,Anna,scale\n2026-04-23 07:40:00,62.4,28.2,Ben,scale\n"
 )
 
@@ -201,14 +208,14 @@ def test_people_by_column() -> None:
 
 def test_unknown_header_that_could_matter_is_sent() -> None:
     """An unknown header that could change the meaning goes to the function, which refuses the row by its name."""
-    (row,) = read(b"date,weight,weigh-in is removed\n2026-04-23 07:30,81.4,yes\n").rows
+    (row,) = read(b"date,weight (kg),weigh-in is removed\n2026-04-23 07:30,81.4,yes\n").rows
     with pytest.raises(ReadingRejected):
         interpret(json.loads(row.line), now=NOW, timezone=BERLIN)
 
 
 def test_zone_of_the_file_counts() -> None:
     """A column with the zone counts, and not the user's zone."""
-    data = b"date,time,timezone,weight\n2026-04-23,07:30,America/New_York,81.4\n"
+    data = b"date,time,timezone,weight (kg)\n2026-04-23,07:30,America/New_York,81.4\n"
     (found,) = interpreted(read(data, timezone=BERLIN))
     assert f"{found.reading.measured_at:%H:%M}" == "11:30"
 
@@ -253,38 +260,60 @@ def test_dates_of_a_spreadsheet() -> None:
     day = date(2026, 4, 23)
     header: list[object] = ["My export"]
     (found,) = interpreted(
-        read(spreadsheet([header, ["Date", "Time", "Weight"], [day, clock_time(7, 30), 81.4]]), timezone=BERLIN)
+        read(spreadsheet([header, ["Date", "Time", "Weight (kg)"], [day, clock_time(7, 30), 81.4]]), timezone=BERLIN)
     )
     assert f"{found.reading.measured_at:%Y-%m-%d %H:%M}" == "2026-04-23 05:30"
     with pytest.raises(TimeOfDayMissing):
         read(spreadsheet([["Date", "Weight"], [day, 81.4]]))
 
 
-def test_43_columns_of_fitdays() -> None:
-    """The layout of a real export, in an unknown language: heart rate and index at 6 and 7, obesity at 21."""
-    rows: list[list[object]] = [[f"xy{i}" for i in range(43)]]
+def fitdays_43(headers: list[str], heart_rate: str) -> bytes:
+    """The layout of 43 columns: two values more after the fifth, one after the twentieth, six before the segments."""
+    rows: list[list[object]] = [[*headers]]
     for weigh_in in histories.WEIGH_INS:
         cells = histories.fitdays_cells(weigh_in)
-        cells = [*cells[:6], "72bpm", "3.4", *cells[6:]]
-        rows.append([*[*cells[:21], "12.3%", *cells[21:]], *["- -"] * 43][:43])
-    history = read(spreadsheet(rows), timezone=BERLIN)
+        more = ["8.2kg/m²", "85", "78.0kg", "-2.0kg", "-2.0kg", "0.0kg"]
+        rows.append([*cells[:5], heart_rate, "3.4", *cells[5:18], "12.3%", cells[18], *more, *cells[19:]])
+    return spreadsheet(rows)
+
+
+@pytest.mark.parametrize("heart_rate", ["72bpm", "- -"])
+def test_43_columns_of_fitdays(heart_rate: str) -> None:
+    """The layout of a real export, in an unknown language: heart rate and index at 6 and 7, obesity at 21."""
+    history = read(fitdays_43([f"xy{i}" for i in range(43)], heart_rate), timezone=BERLIN)
     for found, weigh_in in zip(interpreted(history), histories.WEIGH_INS, strict=True):
         reading = found.reading
         assert reading.measured_at == weigh_in.at.replace(tzinfo=BERLIN)
         values = (reading.weight_kg, reading.body_fat_percent, reading.muscle_mass_kg, reading.bone_mass_kg)
         right = (weigh_in.weight_kg, weigh_in.fat_percent, weigh_in.muscle_kg, weigh_in.bone_kg)
         assert [float(str(value)) for value in values] == pytest.approx(list(right))
+        assert reading.visceral_fat_rating == weigh_in.visceral
+        assert float(str(reading.body_water_percent)) == pytest.approx(
+            weigh_in.water_kg / weigh_in.weight_kg * 100, 0.01
+        )
+    assert {column.recognized_by for column in history.columns if column.key} == {"its position"}
+
+
+def test_43_columns_in_another_order() -> None:
+    """If the order is neither of the app's, the arithmetic finds what adds up, and nothing else is sent."""
+    data = histories.fitdays("unknown", order=[0, *range(18, 0, -1)])
+    history = read(data, timezone=BERLIN)
+    for found, weigh_in in zip(interpreted(history), histories.WEIGH_INS, strict=True):
+        assert found.reading.measured_at == weigh_in.at.replace(tzinfo=BERLIN)
+        assert float(str(found.reading.weight_kg)) == weigh_in.weight_kg
+        assert float(str(found.reading.bone_mass_kg)) == weigh_in.bone_kg
+        assert found.reading.visceral_fat_rating is found.reading.bmi is None
 
 
 def test_two_columns_for_one_number() -> None:
     """A number in two columns is taken from the first, or from the one that the mapping names."""
-    data = b"date,Weight (kg),Weight (lb),Other\n2026-04-23 07:30,81.4,179.5,81.5\n"
+    data = b"date,Weight (kg),Weight (lb),Other (kg)\n2026-04-23 07:30,81.4,179.5,81.5\n"
     (found,) = interpreted(read(data))
     assert str(found.reading.weight_kg) == "81.4"
-    (found,) = interpreted(read(data, mapping={"Other": "weight"}))
+    (found,) = interpreted(read(data, mapping={"Other (kg)": "weight"}))
     assert str(found.reading.weight_kg) == "81.5"
-    with pytest.raises(MappingInvalid, match=r"two columns the meaning 'weight': 'Weight .kg.' and 'Other'"):
-        read(data, mapping={"Other": "weight", "Weight (kg)": "weight"})
+    with pytest.raises(MappingInvalid, match=r"two columns the meaning 'weight': 'Weight .kg.' and 'Other .kg.'"):
+        read(data, mapping={"Other (kg)": "weight", "Weight (kg)": "weight"})
 
 
 @pytest.mark.parametrize(("fraction", "second"), [("0.184", 0), ("18.4", 0), ("0.184", 1), ("0.184", 59)])
@@ -297,32 +326,33 @@ def test_values_of_apple_health(fraction: str, second: int) -> None:
     assert (str(found.reading.weight_kg), float(str(found.reading.body_fat_percent))) == ("81.4", 18.4)
 
 
-def terminal(*answers: str) -> tuple[Terminal, list[str]]:
+def person(*answers: str) -> tuple[Callable[[str], str], list[str]]:
     left, asked = list(answers), list[str]()
 
     def ask(question: str) -> str:
         asked.append(question)
         return left.pop(0)
 
-    return Terminal(ask=ask, is_there=lambda: True), asked
+    return ask, asked
 
 
 def test_each_question_is_asked_once() -> None:
-    """At a terminal each question is asked once, for the whole file; an answer of no use ends the import."""
-    data = b"date,weight\n03/04/2026,81.4\n04/05/2026,81.6\n"
-    around, asked = terminal("dmy", "6:15 AM")
-    history = read_or_ask(data, Choices(timezone=BERLIN), around)
+    """At a terminal each question is asked once, for the whole file; an answer of no use is asked for again."""
+    data = b"date,weight (kg)\n03/04/2026,81.4\n04/05/2026,81.6\n"
+    around, asked = person("middle first", "dmy", "6:15 AM")
+    history, choices = read_or_ask(data, Choices(timezone=BERLIN), around)
     assert [f"{i.reading.measured_at.astimezone(BERLIN):%m-%d %H:%M}" for i in interpreted(history)] == [
         "04-03 06:15",
         "05-04 06:15",
     ]
-    assert len(asked) == 2
-    around, _ = terminal("dmy", "in the morning")
+    assert len(asked) == 3
+    assert choices == Choices({}, times.DAY_FIRST, BERLIN, time_of_day="06:15:00")
+    around, _ = person("dmy", "in the morning", "")
     with pytest.raises(TimeOfDayMissing):
         read_or_ask(data, Choices(timezone=BERLIN), around)
     fitbit = b'[{"logId": 1, "weight": 180.0, "date": "11/26/25", "time": "07:12:33"}]'
-    around, _ = terminal("lb")
-    (found,) = interpreted(read_or_ask(fitbit, Choices(timezone=BERLIN), around))
+    around, _ = person("lb")
+    (found,) = interpreted(read_or_ask(fitbit, Choices(timezone=BERLIN), around)[0])
     assert str(found.reading.weight_kg).startswith("81.646")
 
 
@@ -333,6 +363,7 @@ def test_options_answer_the_questions(tmp_path: Path) -> None:
     for said, sentence in (
         ([], "--date-order dmy, mdy or ymd"),
         (["--date-order", "dmy"], "--time-of-day 07:00"),
+        (["--date-order", "dmy", "--time-of-day", "7:00"], "The unit of the column 'weight' is neither in its header"),
         (["--time-of-day", "25:00"], "expected a time of day such as 07:00, got '25:00'"),
         (["--unit", "weight=stones of gold"], "expected COLUMN=UNIT such as muscle=kg"),
     ):
@@ -348,9 +379,8 @@ def test_options_answer_the_questions(tmp_path: Path) -> None:
         "muscle mass, kg",
     ):
         assert part in shown, shown
-    undecided = " ".join(weighbridge(*words, *answers[:4], folder=tmp_path, COLUMNS="120").stdout.decode().split())
+    undecided = " ".join(weighbridge(*words, *answers[:6], folder=tmp_path, COLUMNS="120").stdout.decode().split())
     assert "row 2: 'muscle' was left out as doubtful. It could be in kg or in %" in undecided, undecided
-    assert "The file names no unit of the weight, so it is read in kg." in undecided
 
 
 DATES = ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%m/%d/%y", "%Y%m%d", "%b %d, %Y", "%d-%m-%Y", "%Y/%m/%d")

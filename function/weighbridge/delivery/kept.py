@@ -51,7 +51,7 @@ def read_kept(path: Path) -> Kept:
         content = path.read_bytes()
         template, rows = unpatch(content)
         fit = verify(content, template, rows)
-        readings = [Reading.model_validate(decode(raws)) for raws in rows]
+        readings = [Reading.of(decode(raws)) for raws in rows]
     except OSError as e:
         raise FolderUnusable(f"The file {path} cannot be read: {e.strerror}.") from e
     except (TemplateUnusable, ProofFailed, ReadingRejected):

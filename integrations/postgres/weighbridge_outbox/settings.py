@@ -10,7 +10,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from weighbridge import client, settings
-from weighbridge.client import Target
+from weighbridge.client import Target, with_local_key
 from weighbridge.settings import Broker, Variable, mqtt_broker, read_variables
 
 
@@ -110,7 +110,14 @@ BROKER = (
     ),
 )
 WORKER = (
-    Variable("OUTBOX_CONCURRENCY", "concurrency", "4", "worker: requests at a time, of up to 50 readings each", _count, _NUMBER),
+    Variable(
+        "OUTBOX_CONCURRENCY",
+        "concurrency",
+        "4",
+        "worker: requests at a time, of up to 50 readings each",
+        _count,
+        _NUMBER,
+    ),
     Variable(
         "OUTBOX_LONGEST_PAUSE_SECONDS",
         "longest_pause_s",
@@ -157,7 +164,8 @@ def read_relay_settings(environment: Mapping[str, str]) -> RelaySettings:
 
 def read_worker_settings(environment: Mapping[str, str]) -> WorkerSettings:
     values = _read((*DATABASE, *client.VARIABLES, *WORKER), environment)
-    return WorkerSettings(function=Target(values.pop("url"), values.pop("key")), **values)
+    function = with_local_key(Target(values.pop("url"), values.pop("key")), values.pop("local_key"))
+    return WorkerSettings(function=function, **values)
 
 
 def _read(variables: tuple[Variable, ...], environment: Mapping[str, str]) -> dict[str, Any]:

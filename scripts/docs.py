@@ -28,7 +28,7 @@ from weighbridge.http.body import READINGS_PER_CALL as MOST_IN_A_CALL
 from weighbridge.http.problems import FAULTS
 from weighbridge.http.receive import LONGEST_BODY_S, LONGEST_PAUSE_S
 from weighbridge.http.routes import HTTP_STATUS
-from weighbridge.http.server import LONGEST_HEAD_BYTES, LONGEST_HEAD_S, LONGEST_IDLE_S, MOST_CONNECTIONS
+from weighbridge.http.server import LONGEST_HEAD_BYTES, LONGEST_HEAD_S, LONGEST_IDLE_S, MOST_AHEAD, MOST_CONNECTIONS
 from weighbridge.notes import Code
 from weighbridge.operate.demo import embedded, post
 from weighbridge.operate.serving import function_process
@@ -243,6 +243,7 @@ def limits() -> None:
         ("head of a request", f"{LONGEST_HEAD_BYTES >> 10} KiB (400), {LONGEST_HEAD_S:g} s (408)"),
         ("idle connection", f"closed after {LONGEST_IDLE_S} s"),
         ("open connections", f"{MOST_CONNECTIONS:,}; then the one idle longest is closed, or 503"),
+        ("requests sent before the first answer", f"{MOST_AHEAD}; the next one is refused (503)"),
         ("readings in one call", f"{MOST_IN_A_CALL:,} (413)"),
         ("readings in one FIT file", f"{MOST_IN_A_FILE}"),
     ]

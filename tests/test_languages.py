@@ -106,7 +106,7 @@ def test_no_word_has_two_meanings() -> None:
 
 
 def test_headers_only() -> None:
-    """A word that is only a header is not a key of a reading, and is in no language's table."""
+    """A word that is a header only has no meaning as the key of a reading."""
     for table in HEADERS_ONLY.values():
         for english, word in table.items():
             assert meaning_of(word) is None, word

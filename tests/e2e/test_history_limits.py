@@ -279,6 +279,14 @@ def test_bomb_is_refused_and_the_caller_lives(bomb: str, tmp_path: Path) -> None
     assert seen["took_s"] < SECONDS + 5
 
 
+def test_half_a_surrogate_pair_costs_no_file() -> None:
+    """Half of a surrogate pair, which is not text, goes to the function as it is, and the other rows are read."""
+    rows = read(
+        rb'[{"time": "2022-11-22 07:31:00", "weight": "\ud83c"}, {"time": "2022-11-22 07:32:00", "weight": 81}]'
+    ).rows
+    assert [json.loads(row.line)["weight"] for row in rows] == ["\ud83c", "81"]
+
+
 def test_empty_cells_far_away_do_not_count() -> None:
     """A cell with a format and no value does not make a sheet too large."""
     cell = '<c r="{}" t="inlineStr"><is><t>{}</t></is></c>'.format

@@ -240,7 +240,7 @@ def test_pause_is_for_all(box: Outbox, environment: Environment) -> None:
     box.insert(READING)
     wait_until("it was tried", lambda: box.query("SELECT attempts FROM readings") == [(1,)])
     box.insert(*(json.dumps({"weight": 81.4, "measured_at": f"2026-11-{day:02}T06:31:00Z"}) for day in range(1, 13)))
-    wait_until("all wait", lambda: box.query("SELECT FROM readings WHERE next_attempt_at IS NULL") == [])
+    wait_until("all wait", lambda: box.query("SELECT id FROM readings WHERE next_attempt_at IS NULL") == [])
     assert box.query("SELECT sum(attempts) FROM readings") == [(1,)]
     ((latest_s, apart_s),) = box.query(
         "SELECT extract(epoch FROM max(next_attempt_at) - now()), extract(epoch FROM max(next_attempt_at) - min("

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import time
 from email.utils import formatdate
@@ -52,12 +53,42 @@ MOST_CONNECTIONS = 1_000
 STOP_WITHIN_S = 8
 
 
+class Joined:
+    """A transport that sends the head of an answer with its body. uvicorn writes them one after the other, and a write
+    to a socket costs as much as all of its parsing."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head = b""
+        self.get_extra_info = transport.get_extra_info
+        self.is_closing = transport.is_closing
+        self.pause_reading, self.resume_reading = transport.pause_reading, transport.resume_reading
+        self.abort = transport.abort
+
+    def write(self, data: bytes) -> None:
+        if self._head or not data.startswith(b"HTTP/1.1 ") or data.startswith(b"HTTP/1.1 100 "):
+            self._transport.write(self._head + data)
+            self._head = b""
+        else:
+            self._head = data
+
+    def flush(self) -> None:
+        """Send a head without a body."""
+        if self._head:
+            self.write(b"")
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
+
+
 class Guarded(HttpToolsProtocol):
     """One connection, with the limits that uvicorn does not have."""
 
     #: The connections of this process without a request, the one that has been idle longest first.
     idle: ClassVar[dict[Guarded, None]] = {}
 
+    transport: Joined  # type: ignore[assignment]
     _head_timer: asyncio.TimerHandle | None = None
     #: Bytes that have arrived since the last head, piece of a body, or end of a request.
     _unfinished = 0
@@ -65,7 +96,8 @@ class Guarded(HttpToolsProtocol):
     _fault: WeighbridgeError | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
-        super().connection_made(transport)
+        # uvicorn uses a few methods of a transport, and `Joined` has these.
+        super().connection_made(Joined(transport))  # type: ignore[arg-type]
         if len(self.connections) > MOST_CONNECTIONS:
             longest = next(iter(self.idle), None)
             if longest is None:
@@ -134,6 +166,7 @@ class Guarded(HttpToolsProtocol):
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
+        self.transport.flush()
         super().on_response_complete()
         if self._fault is not None and not self._is_before_another():
             self._refuse(self._fault)
@@ -233,6 +266,9 @@ def application() -> ASGIApp:
     request as much as the rest of an empty one.
     """
     shell = Shell(os.environ, print_line)
+    # What is here now stays, and a batch makes many objects that end with it: neither has to be looked at often.
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         response = await shell.answer(Request(scope, receive))

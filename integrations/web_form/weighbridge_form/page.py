@@ -75,7 +75,8 @@ def show() -> None:
         )
         account = account._replace(person=name)
     _weigh_in(account)
-    _what_garmin_has(account)
+    if _what_garmin_has(account):
+        show_history(account)
 
 
 # -- the person --------------------------------------------------------------------------------------------
@@ -363,13 +364,14 @@ def _conflict(answer: Result) -> None:
 # -- what is in Garmin -------------------------------------------------------------------------------------
 
 
-def _what_garmin_has(account: FunctionOf) -> None:
+def _what_garmin_has(account: FunctionOf) -> bool:
+    """Show the entries of the period. Returns whether the function lets the page in."""
     st.header("Trend", anchor=False)
     span = st.segmented_control("Period", list(SPANS), default="1 month", required=True, key="span")
     answer = _entries(account, SPANS[span])
     if _asks_for_a_key(answer) or not answer.ok:
         _problem(answer)
-        return
+        return answer.kind != "unauthorized"
     if deleted := st.session_state.pop("deleted", ""):
         st.success(deleted)
     rows: list[Mapping[str, Any]] = answer.body["readings"]
@@ -378,7 +380,7 @@ def _what_garmin_has(account: FunctionOf) -> None:
         _table(account, rows)
     else:
         st.markdown("Garmin has no weigh-ins in this period.")
-    show_history(account)
+    return True
 
 
 def _entries(account: FunctionOf, days: int) -> Reply:

@@ -59,7 +59,7 @@ FROM python:3.13-slim-trixie AS runtime
 ENV PATH=/weighbridge/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     HOME=/tmp PORT=8080 WEIGHBRIDGE_FOLDER=/data/weigh-ins WEIGHBRIDGE_TOKENS=/data/tokens
 # A volume that is mounted here for the first time takes this owner.
-RUN install -d -o 10001 -g 10001 /data
+RUN install -d -m 0700 -o 10001 -g 10001 /data
 WORKDIR /data
 USER 10001:10001
 EXPOSE 8080

@@ -1,4 +1,4 @@
-"""The target for functions-framework: what a cloud deploys from source. `weighbridge serve` answers the same.
+"""The target for functions-framework, here and in a cloud.
 
 functions-framework --asgi --source function/main.py --target handle
 """

@@ -11,7 +11,7 @@ from .commands import clean, with_sources
 
 #: Each takes 10 to 150 ms to import, and no weigh-in into a folder needs it.
 NOT_NEEDED = {
-    *("functions_framework", "flask", "werkzeug", "jinja2", "cloudevents", "gunicorn"),
+    "gunicorn",
     *("pydantic", "pydantic_core", "logfire"),
     *("garth", "garminconnect", "curl_cffi", "requests", "httpx", "google.auth", "playwright"),
     *("rich", "dotenv", "streamlit", "psycopg", "procrastinate", "starlette.testclient", "weighbridge.cli"),

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from weighbridge.delivery.folder import Folder
-from weighbridge.delivery.kept import read_kept
+from weighbridge.delivery.kept import put_away, read_kept
 from weighbridge.errors import FolderUnusable, TemplateUnusable
 from weighbridge.fit.encode import RawFields, decode, encode
 from weighbridge.fit.patch import patch
@@ -436,3 +436,26 @@ def test_name_outside_folder(
     error = capsys.readouterr().err
     assert "letters" in error
     assert error.count("\n") == 1
+
+
+# -- retention -------------------------------------------------------------------------------------------
+
+
+def test_prune_deletes_only_what_arrived(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Prune counts, and with --yes deletes, old files that have arrived; one that waits stays, whatever its age."""
+    environment = {"WEIGHBRIDGE_FOLDER": str(tmp_path)}
+    waits = keep(tmp_path, reading(0))
+    for number in (-24 * 400, -24 * 366, -24 * 364):
+        put_away(read_kept(keep(tmp_path, reading(number))))
+    (tmp_path / "delivered" / "my own.fit").touch()
+
+    def now() -> float:
+        return (EVENING + timedelta(hours=1)).timestamp()
+
+    assert run(["kept", "prune", "--older-than", "365d"], environment, now=now) == 0
+    assert capsys.readouterr().out == "2 file(s) would be deleted. Pass --yes to delete them.\n"
+    assert len(list((tmp_path / "delivered").iterdir())) == 4
+    assert run(["kept", "prune", "--older-than", "365d", "--yes"], environment, now=now) == 0
+    assert capsys.readouterr().out == "2 file(s) deleted.\n"
+    assert len(list((tmp_path / "delivered").iterdir())) == 2
+    assert waits.exists()

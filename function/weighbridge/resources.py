@@ -1,6 +1,6 @@
-"""The files that ship with the package: templates, the demo's reading.
+"""The files that ship with the package: templates, the target for functions-framework, the demo's reading.
 
-Facts: in a checkout they are in templates/ and examples/. In a wheel they are in this package, in the
+Facts: in a checkout they are in templates/, function/main.py and examples/. In a wheel they are in this package, in the
 folder `shipped` (pyproject.toml, force-include).
 """
 
@@ -13,4 +13,6 @@ _SHIPPED = _PACKAGE / "shipped"
 _ROOT = _SHIPPED if _SHIPPED.is_dir() else _PACKAGE.parent.parent
 
 TEMPLATES = _ROOT / "templates"
+#: For `functions-framework --source`.
+TARGET = _ROOT / "function" / "main.py"
 EXAMPLE = _ROOT / "examples" / "fitdays.json"

@@ -196,7 +196,7 @@ def is_confined(container: Mapping[str, Any]) -> None:
 
 
 def test_images_are_small_and_have_no_secret(house: House, capsys: pytest.CaptureFixture[str]) -> None:
-    """No secret is in an image, and each is at most a tenth larger than docs/docker.md says."""
+    """No secret is in a layer of an image. Each image has at most a tenth more than docs/docker.md says."""
     sizes = []
     for target, most_mb in (("weighbridge", 180), ("weighbridge-browser", 950), ("weighbridge-form", 380)):
         archive = house.engine.folder / f"{target}.tar"

@@ -23,7 +23,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import os
 import time
 from email.utils import formatdate
 from functools import lru_cache
@@ -32,14 +31,14 @@ from typing import ClassVar
 
 import httptools
 import uvicorn
-from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import Multiprocess
 
-from ..errors import Busy, NotHttp, TooSlow, WeighbridgeError
+from ..errors import Busy, FieldError, NotHttp, QueryInvalid, TooSlow, WeighbridgeError
 from ..idle_server import IdleServer
-from .app import Shell, print_line
+from ..resources import TARGET
 from .encoding import EVERY_ANSWER, json_bytes
 from .problems import headers_of, kind_of, problem
 
@@ -260,21 +259,26 @@ def _response(fault: WeighbridgeError) -> bytes:
 
 
 def application() -> ASGIApp:
-    """The function as an ASGI application: what the target of functions-framework answers, without functions-framework.
+    """The function as an ASGI application, from functions-framework."""
+    # Imported when needed: it takes longer than the rest.
+    from functions_framework.aio import create_asgi_app
 
-    Its ASGI module imports Flask, Werkzeug and Jinja, which is a third of a cold start, and its layers cost each
-    request as much as the rest of an empty one.
-    """
-    shell = Shell(os.environ, print_line)
+    function = create_asgi_app("handle", str(TARGET), "http")
     # What is here now stays, and a batch makes many objects that end with it: neither has to be looked at often.
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
 
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        response = await shell.answer(Request(scope, receive))
-        await response(scope, receive, send)
+    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+        # The routes of functions-framework do not match a line break, and answer it with a page of their own.
+        if scope["path"].isprintable():
+            await function(scope, receive, send)
+            return
+        fault = QueryInvalid([FieldError("path", None, "A path without control characters was expected.")])
+        body = json_bytes(problem(fault), pretty=False)
+        status = kind_of(fault).status
+        await Response(body, status, EVERY_ANSWER, media_type="application/problem+json")(scope, receive, send)
 
-    return answer
+    return guarded
 
 
 def run(host: str, port: int, *, workers: int = 1) -> None:

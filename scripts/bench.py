@@ -526,6 +526,8 @@ def at_rest(name: str, pid: int, most_a_minute: int) -> Measured:
 
 def wake_ups(pid: int) -> int:
     """How often the threads of a process and of its children have gone to sleep so far."""
+    if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+        raise RuntimeError("the process has ended")
     statuses = (path.read_text() for each in family(pid) for path in Path(f"/proc/{each}/task").glob("*/status"))
     return sum(int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0]) for status in statuses)
 

@@ -7,7 +7,8 @@ folder `delivered`: nothing is lost, and nothing is sent for no reason.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from ..reading.reading import Reading
 from .port import file_name
 
 DELIVERED = "delivered"
+#: The folder of a file with one weigh-in; with its point it cannot be the folder of a person.
+MONTH = "%Y.%m"
+_MONTH = re.compile(r"\d{4}\.\d\d", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,29 @@ class Kept:
 
 def kept_files(folder: Path) -> list[Path]:
     """The kept files of a folder; in each kind, the oldest weigh-in comes first."""
-    return sorted(folder.glob("*weigh-in*_*.fit"))
+    of_months = (path for path in folder.glob("*/weigh-in_*.fit") if is_month(path.parent))
+    return sorted([*folder.glob("*weigh-in*_*.fit"), *of_months], key=lambda path: path.name)
+
+
+def place_of(readings: Sequence[Reading], fit: VerifiedFit) -> str:
+    """The path of a file within the folder."""
+    name = file_name(readings, fit)
+    return f"{readings[0].measured_at:{MONTH}}/{name}" if len(readings) == 1 else name
+
+
+def place_in_folder(path: Path) -> str:
+    """The path of a kept file within the folder, whatever version has kept it."""
+    return path.relative_to(folder_of(path)).as_posix()
+
+
+def folder_of(path: Path) -> Path:
+    """The folder in which a file is kept."""
+    return path.parent.parent if is_month(path.parent) else path.parent
+
+
+def is_month(path: Path) -> bool:
+    """Whether this is the folder of a month."""
+    return _MONTH.fullmatch(path.name) is not None
 
 
 def read_kept(path: Path) -> Kept:
@@ -60,7 +86,7 @@ def read_kept(path: Path) -> Kept:
 
 def put_away(kept: Kept) -> None:
     """Move a file that has arrived into the folder `delivered`. Raises `FolderUnusable`."""
-    target = kept.path.parent / DELIVERED
+    target = folder_of(kept.path) / DELIVERED
     try:
         target.mkdir(mode=0o700, exist_ok=True)
         kept.path.replace(target / kept.path.name)

@@ -16,18 +16,19 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal, DecimalException
+from decimal import ROUND_HALF_UP, Decimal, DecimalException
 from typing import Any
 
 from ..errors import GarminRefused, GarminUnreachable, OutcomeUnknown, RateLimited, SignInNeeded, WeighbridgeError
 from ..notes import Code, Note
-from .entries import VALUES, Entry, iso, quantized
+from .entries import VALUES, Entry
 from .sessions.port import GarminResponse
 
 DEFAULT_RETRY_AFTER_S = 300
 LONGEST_RETRY_AFTER_S = 86_400
 
 DUPLICATE = 202  # a message code of `failures`, not an HTTP status
+END_OF_DATES_S = 253_402_300_800  # the year 10000
 LARGEST_DIGITS = 20  # of any number that Garmin shows: an id or milliseconds
 
 
@@ -143,7 +144,7 @@ def read_weigh_ins(answer: GarminResponse) -> list[Entry]:
         )
     try:
         return [_entry(raw) for day in document["dailyWeightSummaries"] for raw in day["allWeightMetrics"]]
-    except (KeyError, TypeError, ValueError, OverflowError, DecimalException):
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError, DecimalException):
         raise GarminRefused(
             "Garmin's list of weigh-ins does not have the expected shape (dailyWeightSummaries, allWeightMetrics); "
             "Garmin may have changed it. Nothing is sent while Weighbridge cannot see what is there."
@@ -158,20 +159,26 @@ def sanitize(text: str) -> str:
 
 def _entry(raw: Mapping[str, object]) -> Entry:
     values = {}
-    for value in VALUES:
-        if value.garmin in raw and raw[value.garmin] is not None:
-            values[value.name] = quantized(_number(raw[value.garmin]) / value.divisor, value.step)
+    for name, garmin, divisor, step, _ in VALUES:
+        found = raw.get(garmin)
+        if found is not None:
+            number = _number(found)
+            values[name] = (number / divisor if divisor > 1 else number).quantize(step, ROUND_HALF_UP)
     if "weight_kg" not in values:
         raise KeyError("weight")
     instant_s, sample_pk = int(_number(raw["timestampGMT"])) // 1000, int(_number(raw["samplePk"]))
-    iso(instant_s)  # raises for an instant that has no date
+    if not 0 <= instant_s < END_OF_DATES_S:
+        raise ValueError("an instant without a date")
     return Entry(date.fromisoformat(str(raw["calendarDate"])), sample_pk, instant_s, values)
 
 
 def _number(value: object) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+    if type(value) is int:
+        number = Decimal(value)
+    elif type(value) is Decimal:
+        number = value
+    else:
         raise TypeError("not a number")
-    number = Decimal(value)
     if number.adjusted() > LARGEST_DIGITS:
         raise ValueError("no such quantity")  # 1e999999999 is 14 bytes of JSON and 400 MB as an int
     return number

@@ -36,7 +36,7 @@ from ..notes import Code, Note
 from ..reading.reading import Reading
 from ..reading.weighing import SHOWN, added
 from .answers import SEND_AGAIN, UploadResult, fault_of, read_upload_answer, read_weigh_ins, status_of, unknown
-from .entries import Entry, differences, fits, not_shown, ours, raws_of, timestamp, values_of
+from .entries import NEAR_S, ByInstant, Entry, differences, fits, not_shown, ours, raws_of, timestamp, values_of
 from .sessions.port import ConnectionDropped, Session
 
 UPLOAD = "/upload-service/upload"
@@ -71,11 +71,11 @@ class Present(NamedTuple):
 
 
 class LookResult(NamedTuple):
-    """The result of a look: the entry of each reading, all entries around them, why the last look failed (if it did),
-    and notes."""
+    """The result of a look: the entry of each reading, all entries around them by their instant, why the last look
+    failed (if it did), and notes."""
 
     found: list[Entry | None]
-    shown: Sequence[Entry]
+    shown: ByInstant
     trouble: WeighbridgeError | None
     remarks: tuple[Note, ...]
 
@@ -115,8 +115,9 @@ class GarminConnect:
         joining = Joining(raws_of, SHOWN, prove.fields, self._join_s, replace=replace)
         raws = {reading: prove.raws(reading) for reading in readings}
         with self._turns.of([int(reading.measured_at.timestamp()) for reading in readings]):
-            held = self._around(readings)
-            placed = joining.place(raws, ((timestamp(entry), entry) for entry in held), untimed)
+            entries = self._around(readings)
+            held = ByInstant(entries)
+            placed = joining.place(raws, ((timestamp(entry), entry) for entry in entries), untimed)
             targets = list(dict.fromkeys(each.target for each in placed.values() if each.way is not Way.CONFLICT))
             arrived = self._send([target for target in targets if target.reading], prove, held)
             for target in targets:
@@ -126,8 +127,7 @@ class GarminConnect:
         for reading in raws:
             each = placed[reading]
             if each.way is Way.CONFLICT:
-                at_instant = [entry for entry in held if timestamp(entry) == each.target.timestamp]
-                outcomes[reading] = _conflict(reading, each, at_instant)
+                outcomes[reading] = _conflict(reading, each, held.at(each.target.timestamp))
                 continue
             outcome = arrived[each.target]
             if isinstance(outcome, Present):
@@ -186,7 +186,7 @@ class GarminConnect:
         return Present(entry.weigh_in(), self._delete_all(target.obsolete, replaced=bool(target.others)))
 
     def _send(
-        self, targets: Sequence[Target[Entry]], prove: Prove, held: Sequence[Entry]
+        self, targets: Sequence[Target[Entry]], prove: Prove, held: ByInstant
     ) -> dict[Target[Entry], Outcome | Present]:
         """Upload what is to be sent as one file, look for it, and delete what it takes the place of."""
         outgoing = {target: target.reading for target in targets if target.reading}
@@ -222,12 +222,13 @@ class GarminConnect:
         official = self._official
         remarks: tuple[Note, ...] = ()
         deadline = self._monotonic() + self._confirm_s
-        shown: Sequence[Entry] = []
+        shown = ByInstant()
         trouble: WeighbridgeError | None = None
         pauses: Iterator[float] = chain(PAUSES_S, repeat(PAUSES_S[-1]))
         while True:
             try:
-                shown, trouble = (official.weigh_ins if official else self.entries)(first, last), None
+                shown = ByInstant((official.weigh_ins if official else self.entries)(first, last))
+                trouble = None
             except WeighbridgeError as e:
                 if official:
                     text = f"Garmin's Personal API could not be used to confirm it: {e}"
@@ -329,17 +330,17 @@ def _days_around(readings: Sequence[Reading]) -> tuple[date, date]:
     return min(days) - _DAY, max(days) + _DAY
 
 
-def _found(wanted: Sequence[Wanted], shown: Sequence[Entry], *, near: bool) -> list[Entry | None]:
+def _found(wanted: Sequence[Wanted], shown: ByInstant, *, near: bool) -> list[Entry | None]:
     """The entry of each that is wanted, if it is shown."""
-    if near:
-        return [
-            next((e for e in shown if e.id not in olds and fits(raws, e, near=True)), None) for raws, olds in wanted
-        ]
-    by_instant: dict[int, list[Entry]] = {}
-    for entry in shown:
-        by_instant.setdefault(timestamp(entry), []).append(entry)
     return [
-        next((e for e in by_instant.get(raws["timestamp"], ()) if e.id not in olds and fits(raws, e, near=False)), None)
+        next(
+            (
+                entry
+                for entry in shown.near(raws["timestamp"], NEAR_S if near else 0)
+                if entry.id not in olds and fits(raws, entry, near=near)
+            ),
+            None,
+        )
         for raws, olds in wanted
     ]
 
@@ -350,7 +351,7 @@ def _not_arrived(
     fit: VerifiedFit,
     name: str,
     upload: UploadResult,
-    held: Sequence[Entry],
+    held: ByInstant,
     looked: LookResult,
     confirm_s: float,
 ) -> Outcome:
@@ -362,8 +363,8 @@ def _not_arrived(
     if upload.fault is not None:
         return upload.fault
     warnings = list(upload.warnings)
-    known = {entry.id for entry in held}
-    others = [e for e in looked.shown if timestamp(e) == target.timestamp and e.id not in known]
+    known = {entry.id for entry in held.at(target.timestamp)}
+    others = [entry for entry in looked.shown.at(target.timestamp) if entry.id not in known]
     if trouble is not None:
         text = f"Garmin Connect accepted the file, but a look for the reading failed: {trouble}"
         warnings.append(Note(Code.LOOK_FAILED, text))

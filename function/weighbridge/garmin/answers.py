@@ -90,6 +90,7 @@ REFUSALS = {
         "Garmin Connect wants consent to uploads first (HTTP 412). Open Garmin Connect once, accept what it asks "
         "(Settings, Data, Device Upload), and send the reading again."
     ),
+    429: "Garmin Connect asks to wait before the next request (HTTP 429).",
     413: "The file is too large for Garmin Connect (HTTP 413). Send fewer readings at once.",
 }
 FORBIDDEN_PAGE = (
@@ -108,7 +109,7 @@ def fault_of(answer: GarminResponse, refused: str, sign_in: str) -> WeighbridgeE
     if answer.status == 401:
         return SignInNeeded(f"{REFUSALS[401]} {sign_in}")
     if answer.status == 429:
-        return RateLimited("Garmin Connect asks to wait before the next request (HTTP 429).", retry_after_s(answer))
+        return RateLimited(REFUSALS[429], retry_after_s(answer))
     if answer.status == 403:
         return GarminRefused(FORBIDDEN_PAGE if _is_page(answer) else f"{FORBIDDEN} {sign_in}")
     if answer.status == 408 or answer.status >= 500:

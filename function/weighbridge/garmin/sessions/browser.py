@@ -25,6 +25,8 @@ from urllib.parse import urlencode
 
 from ...commands import BROWSER_LOGIN, DEFAULT_TOKEN, command
 from ...errors import GarminRefused, GarminUnreachable, SettingsInvalid, SignInNeeded, WeighbridgeError
+from ..answers import retry_after_s
+from ..sign_in import SignIn
 from .port import ConnectionDropped, GarminResponse
 
 PROCESS = Path(__file__).with_name("browser_process.py")
@@ -87,6 +89,7 @@ class BrowserSession:
         """`token_name`: whose profile it is. `page_s`: how long a page may take to load, or a firewall to check the
         browser."""
         self._sign_in = command(BROWSER_LOGIN, token_name)
+        self._state = SignIn(profile / "sign-in.state")
         self._profile = profile
         self._start = {
             "profile": str(profile.absolute()),
@@ -122,8 +125,12 @@ class BrowserSession:
         }
         if file:
             asked["file"] = {"name": file[0], "base64": base64.b64encode(file[1]).decode()}
-        said = self._ask(asked, self._timeout_s + ROUND_S)
-        return GarminResponse(said["status"], said["headers"], base64.b64decode(said["base64"]))
+        with self._state.turn():
+            said = self._ask(asked, self._timeout_s + ROUND_S)
+            answer = GarminResponse(said["status"], said["headers"], base64.b64decode(said["base64"]))
+            if answer.status == 429:
+                self._state.wait(retry_after_s(answer))
+        return answer
 
     def token_days_left(self) -> float | None:
         """See `port.Session`. A browser does not show how long its sign-in lasts."""

@@ -1,7 +1,8 @@
 """A `Session` with the token of a store; a subclass sends the requests with its library.
 
 Rule: a token is renewed here, before it ends or once Garmin refuses it, by one process at a time, and saved before it
-is used. When Garmin has refused to renew a token, it is not asked again: that could lock the account.
+is used. When Garmin has refused to renew a token, it is not asked again: that could lock the account. Nor is it asked
+with a new token that it has refused, or before the time that it has named (`sign_in.py`).
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ...commands import command, sign_in_again
-from ...errors import GarminUnreachable, SignInNeeded, WeighbridgeError
-from ..answers import fault_of
+from ...errors import GarminUnreachable, RateLimited, SignInNeeded, WeighbridgeError
+from ..answers import REFUSALS, fault_of, retry_after_s
+from ..sign_in import SignIn
 from ..tokens import Store, Token
 from .port import GarminResponse
 
@@ -73,7 +75,7 @@ class TokenSession(ABC):
         self._ca_bundle = ca_bundle
         self._timeout_s = timeout_s
         self._now = now
-        self._refused: Token | None = None
+        self._sign_in = SignIn(store.state_path, now)
 
     @property
     def sign_in_again(self) -> str:
@@ -92,14 +94,26 @@ class TokenSession(ABC):
         file: tuple[str, bytes] | None = None,
     ) -> GarminResponse:
         """See `port.Session`."""
-        token = self._token()
-        if token.expires_at - self._now() < REFRESH_BEFORE_EXPIRY_S:
-            token = self._store.refreshed(token, self._refresh)
-        answer = self._send(token, method, path, params, file)
-        if answer.status == 401:
-            token = self._store.refreshed(token, self._refresh)
+        with self._sign_in.turn():
+            token = self._token()
+            if self._sign_in.is_refused(token.access_token):
+                self._refuse_dead(token)
+                raise SignInNeeded(f"{REFUSALS[401]} {self.sign_in_again}")
+            if token.expires_at - self._now() < REFRESH_BEFORE_EXPIRY_S:
+                token = self._store.refreshed(token, self._refresh)
             answer = self._send(token, method, path, params, file)
-        return answer
+            if answer.status == 401:
+                try:
+                    token = self._store.refreshed(token, self._refresh)
+                except SignInNeeded:
+                    self._sign_in.refuse(token.access_token)
+                    raise
+                answer = self._send(token, method, path, params, file)
+                if answer.status == 401:
+                    self._sign_in.refuse(token.access_token)
+            if answer.status == 429:
+                self._sign_in.wait(retry_after_s(answer))
+            return answer
 
     def token_days_left(self) -> float | None:
         """See `port.Session`. Raises `SignInNeeded` if there is no token, or `TokenStoreUnusable`."""
@@ -110,7 +124,8 @@ class TokenSession(ABC):
 
     def renew(self) -> Token:
         """Renew the stored token now, due or not, and save it. Raises as `request` does."""
-        return self._store.refreshed(self._token(), self._refresh)
+        with self._sign_in.turn():
+            return self._store.refreshed(self._token(), self._refresh)
 
     def _token(self) -> Token:
         token = self._store.read()
@@ -121,13 +136,20 @@ class TokenSession(ABC):
         return token
 
     def _refresh(self, token: Token) -> Token:
-        if token == self._refused:
-            raise SignInNeeded(f"{REFRESH_REFUSED} {self.sign_in_again}")
+        self._refuse_dead(token)
         try:
             return self._renewed(token)
         except SignInNeeded:
-            self._refused = token
+            self._sign_in.refuse(token.refresh_token)
             raise
+        except RateLimited as fault:
+            self._sign_in.wait(fault.retry_after_s)
+            raise
+
+    def _refuse_dead(self, token: Token) -> None:
+        """Raises `SignInNeeded` for a token that Garmin has refused to renew."""
+        if self._sign_in.is_refused(token.refresh_token):
+            raise SignInNeeded(f"{REFRESH_REFUSED} {self.sign_in_again}")
 
     @abstractmethod
     def _send(

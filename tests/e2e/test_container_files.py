@@ -81,6 +81,53 @@ def test_only_the_function_is_pulled_or_built() -> None:
     assert {service["pull_policy"] for name, service in ours.items() if name != "function"} == {"never"}
 
 
+def test_each_service_has_limits() -> None:
+    """No service can take all memory, processes or processors. One processor: more would not start on a small board."""
+    services = yaml.safe_load(COMPOSE)["services"]
+    limits = {
+        name: (service["mem_limit"], service["pids_limit"], service["cpus"]) for name, service in services.items()
+    }
+    assert len(limits) == 11
+    assert {cpus for _, _, cpus in limits.values()} == {1}
+    assert all(int(pids) <= 1024 for _, pids, _ in limits.values())
+    assert {memory for memory, _, _ in limits.values()} <= {"256m", "512m", "1g", "2g"}
+
+
+def test_passwords_are_no_arguments(tmp_path: Path) -> None:
+    """The broker's password is in no argument of a program, which every user of the machine can read."""
+    broker = yaml.safe_load(COMPOSE)["services"]["broker"]
+    ((command,), check) = broker["command"], broker["healthcheck"]["test"]
+    assert check[0] == "CMD"
+    assert "$" not in " ".join(check)
+    # Each program notes its arguments. printf, if the shell did not have its own, would be one of them.
+    for name in ("mosquitto_passwd", "mosquitto", "printf"):
+        (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$@" >> "{tmp_path}/arguments"\n')
+        (tmp_path / name).chmod(0o700)
+    for shell in ("sh", "bash"):
+        subprocess.run(
+            [shell, "-c", command.replace("$$", "$").replace("/tmp/", f"{tmp_path}/")],
+            env={"PATH": f"{tmp_path}:/usr/bin:/bin", "MQTT_PASSWORD": "planted-mqtt"},
+            check=True,
+        )
+    arguments = (tmp_path / "arguments").read_text().splitlines()
+    assert [line.split()[0] for line in arguments] == ["mosquitto_passwd", "mosquitto"] * 2
+    assert "planted-mqtt" not in "".join(arguments)
+    assert (tmp_path / "passwords").read_text() == "weighbridge:planted-mqtt\n"
+    assert (tmp_path / "mosquitto_pub").read_text() == "-u weighbridge\n-P planted-mqtt\n"
+    assert (tmp_path / "passwords").stat().st_mode & 0o077 == 0
+
+
+def test_only_migrate_has_the_owner() -> None:
+    """The owner of the tables signs in from `migrate` alone; the relay and the worker have roles of their own."""
+    services = yaml.safe_load(COMPOSE)["services"]
+    roles = {
+        name: re.findall(r"postgresql://(\w+):", service["environment"]["DATABASE_URL"])
+        for name, service in services.items()
+        if "DATABASE_URL" in service.get("environment", {})
+    }
+    assert roles == {"migrate": ["weighbridge"], "worker": ["weighbridge_worker"], "relay": ["weighbridge_relay"]}
+
+
 @pytest.mark.parametrize(
     ("compose", "engine", "said"),
     [

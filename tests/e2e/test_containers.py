@@ -31,6 +31,8 @@ from weighbridge import __version__
 SECRETS = {
     "WEIGHBRIDGE_KEY": "planted-key-0a1b2c3d4e5f",
     "POSTGRES_PASSWORD": "planted-postgres-0a1b2c",
+    "POSTGRES_RELAY_PASSWORD": "planted-relay-0a1b2c",
+    "POSTGRES_WORKER_PASSWORD": "planted-worker-0a1b2c",
     "MQTT_PASSWORD": "planted-mqtt-0a1b2c3d4e",
 }
 IN_THE_FOLDER = "planted-in-the-folder-0a1b2c3d"

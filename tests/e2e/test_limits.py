@@ -6,6 +6,7 @@ The answers have a deadline of several seconds, far below the time for which a s
 from __future__ import annotations
 
 import json
+import re
 import socket
 import time
 import urllib.request
@@ -135,6 +136,77 @@ def test_not_http(served: Served, content: bytes) -> None:
     with ExitStack() as stack:
         assert problem_of(read_all(served.connect(stack, content))) == (400, "urn:weighbridge:not-http")
     assert served.is_answering()
+
+
+@pytest.mark.parametrize(("content", "more"), [(HEAD, b"a"), (b"", b"\r\n")], ids=["head", "empty lines"])
+def test_bytes_without_an_end(served: Served, content: bytes, more: bytes) -> None:
+    """What never becomes a request is refused at the limit of the head."""
+    with ExitStack() as stack:
+        connection = served.connect(stack, content + more * (server.LONGEST_HEAD_BYTES + 1))
+        assert problem_of(read_all(connection)) == (400, "urn:weighbridge:not-http")
+
+
+def test_endless_trailer(served: Served) -> None:
+    """A header after a body that never ends is not collected: the connection ends while it is being sent."""
+    with ExitStack() as stack:
+        connection = served.connect(stack, HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\nX: ")
+        with pytest.raises(ConnectionError):
+            connection.sendall(b"a" * (64 << 20))
+    assert served.is_answering()
+
+
+DRY_RUN = b"POST /?dry_run=true HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(READING) + READING
+
+
+def statuses(connection: socket.socket) -> list[int]:
+    """The statuses of all answers on a connection, which the server ends."""
+    return [int(status) for status in re.findall(rb"HTTP/1.1 (\d{3}) ", read_all(connection))]
+
+
+@pytest.mark.parametrize(
+    ("ahead", "expected"),
+    [
+        (DRY_RUN * 3 + b"no HTTP\r\n\r\n", [200, 200, 200, 400]),
+        (DRY_RUN + HEAD + b"Content-Length: x\r\n\r\n", [200, 400]),
+        (DRY_RUN + HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", [200, 400]),
+        (DRY_RUN * (server.MOST_AHEAD + 50), [200] * (server.MOST_AHEAD + 1) + [503]),
+    ],
+    ids=["junk", "head", "body", "too many"],
+)
+def test_requests_sent_ahead(served: Served, ahead: bytes, expected: list[int]) -> None:
+    """Requests that are sent ahead are answered in their order; what is wrong is answered last."""
+    with ExitStack() as stack:
+        assert statuses(served.connect(stack, ahead)) == expected
+
+
+def test_upgrade_is_ignored(served: Served) -> None:
+    """A client that offers another protocol, as Java's does, is answered in HTTP/1.1, on and on."""
+    offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAA\r\n"
+    with ExitStack() as stack:
+        first_line, rest = DRY_RUN.split(b"\r\n", 1)
+        request = first_line + b"\r\n" + offer + rest
+        # The second arrives in pieces; the last one is no request, so the connection ends.
+        connection = served.connect(stack, request + request[:-9])
+        assert connection.recv(4) == b"HTTP"
+        connection.sendall(request[-9:] + DRY_RUN + b"no HTTP\r\n\r\n")
+        assert [200, *statuses(connection)] == [200, 200, 200, 400]
+
+
+@pytest.mark.parametrize("hosts", [b"", b"Host: localhost\r\nHost: localhost\r\n"], ids=["none", "two"])
+def test_one_host(served: Served, hosts: bytes) -> None:
+    """A request without exactly one Host is refused, as RFC 9112 section 3.2 demands."""
+    with ExitStack() as stack:
+        response = read_all(served.connect(stack, b"GET /health HTTP/1.1\r\n" + hosts + b"\r\n"))
+        assert problem_of(response) == (400, "urn:weighbridge:not-http")
+
+
+def test_path_with_two_slashes(served: Served) -> None:
+    """An address with a slash too many is one without an answer, which the problem says."""
+    with ExitStack() as stack:
+        request = b"GET //health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        response = read_all(served.connect(stack, request))
+    assert response.startswith(b"HTTP/1.1 404 ")
+    assert b"urn:weighbridge:not-found" in response
 
 
 def test_refused_body_is_not_drained(served: Served) -> None:

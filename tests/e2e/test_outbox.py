@@ -559,6 +559,15 @@ def test_commands_say_what_is_missing(box: Outbox, tmp_path: Path) -> None:
     assert unreachable == "Postgres cannot be reached (OperationalError). Check DATABASE_URL.\n"
 
 
+def test_database_of_another_encoding_is_refused(box: Outbox, database_server: Postgres) -> None:
+    """`migrate` refuses a database that cannot hold every character, in one sentence."""
+    latin = database_server.new_database("TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
+    box.environment["DATABASE_URL"] = latin
+    assert box.ask("migrate", fails=True) == (
+        "Expected a database with the encoding UTF8, got LATIN1. Create another one for the outbox.\n"
+    )
+
+
 def test_logs_do_not_repeat_what_postgres_says(box: Outbox) -> None:
     """When Postgres refuses the connection, its sentence is shown by commands, and is not in the logs."""
     box.environment["DATABASE_URL"] = box.database.replace("postgres@", f"missing_role:{KEY}@")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from pathlib import Path
+
+import psycopg
 
 from tests.e2e.parts import wait_until
 from tests.e2e.parts.outbox import Outbox
@@ -72,7 +75,7 @@ def test_create_lines_and_refusals_are_real(box: Outbox, database_server: Postgr
     assert sql
     assert address
     assert refused
-    create_role, create_database = sql[1].strip().splitlines()
+    create_role, *create_others, create_database = sql[1].strip().splitlines()
     url = address[1].replace("localhost", f"127.0.0.1:{database_server.port}")
     box.environment["DATABASE_URL"] = url
     says = "Postgres refused the connection: {}. Check DATABASE_URL.\n".format
@@ -84,7 +87,13 @@ def test_create_lines_and_refusals_are_real(box: Outbox, database_server: Postgr
     box.environment["DATABASE_URL"] = url.replace("choose-one", "planted-wrong-password")
     assert box.ask("status", fails=True) == says('password authentication failed for user "weighbridge"')
     box.environment["DATABASE_URL"] = url
+    for create_other in create_others:
+        with contextlib.suppress(psycopg.errors.DuplicateObject):  # another test's; a role is of the whole server
+            query(database_server.url(), create_other)
     assert box.ask("migrate") == "The outbox is ready.\n"
+    granted = "SELECT has_table_privilege('weighbridge_relay', 'readings', 'INSERT'), "
+    granted += "has_table_privilege('weighbridge_worker', 'readings', 'UPDATE')"
+    assert query(url.replace("weighbridge:choose-one@", "postgres@"), granted) == [(True, True)]
     query(database_server.url(), "DROP DATABASE weighbridge")
     query(database_server.url(), "DROP ROLE weighbridge")
 

@@ -179,17 +179,24 @@ def test_failing_trigger_never_fails_recorder(recorder: Outbox, breakage: str) -
     assert "81.4" not in warnings[0]
 
 
-def test_invalid_attributes_do_not_fail_recorder(recorder: Outbox) -> None:
-    """Attributes that are not valid JSON do not make recorder's transaction fail."""
+@pytest.mark.parametrize(
+    "text", ["{broken", r'{"weight": 81.4, "name": "\u0000"}', '{"a":' * 50_000, '{"weight": 1e999999}']
+)
+def test_invalid_attributes_are_parked(recorder: Outbox, text: str) -> None:
+    """Attributes that jsonb cannot hold are parked as text, once, and recorder's transaction is committed."""
     with psycopg.connect(recorder.database) as connection:
         write(connection, "ok", ATTRIBUTES)
-        connection.execute("UPDATE state_attributes SET shared_attrs = '{broken'")
-        connection.execute(
-            "INSERT INTO states (state, metadata_id, attributes_id) SELECT 'ok', metadata_id, attributes_id "
-            "FROM states LIMIT 1"
-        )
-    assert recorder.query("SELECT count(*) FROM states") == [(2,)]
-    assert len(payloads(recorder)) == 1
+        connection.execute("UPDATE state_attributes SET shared_attrs = %s", [text])
+        for _ in range(2):
+            connection.execute(
+                "INSERT INTO states (state, metadata_id, attributes_id) SELECT 'ok', metadata_id, attributes_id "
+                "FROM states LIMIT 1"
+            )
+    assert recorder.query("SELECT count(*) FROM states") == [(3,)]
+    first, second = recorder.query("SELECT state, payload, fault->>'detail' FROM readings ORDER BY id")
+    assert first[0] == "waiting"
+    assert second[:2] == ("parked", text)
+    assert "Expected attributes that can be stored as a reading" in str(second[2])
 
 
 def test_rolled_back_state_is_not_a_reading(recorder: Outbox) -> None:

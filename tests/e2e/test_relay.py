@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import json
+import random
+import string
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
 
 import paho.mqtt.client as mqtt
 import psycopg
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -15,7 +24,12 @@ from paho.mqtt.properties import Properties
 from tests.e2e.parts import wait_until
 from tests.e2e.parts.mosquitto import Mosquitto, mosquitto
 from tests.e2e.parts.outbox import Outbox, Program
-from weighbridge_outbox.relay import Message, store
+from weighbridge.settings import mqtt_broker
+from weighbridge_outbox import relay as relay_module
+from weighbridge_outbox.relay import KEPT_BYTES, LARGEST_BYTES, TRIES, Message, Relay, store
+from weighbridge_outbox.settings import RelaySettings
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 TIMED = json.dumps({"weight": 81.4, "timestamp": "2026-11-22T06:31:00Z"})
 UNTIMED = json.dumps({"weight": 81.4, "impedance": 503})
@@ -157,6 +171,16 @@ def test_messages_while_down_are_stored_later(box: Outbox, broker: Mosquitto) ->
     wait_until("all are stored", lambda: rows(box) == 50)
 
 
+def test_broker_keeps_all_that_it_acknowledged(box: Outbox, broker: Mosquitto) -> None:
+    """3,000 messages that the shipped broker acknowledged while the relay was away are all stored, each once."""
+    start(box, broker).stop()
+    broker.publish("scale/anna", *(json.dumps({"weight": 80, "time": 1795329060 + n}) for n in range(3_000)))
+    broker.restart()
+    relay = start(box, broker)
+    wait_until("all are taken", lambda: taken(relay) == 3_000, 120)
+    assert box.query("SELECT count(*), count(DISTINCT key) FROM readings") == [(3_000, 3_000)]
+
+
 BROKEN = {
     "not JSON": b"81,4 kg",
     "empty": b"",
@@ -185,6 +209,139 @@ def test_invalid_message_is_parked_as_text(box: Outbox, broker: Mosquitto, paylo
     assert box.state(2) == "waiting"
     assert box.query("SELECT args FROM procrastinate_jobs") == [({"reading_id": 2},)]
     assert "already stored" not in relay.log()
+
+
+def test_message_with_a_long_topic_does_not_stop_the_next(box: Outbox, broker: Mosquitto) -> None:
+    """A topic that no index can hold is stored, and the relay waits for nothing before the next message."""
+    relay = start(box, broker)
+    topic = "scale/" + "".join(random.Random(17).choices(string.ascii_letters + string.digits, k=6_000))
+    broker.publish(topic, '{"weight": 80}')
+    broker.publish("scale/anna", UNTIMED)
+    wait_until("both are taken", lambda: taken(relay) == 2)
+    sources = [str(source) for (source,) in box.query("SELECT source FROM readings ORDER BY id")]
+    assert sources == [
+        f"mqtt:{topic}"[:100] + "..." + hashlib.sha256(f"mqtt:{topic}".encode()).hexdigest(),
+        "mqtt:scale/anna",
+    ]
+    assert "did not store" not in relay.log()
+    # The message is recognized, although its topic is not stored in full.
+    again = Message(topic, b'{"weight": 80}', 0, redelivered=False, retained=True)
+    with psycopg.connect(box.database, autocommit=True) as connection:
+        assert not store(connection, again)
+
+
+def test_long_names_of_an_earlier_release_are_bounded(box: Outbox) -> None:
+    """`migrate` bounds names that an earlier release stored, so that they are still found."""
+    box.query("ALTER TABLE readings DISABLE TRIGGER weighbridge_bound_names")
+    box.insert('{"weight": 81.4}', source="x" * 2_000)
+    assert box.query("SELECT source = weighbridge_name(repeat('x', 2000)) FROM readings") == [(False,)]
+    box.ask("migrate")
+    assert box.query("SELECT source = weighbridge_name(repeat('x', 2000)) FROM readings") == [(True,)]
+
+
+TOPICS = st.text(st.characters(), max_size=40).flatmap(
+    lambda part: st.integers(1, 2_000).map(lambda times: part * times)
+)
+PAYLOADS = st.one_of(
+    st.binary(max_size=300),
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=20),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8) | st.just("weight"), inner),
+        max_leaves=12,
+    ).map(lambda document: json.dumps(document).encode()),
+    st.integers(1, 200_000).map(lambda depth: b'{"a":' * depth + b"1" + b"}" * depth),
+    st.integers(1, 200_000).map(lambda depth: b"[" * depth),
+)
+
+
+def test_any_message_is_stored_or_parked(box: Outbox) -> None:
+    """Any topic with any payload is stored or parked at the first try, and so is the good message after it."""
+    with psycopg.connect(box.database, autocommit=True) as connection:
+        numbers = itertools.count(1)
+
+        @settings(max_examples=150, deadline=None, database=None)
+        @given(TOPICS, PAYLOADS)
+        def try_one(topic: str, payload: bytes) -> None:
+            good = json.dumps({"weight": 81.4, "time": 1_700_000_000 + next(numbers)}).encode()
+            box.query("DELETE FROM readings")
+            assert store(connection, Message(topic, payload, 1, redelivered=False, retained=False))
+            assert rows(box) > 0
+            assert store(connection, Message("scale/anna", good, 2, redelivered=False, retained=False))
+            ((state, received),) = box.query("SELECT state, received FROM readings ORDER BY id DESC LIMIT 1")
+            assert (state, received) == ("waiting", json.loads(good))
+
+        try_one()
+
+
+def test_huge_message_is_parked_by_its_beginning(box: Outbox) -> None:
+    """Of a message that is larger than any batch, the size, the hash and the beginning are stored."""
+    payload = b'{"weight": 81.4, "name": "' + b"\xc3\xbc" * LARGEST_BYTES + b'"}'
+    with psycopg.connect(box.database, autocommit=True) as connection:
+        assert store(connection, Message("scale/anna", payload, 1, redelivered=False, retained=False))
+    ((state, text, detail),) = box.query("SELECT state, payload #>> '{}', fault->>'detail' FROM readings")
+    assert state == "parked"
+    assert text == payload[:KEPT_BYTES].decode("ascii", "backslashreplace")
+    assert f"{len(payload):,} bytes" in str(detail)
+    assert hashlib.sha256(payload).hexdigest() in str(detail)
+
+
+def test_batch_is_stored_once(box: Outbox) -> None:
+    """Of a message that becomes many rows, the whole is stored in the first alone."""
+    document = json.loads((EXAMPLES / "health_auto_export.json").read_text())
+    with psycopg.connect(box.database, autocommit=True) as connection:
+        payload = json.dumps(document).encode()
+        assert store(connection, Message("scale/anna", payload, 1, redelivered=False, retained=False))
+    first, *others = box.query("SELECT received, received = payload - 'received_at' FROM readings ORDER BY part")
+    assert first[0] == document
+    assert others
+    assert all(same for _, same in others)
+
+
+@contextmanager
+def in_this_process(box: Outbox) -> Iterator[Relay]:
+    with closing(Relay(RelaySettings(box.database, mqtt_broker("mqtt://127.0.0.1"), ("scale/#",)))) as relay:
+        yield relay
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "tries"), [("53100", TRIES + 1), ("08006", TRIES + 1), ("54000", 1), ("XX000", 1)]
+)
+def test_message_that_always_fails_is_parked(
+    box: Outbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, sqlstate: str, tries: int
+) -> None:
+    """A message that Postgres rejects is parked: at once, or after five tries if the fault could pass by itself."""
+    monkeypatch.setattr(relay_module, "PAUSE_S", 0.0)
+    box.query(
+        f"""
+        CREATE FUNCTION reject() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF NEW.fault IS NULL OR NOT NEW.fault->>'detail' LIKE '%SHA-256%' THEN
+                RAISE EXCEPTION 'rejected' USING ERRCODE = '{sqlstate}';
+            END IF;
+            RETURN NEW;
+        END $$"""
+    )
+    box.query("CREATE TRIGGER reject BEFORE INSERT ON readings FOR EACH ROW EXECUTE FUNCTION reject()")
+    with in_this_process(box) as relay:
+        assert relay.until_stored(Message("scale/anna", UNTIMED.encode(), 1, redelivered=False, retained=False))
+    assert box.states() == {"parked": 1}
+    assert caplog.text.count("did not store") == tries - 1
+    assert "81.4" not in caplog.text
+
+
+def test_message_waits_while_the_table_is_missing(
+    box: Outbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A fault that not even a parked message escapes is not the message's: it is stored as a reading later."""
+    monkeypatch.setattr(relay_module, "PAUSE_S", 0.01)
+    box.query("ALTER TABLE readings RENAME TO away")
+    message = Message("scale/anna", UNTIMED.encode(), 1, redelivered=False, retained=False)
+    with in_this_process(box) as relay, ThreadPoolExecutor(1) as threads:
+        stored = threads.submit(relay.until_stored, message)
+        wait_until("it failed more often than a message may", lambda: caplog.text.count("did not store") > 2 * TRIES)
+        box.query("ALTER TABLE away RENAME TO readings")
+        assert stored.result(timeout=20)
+    assert box.states() == {"waiting": 1}
 
 
 def test_wrong_broker_password_is_logged(box: Outbox) -> None:

@@ -22,6 +22,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -175,7 +176,7 @@ class GarminStandIn:
     def weigh_ins(self) -> list[dict[str, object]]:
         """Everything stored and already visible, newest first, as the weight-service shows it."""
         with self._lock:
-            return [self.weights.as_json(entry) for entry in self.weights.visible()]
+            return [self.weights.as_json(placed) for placed in self.weights.between(date.min, date.max)]
 
     def state(self) -> dict[str, object]:
         with self._lock:
@@ -309,8 +310,7 @@ class GarminStandIn:
                 return TIMED_OUT
         except Refused as e:
             return json_answer(e.status, import_result(upload_id="", failures=(message(e.code, e.content),)))
-        for raw in found:
-            self._weights(request).add(raw)
+        self._weights(request).add(*found)
         self.uploads_stored += 1
         alternate = self.upload_answer == "alternate" and self.uploads_stored % 2 == 0
         processed = alternate or self.upload_answer == "processed"

@@ -64,6 +64,7 @@ def weigh_ins(content: bytes, now_s: float) -> list[RawMessage]:
     if not Decoder(Stream.from_byte_array(bytearray(content))).check_integrity():
         raise Refused(400, 1, "The SDK's integrity check failed.")
     messages, errors = Decoder(Stream.from_byte_array(bytearray(content))).read(
+        enable_crc_check=False,  # `check_integrity` has compared it
         apply_scale_and_offset=False,
         convert_datetimes_to_dates=False,
         convert_types_to_strings=False,

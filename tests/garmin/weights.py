@@ -4,14 +4,19 @@ Facts (weight FIT uploads as garmin-connect-api 0.3.1 and eufy-sync's tests desc
 - weight, boneMass and muscleMass are grams; metabolicAge is milliseconds; the basal rate is not returned.
 - timestampGMT is the instant in ms; `date` is the account's wall clock written as if it were UTC, in ms.
 - The identical measurement is stored once. The same instant with other values becomes a second entry.
+
+Strategy: each request looks through all entries, but only those near its days are worked on, so that a history of
+thousands costs little.
 """
 
 from __future__ import annotations
 
 import struct
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from .http_types import Request, Response, json_answer, json_error
@@ -19,6 +24,7 @@ from .http_types import Request, Response, json_answer, json_error
 FIT_EPOCH_S = 631_065_600
 #: Garmin's year has 365.2422 days: 757366224000 is 24 years.
 MS_PER_YEAR = 31_556_926_000
+DAY_S = 86_400
 
 #: Garmin's name -> (the field's name in a FIT weight_scale message, raw integer -> Garmin's number)
 METRICS: Mapping[str, tuple[str, Callable[[int], float]]] = {
@@ -50,6 +56,14 @@ class Entry:
         return self.raw["timestamp"] + FIT_EPOCH_S
 
 
+class Placed(NamedTuple):
+    """An entry, its wall clock, and the newest entry of an earlier instant."""
+
+    entry: Entry
+    local: datetime
+    earlier: Entry | None
+
+
 @dataclass
 class WeightStore:
     clock: Callable[[], float]
@@ -61,20 +75,23 @@ class WeightStore:
     entries: list[Entry] = field(default_factory=list)
     last_sample_pk: int = 0
 
-    def add(self, raw: Mapping[str, int]) -> bool:
-        """Store one weight_scale message (raw integers). False if the same is there already."""
-        if any(entry.raw == raw for entry in self.entries):
-            return False
+    def add(self, *raws: Mapping[str, int]) -> None:
+        """Store weight_scale messages (raw integers), unless the same is there already."""
+        held = defaultdict[int, list[Mapping[str, int]]](list)
+        for entry in self.entries:
+            held[entry.raw["timestamp"]].append(entry.raw)
         now_s = self.clock()
-        self.last_sample_pk = max(self.last_sample_pk + 1, round(now_s * 1000))
-        self.entries.append(Entry(self.last_sample_pk, dict(raw), now_s + self.show_delay_s))
-        return True
+        for raw in raws:
+            if raw not in (at_instant := held[raw["timestamp"]]):
+                self.last_sample_pk = max(self.last_sample_pk + 1, round(now_s * 1000))
+                self.entries.append(Entry(self.last_sample_pk, dict(raw), now_s + self.show_delay_s))
+                at_instant.append(raw)
 
     def visible(self) -> list[Entry]:
         """What a client could see now, newest instant first."""
         now_s = self.clock()
         shown = [entry for entry in self.entries if entry.visible_at_s <= now_s]
-        return sorted(shown, key=lambda entry: (entry.instant_s, entry.sample_pk), reverse=True)
+        return sorted(shown, key=lambda entry: (entry.raw["timestamp"], entry.sample_pk), reverse=True)
 
     def shown(self, entry: Entry) -> Entry:
         """An entry with the values that are shown of it."""
@@ -85,15 +102,14 @@ class WeightStore:
     def local_time(self, entry: Entry) -> datetime:
         return datetime.fromtimestamp(entry.instant_s, ZoneInfo(self.time_zone))
 
-    def as_json(self, entry: Entry) -> dict[str, object]:
-        local = self.local_time(entry)
-        wall_clock_ms = round(local.replace(tzinfo=UTC).timestamp() * 1000)
-        earlier = next((e for e in self.visible() if e.instant_s < entry.instant_s), None)
+    def as_json(self, placed: Placed) -> dict[str, object]:
+        entry, local, earlier = placed
+        shown = self.shown(entry)
         return {
             "samplePk": entry.sample_pk,
-            "date": wall_clock_ms,
+            "date": round(local.replace(tzinfo=UTC).timestamp() * 1000),
             "calendarDate": local.date().isoformat(),
-            **{name: metric(self.shown(entry), name) for name in METRICS},
+            **{name: metric(shown, name) for name in METRICS},
             "sourceType": "INDEX_SCALE",
             "timestampGMT": entry.instant_s * 1000,
             "weightDelta": (entry.raw["weight"] - earlier.raw["weight"]) * 10.0 if earlier else None,
@@ -112,8 +128,8 @@ class WeightStore:
             {
                 "startDate": day.isoformat(),
                 "endDate": day.isoformat(),
-                "dateWeightList": [self.as_json(entry) for entry in shown],
-                "totalAverage": average(day, day, entries),
+                "dateWeightList": [self.as_json(placed) for placed in shown],
+                "totalAverage": average(day, day, [placed.entry for placed in entries]),
             },
         )
 
@@ -122,38 +138,49 @@ class WeightStore:
         if first is None or last is None or last < first:
             return json_error(400, "Not a range of dates.")
         entries = self.between(first, last)
-        days = sorted({self.local_time(entry).date() for entry in entries}, reverse=True)
+        days = defaultdict[date, list[Placed]](list)
+        for placed in entries:
+            days[placed.local.date()].append(placed)
         return json_answer(
             200,
             {
                 "dailyWeightSummaries": [
-                    self.day_summary(day, include_all=request.query.get("includeAll") == "true") for day in days
+                    self.day_summary(day, days[day], include_all=request.query.get("includeAll") == "true")
+                    for day in sorted(days, reverse=True)
                 ],
-                "totalAverage": average(first, last, entries),
+                "totalAverage": average(first, last, [placed.entry for placed in entries]),
             },
         )
 
     def delete(self, request: Request) -> Response:
         for entry in self.visible():
-            there = self.local_time(entry).date().isoformat() == request.path_values["day"]
-            if there and str(entry.sample_pk) == request.path_values["sample_pk"]:
+            same = str(entry.sample_pk) == request.path_values["sample_pk"]
+            if same and self.local_time(entry).date().isoformat() == request.path_values["day"]:
                 self.entries.remove(entry)
                 return Response(204)
         return json_error(404, "No such weigh-in.")
 
-    def between(self, first: date, last: date) -> list[Entry]:
-        return [entry for entry in self.visible() if first <= self.local_time(entry).date() <= last]
+    def between(self, first: date, last: date) -> list[Placed]:
+        """The entries of these days, newest instant first."""
+        visible = self.visible()
+        near = range(midnight_s(first) - DAY_S, midnight_s(last) + 2 * DAY_S)
+        found = []
+        for place, entry in enumerate(visible):
+            if entry.instant_s in near and first <= (local := self.local_time(entry)).date() <= last:
+                older = (visible[i] for i in range(place + 1, len(visible)))
+                found.append(Placed(entry, local, next((e for e in older if e.instant_s < entry.instant_s), None)))
+        return found
 
-    def day_summary(self, day: date, *, include_all: bool) -> dict[str, object]:
-        entries = self.between(day, day)
-        weights = [metric(entry, "weight") for entry in entries]
+    def day_summary(self, day: date, entries: Sequence[Placed], *, include_all: bool) -> dict[str, object]:
+        weights = [metric(placed.entry, "weight") for placed in entries]
+        shown = [self.as_json(placed) for placed in (entries if include_all else entries[:1])]
         return {
             "summaryDate": day.isoformat(),
             "numOfWeightEntries": len(entries),
             "minWeight": min(weight for weight in weights if weight is not None),
             "maxWeight": max(weight for weight in weights if weight is not None),
-            "latestWeight": self.as_json(entries[0]),
-            "allWeightMetrics": [self.as_json(entry) for entry in entries] if include_all else [],
+            "latestWeight": shown[0],
+            "allWeightMetrics": shown if include_all else [],
         }
 
 
@@ -167,14 +194,15 @@ def average(first: date, last: date, entries: Sequence[Entry]) -> dict[str, obje
         values = [value for entry in entries if (value := metric(entry, name)) is not None]
         return sum(values) / len(values) if values else None
 
-    def midnight_ms(day: date) -> int:
-        return round(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)
-
     return {
-        "from": midnight_ms(first),
-        "until": midnight_ms(last + timedelta(days=1)) - 1,
+        "from": midnight_s(first) * 1000,
+        "until": (midnight_s(last) + DAY_S) * 1000 - 1,
         **{name: mean(name) for name in METRICS},
     }
+
+
+def midnight_s(day: date) -> int:
+    return round(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
 
 
 def parse_date(text: str) -> date | None:

@@ -32,6 +32,8 @@ class _Call:
     params: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     media_type: str = "application/json"
+    #: Whether its connection is closed afterwards.
+    closes: bool = False
 
 
 def _health() -> _Call:
@@ -44,7 +46,9 @@ def _post(reading: str | bytes, *, dry_run: bool, replace: bool) -> _Call:
 
 def _post_lines(lines: Sequence[bytes], *, dry_run: bool, replace: bool) -> _Call:
     switches = _switches(dry_run=dry_run, replace=replace)
-    return _Call("POST", "/readings", "receipts", switches, b"\n".join(lines), "application/x-ndjson")
+    # A connection belongs to one of the server's processes. Many dry runs are work for all of them, so each gets a
+    # new connection, which goes to a process that has time for it.
+    return _Call("POST", "/readings", "receipts", switches, b"\n".join(lines), "application/x-ndjson", closes=dry_run)
 
 
 def _fit(reading: str | bytes) -> _Call:
@@ -157,6 +161,8 @@ class AsyncClient:
 
 def _request(http: httpx.Client | httpx.AsyncClient, address: str, call: _Call) -> httpx.Request:
     headers = {"Content-Type": call.media_type} if call.body is not None else {}
+    if call.closes:
+        headers["Connection"] = "close"
     url = f"{address}{call.path}"
     return http.build_request(call.method, url, params=call.params or None, content=call.body, headers=headers)
 

@@ -71,7 +71,7 @@ class Record(NamedTuple):
     compressed_timestamp: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Template:
     """A FIT file with exactly one weigh-in, and the places in it that may be written."""
 

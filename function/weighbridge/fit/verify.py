@@ -5,9 +5,13 @@ proven. `VerifiedFit` is made only here, and it is the only thing that a deliver
 
 Facts (fitdecode 0.11): it is strict only on request. It then finds truncation, junk and undefined local types. It
 accepts invalid values, unknown fields, several files in one, and an empty file. Its CRC is a loop in Python, which
-takes as long as everything else that it does.
+takes as long as everything else that it does. A third of the rest is `blocking_read`, which can wait for a pipe.
 
-Strategy: fitdecode decodes every value, and fastcrc, another third-party library, calculates both CRCs.
+Strategy: fitdecode decodes every value, from bytes in memory, and fastcrc, another third-party library, calculates both
+CRCs. What is not a value is compared with the template as one large integer, under a mask.
+
+Weakness: how fitdecode gets its next bytes is not a public part of it. If that changes, `_Reader` is slow or fails;
+it cannot decode anything else.
 """
 
 from __future__ import annotations
@@ -16,7 +20,9 @@ import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import sha256
+from typing import NamedTuple
 
 import fitdecode
 from fastcrc.crc16 import arc as crc16
@@ -24,7 +30,7 @@ from fitdecode import CrcCheck, ErrorHandling
 
 from ..errors import ProofFailed
 from .encode import RawFields
-from .profile import DEVELOPER_BY_NAME, FLOAT32, NATIVE_BY_NUMBER, WEIGHT_SCALE_MESSAGE
+from .profile import DEVELOPER_BY_NAME, FLOAT32, NATIVE_BY_NUMBER, WEIGHT_SCALE_MESSAGE, Field
 from .template import Template
 
 #: What Garmin's Java tools write for a missing float, instead of the profile's invalid value.
@@ -43,26 +49,38 @@ class VerifiedFit:
 def verify(content: bytes, template: Template, rows: Sequence[RawFields]) -> VerifiedFit:
     """Bytes -> the proof that they are `template` with `rows`. Raises `ProofFailed`."""
     _prove_unchanged(content, template, len(rows))
-    frames = _decode(content)
-    weigh_in_records = [
-        frame
-        for frame in frames
-        if isinstance(frame, fitdecode.FitDataMessage) and frame.global_mesg_num == WEIGHT_SCALE_MESSAGE
-    ]
+    weigh_in_records = _decode(content)
     if len(weigh_in_records) != len(rows):
         raise ProofFailed(f"The file decodes to {len(weigh_in_records)} weigh-ins; {len(rows)} were expected.")
+    definition: fitdecode.FitDefinitionMessage | None = None
+    fields: _Fields = ()
     for number, (frame, raws) in enumerate(zip(weigh_in_records, rows, strict=True), 1):
-        _prove_values(frame, raws, template, number)
+        if frame.def_mesg is not definition:
+            definition = frame.def_mesg
+            fields = _fields_of(definition, template, number)
+        _prove_values(frame, fields, raws, number)
     _prove_time_created(content, template, rows[0])
     return VerifiedFit(content, sha256(content).hexdigest(), len(rows))
 
 
-def _decode(content: bytes) -> list[object]:
+class _Reader(fitdecode.FitReader):  # type: ignore[misc]  # it has no types
+    """fitdecode, which takes its next bytes from memory and does not wait for them."""
+
+    def _read_bytes(self, size: int) -> bytes:
+        chunk: bytes = self._fd.read(size)
+        if len(chunk) != size or not size:
+            raise fitdecode.FitEOFError(size, len(chunk), self._read_offset)
+        self._chunk_size += size
+        self._read_offset += size
+        self._read_size += size
+        return chunk
+
+
+def _decode(content: bytes) -> list[fitdecode.FitDataMessage]:
+    """The weigh-ins of a file."""
     try:
         # `_prove_unchanged` has compared both CRCs with those of fastcrc.
-        reader = fitdecode.FitReader(
-            content, processor=None, check_crc=CrcCheck.DISABLED, error_handling=ErrorHandling.RAISE
-        )
+        reader = _Reader(content, processor=None, check_crc=CrcCheck.DISABLED, error_handling=ErrorHandling.RAISE)
         frames = list(reader)
     except Exception as e:  # noqa: BLE001  # damaged bytes make fitdecode fail in many ways; all mean the same
         raise ProofFailed(f"fitdecode cannot read the file: {type(e).__name__}.") from None
@@ -71,32 +89,45 @@ def _decode(content: bytes) -> list[object]:
         raise ProofFailed("The file does not decode to exactly one header at its start.")
     if kinds.count(fitdecode.FIT_FRAME_CRC) != 1 or kinds[-1] != fitdecode.FIT_FRAME_CRC:
         raise ProofFailed("The file does not end with its CRC.")
-    return frames
+    return [
+        frame
+        for frame in frames
+        if frame.frame_type == fitdecode.FIT_FRAME_DATA and frame.def_mesg.global_mesg_num == WEIGHT_SCALE_MESSAGE
+    ]
 
 
-def _prove_values(frame: fitdecode.FitDataMessage, raws: RawFields, template: Template, number: int) -> None:
-    seen: dict[str, object] = {}
-    for data in frame.fields:
-        known = (
-            DEVELOPER_BY_NAME.get(data.field.name)
-            if data.field_def is not None and data.field_def.is_dev
-            else NATIVE_BY_NUMBER.get(data.def_num)
-        )
-        if known is not None and known.source:
-            if known.name in seen:
-                raise ProofFailed(f"Weigh-in {number} has {known.name} twice.")
-            raw = data.raw_value
-            if raw is not None and known.base_type is FLOAT32:
-                if not isinstance(raw, float):
-                    # The file has two descriptions of this field, and they disagree.
-                    raise ProofFailed(f"Weigh-in {number} does not hold {known.name} as float32.")
-                (raw,) = struct.unpack("<I", struct.pack("<f", raw))
-            seen[known.name] = raw
-    if seen.keys() != template.fields:
+#: For each field of a record in its order: what it is, or None if it is not a value of a reading.
+_Fields = tuple[Field | None, ...]
+
+
+def _fields_of(definition: fitdecode.FitDefinitionMessage, template: Template, number: int) -> _Fields:
+    known = tuple(
+        DEVELOPER_BY_NAME.get(field.name) if field.is_dev else NATIVE_BY_NUMBER.get(field.def_num)
+        for field in definition.all_field_defs
+    )
+    fields = tuple(field if field and field.source else None for field in known)
+    names = [field.name for field in fields if field]
+    if len(set(names)) != len(names):
+        raise ProofFailed(f"Weigh-in {number} has a field twice.")
+    if set(names) != template.fields:
         raise ProofFailed(f"Weigh-in {number} does not have the fields of the template.")
-    for name, raw in seen.items():
-        if raw != raws.get(name):
-            raise ProofFailed(f"Weigh-in {number} does not hold the expected {name}.")
+    return fields
+
+
+def _prove_values(frame: fitdecode.FitDataMessage, fields: _Fields, raws: RawFields, number: int) -> None:
+    if len(frame.fields) != len(fields):
+        raise ProofFailed(f"Weigh-in {number} does not have the fields of its definition.")
+    for known, data in zip(fields, frame.fields, strict=True):
+        if known is None:
+            continue
+        raw = data.raw_value
+        if raw is not None and known.base_type is FLOAT32:
+            if not isinstance(raw, float):
+                # The file has two descriptions of this field, and they disagree.
+                raise ProofFailed(f"Weigh-in {number} does not hold {known.name} as float32.")
+            (raw,) = struct.unpack("<I", struct.pack("<f", raw))
+        if raw != raws.get(known.name):
+            raise ProofFailed(f"Weigh-in {number} does not hold the expected {known.name}.")
 
 
 def _prove_unchanged(content: bytes, template: Template, readings: int) -> None:
@@ -113,17 +144,12 @@ def _prove_unchanged(content: bytes, template: Template, readings: int) -> None:
         raise ProofFailed("The header CRC does not match.")
     if content[-2:] != crc16(content[:-2]).to_bytes(2, "little"):
         raise ProofFailed("The file CRC does not match.")
-    written = [(4, 8), (12, template.header_size)]
-    if template.time_created:
-        written.append((template.time_created[0], template.time_created[0] + 4))
-    if not _equal_outside(written, content[: template.record_start], own[: template.record_start]):
+    head, record, floats = _own_bytes(template)
+    if not head.are_in(content[: template.record_start]):
         raise ProofFailed("A byte before the weigh-in is not the template's.")
-    slots = [(slot.start, slot.start + slot.base_type.size) for slot in template.slots]
-    floats = [slot.start for slot in template.slots if slot.base_type is FLOAT32]
-    record = own[template.record_start : template.record_end]
     for index in range(readings):
         start = template.record_start + index * size
-        if not _equal_outside(slots, content[start : start + size], record):
+        if not record.are_in(content[start : start + size]):
             raise ProofFailed(f"A byte of weigh-in {index + 1} that is not a value is not the template's.")
         for at in floats:
             # Every NaN decodes to "not measured"; encoders write only these two.
@@ -135,14 +161,35 @@ def _prove_unchanged(content: bytes, template: Template, readings: int) -> None:
         raise ProofFailed("A byte after the weigh-in is not the template's.")
 
 
-def _equal_outside(written: Sequence[tuple[int, int]], ours: bytes, own: bytes) -> bool:
-    """Whether two byte strings are equal outside the places that may be written."""
-    position = 0
-    for start, end in [*sorted(written), (len(own), len(own))]:
-        if ours[position:start] != own[position:start]:
-            return False
-        position = end
-    return True
+class _Own(NamedTuple):
+    """Bytes of the template that no reading changes, as an integer, and a mask that leaves out those in between."""
+
+    value: int
+    mask: int
+
+    def are_in(self, content: bytes) -> bool:
+        return int.from_bytes(content) & self.mask == self.value
+
+
+@lru_cache(maxsize=8)
+def _own_bytes(template: Template) -> tuple[_Own, _Own, tuple[int, ...]]:
+    """Those before the first weigh-in and those within one, and where floats start in one."""
+    written = [(4, 8), (12, template.header_size)]
+    if template.time_created:
+        written.append((template.time_created[0], template.time_created[0] + 4))
+    slots = [(slot.start, slot.start + slot.base_type.size) for slot in template.slots]
+    return (
+        _own(template.content[: template.record_start], written),
+        _own(template.content[template.record_start : template.record_end], slots),
+        tuple(slot.start for slot in template.slots if slot.base_type is FLOAT32),
+    )
+
+
+def _own(content: bytes, written: Sequence[tuple[int, int]]) -> _Own:
+    mask = bytearray(b"\xff" * len(content))
+    for start, end in written:
+        mask[start:end] = bytes(end - start)
+    return _Own(int.from_bytes(content) & int.from_bytes(mask), int.from_bytes(mask))
 
 
 def _prove_time_created(content: bytes, template: Template, raws: RawFields) -> None:

@@ -68,7 +68,5 @@ def _is_this_machine(address: str, headers: Mapping[str, str]) -> bool:
     host = headers.get("host", "").lower()
     name = host if host.endswith("]") else host.rpartition(":")[0] or host
     return (
-        (address == "::1" or address.startswith("127."))
-        and name in _OWN_NAMES
-        and not any(header in headers for header in _FROM_ELSEWHERE)
+        (address == "::1" or address.startswith("127.")) and name in _OWN_NAMES and _FROM_ELSEWHERE.isdisjoint(headers)
     )

@@ -11,7 +11,6 @@ exception with plain text. So routing, the limits and the response to an excepti
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import threading
 import time
@@ -21,6 +20,7 @@ from datetime import UTC, datetime
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from ..compose import Composed, compose
 from ..errors import Forbidden, Unauthorized, WeighbridgeError
@@ -61,11 +61,14 @@ class Shell:
 
     async def answer(self, request: Request) -> Response:
         started = time.perf_counter()
-        entry: dict[str, object] = {"severity": "INFO", "method": request.method, "route": "unknown"}
-        upload = Upload(request.receive, _announced_bytes(request))
-        pretty = b"pretty" in request.scope["query_string"] and request.query_params.get(PRETTY) == "true"
+        scope = request.scope
+        entry: dict[str, object] = {"severity": "INFO", "method": scope["method"], "route": "unknown"}
+        # Names are in lower case already. Of a header that came twice, the first counts.
+        sent = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
+        upload = Upload(request.receive, _announced_bytes(sent))
+        pretty = b"pretty" in scope["query_string"] and request.query_params.get(PRETTY) == "true"
         try:
-            answer = await self._answer(request, upload, entry)
+            answer = await self._answer(scope, sent, upload, entry)
             body = _encode(answer, pretty=pretty)
         except Exception as fault:  # noqa: BLE001  # a caller gets problem+json, never a traceback
             answer = Answer(kind_of(fault).status, problem(fault), "application/problem+json", headers_of(fault))
@@ -79,37 +82,39 @@ class Shell:
             headers["Content-Length"] = str(len(body))
         if not upload.done:
             # Its sender may read nothing before it has sent everything, unless it waits to hear whether it may send.
-            if "expect" not in request.headers:
+            if "expect" not in sent:
                 await upload.discard()
             if not upload.done:
                 headers["Connection"] = "close"
         if answer.status >= 500:
             entry["severity"] = "ERROR"
         entry |= {"status": answer.status, "duration_ms": round(1000 * (time.perf_counter() - started), 1)}
-        self._log(json.dumps(entry))
+        self._log(json_bytes(entry, pretty=False).decode())
         return Response(body, answer.status, headers)
 
-    async def _answer(self, request: Request, upload: Upload, entry: dict[str, object]) -> Answer:
-        path = request.scope["path"]
-        if path == "/" and request.method == "GET" and _asks_for_html(request.headers.get("accept", "")):
+    async def _answer(
+        self, scope: Scope, headers: Mapping[str, str], upload: Upload, entry: dict[str, object]
+    ) -> Answer:
+        method, path = scope["method"], scope["path"]
+        if path == "/" and method == "GET" and _asks_for_html(headers.get("accept", "")):
             entry["route"] = "/"
             return Answer(200, PAGE, "text/html; charset=utf-8", PAGE_HEADERS)
-        route, id_ = find_route(request.method, path)
+        route, id_ = find_route(method, path)
         entry["route"] = route.name
         application = self._application
         if application is None:
             application = await self._health.run(self._compose_once)
         admitted = True
         try:
-            address = request.client.host if request.client else ""
-            entry["key"] = admit(application.composed.settings.api_keys, address, request.headers)
+            address = scope["client"][0] if scope.get("client") else ""
+            entry["key"] = admit(application.composed.settings.api_keys, address, headers)
         except (Unauthorized, Forbidden):
             if not route.open:
                 raise
             admitted = False
-        query = read_query(request.scope["query_string"].decode("utf-8", "replace"), route.query)
+        query = read_query(scope["query_string"].decode("utf-8", "replace"), route.query)
         content = await upload.read() if route.method == "POST" else b""
-        call = Call(query, id_, admitted, request.headers, content)
+        call = Call(query, id_, admitted, headers, content)
         found = await self._in_lane(route.lane(application, call), lambda: route.answer(application, call))
         if isinstance(found, Answer):
             return found
@@ -136,8 +141,8 @@ class Shell:
             return self._application
 
 
-def _announced_bytes(request: Request) -> int | None:
-    text = request.headers.get("content-length", "")
+def _announced_bytes(headers: Mapping[str, str]) -> int | None:
+    text = headers.get("content-length", "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
 

@@ -3,10 +3,11 @@
 Rule: no connection is open for longer than it is useful, and no sender keeps others from being answered. Where each
 limit is kept:
 
-    request head         16 KiB         h11 (`h11_max_incomplete_event_size`)
+    request head         16 KiB         `Guarded`: more bytes without the end of a head or a piece of a body are refused
     request head         10 s in all    `Guarded`
     idle connection      75 s           uvicorn (`timeout_keep_alive`), before the first request `Guarded`
     connections          1,000          `Guarded`: the one idle longest makes room, else the new one is refused
+    requests sent ahead  100            `Guarded`
     body                 1 MiB, 10 s between pieces, 30 s in all; 64 KiB of a refused one   `receive`
     deliveries at once   8              `lanes`
 
@@ -25,11 +26,11 @@ import sys
 from http import HTTPStatus
 from typing import ClassVar
 
-import h11
+import httptools
 import uvicorn
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ..errors import Busy, FieldError, NotHttp, QueryInvalid, TooSlow, WeighbridgeError
 from ..resources import TARGET
@@ -39,18 +40,24 @@ from .problems import headers_of, kind_of, problem
 LONGEST_HEAD_BYTES = 16 * 1024
 LONGEST_HEAD_S = 10.0
 LONGEST_IDLE_S = 75
+#: Requests that a sender may send before it has the answer to the first one.
+MOST_AHEAD = 100
 MOST_CONNECTIONS = 1_000
 #: A host that stops a container waits for ten seconds.
 STOP_WITHIN_S = 8
 
 
-class Guarded(H11Protocol):
+class Guarded(HttpToolsProtocol):
     """One connection, with the limits that uvicorn does not have."""
 
     #: The connections of this process without a request, the one that has been idle longest first.
     idle: ClassVar[dict[Guarded, None]] = {}
 
     _head_timer: asyncio.TimerHandle | None = None
+    #: Bytes that have arrived since the last head, piece of a body, or end of a request.
+    _unfinished = 0
+    #: What is wrong with what arrived last; it is answered after the requests before it.
+    _fault: WeighbridgeError | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
@@ -60,15 +67,69 @@ class Guarded(H11Protocol):
                 self._refuse(Busy("Too many connections are open. Nothing was sent; send it again."))
                 return
             longest.end()
-        self.timeout_keep_alive_task = self.loop.call_later(LONGEST_IDLE_S, self.timeout_keep_alive_handler)
-        self.idle[self] = None
+        self._watch_head()
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
+        if self.transport.is_closing():
+            return
+        self._unset_keepalive_if_required()
+        self._unfinished += len(data)
+        self._feed(data)
+        if self._unfinished > LONGEST_HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("")
         self._watch_head()
+
+    def _feed(self, data: bytes) -> None:
+        while data:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                data = self._head_without_offer() + data[offer.args[0] :]
+                self.parser = httptools.HttpRequestParser(self)
+            except httptools.HttpParserError:
+                self.send_400_response("")
+                return
+            else:
+                return
+
+    def _head_without_offer(self) -> bytes:
+        """The parser stops after a head that offers another protocol. Nothing is upgraded here, so another parser reads
+        the same head without the offer."""
+        fields = b"".join(b"%b: %b\r\n" % field for field in self.headers if field[0] != b"upgrade")
+        return b"%b %b HTTP/1.1\r\n%b\r\n" % (self.parser.get_method(), self.url, fields)
+
+    # The parser calls these: each is an end of what was unfinished.
+
+    def on_headers_complete(self) -> None:
+        self._unfinished = 0
+        # RFC 9112 section 3.2: a request of HTTP/1.1 without exactly one Host is refused.
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                raise ValueError("a tunnel was asked for")
+            return
+        if self.parser.get_http_version() == "1.1" and sum(name == b"host" for name, _ in self.headers) != 1:
+            raise ValueError("one Host was expected")
+        if len(self.pipeline) >= MOST_AHEAD:
+            self._fault = Busy("Too many requests were sent before the first one was answered. Send it again.")
+            raise ValueError("too many requests at once")
+        if self.url.startswith(b"//"):
+            # It is a path, although it looks like the name of a host.
+            self.url = b"http://localhost" + self.url
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._unfinished = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._unfinished = 0
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        if self._fault is not None and not self._is_before_another():
+            self._refuse(self._fault)
         self._watch_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -86,19 +147,33 @@ class Guarded(H11Protocol):
         self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # uvicorn's sentence
-        """Answer what is not HTTP, with a problem."""
+        """Answer what is not HTTP, with a problem: at once, or after the answer to the request before it."""
         text = f"Expected a request of HTTP/1.1, with a head of at most {LONGEST_HEAD_BYTES} bytes."
-        self._refuse(NotHttp(text))
+        self._fault = self._fault or NotHttp(text)
+        if self._is_before_another():
+            self.flow.pause_reading()
+        else:
+            self._refuse(self._fault)
+
+    def _is_busy(self) -> bool:
+        """Whether a request is being read or answered. They are answered in their order, so the last one says it."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _is_before_another(self) -> bool:
+        """Whether a request is being answered that has arrived whole, so that what is wrong is a later one."""
+        return self._is_busy() and (bool(self.pipeline) or not self.cycle.more_body)
 
     def _watch_head(self) -> None:
         """A timer runs while a part of a head has arrived, and ends with the rest of it."""
-        if self.transport.is_closing() or self.conn.their_state is not h11.IDLE:
+        if self.transport.is_closing() or self._is_busy():
             self.idle.pop(self, None)
             self._end_head_timer()
             return
         self.idle.setdefault(self)
-        if not self.conn.trailing_data[0]:
+        if not self._unfinished:
             self._end_head_timer()
+            if self.timeout_keep_alive_task is None:
+                self.timeout_keep_alive_task = self.loop.call_later(LONGEST_IDLE_S, self.timeout_keep_alive_handler)
         elif self._head_timer is None:
             self._unset_keepalive_if_required()
             self._head_timer = self.loop.call_later(LONGEST_HEAD_S, self._head_too_slow)
@@ -115,11 +190,13 @@ class Guarded(H11Protocol):
         """Answer with a problem, if that is still possible, and end the connection."""
         self._end_head_timer()
         self.idle.pop(self, None)
-        if self.cycle is not None and not self.cycle.response_complete:
+        started = False
+        if self._is_busy():
             # The application is still at work on this request: it learns that nobody waits for the answer.
+            started = self.cycle.response_started
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE) and not self.transport.is_closing():
+        if not started and not self.transport.is_closing():
             self.transport.write(_response(fault))
         self.transport.close()
 
@@ -179,5 +256,4 @@ def run(host: str, port: int, *, workers: int = 1) -> None:
         backlog=MOST_CONNECTIONS,
         timeout_keep_alive=LONGEST_IDLE_S,
         timeout_graceful_shutdown=STOP_WITHIN_S,
-        h11_max_incomplete_event_size=LONGEST_HEAD_BYTES,
     )

@@ -65,6 +65,8 @@ class WeighInLine(NamedTuple):
     number: int
     line: bytes
     fault: str = ""
+    #: Whom it names.
+    person: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,11 @@ def read(
     choices["timezone"] = timezone.key if timezone else None
     answers = ask({"columns": False, "choices": choices}, data, name)
     fields: dict[str, Any] = next(answers)
-    fields["rows"] = [WeighInLine(number, line.encode("latin-1"), fault) for number, line, fault in answers]
+    fields["rows"] = [
+        WeighInLine(number, line.encode("latin-1"), fault, whom)
+        for rows in answers
+        for number, line, fault, whom in rows
+    ]
     fields["columns"] = tuple(Column(*column) for column in fields["columns"])
     fields["people"] = tuple(fields["people"])
     return History(**fields)
@@ -117,7 +123,7 @@ def read_here(data: bytes, more: IO[bytes] | None = None, **answers: Any) -> His
     """The weigh-ins, read in this process. `more`: the rest of an XML file that starts with `data`."""
     choices = Choices(**answers)
     history = _read(data, choices, more)
-    people = dict.fromkeys(name for row in history.rows if (name := _person_of(row)))
+    people = dict.fromkeys(row.person for row in history.rows if row.person)
     history = replace(history, people=tuple(people))
     if choices.person:
         return replace(history, rows=[_of_person(row, choices.person) for row in history.rows])
@@ -126,7 +132,7 @@ def read_here(data: bytes, more: IO[bytes] | None = None, **answers: Any) -> His
 
 def check_people(history: History, *, served: bool) -> None:
     """Raises `SeveralPeople` if rows of several people would go to one account. `served`: the function knows people."""
-    left = dict.fromkeys(name for row in history.readings if (name := _person_of(row)))
+    left = dict.fromkeys(row.person for row in history.readings if row.person)
     if len(left) > 1 and not served:
         raise SeveralPeople(
             f"The file holds weigh-ins of {' and '.join(left)}, and the function serves one account.",
@@ -134,25 +140,19 @@ def check_people(history: History, *, served: bool) -> None:
         )
 
 
-def _person_of(row: WeighInLine) -> str:
+def _person_in(values: Mapping[str, object]) -> str:
     """Whom a row names, or nothing."""
-    if b'"' not in row.line:
-        return ""
-    try:
-        values = json.loads(row.line)
-    except ValueError:
-        return ""
-    names = [str(v).strip() for key, v in values.items() if meaning_of(key) is Role.PERSON and not is_missing(v)]
-    return names[0] if names else ""
+    names = (str(v).strip() for key, v in values.items() if meaning_of(key) is Role.PERSON and not is_missing(v))
+    return next(names, "")
 
 
 def _of_person(row: WeighInLine, person: str) -> WeighInLine:
     if not row.line:
         return row
-    if name := _person_of(row):
-        same = name.casefold() == person.strip().casefold()
-        return row if same else WeighInLine(row.number, b"", f"this is a weigh-in of {name}")
-    return row._replace(line=_with(row.line, "person", person))
+    if row.person:
+        same = row.person.casefold() == person.strip().casefold()
+        return row if same else WeighInLine(row.number, b"", f"this is a weigh-in of {row.person}")
+    return row._replace(line=_with(row.line, "person", person), person=person)
 
 
 def _with(line: bytes, key: str, value: str) -> bytes:
@@ -216,8 +216,9 @@ def _json_line(number: int, line: bytes) -> WeighInLine:
         return WeighInLine(number, b"", "this JSON cannot be read")
     if not isinstance(value, dict):
         return WeighInLine(number, b"", "expected a JSON object")
-    received = any(normal(key) == _RECEIVED and not is_missing(at) for key, at in value.items())
-    return WeighInLine(number, line) if received or has_time(value) else WeighInLine(number, b"", NO_TIME)
+    if has_time(value) or any(normal(key) == _RECEIVED and not is_missing(at) for key, at in value.items()):
+        return WeighInLine(number, line, person=_person_in(value))
+    return WeighInLine(number, b"", NO_TIME)
 
 
 # -- a list of JSON objects --------------------------------------------------------------------------------
@@ -236,6 +237,7 @@ def _json_list(data: bytes, choices: Choices) -> History:
     columns = recognize(keys, [], choices.mapping, units=units)
     when = _When(columns, choices)
     when.learn([[_text(value.get(key)) for key in keys] for value in objects])
+    cells_of = _Cells(columns)
     rows = []
     for number, value in enumerate(values, 1):
         if not isinstance(value, dict):
@@ -245,9 +247,10 @@ def _json_list(data: bytes, choices: Choices) -> History:
             rows.append(_in_zone(_json_line(number, _line(value)), choices.timezone))
             continue
         cells = [_text(value.get(key)) for key in keys]
-        rows.append(_row(TableRow(number, cells), when.of(cells), columns))
-    bare = _is_weight_bare(columns, ([_text(value.get(key)) for key in keys] for value in objects))
-    return History("a JSON list", rows, tuple(columns), at_time_of_day=when.used, weight_without_unit=bare)
+        rows.append(cells_of.row(TableRow(number, cells), when.of(cells)))
+    return History(
+        "a JSON list", rows, tuple(columns), at_time_of_day=when.used, weight_without_unit=cells_of.weight_without_unit
+    )
 
 
 def _values_of(data: bytes) -> list[object]:
@@ -266,13 +269,6 @@ def _objects_in(values: Sequence[object]) -> tuple[list[dict[str, object]], list
     """The objects of a list, and their keys."""
     objects = [value for value in values if isinstance(value, dict)]
     return objects, list(dict.fromkeys(key for value in objects for key in value))
-
-
-def _is_weight_bare(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> bool:
-    places = [i for i, c in enumerate(columns) if not c.unit and meaning_of(c.key) is BARE_WEIGHT]
-    if any(column.role is Role.WEIGHT_UNIT for column in columns):
-        return False
-    return any(_BARE.fullmatch(cells[i]) for cells in rows for i in places if i < len(cells))
 
 
 def _text(value: object) -> str:
@@ -329,6 +325,7 @@ def _table(table: Table, choices: Choices) -> History:
     when = _When(columns, choices, utc=any(line.startswith(_SAMSUNG) for line in table.above))
     when.learn(row.cells for row in table.rows())
     last = max(i for i, column in enumerate(columns) if column.key)
+    cells_of = _Cells(columns)
 
     def reading(row: TableRow) -> WeighInLine:
         if len(row.cells) != len(columns):
@@ -337,11 +334,12 @@ def _table(table: Table, choices: Choices) -> History:
                 return WeighInLine(
                     row.number, b"", f"expected {len(columns)} cells as in the header, got {len(row.cells)}"
                 )
-        return _row(row, when.of(row.cells), columns)
+        return cells_of.row(row, when.of(row.cells))
 
     rows = [reading(row) for row in table.rows()]
-    bare = _is_weight_bare(columns, (row.cells for row in table.rows()))
-    return History("a table", rows, tuple(columns), at_time_of_day=when.used, weight_without_unit=bare)
+    return History(
+        "a table", rows, tuple(columns), at_time_of_day=when.used, weight_without_unit=cells_of.weight_without_unit
+    )
 
 
 class _When:
@@ -377,6 +375,8 @@ class _When:
         texts = self._texts(cells)
         if not texts:
             return NO_TIME
+        if len(texts) == 1 and times.kind_of(texts[0][1]) is times.Kind.INSTANT:  # nearly always
+            return {texts[0][0]: times.as_iso(texts[0][1], self._order), **self._zone}
         kinds = [times.kind_of(text) for _, text in texts]
         days = [text for (_, text), kind in zip(texts, kinds, strict=True) if kind is times.Kind.DAY]
         clocks = [text for (_, text), kind in zip(texts, kinds, strict=True) if kind is times.Kind.CLOCK]
@@ -407,6 +407,7 @@ def _garmin(table: Table, choices: Choices) -> History:
     """Garmin Connect's export: a row with a day, then rows with times of that day."""
     columns = recognize(table.headers, [], choices.mapping, units=choices.units, own=GARMIN)
     zone = {"timezone": choices.timezone.key} if choices.timezone else {}
+    cells_of = _Cells(columns)
     rows: list[WeighInLine] = []
     day: tuple[int, int, int] | None = None
     for row in table.rows():
@@ -426,25 +427,47 @@ def _garmin(table: Table, choices: Choices) -> History:
         elif day is None:
             rows.append(WeighInLine(row.number, b"", "no row above gives the day"))
         else:
-            rows.append(_row(row, {"time": times.on_day(day, first), **zone}, columns))
+            rows.append(cells_of.row(row, {"time": times.on_day(day, first), **zone}))
     return History("Garmin Connect's CSV", rows, tuple(columns))
 
 
-def _row(row: TableRow, when: dict[str, str] | str, columns: Sequence[Column]) -> WeighInLine:
-    if isinstance(when, str):
-        return WeighInLine(row.number, b"", when)
-    values = dict(when)
-    for i, column in enumerate(columns):
-        if not column.key or column.is_time:
-            continue
-        cell = row.cells[i] if i < len(row.cells) else ""
-        if len(cell) > LONGEST_CELL:
-            fault = f"column {column.header}: expected at most {LONGEST_CELL} characters, got {len(cell)}"
-            return WeighInLine(row.number, b"", fault)
-        if not is_missing(cell):
-            values[column.key] = f"{cell} {column.unit}".rstrip() if _BARE.fullmatch(cell) else cell
-    return WeighInLine(row.number, _line(values))
+class _Cells:
+    """The rows of a table for the function: each cell that is a value, under the key of its column."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        # Looked up once: a history has a million cells.
+        self._places = [(i, c.key, c.unit, c.header) for i, c in enumerate(columns) if c.key and not c.is_time]
+        self._people = [column.key for column in columns if column.role is Role.PERSON]
+        has_unit = any(column.role is Role.WEIGHT_UNIT for column in columns)
+        weights = (c.key for c in columns if not c.unit and meaning_of(c.key) is BARE_WEIGHT)
+        self._without_unit = frozenset(() if has_unit else weights)
+        #: Whether a weight has no unit.
+        self.weight_without_unit = False
+
+    def row(self, row: TableRow, when: dict[str, str] | str) -> WeighInLine:
+        """A row measured at `when`, or the reason why there is none."""
+        if isinstance(when, str):
+            return WeighInLine(row.number, b"", when)
+        cells, values = row.cells, dict(when)
+        for i, key, unit, header in self._places:
+            cell = cells[i] if i < len(cells) else ""
+            if len(cell) > LONGEST_CELL:
+                fault = f"column {header}: expected at most {LONGEST_CELL} characters, got {len(cell)}"
+                return WeighInLine(row.number, b"", fault)
+            # What starts with a digit is a value; this is the quick answer for nearly all cells.
+            if not cell[:1].isdecimal() and is_missing(cell):
+                continue
+            if unit and _BARE.fullmatch(cell):
+                cell = f"{cell} {unit}"
+            elif key in self._without_unit and not self.weight_without_unit:
+                self.weight_without_unit = _BARE.fullmatch(cell) is not None
+            values[key] = cell
+        return WeighInLine(row.number, _line(values), person=_person_in(values) if self._people else "")
+
+
+#: Made once: `json.dumps` makes a new one for each call with options.
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _line(values: Mapping[str, object]) -> bytes:
-    return json.dumps(values, ensure_ascii=False).encode()
+    return _encode(values).encode()

@@ -70,12 +70,13 @@ class ImportReport:
         return sum(self.counts.values()) + len(self.refused)
 
     def count(self, row: WeighInLine, result: Result, *, keep: bool = False) -> None:
-        deciding = deciding_of(result)
+        parts = result.each()
+        deciding = _deciding(parts)
         if not deciding.ok:
             self.refused.append((row, reason_of(deciding)))
             return
         self.counts[deciding.status] += 1
-        for part in result.each():
+        for part in parts:
             self.warnings += [(row, warning["text"]) for warning in part.body.get("warnings", [])]
             if keep:
                 self.receipts.append((row, part.body))
@@ -89,7 +90,11 @@ class ImportReport:
 
 def deciding_of(result: Result) -> Result:
     """The one that decides about a row. A row with several weigh-ins is done when each of them is."""
-    return min(result.each(), key=_most_left_to_do)
+    return _deciding(result.each())
+
+
+def _deciding(parts: Sequence[Result]) -> Result:
+    return parts[0] if len(parts) == 1 else min(parts, key=_most_left_to_do)
 
 
 def _most_left_to_do(result: Result) -> tuple[int, bool]:

@@ -50,14 +50,14 @@ class Kind(Enum):
 
 def kind_of(text: str) -> Kind:
     text = text.strip()
-    if _EPOCH.fullmatch(text):
-        return Kind.INSTANT
     if _CLOCK.fullmatch(text):
         return Kind.CLOCK
+    if _HAS_CLOCK.search(text) or _EPOCH.fullmatch(text):
+        return Kind.INSTANT
     if _day(text, DAY_FIRST) or _NUMBERS.fullmatch(text):
         return Kind.DAY
     found = _NUMBERS.match(text) or _YEAR.match(text)
-    return Kind.INSTANT if _HAS_CLOCK.search(text) or (found and text[found.end() :].strip(" ,T")) else Kind.OTHER
+    return Kind.INSTANT if found and text[found.end() :].strip(" ,T") else Kind.OTHER
 
 
 class Unclear(NamedTuple):

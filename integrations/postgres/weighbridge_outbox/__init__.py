@@ -1,6 +1,8 @@
 """The outbox: readings are stored in Postgres first, and sent to the function until they have arrived.
 
     schema.sql           the table `readings`, and the trigger that queues each row
+    bounds.sql           bounds for what is indexed
+    roles.sql            what the roles of the relay and the worker may do
     home_assistant.sql   one way in: Home Assistant's recorder
     relay.py             the other way in: an MQTT broker
     message.py           bytes of a message -> values for the table

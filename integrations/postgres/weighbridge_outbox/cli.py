@@ -23,7 +23,7 @@ import click
 import psycopg
 
 from . import commands
-from .settings import read_database_url, read_relay_settings, read_worker_settings
+from .settings import read_database_url, read_relay_settings, read_role_passwords, read_worker_settings
 
 _ID = click.argument("reading_id", metavar="ID", type=int)
 _REPLACE = click.option("--replace", is_flag=True, help="Replace what Garmin holds for this instant.")
@@ -44,7 +44,7 @@ def command() -> None:
 def migrate(home_assistant: tuple[str, ...]) -> None:
     """Create or update the tables."""
     with _postgres() as connection:
-        click.echo(commands.migrate(connection, home_assistant))
+        click.echo(commands.migrate(connection, home_assistant, read_role_passwords(os.environ)))
 
 
 @command.command()

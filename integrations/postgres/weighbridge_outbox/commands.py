@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import procrastinate
 import psycopg
+from psycopg import sql
 from psycopg.rows import dict_row
 
 from weighbridge.errors import WeighbridgeError
@@ -64,14 +66,26 @@ class Refused(WeighbridgeError):
     """The command cannot be carried out; the message says why."""
 
 
-def migrate(connection: psycopg.Connection[Any], home_assistant: Sequence[str]) -> str:
-    """Create or update the tables and triggers, and add entities of Home Assistant. Repeating it changes nothing."""
+def migrate(
+    connection: psycopg.Connection[Any],
+    home_assistant: Sequence[str],
+    passwords: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """Create or update the tables and triggers, and add entities of Home Assistant. Repeating it changes nothing.
+
+    `passwords`: of roles that are created if they do not exist.
+    """
+    if (encoding := connection.info.parameter_status("server_encoding")) != "UTF8":
+        raise Refused(f"Expected a database with the encoding UTF8, got {encoding}. Create another one for the outbox.")
     with connection.transaction():
         # If two run at once, as the containers of one stack may, the second waits and finds it done.
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('weighbridge'))")
         if not _exists(connection, "procrastinate_jobs"):
             connection.execute(procrastinate.schema.SchemaManager.get_schema())
-        connection.execute(_sql("schema.sql"))
+        for role, password in passwords.items():
+            _sign_in(connection, role, password)
+        for file in ("schema.sql", "bounds.sql", "roles.sql"):
+            connection.execute(_sql(file))
         if not home_assistant and not _exists(connection, "weighbridge_entities"):
             return "The outbox is ready."
         if not _exists(connection, "states_meta"):
@@ -86,6 +100,20 @@ def migrate(connection: psycopg.Connection[Any], home_assistant: Sequence[str]) 
             connection.execute("INSERT INTO weighbridge_entities VALUES (%s) ON CONFLICT DO NOTHING", [entity])
         chosen = connection.execute("SELECT entity_id FROM weighbridge_entities ORDER BY entity_id").fetchall()
     return f"The outbox is ready, and stores each new state of {', '.join(entity for (entity,) in chosen)}."
+
+
+def _sign_in(connection: psycopg.Connection[Any], role: str, password: str) -> None:
+    """Let this role sign in with this password. A hash is sent, since Postgres may write a statement into its log."""
+    hashed = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
+    known = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).rowcount
+    verb = sql.SQL("ALTER" if known else "CREATE")
+    try:
+        connection.execute(sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(verb, sql.Identifier(role), hashed))
+    except psycopg.errors.InsufficientPrivilege:
+        raise Refused(
+            f"The role of DATABASE_URL may not create the role {role} or set its password. Let a superuser do it in "
+            "psql, and leave out the passwords of the other roles here."
+        ) from None
 
 
 def words() -> set[tuple[str, str]]:

@@ -5,8 +5,9 @@
 -- Facts (recorder since 2023.4): `states` holds `metadata_id` -> `states_meta.entity_id` and `attributes_id` ->
 -- `state_attributes.shared_attrs`, a JSON text; `last_updated_ts` is in epoch seconds.
 -- Rule: this runs inside recorder's transaction, which holds the history of all of Home Assistant. Whatever fails here
--- is a warning in Postgres' log, without any value, and never makes recorder's transaction fail.
--- Weakness: a state that fails here is lost to the outbox; only recorder's own tables have it.
+-- is a warning in Postgres' log, without any value, and never makes recorder's transaction fail. A state that is not a
+-- reading, for example because its attributes are not JSON that jsonb holds, is stored as text and parked.
+-- Weakness: a state that cannot even be parked is lost to the outbox; only recorder's own tables have it.
 
 CREATE TABLE IF NOT EXISTS weighbridge_entities (entity_id text PRIMARY KEY);
 
@@ -21,6 +22,7 @@ AS $$
 DECLARE
     entity text;
     attributes jsonb;
+    reason text;
 BEGIN
     SELECT meta.entity_id INTO entity
         FROM states_meta AS meta JOIN weighbridge_entities USING (entity_id)
@@ -48,14 +50,30 @@ BEGIN
     -- After a restart, Home Assistant writes the restored state again. It equals the last reading; a new weigh-in
     -- does not.
     IF attributes IS DISTINCT FROM (
-        SELECT received FROM readings WHERE source = 'home_assistant:' || entity ORDER BY id DESC LIMIT 1
+        SELECT received FROM readings WHERE source = weighbridge_name('home_assistant:' || entity)
+        ORDER BY id DESC LIMIT 1
     ) THEN
         INSERT INTO readings (source, payload, received_at)
             VALUES ('home_assistant:' || entity, attributes, coalesce(to_timestamp(NEW.last_updated_ts), now()));
     END IF;
     RETURN NULL;
 EXCEPTION WHEN OTHERS THEN
-    RAISE WARNING 'weighbridge: a state was not stored (SQLSTATE %)', SQLSTATE;
+    reason := SQLSTATE;
+    BEGIN
+        SELECT to_jsonb(shared_attrs) INTO attributes FROM state_attributes WHERE attributes_id = NEW.attributes_id;
+        attributes := coalesce(attributes, to_jsonb(NEW.state));
+        IF attributes IS DISTINCT FROM (SELECT received FROM readings
+            WHERE source = weighbridge_name('home_assistant:' || entity) ORDER BY id DESC LIMIT 1) THEN
+            INSERT INTO readings (source, payload, state, fault)
+                VALUES ('home_assistant:' || entity, attributes, 'parked',
+                jsonb_build_object('type', 'urn:weighbridge:not-a-reading', 'title', 'The state is not a reading',
+                    'blame', 'caller', 'again', 'never', 'detail',
+                    format('Expected attributes that can be stored as a reading; Postgres said SQLSTATE %s.', reason)));
+        END IF;
+        RAISE WARNING 'weighbridge: a state was parked (SQLSTATE %)', reason;
+    EXCEPTION WHEN OTHERS THEN
+        RAISE WARNING 'weighbridge: a state was not stored (SQLSTATE %)', reason;
+    END;
     RETURN NULL;
 END
 $$;

@@ -4,6 +4,13 @@ Rule: a message is acknowledged only after its row is committed. While the relay
 in the relay's session. While Postgres is down, nothing is acknowledged, and the broker sends it again. A body that
 holds several weigh-ins becomes several rows in one transaction. What is not a reading is stored as text, and parked.
 
+Rule: no message stops the next one. What Postgres rejects is parked at once, unless the SQLSTATE is of a class that
+passes by itself; after `TRIES` such errors the message is parked, too. If it cannot even be parked, the database is
+to blame: then the relay waits, and loses nothing.
+
+Weakness: a good message is parked if Postgres fails `TRIES` times in a row in the middle of it, for example because its
+disk is full, and then stores something else at the next attempt.
+
 Facts (MQTT 5):
 - A message of QoS 1 that was not acknowledged is sent again with DUP and the same packet identifier (4.4, 3.3.1.1).
   At most Receive Maximum messages are unacknowledged (3.3.4), so a redelivery is one of that many last ones.
@@ -21,7 +28,6 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import paho.mqtt.client as mqtt
@@ -41,10 +47,19 @@ UNDER_WAY = 10
 SESSION_S = 30 * 86_400
 PAUSE_S = 2.0
 
+#: Postgres, appendix A: connection exception, transaction rollback, insufficient resources, operator intervention.
+PASSES_BY_ITSELF = ("08", "40", "53", "57")
+TRIES = 5
+#: The function takes 1 MiB. A batch of another program becomes many readings, so it may be larger.
+LARGEST_BYTES = 8 << 20
+#: What is kept of a larger one, and of one that Postgres stores in no other form.
+KEPT_BYTES = 64 << 10
+
 #: Whether this message is among the last of its topic. Each message has one row whose part is 0.
 STORED = """
 SELECT FROM (
-    SELECT received, packet FROM readings WHERE source = %(source)s AND part = 0 ORDER BY id DESC LIMIT %(among)s
+    SELECT received, packet FROM readings WHERE source = weighbridge_name(%(source)s) AND part = 0
+    ORDER BY id DESC LIMIT %(among)s
 ) AS last
 WHERE received = %(received)s::text::jsonb AND (packet = %(packet)s OR %(retained)s) LIMIT 1
 """
@@ -56,7 +71,7 @@ SELECT %(source)s, %(scale)s, %(received)s::text::jsonb, %(payload)s::text::json
     %(action)s, %(action)s = 'replace', %(receipt)s, %(fault)s
 WHERE NOT (%(once)s AND EXISTS (
     SELECT FROM readings AS other WHERE key = weighbridge_key(%(payload)s::text::jsonb) AND NOT EXISTS (
-        SELECT FROM readings AS change WHERE coalesce(change.scale, change.source) = %(scale)s
+        SELECT FROM readings AS change WHERE coalesce(change.scale, change.source) = weighbridge_name(%(scale)s)
             AND change.action <> 'weigh_in' AND change.id > other.id)))
 """
 
@@ -69,13 +84,63 @@ class Message(NamedTuple):
     retained: bool
 
 
-def store(connection: psycopg.Connection[Any], message: Message) -> bool:
-    """Commit the rows of a message, and return True; False if all are already stored. Raises `psycopg.Error`."""
-    try:
-        return _insert(connection, message, read_message(message.topic, message.payload))
-    except psycopg.DataError:
-        contents = as_text(message.payload, "Postgres cannot hold this JSON.")
-        return _insert(connection, message, Rows(contents.json, (contents,), message.topic))
+def store(connection: psycopg.Connection[Any], message: Message, *, only_last: bool = False) -> bool:
+    """Commit the rows of a message, and return True; False if all are already stored.
+
+    What Postgres rejects is tried as text, and then as ASCII of a bounded length; with `only_last`, only that. Raises
+    `psycopg.Error` if the fault passes by itself, or if Postgres rejects the last form, too.
+    """
+    message = message._replace(topic=_escaped(message.topic, "utf-8"))
+    forms = (_as_readings, _as_text)
+    for form in () if only_last or len(message.payload) > LARGEST_BYTES else forms:
+        try:
+            return _insert(connection, message, form(message))
+        except psycopg.Error as e:
+            if passes_by_itself(e):
+                raise
+            # Its text may hold the row; its class and SQLSTATE do not.
+            log.error("Postgres rejected a message: %s %s", type(e).__name__, e.sqlstate)  # noqa: TRY400
+        except Exception as e:  # noqa: BLE001 - our fault must not stop the messages behind this one
+            log.error("a message was not understood: %s", type(e).__name__)  # noqa: TRY400 - as above
+    message = message._replace(topic=_escaped(message.topic, "ascii"))
+    return _insert(connection, message, _as_beginning(message))
+
+
+def passes_by_itself(error: psycopg.Error) -> bool:
+    """Whether the same statement may succeed later. A lost connection has no SQLSTATE."""
+    if error.sqlstate is None:
+        return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    return error.sqlstate.startswith(PASSES_BY_ITSELF)
+
+
+def _as_readings(message: Message) -> Rows:
+    return read_message(message.topic, message.payload)
+
+
+def _as_text(message: Message) -> Rows:
+    contents = as_text(message.payload, "Postgres cannot hold this JSON.")
+    return Rows(contents.json, (contents,), message.topic)
+
+
+def _as_beginning(message: Message) -> Rows:
+    """What a database of any encoding holds."""
+    beginning = _escaped(message.payload[:KEPT_BYTES], "ascii")
+    size, digest = len(message.payload), hashlib.sha256(message.payload).hexdigest()
+    contents = as_text(
+        beginning.encode(),
+        f"Expected a message that Postgres can store, of at most {LARGEST_BYTES:,} bytes. This one has {size:,} bytes "
+        f"and the SHA-256 {digest}; its first {KEPT_BYTES:,} bytes are kept.",
+    )
+    return Rows(contents.json, (contents,), message.topic)
+
+
+def _escaped(text: str | bytes, encoding: str) -> str:
+    """Without NUL and what the encoding does not have."""
+    if isinstance(text, bytes):
+        decoded = text.decode(encoding, "backslashreplace")
+    else:
+        decoded = text.encode(encoding, "backslashreplace").decode(encoding)
+    return decoded.replace("\0", "\\x00")
 
 
 def _insert(connection: psycopg.Connection[Any], message: Message, rows: Rows) -> bool:
@@ -94,6 +159,8 @@ def _insert(connection: psycopg.Connection[Any], message: Message, rows: Rows) -
             return False
         for row in rows.rows:
             values |= {
+                # The whole message is in its first row alone: a message of many rows would be stored as often.
+                "received": row.json if stored else rows.received,
                 "payload": row.json,
                 "once": row.once,
                 "part": stored,
@@ -125,7 +192,16 @@ class Relay:
         connect.SessionExpiryInterval = SESSION_S
         connect.ReceiveMaximum = UNDER_WAY
         self._client.connect_async(self._broker.host, self._broker.port, clean_start=False, properties=connect)
-        self._client.loop_forever(retry_first_connection=True)
+        try:
+            self._client.loop_forever(retry_first_connection=True)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Close the connection to Postgres."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def stop(self) -> None:
         self._stopping.set()
@@ -180,25 +256,42 @@ class Relay:
             log.warning("lost the connection to the broker: %s", reason)
 
     def _on_message(self, client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
-        arrived = Message(message.topic, bytes(message.payload), message.mid, message.dup, message.retain)
-        if self._until_stored(lambda connection: store(connection, arrived)):
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:  # MQTT forbids it (1.5.4); not every broker looks
+            topic = "a topic that is not UTF-8"
+        arrived = Message(topic, bytes(message.payload), message.mid, message.dup, message.retain)
+        if self.until_stored(arrived):
             client.ack(message.mid, message.qos)
 
-    def _until_stored(self, act: Callable[[psycopg.Connection[Any]], bool]) -> bool:
+    def until_stored(self, message: Message) -> bool:
         """Try until Postgres commits, and return True; False if the relay is stopped before that."""
+        failed = 0
         while not self._stopping.is_set():
-            try:
-                if self._connection is None:
-                    self._connection = psycopg.connect(self._database_url, autocommit=True, connect_timeout=10)
-                new = act(self._connection)
-            except psycopg.Error as e:
-                # Its text may hold the row; its class and SQLSTATE do not.
-                log.error("Postgres did not store a message: %s %s", type(e).__name__, e.sqlstate)  # noqa: TRY400
-                if self._connection is not None:
-                    self._connection.close()
-                    self._connection = None
-                self._stopping.wait(PAUSE_S)
-            else:
-                log.info("stored" if new else "already stored")
-                return True
+            if (connection := self._connected()) is not None:
+                try:
+                    # Every second time as before, in case that Postgres was to blame.
+                    new = store(connection, message, only_last=failed >= TRIES and failed % 2 == 1)
+                except psycopg.Error as e:
+                    # If even the last form is rejected, that says nothing about the message.
+                    failed = failed + 1 if passes_by_itself(e) else 0
+                    self._lost(e)
+                else:
+                    log.info("stored" if new else "already stored")
+                    return True
+            self._stopping.wait(PAUSE_S)
         return False
+
+    def _connected(self) -> psycopg.Connection[Any] | None:
+        """The connection to Postgres; None if there is none now."""
+        if self._connection is None:
+            try:
+                self._connection = psycopg.connect(self._database_url, autocommit=True, connect_timeout=10)
+            except psycopg.Error as e:
+                self._lost(e)
+        return self._connection
+
+    def _lost(self, error: psycopg.Error) -> None:
+        # Its text may hold the row; its class and SQLSTATE do not.
+        log.error("Postgres did not store a message: %s %s", type(error).__name__, error.sqlstate)
+        self.close()

@@ -77,6 +77,20 @@ DATABASE = (
         "a Postgres URL, such as postgresql://user:password@host:5432/database",
     ),
 )
+ROLES = (
+    Variable(
+        "POSTGRES_RELAY_PASSWORD",
+        "weighbridge_relay",
+        "",
+        "migrate: creates the role `weighbridge_relay`, which may only store readings, with this password",
+    ),
+    Variable(
+        "POSTGRES_WORKER_PASSWORD",
+        "weighbridge_worker",
+        "",
+        "migrate: creates the role `weighbridge_worker`, which may only send readings, with this password",
+    ),
+)
 BROKER = (
     Variable(
         "MQTT_URL",
@@ -124,12 +138,17 @@ WORKER = (
     # The function has the same rule, and the same window.
     *(variable for variable in settings.VARIABLES if variable.name == "WEIGHBRIDGE_JOIN_SECONDS"),
 )
-VARIABLES = (*DATABASE, *BROKER, *client.VARIABLES, *WORKER)
+VARIABLES = (*DATABASE, *ROLES, *BROKER, *client.VARIABLES, *WORKER)
 
 
 def read_database_url(environment: Mapping[str, str]) -> str:
     """Raises `SettingsInvalid`, as the other two do."""
     return str(_read(DATABASE, environment)["database_url"])
+
+
+def read_role_passwords(environment: Mapping[str, str]) -> dict[str, str]:
+    """Role -> password, for those that have one."""
+    return {role: str(password) for role, password in _read(ROLES, environment).items() if password}
 
 
 def read_relay_settings(environment: Mapping[str, str]) -> RelaySettings:

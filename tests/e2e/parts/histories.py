@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import random
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import xlwt
@@ -212,3 +213,17 @@ def _csv(rows: Sequence[Sequence[str]]) -> bytes:
     file = io.StringIO()
     csv.writer(file).writerows(rows)
     return ("\ufeff" + file.getvalue()).encode()
+
+
+def years(rows: int) -> str:
+    """A CSV file of twenty years, each weigh-in with values that fit together."""
+    dice = random.Random(rows)
+    lines = ["date,weight,body fat,fat mass,fat-free mass,muscle mass,bone mass"]
+    start, apart = datetime(2005, 1, 1, 6, 30, tzinfo=UTC), 20 * 365 * 24 * 60 // max(rows, 5000)
+    for number in range(rows):
+        weight, fat_percent = dice.randrange(780, 850) / 10, dice.randrange(170, 200) / 10
+        fat = round(weight * fat_percent / 100, 1)
+        free = round(weight - fat, 1)
+        at = start + timedelta(minutes=number * apart)
+        lines.append(f"{at.isoformat()},{weight},{fat_percent} %,{fat},{free:.1f},{free - 3.4:.1f},3.4")
+    return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""A real Mosquitto. It keeps sessions and retained messages after a restart, as a broker at home does.
+"""A real Mosquitto with the shipped settings. Only the places differ: the port, the folder, the user.
 
 with mosquitto() as broker:
     broker.url                 "mqtt://127.0.0.1:PORT"
@@ -12,7 +12,7 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,16 +23,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.e2e.parts import find_program, free_port, is_listening, wait_until
 
-CONFIGURATION = """\
-listener {port} 127.0.0.1
-persistence true
-persistence_location {folder}/
-autosave_interval 1
-autosave_on_changes true
-max_queued_messages 0
-log_type all
-{access}
-"""
+SHIPPED = Path(__file__).parents[3] / "integrations" / "containers" / "mosquitto.conf"
 
 
 class Mosquitto:
@@ -43,22 +34,27 @@ class Mosquitto:
         self._program = program
         self._folder = folder
         self._user, self._password = user, password
-        access = "allow_anonymous true"
+        places = {"listener": f"{self.port} 127.0.0.1", "persistence_location": f"{folder}/"}
         if user:
             passwords = folder / "passwords"
             passwords.touch(mode=0o600)
+            passwords.write_text(f"{user}:{password}\n")
             tool = find_program("mosquitto_passwd", package="mosquitto")
-            subprocess.run([tool, "-b", passwords, user, password], check=True, capture_output=True)
-            access = f"allow_anonymous false\npassword_file {passwords}"
+            subprocess.run([tool, "-U", passwords], check=True, capture_output=True)
+            places["password_file"] = str(passwords)
+        else:
+            places |= {"allow_anonymous": "true", "password_file": ""}
+        # Tests wait for lines of the log.
+        more = ["log_type all", "connection_messages true"]
         if tls:
             ca = trustme.CA()
             ca.cert_pem.write_to_path(self.ca_bundle)
             certificate = ca.issue_cert("localhost", "127.0.0.1")
             certificate.private_key_and_cert_chain_pem.write_to_path(folder / "server.pem")
-            access += f"\ncertfile {folder}/server.pem\nkeyfile {folder}/server.pem"
+            more += [f"certfile {folder}/server.pem", f"keyfile {folder}/server.pem"]
         if os.getuid() == 0:  # otherwise it runs as the user mosquitto, who cannot read the folder
-            access += "\nuser root"
-        (folder / "mosquitto.conf").write_text(CONFIGURATION.format(port=self.port, folder=folder, access=access))
+            more += ["user root"]
+        (folder / "mosquitto.conf").write_text(_with_places(SHIPPED.read_text(), places, more))
         self.start()
 
     @property
@@ -107,6 +103,15 @@ class Mosquitto:
         found = subscribe.simple(topic, hostname="127.0.0.1", port=self.port, qos=1)
         assert isinstance(found, mqtt.MQTTMessage)
         return found.payload
+
+
+def _with_places(shipped: str, places: Mapping[str, str], more: Sequence[str]) -> str:
+    """The shipped settings with other values; without those whose value is empty."""
+    lines = [line for line in shipped.splitlines() if not line.startswith("connection_messages")]
+    for name, value in places.items():
+        (number,) = (n for n, line in enumerate(lines) if line.startswith(f"{name} "))
+        lines[number] = f"{name} {value}" if value else ""
+    return "\n".join([*lines, *more, ""])
 
 
 @contextmanager

@@ -65,10 +65,10 @@ class Postgres:
         rules.write_text(f"host all {role} 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
         query(self.url(), "SELECT pg_reload_conf()")
 
-    def new_database(self) -> str:
+    def new_database(self, options: str = "") -> str:
         """The address of a new, empty database."""
         name = f"t{next(self._numbers)}"
-        query(self.url(), f"CREATE DATABASE {name}")
+        query(self.url(), f"CREATE DATABASE {name} {options}")
         return self.url(name)
 
     def _run(self, program: Path, *arguments: object) -> None:

@@ -113,7 +113,7 @@ def test_both(path: Path, clock: Clock) -> None:
 
 
 def test_side_by_side(path: Path, clock: Clock) -> None:
-    """The first request goes alone. After one that was not told to wait, none waits for another."""
+    """The first request goes alone. After an answer that was not 429, none waits for another."""
     sign_in = SignIn(path, clock)
     inside: list[int] = []
 

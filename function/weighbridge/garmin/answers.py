@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal, DecimalException
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import GarminRefused, GarminUnreachable, OutcomeUnknown, RateLimited, SignInNeeded, WeighbridgeError
 from ..notes import Code, Note
@@ -29,6 +29,12 @@ LONGEST_RETRY_AFTER_S = 86_400
 
 DUPLICATE = 202  # a message code of `failures`, not an HTTP status
 END_OF_DATES_S = 253_402_300_800  # the year 10000
+MOST_ENTRIES = 20_000  # of one answer: a weigh-in a day for fifty years
+TOO_MANY = (
+    f"Garmin Connect lists more than {MOST_ENTRIES} weigh-ins at once, which is not read. Send readings of fewer years "
+    "at once."
+)
+NEEDED = {"samplePk", "calendarDate", "timestampGMT", "weight"}
 LARGEST_DIGITS = 20  # of any number that Garmin shows: an id or milliseconds
 
 
@@ -135,21 +141,46 @@ def retry_after_s(answer: GarminResponse) -> int:
     return round(min(max(seconds, 1), LONGEST_RETRY_AFTER_S))
 
 
-def read_weigh_ins(answer: GarminResponse) -> list[Entry]:
-    """The body of `range` -> entries. Raises `GarminUnreachable` (not Garmin's words) or `GarminRefused`."""
+class Listed(NamedTuple):
+    """What a list of weigh-ins holds, and how many of them cannot be read."""
+
+    entries: list[Entry]
+    unreadable: int
+
+
+def read_weigh_ins(answer: GarminResponse) -> Listed:
+    """The body of `range` -> entries. One that cannot be read is left out and counted.
+
+    Raises `GarminUnreachable` (not Garmin's words) or `GarminRefused`.
+    """
+    if max(answer.body.count(b"{"), answer.body.count(b"["), answer.body.count(b",") // 10) > 3 * MOST_ENTRIES:
+        raise GarminRefused(TOO_MANY)  # before it is parsed: 8 MiB of empty lists need 200 MiB of memory
     document = _json(answer.body)
     if document is None:
         raise GarminUnreachable(
             "Expected Garmin's list of weigh-ins, got something that is not complete JSON: from a firewall or a "
             "proxy, or the answer broke off. Send the same again later."
         )
-    try:
-        return [_entry(raw) for day in document["dailyWeightSummaries"] for raw in day["allWeightMetrics"]]
-    except (AttributeError, KeyError, TypeError, ValueError, OverflowError, DecimalException):
+    days = document.get("dailyWeightSummaries") if isinstance(document, dict) else None
+    entries: list[Entry] = []
+    unreadable, is_known = 0, isinstance(days, list)
+    for day in days if isinstance(days, list) else ():
+        metrics = day.get("allWeightMetrics", day) if isinstance(day, dict) else day
+        for raw in metrics if isinstance(metrics, list) else [metrics]:
+            try:
+                entries.append(_entry(raw))
+            except (AttributeError, KeyError, TypeError, ValueError, OverflowError, DecimalException):
+                unreadable += 1
+                # No value, or another than expected, is a matter of this entry. A missing name is one of the shape.
+                is_known = is_known and (raw is None or (isinstance(raw, dict) and raw.keys() >= NEEDED))
+    if not is_known and not entries:
         raise GarminRefused(
             "Garmin's list of weigh-ins does not have the expected shape (dailyWeightSummaries, allWeightMetrics); "
             "Garmin may have changed it. Nothing is sent while Weighbridge cannot see what is there."
-        ) from None
+        )
+    if len(entries) > MOST_ENTRIES:
+        raise GarminRefused(TOO_MANY)
+    return Listed(entries, unreadable)
 
 
 def sanitize(text: str) -> str:

@@ -18,6 +18,7 @@ had more values and thus the weight that counts, the first one sent again is a c
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -35,7 +36,7 @@ from ..fit.verify import VerifiedFit
 from ..notes import Code, Note
 from ..reading.reading import Reading
 from ..reading.weighing import SHOWN, added
-from .answers import SEND_AGAIN, UploadResult, fault_of, read_upload_answer, read_weigh_ins, status_of, unknown
+from .answers import SEND_AGAIN, Listed, UploadResult, fault_of, read_upload_answer, read_weigh_ins, status_of, unknown
 from .entries import NEAR_S, ByInstant, Entry, differences, fits, not_shown, ours, raws_of, timestamp, values_of
 from .sessions.port import ConnectionDropped, Session
 
@@ -46,6 +47,7 @@ WEIGHT = "/weight-service/weight"
 PAUSES_S = (0.5, 1.0, 2.0, 4.0)
 
 _DAY = timedelta(days=1)
+_log = logging.getLogger(__name__)
 
 
 class ReadBack(Protocol):
@@ -115,7 +117,7 @@ class GarminConnect:
         joining = Joining(raws_of, SHOWN, prove.fields, self._join_s, replace=replace)
         raws = {reading: prove.raws(reading) for reading in readings}
         with self._turns.of([int(reading.measured_at.timestamp()) for reading in readings]):
-            entries = self._around(readings)
+            entries, unreadable = self._around(readings)
             held = ByInstant(entries)
             placed = joining.place(raws, ((timestamp(entry), entry) for entry in entries), untimed)
             targets = list(dict.fromkeys(each.target for each in placed.values() if each.way is not Way.CONFLICT))
@@ -133,7 +135,8 @@ class GarminConnect:
             if isinstance(outcome, Present):
                 outcome = Delivered("present", prove([reading]), garmin=outcome.weigh_in, warnings=outcome.warnings)
             if isinstance(outcome, Delivered):
-                outcome = replace_fields(outcome, notes=joined_notes(each))
+                warnings = (*outcome.warnings, *([_unreadable(unreadable)] if unreadable else ()))
+                outcome = replace_fields(outcome, notes=joined_notes(each), warnings=warnings)
             outcomes[reading] = outcome
         return _raise_if_shared(outcomes)
 
@@ -284,22 +287,31 @@ class GarminConnect:
 
     # -- the weight-service ------------------------------------------------------------------------------
 
-    def _around(self, readings: Sequence[Reading]) -> list[Entry]:
+    def _around(self, readings: Sequence[Reading]) -> Listed:
         """The entries from the day before the first of these readings to the day after the last."""
-        return self.entries(*_days_around(readings))
+        return self._listed(*_days_around(readings))
 
     def entries(self, first: date, last: date) -> list[Entry]:
-        """What Garmin holds from `first` to `last` (the account's calendar days, both included), in its order."""
+        """What Garmin holds from `first` to `last` (the account's calendar days, both included), in its order.
+
+        Weigh-ins that cannot be read are left out, and the log says so.
+        """
+        return self._listed(first, last).entries
+
+    def _listed(self, first: date, last: date) -> Listed:
         path = f"{WEIGHT}/range/{first.isoformat()}/{last.isoformat()}"
         try:
             answer = self._session.request("GET", path, params={"includeAll": "true"})
         except ConnectionDropped as e:
             raise GarminUnreachable(f"Garmin Connect did not list its weigh-ins. {e}") from e
         if answer.status == 204:
-            return []
+            return Listed([], 0)
         if answer.status != 200:
             raise fault_of(answer, "to show the weigh-ins", self._session.sign_in_again)
-        return read_weigh_ins(answer)
+        listed = read_weigh_ins(answer)
+        if listed.unreadable:
+            _log.warning(_unreadable(listed.unreadable).text)
+        return listed
 
     def _delete(self, day: date, sample_pk: int) -> None:
         try:
@@ -379,6 +391,11 @@ def _not_arrived(
         text = f"The entry to be replaced is still there. {_again(replaced=target.replaces)}"
         warnings.append(Note(Code.REPLACED_ENTRY_REMAINS, text))
     return Delivered("accepted", fit, name, warnings=tuple(warnings))
+
+
+def _unreadable(count: int) -> Note:
+    text = f"Garmin Connect lists {count} weigh-in(s) around this day that cannot be read; they were left out."
+    return Note(Code.ENTRIES_UNREADABLE, text)
 
 
 def _again(*, replaced: bool) -> str:

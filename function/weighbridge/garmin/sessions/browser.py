@@ -27,10 +27,13 @@ from ...commands import BROWSER_LOGIN, DEFAULT_TOKEN, command
 from ...errors import GarminRefused, GarminUnreachable, SettingsInvalid, SignInNeeded, WeighbridgeError
 from ..answers import retry_after_s
 from ..sign_in import SignIn
+from .bounded import MOST_BYTES
 from .port import ConnectionDropped, GarminResponse
 
 PROCESS = Path(__file__).with_name("browser_process.py")
 IDLE_S = 10.0
+#: An answer as base64, and its headers.
+MOST_LINE_BYTES = 2 * MOST_BYTES
 #: In addition to a request's own time-out: the start of the browser, two pages, and the import page.
 ROUND_S = 120.0
 #: Everything that the browser's process needs of this one's environment.
@@ -224,5 +227,7 @@ def _read_line(child: subprocess.Popen[bytes], timeout_s: float) -> dict[str, An
             if not chunk:
                 return None
             line += chunk
+            if len(line) > MOST_LINE_BYTES:
+                return None
     said: dict[str, Any] = json.loads(line)
     return said

@@ -25,18 +25,24 @@ from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from weighbridge.client.settings import local_key_path
 from weighbridge.delivery.folder import Folder
 from weighbridge.delivery.kept import MONTH
 from weighbridge.delivery.port import INSTANT
 from weighbridge.fit.encode import encode
 from weighbridge.fit.patch import READINGS_PER_FILE, patch
 from weighbridge.fit.template import read_template
+from weighbridge.fit.verify import verify
 from weighbridge.garmin.connect import GarminConnect
 from weighbridge.garmin.sessions.port import GarminResponse
+from weighbridge.http.body import read_body
+from weighbridge.http.encoding import json_bytes
+from weighbridge.local_key import local_key
 from weighbridge.operate.serving import server_command
 from weighbridge.pipeline import Prover, Weighbridge, prove
 from weighbridge.reading.interpret import interpret
 from weighbridge.reading.reading import Reading
+from weighbridge.receipt import make_receipt
 
 ROOT = Path(__file__).parent.parent
 NOW = datetime(2026, 11, 22, 6, 31, tzinfo=UTC)
@@ -153,7 +159,7 @@ def encoding() -> list[Measured]:
     ratio = fastest / ours
     return [
         Measured(
-            "bytes of one reading: ours", f"{ours:.1f} µs, {ratio:.1f} × faster than the fastest", "≥ 10 ×", ratio >= 10
+            "bytes of one reading: ours", f"{ours:.1f} µs, {ratio:.1f} × faster than the fastest", "≥ 12 ×", ratio >= 12
         ),
         *rows,
     ]
@@ -167,28 +173,32 @@ def proving() -> list[Measured]:
 
     ours, sdk = microseconds_each(lambda: prove(TEMPLATE, [encode(READING)]), sdk_both)
     measured = f"{ours:.0f} µs against {sdk:.0f} µs, {ours / sdk:.2f} ×"
-    return [Measured("bytes and proof, against encode and decode of garmin-fit-sdk", measured, "≤ 1 ×", ours <= sdk)]
+    return [
+        Measured("bytes and proof, against encode and decode of garmin-fit-sdk", measured, "≤ 0.6 ×", ours <= 0.6 * sdk)
+    ]
 
 
 def microseconds_each(*contestants: Callable[[], object], rounds: int = 9, seconds_a_round: float = 0.1) -> list[float]:
+    """Processor time, which other programs on the machine change less than they change the time of the clock."""
     times: list[list[float]] = [[] for _ in contestants]
     for contestant in contestants:
         contestant()
     for _ in range(rounds):
         for contestant, taken in zip(contestants, times, strict=True):
             count = 0
-            started = time.perf_counter()
-            while time.perf_counter() - started < seconds_a_round:
+            started = time.process_time()
+            while time.process_time() - started < seconds_a_round:
                 for _ in range(20):
                     contestant()
                 count += 20
-            taken.append((time.perf_counter() - started) / count * 1e6)
+            taken.append((time.process_time() - started) / count * 1e6)
     return [statistics.median(taken) for taken in times]
 
 
 # --- HTTP ---
 
-#: An empty function on functions-framework's default server (threads), and on its ASGI server.
+#: An empty function on functions-framework's default server (threads), and on its ASGI server: as it is when
+#: functions-framework alone is installed. With the httptools that Weighbridge brings, its ASGI server is twice as fast.
 EMPTY = {
     "empty": "def handle(request):\n    return 'ok'\n",
     "empty asgi": "async def handle(request):\n    return 'ok'\n",
@@ -210,6 +220,7 @@ def serving() -> list[Measured]:
             {name: load(server, request, LOAD_SECONDS) for name, (server, request) in contestants.items()}
             for _ in range(LOAD_ROUNDS)
         ]
+        batch = cpu_of_batch_us(running["ours"])
 
     def median(name: str, what: Callable[[Load], float]) -> float:
         return statistics.median(what(each[name]) for each in measured)
@@ -236,6 +247,53 @@ def serving() -> list[Measured]:
             "≤ 2.7 ×",
             cpu["ours"] <= 2.7 * cpu["empty asgi"],
         ),
+        Measured(f"CPU of each reading in a proven batch of {BATCH:,}", f"{batch:.0f} µs", "≤ 200 µs", batch <= 200),
+        *where_the_time_goes(cpu["ours"]),
+    ]
+
+
+BATCH = 1_000
+BATCH_ROUNDS = 5
+
+
+def cpu_of_batch_us(server: Server) -> float:
+    """Of the server, for each reading of a dry run of many."""
+    readings = [json.loads(BODY) | {"measured_at": 1_700_000_000 + 60 * n} for n in range(BATCH)]
+    request = post("/readings?dry_run=true", json.dumps(readings).encode())
+    taken = []
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        for _ in range(BATCH_ROUNDS):
+            before = cpu_s(server.process.pid)
+            connection.sendall(request)
+            if not read_answer(connection).startswith(b"HTTP/1.1 200"):
+                raise RuntimeError("the batch was not checked")
+            taken.append(1e6 * (cpu_s(server.process.pid) - before) / BATCH)
+    return statistics.median(taken)
+
+
+def where_the_time_goes(of_a_request_us: float) -> list[Measured]:
+    """The stages of a proven dry run, each in a loop of its own, where caches are warm; the server has the rest."""
+    headers: dict[str, str] = {}
+    (item,) = read_body(BODY, "application/json", headers).items
+    interpreted = interpret(item.payload, now=NOW, timezone=ZoneInfo("UTC"))
+    raws = encode(interpreted.reading)
+    content = patch(TEMPLATE, [raws])
+    fit = verify(content, TEMPLATE, [raws])
+    receipt = make_receipt(interpreted, raws, TEMPLATE, fit)
+    stages: dict[str, Callable[[], object]] = {
+        "body": lambda: read_body(BODY, "application/json", headers).items,
+        "interpret": lambda: interpret(item.payload, now=NOW, timezone=ZoneInfo("UTC")),
+        "encode": lambda: encode(interpreted.reading),
+        "patch": lambda: patch(TEMPLATE, [raws]),
+        "proof": lambda: verify(content, TEMPLATE, [raws]),
+        "receipt": lambda: make_receipt(interpreted, raws, TEMPLATE, fit),
+        "JSON": lambda: json_bytes(receipt, pretty=False),
+    }
+    taken = dict(zip(stages, microseconds_each(*stages.values()), strict=True))
+    taken["server, and cold caches"] = of_a_request_us - sum(taken.values())
+    return [
+        Measured(f"  of which {name}", f"{each:.0f} µs, {100 * each / of_a_request_us:.0f} %", "", True)
+        for name, each in taken.items()
     ]
 
 
@@ -334,9 +392,10 @@ def read_answer(connection: socket.socket) -> bytes:
 
 
 def post(path: str, body: bytes) -> bytes:
+    key = local_key(local_key_path(os.environ)).get_secret_value()
     return (
         f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
+        f"Authorization: Bearer {key}\r\nContent-Length: {len(body)}\r\n\r\n"
     ).encode() + body
 
 
@@ -442,16 +501,21 @@ def server_of(name: str, folder: Path) -> AbstractContextManager[Server]:
 
 
 def framework(source: Path, folder: Path, *options: str) -> AbstractContextManager[Server]:
-    """A function on a server of functions-framework."""
+    """A function on a server of functions-framework, without libraries that uvicorn would use if they were there."""
+    hidden = folder / "hidden"
+    hidden.mkdir(exist_ok=True)
+    for library in ("httptools", "uvloop"):
+        (hidden / f"{library}.py").write_text("raise ImportError\n")
+    path = os.pathsep.join([str(hidden), *filter(None, [os.environ.get("PYTHONPATH")])])
     port, program = free_port(), str(Path(sys.executable).with_name("functions-framework"))
     words = ["--source", str(source), "--target", "handle", "--host", "127.0.0.1", "--port", str(port)]
-    return serve([program, *options, *words], port, folder)
+    return serve([program, *options, *words], port, folder, {"PYTHONPATH": path})
 
 
 @contextmanager
-def serve(command: Sequence[str], port: int, folder: Path) -> Iterator[Server]:
+def serve(command: Sequence[str], port: int, folder: Path, more: Mapping[str, str] = {}) -> Iterator[Server]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("WEIGHBRIDGE_", "GARMIN_"))}
-    environment: Mapping[str, str] = kept | {"WORKERS": "1", "THREADS": "8", "WEIGHBRIDGE_FOLDER": str(folder)}
+    environment: Mapping[str, str] = kept | {"WORKERS": "1", "THREADS": "8", "WEIGHBRIDGE_FOLDER": str(folder), **more}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
     try:
         yield Server(port, process)
@@ -653,7 +717,7 @@ def outbox() -> list[Measured]:
     # Imported here: only this benchmark needs Postgres and its libraries.
     from _pytest.outcomes import Skipped
 
-    from scripts.bench_outbox import CONCURRENCY, CONFIRMING_FUNCTION, measure
+    from scripts.bench_outbox import CONCURRENCY, CONFIRMING_FUNCTION, measure, status_ms, wake_ups_per_minute
     from tests.e2e.parts.postgres import postgres
 
     try:
@@ -662,19 +726,27 @@ def outbox() -> list[Measured]:
             source.write_text(CONFIRMING_FUNCTION)
             with framework(source, Path(folder)) as server:
                 wait_for_2xx(server.port, post("/", b"{}"))
-                rates = measure(database.new_database(), f"http://127.0.0.1:{server.port}")
+                address = f"http://127.0.0.1:{server.port}"
+                rates = measure(database.new_database(), address)
+                status = status_ms(database.new_database(), address)
+                wake_ups = wake_ups_per_minute(database.new_database(), address)
     except Skipped as e:
         print(f"  skipped: {e}", file=sys.stderr)
         return []
     one = rates[1][1]
-    return [
+    queues = [
         Measured(
             f"outbox, {number} worker{'s' if number > 1 else ''} of {CONCURRENCY}: readings per second, of empty jobs",
             f"{ours:.0f}/s of {bare:.0f}/s, {100 * ours / bare:.0f} %; {ours / one:.1f} × one worker",
-            "≥ 30 %",
-            ours / bare >= 0.3,
+            "≥ 200 %",
+            ours / bare >= 2,
         )
         for number, (bare, ours) in rates.items()
+    ]
+    return [
+        *queues,
+        Measured("outbox: status over 1,000,000 old rows", f"{status:.0f} ms", "< 100 ms", status < 100),
+        Measured("outbox: wake-ups of an idle worker", f"{wake_ups:.0f} a minute", "≤ 300", wake_ups <= 300),
     ]
 
 

@@ -28,7 +28,7 @@ from weighbridge.http.body import READINGS_PER_CALL as MOST_IN_A_CALL
 from weighbridge.http.problems import FAULTS
 from weighbridge.http.receive import LONGEST_BODY_S, LONGEST_PAUSE_S
 from weighbridge.http.routes import HTTP_STATUS
-from weighbridge.http.server import LONGEST_HEAD_BYTES, LONGEST_HEAD_S, LONGEST_IDLE_S, MOST_CONNECTIONS
+from weighbridge.http.server import LONGEST_HEAD_BYTES, LONGEST_HEAD_S, LONGEST_IDLE_S, MOST_AHEAD, MOST_CONNECTIONS
 from weighbridge.notes import Code
 from weighbridge.operate.demo import embedded, post
 from weighbridge.operate.serving import function_process
@@ -244,6 +244,7 @@ def limits() -> None:
         ("head of a request", f"{LONGEST_HEAD_BYTES >> 10} KiB (400), {LONGEST_HEAD_S:g} s (408)"),
         ("idle connection", f"closed after {LONGEST_IDLE_S} s"),
         ("open connections", f"{MOST_CONNECTIONS:,}; then the one idle longest is closed, or 503"),
+        ("requests sent before the first answer", f"{MOST_AHEAD}; the next one is refused (503)"),
         ("readings in one call", f"{MOST_IN_A_CALL:,} (413)"),
         ("readings in one FIT file", f"{MOST_IN_A_FILE}"),
     ]
@@ -339,15 +340,18 @@ def answer(name: str) -> None:
     _output("console", lambda: f"$ {posting(name)}\n{summaries_of(name)}")
 
 
-def posting(name: str, address: str = "localhost:8080") -> str:
+def posting(name: str, address: str = "localhost:8080", key: str | Path = "$HOME/.weighbridge/key") -> str:
     """The shell command that posts an example and prints each summary."""
-    return f'curl -s -d @examples/{name} {address} | grep -o \'"summary": *"[^"]*"\''
+    return f'curl -s -H @{key} -d @examples/{name} {address} | grep -o \'"summary": *"[^"]*"\''
 
 
 def summaries_of(name: str) -> str:
-    with tempfile.TemporaryDirectory() as folder, function_process(embedded(os.environ, Path(folder))) as address:
-        command = posting(name, address)
-        return subprocess.run(command, shell=True, cwd=ROOT, check=True, capture_output=True, text=True).stdout.rstrip()  # noqa: S602  # as a reader runs it
+    with tempfile.TemporaryDirectory() as name_of_folder:
+        folder = Path(name_of_folder)
+        with function_process(embedded(os.environ, folder), folder) as target:
+            command = posting(name, target.url, folder / "key")
+            done = subprocess.run(command, shell=True, cwd=ROOT, check=True, capture_output=True, text=True)  # noqa: S602  # as a reader runs it
+            return done.stdout.rstrip()
 
 
 def sdk() -> None:
@@ -356,8 +360,10 @@ def sdk() -> None:
 
 
 def answer_to_the_example() -> str:
-    with tempfile.TemporaryDirectory() as folder, function_process(embedded(os.environ, Path(folder))) as address:
-        receipt = post(address, EXAMPLE.read_bytes())
+    with tempfile.TemporaryDirectory() as name_of_folder:
+        folder = Path(name_of_folder)
+        with function_process(embedded(os.environ, folder), folder) as target:
+            receipt = post(target, EXAMPLE.read_bytes())
     return json.dumps(receipt, indent=2, ensure_ascii=False)
 
 

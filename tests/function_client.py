@@ -27,7 +27,9 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
+from weighbridge.client.settings import Target, local_key_path
 from weighbridge.http.app import Shell
+from weighbridge.local_key import local_key
 
 ROOT = Path(__file__).parent.parent
 MAIN = ROOT / "function" / "main.py"
@@ -79,13 +81,16 @@ class FunctionClient:
         content_type: str = "",
         headers: Mapping[str, str] | None = None,
         address: str = "127.0.0.1",
+        local: bool = True,
     ) -> Answer:
-        """The response to a request from this address."""
+        """The response to a request from this address. `local`: with the key of this machine, unless it has another."""
         if isinstance(data, Mapping):
             data, content_type = as_form(data, content_type)
         body = as_json(json) if json is not None else data.encode() if isinstance(data, str) else data
         sent = {"host": "localhost", "content-length": str(len(body))}
         sent |= {name.lower(): value for name, value in (headers or {}).items()}
+        if local and not {"authorization", "x-api-key"} & sent.keys():
+            sent |= {name.lower(): value for name, value in local_headers().items()}
         if content_type or json is not None:
             sent["content-type"] = content_type or "application/json"
         return asyncio.run(self._call(method, path, body, sent, address))
@@ -119,6 +124,12 @@ class FunctionClient:
         (start, *rest) = sent
         received = Headers(raw=start["headers"])
         return Answer(start["status"], received, b"".join(message.get("body", b"") for message in rest))
+
+
+def local_headers() -> dict[str, str]:
+    """What a program of this user sends to a function without configured keys."""
+    key = local_key(local_key_path({}))
+    return Target("http://localhost", key).headers
 
 
 def client_of(shell: Shell) -> FunctionClient:

@@ -167,7 +167,7 @@ def completed(words: str, folder: Path) -> list[str]:
 def test_completion(folder: Path) -> None:
     """The names of commands and the values of options are completed."""
     write(folder / ".env", "WEIGHBRIDGE_DELIVERY=folder\n")
-    assert completed("weighbridge ke", folder) == ["kept"]
+    assert completed("weighbridge ke", folder) == ["key", "kept"]
     assert completed("weighbridge kept de", folder) == ["deliver"]
     assert completed("weighbridge login --way win", folder) == ["window"]
     assert {"form", "fit", "fitdays"} == set(completed("weighbridge f", folder))

@@ -25,6 +25,7 @@ from tests.function_client import free_port, process
 from weighbridge.client import AsyncClient, Client, Reply, Result, Target, problem, read_target
 from weighbridge.client.answers import Expected, read_reply
 from weighbridge.errors import SettingsInvalid
+from weighbridge.local_key import local_key
 
 NOW = datetime(2026, 11, 22, 6, 31, tzinfo=UTC)
 KEY = "a-planted-key-of-letters"
@@ -278,7 +279,20 @@ def test_settings_from_files(tmp_path: Path) -> None:
     (tmp_path / "key").write_text(f"{KEY}\n")
     files = {"WEIGHBRIDGE_URL_FILE": str(tmp_path / "url"), "WEIGHBRIDGE_KEY_FILE": str(tmp_path / "key")}
     assert read_target(files) == Target("http://scale.lan:8080", SecretStr(KEY))
-    assert read_target({}) == Target("http://127.0.0.1:8080", SecretStr(""))
+
+
+def test_key_of_this_machine(tmp_path: Path) -> None:
+    """A function on this machine gets this machine's key, unless another is set; one elsewhere never does."""
+    path = tmp_path / "key"
+    here = {"WEIGHBRIDGE_LOCAL_KEY": str(path)}
+    assert read_target(here) == Target("http://127.0.0.1:8080", SecretStr(""))
+    key = local_key(path)
+    assert read_target(here) == Target("http://127.0.0.1:8080", key)
+    for name in ("localhost", "[::1]"):
+        assert read_target(here | {"WEIGHBRIDGE_URL": f"http://{name}:8080"}).key == key
+    assert read_target(here | {"WEIGHBRIDGE_KEY": KEY}).key == SecretStr(KEY)
+    assert read_target(here | {"WEIGHBRIDGE_URL": "http://scale.lan:8080"}).key == SecretStr("")
+    assert read_target(here | {"WEIGHBRIDGE_URL": "http://localhost.example.org"}).key == SecretStr("")
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+import fitdecode
 import pytest
 from fastcrc.crc16 import arc
+from fitdecode import CrcCheck, ErrorHandling
 
 from tests.golden import GOLDEN
 from weighbridge.errors import ProofFailed
 from weighbridge.fit.encode import encode
 from weighbridge.fit.patch import patch
 from weighbridge.fit.template import read_template
-from weighbridge.fit.verify import verify
+from weighbridge.fit.verify import _Reader, verify
 from weighbridge.resources import TEMPLATES
 
 NAMES = ("weight_scale", "weight_scale_developer")
@@ -54,6 +56,38 @@ def survivors(name: str, flips: Iterable[int], part: int, parts: int) -> list[tu
         for flip in flips
         if not is_refused(good[:position] + bytes([good[position] ^ flip]) + good[position + 1 :], name)
     ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_decoded_as_by_fitdecode(name: str) -> None:
+    """Whole or damaged, a file decodes to what fitdecode by itself finds in it, or to the same fault."""
+    good = patch(FILES[name], ROWS * 2)
+    damaged = [
+        good[:position] + bytes([good[position] ^ flip]) + good[position + 1 :]
+        for position in range(len(good))
+        for flip in (1, 16, 32, 128, 255)
+    ]
+    assert decoded(_Reader, good)
+    for content in (good, good + good, *(good[:size] for size in range(len(good))), *damaged):
+        assert decoded(_Reader, content) == decoded(fitdecode.FitReader, content)
+
+
+def decoded(reader: Callable[..., fitdecode.FitReader], content: bytes) -> object:
+    options = {} if reader is _Reader else OPTIONS
+    found: list[object] = []
+    try:
+        for frame in reader(content, **options):
+            found.append(frame.frame_type)
+            if isinstance(frame, fitdecode.FitDataMessage):
+                found += [(frame.def_mesg.global_mesg_num, frame.local_mesg_num)]
+                # As text: two values that are not numbers are the same.
+                found += [(field.def_num, field.name, field.units, repr(field.raw_value)) for field in frame.fields]
+    except Exception as e:
+        return found, type(e).__name__
+    return found
+
+
+OPTIONS = {"processor": None, "check_crc": CrcCheck.DISABLED, "error_handling": ErrorHandling.RAISE}
 
 
 @pytest.mark.parametrize("name", NAMES)

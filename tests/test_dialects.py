@@ -195,6 +195,22 @@ SAID: dict[str, tuple[str, dict[str, str]]] = {
             "person": "Anna",
         },
     ),
+    "MyTanita": (
+        """{"Date": "2026-11-21T06:31:00+01:00", "Weight (kg)": 81.4, "Body Fat (%)": 18.2, "Visc Fat": 7,
+            "Muscle Mass (kg)": 63.2, "Muscle Quality": 61, "BMR (kcal)": 1812, "Metab Age": 38}""",
+        {
+            "weight_kg": "81.4",
+            "body_fat_percent": "18.2",
+            "muscle_mass_kg": "63.2",
+            "visceral_fat_rating": "7",
+            "basal_metabolic_rate_kcal": "1812",
+            "metabolic_age_years": "38",
+        },
+    ),
+    "other languages": (
+        """{"weight": 81.4, "fat kg or percent": "18.2 %", "skeletal muscle kg or percent": "36.1 kg"}""",
+        {"weight_kg": "81.4", "body_fat_percent": "18.2", "skeletal_muscle_mass_kg": "36.1"},
+    ),
     "whole bodies": (
         """{"event": "update", "weight": "64.6 kg", "waist": "74 cm", "steps": 512, "grpid": 4711, "state": "ok"}""",
         {"weight_kg": "64.6"},

@@ -65,7 +65,7 @@ def test_answer_to_the_example(tmp_path: Path, page: str, command: str, shown: s
     """The curl command of a page, run against a new function, prints what the page shows."""
     # Never into the folder that `weighbridge kept deliver` empties.
     assert "$ WEIGHBRIDGE_FOLDER=weighbridge-demo/weigh-ins weighbridge serve" in text_of(page)
-    command = f"curl -s -d @examples/fitdays.json localhost:8080 {command}"
+    command = f"curl -s -H @$HOME/.weighbridge/key -d @examples/fitdays.json localhost:8080 {command}"
     assert f"\n$ {command}\n" in text_of(page)
     with process({"WEIGHBRIDGE_FOLDER": tmp_path}) as (address, _):
         here = command.replace("localhost:8080", address)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -11,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -85,6 +87,35 @@ def test_path_is_a_file(tmp_path: Path) -> None:
     with pytest.raises(FolderUnusable, match="occupied"):
         folder.deliver([READING], proven, replace=False)
     assert folder.health()["ready"] is False
+
+
+def test_folder_is_for_its_owner_alone(tmp_path: Path) -> None:
+    """The folder and its files can be read by their owner alone, whatever the umask."""
+    before = os.umask(0)
+    try:
+        Folder(tmp_path / "kept").deliver([READING], proven, replace=False)
+    finally:
+        os.umask(before)
+    paths = [tmp_path / "kept", *(tmp_path / "kept").rglob("*")]
+    assert len(paths) > 1
+    assert [path for path in paths if path.stat().st_mode & 0o077] == []
+
+
+def test_health_writes_nothing(tmp_path: Path) -> None:
+    """Health looks at a folder, or at the one that it will be created in, and leaves both as they are."""
+    before = tmp_path.stat()
+    assert Folder(tmp_path / "not" / "yet").health()["ready"] is True
+    assert tmp_path.stat() == before
+    (tmp_path / "file").touch()
+    assert Folder(tmp_path / "file" / "kept").health()["ready"] is False
+
+
+def test_health_sees_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without room for a file, health is not ready, and says why."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=1000))
+    health = Folder(tmp_path).health()
+    assert health["ready"] is False
+    assert "No space left" in str(health["detail"])
 
 
 # -- messages of one weigh-in ----------------------------------------------------------------------------

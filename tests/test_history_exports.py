@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from datetime import time as clock_time
 from pathlib import Path
@@ -19,10 +19,8 @@ from hypothesis import strategies as st
 from tests.commands import weighbridge
 from tests.e2e.parts import histories
 from weighbridge.errors import ReadingRejected
-from weighbridge.operate.surroundings import Terminal
 from weighbridge.reading.interpret import Interpreted, interpret
 from weighbridge_history import times
-from weighbridge_history.cli import read_or_ask
 from weighbridge_history.errors import (
     FileUnusable,
     MappingInvalid,
@@ -31,6 +29,7 @@ from weighbridge_history.errors import (
     TimeOfDayMissing,
     UnitUnclear,
 )
+from weighbridge_history.questions import read_or_ask
 from weighbridge_history.read import Choices, History, WeighInLine, check_people, columns_of, read
 from weighbridge_history.send import by_time
 
@@ -260,20 +259,42 @@ def test_dates_of_a_spreadsheet() -> None:
         read(spreadsheet([["Date", "Weight"], [day, 81.4]]))
 
 
-def test_43_columns_of_fitdays() -> None:
-    """The layout of a real export, in an unknown language: heart rate and index at 6 and 7, obesity at 21."""
-    rows: list[list[object]] = [[f"xy{i}" for i in range(43)]]
+def fitdays_43(headers: list[str], heart_rate: str) -> bytes:
+    """The layout of 43 columns: two values more after the fifth, one after the twentieth, six before the segments."""
+    rows: list[list[object]] = [[*headers]]
     for weigh_in in histories.WEIGH_INS:
         cells = histories.fitdays_cells(weigh_in)
-        cells = [*cells[:6], "72bpm", "3.4", *cells[6:]]
-        rows.append([*[*cells[:21], "12.3%", *cells[21:]], *["- -"] * 43][:43])
-    history = read(spreadsheet(rows), timezone=BERLIN)
+        more = ["8.2kg/m²", "85", "78.0kg", "-2.0kg", "-2.0kg", "0.0kg"]
+        rows.append([*cells[:5], heart_rate, "3.4", *cells[5:18], "12.3%", cells[18], *more, *cells[19:]])
+    return spreadsheet(rows)
+
+
+@pytest.mark.parametrize("heart_rate", ["72bpm", "- -"])
+def test_43_columns_of_fitdays(heart_rate: str) -> None:
+    """The layout of a real export, in an unknown language: heart rate and index at 6 and 7, obesity at 21."""
+    history = read(fitdays_43([f"xy{i}" for i in range(43)], heart_rate), timezone=BERLIN)
     for found, weigh_in in zip(interpreted(history), histories.WEIGH_INS, strict=True):
         reading = found.reading
         assert reading.measured_at == weigh_in.at.replace(tzinfo=BERLIN)
         values = (reading.weight_kg, reading.body_fat_percent, reading.muscle_mass_kg, reading.bone_mass_kg)
         right = (weigh_in.weight_kg, weigh_in.fat_percent, weigh_in.muscle_kg, weigh_in.bone_kg)
         assert [float(str(value)) for value in values] == pytest.approx(list(right))
+        assert reading.visceral_fat_rating == weigh_in.visceral
+        assert float(str(reading.body_water_percent)) == pytest.approx(
+            weigh_in.water_kg / weigh_in.weight_kg * 100, 0.01
+        )
+    assert {column.recognized_by for column in history.columns if column.key} == {"its position"}
+
+
+def test_43_columns_in_another_order() -> None:
+    """If the order is neither of the app's, the arithmetic finds what adds up, and nothing else is sent."""
+    data = histories.fitdays("unknown", order=[0, *range(18, 0, -1)])
+    history = read(data, timezone=BERLIN)
+    for found, weigh_in in zip(interpreted(history), histories.WEIGH_INS, strict=True):
+        assert found.reading.measured_at == weigh_in.at.replace(tzinfo=BERLIN)
+        assert float(str(found.reading.weight_kg)) == weigh_in.weight_kg
+        assert float(str(found.reading.bone_mass_kg)) == weigh_in.bone_kg
+        assert found.reading.visceral_fat_rating is found.reading.bmi is None
 
 
 def test_two_columns_for_one_number() -> None:
@@ -297,32 +318,33 @@ def test_values_of_apple_health(fraction: str, second: int) -> None:
     assert (str(found.reading.weight_kg), float(str(found.reading.body_fat_percent))) == ("81.4", 18.4)
 
 
-def terminal(*answers: str) -> tuple[Terminal, list[str]]:
+def person(*answers: str) -> tuple[Callable[[str], str], list[str]]:
     left, asked = list(answers), list[str]()
 
     def ask(question: str) -> str:
         asked.append(question)
         return left.pop(0)
 
-    return Terminal(ask=ask, is_there=lambda: True), asked
+    return ask, asked
 
 
 def test_each_question_is_asked_once() -> None:
-    """At a terminal each question is asked once, for the whole file; an answer of no use ends the import."""
-    data = b"date,weight\n03/04/2026,81.4\n04/05/2026,81.6\n"
-    around, asked = terminal("dmy", "6:15 AM")
-    history = read_or_ask(data, Choices(timezone=BERLIN), around)
+    """At a terminal each question is asked once, for the whole file; an answer of no use is asked for again."""
+    data = b"date,weight (kg)\n03/04/2026,81.4\n04/05/2026,81.6\n"
+    around, asked = person("middle first", "dmy", "6:15 AM")
+    history, choices = read_or_ask(data, Choices(timezone=BERLIN), around)
     assert [f"{i.reading.measured_at.astimezone(BERLIN):%m-%d %H:%M}" for i in interpreted(history)] == [
         "04-03 06:15",
         "05-04 06:15",
     ]
-    assert len(asked) == 2
-    around, _ = terminal("dmy", "in the morning")
+    assert len(asked) == 3
+    assert choices == Choices({}, times.DAY_FIRST, BERLIN, time_of_day="06:15:00")
+    around, _ = person("dmy", "in the morning", "")
     with pytest.raises(TimeOfDayMissing):
         read_or_ask(data, Choices(timezone=BERLIN), around)
     fitbit = b'[{"logId": 1, "weight": 180.0, "date": "11/26/25", "time": "07:12:33"}]'
-    around, _ = terminal("lb")
-    (found,) = interpreted(read_or_ask(fitbit, Choices(timezone=BERLIN), around))
+    around, _ = person("lb")
+    (found,) = interpreted(read_or_ask(fitbit, Choices(timezone=BERLIN), around)[0])
     assert str(found.reading.weight_kg).startswith("81.646")
 
 

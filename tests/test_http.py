@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +16,10 @@ import pytest
 from tests.function_client import Answer, FunctionClient, client, client_of
 from weighbridge.delivery.kept import kept_files
 from weighbridge.fit.template import read_template
+from weighbridge.http.access import WrongKeys
 from weighbridge.http.app import Shell
 from weighbridge.http.page import DOCUMENTATION
+from weighbridge.local_key import local_key
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
@@ -337,33 +342,116 @@ def test_post_fit_limits(http: FunctionClient) -> None:
 # --- keys ---
 
 
-def test_without_keys_only_this_machine(http: FunctionClient) -> None:
-    """Without keys, a request from another machine is refused."""
-    elsewhere = http.post("/", json=READING, address="192.0.2.7")
-    assert "WEIGHBRIDGE_API_KEYS" in problem(elsewhere, 403, "forbidden")["detail"]
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "192.0.2.7"])
+def test_without_keys_the_local_key(make: Make, tmp_path: Path, address: str) -> None:
+    """Without configured keys, the key of this machine is needed, also from this machine: a proxy, a tunnel, a web page
+    and another user reach it, too."""
+    path = tmp_path / "home" / "key"
+    http = make(WEIGHBRIDGE_LOCAL_KEY=path)
+    refused = http.post("/", json=READING, address=address, local=False)
+    assert "Authorization: Bearer" in problem(refused, 401, "unauthorized")["detail"]
+    header, _, value = path.read_text().strip().partition(": ")
+    assert http.post("/", json=READING, address=address, headers={header: value}).status_code == 202
+    assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
 @pytest.mark.parametrize(
-    "header",
-    [
-        {"X-Forwarded-For": "203.0.113.9"},
-        {"Cf-Connecting-Ip": "203.0.113.9"},
-        {"Forwarded": "for=203.0.113.9"},
-        {"Origin": "https://example.org"},
-        {"Sec-Fetch-Site": "cross-site"},
-        {"Host": "rebound.example.org:8080"},
-    ],
-    ids=lambda header: next(iter(header)),
+    ("content", "mode"),
+    [("", 0o600), ("Authorization: Bearer \n", 0o600), ("Authorization: Bearer planted\n", 0o600), (None, 0o644)],
+    ids=["empty", "no key", "short", "readable by others"],
 )
-def test_without_keys_no_proxy_or_web_page(http: FunctionClient, header: dict[str, str]) -> None:
-    """Without keys, a request through a proxy or tunnel, or from a web page, is refused."""
-    problem(http.post("/", json=READING, headers=header), 403, "forbidden")
+def test_damaged_local_key(
+    make: Make, tmp_path: Path, content: str | None, mode: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A file that holds no key, or that others can read, is named with its fix. It is never replaced or used."""
+    path = tmp_path / "key"
+    if content is None:
+        local_key(path)
+    else:
+        path.write_text(content)
+    path.chmod(mode)
+    problem(make(WEIGHBRIDGE_LOCAL_KEY=path).post("/", json=READING), 500, "settings-invalid")
+    detail = json.loads(capfd.readouterr().out)["detail"]
+    assert str(path) in detail
+    assert "Delete it" in detail
+    assert "planted" not in detail
 
 
-@pytest.mark.parametrize("host", ["localhost", "localhost:8080", "127.0.0.1:8080", "[::1]:8080", "[::1]"])
-def test_without_keys_local_names(http: FunctionClient, host: str) -> None:
-    """Without keys, the local names of this machine are accepted as Host."""
-    assert http.post("/?dry_run=true", json=READING, headers={"Host": host}).status_code == 200
+def test_one_local_key(tmp_path: Path) -> None:
+    """Processes that make the key at the same time get the same one, and leave nothing else behind."""
+    path = tmp_path / "home" / "key"
+    with ThreadPoolExecutor(16) as pool:
+        keys = set(pool.map(local_key, [path] * 64))
+    assert len(keys) == 1
+    assert [*path.parent.iterdir()] == [path]
+
+
+# --- rights ---
+
+RIGHTS = ("send", "read", "delete", "administer")
+
+
+@pytest.mark.parametrize("right", RIGHTS)
+def test_key_without_a_right(make: Make, right: str) -> None:
+    """A key that lacks one right is refused where that right is needed, and nowhere else."""
+    rights = "+".join(each for each in RIGHTS if each != right)
+    http = make(WEIGHBRIDGE_API_KEYS=f"most:{rights}=a-key-of-sixteen-letters")
+    key = {"X-API-Key": "a-key-of-sixteen-letters"}
+    calls = {
+        "send": [http.post("/", json=READING, headers=key), http.post("/fit", json=READING, headers=key)],
+        "read": [http.get("/readings", headers=key)],
+        "delete": [http.delete("/readings/7", headers=key)],
+    }
+    if right != "send":
+        calls["delete"].append(http.post("/?replace=true", json=READING, headers=key))
+    refused = {name: {answer.status_code == 403 for answer in answers} for name, answers in calls.items()}
+    assert refused == {name: {name == right} for name in calls}
+    for answer in calls.get(right, ()):
+        assert problem(answer, 403, "forbidden")["detail"] == f"The key 'most' lacks the right to {right}."
+
+
+def test_deletion_in_a_message_needs_the_right(make: Make) -> None:
+    """An app's message that deletes or replaces a weigh-in needs the right to delete; its other messages do not."""
+    http = make(WEIGHBRIDGE_API_KEYS="phone:send=a-key-of-sixteen-letters")
+    message = json.loads((EXAMPLES / "openscale_webhook.json").read_text())
+    deletion = {"event": "delete", "date": message["date"]}
+    messages = [message, message | {"event": "update"}, deletion]
+    answer = http.post("/?dry_run=true", json=messages, headers={"X-API-Key": "a-key-of-sixteen-letters"})
+    kinds = [result.get("type", result["status"]) for result in answer.json["results"]]
+    assert kinds == ["checked", "urn:weighbridge:forbidden", "urn:weighbridge:forbidden"]
+
+
+# --- wrong keys ---
+
+
+def test_address_of_a_wrong_key(make: Make, capfd: pytest.CaptureFixture[str]) -> None:
+    """The log names the address of a wrong key, of a trusted proxy the one that it names, and never the key."""
+    proxies = {"WEIGHBRIDGE_TRUSTED_PROXIES": "10.0.0.0/8,127.0.0.1"}
+    http = make(**KEYS, **proxies)
+    sent = {"X-API-Key": "planted-planted-planted", "X-Forwarded-For": "192.0.2.66, 198.51.100.7, 10.1.2.3"}
+    for address in ("127.0.0.1", "192.0.2.7"):
+        problem(http.post("/", json=READING, headers=sent, address=address), 401, "unauthorized")
+    problem(http.post("/", json=READING, local=False), 401, "unauthorized")
+    lines = [line for line in capfd.readouterr().out.splitlines() if line.startswith("{")]
+    assert [json.loads(line).get("refused_key_from") for line in lines] == ["198.51.100.7", "192.0.2.7", None]
+    assert "planted" not in "".join(lines)
+    failregex = (ROOT / "integrations" / "fail2ban" / "filter.d" / "weighbridge.conf").read_text()
+    (pattern,) = re.findall(r"^failregex = (.*)$", failregex, re.MULTILINE)
+    found = [re.match(pattern.replace("<HOST>", r"(?P<host>[\da-f.:]+)"), line) for line in lines]
+    assert [match and match["host"] for match in found] == ["198.51.100.7", "192.0.2.7", None]
+
+
+def test_wrong_keys_wait_longer() -> None:
+    """The answer to each further wrong key from an address waits longer, up to 3 s; others are not affected."""
+    wrong, now = WrongKeys(), datetime(2026, 11, 22, tzinfo=UTC)
+    pauses = [wrong.pause_s("192.0.2.7", now) for _ in range(20)]
+    assert pauses == sorted(pauses)
+    assert (pauses[0], pauses[-1]) == (0.05, 3.0)
+    assert wrong.pause_s("192.0.2.8", now) == 0.05
+    assert wrong.pause_s("192.0.2.7", now + timedelta(minutes=16)) == 0.05
+    for number in range(5_000):
+        wrong.pause_s(str(number), now)
+    assert wrong.pause_s("192.0.2.7", now) == 0.05
 
 
 def test_with_keys_a_key_is_needed(make: Make) -> None:
@@ -393,6 +481,46 @@ def test_open_routes_need_no_key(make: Make) -> None:
     http = make(**KEYS)
     assert http.get("/health").status_code == 200
     assert http.get("/openapi.json").json["openapi"].startswith("3.1")
+
+
+def test_strangers_see_no_paths(make: Make, tmp_path: Path) -> None:
+    """Without a key, health shows no reason, since it may name a folder; with a key it does."""
+    (tmp_path / "occupied").touch()
+    for delivery in ("folder", "garth,folder"):
+        http = make(**KEYS, WEIGHBRIDGE_DELIVERY=delivery, WEIGHBRIDGE_FOLDER=tmp_path / "occupied")
+        key = {"X-API-Key": "another-key-of-sixteen"}
+        with_key, without = http.get("/health", headers=key), http.get("/health")
+        assert with_key.status_code == without.status_code == 503
+        assert str(tmp_path) in with_key.text
+        assert str(tmp_path) not in without.text
+        assert without.json["delivery"]["detail"] == "Send a key to see why."
+        assert with_key.json["delivery"].keys() == without.json["delivery"].keys()
+
+
+def test_anonymous_health_writes_nothing(make: Make, tmp_path: Path) -> None:
+    """`GET /health` changes no file and creates none."""
+    http = make(**KEYS, WEIGHBRIDGE_DELIVERY="garth,folder", WEIGHBRIDGE_TOKENS=tmp_path / "tokens")
+    before = {path: path.stat() for path in (tmp_path, *tmp_path.rglob("*"))}
+    http.get("/health")
+    assert {path: path.stat() for path in (tmp_path, *tmp_path.rglob("*"))} == before
+
+
+def test_every_answer_is_private(http: FunctionClient) -> None:
+    """No answer may be cached, and no browser guesses its type."""
+    answers = [
+        http.post("/", json=READING),
+        http.post("/fit", json=READING),
+        http.post("/", data=b"{"),
+        http.get("/health"),
+        http.get("/openapi.json"),
+        http.get("/nowhere"),
+        http.get("/", headers={"Accept": "text/html"}),
+        http.post("/", json=READING, local=False),
+    ]
+    assert len({answer.status_code for answer in answers}) == 5
+    for answer in answers:
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
 # --- addresses, methods, queries ---
@@ -532,11 +660,15 @@ def test_pretty_is_true_or_false(http: FunctionClient, tmp_path: Path, query: st
         ({"WEIGHBRIDGE_TEMPLATE": __file__}, "template-unusable", "FIT"),
     ],
 )
-def test_wrong_setting_is_named(make: Make, environment: dict[str, str], slug: str, named: str) -> None:
-    """A wrong setting is named in the answer of every route."""
+def test_wrong_setting_is_named(
+    make: Make, environment: dict[str, str], slug: str, named: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A wrong setting is named in the log, for every route. No caller has shown a key yet, so no answer names it."""
     http = make(**environment)
     for answer in (http.post("/", json=READING), http.get("/health")):
-        assert named in problem(answer, 500, slug)["detail"]
+        assert problem(answer, 500, slug)["detail"] == "The log of the function says what is wrong."
+    logged = [json.loads(line)["detail"] for line in capfd.readouterr().out.splitlines()]
+    assert [named in detail for detail in logged] == [True, True]
 
 
 def test_fixed_setting_needs_no_restart(make: Make, tmp_path: Path) -> None:

@@ -13,10 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from weighbridge.compose import compose
 from weighbridge.delivery.kept import kept_files
 from weighbridge.errors import ReadingRejected, SettingsInvalid
 from weighbridge.reading.people import RECENT, Person, Weight, read_people, who
 from weighbridge.reading.reading import Reading
+from weighbridge.settings import read_settings
 
 from .function_client import ROOT, client
 from .garmin.server import GarminStandIn
@@ -236,10 +238,42 @@ def test_names_need_a_key(monkeypatch: pytest.MonkeyPatch, garmin: GarminStandIn
         for missing in ((), ("ben",)):
             for token in missing:
                 (tmp_path / "tokens" / f"{token}.json").unlink()
-            said = function.get("/health").text.casefold()
+            said = function.get("/health", local=False).text.casefold()
             assert '"delivery"' in said
             assert "anna" not in said
             assert "ben" not in said.replace(str(tmp_path).casefold(), "")
+
+
+def test_key_of_a_person(monkeypatch: pytest.MonkeyPatch, garmin: GarminStandIn, tmp_path: Path) -> None:
+    """A key for one person sends, reads and deletes only that person's weigh-ins, however the person is found."""
+    key = {"X-API-Key": "a-key-of-sixteen-letters"}
+    with home(monkeypatch, garmin, tmp_path, WEIGHBRIDGE_API_KEYS="anna@anna=a-key-of-sixteen-letters") as function:
+        readings = [{"weight": 60}, {"weight": 80}, {"weight": 61, "person": "Ben"}]
+        results = function.post("/", json=readings, headers=key).json["results"]
+        assert [result.get("type", result["status"]) for result in results] == [
+            "confirmed",
+            "urn:weighbridge:forbidden",
+            "urn:weighbridge:forbidden",
+        ]
+        file = function.post("/fit", json={"weight": 80}, headers=key)
+        assert file.status_code == 403
+        (mine,) = function.get("/readings?person=anna", headers=key).json["readings"]
+        for call in ("/readings?person=Ben", "/readings?person=ben"):
+            assert function.get(call, headers=key).status_code == 403
+        assert function.delete(f"/readings/{mine['id']}?person=Ben", headers=key).status_code == 403
+        assert function.delete(f"/readings/{mine['id']}?person=Anna", headers=key).status_code == 204
+
+
+def test_key_of_a_stranger(
+    monkeypatch: pytest.MonkeyPatch, garmin: GarminStandIn, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A key for a person who is not configured stops the function; the log has no part of the key."""
+    with home(monkeypatch, garmin, tmp_path, WEIGHBRIDGE_API_KEYS="guest@Carla=planted-planted-planted") as function:
+        answer = function.post("/", json={"weight": 60})
+        assert answer.status_code == 500
+        said = capfd.readouterr().out
+        assert "Anna, Ben" in said
+        assert "planted" not in said + answer.text
 
 
 def test_kept_files_are_apart(monkeypatch: pytest.MonkeyPatch, garmin: GarminStandIn, tmp_path: Path) -> None:
@@ -261,8 +295,8 @@ def test_no_guess_without_recent_weights(
         assert garmin.uploads_received == 0
 
 
-def test_missing_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_file(tmp_path: Path) -> None:
     """A missing file of people is named with its setting."""
-    answer = client(monkeypatch, WEIGHBRIDGE_PEOPLE=tmp_path / "nobody.toml").post("/", json={"weight": 60})
-    assert answer.status_code == 500
-    assert answer.json["detail"] == "The file named by WEIGHBRIDGE_PEOPLE cannot be read: No such file or directory."
+    with pytest.raises(SettingsInvalid) as fault:
+        compose(read_settings({"WEIGHBRIDGE_PEOPLE": str(tmp_path / "nobody.toml")}))
+    assert str(fault.value) == "The file named by WEIGHBRIDGE_PEOPLE cannot be read: No such file or directory."

@@ -16,7 +16,7 @@ from weighbridge import client, settings
 from weighbridge.compose import compose, personal_api, token_store
 from weighbridge.errors import SettingsInvalid
 from weighbridge.garmin.sessions.garminconnect import import_garminconnect
-from weighbridge.settings import VARIABLES, Settings, Variable, read_settings, read_variables
+from weighbridge.settings import ALL_RIGHTS, VARIABLES, Right, Settings, Variable, read_settings, read_variables
 
 #: Every table of variables.
 TABLES: dict[str, Sequence[Variable]] = {"function": settings.VARIABLES, "client": client.VARIABLES}
@@ -26,6 +26,8 @@ GIVEN = {
     "WEIGHBRIDGE_DELIVERY": "browser,folder",
     "WEIGHBRIDGE_FOLDER": "/data/weigh-ins",
     "WEIGHBRIDGE_API_KEYS": "home=a-key-of-sixteen-letters",
+    "WEIGHBRIDGE_LOCAL_KEY": "/data/key",
+    "WEIGHBRIDGE_TRUSTED_PROXIES": "127.0.0.1,10.0.0.0/8",
     "WEIGHBRIDGE_TEMPLATE": "/data/scale.fit",
     "WEIGHBRIDGE_TIMEZONE": "Europe/Berlin",
     "WEIGHBRIDGE_TOKENS": "/data/tokens",
@@ -74,17 +76,40 @@ def test_missing_file(variable: Variable) -> None:
 
 
 def test_defaults(tmp_path: Path) -> None:
-    """By default files are kept, and only this machine may call."""
+    """By default files are kept, and the key of this machine is needed."""
     settings = read_settings({}, root=tmp_path)
     assert settings.delivery == ("folder",)
-    assert settings.api_keys == {}
+    assert settings.api_keys == ()
+    assert settings.local_key == Path.home() / ".weighbridge" / "key"
     assert settings.timezone.key == "UTC"
     assert settings.template.exists()
 
 
 def test_empty_variable() -> None:
-    """An empty variable counts as not set."""
-    assert read_settings({variable.name: "" for variable in VARIABLES}) == read_settings({})
+    """An empty variable counts as not set, except one that was to hold keys."""
+    names = [variable.name for variable in VARIABLES if variable.name != "WEIGHBRIDGE_API_KEYS"]
+    assert read_settings(dict.fromkeys(names, "")) == read_settings({})
+
+
+@pytest.mark.parametrize("text", ["", " ", ",", " , ", "home=a-key-of-sixteen-letters,"])
+def test_blank_key(text: str) -> None:
+    """A blank key, or a comma without one, is an error."""
+    with pytest.raises(SettingsInvalid, match="WEIGHBRIDGE_API_KEYS"):
+        read_settings({"WEIGHBRIDGE_API_KEYS": text})
+
+
+def test_rights_of_a_key() -> None:
+    """Rights and people are part of a key's name. Without them, a key has all rights, for everyone."""
+    secret = "a-key:send@anna=of+letters"  # a key may look like rights
+    text = f"home={secret},phone:send={secret}1,ben@Ben={secret}2,page:send+read@Anna+Mary Ann={secret}3"
+    keys = read_settings({"WEIGHBRIDGE_API_KEYS": text}).api_keys
+    assert [(key.name, key.people, key.secret.get_secret_value()) for key in keys] == [
+        ("home", (), secret),
+        ("phone", (), f"{secret}1"),
+        ("ben", ("Ben",), f"{secret}2"),
+        ("page", ("Anna", "Mary Ann"), f"{secret}3"),
+    ]
+    assert [key.rights for key in keys] == [ALL_RIGHTS, {Right.SEND}, ALL_RIGHTS, {Right.SEND, Right.READ}]
 
 
 @pytest.mark.parametrize(
@@ -94,6 +119,13 @@ def test_empty_variable() -> None:
         ("WEIGHBRIDGE_DELIVERY", "folder,folder"),
         ("WEIGHBRIDGE_API_KEYS", "planted"),
         ("WEIGHBRIDGE_API_KEYS", "home=short"),
+        ("WEIGHBRIDGE_API_KEYS", "home:planted=a-key-of-sixteen-letters"),
+        ("WEIGHBRIDGE_API_KEYS", "home:=a-key-of-sixteen-letters"),
+        ("WEIGHBRIDGE_API_KEYS", "home@=a-key-of-sixteen-letters"),
+        ("WEIGHBRIDGE_API_KEYS", "home@anna:send=a-key-of-sixteen-letters"),
+        ("WEIGHBRIDGE_API_KEYS", "home=a-key-of sixteen-planted"),
+        ("WEIGHBRIDGE_TRUSTED_PROXIES", "planted"),
+        ("WEIGHBRIDGE_TRUSTED_PROXIES", "127.0.0.1,"),
         ("WEIGHBRIDGE_API_KEYS", "home=a-key-of-sixteen-planted,home=another-key-of-sixteen"),
         ("WEIGHBRIDGE_TIMEZONE", "Planted/planted"),
         ("WEIGHBRIDGE_TIMEZONE", "../planted"),
@@ -223,7 +255,7 @@ def test_garmin_and_library(said: str) -> None:
 # -- a person's settings -----------------------------------------------------------------------------------
 
 #: What all people share.
-SHARED = {"template", "tokens", "garmin_ca_bundle", "people"}
+SHARED = {"local_key", "template", "tokens", "garmin_ca_bundle", "people"}
 
 
 @pytest.fixture

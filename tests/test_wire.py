@@ -79,6 +79,8 @@ MORE_ARGUMENTS: Mapping[type[WeighbridgeError], tuple[object, ...]] = {
 
 
 def fault(kind: type[WeighbridgeError]) -> WeighbridgeError:
+    if kind is errors.Unauthorized:
+        return errors.Unauthorized("words", sent=True)
     return kind(*MORE_ARGUMENTS.get(kind, ("words",)))
 
 

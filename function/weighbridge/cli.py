@@ -36,6 +36,7 @@ class Place(NamedTuple):
 COMMANDS: Mapping[str, Place] = {
     "fit": Place("weighbridge.operate.fit", "Make the FIT file of a reading. Nothing is sent."),
     "serve": Place("weighbridge.operate.serve", "Serve the function."),
+    "key": Place("weighbridge.operate.key", "Print the key of this machine."),
     "login": Place("weighbridge.operate.login", "Sign in to Garmin Connect once."),
     "doctor": Place("weighbridge.operate.doctor", "Check each link to Garmin Connect with your account."),
     "refresh": Place("weighbridge.operate.refresh", "Renew each token that is due. For a schedule."),

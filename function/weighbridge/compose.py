@@ -5,7 +5,7 @@ Strategy: a library is imported only when a configured delivery needs it, so unu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,8 +16,8 @@ from .delivery.chain import Chain
 from .delivery.folder import Folder
 from .fit.template import Template, read_template
 from .pipeline import Weighbridge, rehearse
-from .reading.people import Person, read_people
-from .settings import GARMIN, Settings
+from .reading.people import Person, named, read_people
+from .settings import GARMIN, Key, Settings
 
 if TYPE_CHECKING:
     from .delivery.port import WeighInStore
@@ -36,6 +36,16 @@ class Composed:
     weighbridge: Weighbridge
     #: A person's name (None where there is only one account) -> the store to read from, if there is one.
     store: Callable[[str | None], WeighInStore | None]
+    #: Of these, one must come with a request. Their people are names, not aliases.
+    keys: tuple[Key, ...] = ()
+    people: tuple[Person, ...] = ()
+
+    def person(self, name: str | None) -> str | None:
+        """The name of the person with this name or alias, or of the only one."""
+        found = named(self.people, name) if name is not None else None
+        if found is None and len(self.people) == 1:
+            (found,) = self.people
+        return found.name if found else None
 
 
 def compose(settings: Settings) -> Composed:
@@ -44,10 +54,25 @@ def compose(settings: Settings) -> Composed:
     if settings.people is None:
         account = _account(settings)
         weighbridge = Weighbridge(template, account.delivery, settings.timezone)
-        return Composed(settings, weighbridge, lambda name: _only(account, name))
-    per_person = PerPerson({person: _account(settings.for_person(person.token)) for person in people_of(settings)})
+        return Composed(settings, weighbridge, lambda name: _only(account, name), keys_of(settings, ()))
+    people = people_of(settings)
+    keys = keys_of(settings, people)
+    per_person = PerPerson({person: _account(settings.for_person(person.token)) for person in people})
     weighbridge = Weighbridge(template, per_person, settings.timezone, per_person.settle)
-    return Composed(settings, weighbridge, lambda name: per_person.account(name).store)
+    return Composed(settings, weighbridge, lambda name: per_person.account(name).store, keys, people)
+
+
+def keys_of(settings: Settings, people: Sequence[Person]) -> tuple[Key, ...]:
+    """The configured keys, with the names of their people. Raises `SettingsInvalid` for a person who is not there."""
+    return tuple(key._replace(people=tuple(_known(people, name) for name in key.people)) for key in settings.api_keys)
+
+
+def _known(people: Sequence[Person], name: str) -> str:
+    person = named(people, name)
+    if person is None:
+        known = ", ".join(each.name for each in people) or "nobody; set WEIGHBRIDGE_PEOPLE"
+        raise errors.SettingsInvalid(f"A key of WEIGHBRIDGE_API_KEYS is for a person who is not configured: {known}.")
+    return person.name
 
 
 def people_of(settings: Settings) -> tuple[Person, ...]:

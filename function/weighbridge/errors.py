@@ -18,7 +18,7 @@ measurement. Measurements that a caller needs to fix the request are attributes 
     │   │   └── NoSuchAddress       nothing is at this path: the caller's configuration is to blame
     │   ├── MethodNotAllowed
     │   ├── Unauthorized            no key, or a wrong one
-    │   ├── Forbidden               no key is configured, and the caller is not this machine
+    │   ├── Forbidden               the key lacks a right, or is for other people
     │   ├── ReadingRejected         a value is to blame; `errors` names each
     │   └── Conflict                Garmin holds other values for the same instant
     ├── OwnerFault                  the configuration is to blame; whoever runs the function can fix it
@@ -108,7 +108,13 @@ class MethodNotAllowed(CallerFault):
 
 
 class Unauthorized(CallerFault):
+    """`sent`: whether a key came at all."""
+
     again = "after_repair"
+
+    def __init__(self, message: str, *, sent: bool) -> None:
+        super().__init__(message)
+        self.sent = sent
 
 
 class Forbidden(CallerFault):

@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import NotRequired
+from typing import NamedTuple, NotRequired
 
 from typing_extensions import TypedDict
 
 from .delivery.port import Delivered
 from .fit.encode import RawFields
-from .fit.profile import DEVELOPER, WEIGHT_SCALE, value_of
+from .fit.profile import DEVELOPER, WEIGHT_SCALE, Field, value_of
 from .fit.template import Template
 from .fit.verify import VerifiedFit
 from .notes import Code, Note
 from .reading.interpret import Interpreted
+from .reading.measures import MEASURES
 
 #: Where each value of a reading goes in a weight_scale message (timestamp apart).
 NATIVE = {field.source: field for field in WEIGHT_SCALE if field.source and field.name != "timestamp"}
@@ -174,26 +175,42 @@ def _summary(interpreted: Interpreted, status: str) -> str:
     return " ".join([f"{', '.join(parts)}: {WORDS[status]}.", *(warning.text for warning in interpreted.warnings)])
 
 
+class _Place(NamedTuple):
+    """What a receipt says about each value of one name."""
+
+    fit_field: Field | None
+    is_native: bool
+    note: str | None
+
+
+#: Each attribute of a reading but the time.
+_PLACES = {
+    name: _Place(NATIVE.get(name) or DEVELOPER_FIELDS.get(name), name in NATIVE, NOT_STORED.get(name))
+    for name in (*MEASURES, "person")
+}
+
+
 def _fields(interpreted: Interpreted, raws: RawFields, template: Template) -> list[ReceiptField]:
     fields: list[ReceiptField] = []
+    derived, in_template = interpreted.derived, template.fields
     for name, value in interpreted.reading.__dict__.items():
         if value is None or name == "measured_at":
             continue
+        fit_field, is_native, note = _PLACES[name]
         field: ReceiptField = {
             "name": name,
             "value": _plain(value) if isinstance(value, Decimal) else value,
             "fit_field": None,
         }
-        fit_field = NATIVE.get(name) or DEVELOPER_FIELDS.get(name)
-        if fit_field and fit_field.name in raws and fit_field.name in template.fields:
-            field["fit_field"] = fit_field.name
-            field["sent"] = value_of(fit_field, raws[fit_field.name])
-        elif name in NATIVE:
+        if fit_field and (in_fit := fit_field.name) in raws and in_fit in in_template:
+            field["fit_field"] = in_fit
+            field["sent"] = value_of(fit_field, raws[in_fit])
+        elif is_native:
             field["note"] = "The template has no such field."
-        if name in NOT_STORED:
-            field["note"] = NOT_STORED[name]
-        if name in interpreted.derived:
-            field["derived"] = interpreted.derived[name]
+        if note:
+            field["note"] = note
+        if name in derived:
+            field["derived"] = derived[name]
         fields.append(field)
     return fields
 

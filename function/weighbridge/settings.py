@@ -13,7 +13,9 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from enum import StrEnum, auto
 from importlib.util import find_spec
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import NamedTuple, Self
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -126,18 +128,61 @@ def header_text(text: str) -> str:
     return text
 
 
+#: The names of this machine.
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+#: The key that the programs of one user of this machine share.
+LOCAL_KEY = Variable(
+    "WEIGHBRIDGE_LOCAL_KEY",
+    "local_key",
+    "~/.weighbridge/key",
+    "the file of the key of this machine: made by the function if `WEIGHBRIDGE_API_KEYS` is not set, and read by the "
+    "other programs if `WEIGHBRIDGE_KEY` is not set",
+    lambda text: Path(text).expanduser(),
+    "a path",
+)
+
 # -- the function ------------------------------------------------------------------------------------------
+
+Network = IPv4Network | IPv6Network
 
 #: The deliveries that a chain may name. `garmin` means the libraries of `GARMIN` that can be used here, in order.
 DELIVERIES = ("folder", "garmin", "garth", "garminconnect", "browser")
 GARMIN = ("garth", "garminconnect")
 
 
+class Right(StrEnum):
+    """What a key is for."""
+
+    SEND = auto()
+    READ = auto()
+    DELETE = auto()
+    ADMINISTER = auto()
+
+
+ALL_RIGHTS = frozenset(Right)
+
+
+class Key(NamedTuple):
+    """What a caller sends to be let in, and what it is for."""
+
+    #: For the log.
+    name: str
+    secret: SecretStr
+    rights: frozenset[Right] = ALL_RIGHTS
+    #: The people whose weigh-ins it is for; empty: everyone's.
+    people: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     delivery: tuple[str, ...]
     folder: Path
-    api_keys: Mapping[str, SecretStr]
+    api_keys: tuple[Key, ...]
+    #: The file of the key of this machine, which is used if there are no others.
+    local_key: Path
+    #: Whose X-Forwarded-For says which address a request came from.
+    trusted_proxies: tuple[Network, ...]
     template: Path
     #: For times without an offset.
     timezone: ZoneInfo
@@ -191,15 +236,33 @@ def _usable_here() -> tuple[str, ...]:
     return GARMIN if usable else GARMIN[:1]
 
 
-def _api_keys(text: str) -> dict[str, SecretStr]:
-    keys: dict[str, SecretStr] = {}
-    for entry in filter(None, (part.strip() for part in text.split(","))):
-        name, equals, key = entry.partition("=")
-        # 16 characters: below that a key can be guessed over the network in reasonable time.
-        if not equals or not name.strip().isidentifier() or len(key) < 16 or name in keys:
-            raise ValueError
-        keys[name.strip()] = SecretStr(key)
+def _api_keys(text: str) -> tuple[Key, ...]:
+    if not text:
+        return ()
+    keys = tuple(_key(entry.strip()) for entry in text.split(","))
+    if len({key.name for key in keys}) != len(keys):
+        raise ValueError
     return keys
+
+
+#: name, name:send+read, name:send@anna, name@anna+ben
+_KEY_NAME = re.compile(r"(?P<name>[^\W\d]\w*)(:(?P<rights>[a-z]+(\+[a-z]+)*))?(@(?P<people>[^+@:]+(\+[^+@:]+)*))?")
+
+
+def _key(entry: str) -> Key:
+    # Everything before the first "=" is the name, so no key can be read as a right.
+    named, equals, secret = entry.partition("=")
+    found = _KEY_NAME.fullmatch(named.strip())
+    # 16 characters: below that a key can be guessed over the network in reasonable time.
+    if not found or not equals or len(secret) < 16:
+        raise ValueError
+    rights = frozenset(map(Right, found["rights"].split("+"))) if found["rights"] else ALL_RIGHTS
+    people = tuple(name.strip() for name in found["people"].split("+")) if found["people"] else ()
+    return Key(found["name"], SecretStr(header_text(secret)), rights, people)
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    return tuple(ip_network(part.strip()) for part in text.split(",")) if text.strip() else ()
 
 
 def _seconds(text: str) -> float:
@@ -265,9 +328,21 @@ VARIABLES = (
         "WEIGHBRIDGE_API_KEYS",
         "api_keys",
         "",
-        "`name=key,…`: who may call. If empty, only requests from this machine are accepted",
+        "`name=key,…`: who may call. `name:send+read@anna=key` limits a key to these rights (`send`, `read`, `delete`, "
+        "`administer`) and people. Without it, the key of this machine is used",
         _api_keys,
-        "name=key pairs separated by commas, each name a word, each key at least 16 characters long",
+        "name=key pairs separated by commas, each name a word, each key at least 16 characters long; rights and people "
+        "are part of the name: name:send+read@anna=key",
+    ),
+    LOCAL_KEY,
+    Variable(
+        "WEIGHBRIDGE_TRUSTED_PROXIES",
+        "trusted_proxies",
+        "",
+        "the addresses of your own proxies, such as `127.0.0.1,10.0.0.0/8`: of a wrong key, the log names the address "
+        "in their X-Forwarded-For",
+        _networks,
+        "addresses or networks separated by commas, such as 127.0.0.1,10.0.0.0/8",
     ),
     Variable(
         "WEIGHBRIDGE_TEMPLATE",
@@ -396,6 +471,8 @@ def read_settings(environment: Mapping[str, str], *, root: Path = Path("/")) -> 
 
     `root` is the file system that says which time zone the machine has.
     """
+    if not environment.get("WEIGHBRIDGE_API_KEYS", "none").strip():
+        raise SettingsInvalid("WEIGHBRIDGE_API_KEYS is set, but empty. Set it to name=key, or remove it.")
     values = read_variables(VARIABLES, environment)
     if values["timezone"] is None:
         values["timezone"], values["timezone_from"] = machine_zone(environment, root)

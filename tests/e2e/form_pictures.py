@@ -18,6 +18,7 @@ from pathlib import Path
 from playwright.sync_api import expect, sync_playwright
 
 from tests.e2e.test_form_page import DESKTOP, PHONE, TIME, FormSite, click, fill_nine, launch, settle
+from tests.function_client import local_headers
 from tests.garmin.server import GarminStandIn
 
 FOLDER = Path(__file__).parents[2] / "integrations" / "web_form"
@@ -40,7 +41,7 @@ def send_weeks_before(address: str) -> None:
                 "visceral_fat_rating": 7,
             }
         )
-    asked = urllib.request.Request(f"{address}/readings", json.dumps(readings).encode(), method="POST")
+    asked = urllib.request.Request(f"{address}/readings", json.dumps(readings).encode(), local_headers(), method="POST")
     with urllib.request.urlopen(asked, timeout=60) as answer:
         results = json.load(answer)["results"]
     assert [result["status"] for result in results] == ["confirmed"] * len(readings)

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from tests.function_client import free_port, process
+from tests.function_client import free_port, local_headers, process
 from tests.garmin.server import GarminStandIn
 from weighbridge.delivery.kept import kept_files
 
@@ -43,7 +43,9 @@ def environment(garmin: GarminStandIn, tmp_path: Path) -> dict[str, object]:
 
 def call(address: str, payload: object = None, *, method: str = "POST", timeout_s: float = 60) -> tuple[int, Any]:
     body = None if payload is None else json.dumps(payload).encode()
-    request = urllib.request.Request(address, data=body, method=method, headers={"Content-Type": "application/json"})
+    request = urllib.request.Request(
+        address, data=body, method=method, headers={"Content-Type": "application/json", **local_headers()}
+    )
     try:
         with urllib.request.urlopen(request, timeout=timeout_s) as answer:
             return answer.status, json.loads(answer.read() or b"null")

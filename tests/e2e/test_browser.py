@@ -22,7 +22,7 @@ import pydantic
 import pytest
 
 from tests.commands import WEIGHBRIDGE, with_sources
-from tests.function_client import process
+from tests.function_client import local_headers, process
 from tests.garmin.http_types import Request
 from tests.garmin.server import GarminStandIn
 from tests.garmin.uploads import file_part
@@ -435,7 +435,7 @@ def environment(garmin: GarminStandIn, profile: Path, tmp_path: Path) -> dict[st
 def post(address: str, weight_kg: float, at: str) -> tuple[int, Any]:
     body = json.dumps({"weight_kg": weight_kg, "measured_at": at}).encode()
     try:
-        with urllib.request.urlopen(urllib.request.Request(address, data=body), timeout=120) as answer:
+        with urllib.request.urlopen(urllib.request.Request(address, body, local_headers()), timeout=120) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as e:
         with e:

@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, FilePayload, Page, Playwright, Viewport
 
 from tests.e2e.parts import find_program, histories, unavailable
 from tests.e2e.parts.form import Form, form, function
+from tests.function_client import local_headers
 from tests.garmin.server import GarminStandIn
 
 AXE = Path(__file__).with_name("axe_package")
@@ -167,7 +168,7 @@ def test_download_equals_post_fit(site: FormSite, tmp_path: Path) -> None:
     reading = {"weight": "81.4 kg", "body fat": "18.2 %", "fat mass": "14.8", "fat free body weight": "66.6"}
     reading |= {"muscle mass": "63.2", "bone mass": "3.4", "water weight": "45.9", "subcutaneous fat": "16.1"}
     reading |= {"visceral fat": "7", "time": AT}
-    asked = urllib.request.Request(f"{site.function}/fit", json.dumps(reading).encode(), method="POST")
+    asked = urllib.request.Request(f"{site.function}/fit", json.dumps(reading).encode(), local_headers(), method="POST")
     with urllib.request.urlopen(asked, timeout=20) as answer:
         assert (tmp_path / "got.fit").read_bytes() == answer.read()
         assert f'"{download.value.suggested_filename}"' in answer.headers["Content-Disposition"]

@@ -100,7 +100,7 @@ def test_mapping_names_unknown_columns() -> None:
         ("Zeit", "time", "your mapping"),
         ("Masse", "weight", "your mapping"),
         ("Fettanteil", "body fat", "your mapping"),
-        ("Notiz", "", "unknown"),
+        ("Notiz", "", "not stored by Garmin"),
     ]
     (reading,) = as_the_function_reads(history)
     assert (str(reading["weight_kg"]), str(reading["body_fat_percent"])) == ("81.4", "18.2")
@@ -431,7 +431,7 @@ def test_key_may_be_in_a_file(garmin: GarminStandIn, tmp_path: Path) -> None:
     [
         (["no.csv"], {}, "no.csv cannot be read: No such file or directory."),
         (["a.csv", "--timezone", "Berlin"], {}, "expected a name such as Europe/Berlin, got 'Berlin'."),
-        (["a.csv", "--mapping", "a.csv"], {}, "a.csv is not valid TOML"),
+        (["a.csv", "--mapping", "a.csv"], {}, "a.csv: This is not valid TOML"),
         (["a.csv", "--day-first", "--month-first"], {}, "Pass --day-first or --month-first, not both."),
         (["a.csv"], {}, 'Name it in a mapping file: "the header" = "weight".'),
         (["b.csv"], {"WEIGHBRIDGE_URL": "nowhere"}, "WEIGHBRIDGE_URL must be an http:// or https:// address"),

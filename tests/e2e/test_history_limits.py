@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
+import struct
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +97,11 @@ def one_far_cell() -> bytes:
     return xlsx('<row r="1"><c r="A1"><v>1</v></c></row>', '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>')
 
 
+def only_one_far_cell() -> bytes:
+    """The list of a reader starts with the first row and column, not with the first cell."""
+    return xlsx('<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>')
+
+
 def inflating_sheet() -> bytes:
     def zeros(part: Any) -> None:
         for _ in range(1024):
@@ -125,15 +133,100 @@ def laughs() -> bytes:
     return health('<Record type="&l9;"/>\n', head=f"<!DOCTYPE HealthData [{entities}]>\n")
 
 
-def large_old_spreadsheet() -> bytes:
-    """The limits of the process stop it, not the extent."""
+def xls(*cells: tuple[int, int, str | float]) -> bytes:
+    """An old workbook of one sheet: row and column from 0, and the value."""
     book = xlwt.Workbook()
     sheet = book.add_sheet("S")
-    sheet.write(0, 0, "date")
-    sheet.write(65_535, 255, 1)
+    for row, column, value in cells:
+        sheet.write(row, column, value)
     out = io.BytesIO()
     book.save(out)
     return out.getvalue()
+
+
+def large_old_spreadsheet() -> bytes:
+    return xls((0, 0, "date"), (65_535, 255, 1))
+
+
+def old_spreadsheet_of_stated_size() -> bytes:
+    """A reader reserves memory for what DIMENSIONS states: here 4,294,967,295 rows, of a sheet with two cells."""
+    data = xls((0, 0, "date"), (1, 1, 81.4))
+    stated = struct.pack("<HHIIHH", 0x0200, 14, 0, 2, 0, 2)
+    assert data.count(stated) == 1
+    return data.replace(stated, struct.pack("<HHIIHH", 0x0200, 14, 0, 0xFFFFFFFF, 0, 0xFFFF))
+
+
+def xlsb(*cells: tuple[int, int, str | float], stated: tuple[int, int, int, int] = (0, 1, 0, 1)) -> bytes:
+    """A binary workbook of one sheet: row and column from 0, and the value."""
+
+    def record(kind: int, content: bytes = b"") -> bytes:
+        size = len(content)
+        type_ = bytes([kind]) if kind < 0x80 else bytes([kind & 0x7F | 0x80, kind >> 7])
+        return type_ + (bytes([size]) if size < 0x80 else bytes([size & 0x7F | 0x80, size >> 7])) + content
+
+    def wide(text: str) -> bytes:
+        return struct.pack("<I", len(text)) + text.encode("utf-16-le")
+
+    book = record(131) + record(143) + record(156, struct.pack("<II", 0, 1) + wide("r1") + wide("S"))
+    sheet = record(129) + record(148, struct.pack("<4I", *stated)) + record(145)
+    for row, column, value in cells:
+        place = struct.pack("<II", column, 0)
+        sheet += record(0, struct.pack("<I", row) + bytes(13))
+        sheet += (
+            record(6, place + wide(value)) if isinstance(value, str) else record(5, place + struct.pack("<d", value))
+        )
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    package = "http://schemas.openxmlformats.org/package/2006/relationships"
+    relations = (
+        f'<Relationships xmlns="{package}"><Relationship Id="r1" Type="{office}/worksheet" '
+        'Target="worksheets/sheet1.bin"/></Relationships>'
+    )
+    parts = {
+        "xl/workbook.bin": book + record(144) + record(132),
+        "xl/_rels/workbook.bin.rels": relations.encode(),
+        "xl/worksheets/sheet1.bin": sheet + record(146) + record(130),
+    }
+    return archive({name: partial(_write, content) for name, content in parts.items()})
+
+
+def _write(content: bytes, part: Any) -> None:
+    part.write(content)
+
+
+def ods(rows: str) -> bytes:
+    """An OpenDocument spreadsheet of one sheet."""
+    of = "urn:oasis:names:tc:opendocument:xmlns"
+    kind = "application/vnd.oasis.opendocument.spreadsheet"
+    content = (
+        f'<office:document-content xmlns:office="{of}:office:1.0" xmlns:table="{of}:table:1.0" '
+        f'xmlns:text="{of}:text:1.0"><office:body><office:spreadsheet><table:table table:name="S">{rows}'
+        "</table:table></office:spreadsheet></office:body></office:document-content>"
+    )
+    entry = f'<manifest:file-entry manifest:full-path="/" manifest:media-type="{kind}"/>'
+    manifest = f'<manifest:manifest xmlns:manifest="{of}:manifest:1.0">{entry}</manifest:manifest>'
+    parts = {"mimetype": kind, "content.xml": content, "META-INF/manifest.xml": manifest}
+    return archive({name: partial(_write, text.encode()) for name, text in parts.items()})
+
+
+def ods_row(*cells: str | float, row: str = "", cell: str = "") -> str:
+    """A row of an .ods. `row`, `cell`: more attributes of the row, and of each cell."""
+
+    def one(value: str | float) -> str:
+        if isinstance(value, str):
+            return f'<table:table-cell office:value-type="string"{cell}><text:p>{value}</text:p></table:table-cell>'
+        return f'<table:table-cell office:value-type="float" office:value="{value}"{cell}/>'
+
+    return f"<table:table-row{row}>{''.join(map(one, cells))}</table:table-row>"
+
+
+def repeated_rows() -> bytes:
+    return ods(ods_row(1.0, row=' table:number-rows-repeated="1048576"', cell=' table:number-columns-repeated="16384"'))
+
+
+def row_after_repeated_ones() -> bytes:
+    empty = '<table:table-row table:number-rows-repeated="1048570"><table:table-cell/></table:table-row>'
+    far = '<table:table-cell table:number-columns-repeated="16000"/>'
+    return ods(f"{ods_row('date')}{empty}<table:table-row>{far}{ods_row(1.0).removeprefix('<table:table-row>')}")
 
 
 def many_lines() -> bytes:
@@ -146,11 +239,20 @@ def nested_lists() -> bytes:
 
 BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
     "far cell": (one_far_cell, "1,048,576 rows and 16,384 columns"),
+    "far cell alone": (only_one_far_cell, "1,048,576 rows and 16,384 columns"),
     "inflating sheet": (inflating_sheet, "far more than its size"),
     "endless attribute, compressed": (endless_attribute, "a tag is longer than"),
     "endless attribute": (endless_attribute_of_random_letters, "a tag is longer than"),
     "entities": (laughs, "defines entities"),
-    "large .xls": (large_old_spreadsheet, "bomb.bin cannot be read"),
+    "large .xls": (large_old_spreadsheet, "65,536 rows and 256 columns"),
+    ".xls of stated size": (old_spreadsheet_of_stated_size, "4,294,967,295 rows and 65,535 columns"),
+    "large .xlsb": (lambda: xlsb((0, 0, "date"), (1_048_575, 16_383, 1.0)), "1,048,576 rows and 16,384 columns"),
+    ".xlsb of stated size": (
+        lambda: xlsb((0, 0, "date"), stated=(0, 1_048_575, 0, 16_383)),
+        "1,048,576 rows and 16,384 columns",
+    ),
+    "repeated rows of an .ods": (repeated_rows, "1,048,576 rows and 16,384 columns"),
+    "far row of an .ods": (row_after_repeated_ones, "1,048,572 rows and 16,001 columns"),
     "many lines": (many_lines, "bomb.bin"),
     "nested lists": (nested_lists, "JSON"),
 }
@@ -177,6 +279,14 @@ def test_bomb_is_refused_and_the_caller_lives(bomb: str, tmp_path: Path) -> None
     assert seen["took_s"] < SECONDS + 5
 
 
+def test_half_a_surrogate_pair_costs_no_file() -> None:
+    """Half of a surrogate pair, which is not text, goes to the function as it is, and the other rows are read."""
+    rows = read(
+        rb'[{"time": "2022-11-22 07:31:00", "weight": "\ud83c"}, {"time": "2022-11-22 07:32:00", "weight": 81}]'
+    ).rows
+    assert [json.loads(row.line)["weight"] for row in rows] == ["\ud83c", "81"]
+
+
 def test_empty_cells_far_away_do_not_count() -> None:
     """A cell with a format and no value does not make a sheet too large."""
     cell = '<c r="{}" t="inlineStr"><is><t>{}</t></is></c>'.format
@@ -184,6 +294,36 @@ def test_empty_cells_far_away_do_not_count() -> None:
     row = f'<row r="2">{cell("A2", "2022-11-22 07:31:00")}<c r="B2"><v>81.4</v></c></row>'
     (only,) = read(xlsx(head, row, '<row r="1048576"><c r="XFD1048576" s="1"/></row>')).rows
     assert json.loads(only.line)["weight"] == "81.4"
+
+
+SHEETS = {
+    ".xls": lambda: xls((0, 0, "date"), (0, 1, "weight"), (2, 0, "2022-11-22 07:31:00"), (2, 1, 81.4)),
+    ".xlsb": lambda: xlsb((0, 0, "date"), (0, 1, "weight"), (2, 0, "2022-11-22 07:31:00"), (2, 1, 81.4)),
+    ".ods": lambda: ods(
+        ods_row("date", "weight")
+        + '<table:table-row table:number-rows-repeated="1"><table:table-cell/></table:table-row>'
+        + ods_row("2022-11-22 07:31:00", 81.4)
+        # As a spreadsheet program ends a sheet.
+        + '<table:table-row table:number-rows-repeated="1048573"><table:table-cell '
+        'table:number-columns-repeated="16384"/></table:table-row>'
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SHEETS)
+def test_each_kind_of_spreadsheet_is_read(kind: str) -> None:
+    """A spreadsheet is read whatever its format is, and a row has the number that a person sees."""
+    (only,) = read(SHEETS[kind]()).rows
+    assert (only.number, json.loads(only.line)) == (3, {"date": "2022-11-22 07:31:00", "weight": "81.4"})
+
+
+@pytest.mark.parametrize("kind", SHEETS)
+def test_cut_spreadsheet_is_refused(kind: str) -> None:
+    """A spreadsheet that ends early is refused with a sentence, wherever it ends."""
+    whole = SHEETS[kind]()
+    for part in (1, 2, 3):
+        with pytest.raises(FileUnusable, match="cannot be read"):
+            read(whole[: len(whole) * part // 4])
 
 
 def test_damaged_record_is_named_others_are_read() -> None:
@@ -212,10 +352,49 @@ def test_damage_anywhere_costs_its_line_alone() -> None:
         assert [row.fault for row in history.rows if row.fault] == [f"line {place + 3} of the XML is damaged"]
 
 
-def test_damage_above_the_records_is_refused() -> None:
-    """A document type that is not valid is refused, with its place."""
-    with pytest.raises(FileUnusable, match="Row 2"):
-        read(health(RECORD.format(80, 0), head="<!DOCTYPE HealthData [<!ELEMENT >]>\n"))
+def test_damage_above_the_records_is_named() -> None:
+    """A document type that is not valid, as iOS 16 wrote it, is named, and all records are read."""
+    head = "<!DOCTYPE HealthData [\n<!ELEMENT >\n<!ATTLIST Record unit CDATA #IMPLIED>\n]>\n"
+    history = read(health(*map(RECORD.format, (80, 81), (0, 1)), head=head))
+    assert len(history.readings) == 2
+    assert [row.fault for row in history.rows if row.fault] == ["line 3 of the XML is damaged"]
+
+
+def test_other_xml_is_refused() -> None:
+    """XML that is not an Apple Health export is refused, damaged or not."""
+    for xml in (b"<gpx></gpx>", b"<gpx><&</gpx>", b"<?xml version='1.0'?>\n<!DOCTYPE gpx [<!ELEMENT >]>\n<gpx/>\n"):
+        with pytest.raises(FileUnusable, match=r"HealthData|damaged"):
+            read(xml)
+
+
+@pytest.mark.parametrize("mark", ["&", "A & B", "\x01", "\x0b\x0c", "&nbsp;", "&amp;", "&#38;"])
+def test_name_of_an_app_damages_nothing(mark: str) -> None:
+    """What an app writes into its name costs no record, wherever the pieces of the file are cut."""
+    rows = [
+        RECORD.format(80, 0).replace('"S"', f'"{mark}"').replace("07:30", f"{n // 60:02}:{n % 60:02}")
+        for n in range(1200)
+    ]
+    history = read(health(*rows))
+    assert len(history.readings) == 1200
+    assert not any(row.fault for row in history.rows)
+
+
+def test_file_without_lines_is_read_after_damage() -> None:
+    """Damage costs one record, even if all of them are in one line."""
+    rows = [RECORD.format(80 + i, i).strip() for i in range(5)]
+    rows[2] = rows[2].replace('unit="kg"', "unit=kg")
+    history = read(health(*rows))
+    assert [json.loads(row.line)["weight"] for row in history.readings] == ["80 kg", "81 kg", "83 kg", "84 kg"]
+    assert [row.fault for row in history.rows if row.fault] == ["line 3 of the XML is damaged"]
+
+
+@pytest.mark.parametrize("left_out", [1, 14, 20, 60])
+def test_end_of_a_cut_file_is_named(left_out: int) -> None:
+    """A file that ends early is read up to there, and the line at which it ends is named."""
+    history = read(health(*(RECORD.format(80 + i, i) for i in range(5))).rstrip()[:-left_out])
+    assert len(history.readings) == (5 if left_out < 20 else 4)
+    (why,) = (row.fault for row in history.rows if row.fault)
+    assert re.fullmatch(r"the XML ends early, in line [78]: what followed is missing", why)
 
 
 @pytest.mark.parametrize("value", ["1e999999", "-1e999999", "1e-999999", "NaN", "Infinity", "1e400"])

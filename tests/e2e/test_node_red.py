@@ -18,7 +18,7 @@ import pytest
 
 from tests.e2e.parts import find_program, free_port, wait_until
 from tests.e2e.parts.mosquitto import Mosquitto, mosquitto
-from tests.e2e.parts.node_red import FLOW, ROOT, NodeRed, node_red
+from tests.e2e.parts.node_red import FLOW, ROOT, WEBHOOK_KEY, NodeRed, node_red
 from tests.function_client import Running, process
 from tests.garmin.server import GarminStandIn
 
@@ -48,7 +48,7 @@ class House:
         }
         self.function = self._stack.enter_context(process(environment, port=self.port))[1]
 
-    def start_node_red(self, key: str = KEY) -> NodeRed:
+    def start_node_red(self, key: str = KEY, **more: str) -> NodeRed:
         folder = self.folder / "node-red"
         folder.mkdir()
         red = self._stack.enter_context(
@@ -59,6 +59,7 @@ class House:
                 WEIGHBRIDGE_TOPIC="scale/#",
                 MQTT_HOST="127.0.0.1",
                 MQTT_PORT=str(self.broker.port),
+                **more,
             )
         )
         self.wait_until_it_listens(1)
@@ -102,7 +103,7 @@ def test_reading_is_one_weigh_in_or_rejected(house: House) -> None:
     said = wait_for(red, REJECTED)
     assert said.startswith("The reading cannot be right.")
     assert "weight: 814 kg" in said
-    for nonsense in (b"[1]", b'"text"'):
+    for nonsense in (b"[1]", b'"text"', b'{"weight": 81.4', b"", b"\xff\x00"):
         assert red.post(nonsense) == 400
         house.broker.publish("scale/nonsense", nonsense)
     for count, nonsense in enumerate((b"{}", b'{"weight": "unavailable"}', b'{"weight": null}')):
@@ -114,7 +115,23 @@ def test_reading_is_one_weigh_in_or_rejected(house: House) -> None:
     assert len(house.weigh_ins()) == 3
     assert red.debugged(LATER) == []
     assert KEY not in red.log()
+    assert WEBHOOK_KEY not in red.log()
     assert "81.4" not in red.log()
+
+
+@pytest.mark.parametrize("key", [WEBHOOK_KEY, ""], ids=["key", "no key"])
+def test_webhook_needs_its_key(house: House, key: str) -> None:
+    """The webhook answers 401 without its own key, and 403 as long as none is set; nothing is sent."""
+    house.start_function()
+    red = house.start_node_red(WEIGHBRIDGE_WEBHOOK_KEY=key)
+    wrong = ("", KEY, WEBHOOK_KEY[:-1], WEBHOOK_KEY + "x", WEBHOOK_KEY * 2)
+    body = json.dumps(READING | {"time": "2026-11-22T06:31:00Z"}).encode()
+    for headers in ({}, *({"X-API-Key": each} for each in wrong)):
+        assert red.post(body, headers) == (401 if key else 403)
+    assert red.post(body, {"Authorization": f"Bearer {WEBHOOK_KEY}"}) == (202 if key else 403)
+    if key:
+        wait_for(red, CONFIRMED)
+    assert len(house.weigh_ins()) == (1 if key else 0)
 
 
 def test_kept_file_leaves_through_its_branch(house: House) -> None:
@@ -131,7 +148,8 @@ def test_page_curl_command_works(house: House) -> None:
     red = house.start_node_red()
     found = re.search(r"^ *\$ (curl .*)\n *(.*)$", (FLOW.parent / "README.md").read_text(), re.MULTILINE)
     assert found
-    _, *arguments = shlex.split(found[1].replace("localhost:1880", red.address))
+    command = found[1].replace("localhost:1880", red.address).replace("$WEIGHBRIDGE_WEBHOOK_KEY", WEBHOOK_KEY)
+    _, *arguments = shlex.split(command)
     curl = find_program("curl", package="curl")
     answer = subprocess.run([curl, "-s", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
     assert answer.stdout == found[2]

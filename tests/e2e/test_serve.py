@@ -21,6 +21,7 @@ import pytest
 from tests.commands import WEIGHBRIDGE, clean, run, weighbridge, with_sources
 from tests.function_client import free_port
 from weighbridge.delivery.kept import kept_files
+from weighbridge.local_key import local_key
 from weighbridge.operate.serving import function_or_own
 from weighbridge.resources import EXAMPLE
 
@@ -104,7 +105,7 @@ def test_serve(folder: Path) -> None:
         "then folder",
         str(folder / "weigh-ins"),
         "Europe/Berlin (for times without an offset; from WEIGHBRIDGE_TIMEZONE)",
-        "required from every caller",
+        "one of WEIGHBRIDGE_API_KEYS, which has 1",
         ".env",
     ):
         assert words in said
@@ -114,13 +115,14 @@ def test_serve(folder: Path) -> None:
 
 
 def test_serve_port_and_no_key(folder: Path) -> None:
-    """The port may come from PORT. Without a key, `serve` says that callers on other machines are refused."""
+    """The port may come from PORT. Without configured keys, `serve` makes one, and says where it is but not what."""
     port = free_port()
-    with serving(folder, "--host", "0.0.0.0", PORT=port) as process:
+    with serving(folder, "--host", "0.0.0.0", PORT=port, WEIGHBRIDGE_LOCAL_KEY="key") as process:
         answer_of(f"http://127.0.0.1:{port}", process)
     said = (folder / "said").read_text()
     assert f"http://0.0.0.0:{port}" in said
-    assert "others are refused (403) until WEIGHBRIDGE_API_KEYS is set" in said
+    assert "that of this machine, in key: weighbridge key" in said
+    assert local_key(folder / "key").get_secret_value() not in said
 
 
 @pytest.mark.parametrize(

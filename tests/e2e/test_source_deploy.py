@@ -14,6 +14,7 @@ import urllib.request
 from pathlib import Path
 
 from tests.e2e.parts import free_port, is_listening, wait_until
+from tests.function_client import local_headers
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,7 +35,7 @@ def test_function_runs_from_its_source(tmp_path: Path) -> None:
     process = subprocess.Popen([*command, "--host", "127.0.0.1", "--port", str(port)], cwd=ROOT, env=environment)
     try:
         wait_until("it listens or has ended", lambda: process.poll() is not None or is_listening(port))
-        request = urllib.request.Request(f"http://127.0.0.1:{port}", data=b'{"weight_kg": 81.4}')
+        request = urllib.request.Request(f"http://127.0.0.1:{port}", b'{"weight_kg": 81.4}', local_headers())
         with urllib.request.urlopen(request, timeout=60) as answer:
             assert json.load(answer)["status"] == "kept"
     finally:

@@ -8,12 +8,13 @@ that a caller handles every failure the same way. Nothing here raises, whatever 
 from __future__ import annotations
 
 import email.utils
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
+
+import orjson
 
 from ..errors import Again, Blame
 
@@ -224,7 +225,7 @@ def _retry_after_s(text: str, now: datetime) -> float | None:
 
 def _object(content: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(content)
+        document = orjson.loads(content)
     except (ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}

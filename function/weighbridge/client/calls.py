@@ -151,6 +151,10 @@ class AsyncClient:
         """Deliver one reading (JSON), or several (a JSON array)."""
         return await self._send(_post(reading, dry_run=False, replace=replace))
 
+    async def post_lines(self, lines: Sequence[bytes]) -> Reply:
+        """Deliver several readings, each a JSON text."""
+        return await self._send(_post_lines(lines, dry_run=False, replace=False))
+
     async def _send(self, call: _Call) -> Reply:
         try:
             response = await self._http.send(_request(self._http, self.address, call))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from ..settings import Variable, header_text, http_url, read_variables
+from ..local_key import read_local_key
+from ..settings import LOCAL_KEY, LOOPBACK, Variable, header_text, http_url, read_variables
 
 VARIABLES = (
     Variable(
@@ -22,10 +25,12 @@ VARIABLES = (
         "WEIGHBRIDGE_KEY",
         "key",
         "",
-        "the key that the function wants, one of its WEIGHBRIDGE_API_KEYS",
+        "the key that the function wants, one of its WEIGHBRIDGE_API_KEYS; by default that of this machine, if the "
+        "function is here",
         lambda text: SecretStr(header_text(text)),
         "a key without spaces, of characters that an HTTP header can carry",
     ),
+    LOCAL_KEY,
 )
 
 
@@ -41,4 +46,19 @@ class Target(NamedTuple):
 
 def read_target(environment: Mapping[str, str]) -> Target:
     """Raises `SettingsInvalid`."""
-    return Target(**read_variables(VARIABLES, environment))  # type: ignore[arg-type]  # the table gives the types
+    values: dict[str, Any] = read_variables(VARIABLES, environment)
+    return with_local_key(Target(values["url"], values["key"]), values["local_key"])
+
+
+def local_key_path(environment: Mapping[str, str]) -> Path:
+    """Where the key of this machine is, or would be."""
+    values: dict[str, Any] = read_variables((LOCAL_KEY,), environment)
+    path: Path = values["local_key"]
+    return path
+
+
+def with_local_key(target: Target, path: Path) -> Target:
+    """The target with the key of this machine, if it has no other and is on this machine. Raises `SettingsInvalid`."""
+    if target.key or urlsplit(target.url).hostname not in LOOPBACK:
+        return target
+    return target._replace(key=read_local_key(path) or SecretStr(""))

@@ -15,8 +15,10 @@ beside the first. Two processes that keep messages of one weigh-in at the same m
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
+import shutil
 import tempfile
 import threading
 from bisect import bisect_left
@@ -40,6 +42,9 @@ from .port import FOLDER, INSTANT, Delivered, Prove
 
 #: All that a file holds is compared.
 _COMPARED = tuple(name for name in FIELDS if name != "timestamp")
+
+#: More than a file needs.
+_ROOM_BYTES = 1 << 16
 
 _NAME = re.compile(r"(\d+-)?weigh-ins?_(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ)_[0-9a-f]{12}\.fit", re.ASCII)
 
@@ -113,10 +118,9 @@ class Folder:
         return bool(rows)
 
     def health(self) -> Mapping[str, object]:
+        """See `port.Delivery`. Writes nothing, since everyone may ask; so it does not know of a quota."""
         try:
-            self._path.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self._path) as probe:
-                probe.write(bytes(512))
+            _look_for_room(self._path)
         except OSError as e:
             return {"name": self.name, "ready": False, "detail": str(_unusable(self._path, e))}
         return {"name": self.name, "ready": True}
@@ -157,7 +161,7 @@ class Folder:
         return moved
 
     def _write(self, file: File) -> None:
-        self._path.mkdir(parents=True, exist_ok=True)
+        self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self._path / file.name
         if path.parent != self._path and not path.parent.is_dir():
             path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -239,6 +243,17 @@ def _unusable(path: Path, fault: OSError) -> FolderUnusable:
         f"The folder {path} cannot take a file: {fault.strerror}. Make room or make it writable, then send "
         "the same reading again."
     )
+
+
+def _look_for_room(path: Path) -> None:
+    """Raises `OSError` if the folder, or what it will be created in, takes no file."""
+    there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    if shutil.disk_usage(there).free < _ROOM_BYTES:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _write_whole(path: Path, content: bytes) -> None:

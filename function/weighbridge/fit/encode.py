@@ -37,7 +37,7 @@ _INTEGERS = tuple(
     (
         field.name,
         field.source,
-        field.scale,
+        Decimal(field.scale),
         (WEIGHT_CALCULATING if field.name == "weight" else field.base_type.invalid) - 1,
     )
     for field in WEIGHT_SCALE
@@ -61,7 +61,7 @@ def encode(reading: object) -> RawFields:
         if value is not None:
             # For a number of 0 or more, int(value + ½) rounds half up. This is the hot path.
             raw = int(value * scale + _HALF)
-            if not 0 <= raw <= largest or value < 0:
+            if not 0 < raw <= largest and (raw or value < 0):
                 raise ReadingRejected([FieldError(source, value, f"FIT holds 0 to {largest / scale:g} here.")])
             raws[name] = raw
     for name, source in _FLOATS:

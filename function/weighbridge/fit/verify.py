@@ -10,8 +10,8 @@ takes as long as everything else that it does. A third of the rest is `blocking_
 Strategy: fitdecode decodes every value, from bytes in memory, and fastcrc, another third-party library, calculates both
 CRCs. What is not a value is compared with the template as one large integer, under a mask.
 
-Weakness: how fitdecode gets its next bytes is not a public part of it. If that changes, `_Reader` is slow or fails;
-it cannot decode anything else.
+Weakness: how fitdecode gets its next bytes, and that a definition is the same whenever its bytes are, is not public.
+So its version is bound, and a test compares `_Reader` with fitdecode itself, on whole and on damaged files.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import fitdecode
 from fastcrc.crc16 import arc as crc16
@@ -57,31 +57,60 @@ def verify(content: bytes, template: Template, rows: Sequence[RawFields]) -> Ver
     for number, (frame, raws) in enumerate(zip(weigh_in_records, rows, strict=True), 1):
         if frame.def_mesg is not definition:
             definition = frame.def_mesg
-            fields = _fields_of(definition, template, number)
+            fields = _fields_of(definition, template)
         _prove_values(frame, fields, raws, number)
     _prove_time_created(content, template, rows[0])
     return VerifiedFit(content, sha256(content).hexdigest(), len(rows))
 
 
 class _Reader(fitdecode.FitReader):  # type: ignore[misc]  # it has no types
-    """fitdecode, which takes its next bytes from memory and does not wait for them."""
+    """fitdecode, which takes its next bytes from memory, and decodes the same definition once."""
+
+    #: The bytes of a definition -> what fitdecode made of them.
+    _definitions: ClassVar[dict[bytes, fitdecode.FitDefinitionMessage]] = {}
+
+    def __init__(self, content: bytes) -> None:
+        # `_prove_unchanged` has compared both CRCs with those of fastcrc.
+        super().__init__(content, processor=None, check_crc=CrcCheck.DISABLED, error_handling=ErrorHandling.RAISE)
+        self._content = content
 
     def _read_bytes(self, size: int) -> bytes:
-        chunk: bytes = self._fd.read(size)
-        if len(chunk) != size or not size:
-            raise fitdecode.FitEOFError(size, len(chunk), self._read_offset)
+        if size <= 0:
+            raise ValueError("size")
+        start = self._read_offset
+        chunk = self._content[start : start + size]
+        if len(chunk) != size:
+            raise fitdecode.FitEOFError(size, len(chunk), start)
         self._chunk_size += size
         self._read_offset += size
         self._read_size += size
         return chunk
 
+    def _read_definition_message(self, header_chunk: bytes, record_header: object) -> fitdecode.FitDefinitionMessage:
+        start = self._read_offset
+        size = 5 + 3 * self._content[start + 4] if start + 4 < len(self._content) else 0
+        written = header_chunk + self._content[start : start + size]
+        if (known := self._definitions.get(written)) is not None:
+            self._read_bytes(size)
+            self._local_mesg_defs[known.local_mesg_num] = known
+            return known
+        found = super()._read_definition_message(header_chunk, record_header)
+        # One with developer fields depends on earlier messages, and one with an accumulator prepares for later ones.
+        if self._read_offset - start == size and not found.is_developer_data and not self._accumulators:
+            if len(self._definitions) >= _MOST_DEFINITIONS:
+                self._definitions.clear()
+            self._definitions[written] = found
+        return found
+
+
+#: More than all messages of several templates have.
+_MOST_DEFINITIONS = 64
+
 
 def _decode(content: bytes) -> list[fitdecode.FitDataMessage]:
     """The weigh-ins of a file."""
     try:
-        # `_prove_unchanged` has compared both CRCs with those of fastcrc.
-        reader = _Reader(content, processor=None, check_crc=CrcCheck.DISABLED, error_handling=ErrorHandling.RAISE)
-        frames = list(reader)
+        frames = list(_Reader(content))
     except Exception as e:  # noqa: BLE001  # damaged bytes make fitdecode fail in many ways; all mean the same
         raise ProofFailed(f"fitdecode cannot read the file: {type(e).__name__}.") from None
     kinds = [frame.frame_type for frame in frames]
@@ -100,7 +129,8 @@ def _decode(content: bytes) -> list[fitdecode.FitDataMessage]:
 _Fields = tuple[Field | None, ...]
 
 
-def _fields_of(definition: fitdecode.FitDefinitionMessage, template: Template, number: int) -> _Fields:
+@lru_cache(maxsize=8)
+def _fields_of(definition: fitdecode.FitDefinitionMessage, template: Template) -> _Fields:
     known = tuple(
         DEVELOPER_BY_NAME.get(field.name) if field.is_dev else NATIVE_BY_NUMBER.get(field.def_num)
         for field in definition.all_field_defs
@@ -108,25 +138,26 @@ def _fields_of(definition: fitdecode.FitDefinitionMessage, template: Template, n
     fields = tuple(field if field and field.source else None for field in known)
     names = [field.name for field in fields if field]
     if len(set(names)) != len(names):
-        raise ProofFailed(f"Weigh-in {number} has a field twice.")
+        raise ProofFailed("A weigh-in has a field twice.")
     if set(names) != template.fields:
-        raise ProofFailed(f"Weigh-in {number} does not have the fields of the template.")
+        raise ProofFailed("A weigh-in does not have the fields of the template.")
     return fields
 
 
 def _prove_values(frame: fitdecode.FitDataMessage, fields: _Fields, raws: RawFields, number: int) -> None:
-    if len(frame.fields) != len(fields):
+    found = frame.fields
+    if len(found) != len(fields):
         raise ProofFailed(f"Weigh-in {number} does not have the fields of its definition.")
-    for known, data in zip(fields, frame.fields, strict=True):
+    for known, data in zip(fields, found, strict=True):
         if known is None:
             continue
-        raw = data.raw_value
+        raw, expected = data.raw_value, raws.get(known.name)
         if raw is not None and known.base_type is FLOAT32:
             if not isinstance(raw, float):
                 # The file has two descriptions of this field, and they disagree.
                 raise ProofFailed(f"Weigh-in {number} does not hold {known.name} as float32.")
             (raw,) = struct.unpack("<I", struct.pack("<f", raw))
-        if raw != raws.get(known.name):
+        if raw != expected:
             raise ProofFailed(f"Weigh-in {number} does not hold the expected {known.name}.")
 
 

@@ -1,72 +1,97 @@
-"""Who may call.
+"""Who may call, and what for.
 
-Rule: if keys are configured, a key is needed. Otherwise only requests from this machine are answered, and only
-those that did not pass a proxy or come from a web page: a tunnel on this host and a page open in its browser reach
-127.0.0.1 too.
+Rule: every caller needs a key; without configured keys, that of this machine (`local_key`). Where a request came from
+never lets it in: a proxy, a tunnel, a web page and another user of the machine all reach a loopback address.
 """
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from ipaddress import ip_address
 
 from pydantic import SecretStr
 
 from ..errors import Forbidden, Unauthorized
+from ..settings import Key, Network, Right
 
-#: Headers that a proxy, a tunnel or a browser adds, and that curl, Home Assistant and Node-RED do not.
-_FROM_ELSEWHERE = frozenset(
-    {
-        "forwarded",
-        "x-forwarded-for",
-        "x-real-ip",
-        "cf-connecting-ip",
-        "origin",
-        "sec-fetch-site",
-    }
-)
+#: A caller without a key.
+ANONYMOUS = Key("", SecretStr(""), frozenset())
 
-_OWN_NAMES = ("localhost", "127.0.0.1", "[::1]")
+#: For wrong keys from one address.
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 3.0
+FORGOTTEN_AFTER = timedelta(minutes=15)
+MOST_ADDRESSES = 1_000
 
 
-def admit(keys: Mapping[str, SecretStr], address: str, headers: Mapping[str, str]) -> str | None:
-    """The name of the caller's key, or None for this machine without keys.
-
-    `address`: the caller's IP address. `headers`: by lower-case name, decoded as Latin-1.
-    Raises `Unauthorized` (no key, or a wrong one) or `Forbidden` (no keys configured, caller elsewhere).
-    """
-    if keys:
-        return _name_of_key(keys, headers)
-    if not _is_this_machine(address, headers):
-        raise Forbidden(
-            "Without a key, only requests from this machine are answered. Set WEIGHBRIDGE_API_KEYS to name=key and "
-            "send the key as Authorization: Bearer or X-API-Key."
-        )
-    return None
-
-
-def _name_of_key(keys: Mapping[str, SecretStr], headers: Mapping[str, str]) -> str:
+def admit(keys: Sequence[Key], headers: Mapping[str, str]) -> Key:
+    """The key that a caller sent. `headers`: by lower-case name, decoded as Latin-1. Raises `Unauthorized`."""
     scheme, _, credentials = headers.get("authorization", "").partition(" ")
     bearer = credentials.strip() if scheme.lower() == "bearer" else ""
-    sent = headers.get("x-api-key", "") or bearer
+    sent = (headers.get("x-api-key", "") or bearer).encode("latin-1", "replace")
     if not sent:
-        raise Unauthorized("A key is needed. Send it as Authorization: Bearer or X-API-Key.")
+        raise Unauthorized("A key is needed. Send it as Authorization: Bearer or X-API-Key.", sent=False)
     # Every key is compared, each in constant time, so that the duration reveals nothing.
-    names = [
-        name
-        for name, key in keys.items()
-        if hmac.compare_digest(key.get_secret_value().encode(), sent.encode("latin-1", "replace"))
-    ]
-    if not names:
-        raise Unauthorized("This is not a configured key.")
-    return names[0]
+    found = [key for key in keys if hmac.compare_digest(key.secret.get_secret_value().encode(), sent)]
+    if not found:
+        raise Unauthorized("This is not a configured key.", sent=True)
+    return found[0]
 
 
-def _is_this_machine(address: str, headers: Mapping[str, str]) -> bool:
-    address = address.removeprefix("::ffff:")
-    # The name in Host is checked because of DNS rebinding: the name of a web page that resolves to 127.0.0.1.
-    host = headers.get("host", "").lower()
-    name = host if host.endswith("]") else host.rpartition(":")[0] or host
-    return (
-        (address == "::1" or address.startswith("127.")) and name in _OWN_NAMES and _FROM_ELSEWHERE.isdisjoint(headers)
-    )
+def check(key: Key, right: Right) -> None:
+    """Raises `Forbidden` if the key lacks this right."""
+    if right not in key.rights:
+        raise Forbidden(f"The key {key.name!r} lacks the right to {right}.")
+
+
+def check_person(key: Key, person: str | None) -> None:
+    """Raises `Forbidden` if the key is not for this person's weigh-ins."""
+    if key.people and person not in key.people:
+        raise Forbidden(f"The key {key.name!r} is not for this person's weigh-ins.")
+
+
+class WrongKeys:
+    """How long the answer to a wrong key waits: longer with each one from the same address.
+
+    Weakness: each process counts by itself. An address with very many others behind it makes them wait too, but only
+    those with a wrong key.
+    """
+
+    def __init__(self) -> None:
+        #: The address -> how many wrong keys came from there, and when the last one did.
+        self._seen: OrderedDict[str, tuple[int, datetime]] = OrderedDict()
+
+    def pause_s(self, address: str, now: datetime) -> float:
+        """How long to wait before the answer to another wrong key from this address."""
+        count, last = self._seen.pop(address, (0, now))
+        count = 1 if now - last > FORGOTTEN_AFTER else count + 1
+        self._seen[address] = count, now
+        while len(self._seen) > MOST_ADDRESSES:
+            self._seen.popitem(last=False)
+        return min(FIRST_PAUSE_S * (1 << min(count - 1, 10)), LONGEST_PAUSE_S)
+
+
+def address_of(peer: str, headers: Mapping[str, str], trusted: Sequence[Network]) -> str:
+    """The address that a request came from: the last one in X-Forwarded-For that no trusted proxy has, and only if the
+    peer is a trusted proxy."""
+    hops = [hop.strip() for hop in headers.get("x-forwarded-for", "").split(",")]
+    address = peer.removeprefix("::ffff:")
+    while hops and _is_in(address, trusted):
+        if not _is_address(hops[-1]):
+            break
+        address = hops.pop()
+    return address
+
+
+def _is_in(address: str, networks: Sequence[Network]) -> bool:
+    return _is_address(address) and any(ip_address(address) in network for network in networks)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

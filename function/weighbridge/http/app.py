@@ -10,12 +10,13 @@ exception with plain text. So routing, the limits and the response to an excepti
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from starlette.requests import Request
@@ -23,10 +24,11 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from ..compose import Composed, compose
-from ..errors import Forbidden, Unauthorized, WeighbridgeError
-from ..settings import Settings, read_settings
-from .access import admit
-from .encoding import PRETTY, json_bytes
+from ..errors import Unauthorized, WeighbridgeError
+from ..local_key import local_key
+from ..settings import Key, Network, Settings, read_settings
+from .access import ANONYMOUS, WrongKeys, address_of, admit, check
+from .encoding import EVERY_ANSWER, PRETTY, json_bytes
 from .lanes import Pool
 from .page import PAGE, PAGE_HEADERS
 from .problems import headers_of, kind_of, problem
@@ -58,6 +60,8 @@ class Shell:
         self._health = Pool("health", 1, 256)
         self._aside = Pool("aside", _ASIDE_THREADS, _ASIDE_WAITING)
         self._deliveries: Pool | None = None
+        self._keys: tuple[Key, ...] = ()
+        self._wrong_keys = WrongKeys()
 
     async def answer(self, request: Request) -> Response:
         started = time.perf_counter()
@@ -77,7 +81,7 @@ class Shell:
             if not isinstance(fault, WeighbridgeError):
                 # The place, but not the message: it may contain what the caller sent.
                 entry |= {"where": [f"{f.filename}:{f.lineno}" for f in traceback.extract_tb(fault.__traceback__)]}
-        headers = {"Content-Type": answer.media_type, **answer.headers}
+        headers = {"Content-Type": answer.media_type, **EVERY_ANSWER, **answer.headers}
         if answer.status != 204:
             headers["Content-Length"] = str(len(body))
         if not upload.done:
@@ -103,24 +107,41 @@ class Shell:
         entry["route"] = route.name
         application = self._application
         if application is None:
-            application = await self._health.run(self._compose_once)
-        admitted = True
+            try:
+                application = await self._health.run(self._compose_once)
+            except WeighbridgeError as fault:
+                # It names files, and without settings no key is known.
+                entry["detail"] = str(fault)
+                raise type(fault)("The log of the function says what is wrong.") from fault
+        key = ANONYMOUS
         try:
-            address = scope["client"][0] if scope.get("client") else ""
-            entry["key"] = admit(application.composed.settings.api_keys, address, headers)
-        except (Unauthorized, Forbidden):
-            if not route.open:
+            key = admit(self._keys, headers)
+            entry["key"] = key.name
+        except Unauthorized as fault:
+            if fault.sent:
+                # On an open route, too: its answer shows more with a right key.
+                await self._refuse_key(scope, headers, application.composed.settings.trusted_proxies, entry)
+            if route.right is not None:
                 raise
-            admitted = False
+        if route.right is not None:
+            check(key, route.right)
         query = read_query(scope["query_string"].decode("utf-8", "replace"), route.query)
         content = await upload.read() if route.method == "POST" else b""
-        call = Call(query, id_, admitted, headers, content)
+        call = Call(query, id_, key, headers, content)
         found = await self._in_lane(route.lane(application, call), lambda: route.answer(application, call))
         if isinstance(found, Answer):
             return found
         if self._deliveries is None:
             raise RuntimeError("the application is composed before it is used")
         return await self._deliveries.run(found.answer)
+
+    async def _refuse_key(
+        self, scope: Scope, headers: Mapping[str, str], trusted: Sequence[Network], entry: dict[str, object]
+    ) -> None:
+        """Name the address of a wrong key in the log, for fail2ban, and wait: longer with each wrong key from there."""
+        address = address_of(scope["client"][0] if scope.get("client") else "", headers, trusted)
+        entry |= {"severity": "WARNING", "refused_key_from": address}
+        await asyncio.sleep(self._wrong_keys.pause_s(address, self._now()))
 
     async def _in_lane(self, lane: Lane, work: Callable[[], Answer | Later]) -> Answer | Later:
         match lane:
@@ -135,7 +156,9 @@ class Shell:
         # A failure is not kept: the next request sees a fixed setting or template.
         with self._lock:
             if self._application is None:
-                composed = self._compose(read_settings(self._environment))
+                settings = read_settings(self._environment)
+                composed = self._compose(settings)
+                self._keys = composed.keys or (Key("local", local_key(settings.local_key)),)
                 self._deliveries = Pool("delivery", composed.settings.deliveries_at_once, _DELIVERIES_WAITING)
                 self._application = Application(composed, self._now)
             return self._application

@@ -214,7 +214,8 @@ def _integer(digits: str) -> int:
 
 def _decimal(digits: str) -> Decimal:
     try:
-        return Decimal(_short(digits))
+        # Most numbers are short. This is the hot path.
+        return Decimal(digits if len(digits) <= LONGEST_NUMBER else _short(digits))
     except InvalidOperation:
         raise NotJson("A number has an exponent that is out of range.") from None
 

@@ -14,6 +14,9 @@ import orjson
 #: A parameter of every route: indent the JSON of the answer.
 PRETTY = "pretty"
 
+#: Of every answer: a measurement does not belong in a cache, and a browser must not guess what JSON is.
+EVERY_ANSWER = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
 
 def json_bytes(value: object, *, pretty: bool) -> bytes:
     """A value as JSON in UTF-8."""

@@ -36,5 +36,4 @@ Programs send readings to this address with POST.</p>
 PAGE_HEADERS: Mapping[str, str] = {
     "Vary": "Accept",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
 }

@@ -22,7 +22,7 @@ FAULTS: Mapping[type[Exception], ProblemType] = {
     errors.NotJson: ProblemType(400, "not-json", "The body is not the JSON that was expected"),
     errors.QueryInvalid: ProblemType(400, "query-invalid", "The query of the address is wrong"),
     errors.Unauthorized: ProblemType(401, "unauthorized", "A key is needed"),
-    errors.Forbidden: ProblemType(403, "forbidden", "No key is configured"),
+    errors.Forbidden: ProblemType(403, "forbidden", "The key is not for this"),
     errors.NotFound: ProblemType(404, "not-found", "There is nothing here"),
     errors.MethodNotAllowed: ProblemType(405, "method-not-allowed", "Method not allowed here"),
     errors.TooSlow: ProblemType(408, "too-slow", "The request arrived too slowly"),

@@ -18,7 +18,9 @@ from ..compose import Composed
 from ..delivery.port import WeighInStore, file_name
 from ..errors import FieldError, WeighbridgeError
 from ..fit.patch import READINGS_PER_FILE
-from ..pipeline import is_to_do
+from ..pipeline import Step, TakeBack, Understood, is_to_do
+from ..settings import Key, Right
+from .access import check, check_person
 from .body import Headers, Payloads, read_body
 from .encoding import PRETTY
 from .problems import problem
@@ -47,8 +49,8 @@ class Call:
     query: Mapping[str, str]
     #: The identifier in the path; "" if it has none.
     id: str
-    #: False only on an open route, for a caller without a valid key.
-    admitted: bool
+    #: `ANONYMOUS` only on an open route.
+    key: Key
     headers: Headers
     #: The body, within the limits of `receive`; empty on a route without one.
     content: bytes = b""
@@ -88,7 +90,8 @@ class Route(NamedTuple):
     paths: tuple[str, ...]
     answer: Callable[[Application, Call], Answer | Later]
     query: tuple[str, ...] = ()
-    open: bool = False
+    #: What the key must be for; None: the route is open.
+    right: Right | None = None
     lane: Callable[[Application, Call], Lane] = lambda _application, _call: Lane.LOOP
 
     @property
@@ -106,9 +109,14 @@ class Application:
 
     def post_readings(self, call: Call) -> Answer | Later:
         dry_run, replace = _flag(call.query, "dry_run"), _flag(call.query, "replace")
+        if replace:
+            check(call.key, Right.DELETE)
         payloads = call.body()
         bridge = self.composed.weighbridge
-        steps = bridge.understand(payloads.items, now=self.now(), occurred_at=payloads.occurred_at, replace=replace)
+        understood = bridge.understand(
+            payloads.items, now=self.now(), occurred_at=payloads.occurred_at, replace=replace
+        )
+        steps = [_permitted(step, call.key) for step in understood]
 
         def answer() -> Answer:
             of_items = bridge.receipts(steps, dry_run=dry_run)
@@ -131,6 +139,8 @@ class Application:
                 [FieldError("", len(weigh_ins), f"1 to {READINGS_PER_FILE} readings make a file.")]
             )
         readings, fit = self.composed.weighbridge.fit(weigh_ins, now=self.now(), occurred_at=payloads.occurred_at)
+        for reading in readings:
+            check_person(call.key, reading.person)
         disposition = f'attachment; filename="{file_name(readings, fit)}"'
         return Answer(200, fit.content, "application/vnd.ant.fit", {"Content-Disposition": disposition})
 
@@ -159,10 +169,9 @@ class Application:
         return Later(answer)
 
     def get_health(self, call: Call) -> Answer:
-        delivery = dict(self.composed.weighbridge.delivery.health())
-        # Names of people are only for callers with a key.
-        if not call.admitted and delivery.pop("people", None) and "detail" in delivery:
-            delivery["detail"] = "A person's sign-in needs attention. Send a key to see whose."
+        delivery = self.composed.weighbridge.delivery.health()
+        if Right.ADMINISTER not in call.key.rights:
+            delivery = _without_details(delivery)
         health = {
             "status": "ok" if delivery["ready"] else "not ready",
             "template": {
@@ -180,13 +189,32 @@ class Application:
         return Answer(200, document())
 
     def _garmin(self, call: Call) -> WeighInStore:
-        store = self.composed.store(call.query.get("person"))
+        person = call.query.get("person")
+        store = self.composed.store(person)
+        check_person(call.key, self.composed.person(person))
         if store is None:
             raise errors.NotConnected(
                 "This function keeps files in a folder and is not connected to Garmin. Set WEIGHBRIDGE_DELIVERY "
                 "to garmin and sign in with `weighbridge login`."
             )
         return store
+
+
+def _without_details(state: Mapping[str, object]) -> dict[str, object]:
+    """A state of `/health` for callers without a key: no names of people, and no paths."""
+    shown: dict[str, object] = {}
+    for name, value in state.items():
+        if name == "people":
+            continue
+        if name == "detail":
+            shown[name] = "Send a key to see why."
+        elif isinstance(value, Mapping):
+            shown[name] = _without_details(value)
+        elif isinstance(value, list):
+            shown[name] = [_without_details(each) for each in value]
+        else:
+            shown[name] = value
+    return shown
 
 
 #: Up to this size, a body is a few readings, which are understood and proven in a millisecond or two.
@@ -204,12 +232,12 @@ def _health_lane(_application: Application, _call: Call) -> Lane:
 
 
 ROUTES = (
-    Route("POST", ("/", "/readings"), Application.post_readings, ("dry_run", "replace"), lane=_readings_lane),
-    Route("POST", ("/fit",), Application.post_fit, lane=_readings_lane),
-    Route("GET", ("/readings",), Application.get_readings, ("from", "to", "person")),
-    Route("DELETE", ("/readings/{id}",), Application.delete_reading, ("person",)),
-    Route("GET", ("/health",), Application.get_health, open=True, lane=_health_lane),
-    Route("GET", ("/openapi.json",), Application.get_openapi, open=True, lane=_health_lane),
+    Route("POST", ("/", "/readings"), Application.post_readings, ("dry_run", "replace"), Right.SEND, _readings_lane),
+    Route("POST", ("/fit",), Application.post_fit, (), Right.SEND, _readings_lane),
+    Route("GET", ("/readings",), Application.get_readings, ("from", "to", "person"), Right.READ),
+    Route("DELETE", ("/readings/{id}",), Application.delete_reading, ("person",), Right.DELETE),
+    Route("GET", ("/health",), Application.get_health, lane=_health_lane),
+    Route("GET", ("/openapi.json",), Application.get_openapi, lane=_health_lane),
 )
 
 #: The parts of a path, split at "/" -> the routes there, by method.
@@ -267,6 +295,22 @@ def _day(query: Mapping[str, str], name: str, default: date) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise errors.QueryInvalid([FieldError(name, text[:80], "A day such as 2026-11-23 was expected.")]) from None
+
+
+def _permitted(step: Step, key: Key) -> Step:
+    """The step, or a fault if the key is not for it."""
+    try:
+        match step:
+            case Understood():
+                if step.replace:
+                    check(key, Right.DELETE)
+                check_person(key, step.reading.person)
+            case TakeBack():
+                check(key, Right.DELETE)
+                check_person(key, step.person)
+    except errors.Forbidden as fault:
+        return fault
+    return step
 
 
 def _entry(result: _Entry) -> Mapping[str, object]:

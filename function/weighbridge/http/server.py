@@ -21,6 +21,7 @@ the limits of `receive` and `lanes`, and those of the cloud's front end.
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from http import HTTPStatus
@@ -34,7 +35,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ..errors import Busy, FieldError, NotHttp, QueryInvalid, TooSlow, WeighbridgeError
 from ..resources import TARGET
-from .encoding import json_bytes
+from .encoding import EVERY_ANSWER, json_bytes
 from .problems import headers_of, kind_of, problem
 
 LONGEST_HEAD_BYTES = 16 * 1024
@@ -47,12 +48,42 @@ MOST_CONNECTIONS = 1_000
 STOP_WITHIN_S = 8
 
 
+class Joined:
+    """A transport that sends the head of an answer with its body. uvicorn writes them one after the other, and a write
+    to a socket costs as much as all of its parsing."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head = b""
+        self.get_extra_info = transport.get_extra_info
+        self.is_closing = transport.is_closing
+        self.pause_reading, self.resume_reading = transport.pause_reading, transport.resume_reading
+        self.abort = transport.abort
+
+    def write(self, data: bytes) -> None:
+        if self._head or not data.startswith(b"HTTP/1.1 ") or data.startswith(b"HTTP/1.1 100 "):
+            self._transport.write(self._head + data)
+            self._head = b""
+        else:
+            self._head = data
+
+    def flush(self) -> None:
+        """Send a head without a body."""
+        if self._head:
+            self.write(b"")
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
+
+
 class Guarded(HttpToolsProtocol):
     """One connection, with the limits that uvicorn does not have."""
 
     #: The connections of this process without a request, the one that has been idle longest first.
     idle: ClassVar[dict[Guarded, None]] = {}
 
+    transport: Joined  # type: ignore[assignment]
     _head_timer: asyncio.TimerHandle | None = None
     #: Bytes that have arrived since the last head, piece of a body, or end of a request.
     _unfinished = 0
@@ -60,7 +91,8 @@ class Guarded(HttpToolsProtocol):
     _fault: WeighbridgeError | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
-        super().connection_made(transport)
+        # uvicorn uses a few methods of a transport, and `Joined` has these.
+        super().connection_made(Joined(transport))  # type: ignore[arg-type]
         if len(self.connections) > MOST_CONNECTIONS:
             longest = next(iter(self.idle), None)
             if longest is None:
@@ -127,6 +159,7 @@ class Guarded(HttpToolsProtocol):
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
+        self.transport.flush()
         super().on_response_complete()
         if self._fault is not None and not self._is_before_another():
             self._refuse(self._fault)
@@ -206,6 +239,7 @@ def _response(fault: WeighbridgeError) -> bytes:
     fields = {
         "Content-Type": "application/problem+json",
         "Content-Length": str(len(body)),
+        **EVERY_ANSWER,
         **headers_of(fault),
         "Connection": "close",
     }
@@ -219,6 +253,9 @@ def application() -> ASGIApp:
     from functions_framework.aio import create_asgi_app
 
     function = create_asgi_app("handle", str(TARGET), "http")
+    # What is here now stays, and a batch makes many objects that end with it: neither has to be looked at often.
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         # The routes of functions-framework do not match a line break, and answer it with a page of their own.
@@ -227,7 +264,8 @@ def application() -> ASGIApp:
             return
         fault = QueryInvalid([FieldError("path", None, "A path without control characters was expected.")])
         body = json_bytes(problem(fault), pretty=False)
-        await Response(body, kind_of(fault).status, media_type="application/problem+json")(scope, receive, send)
+        status = kind_of(fault).status
+        await Response(body, status, EVERY_ANSWER, media_type="application/problem+json")(scope, receive, send)
 
     return guarded
 

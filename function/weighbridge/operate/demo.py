@@ -11,6 +11,7 @@ import shutil
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import fitdecode
@@ -19,6 +20,9 @@ from ..errors import FolderUnusable
 from ..resources import EXAMPLE
 from .serving import function_process, open_here
 from .surroundings import Surroundings
+
+if TYPE_CHECKING:
+    from ..client import Target
 
 FOLDER = Path("weighbridge-demo")
 READING = FOLDER / EXAMPLE.name
@@ -33,16 +37,16 @@ def command(around: Surroundings) -> None:
     Everything is written to the folder weighbridge-demo.
     """
     try:
-        FOLDER.mkdir(exist_ok=True)
+        FOLDER.mkdir(mode=0o700, exist_ok=True)
         shutil.copyfile(EXAMPLE, READING)
     except OSError as e:
         raise FolderUnusable(f"The folder {FOLDER} cannot be written: {e.strerror}.") from None
     reading = READING.read_bytes()
-    with function_process(embedded(around.environment, KEPT)) as address:
-        print(f"The function listens on {address}. A reading, as the Fitdays app shows it:\n")
+    with function_process(embedded(around.environment, KEPT), FOLDER) as target:
+        print(f"The function listens on {target.url}. A reading, as the Fitdays app shows it:\n")
         print(indented(reading.decode().strip()))
-        print(f"\n$ curl -d @{READING} {address}\n")
-        receipt = post(address, reading)
+        print(f"\n$ curl -H @{FOLDER / 'key'} -d @{READING} {target.url}\n")
+        receipt = post(target, reading)
     print(indented(json.dumps(receipt, indent=2, ensure_ascii=False)))
 
     file = KEPT / receipt["fit"]["file_name"]
@@ -63,8 +67,9 @@ def embedded(environment: Mapping[str, str], folder: Path) -> dict[str, str]:
     return kept | {"WEIGHBRIDGE_FOLDER": str(folder)}
 
 
-def post(address: str, body: bytes) -> dict[str, dict[str, str]]:
-    with open_here(urllib.request.Request(address, data=body), timeout_s=30) as answer:  # noqa: S310  # our own address
+def post(target: Target, body: bytes) -> dict[str, dict[str, str]]:
+    request = urllib.request.Request(target.url, data=body, headers=target.headers)  # noqa: S310  # our own address
+    with open_here(request, timeout_s=30) as answer:
         receipt: dict[str, dict[str, str]] = json.load(answer)
         return receipt
 

@@ -17,6 +17,7 @@ import click
 from .. import __version__
 from ..compose import compose, people_of
 from ..errors import SettingsInvalid
+from ..local_key import local_key
 from ..settings import Settings, read_settings
 from .surroundings import Surroundings
 
@@ -32,7 +33,8 @@ def command(around: Surroundings, host: str, port: int) -> None:
     """Serve the function: readings come in over HTTP, and go where WEIGHBRIDGE_DELIVERY says."""
     settings = read_settings(around.environment)
     check_port(host, port)
-    compose(settings)
+    if not compose(settings).keys:
+        local_key(settings.local_key)
     check_libraries(settings)
     for line in announcement(settings, host, port):
         # Not on standard output: the lines of the log are JSON.
@@ -81,7 +83,7 @@ def announcement(settings: Settings, host: str, port: int) -> list[str]:
         "folder": _folder(settings),
         "time zone": f"{settings.timezone} (for times without an offset; from {settings.timezone_from})",
         "people": _people(settings),
-        "key": _key(settings, host),
+        "key": _key(settings),
     }
     shown = f"[{host}]" if ":" in host and not host.startswith("[") else host
     return [
@@ -100,10 +102,7 @@ def _people(settings: Settings) -> str:
     return f"{len(people_of(settings))} people, each with an account ({settings.people})"
 
 
-def _key(settings: Settings, host: str) -> str:
+def _key(settings: Settings) -> str:
     if settings.api_keys:
-        return f"required from every caller (WEIGHBRIDGE_API_KEYS has {len(settings.api_keys)})"
-    text = "not set: only requests from this machine are accepted"
-    if host.strip("[]") in ("127.0.0.1", "::1", "localhost"):
-        return text
-    return f"{text}; others are refused (403) until WEIGHBRIDGE_API_KEYS is set"
+        return f"one of WEIGHBRIDGE_API_KEYS, which has {len(settings.api_keys)}"
+    return f"that of this machine, in {settings.local_key}: weighbridge key"

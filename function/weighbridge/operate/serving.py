@@ -10,21 +10,21 @@ between. Then the server does not start, which is reported, and the next run use
 from __future__ import annotations
 
 import http.client
-import secrets
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
-
-from pydantic import SecretStr
 
 from ..compose import compose
 from ..errors import OwnerFault
+from ..local_key import local_key
 from ..settings import read_settings
 
 if TYPE_CHECKING:
@@ -41,16 +41,23 @@ def server_command(host: str, port: int, workers: int = 1) -> list[str]:
 
 
 @contextmanager
-def function_process(environment: Mapping[str, str], workers: int = 1) -> Iterator[str]:
-    """Run a function with this environment; yields its address once it answers.
+def function_process(environment: Mapping[str, str], folder: Path, workers: int = 1) -> Iterator[Target]:
+    """Run a function with this environment and a key in `folder`; yields where it is once it answers.
 
     Raises `SettingsInvalid`, `TemplateUnusable`, or `OwnerFault` if it does not start.
     """
+    # Imported when needed: the HTTP library takes longer than the rest.
+    from ..client import Target
+
+    path = folder / "key"
+    key = local_key(path)
+    environment = {n: v for n, v in environment.items() if not n.startswith("WEIGHBRIDGE_API_KEYS")}
+    environment["WEIGHBRIDGE_LOCAL_KEY"] = str(path.absolute())
     compose(read_settings(environment))
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     process = subprocess.Popen(  # noqa: S603  # our own command
-        server_command("127.0.0.1", port, workers), env=dict(environment), stdout=subprocess.DEVNULL
+        server_command("127.0.0.1", port, workers), env=environment, stdout=subprocess.DEVNULL
     )
     try:
         address = f"http://127.0.0.1:{port}"
@@ -59,7 +66,7 @@ def function_process(environment: Mapping[str, str], workers: int = 1) -> Iterat
             if process.poll() is not None or time.monotonic() > deadline:
                 raise OwnerFault("The function did not start. To see why: weighbridge serve.")
             time.sleep(0.05)
-        yield address
+        yield Target(address, key)
     finally:
         process.terminate()
         process.wait()
@@ -97,10 +104,6 @@ def function_or_own(environment: Mapping[str, str]) -> Iterator[Target]:
     if named or is_answering(target.url):
         yield target
         return
-    # A new key, so that no other user of this machine can call it.
-    key = secrets.token_hex(16)
-    own = {name: value for name, value in environment.items() if name != "WEIGHBRIDGE_API_KEYS_FILE"}
-    own["WEIGHBRIDGE_API_KEYS"] = f"own={key}"
     # Two workers, because a dry run of years of readings uses more than one core.
-    with function_process(own, workers=2) as address:
-        yield target._replace(url=address, key=SecretStr(key))
+    with tempfile.TemporaryDirectory() as folder, function_process(environment, Path(folder), workers=2) as own:
+        yield own

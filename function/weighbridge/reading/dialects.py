@@ -3,6 +3,8 @@
 Strategy: each dialect is a table, and the tables are merged. A key that two dialects share means the same in both (a
 test checks it). Case, spaces and punctuation of keys do not matter.
 
+The words of other languages (`languages`) are added, each with the meaning of its English key.
+
 Facts: `lean_body_mass` of xiaomi_mi_scale (`getLBMCoefficient`) and bodymiscale (`get_lbm`) is a coefficient of their
 formula for fat: 0.8 kg (most men) to 10 kg (women) more than the weight without that fat. So it is named in the
 receipt and not used.
@@ -14,12 +16,14 @@ Weakness: a dialect is not detected. A key that a new app uses with another mean
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from enum import Enum, auto
 from functools import lru_cache
 from typing import NamedTuple
 
+from .languages import LANGUAGES
 from .measures import MEASURES, Measure
 
 KG, PERCENT = "kg", "%"
@@ -116,9 +120,11 @@ _MUSCLE = Quantity("muscle_mass_kg", KG)
 _MUSCLE_SHARE = Quantity(Share.MUSCLE, PERCENT)
 _MUSCLE_KG_OR_PERCENT = Either("muscle_mass_kg", Share.MUSCLE)
 _BONE_KG_OR_PERCENT = Either("bone_mass_kg", Share.BONE)
+_FAT_KG_OR_PERCENT = Either("fat_mass_kg", "body_fat_percent")
 _LEAN_KG_OR_PERCENT = Either("fat_free_mass_kg", Share.FAT_FREE)
 _WATER_KG_OR_PERCENT = Either("body_water_kg", "body_water_percent")
 _SKELETAL_MUSCLE_SHARE = Quantity(Share.SKELETAL_MUSCLE, PERCENT)
+_SKELETAL_MUSCLE_KG_OR_PERCENT = Either("skeletal_muscle_mass_kg", Share.SKELETAL_MUSCLE)
 _VISCERAL = Quantity("visceral_fat_rating")
 _BASAL = Quantity("basal_metabolic_rate_kcal", "kcal")
 _AGE = Quantity("metabolic_age_years", "years")
@@ -168,6 +174,10 @@ DIALECTS: Mapping[str, Mapping[str, Meaning]] = {
         "WHR": _UNUSED,
         "body type": _UNUSED,
         "heart rate": _UNUSED,
+        # Of its table for a history, which has more columns than the share screen.
+        "water content": _WATER_KG_OR_PERCENT,
+        "fat-free weight": Quantity("fat_free_mass_kg", KG),
+        **dict.fromkeys(("cardiac index", "obesity", "obesity level", "SMI", "body score"), _UNUSED),
     },
     "Fitdays cloud": {
         "measured_time": Role.TIME,
@@ -389,6 +399,12 @@ DIALECTS: Mapping[str, Mapping[str, Meaning]] = {
         "visceral_fat_rating": _VISCERAL,
         "entity_id": _UNUSED,
     },
+    "MyTanita": {"visc fat": _VISCERAL, "metab age": _AGE, "muscle quality": _UNUSED},
+    # What words of other languages stand for, if apps disagree on the unit.
+    "other languages": {
+        "fat kg or percent": _FAT_KG_OR_PERCENT,
+        "skeletal muscle kg or percent": _SKELETAL_MUSCLE_KG_OR_PERCENT,
+    },
     # Words of shortcuts, scripts and smaller apps.
     "others": {
         "mass": BARE_WEIGHT,
@@ -460,12 +476,33 @@ def normal(key: str) -> str:
     return "".join(character for character in key.casefold() if character.isalnum())
 
 
-VOCABULARY: Mapping[str, Meaning] = {
+def spellings(word: str) -> Iterator[str]:
+    """The normal forms of a word: as it is, and as systems write it that drop accents."""
+    yield (name := normal(word))
+    if not name.isascii():
+        plain = unicodedata.normalize("NFD", word.replace("ł", "l"))
+        yield normal("".join(letter for letter in plain if not unicodedata.combining(letter)))
+
+
+_ENGLISH: dict[str, Meaning] = {
     normal(key): meaning for dialect in DIALECTS.values() for key, meaning in dialect.items()
 }
+#: A word of another language -> the English key that it stands for. An English word with the same letters counts.
+FOREIGN: Mapping[str, str] = {
+    name: english
+    for table in LANGUAGES.values()
+    for english, words in table.items()
+    for word in words.split(", ")
+    for name in spellings(word)
+    if name not in _ENGLISH
+}
+VOCABULARY: Mapping[str, Meaning] = _ENGLISH | {name: _ENGLISH[normal(english)] for name, english in FOREIGN.items()}
 
+_OF_THE_SHARE_SCREEN = ("fat free body weight", "water weight")
 #: Words that only the share screen of the Fitdays app uses: with one of them, muscle is all lean soft tissue.
-FITDAYS_WORDS = frozenset(map(normal, ("fat free body weight", "water weight")))
+FITDAYS_WORDS = frozenset(map(normal, _OF_THE_SHARE_SCREEN)) | {
+    name for name, english in FOREIGN.items() if english in _OF_THE_SHARE_SCREEN
+}
 
 #: What Home Assistant, forms and exports write if there is no value.
 NOT_MEASURED = frozenset({"", "unknown", "unavailable", "none", "null", "nan", "-", "--", "- -", "n/a"})

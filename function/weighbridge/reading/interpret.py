@@ -37,9 +37,9 @@ from .either import Open, Undecided, decide, read_either
 from .hints import WEIGHT_EXPECTED, missing_weight, not_recognised
 from .identities import LEAN_SOFT_TISSUE, REFUSING, SHARE, contradictions, share_rule
 from .instants import Instants, Time
-from .keys import in_unit, meaning_of
-from .measures import MEASURES, out_of_range
-from .quantities import KG_PER, LONGEST_TEXT, NotMeasured, NotUnderstood, is_short, quantity, unit_of
+from .keys import in_unit, is_unit, meaning_of, meanings_of
+from .measures import MEASURES, all_out_of_range, out_of_range
+from .quantities import KG_PER, LONGEST_TEXT, NotMeasured, NotUnderstood, is_short, quantity, simple, unit_of
 from .reading import Reading
 from .steering import UNDERSTOOD, Question, questions_of
 
@@ -134,19 +134,21 @@ class _Interpretation:
         self.blamed: set[str | Share | Role] = set()
 
     def of(self, payload: Mapping[str, object]) -> Interpreted:
-        said = self.said
-        units: list[Said] = []
-        for key, value in payload.items():
-            meaning = meaning_of(key)
-            said.append((key, value, meaning))
-            if (meaning is Role.WEIGHT_UNIT or isinstance(meaning, UnitOf)) and not is_missing(value):
-                units.append((key, value, meaning))
-        if units:
+        known = meanings_of(tuple(payload))
+        said = self.said = list(zip(payload, payload.values(), known.meanings, strict=True))
+        if known.has_units and (units := [each for each in said if is_unit(each[2]) and not is_missing(each[1])]):
             self._with_units(said, units)
+        values, keys, inputs = self.values, self.keys, self.inputs
         for key, value, meaning in said:
             # The most frequent kind first; this is the hot path.
             if isinstance(meaning, Quantity):
-                self._number(key, value, meaning)
+                name, unit = meaning
+                if isinstance(name, str) and name not in values and (number := simple(value, unit)) is not None:
+                    # As `_number` does with a first number other than 0.
+                    values[name] = number
+                    keys[name], inputs[name] = key, value
+                else:
+                    self._number(key, value, meaning)
             elif meaning is None:
                 self._not_known(key, value)
             elif isinstance(meaning, Role):
@@ -174,7 +176,8 @@ class _Interpretation:
         if self.opened:
             self._decide_opened()
         try:
-            return self._reading(measured_at, fitdays=any(normal(key) in FITDAYS_WORDS for key in self.keys.values()))
+            fitdays = known.has_fitdays and any(normal(key) in FITDAYS_WORDS for key in self.keys.values())
+            return self._reading(measured_at, fitdays=fitdays)
         except ReadingRejected as fault:
             raise ReadingRejected([self._with_caller_keys(error) for error in fault.errors]) from None
 
@@ -214,8 +217,7 @@ class _Interpretation:
 
     def _leave_out_impossible(self) -> None:
         """Leave out each number that is out of its range. The weight is not left out: the reading is rejected."""
-        faults = [fault for name, value in self.values.items() if (fault := out_of_range(name, value))]
-        for fault in faults:
+        for fault in all_out_of_range(self.values):
             if fault.field == "weight_kg":
                 self.errors.append(self._with_caller_keys(fault))
             else:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import NamedTuple
 
 from .characters import fold
 from .dialects import (
     BARE_WEIGHT,
     DIALECTS,
+    FITDAYS_WORDS,
     PERCENT,
     VOCABULARY,
     Either,
@@ -47,7 +49,7 @@ _UNIT_AT_END = {
 _ENDINGS = tuple(_UNIT_AT_END)
 _OWN_UNIT = ("unitofmeasurement", "units", "unit", "uom")
 
-#: How a key of the vocabulary is written.
+#: How a key of a dialect is written. Slips are looked for among these: two languages have too many similar words.
 _WRITTEN: dict[str, str] = {}
 for _dialect in DIALECTS.values():
     for _key in _dialect:
@@ -79,6 +81,37 @@ def _meaning_of(key: str) -> Meaning | None:
     return None
 
 
+def is_unit(meaning: Meaning | None) -> bool:
+    """Whether a key with this meaning names the unit of another one."""
+    return meaning is Role.WEIGHT_UNIT or isinstance(meaning, UnitOf)
+
+
+class Meanings(NamedTuple):
+    """What the keys of a payload mean, in their order."""
+
+    meanings: tuple[Meaning | None, ...]
+    #: Whether one of them names a unit.
+    has_units: bool
+    #: Whether one of them is a word that only the Fitdays app uses.
+    has_fitdays: bool
+
+
+def meanings_of(keys: tuple[str, ...]) -> Meanings:
+    # Nearly every payload has the keys of the one before it.
+    if len(keys) <= _MOST_KEYS and max(map(len, keys), default=0) <= LONGEST_TEXT:
+        return _meanings_of(keys)
+    return _all(keys)
+
+
+def _all(keys: tuple[str, ...]) -> Meanings:
+    meanings = tuple(map(meaning_of, keys))
+    return Meanings(meanings, any(map(is_unit, meanings)), not FITDAYS_WORDS.isdisjoint(map(normal, keys)))
+
+
+_MOST_KEYS = 100
+_meanings_of = lru_cache(maxsize=256)(_all)
+
+
 def in_unit(meaning: Meaning, unit: str) -> Quantity | None:
     """A number with this meaning, in this unit; None if it cannot have the unit."""
     base = base_unit(unit)
@@ -104,7 +137,7 @@ def written(name: str) -> str:
 def slip_of(key: str) -> str | None:
     """The known key that this one was probably meant to be: one letter more, less or other, or two swapped.
 
-    It is one of `VOCABULARY`, or None.
+    It is one of a dialect, or None.
     """
     name = normal(key)
     near = {known for part in (name, *_without_one(name)) for known in _NEAR.get(part, ()) if _is_slip(name, known)}
@@ -131,8 +164,8 @@ def _is_slip(name: str, known: str) -> bool:
 
 
 _NEAR: dict[str, list[str]] = {}
-for _name, _meaning in VOCABULARY.items():
-    if len(_name) >= _SHORTEST_SWAPPED and not isinstance(_meaning, Unused):
+for _name in _WRITTEN:
+    if len(_name) >= _SHORTEST_SWAPPED and not isinstance(VOCABULARY[_name], Unused):
         for _part in (_name, *_without_one(_name)):
             _NEAR.setdefault(_part, []).append(_name)
-_ORDER = {name: place for place, name in enumerate(VOCABULARY)}
+_ORDER = {name: place for place, name in enumerate(_WRITTEN)}

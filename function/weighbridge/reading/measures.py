@@ -65,5 +65,18 @@ def out_of_range(name: str, value: Decimal, measure: Measure | None = None) -> F
     return None
 
 
+def all_out_of_range(values: Mapping[str, Decimal]) -> list[FieldError]:
+    """The errors of all numbers, each named as in `MEASURES`."""
+    faults = []
+    for name, value in values.items():
+        _, _, minimum, maximum = MEASURES[name]
+        # Nearly every number is possible. This is the hot path.
+        if value.is_finite() and minimum <= value <= maximum and len(str(value)) <= MOST_DIGITS:
+            continue
+        if fault := out_of_range(name, value):
+            faults.append(fault)
+    return faults
+
+
 def _range(measure: Measure) -> str:
     return f"A {measure.label} of {measure.minimum:f} to {measure.maximum:f} {measure.unit}".rstrip()

@@ -139,6 +139,31 @@ def quantity(value: object, meaning: Quantity) -> tuple[str | Share, Decimal]:
     raise NotUnderstood(f"A number {f'in {expected}' if expected else 'without a unit'} was expected.")
 
 
+def simple(value: object, unit: str) -> Decimal | None:
+    """A number other than 0, as `quantity` gives it, if JSON has it as a number and its unit is that of calculation.
+
+    None says nothing; `quantity` decides. This is the hot path.
+    """
+    if value.__class__ is int:
+        value = Decimal(value) if -_SIMPLE < value < _SIMPLE else None
+    if (
+        value.__class__ is Decimal
+        and unit in _AS_IT_IS
+        and value  # not 0
+        and value.is_finite()
+        and -12 <= value.adjusted() <= 12
+    ):
+        return value
+    return None
+
+
+_SIMPLE = 10**9
+#: Units in which a number needs no conversion.
+_AS_IT_IS = frozenset(
+    unit for unit in ("", *UNITS.values()) if unit not in _FACTORS or _FACTORS[unit] == (unit, Decimal(1))
+)
+
+
 def plain(value: object) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise NotUnderstood('A number, or a text such as "81.4 kg", was expected.')

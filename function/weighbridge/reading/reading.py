@@ -14,7 +14,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, field_validator, mode
 
 from ..errors import FieldError, ReadingRejected
 from .identities import contradictions
-from .measures import MEASURES, out_of_range
+from .measures import MEASURES, all_out_of_range
 
 
 class Reading(BaseModel):
@@ -52,7 +52,7 @@ class Reading(BaseModel):
     @model_validator(mode="after")
     def _possible(self) -> Self:
         known = {name: value for name, value in self.__dict__.items() if value is not None and name in MEASURES}
-        errors = [fault for name, value in known.items() if (fault := out_of_range(name, value))]
+        errors = all_out_of_range(known)
         if not errors:
             errors = [broken.error(known) for broken in contradictions(known)]
         if self.person is not None and (not 0 < len(self.person) <= 64 or not self.person.isprintable()):

@@ -6,9 +6,12 @@ apps write 18.2, which cannot be a fraction. All weights come first, then all fa
 percentages, so no weigh-in is complete before the end of the file. The file can be a gigabyte; weigh-ins are a small
 part of it.
 
-Rule: an entity that the file defines is refused, and so is a tag without end. After damage, reading goes on with the
-next line that starts a record; the line of the damage is named. A file that ends early is refused, because the rest of
-it is missing.
+Facts about damage: some apps write `&` or control characters into their name, so that each of their records is invalid
+XML. The document type of iOS 16 is not valid.
+
+Rule: what can be read is read. `&` is read as itself, and a control character as a space. After any other damage,
+reading goes on with the next record, and the line of the damage is named. So is the line at which a file ends early. An
+entity that the file defines is refused, and so is a tag without end.
 
 Weakness: a .zip is held in memory, compressed.
 """
@@ -28,16 +31,24 @@ from typing import NamedTuple
 from xml.parsers import expat
 
 from .errors import FileUnusable
-from .limits import CHUNK_BYTES, DAMAGED_ARCHIVE, LONGEST_TAG_BYTES, MOST_XML_BYTES, inflate, xml_parser
+from .limits import DAMAGED_ARCHIVE, LONGEST_TAG_BYTES, MOST_XML_BYTES, inflate, xml_parser
 
 #: How far apart the values of one weigh-in may be.
 JOINED = timedelta(minutes=1)
 #: A file with more damage than this is refused.
-MOST_DAMAGED = 100
+MOST_DAMAGED = 10_000
 #: A percentage has fewer digits before or after the point.
 LONGEST_NUMBER = 20
 _ROOT = b"<HealthData>"
-_RECORD = re.compile(rb"\n[ \t]*(<Record[ \t])")
+#: What reading goes on with after damage, and above the first element.
+_RECORD, _FIRST = re.compile(rb"<Record[ \t\r\n]"), re.compile(rb"<HealthData[ \t\r\n>]")
+_LONGEST_START = len(b"<HealthData>")
+#: No XML 1.0 holds these characters.
+_CONTROLS = bytes(set(range(32)) - set(b"\t\r\n"))
+_WITHOUT_CONTROLS = bytes.maketrans(_CONTROLS, b" " * len(_CONTROLS))
+_AMPERSAND = re.compile(rb"&(?!(?:amp|lt|gt|quot|apos|#\d{1,7}|#x[0-9A-Fa-f]{1,6});)")
+#: The longest of these, and so how much after an "&" has to be seen.
+_LONGEST_REFERENCE = len(b"&#x10FFFF;")
 WORDS = {
     "HKQuantityTypeIdentifierBodyMass": "weight",
     "HKQuantityTypeIdentifierBodyFatPercentage": "body fat",
@@ -46,11 +57,14 @@ WORDS = {
 }
 
 
+NOT_HEALTH = "Expected an Apple Health export, but the root element of this XML is not HealthData."
+
+
 class AppleHealth(NamedTuple):
     #: By startDate and source, as the function reads them, oldest first.
     weigh_ins: dict[str, dict[str, str]]
-    #: The lines of the XML at which records could not be read.
-    damaged: list[int]
+    #: What could not be read, and at which lines of the XML.
+    faults: list[str]
 
 
 def read_apple_health(chunks: Iterable[bytes]) -> AppleHealth:
@@ -58,7 +72,7 @@ def read_apple_health(chunks: Iterable[bytes]) -> AppleHealth:
     found: dict[tuple[str, str], dict[str, str]] = {}
     xml = _Records(found)
     try:
-        for chunk in chunks:
+        for chunk in _repaired(chunks):
             xml.feed(chunk)
         xml.end()
     except expat.ExpatError as e:
@@ -71,15 +85,29 @@ def read_apple_health(chunks: Iterable[bytes]) -> AppleHealth:
     weigh_ins = {f"{at} ({source})": values for (at, source), values in sorted(found.items()) if "weight" in values}
     if not weigh_ins:
         raise FileUnusable("The Apple Health export contains no weight.")
-    return AppleHealth(weigh_ins, xml.damaged)
+    return AppleHealth(weigh_ins, xml.faults)
+
+
+def _repaired(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The chunks, with each "&" that starts nothing as "&amp;", and control characters as spaces."""
+    rest = b""
+    for chunk in chunks:
+        data = rest + chunk.translate(_WITHOUT_CONTROLS)
+        # What starts near the end may go on in the next chunk.
+        cut = data.find(b"&", max(len(data) - _LONGEST_REFERENCE, 0))
+        data, rest = (data, b"") if cut < 0 else (data[:cut], data[cut:])
+        if data:
+            yield _AMPERSAND.sub(b"&amp;", data) if b"&" in data else data
+    if rest:
+        yield _AMPERSAND.sub(b"&amp;", rest)
 
 
 class _Records:
-    """Reads records as the bytes come. After damage it goes on with the next record."""
+    """Reads records as the bytes come."""
 
     def __init__(self, found: dict[tuple[str, str], dict[str, str]]) -> None:
         self._found = found
-        self.damaged: list[int] = []
+        self.faults: list[str] = []
         #: How many lines come before those that the parser has seen.
         self.lines_above = 0
         self._rooted = False
@@ -99,15 +127,13 @@ class _Records:
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         if not self._rooted:
             if name != "HealthData":
-                raise FileUnusable(
-                    "Expected an Apple Health export, but the root element of this XML is not HealthData."
-                )
+                raise FileUnusable(NOT_HEALTH)
             self._rooted = True
         elif name == "Record":
             _take(attributes, self._found)
 
     def feed(self, chunk: bytes) -> None:
-        """Read these bytes too. Raises `expat.ExpatError` if the XML is damaged above its first record."""
+        """Read these bytes too. Raises `expat.ExpatError` if there is too much damage."""
         while chunk:
             if self._lost and not (chunk := self._next_record(chunk)):
                 return
@@ -126,33 +152,42 @@ class _Records:
 
     def _damage(self, e: expat.ExpatError) -> bytes:
         """Note the damage. The bytes after it."""
-        if not self._rooted or len(self.damaged) == MOST_DAMAGED:
+        if len(self.faults) == MOST_DAMAGED:
             raise e
-        self.damaged.append(self.lines_above + e.lineno)
-        after = self._rest[max(self._parser.ErrorByteIndex - self._rest_at, 0) :]
-        self.lines_above += e.lineno - 1
+        self.faults.append(f"line {self.lines_above + e.lineno} of the XML is damaged")
+        # At least one byte is left out: it may be the start of the element that is damaged.
+        place = max(self._parser.ErrorByteIndex - self._rest_at, 0)
+        after, newline = self._rest[place + 1 :], self._rest[place : place + 1] == b"\n"
+        self.lines_above += e.lineno - 1 + newline
         self._renew()
         self._lost = True
         return after
 
     def _next_record(self, chunk: bytes) -> bytes:
-        """The bytes from the next line that starts with a record. Nothing if it is not among these."""
+        """The bytes from the next record, or from the first element. Nothing if it is not among these."""
         chunk = self._rest + chunk
         self._rest = b""
-        if found := _RECORD.search(chunk):
+        if found := (_RECORD if self._rooted else _FIRST).search(chunk):
             self._lost = False
-            self.lines_above += chunk.count(b"\n", 0, found.start(1))
-            return chunk[found.start(1) :]
+            self.lines_above += chunk.count(b"\n", 0, found.start())
+            return chunk[found.start() :]
         # The start of the next record may be cut.
-        line = max(chunk.rfind(b"\n"), 0)
-        keep = line if len(chunk) - line < CHUNK_BYTES else len(chunk)
+        keep = max(len(chunk) - _LONGEST_START, 0)
         self.lines_above += chunk.count(b"\n", 0, keep)
         self._rest = chunk[keep:]
         return b""
 
     def end(self) -> None:
-        if not self._lost:
-            self._parser.Parse(b"", True)
+        """Read the end. Raises `expat.ExpatError` if there was no first element."""
+        try:
+            if not self._lost:
+                self._parser.Parse(b"", True)
+        except expat.ExpatError as e:
+            if not self._rooted:
+                raise
+            self.faults.append(f"the XML ends early, in line {self.lines_above + e.lineno}: what followed is missing")
+        if not self._rooted:
+            raise FileUnusable(NOT_HEALTH)
 
 
 def is_archive(data: bytes) -> bool:

@@ -6,82 +6,81 @@ if the import was interrupted. What has arrived is not sent again: the same comm
 
 from __future__ import annotations
 
-import re
-import tomllib
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 
 from weighbridge.client import Client
+from weighbridge.notes import Code
 from weighbridge.operate import options
 from weighbridge.operate.serving import function_or_own
 from weighbridge.operate.surroundings import Surroundings, Terminal
-from weighbridge.reading.quantities import unit_of
 
-from .columns import NOT_STORED, UNKNOWN
-from .errors import FileUnusable, MappingInvalid, OrderUnclear, Question, TimeOfDayMissing, UnitUnclear
-from .read import Choices, History, WeighInLine, check_people, read
+from . import answers
+from .answers import ORDERS
+from .errors import AnswersInvalid, FileUnusable, MappingInvalid
+from .left_out import unsendable
+from .outliers import Outlier, find_outliers
+from .preview import SHOWN, Preview
+from .questions import Ask, ask_units, read_or_ask
+from .read import Choices, History, WeighInLine
 from .send import STATUS_TEXTS, ImportReport, Stopped, check, send
-from .times import DAY_FIRST, MONTH_FIRST, YEAR_FIRST, time_of_day
-
-ORDERS = {"dmy": DAY_FIRST, "mdy": MONTH_FIRST, "ymd": YEAR_FIRST}
-SHOWN = 5
-_NUMBERS = re.compile(r"\d[\d.,]*", re.ASCII)
-MOST_REFUSED_SHOWN = 20
-VALUES = (
-    "weight_kg",
-    "body_fat_percent",
-    "muscle_mass_kg",
-    "bone_mass_kg",
-    "body_water_percent",
-    "visceral_fat_rating",
-)
+from .times import DAY_FIRST, MONTH_FIRST
 
 
-def _mapping(_context: click.Context, _option: click.Parameter, path: Path | None) -> Mapping[str, str]:
+def _mapping(_context: click.Context, _option: click.Parameter, path: Path | None) -> Choices:
     if path is None:
-        return {}
+        return Choices()
     try:
-        mapping = tomllib.loads(path.read_text(encoding="utf-8"))
+        return answers.parse(path.read_bytes())
     except OSError as e:
         raise click.BadParameter(f"{path} cannot be read: {e.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
-        raise click.BadParameter(
-            f'{path} is not valid TOML: {e}. Expected lines such as "the header" = "body fat".'
-        ) from None
-    for header, word in mapping.items():
-        if not isinstance(word, str):
-            raise click.BadParameter(f"{path}: expected a word in quotation marks for {header}, got {word!r}.")
-    return mapping
+    except AnswersInvalid as e:
+        raise click.BadParameter(f"{path}: {e}") from None
 
 
 def _zone(_context: click.Context, _option: click.Parameter, name: str) -> ZoneInfo | None:
     try:
-        return ZoneInfo(name) if name else None
-    except (ZoneInfoNotFoundError, ValueError):
+        return answers.zone_named(name) if name else None
+    except ValueError:
         raise click.BadParameter(f"expected a name such as Europe/Berlin, got {name!r}.") from None
 
 
 def _time_of_day(_context: click.Context, _option: click.Parameter, text: str) -> str:
-    if text and not (found := time_of_day(text)):
-        raise click.BadParameter(f"expected a time of day such as 07:00, got {text!r}.")
-    return found if text else ""
+    try:
+        return answers.clock_named(text) if text else ""
+    except ValueError:
+        raise click.BadParameter(f"expected a time of day such as 07:00, got {text!r}.") from None
 
 
 def _units(_context: click.Context, _option: click.Parameter, pairs: Sequence[str]) -> Mapping[str, str]:
     units = {}
     for pair in pairs:
         column, _, unit = pair.rpartition("=")
-        known = unit_of(unit)
-        if not column.strip() or known is None:
-            raise click.BadParameter(f"expected COLUMN=UNIT such as muscle=kg or weight=lb, got {pair!r}.")
-        units[column.strip()] = known
+        try:
+            if not column.strip():
+                raise ValueError
+            units[column.strip()] = answers.unit_named(unit)
+        except ValueError:
+            raise click.BadParameter(f"expected COLUMN=UNIT such as muscle=kg or weight=lb, got {pair!r}.") from None
     return units
+
+
+class Wishes(NamedTuple):
+    """What the options say about what is shown and sent, not about the file."""
+
+    preview: bool
+    yes: bool
+    in_full: bool
+    #: Whether outliers are sent; None: a person is asked.
+    with_outliers: bool | None
+    save_mapping: Path | None
 
 
 @click.command("import")
@@ -90,7 +89,12 @@ def _units(_context: click.Context, _option: click.Parameter, pairs: Sequence[st
     "--mapping",
     type=click.Path(path_type=Path),
     callback=_mapping,
-    help='A TOML file with the meaning of columns: "the header" = "body fat".',
+    help="A TOML file with your answers of an earlier import. An option of this command overrides it.",
+)
+@click.option(
+    "--save-mapping",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write all answers to this file, for --mapping.",
 )
 @click.option("--date-order", type=click.Choice([*ORDERS]), help="03/04/22 is April 3 (dmy), March 4 or 2003-04-22.")
 @click.option("--day-first", is_flag=True, help="The same as --date-order dmy.")
@@ -112,13 +116,21 @@ def _units(_context: click.Context, _option: click.Parameter, pairs: Sequence[st
 @click.option(
     "--name", "--person", "name", default="", help="Whose weigh-ins to send; rows that name someone else are left out."
 )
+@click.option(
+    "--with-outliers/--without-outliers",
+    "with_outliers",
+    default=None,
+    help="Send weigh-ins that are out of line with the others too, or leave them out. Without either, you are asked.",
+)
+@click.option("--all", "in_full", is_flag=True, help="Show all that is left out, however long the list is.")
 @click.option("--preview", is_flag=True, help="Show what would be sent, then stop.")
 @options.yes
 @click.pass_obj
 def command(
     around: Surroundings,
     file: Path,
-    mapping: Mapping[str, str],
+    mapping: Choices,
+    save_mapping: Path | None,
     timezone: ZoneInfo | None,
     name: str,
     date_order: str | None,
@@ -127,6 +139,8 @@ def command(
     *,
     day_first: bool,
     month_first: bool,
+    with_outliers: bool | None,
+    in_full: bool,
     preview: bool,
     yes: bool,
 ) -> int:
@@ -139,12 +153,14 @@ def command(
     if day_first and month_first:
         raise click.UsageError("Pass --day-first or --month-first, not both.")
     order = DAY_FIRST if day_first else MONTH_FIRST if month_first else ORDERS[date_order] if date_order else ""
-    choices = Choices(mapping, order, timezone, name, time_of_day, units)
-    console = Console(highlight=False)
+    choices = answers.override(mapping, Choices({}, order, timezone, name, time_of_day, units))
+    wishes = Wishes(preview, yes, in_full, with_outliers, save_mapping)
+    if not sys.stdout.encoding.lower().startswith("utf") and hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # a header in another script does not end the import
     try:
-        history = read_or_ask(_content(file), choices, around.terminal, file.name)
+        data = _content(file)
         with function_or_own(around.environment) as target, Client(target) as client:
-            return _import(client, history, console, around.terminal, preview=preview, yes=yes)
+            return _Import(file, data, choices, wishes, client, around.terminal).run()
     except (FileUnusable, MappingInvalid, Stopped) as e:
         key_needed = isinstance(e, Stopped) and e.kind == "unauthorized"
         key = " Set WEIGHBRIDGE_KEY to one of the function's WEIGHBRIDGE_API_KEYS." if key_needed else ""
@@ -159,70 +175,104 @@ def _content(file: Path) -> bytes:
         raise FileUnusable(f"{file} cannot be read: {e.strerror}.") from None
 
 
-def read_or_ask(data: bytes, choices: Choices, terminal: Terminal, name: str = "") -> History:
-    """The history. What the file does not say is asked at the terminal, each question once."""
-    while True:
+class _Import:
+    def __init__(
+        self, file: Path, data: bytes, choices: Choices, wishes: Wishes, client: Client, terminal: Terminal
+    ) -> None:
+        self._file, self._data, self._given, self._wishes = file, data, choices, wishes
+        self._client, self._ask = client, terminal.ask if terminal.is_there() else None
+        self._console = Console(highlight=False)
+        self._preview = Preview(self._console, in_full=wishes.in_full)
+
+    def run(self) -> int:
+        health = self._client.health()
+        if not health.ok:
+            raise Stopped(health.text, health.kind)
+        delivery = health.body.get("delivery", {})
+        served = "people" in delivery
+        history, choices = self._read(self._given, served=served)
+        checked = self._check(history)
+        if Code.LEFT_OUT_IN_DOUBT in checked.codes and self._ask:
+            answered = ask_units(history, choices, self._ask)
+            if answered != choices:
+                history, choices = self._read(answered, served=served)
+                checked = self._check(history)
+        outliers = find_outliers(checked.weights)
+        self._show(history, choices, checked, outliers)
+        self._save(choices)
+        refused = {row.number for row, _ in checked.refused}
+        good = [row for row in history.readings if row.number not in refused]
+        if not good:
+            raise Stopped("No row in the file can be sent.")
+        if not delivery.get("ready", True):
+            raise Stopped(f"Nothing was sent: {delivery.get('detail', 'the function is not ready.')}")
+        chosen = self._chosen(good, outliers, delivery.get("name", ""))
+        if not chosen:
+            return 1 if self._wishes.yes else 0
+        return _send(self._client, chosen, self._preview, len(history.rows) - len(chosen))
+
+    def _read(self, choices: Choices, *, served: bool) -> tuple[History, Choices]:
+        return read_or_ask(self._data, choices, self._ask, name=self._file.name, served=served)
+
+    def _check(self, history: History) -> ImportReport:
+        rows = history.readings
+        shown = frozenset(row.number for row in (*rows[:SHOWN], *rows[-SHOWN:]))
+        with _progress(self._console) as bar:
+            task = bar.add_task("checked", total=len(rows))
+            return check(self._client, rows, shown=shown, progress=lambda done: bar.update(task, completed=done))
+
+    def _show(self, history: History, choices: Choices, checked: ImportReport, outliers: Sequence[Outlier]) -> None:
+        preview = self._preview
+        preview.show_columns(history, choices)
+        preview.show_rows(checked, len(history.readings))
+        preview.show_picture(checked, outliers)
+        preview.show_refused("cannot be sent", unsendable(history, checked))
+        preview.show_warnings("what is left out or doubtful", checked.warnings)
+        preview.show_outliers("out of line with the others", outliers)
+
+    def _save(self, choices: Choices) -> None:
+        """Write the answers to --save-mapping, or offer to keep those that were given at the terminal."""
+        path = self._wishes.save_mapping
+        if path is None:
+            asked = choices != self._given and not self._wishes.yes
+            path = self._file.with_suffix(".answers.toml")
+            if not asked or not _agreed(self._ask, f"\nSave these answers to {path}? [y/N] "):
+                return
         try:
-            return read(data, **choices._asdict(), name=name)
-        except Question as e:
-            if not terminal.is_there():
-                raise
-            choices = _answered(e, choices, terminal)
+            path.write_bytes(answers.write(choices))
+        except OSError as e:
+            raise Stopped(f"{path} cannot be written: {e.strerror}. Nothing was sent.") from None
+        self._console.print(f"The answers are in {path}. Use them again: --mapping {path}", markup=False)
+
+    def _chosen(self, good: Sequence[WeighInLine], outliers: Sequence[Outlier], delivery: str) -> Sequence[WeighInLine]:
+        """The rows that the person wants to send."""
+        wishes, wrong = self._wishes, {outlier.weight.row for outlier in outliers}
+        usual = [row for row in good if row.number not in wrong]
+        rows = usual if wishes.with_outliers is False else good
+        undecided = bool(wrong) and wishes.with_outliers is None
+        if wishes.preview or not (wishes.yes or self._ask) or (wishes.yes and undecided):
+            pass_yes = "" if wishes.yes else f" Pass --yes to send {len(rows):,} readings."
+            self._console.print(f"\nNothing was sent.{pass_yes}")
+            if undecided:
+                self._console.print(
+                    f"{len(wrong):,} of them are out of line with the others: add --without-outliers to leave these "
+                    "out, or --with-outliers to send them too."
+                )
+            return []
+        if wishes.yes:
+            return rows
+        where = f" ({delivery})" * bool(delivery)
+        if not undecided:
+            return rows if _agreed(self._ask, f"\nSend {len(rows):,} readings{where}? [y/N] ") else []
+        answer = _answer(
+            self._ask,
+            f"\nSend{where}? [y] all {len(good):,} readings, [o] the {len(usual):,} that are in line, [N] none: ",
+        )
+        return good if answer in ("y", "yes") else usual if answer == "o" else []
 
 
-def _answered(question: Question, choices: Choices, terminal: Terminal) -> Choices:
-    """The choices with the person's answer. Raises the question again if there is none that can be used."""
-    try:
-        match question:
-            case OrderUnclear():
-                answer = terminal.ask(f"{question.what} [dmy/mdy/ymd] ").strip().casefold()
-                if answer in ORDERS:
-                    return choices._replace(order=ORDERS[answer])
-            case TimeOfDayMissing():
-                answer = terminal.ask(f"{question.what} One time for all of them, such as 07:00: ")
-                if at := time_of_day(answer):
-                    return choices._replace(time_of_day=at)
-            case UnitUnclear():
-                answer = terminal.ask(f"{question.what} [kg/lb/st] ").strip().casefold()
-                if answer in ("kg", "lb", "st"):
-                    return choices._replace(units={**choices.units, "weight": answer})
-    except EOFError:
-        pass
-    raise question
-
-
-def _import(client: Client, history: History, console: Console, terminal: Terminal, *, preview: bool, yes: bool) -> int:
-    health = client.health()
-    if not health.ok:
-        raise Stopped(health.text, health.kind)
-    delivery = health.body.get("delivery", {})
-    check_people(history, served="people" in delivery)
-    _show_columns(console, history)
-    rows = history.readings
-    shown = frozenset(row.number for row in (*rows[:SHOWN], *rows[-SHOWN:]))
-    with _progress(console) as bar:
-        task = bar.add_task("checked", total=len(rows))
-        checked = check(client, rows, shown=shown, progress=lambda done: bar.update(task, completed=done))
-    _show_rows(console, checked, len(rows))
-    unreadable = [(row, row.fault) for row in history.rows if row.fault]
-    _show_refused(console, "rows cannot be sent", sorted([*unreadable, *checked.refused], key=lambda r: r[0].number))
-    _show_warnings(console, "what is left out or doubtful", checked.warnings)
-    refused = {row.number for row, _ in checked.refused}
-    good = [row for row in rows if row.number not in refused]
-    if not good:
-        raise Stopped("No row in the file can be sent.")
-    if not delivery.get("ready", True):
-        raise Stopped(f"Nothing was sent: {delivery.get('detail', 'the function is not ready.')}")
-    if preview or not (yes or terminal.is_there()):
-        console.print(f"\nNothing was sent. Pass --yes to send {len(good):,} readings.")
-        return 0
-    if not yes and not _agreed(terminal, f"\nSend {len(good):,} readings ({delivery.get('name', '')})? [y/N] "):
-        return 0
-    return _send(client, good, console, len(history.rows) - len(good))
-
-
-def _send(client: Client, rows: Sequence[WeighInLine], console: Console, left_out: int) -> int:
-    outcome = ImportReport()
+def _send(client: Client, rows: Sequence[WeighInLine], preview: Preview, left_out: int) -> int:
+    console, outcome = preview.console, ImportReport()
     why, code = "", 0
     with _progress(console) as bar:
         task = bar.add_task("sent", total=len(rows))
@@ -243,100 +293,12 @@ def _send(client: Client, rows: Sequence[WeighInLine], console: Console, left_ou
     parts += [f"{left_out:,} left out"] * bool(left_out) + [f"{len(outcome.refused):,} refused"] * bool(outcome.refused)
     outcomes = ", ".join(parts) or "nothing arrived"
     console.print(f"{outcome.done:,} of {len(rows):,}: {outcomes}; {outcome.done / elapsed_s:,.0f} per second.")
-    _show_refused(console, "rows were refused", outcome.refused)
-    _show_warnings(console, "arrived with a warning", outcome.warnings)
+    preview.show_refused("refused", outcome.refused)
+    preview.show_warnings("arrived with a warning", outcome.warnings)
     if why:
         console.print(f"{why} {len(rows) - outcome.done:,} readings were not sent.", style="red", markup=False)
         console.print("Run the same command again to continue. What has arrived is not sent twice.")
     return code or int(bool(outcome.refused))
-
-
-# -- what is shown -----------------------------------------------------------------------------------------
-
-
-def _show_columns(console: Console, history: History) -> None:
-    console.print(f"{history.kind}: {len(history.rows):,} weigh-ins.")
-    if history.at_time_of_day:
-        console.print(f"{history.at_time_of_day:,} of them have a date and no time: they are sent with --time-of-day.")
-    if not history.columns:
-        return
-    table = Table("column", "means", "recognized by", box=None, header_style="dim")
-    for column in history.columns:
-        if column.word and column.key:
-            table.add_row(column.header, f"{column.word}, {column.unit}".rstrip(", "), column.recognized_by)
-    console.print(table)
-    unknown: list[str] = []
-    judged: list[str] = []
-    unused: list[str] = []
-    for column in history.columns:
-        if column.word and column.key:
-            continue
-        if column.recognized_by == UNKNOWN:
-            (judged if column.key else unknown).append(column.header or "(no name)")
-        else:
-            unused.append(f"{column.header} ({column.recognized_by or NOT_STORED})")
-    for what, names in (
-        ("Not recognized, so left out", unknown),
-        ("Not recognized, and sent, because it could change the meaning", judged),
-        ("Left out", unused),
-    ):
-        if names:
-            console.print(f"{what}: {', '.join(names)}.", markup=False)
-    if history.weight_without_unit:
-        console.print("The file names no unit of the weight, so it is read in kg. If it is another: --unit weight=lb.")
-    console.print(
-        'Is one wrong? Write lines such as "the header" = "body fat" to a file and pass it with --mapping FILE.\n'
-    )
-
-
-def _show_rows(console: Console, checked: ImportReport, total: int) -> None:
-    if not checked.receipts:
-        return
-    table = Table(box=None, header_style="dim")
-    table.add_column("row", no_wrap=True)
-    table.add_column("measured at (UTC)", no_wrap=True)
-    for name in VALUES:
-        stem, _, unit = name.rpartition("_")
-        table.add_column(f"{stem.replace('_', ' ')}{ {'kg': ' kg', 'percent': ' %'}.get(unit, '') }", justify="right")
-    for position, (row, receipt) in enumerate(checked.receipts):
-        if position == SHOWN and total > 2 * SHOWN:
-            table.add_row("…")
-        values = {field["name"]: field["value"] for field in receipt["fields"]}
-        cells = (_cell(values.get(name), 0 if name.endswith("rating") else 1) for name in VALUES)
-        table.add_row(
-            str(row.number), receipt["measured_at"].replace("T", " ").rstrip("Z").removesuffix("+00:00"), *cells
-        )
-    console.print(table)
-    for note in dict.fromkeys(note["text"] for _, receipt in checked.receipts for note in receipt["notes"]):
-        console.print(f"- {note}", style="dim", markup=False)
-
-
-def _cell(value: float | str | None, decimals: int) -> str:
-    return "" if value is None else f"{float(value):.{decimals}f}"
-
-
-def _show_refused(console: Console, what: str, rows: Sequence[tuple[WeighInLine, str]]) -> None:
-    if not rows:
-        return
-    console.print(f"\n{len(rows):,} {what}:", style="yellow")
-    for row, why in rows[:MOST_REFUSED_SHOWN]:
-        console.print(f"  row {row.number}: {why}", markup=False)
-    if len(rows) > MOST_REFUSED_SHOWN:
-        console.print(f"  … and {len(rows) - MOST_REFUSED_SHOWN:,} more")
-
-
-def _show_warnings(console: Console, what: str, warnings: Sequence[tuple[WeighInLine, str]]) -> None:
-    """Each kind of warning once, with its rows. Warnings that differ in their numbers alone are of one kind."""
-    kinds: dict[str, list[tuple[WeighInLine, str]]] = {}
-    for row, text in warnings:
-        kinds.setdefault(_NUMBERS.sub("0", text), []).append((row, text))
-    if not kinds:
-        return
-    console.print(f"\n{len({row.number for row, _ in warnings}):,} rows: {what}:", style="yellow")
-    for rows in kinds.values():
-        numbers = ", ".join(str(row.number) for row, _ in rows[:SHOWN])
-        more = f" and {len(rows) - SHOWN:,} more" if len(rows) > SHOWN else ""
-        console.print(f"  row{'s' * (len(rows) > 1)} {numbers}{more}: {rows[0][1]}", markup=False)
 
 
 def _progress(console: Console) -> Progress:
@@ -348,11 +310,18 @@ def _progress(console: Console) -> Progress:
         TimeRemainingColumn(),
         console=console,
         transient=True,
+        disable=not console.is_terminal,
     )
 
 
-def _agreed(terminal: Terminal, question: str) -> bool:
+def _agreed(ask: Ask | None, question: str) -> bool:
+    return _answer(ask, question) in ("y", "yes")
+
+
+def _answer(ask: Ask | None, question: str) -> str:
+    if ask is None:
+        return ""
     try:
-        return terminal.ask(question).strip().casefold() in ("y", "yes")
+        return ask(question).strip().casefold()
     except EOFError:
-        return False
+        return ""

@@ -3,28 +3,36 @@
 Rule: a header that the function understands is sent as it is in the file, with its cells. This module judges no
 value and decides no unit: it only finds the columns whose headers the function does not know.
 
-Strategy: the user's mapping file comes first, then the known headers, then the position. The Fitdays app writes its
-headers in the phone's language but always in the same order, so the position counts if the units of the first 19
-columns fit that order. Last comes the arithmetic between columns, which needs no language: fat and fat-free mass make
-the weight, muscle and bone the fat-free mass, water and protein the muscle. A column of times is recognized by its
+Strategy: the user's mapping file comes first. Then the words of the header, in any language of the function; then the
+unit in the header and the unit in the cells, which decide between kg and %; then the position; then the arithmetic
+between columns, which needs no language: fat and fat-free mass make the weight, muscle and bone the fat-free mass,
+water and protein the muscle. The Fitdays app writes its headers in the phone's language but always in one of two
+orders, so the position counts if the units of the first columns fit that order. A column of times is recognized by its
 cells. A column that is still unknown is shown and left out, unless its header could say when, whose, in which unit or
 whether: the function judges it.
 
-Facts (from a real export of the app): 43 columns; 19 values, then body segments; weight × fat % = fat mass within
-0.05 kg, sums within 0.1 kg.
+The unit of a weight without one is that of an app that writes no other, or follows from the arithmetic: a mass with its
+unit and the share of it, or height and BMI.
 
-Weakness: of the app's own headers, only the Portuguese ones are known from a real export. Other languages depend on the
-position and the arithmetic.
+Facts (from real exports of the app): 34 columns, 19 values and then body segments; or 43 columns, with the heart rate
+and the cardiac index at 6 and 7, the obesity at 21, and six more values before the segments. weight × fat % = fat mass
+within 0.05 kg, sums within 0.1 kg. openScale 2 exports kg whatever the user chose (its author, issues 920 and 1148);
+openScale 3 exports the user's unit.
+
+Weakness: an app of a language that is not known depends on the position and the arithmetic.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations, permutations
 from typing import NamedTuple
 
 from weighbridge.reading.dialects import (
+    BARE_WEIGHT,
+    FOREIGN,
     TIMES,
     Either,
     Meaning,
@@ -35,9 +43,11 @@ from weighbridge.reading.dialects import (
     Unused,
     is_missing,
     normal,
+    spellings,
 )
 from weighbridge.reading.keys import in_unit, meaning_of
-from weighbridge.reading.quantities import unit_of
+from weighbridge.reading.languages import HEADERS_ONLY, LANGUAGES
+from weighbridge.reading.quantities import KG_PER, base_unit, unit_of
 from weighbridge.reading.steering import questions_of
 
 from .errors import MappingInvalid
@@ -70,33 +80,13 @@ KIND_OF = {
     "height": BARE,
     "person": OTHER,
 }
-#: The first 19 columns of the app's export.
+#: The first 19 columns of the app's export, and the first 22 of the one with 43; "" is not stored by Garmin.
 FITDAYS_ORDER = tuple(KIND_OF)[:19]
+FITDAYS_ORDER_43 = (*FITDAYS_ORDER[:5], "", "", *FITDAYS_ORDER[5:18], "", FITDAYS_ORDER[18])
 
-#: Header in an export that the function does not know -> its word, or "" if Garmin does not store it.
+#: Header of one app that means something else for the function, or nothing -> its word, or "" if Garmin has no place.
 HEADERS: Mapping[str, Mapping[str, str]] = {
-    "Fitdays in Portuguese": {
-        "Data": "time",
-        "Peso": "weight",
-        "IMC": "BMI",
-        "Gordura corporal": "body fat",
-        "Gordura subcutânea": "subcutaneous fat",
-        "Gordura visceral": "visceral fat",
-        "Água corporal": "body water",
-        "Massa Musc. Esquelética": "skeletal muscle",
-        "Massa Muscular": "muscle mass",
-        "Massa Óssea": "bone mass",
-        "Proteína": "protein",
-        "TMB": "BMR",
-        "Idade Metabólica": "body age",
-        "Massa gorda": "fat mass",
-        "Teor de umidade": "water weight",
-        "Músculo esquelético": "skeletal_muscle_mass_kg",
-        "Taxa muscular": "muscle rate",
-        "Massa protéica": "protein mass",
-        "Massa Livre de Gordura": "fat free body weight",
-    },
-    "Fitdays in Portuguese, newer": {"Hora/Data": "time"},
+    "Fitdays": {"target weight": "", "weight control": "", "fat control": "", "muscle control": ""},
     "Samsung Health": {
         "fat_free": "fat_free_mass_kg",
         "body_fat_mass": "fat_mass_kg",
@@ -106,6 +96,12 @@ HEADERS: Mapping[str, Mapping[str, str]] = {
 }
 #: Words of one export alone, with another meaning there.
 GARMIN = {"Skeletal Muscle Mass": "muscle mass", "Change": ""}
+#: Apps whose exports have no unit and are in kg, and headers that only they have together.
+IN_KG: Mapping[str, frozenset[str]] = {
+    "Zepp Life": frozenset(("fatrate", "bodywaterrate", "bonemass")),
+    "openScale 2": frozenset(("datetime", "lbm", "visceralfat")),
+    "Samsung Health": frozenset(("starttime", "createtime", "pkgname")),
+}
 
 #: What the function reads from a header, as a word of this table.
 _WORD_OF: Mapping[str | Share, str] = {
@@ -121,10 +117,12 @@ _WORD_OF: Mapping[str | Share, str] = {
     "bone_mass_kg": "bone mass",
     "fat_mass_kg": "fat mass",
     "body_water_kg": "water weight",
-    "fat_free_mass_kg": "fat_free_mass_kg",
+    "fat_free_mass_kg": "fat free body weight",
     "height_cm": "height",
     Share.SKELETAL_MUSCLE: "skeletal muscle",
     Share.MUSCLE: "muscle rate",
+    Share.BONE: "bone share",
+    Share.FAT_FREE: "fat-free share",
 }
 _ROLES = {
     Role.ZONE: "time zone",
@@ -136,6 +134,8 @@ _ROLES = {
 }
 _TIMES = frozenset(role for rank in TIMES for role in rank)
 NOT_STORED, UNKNOWN = "not stored by Garmin", "unknown"
+#: How a column was recognized; more words may follow.
+MAPPING, HEADER = "your mapping", "its header"
 
 ROWS_NEEDED = 3
 _SUM_KG, _SHARE_KG = 0.11, 0.11
@@ -144,7 +144,9 @@ _IN_BRACKETS = re.compile(r"(.*?)\s*[(\[（]\s*([^)\]）]*?)\s*[)\]）]\s*")
 _AFTER_COMMA = re.compile(r"(.*?\S)\s*(?:,|/|\bin\b)\s*([^\s,/]+)\s*")
 _EPOCH = re.compile(r"\d{10}|\d{13}", re.ASCII)
 _DATE = re.compile(r"(\d\d:\d\d(:\d\d)? )?\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}", re.ASCII)
-_MASSES = ("kg", "lb", "lbs", "st", "g", "jin", "斤")
+_KINDS = {"kg": MASS, "%": PERCENT, "kcal": ENERGY, "": BARE}
+#: Units of a weight differ by more than this share from each other, and columns that were rounded by less.
+_ROUNDED = 0.04
 
 
 class Column(NamedTuple):
@@ -180,6 +182,8 @@ class Profile(NamedTuple):
     place: int
     kind: str
     numbers: Sequence[float | None]
+    #: The unit of most numbers, from their cells or else from the header.
+    unit: str = ""
 
 
 def recognize(
@@ -194,17 +198,23 @@ def recognize(
     this export alone. Raises `MappingInvalid`.
     """
     _check(mapping, headers)
-    profiles = [_profile(i, [row[i] if i < len(row) else "" for row in sample]) for i in range(len(headers))]
+    profiles = [
+        _profile(i, [row[i] if i < len(row) else "" for row in sample], parts_of(header)[1])
+        for i, header in enumerate(headers)
+    ]
     columns = [
         _by_header(header, mapping, {normal(name): word for name, word in (own or {}).items()}) for header in headers
     ]
-    columns = _without_repeated(columns)
+    columns = [_by_cells(column, profile) for column, profile in zip(columns, profiles, strict=True)]
+    columns = _with_keys(_without_repeated(_in_languages(columns)))
     found = {i: (c.word, c.recognized_by) for i, c in enumerate(columns) if c.recognized_by != UNKNOWN}
     taken = {word for word, _ in found.values()}
-    if _is_in_fitdays_order(profiles, found):
-        for i, word in enumerate(FITDAYS_ORDER):
-            if i not in found and word not in taken:
-                found[i] = word, "its position"
+    for order in (FITDAYS_ORDER, FITDAYS_ORDER_43):
+        if _is_in_order(order, profiles, found):
+            for i, word in enumerate(order):
+                if word and i not in found and word not in taken:
+                    found[i] = word, "its position"
+            break
     _use_arithmetic(profiles, found)
     if not any(word == "time" for word, _ in found.values()):
         times = [profile.place for profile in profiles if profile.kind == TIME and profile.place not in found]
@@ -212,7 +222,8 @@ def recognize(
     for i, (word, recognized_by) in found.items():
         if columns[i].recognized_by == UNKNOWN:
             columns[i] = columns[i]._replace(word=word, recognized_by=recognized_by, key=word)
-    return _in_units(columns, units or {})
+    columns = _in_units(columns, units or {})
+    return _with_unit_of_weight(columns, profiles)
 
 
 def is_header(cells: Sequence[str]) -> bool:
@@ -231,35 +242,98 @@ def _by_header(header: str, mapping: Mapping[str, str], own: Mapping[str, str]) 
     bare, unit = parts_of(header)
     if header in mapping:
         word = mapping[header]
-        return Column(header, word, "your mapping", unit, word)
+        return Column(header, word, MAPPING, unit, word)
     name = normal(bare)
-    foreign = {**_FOREIGN, **own}
-    if name in foreign:
-        return Column(header, foreign[name], "its header" if foreign[name] else NOT_STORED, unit, foreign[name])
-    for key, known in ((bare, unit), (header, "")):
+    only_here = _HEADERS_ONLY.get(name, "")
+    english = FOREIGN.get(name) or only_here or bare
+    if (word := own.get(normal(english), _OF_APPS.get(name))) is not None:
+        return Column(header, word, HEADER if word else NOT_STORED, unit, word)
+    for key, known in ((only_here or bare, unit), (header, "")):
         if (meaning := meaning_of(key)) is None:
             continue
         if isinstance(meaning, Unused):
-            word = _KNOWN.get(name, "")
-            return Column(header, word, "its header" if word else NOT_STORED, known, key if word else "")
-        return Column(header, _KNOWN.get(name) or _word_of(meaning, known, key), "its header", known, key)
+            word = _KNOWN.get(normal(english), "")
+            return Column(header, word, HEADER if word else NOT_STORED, known, key if word else "")
+        by = f"{HEADER} and the unit in it" if known and isinstance(meaning, Either) else HEADER
+        return Column(header, _word_of(meaning, known, english), by, known, key)
     return Column(header, "", UNKNOWN, unit, header if header and questions_of(header) else "")
 
 
-def _word_of(meaning: Meaning, unit: str, key: str) -> str:
+def _by_cells(column: Column, profile: Profile) -> Column:
+    """The column with the meaning that the unit in its cells gives it."""
+    meaning = meaning_of(column.key)
+    if not column.recognized_by.startswith(HEADER) or column.unit or not isinstance(meaning, Quantity | Either):
+        return column
+    english = FOREIGN.get(normal(column.header), column.header)
+    word = _word_of(meaning, profile.unit, english)
+    if word != column.word:
+        return column._replace(word=word, recognized_by=f"{HEADER} and the unit in its cells")
+    if isinstance(meaning, Either):
+        return column._replace(recognized_by=f"{HEADER}; the other values decide its unit")
+    return column
+
+
+def _word_of(meaning: Meaning, unit: str, english: str) -> str:
+    """What a number in this unit is, in the words of `KIND_OF` if it has one."""
     if isinstance(meaning, Role):
         return "time" if meaning in _TIMES else _ROLES.get(meaning, "")
     if isinstance(meaning, UnitOf):
         return "unit"
-    if isinstance(meaning, Either) and (unit_is_known := in_unit(meaning, unit)):
-        meaning = unit_is_known
-    if isinstance(meaning, Quantity):
-        return _WORD_OF.get(meaning.name) or (meaning.name if isinstance(meaning.name, str) else key)
-    return f"{key}, kg or %"
+    if isinstance(meaning, Unused):
+        return ""
+    said = in_unit(meaning, unit) if unit else None
+    if isinstance(meaning, Quantity) and (said is None or said.name == meaning.name):
+        return _WORD_OF.get(meaning.name) or str(meaning.name)
+    return f"{english}, kg or %" if said is None else _WORD_OF.get(said.name) or str(said.name)
 
 
-_FOREIGN = {normal(header): word for words in HEADERS.values() for header, word in words.items()}
+_OF_APPS = {normal(header): word for words in HEADERS.values() for header, word in words.items()}
 _KNOWN = {normal(word): word for word in KIND_OF if word not in ("time", "person")}
+_HEADERS_ONLY = {
+    name: english
+    for table in HEADERS_ONLY.values()
+    for english, words in table.items()
+    for word in words.split(", ")
+    for name in spellings(word)
+}
+#: A word -> the languages that have it.
+_LANGUAGES_OF: dict[str, list[str]] = {}
+for _tables in (LANGUAGES, HEADERS_ONLY):
+    for _language, _table in _tables.items():
+        for _word in ", ".join(_table.values()).split(", "):
+            for _name in spellings(_word):
+                _LANGUAGES_OF.setdefault(_name, []).append(_language)
+
+
+def _in_languages(columns: Sequence[Column]) -> list[Column]:
+    """The columns, each with its language: of those that have its word, the one with most words in the file."""
+    languages = [
+        _LANGUAGES_OF.get(normal(parts_of(column.header)[0]), _LANGUAGES_OF.get(normal(column.header), []))
+        if column.recognized_by.startswith(HEADER)
+        else []
+        for column in columns
+    ]
+    count = Counter(language for each in languages for language in each)
+    return [
+        column._replace(recognized_by=column.recognized_by.replace(HEADER, f"{HEADER} ({max(each, key=count.get)})", 1))
+        if each
+        else column
+        for column, each in zip(columns, languages, strict=True)
+    ]
+
+
+def _with_keys(columns: Sequence[Column]) -> list[Column]:
+    """The columns with different keys. Two headers may differ in the unit alone, or two cells below one header."""
+    taken: set[str] = set()
+    found = []
+    for column in columns:
+        if column.key in taken and not column.is_time and meaning_of(column.header) is not None:
+            column = column._replace(key=column.header, unit="")
+        if column.key in taken and not column.is_time:
+            column = column._replace(key=column.word)
+        taken |= {column.key} if column.key else set()
+        found.append(column)
+    return found
 
 
 def _without_repeated(columns: Sequence[Column]) -> list[Column]:
@@ -269,7 +343,7 @@ def _without_repeated(columns: Sequence[Column]) -> list[Column]:
     """
     first: dict[str, str] = {}
     for column in columns:
-        if column.recognized_by == "your mapping" and _is_number(column):
+        if column.recognized_by == MAPPING and _is_number(column):
             if column.word in first:
                 raise MappingInvalid(
                     f"The mapping gives two columns the meaning {column.word!r}: {first[column.word]!r} and "
@@ -278,7 +352,7 @@ def _without_repeated(columns: Sequence[Column]) -> list[Column]:
             first[column.word] = column.header
     kept = []
     for column in columns:
-        if column.recognized_by == "its header" and _is_number(column):
+        if column.recognized_by.startswith(HEADER) and _is_number(column):
             if column.word in first:
                 kept.append(Column(column.header, "", f"the same as {first[column.word]}"))
                 continue
@@ -316,7 +390,10 @@ def _in_units(columns: Sequence[Column], units: Mapping[str, str]) -> list[Colum
 def _check(mapping: Mapping[str, str], headers: Sequence[str]) -> None:
     for header, word in mapping.items():
         if header not in headers:
-            raise MappingInvalid(f"The mapping names a column {header!r}, but the columns are: {', '.join(headers)}.")
+            raise MappingInvalid(
+                f"The mapping names a column {header!r}, but the columns are: {', '.join(headers)}. "
+                "Is it the mapping of another file?"
+            )
         if word and word not in KIND_OF and meaning_of(word) is None:
             raise MappingInvalid(
                 f"The mapping gives the column {header!r} the meaning {word!r}. "
@@ -332,40 +409,106 @@ def parts_of(header: str) -> tuple[str, str]:
     return header, ""
 
 
-def _profile(index: int, cells: Sequence[str]) -> Profile:
-    kinds: dict[str, int] = {}
+def _with_unit_of_weight(columns: Sequence[Column], profiles: Sequence[Profile]) -> list[Column]:
+    """The columns, the weight with its unit if it has none in the file and the file still shows it."""
+    found = list(columns)
+    if any(column.role is Role.WEIGHT_UNIT for column in columns):
+        return found
+    names = {normal(column.header) for column in columns}
+    app = next((app for app, headers in IN_KG.items() if headers <= names), "")
+    for i, column in enumerate(columns):
+        if column.unit or profiles[i].kind != BARE or meaning_of(column.key) is not BARE_WEIGHT:
+            continue
+        if app:
+            found[i] = column._replace(unit="kg", recognized_by=f"{column.recognized_by}; {app} writes kg")
+        elif unit := _unit_by_arithmetic(profiles[i], columns, profiles):
+            found[i] = column._replace(unit=unit, recognized_by=f"{column.recognized_by}; its unit by the arithmetic")
+    return found
+
+
+def _unit_by_arithmetic(weight: Profile, columns: Sequence[Column], profiles: Sequence[Profile]) -> str:
+    """The unit in which the weight fits the other columns, or nothing."""
+    at = {column.word: profile for column, profile in zip(columns, profiles, strict=True) if column.key}
+
+    def in_kg(word: str) -> Sequence[float | None]:
+        profile = at.get(word)
+        if profile is None or profile.unit not in KG_PER:
+            return ()
+        return [None if number is None else number * float(KG_PER[profile.unit]) for number in profile.numbers]
+
+    def of(word: str) -> Sequence[float | None]:
+        return at[word].numbers if word in at else ()
+
+    fat, free = in_kg("fat mass"), in_kg("fat free body weight") or in_kg("fat_free_mass_kg")
+    expected = [
+        *_each(lambda part, whole: part + whole, fat, free),
+        *_each(lambda part, percent: part / percent * 100, fat, of("body fat")),
+        *_each(lambda cm, bmi: bmi * (cm if cm < 3 else cm / 100) ** 2, of("height"), of("BMI")),
+    ]
+    pairs = [(kg, weight.numbers[row]) for row, kg in expected]
+    ratios = [kg / number for kg, number in pairs if number]
+    enough = max(ROWS_NEEDED, 0.9 * len(ratios))
+    units = [
+        unit
+        for unit in ("kg", "lb", "st", "jin")
+        if sum(abs(ratio / float(KG_PER[unit]) - 1) < _ROUNDED for ratio in ratios) >= enough
+    ]
+    return units[0] if len(units) == 1 else ""
+
+
+def _each(
+    calculate: Callable[[float, float], float], some: Sequence[float | None], others: Sequence[float | None]
+) -> Iterator[tuple[int, float]]:
+    """The row and the result of each pair of numbers."""
+    for row, (a, b) in enumerate(zip(some, others, strict=False)):
+        if a and b:
+            yield row, calculate(a, b)
+
+
+def _profile(index: int, cells: Sequence[str], unit: str) -> Profile:
+    """`unit`: of the header."""
+    kinds = Counter[tuple[str, str]]()
     numbers: list[float | None] = []
     for cell in cells:
         number = None
         if not is_missing(cell):
-            kind, number = _read(cell)
-            kinds[kind] = kinds.get(kind, 0) + 1
+            kind, number, own = _read(cell)
+            kinds[kind, own] += 1
         numbers.append(number)
-    return Profile(index, max(kinds, key=lambda kind: kinds[kind], default=""), numbers)
+    kind, own = max(kinds, key=lambda each: kinds[each], default=("", ""))
+    if kind == BARE and unit:
+        kind, own = _KINDS.get(base_unit(unit), OTHER), unit
+    return Profile(index, kind, numbers, own)
 
 
-def _read(cell: str) -> tuple[str, float | None]:
+def _read(cell: str) -> tuple[str, float | None, str]:
+    """The kind, the number and the unit of a cell."""
     if _EPOCH.fullmatch(cell):
-        return TIME, None
+        return TIME, None, ""
     if found := _NUMBER.fullmatch(cell):
-        unit = found[2].casefold()
-        kind = MASS if unit in _MASSES else {"%": PERCENT, "kcal": ENERGY, "": BARE}.get(unit, OTHER)
-        return kind, float(found[1].replace(",", "."))
-    return (TIME if _DATE.match(cell) else OTHER), None
+        unit = unit_of(found[2]) if found[2] else ""
+        kind = OTHER if unit is None else _KINDS.get(base_unit(unit), OTHER)
+        return kind, float(found[1].replace(",", ".")), unit or ""
+    return (TIME if _DATE.match(cell) else OTHER), None, ""
 
 
-def _is_in_fitdays_order(profiles: Sequence[Profile], found: Mapping[int, tuple[str, str]]) -> bool:
-    """Whether the first columns have the units of the app's export, and no known header contradicts the order."""
-    if len(profiles) < len(FITDAYS_ORDER):
+def _is_in_order(order: Sequence[str], profiles: Sequence[Profile], found: Mapping[int, tuple[str, str]]) -> bool:
+    """Whether the first columns have the units of this export, and no known header contradicts the order."""
+    if len(profiles) < len(order):
         return False
-    for i, word in enumerate(FITDAYS_ORDER):
-        if i in found and found[i][1] == "its header" and found[i][0] != word:
+    for i, word in enumerate(order):
+        if i in found and found[i][1].startswith(HEADER) and found[i][0] != word:
             return False
-        if profiles[i].kind not in ("", KIND_OF[word]) and not (
-            word in ("skeletal muscle", "skeletal_muscle_mass_kg", "BMR") and profiles[i].kind in (MASS, PERCENT, BARE)
+        if (
+            word
+            and profiles[i].kind not in ("", KIND_OF[word])
+            and not (
+                word in ("skeletal muscle", "skeletal_muscle_mass_kg", "BMR")
+                and profiles[i].kind in (MASS, PERCENT, BARE)
+            )
         ):
             return False
-    at = {word: profiles[i].numbers for i, word in enumerate(FITDAYS_ORDER)}
+    at = {word: profiles[i].numbers for i, word in enumerate(order)}
     return _adds_up(zip(at["fat mass"], at["fat free body weight"], at["weight"], strict=True))
 
 

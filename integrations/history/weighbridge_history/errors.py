@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class FileUnusable(Exception):
     """The file cannot be read. The message names the place and, if possible, the fix."""
@@ -18,6 +20,10 @@ class MappingInvalid(Exception):
         self.what = what
 
 
+class AnswersInvalid(Exception):
+    """A mapping file is not as expected. The message names the key, what was expected, and what came."""
+
+
 class Question(MappingInvalid):
     """The file does not say something. It is asked once, for the whole file."""
 
@@ -31,8 +37,15 @@ class TimeOfDayMissing(Question):
 
 
 class UnitUnclear(Question):
-    """The file comes from an app whose weights are in the unit of its user, and does not name it."""
+    """The weights are in the unit of the app's user, and the file does not name it."""
+
+    #: The word or header of the column whose unit is wanted.
+    column = "weight"
 
 
 class SeveralPeople(Question):
     """The file names several people. The user says whose weigh-ins are wanted."""
+
+    def __init__(self, what: str, fix: str = "", people: Sequence[str] = ()) -> None:
+        super().__init__(what, fix)
+        self.people = tuple(people)

@@ -23,7 +23,7 @@ from . import times
 from .apple_health import chunks_of, is_archive, read_apple_health
 from .columns import GARMIN, Column, is_header, is_values, recognize
 from .errors import FileUnusable, MappingInvalid, OrderUnclear, SeveralPeople, TimeOfDayMissing, UnitUnclear
-from .limits import CHUNK_BYTES, check_spreadsheet
+from .limits import CHUNK_BYTES
 from .process import ask
 from .table import LONGEST_CELL, Table, TableRow, read_table
 
@@ -137,6 +137,7 @@ def check_people(history: History, *, served: bool) -> None:
         raise SeveralPeople(
             f"The file holds weigh-ins of {' and '.join(left)}, and the function serves one account.",
             "Pass --name NAME to send those of one person.",
+            list(left),
         )
 
 
@@ -168,13 +169,16 @@ def _read(data: bytes, choices: Choices, more: IO[bytes] | None) -> History:
         raise FileUnusable("The file is empty.")
     start = _start(data)
     if start.startswith(b"{"):
+        _check_no_columns("JSON lines", choices)
         rows = [_json_line(number, line) for number, line in _lines(data)]
         return History("JSON lines", [_in_zone(row, choices.timezone) for row in rows])
     if start.startswith(b"["):
         return _json_list(data, choices)
     if start.startswith(b"<"):
+        _check_no_columns("Apple Health", choices)
         return _apple_health(chain([data], iter(lambda: more.read(CHUNK_BYTES) if more else b"", b"")))
     if data.startswith(b"PK") and is_archive(data):
+        _check_no_columns("Apple Health", choices)
         return _apple_health(chunks_of(data))
     table = _table_of(data, choices.mapping)
     if _is_garmin(table):
@@ -182,11 +186,20 @@ def _read(data: bytes, choices: Choices, more: IO[bytes] | None) -> History:
     return _table(table, choices)
 
 
+def _check_no_columns(kind: str, choices: Choices) -> None:
+    """Raises `MappingInvalid` if the choices name columns: this kind of file has none."""
+    if named := [*choices.mapping, *choices.units]:
+        raise MappingInvalid(
+            f"The answers name the column {named[0]!r}, but a file of {kind} has no columns. "
+            "Are they the answers for another file?"
+        )
+
+
 def _apple_health(chunks: Iterable[bytes]) -> History:
     found = read_apple_health(chunks)
     rows = [WeighInLine(i, _line(values)) for i, values in enumerate(found.weigh_ins.values(), 1)]
-    faults = [f"line {line} of the XML is damaged" for line in found.damaged]
-    return History("Apple Health", rows + [WeighInLine(i, b"", why) for i, why in enumerate(faults, len(rows) + 1)])
+    faults = [WeighInLine(i, b"", why) for i, why in enumerate(found.faults, len(rows) + 1)]
+    return History("Apple Health", rows + faults)
 
 
 def _in_zone(row: WeighInLine, timezone: ZoneInfo | None) -> WeighInLine:
@@ -297,12 +310,20 @@ def _start(data: bytes) -> bytes:
 
 
 def _is_garmin(table: Table) -> bool:
-    return tuple(map(normal, table.headers[:3])) == _GARMIN
+    """Whether this is Garmin Connect's export, in any language: times below a row with their day."""
+    if tuple(map(normal, table.headers[:3])) == _GARMIN:
+        return True
+    if [column.word for column in recognize(table.headers[:2], [], {})] != ["time", "weight"]:
+        return False
+    rows = [row.cells for row in islice(table.rows(), 2)]
+    return len(rows) == 2 and _is_day(rows[0]) and times.is_clock(rows[1][0])
+
+
+def _is_day(cells: Sequence[str]) -> bool:
+    return times.parse_day(cells[0]) is not None and not any(cells[1:])
 
 
 def _table_of(data: bytes, mapping: Mapping[str, str]) -> Table:
-    if data.startswith(b"PK"):
-        check_spreadsheet(data)
     wanted = set(mapping)
     table = read_table(data, lambda cells: (bool(wanted) and wanted <= set(cells)) or is_header(cells))
     if is_values(table.headers):
@@ -393,7 +414,7 @@ class _When:
         return found | self._zone
 
     def _texts(self, cells: Sequence[str]) -> list[tuple[str, str]]:
-        return [(key, cells[i]) for i, key in self._places if i < len(cells) and not is_missing(cells[i])]
+        return [(key, times.plain(cells[i])) for i, key in self._places if i < len(cells) and not is_missing(cells[i])]
 
 
 def _which_order(unclear: times.Unclear) -> str:
@@ -470,4 +491,5 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _line(values: Mapping[str, object]) -> bytes:
-    return _encode(values).encode()
+    # Half of a surrogate pair stays an escape, which the function refuses.
+    return _encode(values).encode("utf-8", "backslashreplace")

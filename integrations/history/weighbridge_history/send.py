@@ -26,6 +26,7 @@ from weighbridge.client import Client, Reply, Result
 from weighbridge.errors import ReadingRejected
 from weighbridge.reading.interpret import when_and_whose
 
+from .outliers import Weight, weight_in
 from .read import WeighInLine
 
 #: Garmin may time out on a file with more (garmin-weight-sync issue 8 saw a 504).
@@ -64,6 +65,9 @@ class ImportReport:
     refused: list[tuple[WeighInLine, str]] = field(default_factory=list)
     warnings: list[tuple[WeighInLine, str]] = field(default_factory=list)
     receipts: list[tuple[WeighInLine, Mapping[str, Any]]] = field(default_factory=list)
+    #: The codes of all notes and warnings.
+    codes: Counter[str] = field(default_factory=Counter)
+    weights: list[Weight] = field(default_factory=list)
 
     @property
     def done(self) -> int:
@@ -78,6 +82,9 @@ class ImportReport:
         self.counts[deciding.status] += 1
         for part in parts:
             self.warnings += [(row, warning["text"]) for warning in part.body.get("warnings", [])]
+            self.codes.update(part.codes)
+            if weight := weight_in(row.number, row.person, part.body):
+                self.weights.append(weight)
             if keep:
                 self.receipts.append((row, part.body))
 

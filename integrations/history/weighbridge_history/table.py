@@ -18,11 +18,13 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
+from itertools import islice
 from typing import NamedTuple
 
 import python_calamine as calamine
 
 from .errors import FileUnusable
+from .extents import DAMAGED, check_extents
 
 #: An OLE 2 compound file (.xls), and a ZIP archive (.xlsx).
 SPREADSHEETS = (b"\xd0\xcf\x11\xe0", b"PK\x03\x04")
@@ -43,7 +45,7 @@ class Table:
     """Headers and the rows below them. Each call of `rows` reads them again."""
 
     headers: list[str]
-    _data: bytes | Sequence[Sequence[object]]
+    _data: bytes | calamine.CalamineSheet
     _delimiter: str = ""
     _encoding: str = ""
     #: The lines above the header, each as it is in the file.
@@ -52,8 +54,8 @@ class Table:
     def rows(self) -> Iterator[TableRow]:
         """The rows that are not empty. Raises `FileUnusable`, with row and column, if the file is damaged there."""
         if not isinstance(self._data, bytes):
-            for number, values in enumerate(self._data[len(self.above) + 1 :], len(self.above) + 2):
-                if cells := _filled([_text(value) for value in values]):
+            for number, values in enumerate(self._data.iter_rows(), 1):
+                if number > len(self.above) + 1 and (cells := _filled([_text(value) for value in values])):
                     yield TableRow(number, cells)
             return
         text = io.TextIOWrapper(io.BytesIO(self._data), self._encoding, newline="")
@@ -119,16 +121,16 @@ def _not_text(data: bytes, e: UnicodeDecodeError) -> FileUnusable:
 
 
 def _spreadsheet(data: bytes, is_header: Callable[[Sequence[str]], bool]) -> Table:
+    check_extents(data)
     try:
-        book = calamine.CalamineWorkbook.from_filelike(io.BytesIO(data))
-        values = book.get_sheet_by_index(0).to_python(skip_empty_area=False)
+        sheet = calamine.CalamineWorkbook.from_filelike(io.BytesIO(data)).get_sheet_by_index(0)
     except (calamine.CalamineError, ValueError, IndexError, OSError) as e:
-        raise FileUnusable("The spreadsheet cannot be read. Is it complete? Export it again, or save it as CSV.") from e
-    if not values:
+        raise FileUnusable(DAMAGED) from e
+    first = [[_text(value).strip() for value in row] for row in islice(sheet.iter_rows(), FIRST_LINES)]
+    if not first:
         raise FileUnusable("The first sheet of the spreadsheet is empty.")
-    first = [[_text(value).strip() for value in row] for row in values[:FIRST_LINES]]
     place = next((i for i, cells in enumerate(first) if is_header(cells)), 0)
-    return Table(first[place], values, above=tuple(" ".join(cells) for cells in first[:place]))
+    return Table(first[place], sheet, above=tuple(" ".join(cells) for cells in first[:place]))
 
 
 def _text(value: object) -> str:

@@ -4,19 +4,26 @@ Rule: 03/04 is April 3 or March 4. The whole file decides: one number after the 
 user is asked. A date without a time of day is not a time: midnight is never added. Nothing is guessed.
 
 Facts: the function itself reads ISO 8601, epochs, English months, and the `HH:MM DD/MM/YYYY` of the Fitdays export.
+Renpho writes "July 4, 2022 9:34:26 AM", Garmin Connect "Jul 4, 2022" above the times of that day, and in German "Okt 5,
+2022"; an old export of Withings in German writes "2014-02-13 6:04 Uhr". The names of months are those of Unicode CLDR,
+and Mrz as Garmin writes it.
 
-Strategy: only the date is rewritten, year first. The time of day and the zone stay as they are in the file.
+Strategy: only the date is rewritten, year first. The time of day and the zone stay as they are in the file, but for
+words around the time of day (Uhr, a. m., 上午), which become what the function reads.
 
-Weakness: month names are recognized in English only.
+Weakness: months and halves of the day in other languages than those below are refused, with the row.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from typing import NamedTuple
+
+from weighbridge.reading.characters import fold
 
 DAY_FIRST, MONTH_FIRST, YEAR_FIRST = "day first", "month first", "year first"
 #: The places of year, month and day.
@@ -32,11 +39,84 @@ _CLOCK = re.compile(
     r"(\d{1,2})[:.](\d\d)(?:[:.](\d\d)(?:[.,]\d{1,9})?)?(?:\s*([ap])\.?\s*m\.?)?", re.ASCII | re.IGNORECASE
 )
 _HAS_CLOCK = re.compile(r"\d:\d\d|\dT\d\d", re.ASCII)
-_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_MONTHS = {name: number for number, name in enumerate(_NAMES, 1)}
+#: The months of each language, in the forms of a date: short, full, and as in "4 lipca". Accents are dropped.
+MONTHS = {
+    "English": (
+        "jan january, feb february, mar march, apr april, may, jun june, jul july, aug august, sep sept september, "
+        "oct october, nov november, dec december"
+    ),
+    "German": (
+        "jan januar jänner, feb februar, mär mrz märz, apr april, mai, jun juni, jul juli, aug august, "
+        "sep sept september, okt oktober, nov november, dez dezember"
+    ),
+    "Dutch": (
+        "jan januari, feb februari, mrt maart, apr april, mei, jun juni, jul juli, aug augustus, sep sept september, "
+        "okt oktober, nov november, dec december"
+    ),
+    "French": (
+        "janv janvier, févr février, mars, avr avril, mai, juin, juil juillet, août, sept septembre, oct octobre, "
+        "nov novembre, déc décembre"
+    ),
+    "Spanish": (
+        "ene enero, feb febrero, mar marzo, abr abril, may mayo, jun junio, jul julio, ago agosto, "
+        "sep sept septiembre, oct octubre, nov noviembre, dic diciembre"
+    ),
+    "Portuguese": (
+        "jan janeiro, fev fevereiro, mar março, abr abril, mai maio, jun junho, jul julho, ago agosto, set setembro, "
+        "out outubro, nov novembro, dez dezembro"
+    ),
+    "Italian": (
+        "gen gennaio, feb febbraio, mar marzo, apr aprile, mag maggio, giu giugno, lug luglio, ago agosto, "
+        "set settembre, ott ottobre, nov novembre, dic dicembre"
+    ),
+    "Polish": (
+        "sty styczeń stycznia, lut luty lutego, mar marzec marca, kwi kwiecień kwietnia, maj maja, "
+        "cze czerwiec czerwca, lip lipiec lipca, sie sierpień sierpnia, wrz wrzesień września, "
+        "paź październik października, lis listopad listopada, gru grudzień grudnia"
+    ),
+    "Czech": (
+        "led leden ledna, úno únor února, bře březen března, dub duben dubna, kvě květen května, čvn červen června, "
+        "čvc červenec července, srp srpen srpna, zář září, říj říjen října, lis listopad listopadu, "
+        "pro prosinec prosince"
+    ),
+}
+
+
+def _plain(word: str) -> str:
+    """A word without case and accents."""
+    plain = unicodedata.normalize("NFD", word.casefold())
+    return "".join(letter for letter in plain if not unicodedata.combining(letter))
+
+
+_MONTHS = {
+    _plain(name): number
+    for months in MONTHS.values()
+    for number, names in enumerate(months.split(", "), 1)
+    for name in names.split()
+}
+_MONTH = r"([^\W\d_]{3,12})\.?"
+#: A date with the name of its month, at the start of a text; "4 de julio de 2022" and "4th July, 2022" too.
 _WITH_MONTH_NAME = re.compile(
-    r"(?:([A-Za-z]{3})[a-z]*\.? (\d{1,2})|(\d{1,2})\.? ([A-Za-z]{3})[a-z]*\.?),? (\d{4})", re.ASCII
+    rf"(?:{_MONTH} (\d{{1,2}})(?:st|nd|rd|th)?|(\d{{1,2}})(?:\.|er|st|nd|rd|th)? (?:de )?{_MONTH}(?: de)?)"
+    r",? (\d{4})(?!\d)"
 )
+_CJK = re.compile(r"(\d{4})年 ?(\d{1,2})月 ?(\d{1,2})日", re.ASCII)
+#: What stands around a time of day in other languages, and what the function reads.
+_HALF_BEFORE = re.compile(r"(上午|下午|午前|午後) ?(\d{1,2}:\d\d(?::\d\d)?)", re.ASCII)
+_AFTERNOON = ("下午", "午後")
+_HALF_AFTER = re.compile(r"(?<=\d)\s*([ap])\.?\s?m\.?\Z", re.ASCII | re.IGNORECASE)
+_OCLOCK = re.compile(r"(?<=\d)\s*Uhr\Z")
+_WITH_H = re.compile(r"(?<!\d)(\d{1,2}) ?h ?(\d\d)\Z", re.ASCII)
+
+
+def plain(text: str) -> str:
+    """A time with what other languages write around it in the form that the function reads, or as it is."""
+    if text.isascii() and text[-1:].isdigit() and "h" not in text:  # nearly always
+        return text
+    text = _OCLOCK.sub("", fold(text.strip()))
+    text = _HALF_BEFORE.sub(lambda found: f"{found[2]} {'PM' if found[1] in _AFTERNOON else 'AM'}", text)
+    text = _WITH_H.sub(r"\1:\2", text)
+    return _HALF_AFTER.sub(lambda found: f" {found[1].upper()}M", text)
 
 
 class Kind(Enum):
@@ -95,6 +175,9 @@ def as_iso(text: str, order: str) -> str:
     clock = _AFTER_CLOCK.match(text)
     found = _NUMBERS.match(text, clock.end() if clock else 0)
     day = _date(found[0], order) if found else None
+    # Nearly all others are ISO 8601.
+    if not found and text[4:5] != "-" and (found := _WITH_MONTH_NAME.match(text) or _CJK.match(text)):
+        day = _day(found[0], "")
     if not found or not day:
         return text
     rest = clock[1] if clock else text[found.end() :].strip(" ,T")
@@ -110,8 +193,8 @@ def on_date(text: str, clock: str, order: str) -> str:
 
 
 def parse_day(text: str) -> tuple[int, int, int] | None:
-    """Year, month and day of "Jul 18, 2026", "21 Sep 2023" or "2026-07-18"."""
-    day = _day(text.strip(), "")
+    """Year, month and day of "Jul 18, 2026", "21. Okt. 2023" or "2026-07-18"."""
+    day = _day(fold(text.strip()), "")
     return (day.year, day.month, day.day) if day else None
 
 
@@ -122,12 +205,12 @@ def on_day(day: tuple[int, int, int], clock: str) -> str:
 
 
 def is_clock(text: str) -> bool:
-    return _CLOCK.fullmatch(text.strip()) is not None
+    return _CLOCK.fullmatch(plain(text.strip())) is not None
 
 
 def time_of_day(text: str) -> str:
     """HH:MM:SS of a time of day, or nothing."""
-    found = _CLOCK.fullmatch(text.strip())
+    found = _CLOCK.fullmatch(plain(text.strip()))
     if found is None:
         return ""
     hour, minute, second = int(found[1]), int(found[2]), int(found[3] or 0)
@@ -143,7 +226,9 @@ def _day(text: str, order: str) -> date | None:
     if found := _COMPACT.fullmatch(text):
         return _valid(found[1], found[2], found[3])
     if found := _WITH_MONTH_NAME.fullmatch(text):
-        return _valid(found[5], _MONTHS.get((found[1] or found[4]).lower(), 0), found[2] or found[3])
+        return _valid(found[5], _MONTHS.get(_plain(found[1] or found[4]), 0), found[2] or found[3])
+    if found := _CJK.fullmatch(text):
+        return _valid(found[1], found[2], found[3])
     return _date(text, order) if order and _NUMBERS.fullmatch(text) else None
 
 

@@ -7,8 +7,10 @@
     relay.py             the other way in: an MQTT broker
     message.py           bytes of a message -> values for the table
     settling.py          which rows are one weigh-in
-    worker.py            sends queued readings to the function
+    taking.py            which readings of a batch are sent now
+    worker.py            sends queued readings to the function, as many as are due in one request
     verdict.py           what an answer of the function means for a reading
+    pauses.py            how long to wait before the next attempt
     commands.py          migrate, status, show, retry, correct
     cli.py               weighbridge outbox …
     settings.py          the environment
@@ -31,5 +33,5 @@ sent does not change after the first attempt.
 Rule: only `weighbridge.reading` knows what a key or a word means. SQL has no list of them: `migrate` copies the few
 words that recorder's trigger needs into a table.
 
-Weakness: readings are sent independently. When Garmin asks for a pause with one, the others do not pause with it.
+Weakness: each worker knows only its own pauses. When Garmin asks one worker to wait, another finds out by itself.
 """

@@ -29,6 +29,12 @@ from .verdict import OPEN as OPEN_STATES
 STATES = (*OPEN_STATES, *DONE)
 SHOWN = 50
 
+#: One state after the other, so that each is counted in the index: twice as fast as to group a million rows.
+COUNTS = """
+SELECT state, (SELECT count(*) FROM readings WHERE readings.state = states.state)
+FROM unnest(%s::text[]) AS states (state)
+"""
+
 #: The fields to blame, or the first message if it is the whole message.
 BLAMED = """
 SELECT ': ' || coalesce(string_agg(nullif(error->>'field', ''), ', '), min(error->>'message'))
@@ -149,7 +155,7 @@ def status_json(connection: psycopg.Connection[Any]) -> str:
 
 
 def _status(connection: psycopg.Connection[Any]) -> tuple[dict[str, int], list[dict[str, Any]]]:
-    counts = dict(connection.execute("SELECT state, count(*) FROM readings GROUP BY state").fetchall())
+    counts = {state: count for state, count in connection.execute(COUNTS, [[*STATES]]).fetchall() if count}
     return counts, connection.cursor(row_factory=dict_row).execute(OPEN).fetchall()
 
 

@@ -54,6 +54,8 @@ $$;
 
 CREATE INDEX IF NOT EXISTS readings_by_source ON readings (source, id);
 CREATE INDEX IF NOT EXISTS readings_by_key ON readings (key, id);
+-- For `status`, which counts the rows in each state.
+CREATE INDEX IF NOT EXISTS readings_by_state ON readings (state);
 -- Most rows are done, so these stay small.
 DROP INDEX IF EXISTS readings_open;
 CREATE INDEX IF NOT EXISTS readings_not_arrived ON readings (id)
@@ -130,6 +132,8 @@ BEGIN
             'weighbridge', 'weighbridge:deliver', CASE TG_OP WHEN 'UPDATE' THEN 1 ELSE 0 END, reading_lock, NULL,
             jsonb_build_object('reading_id', NEW.id), NULL
         )]::procrastinate_job_to_defer_v1[]);
+    ELSE
+        PERFORM pg_notify('procrastinate_queue_v1#weighbridge', '{"type": "job_inserted", "job_id": 0}');
     END IF;
     RETURN NULL;
 END

@@ -110,7 +110,14 @@ BROKER = (
     ),
 )
 WORKER = (
-    Variable("OUTBOX_CONCURRENCY", "concurrency", "4", "worker: readings sent at a time", _count, _NUMBER),
+    Variable(
+        "OUTBOX_CONCURRENCY",
+        "concurrency",
+        "4",
+        "worker: requests at a time, of up to 50 readings each",
+        _count,
+        _NUMBER,
+    ),
     Variable(
         "OUTBOX_LONGEST_PAUSE_SECONDS",
         "longest_pause_s",

@@ -148,6 +148,19 @@ class _Group:
         return [carrier, *(Decision(row_id, joined_to=self.head) for row_id in self.members)]
 
 
+def not_before(row: Row, *, now: datetime, settle_s: float, join_s: float) -> datetime | None:
+    """The moment before which there is nothing to decide on this row, whatever else came; None if there is none.
+
+    `settle` may join it to an earlier row before that. So in a flood of messages, each is looked at once.
+    """
+    payload = row.payload
+    if not join_s or row.action != "weigh_in" or not isinstance(payload, dict) or has_time(payload):
+        return None
+    if understand(payload, now) is None and not is_part(payload):
+        return None
+    return row.received_at + timedelta(seconds=settle_s)
+
+
 def settle(
     rows: Sequence[Row], sent: Sequence[Row], *, now: datetime, settle_s: float, join_s: float
 ) -> list[Decision]:

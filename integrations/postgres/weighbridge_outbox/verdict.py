@@ -13,9 +13,10 @@ Strategy: the outbox has three policies of its own.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from weighbridge.client import Result, problem
+from weighbridge.client import Reply, Result, problem
 
 #: The states of a reading that Garmin Connect shows. The words are the receipt's.
 ARRIVED = ("confirmed", "present")
@@ -91,6 +92,33 @@ def judge(result: Result, *, replaced: bool = False, deleted_before: bool = Fals
         case "later":
             # A bug of Weighbridge may hit this reading every time, so someone must be notified.
             return NextStep("waiting", result, SOON, loud=result.blame == "weighbridge")
+
+
+def judge_each(reply: Reply, number: int) -> list[Result]:
+    """The reply to a request with several documents -> the result of each. If all were refused, each has the refusal;
+    if the reply is not about these, each has an empty receipt, which `judge` does not accept."""
+    if not reply.ok:
+        return [reply] * number
+    results = reply.results
+    return [*results] if len(results) == number else [Result({})] * number
+
+
+def is_about_contents(reply: Reply) -> bool:
+    """Whether all documents of a request were refused for what one of them may hold, so that each is to be sent alone.
+
+    A key that is wrong, a pause that is asked for or a function that is down would refuse each of them.
+    """
+    if reply.ok or not 400 <= reply.http_status < 500:
+        return False
+    # A proxy may refuse a body for its size or its words.
+    return reply.again == "never" or (reply.kind == "not-the-function" and reply.http_status != 429)
+
+
+def is_shared(reply: Reply, steps: Sequence[NextStep]) -> bool:
+    """Whether other readings would fare the same now: nothing of the request was accepted, and waiting may help."""
+    if not reply.ok:
+        return not is_about_contents(reply)
+    return all(step.result.blame == "garmin" and step.result.again == "later" for step in steps)
 
 
 def _judge_all(several: Result, *, replaced: bool) -> NextStep:

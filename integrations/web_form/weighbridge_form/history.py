@@ -1,31 +1,58 @@
-"""Imports a file: shows its weigh-ins and what each column means, and offers a button to send them.
+"""Imports a file: asks what it does not say, shows its weigh-ins and all that is left out, and offers to send them.
 
-Strategy: weighbridge_history reads and sends the file, as it does at the terminal. The result is kept in the session
-until the file or the person's choices for it change.
+Strategy: weighbridge_history reads and sends the file, as it does at the terminal. A question of the file is remembered
+and drawn above the preview from then on, so its answer can be changed. The preview is kept in the session until the
+file or an answer changes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import PurePath
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo, available_timezones
 
 import streamlit as st
 
+from weighbridge.notes import Code
+from weighbridge_history import answers
 from weighbridge_history.columns import KIND_OF
-from weighbridge_history.errors import FileUnusable, MappingInvalid, OrderUnclear
-from weighbridge_history.read import History, check_people, columns_of, read
+from weighbridge_history.errors import (
+    AnswersInvalid,
+    FileUnusable,
+    MappingInvalid,
+    OrderUnclear,
+    Question,
+    SeveralPeople,
+    TimeOfDayMissing,
+    UnitUnclear,
+)
+from weighbridge_history.left_out import by_kind, count_of, left_out_columns, ranges, unsendable
+from weighbridge_history.outliers import Outlier, find_outliers
+from weighbridge_history.questions import MASSES, samples, without_unit
+from weighbridge_history.read import Choices, History, WeighInLine, check_people, columns_of, read
 from weighbridge_history.send import STATUS_TEXTS, ImportReport, Stopped, check, send
-from weighbridge_history.times import DAY_FIRST, MONTH_FIRST
+from weighbridge_history.times import DAY_FIRST, MONTH_FIRST, YEAR_FIRST, time_of_day
 
 from .account import FunctionOf
 from .charts import draw
-from .clock import moment, zone
+from .clock import moment, to_display, zone
+from .values import Point
 
-KINDS = ["csv", "xls", "xlsx", "xml", "zip", "ndjson", "jsonl"]
-#: How many refused rows of a long file are shown, and how many weigh-ins are drawn.
-MOST_REFUSED_SHOWN, MOST_DRAWN = 20, 2_000
+KINDS = ["csv", "xls", "xlsx", "xml", "zip", "json", "ndjson", "jsonl"]
+#: How many weigh-ins are drawn, and how many lines of a list are on the page. A longer list can be downloaded.
+MOST_DRAWN, MOST_LINES = 2_000, 500
+#: A list of more lines is folded.
+FOLDED = 10
 RECOGNIZED = "as recognized"
 LEFT_OUT = "(left out)"
+
+
+class File(NamedTuple):
+    id: str
+    name: str
+    data: bytes
 
 
 class Preview(NamedTuple):
@@ -33,89 +60,253 @@ class Preview(NamedTuple):
 
     history: History
     checked: ImportReport
+    outliers: Sequence[Outlier]
 
 
 def show_history(account: FunctionOf) -> None:
     st.header("Import a file", anchor=False)
-    file = st.file_uploader("Export of Fitdays, Garmin, openScale, Withings or Apple Health; or JSON lines", type=KINDS)
-    if file is None:
+    uploaded = st.file_uploader(
+        "Export of Fitdays, Garmin, openScale, Withings or Apple Health; or JSON lines", type=KINDS
+    )
+    if uploaded is None:
         st.session_state.pop("history", None)
         return
-    mapping = _mapping(file.file_id)
-    order = ""
-    if st.session_state.get("order asked") == file.file_id:
-        st.warning("In the dates of this file, the day or the month may come first. No row shows which.")
-        order = st.segmented_control("Which comes first?", [DAY_FIRST, MONTH_FIRST], key="order") or ""
-        if not order:
-            return
-    question = (file.file_id, tuple(mapping.items()), order, account)
+    file = File(uploaded.file_id, uploaded.name, uploaded.getvalue())
+    given = _given_answers()
+    choices = _ask(file, given) if given else None
+    if choices is None:
+        return
+    question = (file.id, choices, account)
     try:
         asked, preview = st.session_state.get("history", (None, None))
         if asked != question:
             with st.spinner("Reading the file and checking each row …"):
-                preview = _read(file.getvalue(), mapping, order, account, file.name)
+                preview = _read(file, choices, account)
             st.session_state["history"] = (question, preview)
-    except OrderUnclear:
-        st.session_state["order asked"] = file.file_id
+    except Question as e:
+        if type(e).__name__ in _questions(file):
+            st.error(e.what)  # the answer does not help
+            return
+        _questions(file)[type(e).__name__] = e
         st.rerun()
     except MappingInvalid as e:
         st.error(e.what)
-        _choose_columns(file.file_id, file.getvalue(), mapping, opened=True)
+        _choose_columns(file, choices, opened=True)
         return
     except (FileUnusable, Stopped) as e:
         st.error(str(e))
         return
+    if Code.LEFT_OUT_IN_DOUBT in preview.checked.codes and _ask_for_units(file, preview.history):
+        st.rerun()
     if preview.history.columns:
-        _choose_columns(file.file_id, file.getvalue(), mapping)
+        _choose_columns(file, choices)
     _show(preview)
+    st.download_button(
+        "Save these answers",
+        answers.write(choices),
+        f"{PurePath(file.name).stem}.answers.toml",
+        "application/toml",
+        on_click="ignore",
+        help="For the next export of the same app: upload them next to it, or pass them with --mapping.",
+    )
     _offer_to_send(preview, account, question)
 
 
-def _read(data: bytes, mapping: Mapping[str, str], order: str, account: FunctionOf, name: str) -> Preview:
-    history = read(data, mapping=mapping, order=order, timezone=zone(), person=account.person, name=name)
+def _read(file: File, choices: Choices, account: FunctionOf) -> Preview:
+    wanted = choices._replace(person=account.person or choices.person)
+    history = read(file.data, **wanted._asdict(), name=file.name)
     check_people(history, served=bool(account.person))
     rows = history.readings
     step = max(1, len(rows) // MOST_DRAWN)
     shown = frozenset(row.number for row in rows[::step])
-    return Preview(history, check(account.client, rows, shown=shown, progress=lambda _: None))
+    checked = check(account.client, rows, shown=shown, progress=lambda _: None)
+    return Preview(history, checked, find_outliers(checked.weights))
 
 
-def _mapping(file_id: str) -> dict[str, str]:
+# -- the questions -----------------------------------------------------------------------------------------
+
+
+def _given_answers() -> Choices | None:
+    """The answers in an uploaded mapping file, or None if it is wrong."""
+    with st.expander("Answers of an earlier import"):
+        file = st.file_uploader("Mapping file", type=["toml"], key="answers")
+        if file is None:
+            return Choices()
+        try:
+            return answers.parse(file.getvalue())
+        except AnswersInvalid as e:
+            st.error(str(e))
+    st.error(f"The answers in {file.name} cannot be used.")
+    return None
+
+
+def _questions(file: File) -> dict[str, Question]:
+    """The questions of this file that were asked so far, by their kind."""
+    asked: dict[str, Question] = st.session_state.setdefault(f"questions {file.id}", {})
+    return asked
+
+
+def _ask(file: File, given: Choices) -> Choices | None:
+    """All answers: those given, and those on the page, which come before them. None if one is missing."""
+    names = sorted(available_timezones() | {zone().key})
+    chosen: str = st.selectbox(
+        "Time zone of times without an offset",
+        names,
+        index=names.index((given.timezone or zone()).key),
+        key=f"zone {file.id} {given.timezone}",
+    )
+    said = Choices(_mapping(file), timezone=ZoneInfo(chosen))
+    complete = True
+    for kind, question in _questions(file).items():
+        if _is_answered(question, given):
+            continue
+        answer = _ask_one(question, f"answer {file.id} {kind}")
+        complete = complete and answer is not None
+        said = answers.override(said, answer or Choices())
+    units = dict(said.units)
+    for header, values in st.session_state.get(f"without unit {file.id}", {}).items():
+        unit = st.segmented_control(f"{header} ({values}): kg or %?", ["kg", "%"], key=f"unit {file.id} {header}")
+        units |= {header: unit} if unit else {}
+    return answers.override(given, said._replace(units=units)) if complete else None
+
+
+def _is_answered(question: Question, given: Choices) -> bool:
+    match question:
+        case OrderUnclear():
+            return bool(given.order)
+        case TimeOfDayMissing():
+            return bool(given.time_of_day)
+        case UnitUnclear():
+            return question.column in given.units
+        case _:
+            return bool(given.person)
+
+
+def _ask_one(question: Question, key: str) -> Choices | None:
+    match question:
+        case OrderUnclear():
+            order = st.segmented_control(question.what, [DAY_FIRST, MONTH_FIRST, YEAR_FIRST], key=key)
+            return Choices(order=order) if order else None
+        case TimeOfDayMissing():
+            text = st.text_input(f"{question.what} One time for all of them, such as 07:00:", key=key)
+            if at := time_of_day(text):
+                return Choices(time_of_day=at)
+            if text.strip():
+                st.error(f"Expected a time of day such as 07:00, got {text.strip()!r}.")
+        case UnitUnclear():
+            unit = st.segmented_control(question.what, MASSES, key=key)
+            return Choices(units={question.column: unit}) if unit else None
+        case SeveralPeople(people=people):
+            person = st.segmented_control(question.what, people, key=key)
+            return Choices(person=person) if person else None
+        case _:
+            st.error(str(question))
+    return None
+
+
+def _ask_for_units(file: File, history: History) -> bool:
+    """Remember the columns that are in kg or in %, and name no unit. Returns whether there are new ones."""
+    known: dict[str, str] = st.session_state.setdefault(f"without unit {file.id}", {})
+    new = {c.header: ", ".join(samples(history, c)) for c in without_unit(history.columns) if c.header not in known}
+    known.update(new)
+    return bool(new)
+
+
+def _mapping(file: File) -> dict[str, str]:
     """The person's choices for the columns of this file."""
-    prefix = f"column {file_id} "
-    chosen = {str(name): word for name, word in st.session_state.items() if word not in (None, RECOGNIZED)}
-    return {
-        name.removeprefix(prefix): "" if word == LEFT_OUT else str(word)
-        for name, word in chosen.items()
-        if name.startswith(prefix)
-    }
+    chosen: dict[str, str] = st.session_state.setdefault(f"mapping {file.id}", {})
+    return chosen
 
 
-def _choose_columns(file_id: str, data: bytes, mapping: Mapping[str, str], *, opened: bool = False) -> None:
-    columns = columns_of(data, mapping)
+def _choose_columns(file: File, choices: Choices, *, opened: bool = False) -> None:
+    try:
+        columns = columns_of(file.data, choices.mapping)
+    except MappingInvalid:  # the answers are those for another file
+        columns = columns_of(file.data, {})
     known = [column for column in columns if column.word]
     with st.expander(f"Columns: {len(known)} of {len(columns)} recognized", expanded=opened):
         for column in columns:
             meaning = f"{column.word}, recognized by {column.recognized_by}" if column.word else "left out"
             options = [RECOGNIZED, LEFT_OUT, *KIND_OF]
-            st.selectbox(f"{column.header}: {meaning}", options, key=f"column {file_id} {column.header}")
+            word = _mapping(file).get(column.header)
+            st.selectbox(
+                f"{column.header}: {meaning}",
+                options,
+                index=0 if word is None else options.index(word or LEFT_OUT),
+                key=f"column {file.id} {column.header}",
+                on_change=_remember_column,
+                args=(file, column.header),
+            )
+
+
+def _remember_column(file: File, header: str) -> None:
+    word = st.session_state[f"column {file.id} {header}"]
+    mapping = {name: known for name, known in _mapping(file).items() if name != header}
+    if word != RECOGNIZED:
+        mapping[header] = "" if word == LEFT_OUT else word
+    # A new one: the answers of the preview on the page keep theirs.
+    st.session_state[f"mapping {file.id}"] = mapping
+
+
+# -- the preview -------------------------------------------------------------------------------------------
 
 
 def _show(preview: Preview) -> None:
-    history, checked = preview
+    history, checked, outliers = preview
     good = sum(checked.counts.values())
     kind = history.kind[0].upper() + history.kind[1:]
     st.markdown(f"{kind}: {good:,} of {len(history.rows):,} weigh-ins can be sent.")
-    unreadable = [(row, row.fault) for row in history.rows if row.fault]
-    refused = sorted([*unreadable, *checked.refused], key=lambda pair: pair[0].number)
-    if refused:
-        more = [f"- … and {len(refused) - MOST_REFUSED_SHOWN:,} more"] * (len(refused) > MOST_REFUSED_SHOWN)
-        st.error("\n".join([*(f"- Row {row.number}: {why}" for row, why in refused[:MOST_REFUSED_SHOWN]), *more]))
+    wrong = {outlier.weight.row for outlier in outliers}
     rows: list[dict[str, Any]] = [
         {"measured_at": receipt["measured_at"]} | {field["name"]: field["value"] for field in receipt["fields"]}
-        for _, receipt in checked.receipts
+        for row, receipt in checked.receipts
+        if row.number not in wrong
     ]
-    draw(sorted(rows, key=lambda row: moment(row["measured_at"])))
+    marked = [Point(_at(outlier), outlier.weight.kg) for outlier in outliers]
+    draw(sorted(rows, key=lambda row: moment(row["measured_at"])), marked)
+    for what, names in left_out_columns(history).items():
+        st.markdown(f"{what}: {', '.join(map(_escaped, names))}.")
+    refused = unsendable(history, checked)
+    _list(
+        f"{count_of(len(refused), 'row')} cannot be sent",
+        [{"row": str(row.number), "why": why} for row, why in refused],
+    )
+    warned = len({row.number for row, _ in checked.warnings})
+    _list(
+        f"{count_of(warned, 'row')}: what is left out or doubtful",
+        [{"rows": ", ".join(ranges(numbers)), "what": text} for text, numbers in by_kind(checked.warnings).items()],
+    )
+    _list(
+        f"{count_of(len(outliers), 'weigh-in')} out of line with the others",
+        [{"row": str(o.weight.row), "measured at": to_display(_at(o).isoformat()), "why": o.reason} for o in outliers],
+    )
+
+
+def _at(outlier: Outlier) -> datetime:
+    return datetime.fromtimestamp(outlier.weight.at_s, UTC)
+
+
+def _escaped(text: str) -> str:
+    """A text of the file, without a meaning in Markdown."""
+    return "".join(f"\\{sign}" if sign in r"\`*_{}[]()<>#+-.!|~$:" else sign for sign in text)
+
+
+def _list(title: str, lines: Sequence[Mapping[str, str]]) -> None:
+    """All lines, in the order of the file; of a very long list the first ones, and a download of all."""
+    if not lines:
+        return
+    with st.expander(title, expanded=len(lines) <= FOLDED):
+        st.table(
+            [{key: _escaped(text) for key, text in line.items()} for line in lines[:MOST_LINES]],
+            hide_index=True,
+            alt=title,
+        )
+        if len(lines) > MOST_LINES:
+            text = "".join(f"{': '.join(line.values())}\n" for line in lines)
+            st.download_button(f"Download all {len(lines):,} lines", text, "left-out.txt", on_click="ignore")
+
+
+# -- sending -----------------------------------------------------------------------------------------------
 
 
 def _offer_to_send(preview: Preview, account: FunctionOf, question: object) -> None:
@@ -125,27 +316,42 @@ def _offer_to_send(preview: Preview, account: FunctionOf, question: object) -> N
     if reported and reported[0] == question:
         for arrived, words in reported[1]:
             (st.success if arrived else st.error)(words)
-    if not good or not st.button(f"Send {len(good):,} weigh-ins to Garmin", type="primary"):
-        return
+    if chosen := _chosen(good, {outlier.weight.row for outlier in preview.outliers}):
+        st.session_state["history sent"] = (question, _send(chosen, account))
+        st.session_state.pop("looked", None)
+        st.rerun()
+
+
+def _chosen(good: Sequence[WeighInLine], wrong: set[int]) -> Sequence[WeighInLine]:
+    """The weigh-ins of the button that was pressed."""
+    usual = [row for row in good if row.number not in wrong]
+    with st.container(horizontal=True):
+        if wrong and usual and st.button(f"Send {count_of(len(usual), 'weigh-in')} that are in line", type="primary"):
+            return usual
+        all_of_them = "all " * bool(wrong)
+        label = f"Send {all_of_them}{count_of(len(good), 'weigh-in')} to Garmin"
+        if good and st.button(label, type="secondary" if wrong else "primary"):
+            return good
+    return []
+
+
+def _send(rows: Sequence[WeighInLine], account: FunctionOf) -> list[tuple[bool, str]]:
+    """What happened, in sentences: whether it is good news, and the words."""
     outcome, why = ImportReport(), ""
     bar = st.progress(0.0, "Sending …")
 
     def show_progress(done: int, words: str) -> None:
-        count = f"{done:,} of {len(good):,}"
-        bar.progress(done / len(good), f"{count} · {words}" if words else count)
+        count = f"{done:,} of {len(rows):,}"
+        bar.progress(done / len(rows), f"{count} · {words}" if words else count)
 
     try:
-        send(account.client, good, outcome, progress=show_progress)
+        send(account.client, rows, outcome, progress=show_progress)
     except Stopped as e:
-        why = (
-            f"{e} {len(good) - outcome.done:,} readings were not sent. Send again; what has arrived is not sent twice."
-        )
+        left = len(rows) - outcome.done
+        why = f"{e} {left:,} readings were not sent. Send again; what has arrived is not sent twice."
     parts = [f"{outcome.counts[status]:,} {words}" for status, words in STATUS_TEXTS.items() if outcome.counts[status]]
-    messages = [(True, f"{outcome.done:,} of {len(good):,}: {', '.join(parts)}.")] if parts else []
+    messages = [(True, f"{outcome.done:,} of {len(rows):,}: {', '.join(parts)}.")] if parts else []
     messages += [
-        (False, f"Row {row.number} was refused: {reason}") for row, reason in outcome.refused[:MOST_REFUSED_SHOWN]
-    ]
-    messages += [(False, why)] * bool(why)
-    st.session_state["history sent"] = (question, messages)
-    st.session_state.pop("looked", None)
-    st.rerun()
+        (False, "\n".join(f"- Row {row.number} was refused: {reason}" for row, reason in outcome.refused))
+    ] * bool(outcome.refused)
+    return messages + [(False, why)] * bool(why)

@@ -22,9 +22,10 @@ import streamlit as st
 from pydantic import SecretStr
 
 from weighbridge.client import Client, Reply, Result, Target
+from weighbridge.client.settings import local_key_path, with_local_key
 from weighbridge.errors import SettingsInvalid
 from weighbridge.notes import Code
-from weighbridge.settings import header_text
+from weighbridge.settings import LOOPBACK, header_text
 
 from .account import FunctionOf
 from .charts import draw
@@ -74,7 +75,8 @@ def show() -> None:
         )
         account = account._replace(person=name)
     _weigh_in(account)
-    _what_garmin_has(account)
+    if _what_garmin_has(account):
+        show_history(account)
 
 
 # -- the person --------------------------------------------------------------------------------------------
@@ -96,10 +98,14 @@ def _account(people: Mapping[str, str]) -> FunctionOf:
         )
     key = st.session_state.get(f"key {name}", "").strip()
     try:
-        return FunctionOf(Target(people[name], SecretStr(header_text(key))))
+        target = Target(people[name], SecretStr(header_text(key)))
     except ValueError:
         st.error("Expected a key of plain letters, digits and punctuation, without spaces. Copy the key again.")
         return FunctionOf(Target(people[name]))
+    # A page that other machines can open does not lend them the key of this one.
+    if st.get_option("server.address") in LOOPBACK:
+        target = with_local_key(target, local_key_path(os.environ))
+    return FunctionOf(target)
 
 
 def _asks_for_a_key(reply: Result) -> bool:
@@ -358,13 +364,14 @@ def _conflict(answer: Result) -> None:
 # -- what is in Garmin -------------------------------------------------------------------------------------
 
 
-def _what_garmin_has(account: FunctionOf) -> None:
+def _what_garmin_has(account: FunctionOf) -> bool:
+    """Show the entries of the period. Returns whether the function lets the page in."""
     st.header("Trend", anchor=False)
     span = st.segmented_control("Period", list(SPANS), default="1 month", required=True, key="span")
     answer = _entries(account, SPANS[span])
     if _asks_for_a_key(answer) or not answer.ok:
         _problem(answer)
-        return
+        return answer.kind != "unauthorized"
     if deleted := st.session_state.pop("deleted", ""):
         st.success(deleted)
     rows: list[Mapping[str, Any]] = answer.body["readings"]
@@ -373,7 +380,7 @@ def _what_garmin_has(account: FunctionOf) -> None:
         _table(account, rows)
     else:
         st.markdown("Garmin has no weigh-ins in this period.")
-    show_history(account)
+    return True
 
 
 def _entries(account: FunctionOf, days: int) -> Reply:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import xlwt
 
-from weighbridge_history.columns import FITDAYS_ORDER, HEADERS
+from weighbridge_history.columns import FITDAYS_ORDER
 
 
 class WeighIn(NamedTuple):
@@ -56,14 +56,16 @@ def weigh_in(number: int) -> WeighIn:
 
 WEIGH_INS = tuple(weigh_in(number) for number in range(8))
 
-#: Headers as a phone in that language might write them. Only the Portuguese words are from the app; the others are
-#: examples of headers that are not recognized.
+#: Headers as a phone in that language writes them. Only the Portuguese and the English words are from the app.
 LANGUAGES: Mapping[str, Sequence[str]] = {
-    "Portuguese": list(HEADERS["Fitdays in Portuguese"]),
     "English": ["Time", *(word.title() for word in FITDAYS_ORDER[1:])],
     **{
         language: [header.strip() for header in headers.replace("\n", ",").split(",") if header.strip()]
         for language, headers in {
+            "Portuguese": """
+                Data, Peso, IMC, Gordura corporal, Gordura subcutânea, Gordura visceral, Água corporal
+                Massa Musc. Esquelética, Massa Muscular, Massa Óssea, Proteína, TMB, Idade Metabólica, Massa gorda
+                Teor de umidade, Músculo esquelético, Taxa muscular, Massa protéica, Massa Livre de Gordura""",
             "German": """
                 Datum, Gewicht, BMI, Körperfett, Unterhautfett, Eingeweidefett, Körperwasser, Skelettmuskel
                 Muskelmasse, Knochenmasse, Eiweiß, Grundumsatz, Körperalter, Fettmasse, Wassergewicht

@@ -30,6 +30,8 @@ ROOT = Path(__file__).parents[3]
 FLOW = ROOT / "integrations" / "node_red" / "flow.json"
 PACKAGE = ROOT / "tests" / "e2e" / "node_red_package"
 
+WEBHOOK_KEY = "the-webhook-key-of-this-test"
+
 SETTINGS = """\
 module.exports = {
   flowFile: "flow.json", uiHost: "127.0.0.1", uiPort: PORT, credentialSecret: false, diagnostics: { enabled: false },
@@ -46,7 +48,7 @@ class NodeRed:
         self.address = f"http://127.0.0.1:{self.port}"
         self._folder = folder
         self._environment = {k: v for k, v in os.environ.items() if not k.startswith("WEIGHBRIDGE_")}
-        self._environment.update(environment)
+        self._environment |= {"WEIGHBRIDGE_WEBHOOK_KEY": WEBHOOK_KEY, **environment}
         self._shown: list[dict[str, Any]] = []
         self._statuses: list[tuple[str, dict[str, str]]] = []
         self._listens = threading.Event()
@@ -84,15 +86,22 @@ class NodeRed:
         """The statuses that the editor has shown under this node: the text, and `fill` for the color."""
         return [status for topic, status in self._statuses if topic == f"status/weighbridge-{node}"]
 
-    def post(self, body: bytes) -> int:
-        """The HTTP status of the webhook's response."""
-        headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(f"{self.address}/weigh-in", body, headers, method="POST")
+    def post(self, body: bytes, headers: Mapping[str, str] | None = None) -> int:
+        """The HTTP status of the webhook's response. One that is not 202 must be a problem."""
+        headers = {"X-API-Key": WEBHOOK_KEY} if headers is None else headers
+        everything = {"Content-Type": "application/json", **headers}
+        request = urllib.request.Request(f"{self.address}/weigh-in", body, everything, method="POST")
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
+                assert answer.status == 202
                 return int(answer.status)
         except urllib.error.HTTPError as e:
-            e.close()
+            with e:
+                problem = json.loads(e.read())
+            assert e.headers.get_content_type() == "application/problem+json"
+            assert problem["status"] == e.code
+            assert problem["type"].startswith("urn:weighbridge:")
+            assert {"title", "detail", "blame", "again"} <= problem.keys()
             return e.code
 
     def _is_answering(self) -> bool:

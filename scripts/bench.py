@@ -623,6 +623,9 @@ class Holding:
     def token_days_left(self) -> None:
         return None
 
+    def renewal_failure(self) -> str:
+        return ""
+
 
 def entry_of(at: datetime, weight_kg: float) -> dict[str, object]:
     ms, values = round(at.timestamp() * 1000), {"weight": 1000 * weight_kg, "bodyFat": 18.2, "bmi": 22.799999237060547}

@@ -239,7 +239,7 @@ def test_renewal_fails_once(
     garmin.faults.add("diauth/token", fault)
     with pytest.raises(kind) as caught:
         session.request("POST", "/upload-service/upload", file=("x.fit", b""))
-    assert type(caught.value) is kind
+    assert isinstance(caught.value, kind)
     assert garmin.uploads_received == 0
     next_one = later(garmin, store, 15) if kind is RateLimited else session
     assert next_one.request("GET", RANGE).status == 200

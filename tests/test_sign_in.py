@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from weighbridge.errors import RateLimited, SignInNeeded
+from weighbridge.errors import GarminUnreachable, RateLimited, SignInNeeded, TokenStoreUnusable
 from weighbridge.garmin.answers import LONGEST_RETRY_AFTER_S
+from weighbridge.garmin.connect import GarminConnect
 from weighbridge.garmin.sessions.garth import GarthSession
 from weighbridge.garmin.sign_in import REFUSED_S, SIZE_BYTES, SignIn, read_state
 from weighbridge.garmin.tokens import TokenStore
@@ -276,3 +278,52 @@ def test_new_token_is_refused(garmin: GarminStandIn, store: TokenStore) -> None:
     garmin.faults.clear()
     connected.renew()
     assert connected.request("GET", RANGE).status == 200, "the daily renewal makes another token"
+
+
+# -- health ----------------------------------------------------------------------------------------------
+
+
+def health(garmin: GarminStandIn, store: TokenStore) -> tuple[object, str]:
+    """What another process shows."""
+    state = GarminConnect(session(garmin, store), name="garth", confirm_s=0).health()
+    return state["ready"], str(state.get("detail", ""))
+
+
+@pytest.mark.parametrize("found_by", ["request", "renewal"])
+def test_refused_renewal_and_health(garmin: GarminStandIn, store: TokenStore, found_by: str) -> None:
+    """After a refused renewal, every process is not ready, although the token has thirty days left; a new one is."""
+    garmin.revoke()
+    garmin.expire_access_tokens()
+    connected = session(garmin, store)
+    ask = connected.renew if found_by == "renewal" else partial(connected.request, "GET", RANGE)
+    with pytest.raises(SignInNeeded):
+        ask()
+    ready, detail = health(garmin, store)
+    assert not ready
+    assert detail.endswith("Sign in again: weighbridge login.")
+    garmin.write_token(store.folder)
+    assert health(garmin, store) == (True, "")
+
+
+def test_lost_renewal_and_health(garmin: GarminStandIn, store: TokenStore) -> None:
+    """After a renewal whose answer was lost, every process is not ready, until one succeeds."""
+    garmin.faults.add("diauth/token", "drop-before")
+    with pytest.raises(GarminUnreachable):
+        session(garmin, store).renew()
+    assert health(garmin, store)[0] is False
+    session(garmin, store).renew()
+    assert health(garmin, store) == (True, "")
+
+
+def test_full_folder_and_health(garmin: GarminStandIn, store: TokenStore) -> None:
+    """If a new token cannot be saved, every process is not ready, and says why, until one succeeds."""
+    session(garmin, store).request("GET", RANGE)
+    store.folder.joinpath(".default.part").mkdir()  # nothing can be written in its place, even by root
+    with pytest.raises(TokenStoreUnusable):
+        session(garmin, store).renew()
+    ready, detail = health(garmin, store)
+    assert not ready
+    assert "must be writable and have free space" in detail
+    store.folder.joinpath(".default.part").rmdir()
+    session(garmin, store).renew()
+    assert health(garmin, store) == (True, "")

@@ -151,16 +151,20 @@ class GarminConnect:
         return bool(found)
 
     def health(self) -> Mapping[str, object]:
-        """See `port.Delivery`. Looks at the stored token only; the network is never touched."""
+        """See `port.Delivery`. Looks at the stored token, and at what became of its last renewal; the network is never
+        touched."""
         state: dict[str, object] = {"name": self.name, "ready": True}
         try:
             days = self._session.token_days_left()
+            failure = self._session.renewal_failure()
         except WeighbridgeError as fault:
             state |= {"ready": False, "detail": str(fault)}
         else:
             if days is not None:
                 state |= {"ready": days > 0, "token_days_left": round(max(days, 0.0), 1)}
                 state |= {} if days > 0 else {"detail": f"The Garmin token has ended. {self._session.sign_in_again}"}
+            if failure:
+                state |= {"ready": False, "detail": failure}
         return state if self._official is None else state | {"read_back": self._official.health()}
 
     # -- WeighInStore ------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,8 @@ from .answers import LONGEST_RETRY_AFTER_S, REFUSALS
 
 #: How long a token that Garmin has refused is not tried again: once a day cannot do harm.
 REFUSED_S = 86_400
-SIZE_BYTES = 2048
+SIZE_BYTES = 4096
+MOST_WORDS = 600  # each at most 6 bytes of JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +51,12 @@ class State:
     wait_s: float = 0.0
     #: A part of the hash of a token that Garmin has refused -> when.
     refused: Mapping[str, float] = field(default_factory=dict)
+    #: A part of the hash of a token whose renewal failed, and why.
+    failed: str = ""
+    why: str = ""
 
     def to_json(self) -> bytes:
-        return json.dumps(
-            {"not_before": self.not_before, "wait_s": self.wait_s, "refused": dict(self.refused)}
-        ).encode()
+        return json.dumps(asdict(self)).encode()
 
 
 def read_state(content: bytes) -> State:
@@ -71,6 +73,8 @@ def read_state(content: bytes) -> State:
         _number(value.get("not_before")),
         _number(value.get("wait_s")),
         {mark: _number(at) for mark, at in refused.items()},
+        str(value.get("failed") or ""),
+        str(value.get("why") or "")[:MOST_WORDS],
     )
 
 
@@ -115,6 +119,15 @@ class SignIn:
             return replace(state, refused={**dict([*still.items()][-3:]), _mark(token): now})
 
         self._change(changed)
+
+    def renewal_failed(self, token: SecretStr, why: str) -> None:
+        """The renewal with this refresh token failed. This counts as long as it is the stored one."""
+        self._change(lambda state: replace(state, failed=_mark(token), why=why[:MOST_WORDS]))
+
+    def failure(self, token: SecretStr) -> str:
+        """Why the last renewal with this refresh token failed; "" if it did not."""
+        state = self._read()
+        return state.why if state.failed == _mark(token) else ""
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:

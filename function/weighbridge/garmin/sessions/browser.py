@@ -141,6 +141,10 @@ class BrowserSession:
             raise SignInNeeded(f"There is no browser profile in {self._profile}. {self.sign_in_again}")
         return None
 
+    def renewal_failure(self) -> str:
+        """See `port.Session`. There is no token to renew."""
+        return ""
+
     def sign_in(self, timeout_s: float) -> None:
         """Open the browser on this screen, and wait until a person has signed in. Raises `SignInNeeded`."""
         self._ask({"login": True, "timeout_s": timeout_s}, timeout_s + ROUND_S)

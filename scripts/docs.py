@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from weighbridge.operate.serving import function_process
 from weighbridge.reading.bodies import SHAPES
 from weighbridge.reading.dialects import DIALECTS, Share, Unused
 from weighbridge.reading.identities import LEAN_SOFT_TISSUE, RULES, Outcome, Rule, share_rule
+from weighbridge.reading.languages import LANGUAGES
 from weighbridge.reading.measures import MEASURES
 from weighbridge.reading.steering import EXCEPTED, PATTERNS, UNDERSTOOD, Question
 from weighbridge.receipt import DEVELOPER_FIELDS, NATIVE, NOT_STORED, WORDS
@@ -96,6 +97,26 @@ def dialects() -> None:
         [(dialect, keys or "the values of [whole bodies](#whole-bodies)") for dialect, keys in used.items()],
     )
     _collapsed("The keys of others", [others])
+
+
+def languages() -> None:
+    """Some words of each language; below, all of them."""
+    shown = ("time", "weight", "body fat", "muscle mass", "bone mass")
+    _table(
+        ("language", *shown),
+        [(language, *(_words_for(table, english)[0] for english in shown)) for language, table in LANGUAGES.items()],
+    )
+    _collapsed(
+        "All words",
+        [
+            f"**{language}:** {'; '.join(f'{english}: {_code(_words_for(table, english))}' for english in table)}."
+            for language, table in LANGUAGES.items()
+        ],
+    )
+
+
+def _words_for(table: Mapping[str, str], english: str) -> list[str]:
+    return [word.removesuffix("*") for word in table[english].split(", ")]
 
 
 def ranges() -> None:

@@ -57,12 +57,13 @@ EXPORTS = {
         "2026-04-23 07:30:13",
         # fat-free 70.11: muscle and bone make it, both in kg.
         {"weight_kg": 90.0, "body_fat_percent": 22.1, "muscle_mass_kg": 66.7, "bone_mass_kg": 3.4},
+        {"units": {"weight": "kg"}},
     ),
     "openScale 3, unit said": Export(
         "DATE,MUSCLE,TIME,WEIGHT\n2026-04-23,61.2,07:30:13.974,90.0\n",
         "2026-04-23 07:30:13",
         {"weight_kg": 90.0, "muscle_mass_kg": 61.2},
-        {"units": {"muscle": "kg"}},
+        {"units": {"muscle": "kg", "WEIGHT": "kg"}},
     ),
     "Withings-like": Export(
         "Date,Weight (kg),Fat mass (kg),Muscle (kg),Hydration (%)\n2026-04-23 07:30:00,74.2,10.2,60.1,55.0\n",
@@ -106,7 +107,7 @@ EXPORTS = {
         {"units": {"weight": "lb"}},
     ),
     "dates alone, with a time": Export(
-        "date,weight\n2026-04-23,90.0\n", "2026-04-23 07:00:00", {"weight_kg": 90}, {"time_of_day": "07:00"}
+        "date,weight (kg)\n2026-04-23,90.0\n", "2026-04-23 07:00:00", {"weight_kg": 90}, {"time_of_day": "07:00"}
     ),
     "Portuguese, newer": Export(
         "Hora/Data;Peso;Gordura corporal\n07:31 22/11/2022;81,4kg;18,2%\n",
@@ -137,6 +138,13 @@ def test_each_shape_is_read(name: str) -> None:
         ("date,weight\n03-04-2026 07:12,90.0\n", OrderUnclear, "day or the month first in '03-04-2026 07:12'"),
         ("date,weight\n13/04/2022 07:12,90\n04/13/2022 07:12,90\n", OrderUnclear, "contradict each other"),
         ('[{"logId": 1, "weight": 180.0, "date": "11/26/25", "time": "07:12:33"}]', UnitUnclear, "--unit weight=lb"),
+        (
+            "date,weight\n2026-04-23 07:30,90.0\n",
+            UnitUnclear,
+            "column 'weight' is neither in its header nor .*weight=lb",
+        ),
+        ("Datum;Gewicht\n2026-04-23 07:30;90,0\n", UnitUnclear, "column 'Gewicht' .* Pass --unit weight=kg"),
+        ("DATE,TIME,WEIGHT\n2026-04-23,07:30:13,90.0\n", UnitUnclear, "column 'WEIGHT' is neither"),
         ("2026-04-23 07:30\t90,5\t22,1\n2026-04-24 07:30\t90,5\t22,1\n", FileUnusable, "has no header"),
         ("2026-04-23,90.5\n", FileUnusable, "has no header"),
     ],
@@ -149,7 +157,7 @@ def test_what_the_file_does_not_say_is_asked(text: str, fault: type[Exception], 
 
 def test_date_alone_among_times_is_left_out() -> None:
     """A row with a date alone is left out by name if other rows have times, unless a time of day is given."""
-    data = b"date,weight\n2026-04-23,90.0\n2026-04-24 07:30,90.1\n"
+    data = b"date,weight (kg)\n2026-04-23,90.0\n2026-04-24 07:30,90.1\n"
     assert "the time of day is missing" in read(data).rows[0].fault
     history = read(data, time_of_day="06:15:00")
     assert [f"{i.reading.measured_at.astimezone(BERLIN):%H:%M}" for i in interpreted(history)] == ["06:15", "07:30"]
@@ -158,7 +166,7 @@ def test_date_alone_among_times_is_left_out() -> None:
 
 def test_number_of_unknown_unit_is_left_out() -> None:
     """A bare number that may be in kg or in % is left out with a warning, not guessed."""
-    (found,) = interpreted(read(b"date,weight,Muscle,Hydration\n2026-04-23 07:30,74.2,60.1,55.0\n"))
+    (found,) = interpreted(read(b"date,weight (kg),Muscle,Hydration\n2026-04-23 07:30,74.2,60.1,55.0\n"))
     assert found.reading.muscle_mass_kg is found.reading.body_water_percent is None
     assert [warning.text for warning in found.warnings] == [
         f"{key} was left out as doubtful. It could be in kg or in %, and the other values do not decide. "
@@ -181,7 +189,7 @@ def test_unit_that_fits_no_column_is_refused(units: dict[str, str], words: str) 
 
 
 TWO = (
-    b"Date,Weight,BodyFat,User,Source\n"
+    b"Date,Weight (kg),BodyFat,User,Source\n"
     b"2026-04-23 07:30:00,81.4,18.2,Anna,scale\n2026-04-23 07:40:00,62.4,28.2,Ben,scale\n"
 )
 
@@ -200,14 +208,14 @@ def test_people_by_column() -> None:
 
 def test_unknown_header_that_could_matter_is_sent() -> None:
     """An unknown header that could change the meaning goes to the function, which refuses the row by its name."""
-    (row,) = read(b"date,weight,weigh-in is removed\n2026-04-23 07:30,81.4,yes\n").rows
+    (row,) = read(b"date,weight (kg),weigh-in is removed\n2026-04-23 07:30,81.4,yes\n").rows
     with pytest.raises(ReadingRejected):
         interpret(json.loads(row.line), now=NOW, timezone=BERLIN)
 
 
 def test_zone_of_the_file_counts() -> None:
     """A column with the zone counts, and not the user's zone."""
-    data = b"date,time,timezone,weight\n2026-04-23,07:30,America/New_York,81.4\n"
+    data = b"date,time,timezone,weight (kg)\n2026-04-23,07:30,America/New_York,81.4\n"
     (found,) = interpreted(read(data, timezone=BERLIN))
     assert f"{found.reading.measured_at:%H:%M}" == "11:30"
 
@@ -252,7 +260,7 @@ def test_dates_of_a_spreadsheet() -> None:
     day = date(2026, 4, 23)
     header: list[object] = ["My export"]
     (found,) = interpreted(
-        read(spreadsheet([header, ["Date", "Time", "Weight"], [day, clock_time(7, 30), 81.4]]), timezone=BERLIN)
+        read(spreadsheet([header, ["Date", "Time", "Weight (kg)"], [day, clock_time(7, 30), 81.4]]), timezone=BERLIN)
     )
     assert f"{found.reading.measured_at:%Y-%m-%d %H:%M}" == "2026-04-23 05:30"
     with pytest.raises(TimeOfDayMissing):
@@ -299,13 +307,13 @@ def test_43_columns_in_another_order() -> None:
 
 def test_two_columns_for_one_number() -> None:
     """A number in two columns is taken from the first, or from the one that the mapping names."""
-    data = b"date,Weight (kg),Weight (lb),Other\n2026-04-23 07:30,81.4,179.5,81.5\n"
+    data = b"date,Weight (kg),Weight (lb),Other (kg)\n2026-04-23 07:30,81.4,179.5,81.5\n"
     (found,) = interpreted(read(data))
     assert str(found.reading.weight_kg) == "81.4"
-    (found,) = interpreted(read(data, mapping={"Other": "weight"}))
+    (found,) = interpreted(read(data, mapping={"Other (kg)": "weight"}))
     assert str(found.reading.weight_kg) == "81.5"
-    with pytest.raises(MappingInvalid, match=r"two columns the meaning 'weight': 'Weight .kg.' and 'Other'"):
-        read(data, mapping={"Other": "weight", "Weight (kg)": "weight"})
+    with pytest.raises(MappingInvalid, match=r"two columns the meaning 'weight': 'Weight .kg.' and 'Other .kg.'"):
+        read(data, mapping={"Other (kg)": "weight", "Weight (kg)": "weight"})
 
 
 @pytest.mark.parametrize(("fraction", "second"), [("0.184", 0), ("18.4", 0), ("0.184", 1), ("0.184", 59)])
@@ -355,6 +363,7 @@ def test_options_answer_the_questions(tmp_path: Path) -> None:
     for said, sentence in (
         ([], "--date-order dmy, mdy or ymd"),
         (["--date-order", "dmy"], "--time-of-day 07:00"),
+        (["--date-order", "dmy", "--time-of-day", "7:00"], "The unit of the column 'weight' is neither in its header"),
         (["--time-of-day", "25:00"], "expected a time of day such as 07:00, got '25:00'"),
         (["--unit", "weight=stones of gold"], "expected COLUMN=UNIT such as muscle=kg"),
     ):
@@ -370,9 +379,8 @@ def test_options_answer_the_questions(tmp_path: Path) -> None:
         "muscle mass, kg",
     ):
         assert part in shown, shown
-    undecided = " ".join(weighbridge(*words, *answers[:4], folder=tmp_path, COLUMNS="120").stdout.decode().split())
+    undecided = " ".join(weighbridge(*words, *answers[:6], folder=tmp_path, COLUMNS="120").stdout.decode().split())
     assert "row 2: 'muscle' was left out as doubtful. It could be in kg or in %" in undecided, undecided
-    assert "The file names no unit of the weight, so it is read in kg." in undecided
 
 
 DATES = ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%m/%d/%y", "%Y%m%d", "%b %d, %Y", "%d-%m-%Y", "%Y/%m/%d")

@@ -248,6 +248,11 @@ FILES: Mapping[str, File] = {
         "time=%Y-%m-%d %H:%M:%S+0100|weight=weight|height=height|bmi=BMI|fatRate=fat %|bodyWaterRate=water %|"
         "boneMass=bone|metabolism=BMR|muscleRate=muscle|visceralFat=visceral"
     ),
+    "SmartScaleConnect": File(
+        "Date=%Y-%m-%d %H:%M:%S|Weight=weight|BMI=BMI|BodyFat=fat %|BodyWater=water %|BoneMass=bone|MetabolicAge=age|"
+        "MuscleMass=muscle|PhysiqueRating=|VisceralFat=visceral|BasalMetabolism=BMR|HeartRate=-|"
+        "SkeletalMuscleMass=skeletal|User=|Source=-"
+    ),
     "MyTanita": File(
         "Date=%Y-%m-%d %H:%M:%S|Weight (kg)=weight|BMI=BMI|Body Fat (%)=fat %|Visc Fat=visceral|"
         "Muscle Mass (kg)=muscle|Muscle Quality=-|Bone Mass (kg)=bone|BMR (kcal)=BMR|Metab Age=age|"
@@ -264,8 +269,8 @@ FRENCH = ("janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "s
 
 
 def cell(what: str, weigh_in: WeighIn, decimal: str) -> str:
-    if what == "-":
-        return "–"
+    if what in ("", "-"):
+        return what and "–"
     if what.startswith("%"):
         return weigh_in.at.strftime(what.replace("%b", FRENCH[weigh_in.at.month - 1]))
     name, unit, shown = parts_of(what)
@@ -305,7 +310,7 @@ def test_each_file_is_read(name: str, backwards: bool) -> None:
     expected = {
         VALUES[parts_of(what)[0]][1]: parts_of(what)[0]
         for what in (column.rpartition("=")[2] for column in file.columns.split("|"))
-        if what != "-" and not what.startswith("%")
+        if what not in ("", "-") and not what.startswith("%")
     }
     for row, weigh_in in zip(history.rows, WEIGH_INS, strict=True):
         found = interpret(json.loads(row.line), now=NOW, timezone=BERLIN)

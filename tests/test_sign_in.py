@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import SecretStr
 
 from weighbridge.errors import GarminUnreachable, RateLimited, SignInNeeded, TokenStoreUnusable
 from weighbridge.garmin.answers import LONGEST_RETRY_AFTER_S
@@ -21,6 +20,7 @@ from weighbridge.garmin.connect import GarminConnect
 from weighbridge.garmin.sessions.garth import GarthSession
 from weighbridge.garmin.sign_in import REFUSED_S, SIZE_BYTES, SignIn, read_state
 from weighbridge.garmin.tokens import TokenStore
+from weighbridge.secret import SecretStr
 
 from .function_client import FunctionClient, client
 from .garmin.server import GarminStandIn

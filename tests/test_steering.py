@@ -203,6 +203,18 @@ def test_person_key_that_is_not_known(key: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("key", "question"),
+    [("Zeitstempel der Waage", Question.TIME), ("fecha_de_registro", Question.TIME), ("上次测量时间", Question.TIME),
+     ("Benutzername der App", Question.PERSON), ("Użytkownik wagi", Question.PERSON), ("ユーザー番号", Question.PERSON),
+     ("Einheit der Waage", Question.UNIT), ("jednotka_vahy", Question.UNIT), ("显示单位", Question.UNIT),
+     ("ist ungültig", Question.VALIDITY), ("eliminado_por", Question.VALIDITY), ("是否删除", Question.VALIDITY)],
+)  # fmt: skip
+def test_other_languages(key: str, question: Question) -> None:
+    """A key in another language that could steer is not ignored, with and without its accents."""
+    assert question in questions_of(key)
+
+
 # -- patterns ----------------------------------------------------------------------------------------------
 
 
@@ -231,6 +243,7 @@ INNOCENT = [
     "community", "last_name_weight", "impedance_stabilized", "response_time_ms", "fat mass", "heart rate", "is_owned",
     "runtime", "left_arm", "segment", "estimated", "at", "on", "record_id", "athlete_mode",
     "measure", "power_on", "battery",
+    "Taille", "Zieldatum", "Bauchumfang", "graisse du bras", "cintura", "obwód talii", "腰围", "ウエスト",
 ]  # fmt: skip
 
 
@@ -305,7 +318,7 @@ def test_no_steering_key_is_ignored(
         assert key in [error.field for error in fault.errors]
         return
     assert key in interpreted.unknown
-    assert any(code is Code.KEY_NOT_UNDERSTOOD and repr(key) in text for code, text in notes(interpreted))
+    assert any(code is Code.KEY_NOT_UNDERSTOOD and ascii(key) in text for code, text in notes(interpreted))
     for each in questions_of(key):
         assert each is not Question.VALIDITY
         assert each is not Question.TIME or {"time", "last_changed"} & rest.keys()

@@ -509,7 +509,7 @@ def test_unknown_language_is_recognized(open_page: Open) -> None:
 def test_unclear_dates_are_asked_about(open_page: Open) -> None:
     """If the day or the month may come first, the page asks which."""
     page = open_page()
-    page.file_uploader[0].set_value(("us.csv", b"date,weight\n03/04/2022 07:31,81.4\n", "text/csv")).run()
+    page.file_uploader[0].set_value(("us.csv", b"date,weight (kg)\n03/04/2022 07:31,81.4\n", "text/csv")).run()
     assert "the day or the month may come first" in page.warning[0].value
     page.segmented_control(key="order").set_value("month first").run()
     assert "A table: 1 of 1 weigh-ins can be sent." in shown(page)

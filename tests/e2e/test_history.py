@@ -41,7 +41,7 @@ def as_the_function_reads(history: History) -> list[dict[str, object]]:
     found = []
     for row in history.rows:
         reading = interpret(json.loads(row.line), now=NOW, timezone=BERLIN).reading
-        found.append({name: value for name, value in dict(reading).items() if value is not None})
+        found.append({name: value for name, value in vars(reading).items() if value is not None})
     return found
 
 
@@ -92,7 +92,7 @@ def test_columns_found_by_arithmetic_alone() -> None:
 
 def test_mapping_names_unknown_columns() -> None:
     """Columns that are not recognized are shown, and a mapping gives them their meaning."""
-    data = b"Zeit;Masse;Fettanteil;Notiz\n2022-11-22 07:31;81,4;18,2;gut\n"
+    data = b"Zeit;Masse;Fettanteil;Notiz\n2022-11-22 07:31;81,4 kg;18,2;gut\n"
     with pytest.raises(MappingInvalid, match=r"recognized as the weight\. The columns are: Zeit, Masse"):
         read(data)
     history = read(data, mapping={"Zeit": "time", "Masse": "weight", "Fettanteil": "body fat"}, timezone=BERLIN)
@@ -122,7 +122,7 @@ def test_mapping_names_unknown_columns() -> None:
 )
 def test_whole_file_decides_the_date_order(days: tuple[str, ...], order: str, expected: str) -> None:
     """The file as a whole decides whether the day or the month comes first."""
-    data = "date,weight\n" + "".join(f"{day},81.4\n" for day in days)
+    data = "date,weight (kg)\n" + "".join(f"{day},81.4\n" for day in days)
     (first, *_) = as_the_function_reads(read(data.encode(), order=order))
     assert str(first["measured_at"]).startswith(expected)
 
@@ -130,14 +130,14 @@ def test_whole_file_decides_the_date_order(days: tuple[str, ...], order: str, ex
 def test_unclear_date_order_is_asked_for() -> None:
     """If no row shows whether the day or the month comes first, it is asked for and not guessed."""
     with pytest.raises(MappingInvalid, match="Is the day or the month first in '03/04/2022 07:31'"):
-        read(b"date,weight\n03/04/2022 07:31,81.4\n")
+        read(b"date,weight (kg)\n03/04/2022 07:31,81.4\n")
 
 
 @pytest.mark.parametrize(
     ("data", "place"),
     [
         (b"", "The file is empty"),
-        (b"date,weight\n2022-11-22 07:31,81.4\n\x00\xff\xfe\x81,2", "Row 3, byte 2: this is not text"),
+        (b"date,weight (kg)\n2022-11-22 07:31,81.4\n\x00\xff\xfe\x81,2", "Row 3, byte 2: this is not text"),
         (histories.fitdays()[:3000], "The spreadsheet cannot be read"),
         (histories.apple_health()[:-40], "Row 30, column 0: the XML is damaged"),
         (histories.apple_health(archive=True)[:-60], "cannot be read|is damaged"),
@@ -157,18 +157,22 @@ def test_damaged_file_names_the_place(data: bytes, place: str) -> None:
         (b'{"weight": 81.4, "time": 1669100000}\n{"weight": 81.4,, "fat": 2}\n', 2, "column 17: "),
         (b'{"weight": 81.4, "time": 1669100000}\n[1]\n', 2, "expected a JSON object"),
         (b'{"weight": 81.4, "time": 1669100000}\n{"weight": 81.4, "date": null}\n', 2, "the time is missing"),
-        (b"date,weight\n2022-11-22 07:31,81.4\n,81.6\n", 3, "the time is missing"),
+        (b"date,weight (kg)\n2022-11-22 07:31,81.4\n,81.6\n", 3, "the time is missing"),
         (
-            b"date,weight,fat\n2022-11-22 07:31,81.4,18\n2022-11-23 07:31,81",
+            b"date,weight (kg),fat\n2022-11-22 07:31,81.4,18\n2022-11-23 07:31,81",
             3,
             "expected 3 cells as in the header, got 2",
         ),
         (
-            b"date,weight\n2022-11-22 07:31,81.4\n2022-11-23 07:31,8,1,4\n",
+            b"date,weight (kg)\n2022-11-22 07:31,81.4\n2022-11-23 07:31,8,1,4\n",
             3,
             "expected 2 cells as in the header, got 4",
         ),
-        (b"date,weight\n2022-11-22 07:31," + b"8" * 300 + b"\n", 2, "column weight: expected at most 200 characters"),
+        (
+            b"date,weight (kg)\n2022-11-22 07:31," + b"8" * 300 + b"\n",
+            2,
+            "column weight (kg): expected at most 200 characters",
+        ),
         (
             histories.garmin().replace(b" Nov 12, 2022", b" Nvo 12, 2022"),
             6,
@@ -443,7 +447,7 @@ def test_unusable_arguments_end_with_a_sentence(
 ) -> None:
     """An import that cannot start ends with one sentence and no traceback."""
     (tmp_path / "a.csv").write_text("date,masse\n2022-11-22 07:31,\n")
-    (tmp_path / "b.csv").write_text("date,weight\n2022-11-22 07:31,81.4\n")
+    (tmp_path / "b.csv").write_text("date,weight (kg)\n2022-11-22 07:31,81.4\n")
     done = weighbridge("import", *words, folder=tmp_path, **environment)
     assert done.returncode in (1, 2)
     assert sentence in done.stderr.decode()

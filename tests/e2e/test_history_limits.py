@@ -230,7 +230,7 @@ def row_after_repeated_ones() -> bytes:
 
 
 def many_lines() -> bytes:
-    return b"date,weight\n" + b"2022-11-22 07:31:00,81.4\n" * 3_800_000
+    return b"date,weight (kg)\n" + b"2022-11-22 07:31:00,81.4\n" * 3_800_000
 
 
 def nested_lists() -> bytes:

@@ -31,9 +31,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
-
 from ..errors import RateLimited
+from ..secret import SecretStr
 from .answers import LONGEST_RETRY_AFTER_S, REFUSALS
 
 #: How long a token that Garmin has refused is not tried again: once a day cannot do harm.

@@ -21,9 +21,11 @@ the limits of `receive` and `lanes`, and those of the cloud's front end.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
-import signal
-import sys
+import time
+from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 from typing import ClassVar
 
@@ -32,8 +34,10 @@ import uvicorn
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.supervisors import Multiprocess
 
 from ..errors import Busy, FieldError, NotHttp, QueryInvalid, TooSlow, WeighbridgeError
+from ..idle_server import IdleServer
 from ..resources import TARGET
 from .encoding import EVERY_ANSWER, json_bytes
 from .problems import headers_of, kind_of, problem
@@ -104,6 +108,8 @@ class Guarded(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
+        # The date of an answer is that of its request, looked up here, so that no timer has to keep it.
+        self.server_state.default_headers = _date_field(int(time.time()))
         self._unset_keepalive_if_required()
         self._unfinished += len(data)
         self._feed(data)
@@ -234,6 +240,11 @@ class Guarded(HttpToolsProtocol):
         self.transport.close()
 
 
+@lru_cache(maxsize=1)
+def _date_field(unix_s: int) -> list[tuple[bytes, bytes]]:
+    return [(b"date", formatdate(unix_s, usegmt=True).encode())]
+
+
 def _response(fault: WeighbridgeError) -> bytes:
     status, body = HTTPStatus(kind_of(fault).status), json_bytes(problem(fault), pretty=False)
     fields = {
@@ -272,9 +283,7 @@ def application() -> ASGIApp:
 
 def run(host: str, port: int, *, workers: int = 1) -> None:
     """Serve the function until a signal stops it; SIGTERM ends the process with exit code 0."""
-    # uvicorn raises the signal again when everything has ended.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    uvicorn.run(
+    config = uvicorn.Config(
         f"{__name__}:application",
         factory=True,
         host=host.strip("[]"),
@@ -289,9 +298,15 @@ def run(host: str, port: int, *, workers: int = 1) -> None:
         log_config=None,
         log_level="critical",
         server_header=False,
+        date_header=False,  # `Guarded` has it
         # A caller's address is never taken from a header.
         proxy_headers=False,
         backlog=MOST_CONNECTIONS,
         timeout_keep_alive=LONGEST_IDLE_S,
         timeout_graceful_shutdown=STOP_WITHIN_S,
     )
+    if workers == 1:
+        IdleServer(config).run()
+        return
+    with contextlib.suppress(KeyboardInterrupt):
+        Multiprocess(config, sockets=[config.bind_socket()]).run()

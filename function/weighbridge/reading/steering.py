@@ -6,7 +6,10 @@ Strategy: patterns by question, matched with the words of a key. Words that only
 `uptime` is not a time, and `uptime_timestamp` is one. A key may be written in one word (`measuretime`), so a pattern
 also finds a part of a word.
 
-Weakness: only English. A key in another language is named in the receipt, as any unknown key.
+The words of other languages are those that such keys have in common (`languages`), with and without accents.
+
+Weakness: words that are short or mean something else in English, such as Čas and Data, are not among them. A key with
+only those is named in the receipt, as any unknown key.
 """
 
 from __future__ import annotations
@@ -42,17 +45,26 @@ UNDERSTOOD: Mapping[Question, str] = {
 PATTERNS: Mapping[Question, str] = {
     Question.TIME: (
         "*time* *date* *stamp* *epoch* measured* last* recorded* created* *_at when ts *_ts ts_ms dt *_dt "
-        "day month year hour"
+        "day month year hour "
+        "*datum* *zeitpunkt* *zeitstempel* *uhrzeit* *messzeit* *tijdstip* *heure* *horodat* *fecha* *horario* "
+        "*horário* *orario* *godzin* *时间* *時間* *日期* *日付* *日時* *時刻*"
     ),
     Question.PERSON: (
         "*user* *person* *profile* *member* *owner* *account* *patient* who whose nickname "
-        "*first_name* *firstname* *last_name* *lastname* *full_name* *fullname*"
+        "*first_name* *firstname* *last_name* *lastname* *full_name* *fullname* "
+        "*benutzer* *gebruiker* *utilisateur* *usuario* *usuário* *utilizador* *utente* *użytkownik* *uzytkownik* "
+        "*uživatel* *uzivatel* *用户* *用戶* *ユーザー*"
     ),
     Question.UNIT: (
-        "*unit* uom *_uom *imperial* metric *_metric measurement_system is_kg is_lb is_lbs is_pounds kg lb lbs pounds"
+        "*unit* uom *_uom *imperial* metric *_metric measurement_system is_kg is_lb is_lbs is_pounds kg lb lbs pounds "
+        "*einheit* *eenheid* *unidad* *jednostk* *jednotk* *单位* *單位* *単位*"
     ),
     # Final, cancelled and discarded are how scales and apps say the same as stable, deleted and not valid.
-    Question.VALIDITY: "*stab* *remov* *valid* *delet* *discard* *cancel* final *_final finali* *unconfirmed*",
+    Question.VALIDITY: (
+        "*stab* *remov* *valid* *delet* *discard* *cancel* final *_final finali* *unconfirmed* "
+        "*gelöscht* *geloscht* *gültig* *gultig* *verwijderd* *supprim* *eliminad* *eliminat* *borrad* *apagad* "
+        "*usunięt* *usuniet* *smazán* *smazan* *删除* *刪除* *削除*"
+    ),
 }
 
 #: Words that contain a pattern and do not answer its question. Those with "_" are also written in one word or with
@@ -69,6 +81,7 @@ EXCEPTED: Mapping[Question, str] = {
         "boot_time startup_time build_time build_date compile_date release_date firmware_date manufacture_date "
         "manufacturing_date production_date expiry_date expiration_date install_date purchase_date warranty_date "
         "target_date goal_date due_date calibration_date model_year time_format date_format "
+        "geburtsdatum geboortedatum zieldatum streefdatum "
         # The previous one of something else.
         "last_name lastname last_reset last_boot last_restart last_reboot last_error last_weight last_bmi last_fat "
         "last_impedance last_user last_person last_calibration created_by recorded_by measured_by measured_with "

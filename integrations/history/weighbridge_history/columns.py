@@ -12,12 +12,12 @@ cells. A column that is still unknown is shown and left out, unless its header c
 whether: the function judges it.
 
 The unit of a weight without one is that of an app that writes no other, or follows from the arithmetic: a mass with its
-unit and the share of it, or height and BMI.
+unit and the share of it, or height and BMI. Otherwise `read` asks.
 
 Facts (from real exports of the app): 34 columns, 19 values and then body segments; or 43 columns, with the heart rate
 and the cardiac index at 6 and 7, the obesity at 21, and six more values before the segments. weight × fat % = fat mass
 within 0.05 kg, sums within 0.1 kg. openScale 2 exports kg whatever the user chose (its author, issues 920 and 1148);
-openScale 3 exports the user's unit.
+openScale 3 exports the user's unit. SmartScaleConnect has kg (`pkg/core/weight.go`).
 
 Weakness: an app of a language that is not known depends on the position and the arithmetic.
 """
@@ -100,6 +100,7 @@ GARMIN = {"Skeletal Muscle Mass": "muscle mass", "Change": ""}
 IN_KG: Mapping[str, frozenset[str]] = {
     "Zepp Life": frozenset(("fatrate", "bodywaterrate", "bonemass")),
     "openScale 2": frozenset(("datetime", "lbm", "visceralfat")),
+    "SmartScaleConnect": frozenset(("bodyfat", "bonemass", "physiquerating", "user", "source")),
     "Samsung Health": frozenset(("starttime", "createtime", "pkgname")),
 }
 
@@ -246,7 +247,8 @@ def _by_header(header: str, mapping: Mapping[str, str], own: Mapping[str, str]) 
     name = normal(bare)
     only_here = _HEADERS_ONLY.get(name, "")
     english = FOREIGN.get(name) or only_here or bare
-    if (word := own.get(normal(english), _OF_APPS.get(name))) is not None:
+    word = own[normal(english)] if normal(english) in own else _OF_APPS.get(name)
+    if word is not None:
         return Column(header, word, HEADER if word else NOT_STORED, unit, word)
     for key, known in ((only_here or bare, unit), (header, "")):
         if (meaning := meaning_of(key)) is None:
@@ -315,7 +317,9 @@ def _in_languages(columns: Sequence[Column]) -> list[Column]:
     ]
     count = Counter(language for each in languages for language in each)
     return [
-        column._replace(recognized_by=column.recognized_by.replace(HEADER, f"{HEADER} ({max(each, key=count.get)})", 1))
+        column._replace(
+            recognized_by=column.recognized_by.replace(HEADER, f"{HEADER} ({max(each, key=count.__getitem__)})", 1)
+        )
         if each
         else column
         for column, each in zip(columns, languages, strict=True)

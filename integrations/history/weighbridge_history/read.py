@@ -81,7 +81,7 @@ class History:
     people: tuple[str, ...] = ()
     #: How many rows have a date and no time, so that they are at the user's time of day.
     at_time_of_day: int = 0
-    #: Whether a weight in a table has no unit, so that it counts as kg.
+    #: Whether a weight in a list of JSON has no unit, so that it counts as kg, as in any JSON.
     weight_without_unit: bool = False
 
     @property
@@ -358,9 +358,13 @@ def _table(table: Table, choices: Choices) -> History:
         return cells_of.row(row, when.of(row.cells))
 
     rows = [reading(row) for row in table.rows()]
-    return History(
-        "a table", rows, tuple(columns), at_time_of_day=when.used, weight_without_unit=cells_of.weight_without_unit
-    )
+    if cells_of.weight_without_unit:
+        header = next(column.header for column in columns if meaning_of(column.key) is BARE_WEIGHT)
+        raise UnitUnclear(
+            f"The unit of the column {header!r} is neither in its header nor in its cells.",
+            "Pass --unit weight=kg, --unit weight=lb or --unit weight=st.",
+        )
+    return History("a table", rows, tuple(columns), at_time_of_day=when.used)
 
 
 class _When:

@@ -220,7 +220,7 @@ def _csv(rows: Sequence[Sequence[str]]) -> bytes:
 def years(rows: int) -> str:
     """A CSV file of twenty years, each weigh-in with values that fit together."""
     dice = random.Random(rows)
-    lines = ["date,weight,body fat,fat mass,fat-free mass,muscle mass,bone mass"]
+    lines = ["date,weight (kg),body fat,fat mass,fat-free mass,muscle mass,bone mass"]
     start, apart = datetime(2005, 1, 1, 6, 30, tzinfo=UTC), 20 * 365 * 24 * 60 // max(rows, 5000)
     for number in range(rows):
         weight, fat_percent = dice.randrange(780, 850) / 10, dice.randrange(170, 200) / 10

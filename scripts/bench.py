@@ -20,7 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
@@ -28,15 +28,19 @@ from zoneinfo import ZoneInfo
 
 from weighbridge.client.settings import local_key_path
 from weighbridge.delivery.folder import Folder
+from weighbridge.delivery.kept import MONTH
+from weighbridge.delivery.port import INSTANT
 from weighbridge.fit.encode import encode
 from weighbridge.fit.patch import READINGS_PER_FILE, patch
 from weighbridge.fit.template import read_template
 from weighbridge.fit.verify import verify
+from weighbridge.garmin.connect import GarminConnect
+from weighbridge.garmin.sessions.port import GarminResponse
 from weighbridge.http.body import read_body
 from weighbridge.http.encoding import json_bytes
 from weighbridge.local_key import local_key
 from weighbridge.operate.serving import server_command
-from weighbridge.pipeline import Weighbridge, prove
+from weighbridge.pipeline import Prover, Weighbridge, prove
 from weighbridge.reading.interpret import interpret
 from weighbridge.reading.reading import Reading
 from weighbridge.receipt import make_receipt
@@ -67,7 +71,10 @@ class Measured(NamedTuple):
 
 
 def main() -> int:
-    benchmarks = (encoding, proving, serving, refusing, starting, resting, many, history, outbox, form)
+    benchmarks = (
+        *(encoding, proving, serving, refusing, starting, resting),
+        *(many, held, keeping, history, outbox, form),
+    )
     chosen = [b for b in benchmarks if len(sys.argv) == 1 or b.__name__ in sys.argv[1:]]
     rows: list[Measured] = []
     for benchmark in chosen:
@@ -634,6 +641,108 @@ def many() -> list[Measured]:
             0.8 <= ratio <= 1.2,
         ),
         Measured("peak memory after 50,000 more readings", f"{growth:.2f} ×", "≤ 1.05 ×", growth <= 1.05),
+    ]
+
+
+# --- what is held already ---
+
+READINGS, HELD = 200, 5000
+MOST_MS_AMONG_HELD = 210
+KEPT = 50_000
+
+
+class Holding:
+    """A session with a Garmin Connect in memory, which holds entries around the readings and shows those once they are
+    uploaded. What it answers is made beforehand, so that it takes no time."""
+
+    sign_in_again = ""
+
+    def __init__(self, readings: Sequence[Reading], between: timedelta) -> None:
+        others = [entry_of(NOW + between * number, 80 + number % 100 / 10) for number in range(HELD)]
+        uploaded = [entry_of(reading.measured_at, float(reading.weight_kg)) for reading in readings]
+        self._lists = [
+            json.dumps({"dailyWeightSummaries": [{"allWeightMetrics": entries}]}).encode()
+            for entries in (others, others + uploaded)
+        ]
+
+    def request(
+        self,
+        method: str,
+        path: str,  # noqa: ARG002
+        *,
+        params: Mapping[str, str] | None = None,  # noqa: ARG002
+        file: tuple[str, bytes] | None = None,  # noqa: ARG002
+    ) -> GarminResponse:
+        if method == "POST":
+            del self._lists[0]
+            return GarminResponse(202, {}, b"")
+        return GarminResponse(200, {}, self._lists[0])
+
+    def token_days_left(self) -> None:
+        return None
+
+    def renewal_failure(self) -> str:
+        return ""
+
+
+def entry_of(at: datetime, weight_kg: float) -> dict[str, object]:
+    ms, values = round(at.timestamp() * 1000), {"weight": 1000 * weight_kg, "bodyFat": 18.2, "bmi": 22.799999237060547}
+    composition = {"bodyWater": 56.4, "boneMass": 3400, "muscleMass": 63200, "visceralFat": None}
+    return {"samplePk": ms, "calendarDate": at.date().isoformat(), "timestampGMT": ms} | values | composition
+
+
+def held() -> list[Measured]:
+    readings = [
+        Reading(measured_at=NOW + timedelta(days=number), weight_kg=Decimal(80), body_fat_percent=Decimal("18.2"))
+        for number in range(READINGS)
+    ]
+    rows = []
+    # Entries that are at other instants, and entries of which some are within the window.
+    for what, between in (("none near", timedelta(days=400)), ("some within a window", timedelta(minutes=57))):
+        taken = []
+        for _ in range(5):
+            connect = GarminConnect(Holding(readings, between), name="bench", confirm_s=5, join_s=600)
+            started = time.process_time()
+            outcomes = connect.deliver(readings, Prover(TEMPLATE), replace=False)
+            taken.append(1000 * (time.process_time() - started))
+            if len(outcomes) != READINGS:
+                raise RuntimeError("a reading has no outcome")
+        rows.append(
+            Measured(
+                f"CPU of {READINGS} readings against {HELD} held entries, {what}",
+                f"{min(taken):.0f} ms",
+                f"≤ {MOST_MS_AMONG_HELD} ms",
+                min(taken) <= MOST_MS_AMONG_HELD,
+            )
+        )
+    return rows
+
+
+def keeping() -> list[Measured]:
+    """One reading more, in an empty folder and in one with many kept files."""
+    taken: dict[int, float] = {}
+    for count in (0, KEPT):
+        with tempfile.TemporaryDirectory() as place:
+            folder = Folder(Path(place), join_s=60)
+            for number in range(count):
+                at = NOW - timedelta(minutes=115 * number)
+                path = Path(place, f"{at:{MONTH}}", f"weigh-in_{at:{INSTANT}}_{number:012x}.fit")
+                path.parent.mkdir(exist_ok=True)
+                path.touch()
+            times = []
+            for number in range(20):
+                reading = Reading(measured_at=NOW - timedelta(days=100 * number, seconds=99), weight_kg=Decimal(80))
+                started = time.process_time()
+                folder.deliver([reading], Prover(TEMPLATE), replace=False)
+                times.append(1000 * (time.process_time() - started))
+            taken[count] = statistics.median(times)
+    return [
+        Measured(
+            f"CPU to keep a reading among {KEPT} kept files, against none",
+            f"{taken[KEPT]:.1f} ms against {taken[0]:.1f} ms, {taken[KEPT] / taken[0]:.1f} ×",
+            "≤ 2 ×",
+            taken[KEPT] <= 2 * taken[0],
+        )
     ]
 
 

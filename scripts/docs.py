@@ -224,6 +224,7 @@ CODES = {
     Code.NOT_VISIBLE_YET: "Garmin does not show the weigh-in yet.",
     Code.SHOWN_DIFFERENTLY: "Garmin shows different values from those sent.",
     Code.LOOK_FAILED: "The weigh-in was uploaded, but reading it back failed.",
+    Code.ENTRIES_UNREADABLE: "Garmin lists weigh-ins around this day that cannot be read; they were left out.",
     Code.PERSONAL_API_FAILED: "Garmin's Personal API could not be read; the sign-in was used instead.",
     Code.REPLACED_ENTRY_REMAINS: "The old weigh-in is still there. `final` is false: send the same again.",
     Code.REPLACED_ENTRY_HAD_MORE: "The replaced weigh-in had values that the new one does not have.",

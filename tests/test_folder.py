@@ -39,8 +39,8 @@ proven = Prover(TEMPLATE)
 def test_keeps_exactly_the_proven_file(tmp_path: Path) -> None:
     """The folder holds exactly the proven bytes, under the reported name, readable only by their owner."""
     outcome = Folder(tmp_path / "new" / "folder").deliver([READING], proven, replace=False)[READING]
-    (file,) = (tmp_path / "new" / "folder").iterdir()
-    assert file.name == outcome.file_name
+    (file,) = files(tmp_path / "new" / "folder")
+    assert file == tmp_path / "new" / "folder" / str(outcome.file_name)
     assert file.read_bytes() == outcome.fit.content
     assert file.stat().st_mode & 0o077 == 0, "only its owner may read a weigh-in"
 
@@ -49,6 +49,11 @@ def test_name_holds_no_measurement(tmp_path: Path) -> None:
     """The name of a kept file contains no measurement."""
     outcome = Folder(tmp_path).deliver([READING], proven, replace=False)[READING]
     assert "81" not in (outcome.file_name or "").replace(outcome.fit.sha256[:12], "")
+
+
+def files(folder: Path) -> list[Path]:
+    """Every file in the folder, hidden ones too."""
+    return [path for path in folder.rglob("*") if not path.is_dir()]
 
 
 FULL = """
@@ -72,7 +77,7 @@ def test_full_disk_leaves_nothing_behind(tmp_path: Path) -> None:
         check=True, capture_output=True, text=True, cwd=Path(__file__).parent.parent,
     )  # fmt: skip
     assert "cannot take a file" in done.stdout
-    assert list((tmp_path / "kept").iterdir()) == []
+    assert files(tmp_path / "kept") == []
 
 
 def test_path_is_a_file(tmp_path: Path) -> None:
@@ -149,7 +154,7 @@ def test_same_again(folder: Folder, tmp_path: Path) -> None:
         (again,) = keep(folder, message(after_s))
         assert (again.status, again.file_name, again.fit) == ("kept", first.file_name, first.fit)
         assert codes(again) == ([Code.SAME_WEIGHING] if after_s else [])
-    assert len(list(tmp_path.iterdir())) == 1
+    assert len(files(tmp_path)) == 1
 
 
 @pytest.mark.parametrize("after_s", [0, 6])
@@ -159,7 +164,7 @@ def test_completed(folder: Folder, tmp_path: Path, after_s: int) -> None:
     (outcome,) = keep(folder, message(after_s, body_fat_percent="18.2"))
     assert codes(outcome) == [Code.COMPLETES_WEIGH_IN]
     assert rows(tmp_path) == [encode(message(basal_metabolic_rate_kcal="1700", body_fat_percent="18.2"))]
-    assert [path.name for path in tmp_path.iterdir()] == [outcome.file_name]
+    assert files(tmp_path) == [tmp_path / str(outcome.file_name)]
 
 
 def test_within_a_file_of_many(folder: Folder, tmp_path: Path) -> None:
@@ -169,8 +174,7 @@ def test_within_a_file_of_many(folder: Folder, tmp_path: Path) -> None:
     completed = message(3600, body_fat_percent="18.2")
     (outcome, again) = keep(folder, message(3605, body_fat_percent="18.2"), several[2])
     assert rows(tmp_path) == [encode(each) for each in (several[0], completed, several[2])]
-    names = {path.name for path in tmp_path.iterdir()}
-    assert names == {outcome.file_name, again.file_name}
+    assert set(files(tmp_path)) == {tmp_path / str(each.file_name) for each in (outcome, again)}
 
 
 @pytest.mark.parametrize(
@@ -213,11 +217,53 @@ def test_off(tmp_path: Path) -> None:
 def test_damaged_files_stay(folder: Folder, tmp_path: Path) -> None:
     """A damaged file, or another program's, is neither read nor removed."""
     keep(folder, message())
-    (path,) = tmp_path.iterdir()
+    (path,) = files(tmp_path)
     path.write_bytes(path.read_bytes()[:-1])
     (tmp_path / "weigh-in_mine_1.fit").touch()
     keep(folder, message(5, body_fat_percent="18.2"))
-    assert len(list(tmp_path.iterdir())) == 3
+    assert len(files(tmp_path)) == 3
+
+
+def test_only_names_of_its_month(folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many files wait, only the names of the months around a reading are listed."""
+    days = (0, 31, 365)
+    for day in days:
+        keep(folder, message(day * 86_400))
+    listed: list[str] = []
+    listdir = os.listdir
+
+    def spy(path: Path) -> list[str]:
+        names = listdir(path)
+        listed.extend(name for name in names if name.endswith(".fit"))
+        return names
+
+    monkeypatch.setattr("os.listdir", spy)
+    (outcome,) = keep(folder, message(31 * 86_400 + 5))
+    assert codes(outcome) == [Code.SAME_WEIGHING]
+    assert [f"2026.12/{name}" for name in listed] == [outcome.file_name]
+    assert len(files(tmp_path)) == len(days)
+
+
+def test_turn_of_the_month(folder: Folder, tmp_path: Path) -> None:
+    """Two messages of one weigh-in are joined across the end of a month."""
+    end = datetime(2026, 11, 30, 23, 59, 58, tzinfo=UTC)
+    after_s = int((end - READING.measured_at).total_seconds())
+    keep(folder, message(after_s))
+    (outcome,) = keep(folder, message(after_s + 4, body_fat_percent="18.2"))
+    assert codes(outcome) == [Code.COMPLETES_WEIGH_IN]
+    assert files(tmp_path) == [tmp_path / "2026.11" / Path(str(outcome.file_name)).name]
+
+
+def test_file_of_an_older_version(folder: Folder, tmp_path: Path) -> None:
+    """A file that an older version has kept in the folder itself is found there, joined, and listed."""
+    (first,) = keep(folder, message(body_fat_percent="18.2"))
+    flat = (tmp_path / str(first.file_name)).rename(tmp_path / Path(str(first.file_name)).name)
+    (again,) = keep(folder, message(3))
+    assert (again.file_name, codes(again)) == (flat.name, [Code.SAME_WEIGHING])
+    assert kept_files(tmp_path) == [flat]
+    (completed,) = keep(folder, message(3, bone_mass_kg="3.2"))
+    assert files(tmp_path) == [tmp_path / str(completed.file_name)]
+    assert rows(tmp_path) == [encode(message(body_fat_percent="18.2", bone_mass_kg="3.2"))]
 
 
 def test_nothing_removed_before_the_new_file_is_there(
@@ -251,7 +297,7 @@ def test_take_back(folder: Folder, tmp_path: Path) -> None:
     assert not folder.take_back(several[0].measured_at + timedelta(seconds=1), None)
     assert rows(tmp_path) == [encode(several[1])]
     assert folder.take_back(several[1].measured_at, None)
-    assert list(tmp_path.iterdir()) == []
+    assert files(tmp_path) == []
 
 
 VALUES = {"body_fat_percent": "18.2", "bone_mass_kg": "3.2", "visceral_fat_rating": "7", "bmi": "24.7"}

@@ -665,29 +665,87 @@ def test_any_upload_answer(status: int, body: bytes) -> None:
         '{"dailyWeightSummaries": null}',
         '{"dailyWeightSummaries": [{}]}',
         '{"dailyWeightSummaries": [{"allWeightMetrics": [3]}]}',
-        *(
-            '{{"dailyWeightSummaries": [{{"allWeightMetrics": [{{"samplePk": 1, "calendarDate": {}, "weight": {}, '
-            '"timestampGMT": {}}}]}}]}}'.format(*values)
-            for values in (
-                ('"2026-11-23"', "null", "1763879465000"),
-                ('"2026-11-23"', '"80"', "1763879465000"),
-                ('"2026-11-23"', "true", "1763879465000"),
-                ('"2026-11-23"', "1e999999999", "1763879465000"),
-                ('"2026-11-23"', "NaN", "1763879465000"),
-                ('"2026-11-23"', "80000.0", "1e19"),
-                ('"2026-11-23"', "80000.0", "1e999999999"),
-                ('"2026-11-23"', "80000.0", "null"),
-                ('"today"', "80000.0", "1763879465000"),
-                ("null", "80000.0", "1763879465000"),
-            )
-        ),
+        '{"dailyWeightSummaries": [{"metrics": [{"samplePk": 1}]}]}',
+        '{"dailyWeightSummaries": [{"allWeightMetrics": [{"samplePk": 1, "massInGrams": 80000.0}]}]}',
+        '{"dailyWeightSummaries": [{"allWeightMetrics": [{"samplePk": NaN}]}]}',
+        '{"dailyWeightSummaries": [' + "[]," * 70_000 + "0]}",
     ],
+    ids=range(11),
 )
 def test_unexpected_list(body: str) -> None:
     """A list of weigh-ins in an unexpected shape is Garmin's fault, and the message does not repeat it."""
     with pytest.raises(GarminFault) as caught:
         read_weigh_ins(GarminResponse(200, {}, body.encode()))
     assert "8000" not in str(caught.value)
+
+
+GOOD = {"samplePk": "1", "calendarDate": '"2026-11-23"', "weight": "80000.0", "timestampGMT": "1763879465000"}
+
+
+def listed(*entries: dict[str, str], more: str = "") -> bytes:
+    of_day = ["{" + ",".join(f'"{name}": {text}' for name, text in entry.items()) + "}" for entry in entries]
+    return ('{"dailyWeightSummaries": [' + more + '{"allWeightMetrics": [' + ",".join(of_day) + "]}]}").encode()
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"weight": "null"},
+        {"weight": '"80"'},
+        {"weight": "true"},
+        {"weight": "1e999999999"},
+        {"bodyFat": "[]"},
+        {"samplePk": '"1749996902851"'},
+        {"timestampGMT": "1e19"},
+        {"timestampGMT": "-1"},
+        {"timestampGMT": "1e999999999"},
+        {"timestampGMT": "null"},
+        {"calendarDate": '"today"'},
+        {"calendarDate": "null"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("others", [0, 2])
+def test_odd_entry(odd: dict[str, str], others: int) -> None:
+    """An entry with an odd value costs itself, and is counted; those beside it are read."""
+    found = read_weigh_ins(GarminResponse(200, {}, listed(GOOD | odd, *[GOOD] * others)))
+    assert (len(found.entries), found.unreadable) == (others, 1)
+
+
+@pytest.mark.parametrize("day", ["null", '{"allWeightMetrics": null}', "3", '{"allWeightMetrics": 7}', '"x"'])
+def test_odd_day(day: str) -> None:
+    """A day in another shape costs that day."""
+    found = read_weigh_ins(GarminResponse(200, {}, listed(GOOD, more=f"{day},")))
+    assert (len(found.entries), found.unreadable) == (1, 1)
+
+
+def test_day_without_metrics() -> None:
+    """A day of which Garmin shows null is not a change of the shape, even if it is the only one."""
+    found = read_weigh_ins(GarminResponse(200, {}, b'{"dailyWeightSummaries": [{"allWeightMetrics": null}]}'))
+    assert found == ([], 1)
+
+
+def test_too_many_entries() -> None:
+    """20,000 entries are read, more are refused."""
+    assert len(read_weigh_ins(GarminResponse(200, {}, listed(*[GOOD] * 20_000))).entries) == 20_000
+    with pytest.raises(GarminRefused, match="more than 20000"):
+        read_weigh_ins(GarminResponse(200, {}, listed(*[GOOD] * 20_001)))
+
+
+def test_odd_entry_and_sending(garmin: GarminStandIn, connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
+    """Beside an entry that cannot be read, a reading is sent and confirmed, and a warning and the log name it."""
+    garmin.weights.add(raw(MORNING - timedelta(hours=2)))
+    answer = garmin.answer
+
+    def with_null(request: http_types.Request) -> tuple[http_types.Response, float]:
+        response, delay_s = answer(request)
+        body = response.body.replace(b'"weight": 80000.0', b'"weight": null')
+        return replace(response, body=body), delay_s
+
+    garmin.answer = with_null  # type: ignore[method-assign]
+    outcome = delivered(deliver(connect(), reading(weight_kg="81.00"))[0])
+    assert (outcome.status, warned(outcome)) == ("confirmed", [Code.ENTRIES_UNREADABLE])
+    assert "1 weigh-in(s) around this day that cannot be read" in caplog.text
 
 
 def test_sanitize() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.function_client import Answer, FunctionClient, client, client_of
+from weighbridge.delivery.kept import kept_files
 from weighbridge.fit.template import read_template
 from weighbridge.http.access import WrongKeys
 from weighbridge.http.app import Shell
@@ -62,7 +63,7 @@ def test_reading_is_kept(http: FunctionClient, tmp_path: Path, path: str) -> Non
     assert receipt["status"] == "kept"
     assert receipt["summary"] == "81.4 kg, 18.2 % fat: kept as a file for import by hand."
     assert receipt["measured_at"] == "2026-11-22T06:31:00Z"
-    assert [p.name for p in (tmp_path / "kept").iterdir()] == [receipt["fit"]["file_name"]]
+    assert kept_files(tmp_path / "kept") == [tmp_path / "kept" / receipt["fit"]["file_name"]]
 
 
 def test_summary_names_what_was_not_recognised(http: FunctionClient) -> None:
@@ -91,7 +92,7 @@ def test_same_reading_same_file(http: FunctionClient, tmp_path: Path) -> None:
     """The same reading, sent twice, is one file with the same receipt."""
     first, second = (http.post("/", json=READING).json for _ in range(2))
     assert first == second
-    assert len(list((tmp_path / "kept").iterdir())) == 1
+    assert len(kept_files(tmp_path / "kept")) == 1
 
 
 def test_replace_removes_the_wrong_file(http: FunctionClient, tmp_path: Path) -> None:
@@ -102,7 +103,7 @@ def test_replace_removes_the_wrong_file(http: FunctionClient, tmp_path: Path) ->
     assert warning["code"] == "other-files-kept"
     assert http.post("/", json=corrected).json["warnings"] == [warning], "sent again"
     replaced = http.post("/?replace=true", json=corrected).json
-    assert [p.name for p in (tmp_path / "kept").iterdir()] == [replaced["fit"]["file_name"]]
+    assert kept_files(tmp_path / "kept") == [tmp_path / "kept" / replaced["fit"]["file_name"]]
 
 
 def test_dry_run_keeps_nothing(http: FunctionClient, tmp_path: Path) -> None:
@@ -273,7 +274,7 @@ def test_event_time_makes_a_retry_the_same(http: FunctionClient, tmp_path: Path)
     headers = EVENT | {"ce-time": "2026-11-22T06:31:00.5Z"}
     answers = [http.post("/", json={"weight_kg": 80}, headers=headers).json for _ in range(2)]
     assert {answer["measured_at"] for answer in answers} == {"2026-11-22T06:31:00Z"}
-    assert len(list((tmp_path / "kept").iterdir())) == 1
+    assert len(kept_files(tmp_path / "kept")) == 1
     assert {note["code"] for answer in answers for note in answer["notes"]} == {"time-of-event"}
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from weighbridge.delivery.folder import Folder
-from weighbridge.delivery.kept import put_away, read_kept
+from weighbridge.delivery.kept import kept_files, put_away, read_kept
 from weighbridge.errors import FolderUnusable, TemplateUnusable
 from weighbridge.fit.encode import RawFields, decode, encode
 from weighbridge.fit.patch import patch
@@ -129,7 +129,7 @@ def deliver(words: Sequence[str], env: Mapping[str, str]) -> int:
 
 
 def waiting(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.glob("*.fit"))
+    return sorted(path.name for path in kept_files(folder))
 
 
 def delivered(folder: Path) -> list[str]:
@@ -216,6 +216,7 @@ def test_shared_fault(
     assert "3 file(s) still wait" in error
     assert len([logged for logged in garmin.requests if logged.route == route]) <= 2
     garmin.faults.clear()
+    Path(env["WEIGHBRIDGE_TOKENS"], "default.state").unlink(missing_ok=True)  # the time to wait is over
     garmin.write_token(Path(env["WEIGHBRIDGE_TOKENS"]))
     assert deliver([], env) == 0
     assert (waiting(folder), len(garmin.weigh_ins())) == ([], 3)
@@ -397,13 +398,13 @@ def test_list(garmin: GarminStandIn, env: dict[str, str], folder: Path, capsys: 
     keep(folder / "anna", reading(2))
     assert run(["kept", "list"], env | {"WEIGHBRIDGE_TIMEZONE": "UTC"}) == 0
     shown = capsys.readouterr().out
-    assert f"  {good.name}\n    2026-11-20 18:00  81.40 kg\n" in shown
+    assert f"  2026.11/{good.name}\n    2026-11-20 18:00  81.40 kg\n" in shown
     assert "is not as it was kept" in shown
     assert "weighbridge kept list --name anna" in shown
     assert run(["kept", "list", "--json"], env) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["files"][0] == {
-        "file_name": good.name,
+        "file_name": f"2026.11/{good.name}",
         "readings": [{"measured_at": "2026-11-20T18:00:00Z", "weight_kg": 81.4}],
     }
     assert "is not as it was kept" in answer["files"][1]["fault"]

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from weighbridge.compose import compose
+from weighbridge.delivery.kept import kept_files
 from weighbridge.errors import ReadingRejected, SettingsInvalid
 from weighbridge.reading.people import RECENT, Person, Weight, read_people, who
 from weighbridge.reading.reading import Reading
@@ -280,7 +281,7 @@ def test_kept_files_are_apart(monkeypatch: pytest.MonkeyPatch, garmin: GarminSta
     with home(monkeypatch, garmin, tmp_path, WEIGHBRIDGE_DELIVERY="folder") as function:
         for kg in (60, 80):
             assert function.post("/", json={"measured_at": "2026-11-20T06:31:00Z", "weight": kg}).status_code == 202
-    assert [len(list((tmp_path / "kept" / who).glob("*.fit"))) for who in ("anna", "ben")] == [1, 1]
+    assert [len(kept_files(tmp_path / "kept" / who)) for who in ("anna", "ben")] == [1, 1]
 
 
 def test_no_guess_without_recent_weights(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
@@ -16,7 +15,7 @@ from weighbridge.delivery.port import Delivered
 from weighbridge.errors import GarminRefused, GarminUnreachable, RateLimited, SignInNeeded, WeighbridgeError
 from weighbridge.fit.encode import encode
 from weighbridge.garmin.connect import GarminConnect
-from weighbridge.garmin.personal_api import PAUSE_S, PersonalApi
+from weighbridge.garmin.personal_api import PersonalApi
 from weighbridge.notes import Code
 from weighbridge.secret import SecretStr
 from weighbridge.settings import read_settings
@@ -305,16 +304,20 @@ def test_confirm_without_key(garmin: GarminStandIn, env: dict[str, str], tmp_pat
     assert garmin.uploads_received == 0
 
 
-def test_confirm_many_files(garmin: GarminStandIn, env: dict[str, str], tmp_path: Path) -> None:
-    """Many files are checked without reaching the rate limit."""
-    files = CALLS_A_SECOND + 4
-    for number in range(files):
+def test_confirm_asks_by_range(
+    garmin: GarminStandIn, env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Garmin is asked once for a year of files, whatever their number, and each is still judged by itself."""
+    hours = [*range(CALLS_A_SECOND + 4), 24 * 365, 24 * 400, 24 * 900]
+    for number in hours:
         keep(tmp_path / "weigh-ins", reading(-number))
     garmin.weights.entries.clear()
-    started = time.monotonic()
+    garmin.weights.add(encode(reading(-24 * 400)))
     assert run(["confirm"], env) == 1
-    assert garmin.personal.refused_for_haste == 0
-    assert time.monotonic() - started >= files * PAUSE_S
+    looks = [logged for logged in garmin.requests if logged.route == "personal/range"]
+    assert len(looks) == 3, "two years and a half"
+    shown = capsys.readouterr().out
+    assert (shown.count("confirmed"), shown.count("missing  ")) == (1, len(hours) - 1)
 
 
 def test_confirm_wrong_key_or_no_files(env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

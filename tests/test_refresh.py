@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from weighbridge.compose import token_library
+from weighbridge.compose import token_library, token_session
+from weighbridge.errors import SignInNeeded
 from weighbridge.garmin.tokens import TokenStore
 from weighbridge.operate.refresh import RENEW_AFTER_DAYS
 from weighbridge.settings import read_settings
@@ -74,6 +75,21 @@ def test_one_sign_in_ended(garmin: GarminStandIn, env: dict[str, str], capsys: p
     assert output.err.startswith("anna: ")
     assert "login" in output.err
     assert output.out.startswith("default: renewed now")
+
+
+def test_sign_in_that_the_function_found_ended(
+    garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A token that is not due, and whose renewal Garmin has refused to another process, is reported without asking."""
+    garmin.revoke()
+    settings = read_settings(env).for_person("anna")
+    with pytest.raises(SignInNeeded):
+        token_session("garth", settings).renew()
+    assert run(["refresh"], env) == 1
+    output = capsys.readouterr()
+    assert output.err.endswith("Sign in again: weighbridge login --name anna.\n")
+    assert output.out.startswith("default: ")
+    assert garmin.sign_in.refused_refreshes == 1
 
 
 def test_no_token_or_damaged(env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

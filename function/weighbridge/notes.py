@@ -49,6 +49,7 @@ class Code(StrEnum):
     SHOWN_DIFFERENTLY = "shown-differently"
     LOOK_FAILED = "look-failed"
     PERSONAL_API_FAILED = "personal-api-failed"
+    ENTRIES_UNREADABLE = "entries-unreadable"  # Garmin lists weigh-ins in a form that is not known
     REPLACED_ENTRY_REMAINS = "replaced-entry-remains"
     REPLACED_ENTRY_HAD_MORE = "replaced-entry-had-more"  # values of the replaced entry that the new one does not have
 

@@ -23,6 +23,7 @@ import pytest
 
 from tests.function_client import free_port, local_headers, process
 from tests.garmin.server import GarminStandIn
+from weighbridge.delivery.kept import kept_files
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 READING = json.loads((EXAMPLES / "fitdays.json").read_bytes()) | {"measured_at": "2026-11-22T06:31:00Z"}
@@ -125,7 +126,7 @@ def test_kept_without_a_sign_in(garmin: GarminStandIn, environment: dict[str, ob
         (warning,) = receipt["warnings"]
         assert warning["code"] == "fell-back"
         assert "weighbridge login" in warning["text"]
-        assert len(list((tmp_path / "kept").iterdir())) == 1
+        assert len(kept_files(tmp_path / "kept")) == 1
     with process(environment) as (address, _):
         status, fault = call(address, READING)
         assert (status, fault["type"]) == (503, "urn:weighbridge:sign-in-needed")

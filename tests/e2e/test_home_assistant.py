@@ -20,6 +20,7 @@ from tests.e2e.parts.home_assistant import CURRENT, ROOT, SHIPPED, HomeAssistant
 from tests.e2e.parts.mosquitto import Mosquitto, mosquitto
 from tests.function_client import Running, process
 from tests.garmin.server import GarminStandIn
+from weighbridge.delivery.kept import kept_files
 
 KEY = "the-secret-key-of-this-test"
 NINE = {
@@ -512,7 +513,7 @@ def test_kept_file_is_shown_with_import_page(tmp_path: Path) -> None:
         house = House(tmp_path, stack, delivery="folder")
         house.publish(NINE | {"time": "2026-11-22T06:47:00+00:00"})
         shown = house.wait_for_notification("kept as a file for import by hand")["weighbridge_2026_11_22t06_47_00z"]
-        (kept,) = (tmp_path / "weigh-ins").iterdir()
+        (kept,) = kept_files(tmp_path / "weigh-ins")
         assert kept.name in shown
         assert "(https://connect.garmin.com/app/import-data)" in shown
         wait_until("nothing waits", lambda: house.waiting() == "0")

@@ -20,6 +20,7 @@ import pytest
 
 from tests.commands import WEIGHBRIDGE, clean, run, weighbridge, with_sources
 from tests.function_client import free_port
+from weighbridge.delivery.kept import kept_files
 from weighbridge.local_key import local_key
 from weighbridge.operate.serving import function_or_own
 from weighbridge.resources import EXAMPLE
@@ -190,8 +191,8 @@ def test_demo_folder(folder: Path) -> None:
     done = weighbridge("demo", folder=folder, **environment)
     assert done.returncode == 0, done.stderr
     shown = done.stdout.decode()
-    (kept,) = (folder / "weighbridge-demo" / "weigh-ins").glob("*.fit")
-    assert f"choose weighbridge-demo/weigh-ins/{kept.name}" in shown
+    (kept,) = kept_files(folder / "weighbridge-demo" / "weigh-ins")
+    assert f"choose {kept.relative_to(folder)}" in shown
     assert "percent_fat            18.2 %" in shown
     assert {path.name for path in folder.iterdir()} == {"weigh-ins", "weighbridge-demo"}
     assert list((folder / "weigh-ins").iterdir()) == []

@@ -238,8 +238,8 @@ def test_serve_says_where_files_go(installed: Installed) -> None:
         with urllib.request.urlopen(urllib.request.Request(address, body, local_headers()), timeout=30) as answer:
             receipt = json.load(answer)
         assert (receipt["status"], receipt["final"]) == ("kept", True)
-        (kept,) = (folder / "weigh-ins").glob("*.fit")
-        assert kept.name == receipt["fit"]["file_name"]
+        (kept,) = (folder / "weigh-ins").rglob("*.fit")
+        assert kept == folder / "weigh-ins" / receipt["fit"]["file_name"]
         said = log.read_text()
     assert address in said
     assert str(folder / "weigh-ins") in said

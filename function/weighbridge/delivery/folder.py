@@ -4,7 +4,9 @@ Rule: a file is there whole or not at all. The same readings always get the same
 twice is one file. A file is removed only after what takes its place is on the disk.
 
 Strategy: a message of a weigh-in that is kept already is not kept again. If it adds something, both together become
-the file of that weigh-in. Which files are near is read from their names.
+the file of that weigh-in. Which files are near is read from their names: a file of one weigh-in is in the folder of its
+month (UTC), so that only the names of a month or two are listed, however many files wait. Files of several weigh-ins
+may reach over many months and are few: they are not in one of these folders, and neither are files of older versions.
 
 Weakness: the folder cannot ask whether the person has imported a file, so another value at the same instant is kept
 beside the first. Two processes that keep messages of one weigh-in at the same moment keep both.
@@ -35,8 +37,8 @@ from ..fit.verify import VerifiedFit, verify
 from ..notes import Code, Note
 from ..reading.reading import Reading
 from .joining import Joining, Placed, Target, Way, joined_notes
-from .kept import Kept, read_kept
-from .port import FOLDER, INSTANT, Delivered, Prove, file_name
+from .kept import MONTH, Kept, place_in_folder, place_of, read_kept
+from .port import FOLDER, INSTANT, Delivered, Prove
 
 #: All that a file holds is compared.
 _COMPARED = tuple(name for name in FIELDS if name != "timestamp")
@@ -57,6 +59,7 @@ class Row(NamedTuple):
 class File(NamedTuple):
     """A file as it is now."""
 
+    #: Its path within the folder.
     name: str
     fit: VerifiedFit
 
@@ -131,9 +134,8 @@ class Folder:
         new: File | None = None
         if outgoing:
             fit = prove(outgoing)
-            new = File(file_name(outgoing, fit), fit)
-            self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _write_whole(self._path / new.name, fit.content)
+            new = File(place_of(outgoing, fit), fit)
+            self._write(new)
         moved = self._remove([row for target in targets for row in target.obsolete if not _is_new(row, new)])
         outcomes: dict[Reading, Delivered] = {}
         for reading, each in placed.items():
@@ -153,10 +155,18 @@ class Folder:
             if left:
                 content = patch(kept.template, [*left.values()])
                 fit = verify(content, kept.template, [*left.values()])
-                moved[path] = File(file_name([*left], fit), fit)
-                _write_whole(path.parent / moved[path].name, content)
+                moved[path] = File(place_of([*left], fit), fit)
+                self._write(moved[path])
             path.unlink(missing_ok=True)
         return moved
+
+    def _write(self, file: File) -> None:
+        self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self._path / file.name
+        if path.parent != self._path and not path.parent.is_dir():
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            _sync(self._path)
+        _write_whole(path, file.fit.content)
 
     # -- what is kept ------------------------------------------------------------------------------------
 
@@ -168,8 +178,9 @@ class Folder:
         """The kept files that may have a weigh-in near one of these instants. Damaged ones are left alone."""
         in_order, window = sorted(instants), timedelta(seconds=window_s)
         low, high = (f"{moment:{INSTANT}}" for moment in (in_order[0] - window, in_order[-1] + window))
-        for name in sorted(self._names_between(low, high)):
-            match = _NAME.fullmatch(name)
+        months = {f"{moment + side:{MONTH}}" for moment in in_order for side in (-window, window)}
+        for name in sorted(self._names_between(low, high, months)):
+            match = _NAME.fullmatch(name.rpartition("/")[2])
             if match is None:
                 continue
             first = datetime.strptime(match[2], INSTANT).replace(tzinfo=UTC)
@@ -181,19 +192,24 @@ class Folder:
                 self._last_instants[name] = f"{max(each.measured_at for each in kept.readings):{INSTANT}}"
                 yield kept
 
-    def _names_between(self, low: str, high: str) -> Iterator[str]:
-        """The names of files that may have a weigh-in from one instant to another. The name has the first instant of a
-        file; its last is known once the file was read."""
-        try:
-            names = os.listdir(self._path)  # noqa: PTH208  # names alone: there may be thousands
-        except OSError:
-            return
-        for name in names:
-            if name.startswith("weigh-in_"):
-                if low <= name[9 : 9 + len(low)] <= high:
+    def _names_between(self, low: str, high: str, months: Collection[str]) -> Iterator[str]:
+        """The paths of files that may have a weigh-in from one instant to another, in these months. The name has the
+        first instant of a file; its last is known once the file was read."""
+        for month in ("", *months):
+            try:
+                names = os.listdir(self._path / month)  # noqa: PTH208  # names alone: there may be thousands
+            except OSError:
+                continue
+            for name in names:
+                if name.startswith("weigh-in_"):
+                    if low <= name[9 : 9 + len(low)] <= high:
+                        yield f"{month}/{name}" if month else name
+                elif (
+                    not month
+                    and name.partition("weigh-ins_")[2][: len(high)] <= high
+                    and self._last_instants.get(name, high) >= low
+                ):
                     yield name
-            elif name.partition("weigh-ins_")[2][: len(high)] <= high and self._last_instants.get(name, high) >= low:
-                yield name
 
 
 _OTHERS_KEPT = Note(
@@ -214,12 +230,12 @@ def _raws(row: Row) -> RawFields:
 
 
 def _is_new(row: Row, new: File | None) -> bool:
-    return new is not None and row.kept.path.name == new.name
+    return new is not None and place_in_folder(row.kept.path) == new.name
 
 
 def _file_of(target: Target[Row], moved: Mapping[Path, File]) -> File:
     kept = target.held[0][0].kept
-    return moved.get(kept.path, File(kept.path.name, kept.fit))
+    return moved.get(kept.path, File(place_in_folder(kept.path), kept.fit))
 
 
 def _unusable(path: Path, fault: OSError) -> FolderUnusable:
@@ -253,8 +269,12 @@ def _write_whole(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             Path(temporary).unlink()
         raise
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
     with contextlib.suppress(OSError):  # Windows and some network disks cannot
-        folder = os.open(path.parent, os.O_RDONLY)
+        folder = os.open(path, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:

@@ -8,7 +8,7 @@ folder `delivered`: nothing is lost, and nothing is sent for no reason.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,9 @@ from ..reading.reading import Reading
 from .port import INSTANT, file_name
 
 DELIVERED = "delivered"
+#: The folder of a file with one weigh-in; with its point it cannot be the folder of a person.
+MONTH = "%Y.%m"
+_MONTH = re.compile(r"\d{4}\.\d\d", re.ASCII)
 _INSTANT = re.compile(r"(?:\d+-)?weigh-ins?_(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ)_[0-9a-f]{12}\.fit", re.ASCII)
 
 
@@ -42,7 +45,29 @@ class Kept:
 
 def kept_files(folder: Path) -> list[Path]:
     """The kept files of a folder; in each kind, the oldest weigh-in comes first."""
-    return sorted(folder.glob("*weigh-in*_*.fit"))
+    of_months = (path for path in folder.glob("*/weigh-in_*.fit") if is_month(path.parent))
+    return sorted([*folder.glob("*weigh-in*_*.fit"), *of_months], key=lambda path: path.name)
+
+
+def place_of(readings: Sequence[Reading], fit: VerifiedFit) -> str:
+    """The path of a file within the folder."""
+    name = file_name(readings, fit)
+    return f"{readings[0].measured_at:{MONTH}}/{name}" if len(readings) == 1 else name
+
+
+def place_in_folder(path: Path) -> str:
+    """The path of a kept file within the folder, whatever version has kept it."""
+    return path.relative_to(folder_of(path)).as_posix()
+
+
+def folder_of(path: Path) -> Path:
+    """The folder in which a file is kept."""
+    return path.parent.parent if is_month(path.parent) else path.parent
+
+
+def is_month(path: Path) -> bool:
+    """Whether this is the folder of a month."""
+    return _MONTH.fullmatch(path.name) is not None
 
 
 def read_kept(path: Path) -> Kept:
@@ -63,7 +88,7 @@ def read_kept(path: Path) -> Kept:
 
 def put_away(kept: Kept) -> None:
     """Move a file that has arrived into the folder `delivered`. Raises `FolderUnusable`."""
-    target = kept.path.parent / DELIVERED
+    target = folder_of(kept.path) / DELIVERED
     try:
         target.mkdir(mode=0o700, exist_ok=True)
         kept.path.replace(target / kept.path.name)

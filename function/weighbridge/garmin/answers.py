@@ -16,18 +16,25 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal, DecimalException
-from typing import Any
+from decimal import ROUND_HALF_UP, Decimal, DecimalException
+from typing import Any, NamedTuple
 
 from ..errors import GarminRefused, GarminUnreachable, OutcomeUnknown, RateLimited, SignInNeeded, WeighbridgeError
 from ..notes import Code, Note
-from .entries import VALUES, Entry, iso, quantized
+from .entries import VALUES, Entry
 from .sessions.port import GarminResponse
 
 DEFAULT_RETRY_AFTER_S = 300
 LONGEST_RETRY_AFTER_S = 86_400
 
 DUPLICATE = 202  # a message code of `failures`, not an HTTP status
+END_OF_DATES_S = 253_402_300_800  # the year 10000
+MOST_ENTRIES = 20_000  # of one answer: a weigh-in a day for fifty years
+TOO_MANY = (
+    f"Garmin Connect lists more than {MOST_ENTRIES} weigh-ins at once, which is not read. Send readings of fewer years "
+    "at once."
+)
+NEEDED = {"samplePk", "calendarDate", "timestampGMT", "weight"}
 LARGEST_DIGITS = 20  # of any number that Garmin shows: an id or milliseconds
 
 
@@ -89,6 +96,7 @@ REFUSALS = {
         "Garmin Connect wants consent to uploads first (HTTP 412). Open Garmin Connect once, accept what it asks "
         "(Settings, Data, Device Upload), and send the reading again."
     ),
+    429: "Garmin Connect asks to wait before the next request (HTTP 429).",
     413: "The file is too large for Garmin Connect (HTTP 413). Send fewer readings at once.",
 }
 FORBIDDEN_PAGE = (
@@ -107,7 +115,7 @@ def fault_of(answer: GarminResponse, refused: str, sign_in: str) -> WeighbridgeE
     if answer.status == 401:
         return SignInNeeded(f"{REFUSALS[401]} {sign_in}")
     if answer.status == 429:
-        return RateLimited("Garmin Connect asks to wait before the next request (HTTP 429).", retry_after_s(answer))
+        return RateLimited(REFUSALS[429], retry_after_s(answer))
     if answer.status == 403:
         return GarminRefused(FORBIDDEN_PAGE if _is_page(answer) else f"{FORBIDDEN} {sign_in}")
     if answer.status == 408 or answer.status >= 500:
@@ -133,21 +141,46 @@ def retry_after_s(answer: GarminResponse) -> int:
     return round(min(max(seconds, 1), LONGEST_RETRY_AFTER_S))
 
 
-def read_weigh_ins(answer: GarminResponse) -> list[Entry]:
-    """The body of `range` -> entries. Raises `GarminUnreachable` (not Garmin's words) or `GarminRefused`."""
+class Listed(NamedTuple):
+    """What a list of weigh-ins holds, and how many of them cannot be read."""
+
+    entries: list[Entry]
+    unreadable: int
+
+
+def read_weigh_ins(answer: GarminResponse) -> Listed:
+    """The body of `range` -> entries. One that cannot be read is left out and counted.
+
+    Raises `GarminUnreachable` (not Garmin's words) or `GarminRefused`.
+    """
+    if max(answer.body.count(b"{"), answer.body.count(b"["), answer.body.count(b",") // 10) > 3 * MOST_ENTRIES:
+        raise GarminRefused(TOO_MANY)  # before it is parsed: 8 MiB of empty lists need 200 MiB of memory
     document = _json(answer.body)
     if document is None:
         raise GarminUnreachable(
             "Expected Garmin's list of weigh-ins, got something that is not complete JSON: from a firewall or a "
             "proxy, or the answer broke off. Send the same again later."
         )
-    try:
-        return [_entry(raw) for day in document["dailyWeightSummaries"] for raw in day["allWeightMetrics"]]
-    except (KeyError, TypeError, ValueError, OverflowError, DecimalException):
+    days = document.get("dailyWeightSummaries") if isinstance(document, dict) else None
+    entries: list[Entry] = []
+    unreadable, is_known = 0, isinstance(days, list)
+    for day in days if isinstance(days, list) else ():
+        metrics = day.get("allWeightMetrics", day) if isinstance(day, dict) else day
+        for raw in metrics if isinstance(metrics, list) else [metrics]:
+            try:
+                entries.append(_entry(raw))
+            except (AttributeError, KeyError, TypeError, ValueError, OverflowError, DecimalException):
+                unreadable += 1
+                # No value, or another than expected, is a matter of this entry. A missing name is one of the shape.
+                is_known = is_known and (raw is None or (isinstance(raw, dict) and raw.keys() >= NEEDED))
+    if not is_known and not entries:
         raise GarminRefused(
             "Garmin's list of weigh-ins does not have the expected shape (dailyWeightSummaries, allWeightMetrics); "
             "Garmin may have changed it. Nothing is sent while Weighbridge cannot see what is there."
-        ) from None
+        )
+    if len(entries) > MOST_ENTRIES:
+        raise GarminRefused(TOO_MANY)
+    return Listed(entries, unreadable)
 
 
 def sanitize(text: str) -> str:
@@ -158,20 +191,26 @@ def sanitize(text: str) -> str:
 
 def _entry(raw: Mapping[str, object]) -> Entry:
     values = {}
-    for value in VALUES:
-        if value.garmin in raw and raw[value.garmin] is not None:
-            values[value.name] = quantized(_number(raw[value.garmin]) / value.divisor, value.step)
+    for name, garmin, divisor, step, _ in VALUES:
+        found = raw.get(garmin)
+        if found is not None:
+            number = _number(found)
+            values[name] = (number / divisor if divisor > 1 else number).quantize(step, ROUND_HALF_UP)
     if "weight_kg" not in values:
         raise KeyError("weight")
     instant_s, sample_pk = int(_number(raw["timestampGMT"])) // 1000, int(_number(raw["samplePk"]))
-    iso(instant_s)  # raises for an instant that has no date
+    if not 0 <= instant_s < END_OF_DATES_S:
+        raise ValueError("an instant without a date")
     return Entry(date.fromisoformat(str(raw["calendarDate"])), sample_pk, instant_s, values)
 
 
 def _number(value: object) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+    if type(value) is int:
+        number = Decimal(value)
+    elif type(value) is Decimal:
+        number = value
+    else:
         raise TypeError("not a number")
-    number = Decimal(value)
     if number.adjusted() > LARGEST_DIGITS:
         raise ValueError("no such quantity")  # 1e999999999 is 14 bytes of JSON and 400 MB as an int
     return number

@@ -18,6 +18,7 @@ had more values and thus the weight that counts, the first one sent again is a c
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -35,8 +36,8 @@ from ..fit.verify import VerifiedFit
 from ..notes import Code, Note
 from ..reading.reading import Reading
 from ..reading.weighing import SHOWN, added
-from .answers import SEND_AGAIN, UploadResult, fault_of, read_upload_answer, read_weigh_ins, status_of, unknown
-from .entries import Entry, differences, fits, not_shown, ours, raws_of, timestamp, values_of
+from .answers import SEND_AGAIN, Listed, UploadResult, fault_of, read_upload_answer, read_weigh_ins, status_of, unknown
+from .entries import NEAR_S, ByInstant, Entry, differences, fits, not_shown, ours, raws_of, timestamp, values_of
 from .sessions.port import ConnectionDropped, Session
 
 UPLOAD = "/upload-service/upload"
@@ -46,6 +47,7 @@ WEIGHT = "/weight-service/weight"
 PAUSES_S = (0.5, 1.0, 2.0, 4.0)
 
 _DAY = timedelta(days=1)
+_log = logging.getLogger(__name__)
 
 
 class ReadBack(Protocol):
@@ -71,11 +73,11 @@ class Present(NamedTuple):
 
 
 class LookResult(NamedTuple):
-    """The result of a look: the entry of each reading, all entries around them, why the last look failed (if it did),
-    and notes."""
+    """The result of a look: the entry of each reading, all entries around them by their instant, why the last look
+    failed (if it did), and notes."""
 
     found: list[Entry | None]
-    shown: Sequence[Entry]
+    shown: ByInstant
     trouble: WeighbridgeError | None
     remarks: tuple[Note, ...]
 
@@ -115,8 +117,9 @@ class GarminConnect:
         joining = Joining(raws_of, SHOWN, prove.fields, self._join_s, replace=replace)
         raws = {reading: prove.raws(reading) for reading in readings}
         with self._turns.of([int(reading.measured_at.timestamp()) for reading in readings]):
-            held = self._around(readings)
-            placed = joining.place(raws, ((timestamp(entry), entry) for entry in held), untimed)
+            entries, unreadable = self._around(readings)
+            held = ByInstant(entries)
+            placed = joining.place(raws, ((timestamp(entry), entry) for entry in entries), untimed)
             targets = list(dict.fromkeys(each.target for each in placed.values() if each.way is not Way.CONFLICT))
             arrived = self._send([target for target in targets if target.reading], prove, held)
             for target in targets:
@@ -126,14 +129,14 @@ class GarminConnect:
         for reading in raws:
             each = placed[reading]
             if each.way is Way.CONFLICT:
-                at_instant = [entry for entry in held if timestamp(entry) == each.target.timestamp]
-                outcomes[reading] = _conflict(reading, each, at_instant)
+                outcomes[reading] = _conflict(reading, each, held.at(each.target.timestamp))
                 continue
             outcome = arrived[each.target]
             if isinstance(outcome, Present):
                 outcome = Delivered("present", prove([reading]), garmin=outcome.weigh_in, warnings=outcome.warnings)
             if isinstance(outcome, Delivered):
-                outcome = replace_fields(outcome, notes=joined_notes(each))
+                warnings = (*outcome.warnings, *([_unreadable(unreadable)] if unreadable else ()))
+                outcome = replace_fields(outcome, notes=joined_notes(each), warnings=warnings)
             outcomes[reading] = outcome
         return _raise_if_shared(outcomes)
 
@@ -148,16 +151,20 @@ class GarminConnect:
         return bool(found)
 
     def health(self) -> Mapping[str, object]:
-        """See `port.Delivery`. Looks at the stored token only; the network is never touched."""
+        """See `port.Delivery`. Looks at the stored token, and at what became of its last renewal; the network is never
+        touched."""
         state: dict[str, object] = {"name": self.name, "ready": True}
         try:
             days = self._session.token_days_left()
+            failure = self._session.renewal_failure()
         except WeighbridgeError as fault:
             state |= {"ready": False, "detail": str(fault)}
         else:
             if days is not None:
                 state |= {"ready": days > 0, "token_days_left": round(max(days, 0.0), 1)}
                 state |= {} if days > 0 else {"detail": f"The Garmin token has ended. {self._session.sign_in_again}"}
+            if failure:
+                state |= {"ready": False, "detail": failure}
         return state if self._official is None else state | {"read_back": self._official.health()}
 
     # -- WeighInStore ------------------------------------------------------------------------------------
@@ -186,7 +193,7 @@ class GarminConnect:
         return Present(entry.weigh_in(), self._delete_all(target.obsolete, replaced=bool(target.others)))
 
     def _send(
-        self, targets: Sequence[Target[Entry]], prove: Prove, held: Sequence[Entry]
+        self, targets: Sequence[Target[Entry]], prove: Prove, held: ByInstant
     ) -> dict[Target[Entry], Outcome | Present]:
         """Upload what is to be sent as one file, look for it, and delete what it takes the place of."""
         outgoing = {target: target.reading for target in targets if target.reading}
@@ -222,12 +229,13 @@ class GarminConnect:
         official = self._official
         remarks: tuple[Note, ...] = ()
         deadline = self._monotonic() + self._confirm_s
-        shown: Sequence[Entry] = []
+        shown = ByInstant()
         trouble: WeighbridgeError | None = None
         pauses: Iterator[float] = chain(PAUSES_S, repeat(PAUSES_S[-1]))
         while True:
             try:
-                shown, trouble = (official.weigh_ins if official else self.entries)(first, last), None
+                shown = ByInstant((official.weigh_ins if official else self.entries)(first, last))
+                trouble = None
             except WeighbridgeError as e:
                 if official:
                     text = f"Garmin's Personal API could not be used to confirm it: {e}"
@@ -283,22 +291,31 @@ class GarminConnect:
 
     # -- the weight-service ------------------------------------------------------------------------------
 
-    def _around(self, readings: Sequence[Reading]) -> list[Entry]:
+    def _around(self, readings: Sequence[Reading]) -> Listed:
         """The entries from the day before the first of these readings to the day after the last."""
-        return self.entries(*_days_around(readings))
+        return self._listed(*_days_around(readings))
 
     def entries(self, first: date, last: date) -> list[Entry]:
-        """What Garmin holds from `first` to `last` (the account's calendar days, both included), in its order."""
+        """What Garmin holds from `first` to `last` (the account's calendar days, both included), in its order.
+
+        Weigh-ins that cannot be read are left out, and the log says so.
+        """
+        return self._listed(first, last).entries
+
+    def _listed(self, first: date, last: date) -> Listed:
         path = f"{WEIGHT}/range/{first.isoformat()}/{last.isoformat()}"
         try:
             answer = self._session.request("GET", path, params={"includeAll": "true"})
         except ConnectionDropped as e:
             raise GarminUnreachable(f"Garmin Connect did not list its weigh-ins. {e}") from e
         if answer.status == 204:
-            return []
+            return Listed([], 0)
         if answer.status != 200:
             raise fault_of(answer, "to show the weigh-ins", self._session.sign_in_again)
-        return read_weigh_ins(answer)
+        listed = read_weigh_ins(answer)
+        if listed.unreadable:
+            _log.warning(_unreadable(listed.unreadable).text)
+        return listed
 
     def _delete(self, day: date, sample_pk: int) -> None:
         try:
@@ -329,17 +346,17 @@ def _days_around(readings: Sequence[Reading]) -> tuple[date, date]:
     return min(days) - _DAY, max(days) + _DAY
 
 
-def _found(wanted: Sequence[Wanted], shown: Sequence[Entry], *, near: bool) -> list[Entry | None]:
+def _found(wanted: Sequence[Wanted], shown: ByInstant, *, near: bool) -> list[Entry | None]:
     """The entry of each that is wanted, if it is shown."""
-    if near:
-        return [
-            next((e for e in shown if e.id not in olds and fits(raws, e, near=True)), None) for raws, olds in wanted
-        ]
-    by_instant: dict[int, list[Entry]] = {}
-    for entry in shown:
-        by_instant.setdefault(timestamp(entry), []).append(entry)
     return [
-        next((e for e in by_instant.get(raws["timestamp"], ()) if e.id not in olds and fits(raws, e, near=False)), None)
+        next(
+            (
+                entry
+                for entry in shown.near(raws["timestamp"], NEAR_S if near else 0)
+                if entry.id not in olds and fits(raws, entry, near=near)
+            ),
+            None,
+        )
         for raws, olds in wanted
     ]
 
@@ -350,7 +367,7 @@ def _not_arrived(
     fit: VerifiedFit,
     name: str,
     upload: UploadResult,
-    held: Sequence[Entry],
+    held: ByInstant,
     looked: LookResult,
     confirm_s: float,
 ) -> Outcome:
@@ -362,8 +379,8 @@ def _not_arrived(
     if upload.fault is not None:
         return upload.fault
     warnings = list(upload.warnings)
-    known = {entry.id for entry in held}
-    others = [e for e in looked.shown if timestamp(e) == target.timestamp and e.id not in known]
+    known = {entry.id for entry in held.at(target.timestamp)}
+    others = [entry for entry in looked.shown.at(target.timestamp) if entry.id not in known]
     if trouble is not None:
         text = f"Garmin Connect accepted the file, but a look for the reading failed: {trouble}"
         warnings.append(Note(Code.LOOK_FAILED, text))
@@ -378,6 +395,11 @@ def _not_arrived(
         text = f"The entry to be replaced is still there. {_again(replaced=target.replaces)}"
         warnings.append(Note(Code.REPLACED_ENTRY_REMAINS, text))
     return Delivered("accepted", fit, name, warnings=tuple(warnings))
+
+
+def _unreadable(count: int) -> Note:
+    text = f"Garmin Connect lists {count} weigh-in(s) around this day that cannot be read; they were left out."
+    return Note(Code.ENTRIES_UNREADABLE, text)
 
 
 def _again(*, replaced: bool) -> str:

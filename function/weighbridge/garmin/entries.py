@@ -6,8 +6,8 @@ precision: 22.799999237060547 is 22.8. An entry that was typed by hand has a wei
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import NamedTuple
@@ -60,8 +60,7 @@ COMPOSITION = ("body_fat_percent", "body_water_percent", "bone_mass_kg", "muscle
 Values = Mapping[str, Decimal]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One weigh-in as Garmin shows it, in our names and units. `values` has only what Garmin has."""
 
     calendar_date: date
@@ -76,6 +75,25 @@ class Entry:
     def weigh_in(self) -> WeighIn:
         measured_at = datetime.fromtimestamp(self.instant_s, UTC)
         return WeighIn(self.id, self.calendar_date, measured_at, plain(self.values))
+
+
+class ByInstant:
+    """Entries, found by their instant as in a file."""
+
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+        self._at: dict[int, list[Entry]] = {}
+        for entry in entries:
+            self._at.setdefault(timestamp(entry), []).append(entry)
+        self._instants = sorted(self._at)
+
+    def at(self, instant: int) -> Sequence[Entry]:
+        return self._at.get(instant, ())
+
+    def near(self, instant: int, window_s: float) -> Iterator[Entry]:
+        """Those at most `window_s` seconds away."""
+        first, last = bisect_left(self._instants, instant - window_s), bisect_right(self._instants, instant + window_s)
+        for each in self._instants[first:last]:
+            yield from self._at[each]
 
 
 def quantized(value: Decimal, step: Decimal) -> Decimal:

@@ -21,6 +21,7 @@ from ..errors import GarminRefused, GarminUnreachable, RateLimited, SignInNeeded
 from ..secret import SecretStr
 from .answers import fault_of, read_weigh_ins
 from .entries import Entry
+from .sessions.bounded import TOO_LARGE, TOO_LARGE_CODE, bounded
 from .sessions.port import GarminResponse
 from .tokens import jwt_claims
 
@@ -82,7 +83,7 @@ class PersonalApi:
             raise SignInNeeded(KEY_REFUSED)
         if answer.status != 200:
             raise fault_of(answer, "to show the weigh-ins", NEW_KEY)
-        return read_weigh_ins(answer)
+        return read_weigh_ins(answer).entries
 
     def health(self) -> Mapping[str, object]:
         """The days that the key has left, if known, and what to do from two weeks before its end."""
@@ -133,10 +134,11 @@ class PersonalApi:
         headers = {"Authorization": authorization, "Accept": "application/json, text/plain"}
         try:
             with curl.Session(verify=self._verify, timeout=self._timeout_s) as session:
-                response = session.request(
-                    method, self._base + path, params=params, headers=headers, allow_redirects=False
-                )
+                request = bounded(session.request, allow_redirects=False)
+                response = request(method, self._base + path, params=params, headers=headers)
         except curl.RequestsError as e:
+            if e.code == TOO_LARGE_CODE:
+                raise GarminUnreachable(TOO_LARGE) from None
             raise GarminUnreachable(
                 f"Garmin's Personal API could not be reached (curl error {int(e.code)}). Check the network, "
                 "GARMIN_DOMAIN and GARMIN_CA_BUNDLE."

@@ -11,6 +11,7 @@ Facts (Secret Manager REST v1):
 - A regional secret has an address in its region.
 
 Weakness: a renewal that takes longer than `LEASE_S` loses its lease, and another host may then renew the same token.
+What Garmin has refused is remembered by each process for itself (`sign_in.py`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import fastcrc
@@ -65,6 +67,7 @@ class SecretTokenStore:
         self._address = f"{endpoint or f'https://{region}.googleapis.com'}/v1/{secret}"
         self._now = now
         self.place = secret
+        self.state_path: Path | None = None
         self._lock = threading.Lock()
         self._session: AuthorizedSession | None = None
         #: The last token seen. If there is a newer one, Garmin refuses this one.

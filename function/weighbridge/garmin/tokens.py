@@ -138,6 +138,8 @@ class Store(Protocol):
     name: str
     #: Where it is, for messages.
     place: str
+    #: The file for the state of the sign-in, if there can be one.
+    state_path: Path | None
 
     def read(self) -> Token | None: ...
 
@@ -158,6 +160,7 @@ class TokenStore:
         self.folder = folder
         self.path = folder / f"{name}.json"
         self.place = str(folder)
+        self.state_path: Path | None = folder / f"{name}.state"
         self._lock_path = folder / f".{name}.lock"
         self._draft_path = folder / f".{name}.part"
 

@@ -19,7 +19,7 @@ from ..commands import command as typed
 from ..compose import garmin_connect, garmin_names
 from ..delivery.chain import Chain
 from ..delivery.joining import would
-from ..delivery.kept import Kept, put_away
+from ..delivery.kept import Kept, place_in_folder, put_away
 from ..delivery.port import Delivered, Delivery, Outcome
 from ..errors import (
     Conflict,
@@ -107,7 +107,7 @@ def _deliver_all(kept: Sequence[Kept], settings: Settings, *, replace: bool) -> 
                 raise
             except WeighbridgeError as fault:
                 left += 1
-                say("waits", each.path.name, _reason(fault))
+                say("waits", place_in_folder(each.path), _reason(fault))
     except SHARED as fault:
         print(f"{fault} {waiting} file(s) still wait in {settings.folder}.", file=sys.stderr)
         return waiting
@@ -124,10 +124,10 @@ def _settle(kept: Kept, outcomes: Collection[Outcome]) -> bool:
     if not open_:
         put_away(kept)
         statuses = sorted({o.status for o in outcomes if isinstance(o, Delivered)})
-        say(" and ".join(statuses), kept.path.name)
+        say(" and ".join(statuses), place_in_folder(kept.path))
         return True
     for reason in dict.fromkeys(_reason(outcome) for outcome in open_):
-        say("waits", kept.path.name, reason)
+        say("waits", place_in_folder(kept.path), reason)
     return False
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from ..delivery.kept import DELIVERED, Kept, delivered_before, kept_files, read_kept
+from ..delivery.kept import DELIVERED, Kept, delivered_before, is_month, kept_files, place_in_folder, read_kept
 from ..errors import FolderUnusable
 from ..settings import Settings, read_settings
 from . import confirm, deliver_kept, options
@@ -32,9 +32,9 @@ def list_kept(around: Surroundings, name: str, *, as_json: bool) -> int:
     found: dict[str, Kept | FolderUnusable] = {}
     for path in kept_files(settings.folder):
         try:
-            found[path.name] = read_kept(path)
+            found[place_in_folder(path)] = read_kept(path)
         except FolderUnusable as fault:
-            found[path.name] = fault
+            found[place_in_folder(path)] = fault
     if as_json:
         files = [{"file_name": name, **_as_data(each)} for name, each in found.items()]
         print(options.to_json({"folder": str(settings.folder), "files": files}))
@@ -85,5 +85,5 @@ def _as_data(kept: Kept | FolderUnusable) -> dict[str, object]:
 
 def _others(settings: Settings) -> list[str]:
     """The other people with files that wait."""
-    folders = [path for path in sorted(settings.folder.glob("*")) if path.is_dir() and path.name != DELIVERED]
+    folders = [path for path in sorted(settings.folder.glob("*")) if path.name != DELIVERED and not is_month(path)]
     return [folder.name for folder in folders if kept_files(folder)]

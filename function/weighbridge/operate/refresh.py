@@ -59,7 +59,7 @@ def _renew(settings: Settings, now_s: float, *, force: bool) -> int:
     try:
         session = token_session(token_library(settings), settings)
         age_days = (now_s - token_store(settings).renewed_at()) / DAY_S
-        if force or age_days >= RENEW_AFTER_DAYS:
+        if force or age_days >= RENEW_AFTER_DAYS or session.renewal_failure():
             session.renew()
             word = "renewed now"
         else:

@@ -25,10 +25,15 @@ from urllib.parse import urlencode
 
 from ...commands import BROWSER_LOGIN, DEFAULT_TOKEN, command
 from ...errors import GarminRefused, GarminUnreachable, SettingsInvalid, SignInNeeded, WeighbridgeError
+from ..answers import retry_after_s
+from ..sign_in import SignIn
+from .bounded import MOST_BYTES
 from .port import ConnectionDropped, GarminResponse
 
 PROCESS = Path(__file__).with_name("browser_process.py")
 IDLE_S = 10.0
+#: An answer as base64, and its headers.
+MOST_LINE_BYTES = 2 * MOST_BYTES
 #: In addition to a request's own time-out: the start of the browser, two pages, and the import page.
 ROUND_S = 120.0
 #: Everything that the browser's process needs of this one's environment.
@@ -87,6 +92,7 @@ class BrowserSession:
         """`token_name`: whose profile it is. `page_s`: how long a page may take to load, or a firewall to check the
         browser."""
         self._sign_in = command(BROWSER_LOGIN, token_name)
+        self._state = SignIn(profile / "sign-in.state")
         self._profile = profile
         self._start = {
             "profile": str(profile.absolute()),
@@ -122,14 +128,22 @@ class BrowserSession:
         }
         if file:
             asked["file"] = {"name": file[0], "base64": base64.b64encode(file[1]).decode()}
-        said = self._ask(asked, self._timeout_s + ROUND_S)
-        return GarminResponse(said["status"], said["headers"], base64.b64decode(said["base64"]))
+        with self._state.turn():
+            said = self._ask(asked, self._timeout_s + ROUND_S)
+            answer = GarminResponse(said["status"], said["headers"], base64.b64decode(said["base64"]))
+            if answer.status == 429:
+                self._state.wait(retry_after_s(answer))
+        return answer
 
     def token_days_left(self) -> float | None:
         """See `port.Session`. A browser does not show how long its sign-in lasts."""
         if not (self._profile / "profile").exists():
             raise SignInNeeded(f"There is no browser profile in {self._profile}. {self.sign_in_again}")
         return None
+
+    def renewal_failure(self) -> str:
+        """See `port.Session`. There is no token to renew."""
+        return ""
 
     def sign_in(self, timeout_s: float) -> None:
         """Open the browser on this screen, and wait until a person has signed in. Raises `SignInNeeded`."""
@@ -217,5 +231,7 @@ def _read_line(child: subprocess.Popen[bytes], timeout_s: float) -> dict[str, An
             if not chunk:
                 return None
             line += chunk
+            if len(line) > MOST_LINE_BYTES:
+                return None
     said: dict[str, Any] = json.loads(line)
     return said

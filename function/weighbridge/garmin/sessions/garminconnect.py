@@ -9,6 +9,7 @@ Facts (garminconnect 0.3.20, Python 3.12 and newer):
 - A status from 400 up is an exception whose `response` is the answer; a 204 is an object without headers.
 - It knows garmin.com and garmin.cn; its addresses are attributes, and can be set afterwards.
 - `Client.login` tries five ways in turn. A wrong password or code stops it; after anything else it tries the next way.
+- Its session for requests with the token is one of requests, which inflates as it reads.
 - The texts of its exceptions have their addresses removed; messages do not repeat them anyway.
 
 Weakness: it depends on the library's private attributes (`_refresh_di_token`, `_http_post`, `_api_session`), so an
@@ -33,6 +34,7 @@ from ...errors import GarminRefused, RateLimited, SettingsInvalid, SignInNeeded
 from ...secret import SecretStr
 from ..answers import DEFAULT_RETRY_AFTER_S
 from ..tokens import Token
+from .bounded import MOST_BYTES, TOO_LARGE, bounded
 from .port import ConnectionDropped, GarminResponse
 from .token_session import (
     CERTIFICATE_CODES,
@@ -46,6 +48,7 @@ from .token_session import (
 )
 
 KNOWN_DOMAINS = ("garmin.com", "garmin.cn")
+CHUNK_BYTES = 65_536
 NOT_VERIFIED = "CERTIFICATE_VERIFY_FAILED"  # OpenSSL's name for it
 
 
@@ -170,6 +173,8 @@ def _client(domain: str, ca_bundle: Path | None, token: Token | None, *, renewab
         client.di_token = token.access_token.get_secret_value()
         client.di_refresh_token = token.refresh_token.get_secret_value() if renewable else None
         client.di_client_id = token.client_id
+    client._api_session.mount("https://", _bounded_adapter())
+    client._api_session.max_redirects = 0  # only the pages of the sign-in redirect
     for session in (client._api_session, client.cs):
         session.verify = str(ca_bundle) if ca_bundle else True
         session.trust_env = ca_bundle is None  # otherwise REQUESTS_CA_BUNDLE would win
@@ -178,6 +183,27 @@ def _client(domain: str, ca_bundle: Path | None, token: Token | None, *, renewab
     finally:
         client._api_session.close()
         client.cs.close()
+
+
+def _bounded_adapter() -> Any:
+    """requests' way to send, with a limit for the answer, inflated."""
+    from requests.adapters import HTTPAdapter
+
+    class Bounded(HTTPAdapter):
+        def send(self, *args: Any, **options: Any) -> Any:
+            response = super().send(*args, **options)
+            content = bytearray()
+            try:
+                for chunk in response.iter_content(CHUNK_BYTES):
+                    content += chunk
+                    if len(content) > MOST_BYTES:
+                        raise ConnectionDropped(TOO_LARGE)
+            finally:
+                response.close()
+            response._content = bytes(content)
+            return response
+
+    return Bounded()
 
 
 @contextlib.contextmanager
@@ -211,7 +237,7 @@ def _moved(address: str, known: str, domain: str) -> str:
 def _watched(client: Any, ca_bundle: Path | None) -> list[GarminResponse]:
     """The list to which the answers of the token endpoint are added from now on; requests use our certificates."""
     answers: list[GarminResponse] = []
-    post = import_garminconnect().client.cffi_requests.post
+    post = bounded(import_garminconnect().client.cffi_requests.post, allow_redirects=False)
 
     def watched(url: str, **options: Any) -> Any:
         response = post(url, impersonate="chrome", verify=str(ca_bundle) if ca_bundle else True, **options)

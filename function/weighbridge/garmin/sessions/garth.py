@@ -33,6 +33,7 @@ from ...errors import GarminRefused, GarminUnreachable, SettingsInvalid, SignInN
 from ...secret import SecretStr
 from ..answers import fault_of
 from ..tokens import Token
+from .bounded import TOO_LARGE, TOO_LARGE_CODE, bounded
 from .port import ConnectionDropped, GarminResponse
 from .token_session import (
     CERTIFICATE_CODES,
@@ -95,6 +96,8 @@ class GarthSession(TokenSession):
             except garth.http.RequestException as e:
                 if e.code in NOTHING_SENT_CODES:
                     raise _unreachable(e.code) from None
+                if e.code == TOO_LARGE_CODE:
+                    raise ConnectionDropped(TOO_LARGE) from None
                 raise ConnectionDropped(
                     f"The connection to Garmin Connect broke off before an answer came (curl error {int(e.code)})."
                 ) from None
@@ -141,7 +144,7 @@ def sign_in(
     """
     garth = import_garth()
     wrong = WRONG_CREDENTIALS
-    with _client(domain, ca_bundle, timeout_s) as client, _token_url(domain):
+    with _client(domain, ca_bundle, timeout_s, redirects=True) as client, _token_url(domain):
         answers = _watched(client.session)
         try:
             result = client.login(email, password.get_secret_value(), return_on_mfa=True)
@@ -264,11 +267,13 @@ def import_garth() -> Any:
 
 
 @contextlib.contextmanager
-def _client(domain: str, ca_bundle: Path | None, timeout_s: float) -> Iterator[Any]:
+def _client(domain: str, ca_bundle: Path | None, timeout_s: float, *, redirects: bool = False) -> Iterator[Any]:
     """A garth client with its own connection, closed at the end."""
     garth = import_garth()
     verify = str(ca_bundle) if ca_bundle else True
     with garth.http.Session(impersonate=IMPERSONATE, verify=verify, timeout=timeout_s) as session:
+        # Only the pages of the sign-in redirect.
+        session.request = bounded(session.request, **({} if redirects else {"allow_redirects": False}))
         client = garth.Client(session=session, domain=domain, telemetry_enabled=False)
         client.configure(timeout=timeout_s, retries=0)  # the constructor does not accept these (TypeError)
         yield client

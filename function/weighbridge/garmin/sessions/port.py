@@ -51,6 +51,13 @@ class Session(Protocol):
     def token_days_left(self) -> float | None:
         """Days until the user must sign in again, if known. Makes no request.
 
-        Raises `SignInNeeded` if there is no token, or `TokenStoreUnusable`.
+        Raises `SignInNeeded` if there is no token or Garmin has refused it, or `TokenStoreUnusable`.
+        """
+        ...
+
+    def renewal_failure(self) -> str:
+        """Why the last renewal failed, with its fix, in whatever process it was; "" if it did not. Makes no request.
+
+        Raises as `token_days_left` does.
         """
         ...

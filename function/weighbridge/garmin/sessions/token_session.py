@@ -1,7 +1,8 @@
 """A `Session` with the token of a store; a subclass sends the requests with its library.
 
 Rule: a token is renewed here, before it ends or once Garmin refuses it, by one process at a time, and saved before it
-is used. When Garmin has refused to renew a token, it is not asked again: that could lock the account.
+is used. When Garmin has refused to renew a token, it is not asked again: that could lock the account. Nor is it asked
+with a new token that it has refused, or before the time that it has named (`sign_in.py`).
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ...commands import command, sign_in_again
-from ...errors import GarminUnreachable, SignInNeeded, WeighbridgeError
-from ..answers import fault_of
+from ...errors import GarminUnreachable, RateLimited, SignInNeeded, TokenStoreUnusable, WeighbridgeError
+from ..answers import REFUSALS, fault_of, retry_after_s
+from ..sign_in import SignIn
 from ..tokens import Store, Token
 from .port import GarminResponse
 
@@ -56,6 +58,10 @@ NOT_TRUSTED = (
 NOT_REACHED = "Garmin Connect could not be reached{detail}; nothing was sent. Check the network and GARMIN_DOMAIN."
 
 
+class RenewalLost(GarminUnreachable):
+    """A renewal has no answer: the new token may be lost."""
+
+
 class TokenSession(ABC):
     """Authenticated requests with the token of a store. Safe to share between threads."""
 
@@ -73,7 +79,7 @@ class TokenSession(ABC):
         self._ca_bundle = ca_bundle
         self._timeout_s = timeout_s
         self._now = now
-        self._refused: Token | None = None
+        self._sign_in = SignIn(store.state_path, now)
 
     @property
     def sign_in_again(self) -> str:
@@ -92,25 +98,38 @@ class TokenSession(ABC):
         file: tuple[str, bytes] | None = None,
     ) -> GarminResponse:
         """See `port.Session`."""
-        token = self._token()
-        if token.expires_at - self._now() < REFRESH_BEFORE_EXPIRY_S:
-            token = self._store.refreshed(token, self._refresh)
-        answer = self._send(token, method, path, params, file)
-        if answer.status == 401:
-            token = self._store.refreshed(token, self._refresh)
+        with self._sign_in.turn():
+            token = self._token()
+            self._refuse_dead(token, access=True)
+            if token.expires_at - self._now() < REFRESH_BEFORE_EXPIRY_S:
+                token = self._renew(token)
             answer = self._send(token, method, path, params, file)
-        return answer
+            if answer.status == 401:
+                try:
+                    token = self._renew(token)
+                except SignInNeeded:
+                    self._sign_in.refuse(token.access_token)
+                    raise
+                answer = self._send(token, method, path, params, file)
+                if answer.status == 401:
+                    self._sign_in.refuse(token.access_token)
+            if answer.status == 429:
+                self._sign_in.wait(retry_after_s(answer))
+            return answer
 
     def token_days_left(self) -> float | None:
-        """See `port.Session`. Raises `SignInNeeded` if there is no token, or `TokenStoreUnusable`."""
+        """See `port.Session`."""
         token = self._token()
+        self._refuse_dead(token, access=True)
+        self._refuse_dead(token)
         if token.refresh_expires_at is None:
             return None
         return (token.refresh_expires_at - self._now()) / SECONDS_PER_DAY
 
     def renew(self) -> Token:
         """Renew the stored token now, due or not, and save it. Raises as `request` does."""
-        return self._store.refreshed(self._token(), self._refresh)
+        with self._sign_in.turn():
+            return self._renew(self._token())
 
     def _token(self) -> Token:
         token = self._store.read()
@@ -121,13 +140,35 @@ class TokenSession(ABC):
         return token
 
     def _refresh(self, token: Token) -> Token:
-        if token == self._refused:
-            raise SignInNeeded(f"{REFRESH_REFUSED} {self.sign_in_again}")
+        self._refuse_dead(token)
         try:
             return self._renewed(token)
         except SignInNeeded:
-            self._refused = token
+            self._sign_in.refuse(token.refresh_token)
             raise
+        except RateLimited as fault:
+            self._sign_in.wait(fault.retry_after_s)
+            raise
+
+    def renewal_failure(self) -> str:
+        """See `port.Session`."""
+        return self._sign_in.failure(self._token().refresh_token)
+
+    def _renew(self, token: Token) -> Token:
+        """A token newer than this one, saved. What a person may have to repair is noted."""
+        try:
+            return self._store.refreshed(token, self._refresh)
+        except (SignInNeeded, TokenStoreUnusable, RenewalLost) as fault:
+            self._sign_in.renewal_failed(token.refresh_token, str(fault))
+            raise
+
+    def _refuse_dead(self, token: Token, *, access: bool = False) -> None:
+        """Raises `SignInNeeded` for a token that Garmin has refused to renew, or (`access`) to take."""
+        if not access or self._sign_in.is_refused(token.access_token):
+            if self._sign_in.is_refused(token.refresh_token):
+                raise SignInNeeded(f"{REFRESH_REFUSED} {self.sign_in_again}")
+            if access:
+                raise SignInNeeded(f"{REFUSALS[401]} {self.sign_in_again}")
 
     @abstractmethod
     def _send(
@@ -151,8 +192,8 @@ class TokenSession(ABC):
             return SignInNeeded(f"{REFRESH_REFUSED} {self.sign_in_again}")
         return fault_of(answer, "to renew the token", self.sign_in_again)
 
-    def _renewal_broken(self, how: str) -> GarminUnreachable:
-        return GarminUnreachable(
+    def _renewal_broken(self, how: str) -> RenewalLost:
+        return RenewalLost(
             "The Garmin token could not be renewed, so nothing was uploaded. Send the same again. If the new token was "
             f"lost on its way, the next renewal is refused. {self.sign_in_again} {how}"
         )

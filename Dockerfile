@@ -16,19 +16,29 @@ WORKDIR /source
 RUN /weighbridge/bin/python3 -m hatchling build --target wheel --directory /wheel
 
 
+# pip compiles every module that it installs, so no container compiles at its start.
 FROM packages AS product
 COPY --from=wheel /wheel /wheel
 RUN /pip/bin/pip --python /weighbridge/bin/python3 install --no-deps /wheel/*.whl \
  && /pip/bin/pip --python /weighbridge/bin/python3 uninstall --yes editables hatchling
 
 
-# Separate, so that the other images do not have to install Streamlit.
+# Separate, so that the other images do not have to install Streamlit. What the page never imports is removed: the
+# function's and the outbox's libraries, maps, tests, and the parts of pyarrow for networks and clouds.
 FROM packages AS form-packages
 COPY requirements-form.txt /
 RUN /pip/bin/pip --python /weighbridge/bin/python3 install --no-cache-dir --require-hashes -r /requirements-form.txt
 COPY --from=wheel /wheel /wheel
 RUN /pip/bin/pip --python /weighbridge/bin/python3 install --no-deps /wheel/*.whl \
- && /pip/bin/pip --python /weighbridge/bin/python3 uninstall --yes editables hatchling
+ && /pip/bin/pip --python /weighbridge/bin/python3 uninstall --yes editables hatchling \
+        aiohttp cffi cloudevents cryptography curl-cffi fitdays flask functions-framework garmin-fit-sdk \
+        garminconnect garth-ng google-auth googleapis-common-protos gunicorn logfire opentelemetry-proto \
+        opentelemetry-sdk opentelemetry-semantic-conventions paho-mqtt procrastinate proxmoxer psycopg psycopg-binary \
+        pyasn1-modules pydeck pyspnego pywinrm werkzeug \
+ && find /weighbridge/lib -type d -name tests -prune -exec rm -r {} + \
+ && rm -r /weighbridge/lib/python3.*/site-packages/pyarrow/include \
+ && find /weighbridge/lib/python3.*/site-packages/pyarrow \
+        \( -name '*_flight.*' -o -name 'libarrow_s3.*' -o -name '_s3fs.*' \) -delete
 
 
 FROM python:3.13-slim-trixie AS weighbridge-form
@@ -37,23 +47,28 @@ COPY --from=form-packages /weighbridge /weighbridge
 WORKDIR /tmp
 USER 10001:10001
 EXPOSE 8501
-HEALTHCHECK --interval=5s --timeout=5s --start-period=20s \
-    CMD ["python3", "-c", "from urllib.request import urlopen as u; u('http://127.0.0.1:8501/_stcore/health', timeout=4)"]
+# Each check waits before it asks, once the first has succeeded: quick at the start, then once a minute, without a
+# `start-interval`, which Docker has only since version 25. bash opens the connection, for a fortieth of Python's time.
+HEALTHCHECK --interval=2s --timeout=70s --start-period=30s \
+    CMD ["bash", "-c", "[ ! -e /tmp/healthy ] || sleep 58; exec 3<>/dev/tcp/127.0.0.1/8501 && printf 'GET /_stcore/health HTTP/1.0\\r\\n\\r\\n' >&3 && read -r -t 4 -n 5 <&3 && : > /tmp/healthy"]
 CMD ["weighbridge", "form", "--server.address=0.0.0.0"]
 
 
-FROM python:3.13-slim-trixie AS weighbridge
+FROM python:3.13-slim-trixie AS runtime
 # hadolint ignore=DL3064  # the path of the tokens is not a secret
 ENV PATH=/weighbridge/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     HOME=/tmp PORT=8080 WEIGHBRIDGE_FOLDER=/data/weigh-ins WEIGHBRIDGE_TOKENS=/data/tokens
-COPY --from=product /weighbridge /weighbridge
 # A volume that is mounted here for the first time takes this owner.
-RUN install -d -o 10001 -g 10001 /data
+RUN install -d -m 0700 -o 10001 -g 10001 /data
 WORKDIR /data
 USER 10001:10001
 EXPOSE 8080
 # No HEALTHCHECK, because only one of its programs listens on a port. compose.yaml has the one for the function.
 CMD ["weighbridge", "serve", "--host", "0.0.0.0"]
+
+
+FROM runtime AS weighbridge
+COPY --from=product /weighbridge /weighbridge
 
 
 # The same with a browser, for the delivery `browser`. Separate, because it is several times as large.
@@ -65,11 +80,15 @@ RUN /pip/bin/pip --python /weighbridge/bin/python3 install --no-deps /wheel/*.wh
  && /pip/bin/pip --python /weighbridge/bin/python3 uninstall --yes editables hatchling
 
 
-FROM weighbridge AS weighbridge-browser
+FROM runtime AS weighbridge-browser
 # hadolint ignore=DL3002  # only for the installation
 USER 0:0
+# Without what only a graphics card or a screen needs: Chromium runs with --disable-gpu, and draws by itself.
 # hadolint ignore=DL3008  # a browser should be the newest
-RUN apt-get update \
+RUN printf 'path-exclude=%s\n' '/usr/lib/*/libLLVM*' '/usr/lib/*/libgallium*' '/usr/lib/*/libz3*' '/usr/lib/*/dri/*' \
+        '/usr/lib/chromium/libVkLayer_*' '/usr/share/icons/Adwaita/cursors/*' '/usr/share/doc/*' '/usr/share/man/*' \
+        > /etc/dpkg/dpkg.cfg.d/no-graphics \
+ && apt-get update \
  && apt-get install --yes --no-install-recommends chromium \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt
 COPY --from=browser-packages /weighbridge /weighbridge

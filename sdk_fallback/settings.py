@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr
-
 from weighbridge import settings as reader
 from weighbridge.errors import SettingsInvalid
+from weighbridge.secret import SecretStr
 from weighbridge.settings import Variable
 
 from .errors import RunnerUnusable

@@ -30,7 +30,7 @@ def values(payload: object) -> dict[str, str]:
     interpreted = understood(payload)
     return {
         name: format(value.normalize(), "f") if isinstance(value, Decimal) else str(value)
-        for name, value in interpreted.reading
+        for name, value in vars(interpreted.reading).items()
         if value is not None and name != "measured_at" and name not in interpreted.derived
     }
 

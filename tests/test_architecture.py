@@ -19,7 +19,7 @@ SDK_FALLBACK = ROOT / "sdk_fallback"
 #: The modules and subpackages (rooms) of the package, from the bottom up. A room imports from itself and from the
 #: layers below it, never from above and never from its own layer.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("weighbridge", "errors", "notes", "commands", "resources"),
+    ("weighbridge", "errors", "notes", "commands", "resources", "secret", "idle_server"),
     ("machine_zone", "local_key"),
     ("settings", "fit"),
     ("reading", "client"),
@@ -35,8 +35,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 
 #: Third-party library -> the only modules of the package that import it.
 ALONE: dict[str, tuple[str, ...]] = {
+    "pydantic": ("http.openapi",),
     "starlette": ("http",),
-    "uvicorn": ("http",),
+    "uvicorn": ("http", "idle_server"),
     # The demo reads its own file, as anyone could.
     "fitdecode": ("fit.verify", "operate.demo"),
     "garth": ("garmin.sessions.garth",),
@@ -58,6 +59,7 @@ CORE = (
 FOR_CALLERS = (
     "weighbridge.client",
     "weighbridge.errors",
+    "weighbridge.secret",
     "weighbridge.fit.encode",  # two messages are compared by their raw integers
     "weighbridge.notes",
     "weighbridge.reading.bodies",  # the weigh-ins in a message
@@ -73,7 +75,7 @@ FOR_CALLERS = (
     "weighbridge.settings",
 )
 #: What the module of a caller's command may import too: it is part of the command line.
-FOR_COMMANDS = ("weighbridge.commands", "weighbridge.operate")
+FOR_COMMANDS = ("weighbridge.commands", "weighbridge.idle_server", "weighbridge.operate")
 #: The page reads histories as the import at the terminal does.
 NEIGHBOURS = {"weighbridge_form": ("weighbridge_history",)}
 
@@ -226,7 +228,7 @@ def test_core_is_pure(place: str) -> None:
 
 def test_only_programs_read_the_environment() -> None:
     """Only programs read `os.environ`; `settings` gets a mapping. `weighbridge/__init__` sets one variable."""
-    places = ("weighbridge.operate", "weighbridge.cli", "weighbridge.garmin.sessions")
+    places = ("weighbridge.operate", "weighbridge.cli", "weighbridge.http.server", "weighbridge.garmin.sessions")
     users = {module for module, path in MODULES.items() if "os.environ" in path.read_text(encoding="utf-8")}
     assert {user for user in users if not is_in(user, places)} == {"weighbridge"}
 

@@ -402,7 +402,7 @@ def group(*measures: tuple[int, int, int], **others: object) -> dict[str, Any]:
 def test_group_of_withings() -> None:
     """One group is one weigh-in; other measurements in it are named."""
     interpreted = understood(payload(group((1, 64600, -3), (6, 243, -1), (155, 41, 0))))
-    assert {name: str(value) for name, value in interpreted.reading if name in FAT} == FAT
+    assert {name: str(value) for name, value in vars(interpreted.reading).items() if name in FAT} == FAT
     assert interpreted.unknown == ("vascular age",)
 
 

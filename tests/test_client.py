@@ -19,13 +19,13 @@ from typing import get_args
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from pydantic import SecretStr
 
 from tests.function_client import free_port, process
 from weighbridge.client import AsyncClient, Client, Reply, Result, Target, problem, read_target
 from weighbridge.client.answers import Expected, read_reply
 from weighbridge.errors import SettingsInvalid
 from weighbridge.local_key import local_key
+from weighbridge.secret import SecretStr
 
 NOW = datetime(2026, 11, 22, 6, 31, tzinfo=UTC)
 KEY = "a-planted-key-of-letters"

@@ -20,7 +20,6 @@ from typing import Any
 
 import pytest
 import trustme
-from pydantic import SecretStr
 
 from weighbridge.delivery.port import Delivered, Outcome
 from weighbridge.errors import (
@@ -43,6 +42,7 @@ from weighbridge.operate.surroundings import Terminal
 from weighbridge.pipeline import Prover
 from weighbridge.reading.reading import Reading
 from weighbridge.resources import TEMPLATES
+from weighbridge.secret import SecretStr
 
 from .commands import run
 from .garmin.account import Account

@@ -14,7 +14,6 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
 from weighbridge.errors import (
     GarminRefused,
@@ -28,6 +27,7 @@ from weighbridge.garmin.connect import GarminConnect
 from weighbridge.garmin.sessions.garth import GarthSession, sign_in
 from weighbridge.garmin.sessions.port import ConnectionDropped
 from weighbridge.garmin.tokens import TokenStore
+from weighbridge.secret import SecretStr
 
 from .garmin.server import GarminStandIn
 

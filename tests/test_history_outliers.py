@@ -111,7 +111,7 @@ def test_people_who_are_named_are_apart() -> None:
 
 
 def test_few_weigh_ins_are_not_judged() -> None:
-    """Of four weigh-ins nobody knows which are wrong."""
+    """Four weigh-ins do not show which of them are wrong."""
     assert marked([Weight(n, n * DAY_S, kg) for n, kg in enumerate([80, 176, 80, 176])]) == {}
     assert marked([]) == {}
 
@@ -131,7 +131,7 @@ def test_order_of_the_rows_does_not_matter(values: list[tuple[int, float]], dice
 @settings(max_examples=60)
 @given(seed=st.integers(0, 1000), width=st.integers(10, 200), encoding=st.sampled_from(["utf-8", "ascii"]))
 def test_picture_fits_the_terminal(seed: int, width: int, encoding: str) -> None:
-    """The picture is no wider than the terminal, shows each outlier's sign, and is of the terminal's characters."""
+    """The picture fits the width of the terminal, shows each outlier's sign, and is of the terminal's characters."""
     weights = history(seed)
     weights[50] = weights[50]._replace(kg=176)
 

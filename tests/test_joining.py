@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -235,7 +236,7 @@ def test_same_instant_in_one_request(garmin: GarminStandIn, connect: Connect) ->
 
 def test_two_people_in_one_request(garmin: GarminStandIn, connect: Connect) -> None:
     """Readings that name two people are never joined."""
-    anna, ben = (message(after_s).model_copy(update={"person": name}) for after_s, name in ((0, "Anna"), (5, "Ben")))
+    anna, ben = (replace(message(after_s), person=name) for after_s, name in ((0, "Anna"), (5, "Ben")))
     send(connect(), anna, ben)
     assert len(held(garmin)) == 2
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from weighbridge.delivery.folder import Folder
-from weighbridge.delivery.kept import read_kept
+from weighbridge.delivery.kept import put_away, read_kept
 from weighbridge.errors import FolderUnusable, TemplateUnusable
 from weighbridge.fit.encode import RawFields, decode, encode
 from weighbridge.fit.patch import patch
@@ -71,7 +71,7 @@ def test_unpatch_many(count: int) -> None:
 def test_decode_and_encode(golden: Golden) -> None:
     """Raw values that are decoded and encoded again are the same."""
     raws = encode(golden.reading)
-    assert encode(Reading.model_validate(decode(raws))) == raws
+    assert encode(Reading.of(decode(raws))) == raws
 
 
 def test_unpatch_other_files() -> None:
@@ -280,7 +280,7 @@ def test_part_of_another_weigh_in(garmin: GarminStandIn, env: dict[str, str], fo
     """A kept message of a weigh-in that Garmin has at another second is put away, if it adds nothing."""
     at = reading().measured_at
     keep(folder, reading())
-    garmin.weights.add(encode(reading(body_fat_percent="18.2").model_copy(update={"measured_at": at + SOME_SECONDS})))
+    garmin.weights.add(encode(replace(reading(body_fat_percent="18.2"), measured_at=at + SOME_SECONDS)))
     assert run(["confirm"], env | {"WEIGHBRIDGE_JOIN_SECONDS": "0"}) == 1
     assert run(["confirm"], env) == 0
     keep(folder, reading())
@@ -436,3 +436,26 @@ def test_name_outside_folder(
     error = capsys.readouterr().err
     assert "letters" in error
     assert error.count("\n") == 1
+
+
+# -- retention -------------------------------------------------------------------------------------------
+
+
+def test_prune_deletes_only_what_arrived(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Prune counts, and with --yes deletes, old files that have arrived; one that waits stays, whatever its age."""
+    environment = {"WEIGHBRIDGE_FOLDER": str(tmp_path)}
+    waits = keep(tmp_path, reading(0))
+    for number in (-24 * 400, -24 * 366, -24 * 364):
+        put_away(read_kept(keep(tmp_path, reading(number))))
+    (tmp_path / "delivered" / "my own.fit").touch()
+
+    def now() -> float:
+        return (EVENING + timedelta(hours=1)).timestamp()
+
+    assert run(["kept", "prune", "--older-than", "365d"], environment, now=now) == 0
+    assert capsys.readouterr().out == "2 file(s) would be deleted. Pass --yes to delete them.\n"
+    assert len(list((tmp_path / "delivered").iterdir())) == 4
+    assert run(["kept", "prune", "--older-than", "365d", "--yes"], environment, now=now) == 0
+    assert capsys.readouterr().out == "2 file(s) deleted.\n"
+    assert len(list((tmp_path / "delivered").iterdir())) == 2
+    assert waits.exists()

@@ -10,7 +10,6 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
 from weighbridge.compose import garmin_connect
 from weighbridge.delivery.port import Delivered
@@ -19,6 +18,7 @@ from weighbridge.fit.encode import encode
 from weighbridge.garmin.connect import GarminConnect
 from weighbridge.garmin.personal_api import PAUSE_S, PersonalApi
 from weighbridge.notes import Code
+from weighbridge.secret import SecretStr
 from weighbridge.settings import read_settings
 
 from .commands import run

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from pydantic import SecretStr
 
 from tests.garmin.server import GarminStandIn
 from tests.google.server import BEARER, SECRET, Google, google
@@ -22,6 +21,7 @@ from weighbridge.errors import SignInNeeded, TokenStoreUnusable
 from weighbridge.garmin.secret_manager import LEASE, LEASE_S, SecretTokenStore
 from weighbridge.garmin.sessions.garth import GarthSession
 from weighbridge.garmin.tokens import Token, parse_token
+from weighbridge.secret import SecretStr
 from weighbridge.settings import read_settings
 
 OLD = Token(SecretStr("planted-access-1"), SecretStr("planted-refresh-1"), "client", 1.0)

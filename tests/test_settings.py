@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from weighbridge import client, settings
 from weighbridge.compose import compose, personal_api, token_store
 from weighbridge.errors import SettingsInvalid
 from weighbridge.garmin.sessions.garminconnect import import_garminconnect
+from weighbridge.secret import SecretStr
 from weighbridge.settings import ALL_RIGHTS, VARIABLES, Right, Settings, Variable, read_settings, read_variables
 
 #: Every table of variables.

@@ -16,10 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
 from weighbridge.errors import SignInNeeded, TokenStoreUnusable
 from weighbridge.garmin.tokens import Token, TokenStore, parse_token
+from weighbridge.secret import SecretStr
 
 from .garmin.account import jwt
 from .garmin.server import GarminStandIn

@@ -18,9 +18,8 @@ import secrets
 import tempfile
 from pathlib import Path
 
-from pydantic import SecretStr
-
 from .errors import SettingsInvalid
+from .secret import SecretStr
 
 _LINE = re.compile(r"Authorization: Bearer ([0-9a-f]{48})\n")
 

@@ -21,12 +21,11 @@ from typing import NamedTuple, Self
 from urllib.parse import SplitResult, unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import SecretStr
-
 from .commands import DEFAULT_TOKEN
 from .errors import SettingsInvalid
 from .machine_zone import machine_zone
 from .resources import TEMPLATES
+from .secret import SecretStr
 
 # -- the reader --------------------------------------------------------------------------------------------
 

@@ -27,7 +27,6 @@ from typing import NamedTuple
 from xml.etree.ElementTree import ParseError
 
 import requests
-from pydantic import SecretStr
 from spnego.exceptions import SpnegoError
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
 from winrm.exceptions import (
@@ -38,6 +37,8 @@ from winrm.exceptions import (
     WSManFaultError,
 )
 from winrm.protocol import Protocol
+
+from weighbridge.secret import SecretStr
 
 from .. import windows
 from ..errors import RunnerUnusable, causes

@@ -87,7 +87,7 @@ def test_each_service_has_limits() -> None:
     limits = {
         name: (service["mem_limit"], service["pids_limit"], service["cpus"]) for name, service in services.items()
     }
-    assert len(limits) == 11
+    assert len(limits) == 12
     assert {cpus for _, _, cpus in limits.values()} == {1}
     assert all(int(pids) <= 1024 for _, pids, _ in limits.values())
     assert {memory for memory, _, _ in limits.values()} <= {"256m", "512m", "1g", "2g"}
@@ -118,14 +118,20 @@ def test_passwords_are_no_arguments(tmp_path: Path) -> None:
 
 
 def test_only_migrate_has_the_owner() -> None:
-    """The owner of the tables signs in from `migrate` alone; the relay and the worker have roles of their own."""
+    """The owner of the tables signs in from what ends by itself; the relay and the worker have roles of their own."""
     services = yaml.safe_load(COMPOSE)["services"]
     roles = {
         name: re.findall(r"postgresql://(\w+):", service["environment"]["DATABASE_URL"])
         for name, service in services.items()
         if "DATABASE_URL" in service.get("environment", {})
     }
-    assert roles == {"migrate": ["weighbridge"], "worker": ["weighbridge_worker"], "relay": ["weighbridge_relay"]}
+    owner = ["weighbridge"]
+    assert roles == {
+        "migrate": owner,
+        "backup": owner,
+        "worker": ["weighbridge_worker"],
+        "relay": ["weighbridge_relay"],
+    }
 
 
 @pytest.mark.parametrize(

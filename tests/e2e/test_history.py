@@ -41,7 +41,7 @@ def as_the_function_reads(history: History) -> list[dict[str, object]]:
     found = []
     for row in history.rows:
         reading = interpret(json.loads(row.line), now=NOW, timezone=BERLIN).reading
-        found.append({name: value for name, value in dict(reading).items() if value is not None})
+        found.append({name: value for name, value in vars(reading).items() if value is not None})
     return found
 
 

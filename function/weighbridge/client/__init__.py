@@ -11,6 +11,16 @@ from __future__ import annotations
 
 from .answers import Reply, Result, problem
 from .calls import AsyncClient, Client
-from .settings import VARIABLES, Target, read_target
+from .settings import VARIABLES, Target, read_target, with_local_key
 
-__all__ = ["VARIABLES", "AsyncClient", "Client", "Reply", "Result", "Target", "problem", "read_target"]
+__all__ = [
+    "VARIABLES",
+    "AsyncClient",
+    "Client",
+    "Reply",
+    "Result",
+    "Target",
+    "problem",
+    "read_target",
+    "with_local_key",
+]

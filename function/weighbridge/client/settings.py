@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr
-
 from ..local_key import read_local_key
+from ..secret import SecretStr
 from ..settings import LOCAL_KEY, LOOPBACK, Variable, header_text, http_url, read_variables
 
 VARIABLES = (

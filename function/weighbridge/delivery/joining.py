@@ -174,7 +174,7 @@ class Joining(Generic[T]):
         if not raws.keys() <= set(self.writable):
             return None
         try:
-            return raws, Reading.model_validate(decode(raws))
+            return raws, Reading.of(decode(raws))
         except ReadingRejected:
             return None  # they contradict each other: two weigh-ins
 

@@ -7,8 +7,10 @@ folder `delivered`: nothing is lost, and nothing is sent for no reason.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ..errors import FolderUnusable, ProofFailed, ReadingRejected, TemplateUnusable
@@ -17,9 +19,10 @@ from ..fit.template import Template
 from ..fit.unpatch import unpatch
 from ..fit.verify import VerifiedFit, verify
 from ..reading.reading import Reading
-from .port import file_name
+from .port import INSTANT, file_name
 
 DELIVERED = "delivered"
+_INSTANT = re.compile(r"(?:\d+-)?weigh-ins?_(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ)_[0-9a-f]{12}\.fit", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ def read_kept(path: Path) -> Kept:
         content = path.read_bytes()
         template, rows = unpatch(content)
         fit = verify(content, template, rows)
-        readings = [Reading.model_validate(decode(raws)) for raws in rows]
+        readings = [Reading.of(decode(raws)) for raws in rows]
     except OSError as e:
         raise FolderUnusable(f"The file {path} cannot be read: {e.strerror}.") from e
     except (TemplateUnusable, ProofFailed, ReadingRejected):
@@ -70,6 +73,13 @@ def put_away(kept: Kept) -> None:
         raise FolderUnusable(
             f"{kept.path.name} has arrived, but cannot be moved to {target}: {e.strerror}. Make that folder writable."
         ) from e
+
+
+def delivered_before(folder: Path, moment: datetime) -> list[Path]:
+    """The files in the folder `delivered` whose first weigh-in is older than this moment."""
+    dated = ((path, _INSTANT.fullmatch(path.name)) for path in sorted((folder / DELIVERED).glob("*.fit")))
+    limit = f"{moment.astimezone(UTC):{INSTANT}}"
+    return [path for path, found in dated if found and found[1] < limit]
 
 
 def _changed(path: Path) -> FolderUnusable:

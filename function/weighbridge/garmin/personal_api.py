@@ -17,9 +17,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
-
 from ..errors import GarminRefused, GarminUnreachable, RateLimited, SignInNeeded
+from ..secret import SecretStr
 from .answers import fault_of, read_weigh_ins
 from .entries import Entry
 from .sessions.port import GarminResponse

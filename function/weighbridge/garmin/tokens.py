@@ -28,10 +28,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from pydantic import SecretStr
-
 from ..commands import DEFAULT_TOKEN, command, sign_in_again
 from ..errors import SignInNeeded, TokenStoreUnusable
+from ..secret import SecretStr
 
 #: A token file is 2 to 6 KB. This much space is reserved on disk before a refresh.
 ROOM_BYTES = 16_384

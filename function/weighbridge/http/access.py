@@ -12,9 +12,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 
-from pydantic import SecretStr
-
 from ..errors import Forbidden, Unauthorized
+from ..secret import SecretStr
 from ..settings import Key, Network, Right
 
 #: A caller without a key.

@@ -5,7 +5,8 @@ except a FIT file and the page that a browser gets at `/`. Every fault is RFC 94
 one line to the log, which holds no measurement and no secret. Starlette is used only in this folder.
 
 Facts: functions-framework sends every path and method to its one target, has no body limit and answers an
-exception with plain text. So routing, the limits and the response to an exception are done here.
+exception with plain text. So routing, the limits and the response to an exception are done here, and `server` needs no
+framework around it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from ..compose import Composed, compose
-from ..errors import Unauthorized, WeighbridgeError
+from ..errors import FieldError, QueryInvalid, Unauthorized, WeighbridgeError
 from ..local_key import local_key
 from ..settings import Key, Network, Settings, read_settings
 from .access import ANONYMOUS, WrongKeys, address_of, admit, check
@@ -103,6 +104,8 @@ class Shell:
         if path == "/" and method == "GET" and _asks_for_html(headers.get("accept", "")):
             entry["route"] = "/"
             return Answer(200, PAGE, "text/html; charset=utf-8", PAGE_HEADERS)
+        if not path.isprintable():
+            raise QueryInvalid([FieldError("path", None, "A path without control characters was expected.")])
         route, id_ = find_route(method, path)
         entry["route"] = route.name
         application = self._application

@@ -11,19 +11,25 @@ limit is kept:
     body                 1 MiB, 10 s between pieces, 30 s in all; 64 KiB of a refused one   `receive`
     deliveries at once   8              `lanes`
 
-Facts (uvicorn 0.54): it has no deadline for a head or a body, and `limit_concurrency` counts a connection only once its
-head is complete. It calls `data_received` of the protocol class, which may be replaced (`http=`).
+Facts (uvicorn 0.54, httptools 0.9): they have no deadline for a head or a body and no limit for a head, and
+`limit_concurrency` counts a connection only once its head is complete. uvicorn calls `data_received` of the protocol
+class, which may be replaced (`http=`).
+
+Strategy: httptools has the parser of Node.js, in C. With h11, uvicorn's other parser, an empty request costs about
+twice as much.
 
 Weakness: functions-framework's own command fixes the options of its server. A function that a cloud starts that way has
-the limits of `receive` and `lanes`, and those of the cloud's front end.
+the limits of `receive` and `lanes`, and those of the cloud's front end, which has to limit heads.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
-import signal
-import sys
+import time
+from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 from typing import ClassVar
 
@@ -32,8 +38,10 @@ import uvicorn
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.supervisors import Multiprocess
 
 from ..errors import Busy, FieldError, NotHttp, QueryInvalid, TooSlow, WeighbridgeError
+from ..idle_server import IdleServer
 from ..resources import TARGET
 from .encoding import EVERY_ANSWER, json_bytes
 from .problems import headers_of, kind_of, problem
@@ -104,6 +112,8 @@ class Guarded(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
+        # The date of an answer is that of its request, looked up here, so that no timer has to keep it.
+        self.server_state.default_headers = _date_field(int(time.time()))
         self._unset_keepalive_if_required()
         self._unfinished += len(data)
         self._feed(data)
@@ -234,6 +244,11 @@ class Guarded(HttpToolsProtocol):
         self.transport.close()
 
 
+@lru_cache(maxsize=1)
+def _date_field(unix_s: int) -> list[tuple[bytes, bytes]]:
+    return [(b"date", formatdate(unix_s, usegmt=True).encode())]
+
+
 def _response(fault: WeighbridgeError) -> bytes:
     status, body = HTTPStatus(kind_of(fault).status), json_bytes(problem(fault), pretty=False)
     fields = {
@@ -272,9 +287,7 @@ def application() -> ASGIApp:
 
 def run(host: str, port: int, *, workers: int = 1) -> None:
     """Serve the function until a signal stops it; SIGTERM ends the process with exit code 0."""
-    # uvicorn raises the signal again when everything has ended.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    uvicorn.run(
+    config = uvicorn.Config(
         f"{__name__}:application",
         factory=True,
         host=host.strip("[]"),
@@ -289,9 +302,15 @@ def run(host: str, port: int, *, workers: int = 1) -> None:
         log_config=None,
         log_level="critical",
         server_header=False,
+        date_header=False,  # `Guarded` has it
         # A caller's address is never taken from a header.
         proxy_headers=False,
         backlog=MOST_CONNECTIONS,
         timeout_keep_alive=LONGEST_IDLE_S,
         timeout_graceful_shutdown=STOP_WITHIN_S,
     )
+    if workers == 1:
+        IdleServer(config).run()
+        return
+    with contextlib.suppress(KeyboardInterrupt):
+        Multiprocess(config, sockets=[config.bind_socket()]).run()

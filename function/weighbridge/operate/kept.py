@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import click
 
-from ..delivery.kept import DELIVERED, Kept, kept_files, read_kept
+from ..delivery.kept import DELIVERED, Kept, delivered_before, kept_files, read_kept
 from ..errors import FolderUnusable
 from ..settings import Settings, read_settings
 from . import confirm, deliver_kept, options
@@ -13,7 +15,7 @@ from .surroundings import Surroundings
 
 @click.group("kept")
 def command() -> None:
-    """List, deliver or confirm the files that were kept."""
+    """List, deliver, confirm or prune the files that were kept."""
 
 
 command.add_command(deliver_kept.command)
@@ -49,6 +51,26 @@ def list_kept(around: Surroundings, name: str, *, as_json: bool) -> int:
     for other in _others(settings):
         print(f"More files wait for another person: weighbridge kept list --name {other}")
     return 0
+
+
+@command.command("prune")
+@options.name
+@options.older_than
+@options.delete
+@click.pass_obj
+def prune(around: Surroundings, name: str, older_than: timedelta, *, yes: bool) -> None:
+    """Delete old files that have arrived in Garmin Connect. One that waits is never deleted."""
+    settings = read_settings(around.environment).for_person(name)
+    old = delivered_before(settings.folder, datetime.fromtimestamp(around.now(), UTC) - older_than)
+    if not yes:
+        print(f"{len(old)} file(s) would be deleted. Pass --yes to delete them.")
+        return
+    for path in old:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as e:
+            raise FolderUnusable(f"{path} cannot be deleted: {e.strerror}.") from e
+    print(f"{len(old)} file(s) deleted.")
 
 
 def _as_data(kept: Kept | FolderUnusable) -> dict[str, object]:

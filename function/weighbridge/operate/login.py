@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import click
-from pydantic import SecretStr
 
 from ..commands import command as typed
 from ..commands import sign_in_again
@@ -37,6 +36,7 @@ from ..errors import (
 )
 from ..garmin.sessions.garth import exchange_ticket, sign_in, sign_in_page
 from ..garmin.tokens import Token, TokenStore, parse_token
+from ..secret import SecretStr
 from ..settings import Settings, read_settings
 from . import options
 from .surroundings import Surroundings, Terminal

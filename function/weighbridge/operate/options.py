@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -33,6 +35,18 @@ name = click.option(
 )
 yes = click.option("--yes", is_flag=True, help="Do not ask. For schedules.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def _days(_context: click.Context, _parameter: click.Parameter, text: str) -> timedelta:
+    if not (found := re.fullmatch(r"([1-9]\d{0,4})d", text, re.ASCII)):
+        raise SettingsInvalid(f"--older-than: expected a number of days, such as 365d, got {text[:40]!r}.")
+    return timedelta(days=int(found[1]))
+
+
+older_than = click.option(
+    "--older-than", metavar="DAYS", required=True, callback=_days, help="How old, such as 365d for a year."
+)
+delete = click.option("--yes", is_flag=True, help="Delete them. Without it, they are only counted.")
 
 
 def to_json(value: object) -> str:

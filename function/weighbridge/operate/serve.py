@@ -40,7 +40,7 @@ def command(around: Surroundings, host: str, port: int) -> None:
         # Not on standard output: the lines of the log are JSON.
         print(line, file=sys.stderr)
     sys.stderr.flush()
-    # Imported when needed: the server and functions-framework take longer than the rest.
+    # Imported when needed: a fault in the settings does not wait for the server.
     from ..http.server import run
 
     run(host, port)

@@ -2,28 +2,30 @@
 
 Rule: an impossible or contradictory reading cannot exist; nothing after this module validates. Numbers are
 `Decimal`, so that 64.6 kg is 64.6 and not 64.599999. `None` means not measured; a zero never does.
+
+Strategy: a frozen dataclass, because `interpret` has already turned words and numbers into these types. A model of
+pydantic that checks the same takes 65 ms of each start, a quarter of it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Self
-
-from pydantic import AwareDatetime, BaseModel, ConfigDict, field_validator, model_validator
+from typing import Any, Self
 
 from ..errors import FieldError, ReadingRejected
 from .identities import contradictions
 from .measures import MEASURES, all_out_of_range
 
 
-class Reading(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Reading:
     """One weigh-in. Ranges and units: `MEASURES`. Raises `ReadingRejected` if it is impossible."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     #: UTC, whole seconds: FIT timestamps have no fractions.
-    measured_at: AwareDatetime
+    measured_at: datetime
     weight_kg: Decimal
     body_fat_percent: Decimal | None = None
     fat_mass_kg: Decimal | None = None
@@ -44,19 +46,36 @@ class Reading(BaseModel):
     height_cm: Decimal | None = None
     person: str | None = None
 
-    @field_validator("measured_at")
     @classmethod
-    def _utc(cls, value: datetime) -> datetime:
-        return value.astimezone(UTC).replace(microsecond=0)
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """The reading of values by name, as a file holds them."""
+        return cls(**values)
 
-    @model_validator(mode="after")
-    def _possible(self) -> Self:
+    def __post_init__(self) -> None:
+        errors = [] if _is_aware(self.measured_at) else [_unlike(self, "measured_at", "An instant with an offset")]
         known = {name: value for name, value in self.__dict__.items() if value is not None and name in MEASURES}
-        errors = all_out_of_range(known)
+        errors += [_unlike(self, name, "A Decimal") for name, value in known.items() if not isinstance(value, Decimal)]
+        if "weight_kg" not in known:
+            errors.append(_unlike(self, "weight_kg", "A Decimal"))
+        if not errors:
+            errors = all_out_of_range(known)
         if not errors:
             errors = [broken.error(known) for broken in contradictions(known)]
-        if self.person is not None and (not 0 < len(self.person) <= 64 or not self.person.isprintable()):
-            errors.append(FieldError("person", self.person[:80], "A name has 1 to 64 printable characters."))
+        if self.person is not None and not _is_name(self.person):
+            errors.append(_unlike(self, "person", "A name of 1 to 64 printable characters"))
         if errors:
             raise ReadingRejected(errors)
-        return self
+        # The one change that a frozen reading has, before anyone sees it.
+        object.__setattr__(self, "measured_at", self.measured_at.astimezone(UTC).replace(microsecond=0))
+
+
+def _is_aware(value: object) -> bool:
+    return isinstance(value, datetime) and value.utcoffset() is not None
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 64 and value.isprintable()
+
+
+def _unlike(reading: Reading, name: str, expected: str) -> FieldError:
+    return FieldError(name, str(getattr(reading, name))[:80], f"{expected} was expected.")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from weighbridge import client
-from weighbridge.client import Target
+from weighbridge.client import Target, with_local_key
 from weighbridge.settings import Broker, Variable, http_url, mqtt_broker, read_variables
 
 
@@ -113,4 +113,5 @@ VARIABLES = (
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Raises `SettingsInvalid`."""
     values: dict[str, Any] = read_variables(VARIABLES, environment, needed=("FITDAYS_EMAIL", "FITDAYS_PASSWORD"))
-    return Settings(function=Target(values.pop("url"), values.pop("key")), **values)
+    function = with_local_key(Target(values.pop("url"), values.pop("key")), values.pop("local_key"))
+    return Settings(function=function, **values)

@@ -22,8 +22,8 @@ a pause is an outlier of the window before it.
 Facts: 1 kg = 2.2046 lb, 1 st = 6.35 kg, 1 jin = 0.5 kg. Measured on generated histories of 30 to 1,500 weigh-ins, 400
 of each kind (a steady weight, 30 % lost in two years or in ten months, ups and downs of 16 % in half a year; all with
 pauses of up to 400 days, and weigh-ins in clothes): of 840,000 weigh-ins none was marked. Of 2,205 single weigh-ins in
-pounds all were found, of those of somebody 30 % heavier all but one, of somebody 12 % lighter 98 %, 12 % heavier 90 %.
-100,000 weigh-ins take half a second.
+pounds all were found, of those of somebody 30 % heavier 2,177 of 2,178, of somebody 12 % lighter 98 %, 12 % heavier 90
+%. 100,000 weigh-ins take half a second.
 
 Weakness: somebody within 8 % of the person's weight is not noticed. Around a birth, one history in thirteen has a
 weigh-in or two marked. Of eight weigh-ins in a row of somebody 15 % lighter one in five is missed, where a pause of

@@ -3,7 +3,8 @@
 Rule: what a file can do to the process that reads it (take all memory, abort, never end) does not reach the caller. The
 answer is lines of JSON, limited in length; nothing in it is executed.
 
-Weakness: on Windows and macOS only the time is limited, not the memory.
+Weakness: on Windows and macOS only the time is limited, not the memory (`RLIMIT_AS` is Linux's). There, the limits of
+`limits` and the extents of a spreadsheet are all that holds a file back.
 """
 
 from __future__ import annotations

@@ -15,12 +15,16 @@ import contextlib
 import logging
 import os
 import re
+import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import click
 import psycopg
+
+from weighbridge.operate import options
 
 from . import commands
 from .settings import read_database_url, read_relay_settings, read_role_passwords, read_worker_settings
@@ -102,6 +106,30 @@ def correct(reading_id: int, file: Path, *, replace: bool) -> None:
         click.echo(commands.correct(connection, reading_id, file, replace=replace))
 
 
+@command.command()
+@options.older_than
+@options.delete
+def prune(older_than: timedelta, *, yes: bool) -> None:
+    """Delete readings that need nothing more, by the time of their receipt. Run it as the owner of the tables."""
+    with _postgres() as connection:
+        click.echo(commands.prune(connection, older_than, delete=yes))
+
+
+@command.command()
+def dump() -> None:
+    """Write every reading to standard output, one JSON object a line. `weighbridge backup` uses it."""
+    with _postgres() as connection:
+        for line in commands.dump(connection):
+            sys.stdout.write(line + "\n")
+
+
+@command.command()
+def load() -> None:
+    """Read what `dump` wrote into an empty outbox, and queue what has not arrived. `weighbridge restore` uses it."""
+    with _postgres() as connection:
+        click.echo(commands.load(connection, sys.stdin))
+
+
 @contextlib.contextmanager
 def _postgres() -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
     with (
@@ -117,6 +145,8 @@ def _one_sentence() -> Iterator[None]:
         yield
     except psycopg.errors.UndefinedTable:
         raise commands.Refused("The tables are missing. Run: weighbridge outbox migrate") from None
+    except psycopg.errors.InsufficientPrivilege:
+        raise commands.Refused("The role of DATABASE_URL may not do this. Use the owner of the tables.") from None
     except psycopg.OperationalError as e:
         if said := _server_sentence(e):
             raise commands.Refused(f"Postgres refused the connection: {said}. Check DATABASE_URL.") from None

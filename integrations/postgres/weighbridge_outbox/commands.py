@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
@@ -66,6 +66,26 @@ UPDATE readings SET payload = weighbridge_with_receipt(%s::text::jsonb, received
     action = CASE action WHEN 'take_back' THEN 'weigh_in' ELSE action END
 WHERE id = %s
 """
+
+
+#: Never one that is still to be sent, or whose values another one still carries. The last of a source stays: a state or
+#: a message that is received again is recognized by it.
+OLD = """
+SELECT id FROM readings AS reading WHERE received_at < now() - %(older_than)s AND state = ANY(%(done)s)
+    AND NOT EXISTS (SELECT FROM readings AS carrier
+        WHERE carrier.id = reading.joined_to AND carrier.state <> ALL(%(done)s))
+    AND EXISTS (SELECT FROM readings AS later WHERE later.source = reading.source AND later.id > reading.id
+        AND later.part = 0)
+"""
+
+#: A column that an earlier release did not have gets its default.
+LOAD = """
+INSERT INTO readings ({0}) OVERRIDING SYSTEM VALUE
+SELECT {0} FROM jsonb_populate_record(NULL::readings, %s::text::jsonb)
+"""
+
+#: The next reading gets the next number.
+COUNT_ON = "SELECT setval(pg_get_serial_sequence('readings', 'id'), max(id)) FROM readings HAVING max(id) IS NOT NULL"
 
 
 class Refused(WeighbridgeError):
@@ -186,6 +206,48 @@ def correct(connection: psycopg.Connection[Any], reading_id: int, path: Path, *,
     with connection.transaction():
         connection.execute(CORRECT, [contents.json, reading_id])
         return retry(connection, reading_id, replace=replace)
+
+
+def prune(connection: psycopg.Connection[Any], older_than: timedelta, *, delete: bool) -> str:
+    """Delete readings that need nothing more and were received that long ago; without `delete`, count them."""
+    statement = f"DELETE FROM readings WHERE id IN ({OLD})" if delete else f"SELECT FROM ({OLD}) AS old"  # noqa: S608
+    count = connection.execute(statement.encode(), {"older_than": older_than, "done": list(DONE)}).rowcount
+    return (
+        f"{count} reading(s) deleted." if delete else f"{count} reading(s) would be deleted. Pass --yes to delete them."
+    )
+
+
+def dump(connection: psycopg.Connection[Any]) -> Iterator[str]:
+    """Each reading as one line of JSON, from one moment."""
+    with connection.transaction(), connection.cursor("dump") as cursor:
+        for (line,) in cursor.execute("SELECT row_to_json(readings)::text FROM readings ORDER BY id"):
+            yield line
+
+
+def load(connection: psycopg.Connection[Any], lines: Iterable[str]) -> str:
+    """Store what `dump` wrote, and queue what has not arrived. All of it, or nothing; only into an empty outbox."""
+    count = 0
+    with connection.transaction():
+        connection.execute("LOCK TABLE readings")
+        if connection.execute("SELECT FROM readings LIMIT 1").rowcount:
+            raise Refused("The outbox is not empty. Restore into an empty one.")
+        # A row comes back as it was: without another key, and without a job until all are there.
+        connection.execute("ALTER TABLE readings DISABLE TRIGGER USER")
+        for count, line in enumerate(lines, 1):
+            try:
+                columns = sql.SQL(", ").join(map(sql.Identifier, json.loads(line)))
+                connection.execute(sql.SQL(LOAD).format(columns), [line])
+            except (ValueError, TypeError, psycopg.DataError, psycopg.IntegrityError, psycopg.ProgrammingError):
+                raise Refused(f"Line {count} is not a reading that `weighbridge outbox dump` wrote.") from None
+        connection.execute("ALTER TABLE readings ENABLE TRIGGER USER")
+        connection.execute(COUNT_ON)
+        # Their jobs are not in the backup. The trigger makes others.
+        connection.execute(
+            "UPDATE readings SET state = 'waiting', next_attempt_at = NULL, revision = revision "
+            "WHERE state = ANY(%s) AND state <> 'parked'",
+            [list(OPEN_STATES)],
+        )
+    return f"{count} reading(s) restored."
 
 
 def _as_text(value: object) -> str:

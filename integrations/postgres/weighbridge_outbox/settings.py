@@ -10,7 +10,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from weighbridge import client, settings
-from weighbridge.client import Target
+from weighbridge.client import Target, with_local_key
 from weighbridge.settings import Broker, Variable, mqtt_broker, read_variables
 
 
@@ -164,7 +164,8 @@ def read_relay_settings(environment: Mapping[str, str]) -> RelaySettings:
 
 def read_worker_settings(environment: Mapping[str, str]) -> WorkerSettings:
     values = _read((*DATABASE, *client.VARIABLES, *WORKER), environment)
-    return WorkerSettings(function=Target(values.pop("url"), values.pop("key")), **values)
+    function = with_local_key(Target(values.pop("url"), values.pop("key")), values.pop("local_key"))
+    return WorkerSettings(function=function, **values)
 
 
 def _read(variables: tuple[Variable, ...], environment: Mapping[str, str]) -> dict[str, Any]:

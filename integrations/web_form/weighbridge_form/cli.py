@@ -1,16 +1,24 @@
-"""weighbridge form: starts Streamlit with our options. Streamlit options on the command line override them.
+"""weighbridge form: serves the page, with Streamlit's options as we need them. Those on the command line come first.
 
 weighbridge form --server.port 8600
+
+Facts (Streamlit 1.67): `streamlit run` looks five times a second at each place where a file with its options could be,
+and nothing stops that. So the page is an ASGI application here, on a server that sleeps while nobody looks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import click
-from streamlit.web import cli as streamlit
+import streamlit as st
+import uvicorn
+from streamlit import config
 
+from weighbridge.errors import SettingsInvalid
+from weighbridge.idle_server import IdleServer
+from weighbridge.operate.serve import check_port
 from weighbridge.operate.surroundings import Surroundings
 
 from .settings import read_people
@@ -39,6 +47,55 @@ def command(around: Surroundings, options: Sequence[str]) -> None:
     It asks the function at WEIGHBRIDGE_URL. You can add options of Streamlit, such as --server.port 8600.
     """
     read_people(around.environment)  # fails here, before a page is served
-    app = Path(__file__).with_name("app.py")
-    ours = [f"--{name}={value}" for name, value in OPTIONS.items()]
-    streamlit.main(["run", str(app), *ours, *options], prog_name="streamlit")
+    set_options(OPTIONS | dict(named(options)), around.environment)
+    host, port = str(st.get_option("server.address")), int(st.get_option("server.port"))
+    check_port(host, port)
+    server = IdleServer(
+        uvicorn.Config(
+            st.App(Path(__file__).with_name("app.py")),
+            host=host,
+            port=port,
+            ssl_certfile=st.get_option("server.sslCertFile"),
+            ssl_keyfile=st.get_option("server.sslKeyFile"),
+            ws_max_size=int(st.get_option("server.maxMessageSize")) << 20,
+            date_header=False,
+            access_log=False,
+            log_level="warning",
+        )
+    )
+    click.echo(f"The page: http{'s' if server.config.is_ssl else ''}://{host}:{port}", err=True)
+    server.run()
+
+
+def named(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The options in `--server.port 8600` or `--server.port=8600`. Raises `SettingsInvalid`."""
+    rest = iter(words)
+    for word in rest:
+        name, equals, value = word.removeprefix("--").partition("=")
+        if not word.startswith("--"):
+            raise SettingsInvalid(f"Expected an option such as --server.port 8600, got {word!r}.")
+        if not equals:
+            value = next(rest, "")
+        if not value:
+            raise SettingsInvalid(f"--{name} has no value. Add it: --{name}=VALUE.")
+        yield name, value
+
+
+def set_options(options: Mapping[str, str], environment: Mapping[str, str]) -> None:
+    """Set Streamlit's options: these, and those of the environment. Raises `SettingsInvalid` for an unknown one."""
+    known = config.get_config_options()
+    if unknown := next((name for name in options if name not in known), None):
+        raise SettingsInvalid(f"Streamlit has no option --{unknown}. For its options: streamlit run --help.")
+    from_environment = {
+        name: environment[option.env_var] for name, option in known.items() if option.env_var in environment
+    }
+    for name, text in {**from_environment, **options}.items():
+        config.set_option(name, _typed(name, text, known[name].type))
+
+
+def _typed(name: str, text: str, kind: type) -> object:
+    try:
+        return {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
+    except (KeyError, ValueError):
+        expected = "true or false" if kind is bool else "a number"
+        raise SettingsInvalid(f"--{name} must be {expected}.") from None

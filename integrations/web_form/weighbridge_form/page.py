@@ -19,12 +19,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import streamlit as st
-from pydantic import SecretStr
 
 from weighbridge.client import Client, Reply, Result, Target
 from weighbridge.client.settings import local_key_path, with_local_key
 from weighbridge.errors import SettingsInvalid
 from weighbridge.notes import Code
+from weighbridge.secret import SecretStr
 from weighbridge.settings import LOOPBACK, header_text
 
 from .account import FunctionOf

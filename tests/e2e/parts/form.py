@@ -42,6 +42,7 @@ def function(garmin: GarminStandIn, folder: Path, port: int = 0, /, **more: obje
 class Form(NamedTuple):
     address: str
     log: Path
+    pid: int
 
 
 @contextmanager
@@ -67,7 +68,7 @@ def streamlit(module: list[str], folder: Path, people: str) -> Iterator[Form]:
     try:
         wait_until("the form responds", lambda: _healthy(port) or running.poll() is not None)
         assert running.poll() is None, log.read_text()
-        yield Form(f"http://127.0.0.1:{port}", log)
+        yield Form(f"http://127.0.0.1:{port}", log, running.pid)
     finally:
         running.terminate()
         running.wait(10)

@@ -16,7 +16,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
 from sdk_fallback.cli import AGREES
 from sdk_fallback.errors import RunnerUnusable
@@ -32,6 +31,7 @@ from tests.e2e.windows.proxmox import TOKEN, Processes, Proxmox, commands_of, se
 from tests.sdk_command import sdk
 from tests.skips import java
 from weighbridge.resources import TEMPLATES
+from weighbridge.secret import SecretStr
 
 TEMPLATE = (TEMPLATES / "weight_scale.fit").read_bytes()
 FILES = {"in.fit": TEMPLATE}

@@ -18,7 +18,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 from pypsrp.exceptions import AuthenticationError
 from pypsrp.shell import Process, SignalCode, WinRS
 from pypsrp.wsman import WSMan
@@ -34,6 +33,7 @@ from tests.e2e.windows.powershell import Machine
 from tests.sdk_command import sdk
 from tests.skips import java
 from weighbridge.resources import TEMPLATES
+from weighbridge.secret import SecretStr
 
 TEMPLATE = (TEMPLATES / "weight_scale.fit").read_bytes()
 DECODE = [decode_command("in.fit", "out.csv")]

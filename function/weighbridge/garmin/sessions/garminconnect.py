@@ -28,10 +28,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from pydantic import SecretStr
-
 from ...commands import DEFAULT_TOKEN, needs_extra
 from ...errors import GarminRefused, RateLimited, SettingsInvalid, SignInNeeded
+from ...secret import SecretStr
 from ..answers import DEFAULT_RETRY_AFTER_S
 from ..tokens import Token
 from .port import ConnectionDropped, GarminResponse

@@ -28,10 +28,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
-
 from ...commands import DEFAULT_TOKEN, command, sign_in_again
 from ...errors import GarminRefused, GarminUnreachable, SettingsInvalid, SignInNeeded, WeighbridgeError
+from ...secret import SecretStr
 from ..answers import fault_of
 from ..tokens import Token
 from .port import ConnectionDropped, GarminResponse

@@ -63,9 +63,11 @@ FOR_CALLERS = (
     "weighbridge.fit.encode",  # two messages are compared by their raw integers
     "weighbridge.notes",
     "weighbridge.reading.bodies",  # the weigh-ins in a message
+    "weighbridge.reading.characters",  # digits and spaces of times
     "weighbridge.reading.dialects",
     "weighbridge.reading.interpret",  # whether the same message twice is one reading, and what it says
     "weighbridge.reading.keys",  # what the header of a column means
+    "weighbridge.reading.languages",  # the language of a header
     "weighbridge.reading.measures",
     "weighbridge.reading.quantities",  # the units of headers and options
     "weighbridge.reading.steering",  # whether an unknown header may be left out

@@ -1,6 +1,6 @@
 """Exports in many languages, units and orders: each comes out right, or is asked about, or is refused by row.
 
-Each file is made from one line: its columns, each with what stands in its cells. All values are made up.
+Each file is made from one line: its columns, each with what is in its cells. All values are made up.
 """
 
 from __future__ import annotations

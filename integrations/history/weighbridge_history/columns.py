@@ -247,9 +247,9 @@ def _by_header(header: str, mapping: Mapping[str, str], own: Mapping[str, str]) 
     name = normal(bare)
     only_here = _HEADERS_ONLY.get(name, "")
     english = FOREIGN.get(name) or only_here or bare
-    word = own[normal(english)] if normal(english) in own else _OF_APPS.get(name)
-    if word is not None:
-        return Column(header, word, HEADER if word else NOT_STORED, unit, word)
+    renamed = own[normal(english)] if normal(english) in own else _OF_APPS.get(name)
+    if renamed is not None:
+        return Column(header, renamed, HEADER if renamed else NOT_STORED, unit, renamed)
     for key, known in ((only_here or bare, unit), (header, "")):
         if (meaning := meaning_of(key)) is None:
             continue

@@ -12,7 +12,7 @@ from typing import final
 
 @final
 class SecretStr:
-    """A secret. Equal to another with the same text."""
+    """A secret. Equal to another with the same text, and false if the text is empty."""
 
     __slots__ = ("_text",)
 
@@ -21,6 +21,9 @@ class SecretStr:
 
     def get_secret_value(self) -> str:
         return self._text
+
+    def __len__(self) -> int:
+        return len(self._text)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SecretStr) and self._text == other._text

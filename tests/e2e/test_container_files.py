@@ -97,7 +97,6 @@ def test_passwords_are_no_arguments(tmp_path: Path) -> None:
     """The broker's password is in no argument of a program, which every user of the machine can read."""
     broker = yaml.safe_load(COMPOSE)["services"]["broker"]
     ((command,), check) = broker["command"], broker["healthcheck"]["test"]
-    assert check[0] == "CMD"
     assert "$" not in " ".join(check)
     # Each program notes its arguments. printf, if the shell did not have its own, would be one of them.
     for name in ("mosquitto_passwd", "mosquitto", "printf"):

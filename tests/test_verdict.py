@@ -56,7 +56,9 @@ def every_fault() -> Iterator[Exception]:
         errors.RateLimited: ("", 77),
     }
     for kind in kinds:
-        if kind in FAULTS or kind is errors.NoSuchAddress:  # the others are only base classes
+        if kind is errors.Unauthorized:
+            yield errors.Unauthorized("", sent=True)
+        elif kind in FAULTS or kind is errors.NoSuchAddress:  # the others are only base classes
             yield kind(*more.get(kind, ("",)))
     yield RuntimeError("a bug in the function")
 

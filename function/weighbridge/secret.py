@@ -22,6 +22,9 @@ class SecretStr:
     def get_secret_value(self) -> str:
         return self._text
 
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SecretStr) and self._text == other._text
 

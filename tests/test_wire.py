@@ -18,6 +18,7 @@ from weighbridge.delivery.port import Delivered, Outcome, Prove, Status
 from weighbridge.errors import Again, Blame, WeighbridgeError
 from weighbridge.fit.template import read_template
 from weighbridge.garmin.sessions.port import ConnectionDropped
+from weighbridge.garmin.sessions.token_session import RenewalLost
 from weighbridge.http.app import Shell
 from weighbridge.http.openapi import document
 from weighbridge.http.problems import FAULTS, kind_of
@@ -58,6 +59,7 @@ EXPECTED: Mapping[type[WeighbridgeError], tuple[int, Blame, Again]] = {
     errors.RateLimited: (503, "garmin", "later"),
     errors.OutcomeUnknown: (504, "garmin", "later"),
     ConnectionDropped: (504, "garmin", "later"),
+    RenewalLost: (503, "garmin", "later"),
 }
 
 #: Never raised themselves.

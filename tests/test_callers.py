@@ -182,7 +182,7 @@ def test_callers_know_no_words_of_the_function() -> None:
 
 
 def test_callers_have_no_table_of_http_statuses() -> None:
-    """`final`, `again` and `blame` say what an answer means for the reading. The flow's webhook has statuses of its own."""
+    """`final`, `again` and `blame` say what an answer means for the reading. The webhook has its own statuses."""
     for place, code in code_that_handles_readings().items():
         allowed = {"a reading, and when it came": {"400", "401", "403"}, "verdict": {"202"}}.get(place, set())
         assert set(re.findall(r"(?<![\w.])[2-5]\d\d(?![\w.])", code)) <= allowed, place

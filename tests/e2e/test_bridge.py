@@ -240,13 +240,16 @@ def test_request_in_flight_is_finished(garmin: GarminStandIn, environment: dict[
     assert results[0][0] == 201
 
 
+def head() -> bytes:
+    """The beginning of a POST, up to the fields that say how long its body is."""
+    return f"POST / HTTP/1.1\r\nHost: localhost\r\nAuthorization: {local_headers()['Authorization']}\r\n".encode()
+
+
 def test_slow_body_is_limited() -> None:
     """A chunked body, which has no length, is limited while it is read."""
     port = free_port()
     with process({}, port=port), socket.create_connection(("127.0.0.1", port)) as connection:
-        key = local_headers()["Authorization"]
-        head = f"POST / HTTP/1.1\r\nHost: localhost\r\nAuthorization: {key}\r\nContent-Type: application/json\r\n"
-        connection.sendall(head.encode() + b"Transfer-Encoding: chunked\r\n\r\n")
+        connection.sendall(head() + b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
         chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
         answer = b""
         try:
@@ -266,7 +269,7 @@ def test_stalled_sender_gets_408(framing: bytes, tmp_path: Path) -> None:
     with process({"WEIGHBRIDGE_FOLDER": tmp_path}, port=port), ExitStack() as stack:
         waiting = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(20)]
         for connection in waiting:
-            connection.sendall(b"POST / HTTP/1.1\r\nHost: localhost\r\n" + framing + b"\r\n\r\n5\r\n{")
+            connection.sendall(head() + framing + b"\r\n\r\n5\r\n{")
         status, _ = call(f"http://127.0.0.1:{port}", READING)
         answers = [connection.makefile("rb").read() for connection in waiting]
     assert status == 202
@@ -281,8 +284,7 @@ def test_waiting_for_garmin_starves_nobody(garmin: GarminStandIn, environment: d
     with process(environment, port=port) as (address, running), ExitStack() as stack:
         for _ in range(100):
             connection = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
-            head = f"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
-            connection.sendall(head.encode() + body)
+            connection.sendall(head() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
         for _ in range(20):
             with urllib.request.urlopen(f"{address}/health", timeout=5) as answer:
                 assert answer.status == 200

@@ -28,7 +28,6 @@ from sdk_fallback.errors import NothingAvailable
 from sdk_fallback.fitcsvtool import checked_output, decode_command, read_csv
 from sdk_fallback.runners.local_java import local_java
 from tests.e2e.parts import free_port, unavailable, wait_until
-from tests.function_client import local_headers
 from tests.outside import by_fitdecode
 from weighbridge import __version__
 
@@ -235,7 +234,9 @@ def test_serve_says_where_files_go(installed: Installed) -> None:
     folder = installed.new_folder()
     with installed.serving(folder) as (address, log):
         body = (ROOT / "examples" / "fitdays.json").read_bytes()
-        with urllib.request.urlopen(urllib.request.Request(address, body, local_headers()), timeout=30) as answer:
+        key = installed.run("key", folder=folder).strip()
+        request = urllib.request.Request(address, body, {"X-API-Key": key})
+        with urllib.request.urlopen(request, timeout=30) as answer:
             receipt = json.load(answer)
         assert (receipt["status"], receipt["final"]) == ("kept", True)
         (kept,) = (folder / "weigh-ins").rglob("*.fit")

@@ -36,7 +36,7 @@ def read_local_key(path: Path) -> SecretStr | None:
         reason = e.strerror if isinstance(e, OSError) else "it is not text"
         raise SettingsInvalid(f"The key of this machine, {path}, cannot be read: {reason}.") from None
     if os.name == "posix" and (status.st_uid != os.geteuid() or status.st_mode & 0o077):
-        raise SettingsInvalid(f"Other users can read or own {path}. Delete it; the function makes a new one.")
+        raise SettingsInvalid(f"Other users own {path} or may read it. Delete it; the function makes a new one.")
     found = _LINE.fullmatch(text)
     if not found:
         raise SettingsInvalid(f"{path} does not hold a key. Delete it; the function makes a new one.")
@@ -62,4 +62,4 @@ def local_key(path: Path) -> SecretStr:
         ) from None
     if key := read_local_key(path):
         return key
-    raise SettingsInvalid(f"{path} is being removed by another program. Start again.")
+    raise SettingsInvalid(f"{path} was removed by another program. Start again.")

@@ -19,6 +19,7 @@ import tempfile
 from pathlib import Path
 
 from .errors import SettingsInvalid
+from .private import make_private_folder
 from .secret import SecretStr
 
 _LINE = re.compile(r"Authorization: Bearer ([0-9a-f]{48})\n")
@@ -48,7 +49,7 @@ def local_key(path: Path) -> SecretStr:
     if key := read_local_key(path):
         return key
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(path.parent)
         # A file of mode 0600. A link to it appears whole or not at all, and never replaces one.
         with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".key-", encoding="ascii") as new:
             new.write(f"Authorization: Bearer {secrets.token_hex(24)}\n")

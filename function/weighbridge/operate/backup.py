@@ -25,6 +25,7 @@ from typing import IO
 import click
 
 from ..errors import FolderUnusable, SettingsInvalid
+from ..private import make_private_folder
 from ..settings import Settings, read_settings, text_of
 from .surroundings import Surroundings
 
@@ -137,7 +138,7 @@ def _place(member: tarfile.TarInfo, settings: Settings, environment: Mapping[str
 
 
 def _write(path: Path, content: IO[bytes], modified_s: float) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     with _created(path) as file:
         shutil.copyfileobj(content, file)
     os.utime(path, (modified_s, modified_s))

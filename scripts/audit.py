@@ -3,8 +3,8 @@
 Rule: "nothing found" is only said if the database was asked about every pin and is one that finds something. So it is
 first asked about a version that is known to be vulnerable.
 
-Facts (pip-audit 2.10): it exits with 1 for a vulnerability and also when it cannot look; only in the first case is
-there JSON. A package that its service does not know is skipped, with "no known vulnerabilities" and exit code 0.
+Facts (pip-audit 2.10): it exits with 1 for a vulnerability, and with 1 when it cannot look; only in the first case
+is there JSON. A package that its service does not know is skipped, with "no known vulnerabilities" and exit code 0.
 
 Strategy: all pins are asked about, also those for other systems and Pythons. `AUDIT=if-possible` turns a database that
 cannot be reached, or that does not know the vulnerable version, into a skip that gives the reason. Once it has shown

@@ -51,7 +51,7 @@ MOST_ADDRESSES = 1_000
 #: Of the form with the password.
 LONGEST_BODY_BYTES, LONGEST_BODY_S = 4_096, 10
 
-#: Whether the page is served at all. It tells nothing else.
+#: Says whether the page is served, and nothing else.
 HEALTH = "/_stcore/health"
 #: What proxies and tunnels add to a request.
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "cf-connecting-ip", "via")
@@ -187,7 +187,7 @@ class Sessions:
         ends, _, signature = session.partition(".")
         if not hmac.compare_digest(_bytes(signature), _bytes(self._signature(ends))):
             return False
-        # It is signed, so it is one of ours.
+        # It is signed, so it came from `new`.
         return now < int(ends)
 
     def _signature(self, ends: str) -> str:

@@ -312,6 +312,8 @@ def figures() -> None:
     chaos, relay, limits = (f"tests/e2e/test_{name}.py" for name in ("outbox_chaos", "relay", "limits"))
     bridge, files = "tests/e2e/test_bridge.py", "tests/e2e/test_history_limits.py"
     answers, body, damage = (f"tests/test_{name}.py" for name in ("bombs", "body", "damage"))
+    # Before the packages: one of them brings a `tests` of its own.
+    sys.path.insert(0, str(ROOT))
     module = import_module("tests.test_damage")
     damaged = 255 * len(module.patch(module.FILES["weight_scale"], module.ROWS))
     generated = import_module("hypothesis").settings().max_examples

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.function_client import process
+from tests.function_client import local_headers, process
 from tests.garmin.server import GarminStandIn
 
 
@@ -26,7 +26,8 @@ def test_schemathesis_finds_nothing(garmin: GarminStandIn, tmp_path: Path) -> No
             [
                 Path(sys.executable).with_name("schemathesis"),
                 *("--config-file", Path(__file__).with_name("schemathesis.toml")),
-                *("run", f"{address}/openapi.json", "--phases", "examples,coverage,fuzzing", "--max-examples", "40"),
+                *("run", f"{address}/openapi.json", "--header", f"Authorization: {local_headers()['Authorization']}"),
+                *("--phases", "examples,coverage,fuzzing", "--max-examples", "40"),
                 *("--seed", "1", "--no-color", "--continue-on-failure", "--suppress-health-check", "all"),
             ],
             cwd=tmp_path,

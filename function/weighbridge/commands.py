@@ -10,6 +10,8 @@ from typing import Final
 
 #: The name of the token where no people are configured.
 DEFAULT_TOKEN: Final = "default"  # noqa: S105  # a name
+#: From files kept for import by hand to uploads.
+SERVE_TO_GARMIN: Final = "WEIGHBRIDGE_DELIVERY=garmin,folder weighbridge serve"
 #: The sign-in for the delivery `browser`.
 BROWSER_LOGIN: Final = "login --way window"
 

@@ -30,6 +30,7 @@ from typing import BinaryIO, Protocol
 
 from ..commands import DEFAULT_TOKEN, command, sign_in_again
 from ..errors import SignInNeeded, TokenStoreUnusable
+from ..room import look_for_room
 from ..secret import SecretStr
 
 #: A token file is 2 to 6 KB. This much space is reserved on disk before a refresh.
@@ -149,6 +150,35 @@ class Store(Protocol):
 
     def refreshed(self, stale: Token, refresh: Callable[[Token], Token]) -> Token: ...
 
+    def obstacle(self) -> str: ...
+
+
+class Candidate:
+    """A `Store` of one token that is yet to prove itself. What a renewal makes of it stays in memory, as `token`."""
+
+    place = "memory"
+    state_path: Path | None = None
+
+    def __init__(self, token: Token, name: str) -> None:
+        self.token = token
+        self.name = name
+
+    def read(self) -> Token:
+        return self.token
+
+    def renewed_at(self) -> float:
+        return 0.0
+
+    def save(self, token: Token) -> None:
+        self.token = token
+
+    def refreshed(self, stale: Token, refresh: Callable[[Token], Token]) -> Token:
+        self.token = refresh(stale)
+        return self.token
+
+    def obstacle(self) -> str:
+        return ""
+
 
 class TokenStore:
     """The token called `name` in a folder: the file `{name}.json`, readable only by its owner."""
@@ -203,6 +233,14 @@ class TokenStore:
                 token = refresh(current)
                 commit(token)
             return token
+
+    def obstacle(self) -> str:
+        """Why a new token cannot be saved now, with its fix; "" if it can, as far as can be seen. Writes nothing."""
+        try:
+            look_for_room(self.folder, ROOM_BYTES)
+        except OSError as e:
+            return str(self._unusable("cannot be written", e))
+        return ""
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

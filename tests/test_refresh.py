@@ -116,11 +116,9 @@ def test_full_folder(
     garmin: GarminStandIn, env: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """If a folder has no room for the next token, the daily look says so, before the token is due."""
-    env["WEIGHBRIDGE_TOKENS"] += "/none"
-    Path(env["WEIGHBRIDGE_TOKENS"]).mkdir(0o700)
-    garmin.write_token(Path(env["WEIGHBRIDGE_TOKENS"]))
-    Path(env["WEIGHBRIDGE_TOKENS"], ".default.part").mkdir()
-    assert run(["refresh"], env) == 0
+    for name in ("anna", "default"):
+        Path(env["WEIGHBRIDGE_TOKENS"], f".{name}.part").mkdir()  # as if the disk were full: no draft can be written
+    assert run(["refresh"], env) == 0, "not due"
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=1000))
     assert run(["refresh"], env) == 1
     assert "must be writable and have free space" in capsys.readouterr().err

@@ -34,7 +34,7 @@ from ..fit.profile import FIELDS, FIT_EPOCH_UNIX_S
 from ..fit.verify import VerifiedFit, verify
 from ..notes import Code, Note
 from ..reading.reading import Reading
-from ..room import look_for_room
+from ..space import look_for_room
 from .joining import Joining, Placed, Target, Way, joined_notes
 from .kept import MONTH, Kept, place_in_folder, place_of, read_kept
 from .port import FOLDER, INSTANT, Delivered, Prove

@@ -30,8 +30,8 @@ from typing import BinaryIO, Protocol
 
 from ..commands import DEFAULT_TOKEN, command, sign_in_again
 from ..errors import SignInNeeded, TokenStoreUnusable
-from ..room import look_for_room
 from ..secret import SecretStr
+from ..space import look_for_room
 
 #: A token file is 2 to 6 KB. This much space is reserved on disk before a refresh.
 ROOM_BYTES = 16_384

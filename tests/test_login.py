@@ -6,11 +6,13 @@ import io
 import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -377,8 +379,9 @@ def test_refused_token(
     )
     assert run(["login"], env, terminal) == 1
     output = capsys.readouterr()
-    assert "refused a read with the new token, so it was not stored" in output.err
+    assert "Garmin refused the new token, so it was not stored." in output.err
     assert "The next way, browser" in output.err
+    assert (reads(garmin), garmin.sign_in.refreshes) == (2, 0), "one read for each"
     assert "Stored" not in output.out
     assert "weighbridge login" not in output.err, "signing in again is what has just been done"
     assert [*stored_meanwhile, path.read_text()] == [before, before]
@@ -418,21 +421,35 @@ def test_token_not_tried(
 def test_refused_import(
     garmin: GarminStandIn, env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An imported token that Garmin refuses does not replace the stored one."""
+    """An imported token that Garmin refuses does not replace the stored one, and is not spent."""
     path = garmin.write_token(Path(env["WEIGHBRIDGE_TOKENS"]))
     before = path.read_text()
     file = tmp_path / "token.json"
     file.write_text(json.dumps(garmin.issue_token()))
-    garmin.revoke()
-    garmin.expire_access_tokens()
+    garmin.faults.add(READ, "401", times=1)
     assert run(["login", "--import", str(file)], env, NOBODY) == 1
     output = capsys.readouterr()
-    assert "refused a read with the new token" in output.err
+    assert output.err == ("Garmin refused the new token, so it was not stored. It answered a read with HTTP 401.\n")
     assert "Stored" not in output.out
-    assert path.read_text() == before
+    assert (path.read_text(), reads(garmin), garmin.sign_in.refreshes) == (before, 1, 0)
+    assert run(["login", "--import", str(file)], env, NOBODY) == 0, "a fault of Garmin's that passes"
 
 
-@pytest.mark.parametrize(("fault", "code"), [(None, 0), ("503", 1)])
+def test_ended_import(
+    garmin: GarminStandIn, env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An imported token that is too old to be used, and that Garmin does not renew, does not replace the stored one."""
+    path = garmin.write_token(Path(env["WEIGHBRIDGE_TOKENS"]))
+    before = path.read_text()
+    file = tmp_path / "token.json"
+    file.write_text(json.dumps({**garmin.issue_token(), "expires_at": 1.0}))
+    garmin.revoke()
+    assert run(["login", "--import", str(file)], env, NOBODY) == 1
+    assert "Garmin refused the new token, so it was not stored." in capsys.readouterr().err
+    assert (path.read_text(), reads(garmin)) == (before, 0)
+
+
+@pytest.mark.parametrize(("fault", "code"), [(None, 0), ("503", 1), ("403-cloudflare", 1)])
 def test_renewed_import(
     garmin: GarminStandIn,
     env: dict[str, str],
@@ -455,6 +472,17 @@ def test_renewed_import(
     session = GarthSession(store, domain=garmin.domain, ca_bundle=garmin.ca_bundle)
     assert session.request("GET", RANGE).status == 200
     assert garmin.sign_in.refreshes == 1
+
+
+def test_import_into_a_full_folder(
+    garmin: GarminStandIn, env: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An imported token is not renewed if the new one could not be stored."""
+    file = tmp_path / "token.json"
+    file.write_text(json.dumps({**garmin.issue_token(), "expires_at": 1.0}))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=1000))
+    assert run(["login", "--import", str(file)], env, NOBODY) == 1
+    assert garmin.requests == []
 
 
 # -- the next command ------------------------------------------------------------------------------------

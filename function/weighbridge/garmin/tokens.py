@@ -154,14 +154,19 @@ class Store(Protocol):
 
 
 class Candidate:
-    """A `Store` of one token that is yet to prove itself. What a renewal makes of it stays in memory, as `token`."""
+    """A `Store` of one token that is yet to prove itself. What a renewal makes of it stays in memory, as `token`.
+
+    It is renewed at most once, and only if it is too old to be used: a renewal makes the copy that was given worthless,
+    which may be all that its owner has.
+    """
 
     place = "memory"
     state_path: Path | None = None
 
-    def __init__(self, token: Token, name: str) -> None:
+    def __init__(self, token: Token, name: str, *, is_due: bool) -> None:
         self.token = token
         self.name = name
+        self._may_renew = is_due
 
     def read(self) -> Token:
         return self.token
@@ -173,6 +178,9 @@ class Candidate:
         self.token = token
 
     def refreshed(self, stale: Token, refresh: Callable[[Token], Token]) -> Token:
+        if not self._may_renew:
+            raise SignInNeeded("It answered a read with HTTP 401.")
+        self._may_renew = False
         self.token = refresh(stale)
         return self.token
 

@@ -39,6 +39,7 @@ from ..errors import (
 )
 from ..garmin.connect import GarminConnect
 from ..garmin.sessions.garth import exchange_ticket, sign_in, sign_in_page
+from ..garmin.sessions.token_session import REFRESH_BEFORE_EXPIRY_S
 from ..garmin.tokens import Candidate, Store, Token, TokenStore, parse_token
 from ..secret import SecretStr
 from ..settings import Settings
@@ -258,25 +259,28 @@ class TokenRefused(GarminRefused):
 def _tried(token: Token, settings: Settings, store: Store, now_s: float) -> Token:
     """This token, or what its renewal made of it, after one read of today's weigh-ins as the function does it.
 
-    Raises `TokenRefused`, or `GarminUnreachable` if it cannot be known.
+    Raises `TokenRefused`, `GarminUnreachable` if it cannot be known, or `TokenStoreUnusable`.
     """
-    candidate = Candidate(token, settings.token_name)
+    if obstacle := store.obstacle():
+        raise TokenStoreUnusable(obstacle)  # before a renewal, whose token would be lost
+    is_due = token.expires_at - now_s < REFRESH_BEFORE_EXPIRY_S
+    candidate = Candidate(token, settings.token_name, is_due=is_due)
     name = token_library(settings)
     session = token_session(name, settings, candidate)
     today = datetime.fromtimestamp(now_s, UTC).date()
     try:
         GarminConnect(session, name=name, confirm_s=0).entries(today, today)
-    except (SignInNeeded, GarminRefused) as fault:
+    except (SignInNeeded, GarminRefused, GarminUnreachable, RateLimited) as fault:
         # Its advice is to sign in again, which has just been done.
         why = str(fault).removesuffix(session.sign_in_again).strip()
-        raise TokenRefused(f"Garmin refused a read with the new token, so it was not stored. {why}") from None
-    except (GarminUnreachable, RateLimited) as fault:
+        if isinstance(fault, SignInNeeded) or (isinstance(fault, GarminRefused) and candidate.token == token):
+            raise TokenRefused(f"Garmin refused the new token, so it was not stored. {why}") from None
         if candidate.token == token:
-            raise GarminUnreachable(f"The new token could not be tried, so it was not stored. {fault}") from None
-        # The copy that was given is worthless now: losing this one could cost a sign-in.
+            raise GarminUnreachable(f"The new token could not be tried, so it was not stored. {why}") from None
+        # The copy that was given is worthless now, so this one must not be lost.
         store.save(candidate.token)
         raise GarminUnreachable(
-            f"The token was renewed and stored, but could not be tried. {fault} To try it: "
+            f"The token was renewed and stored, but could not be tried. {why} To try it: "
             f"{typed('doctor', settings.token_name)}"
         ) from None
     return candidate.token

@@ -57,7 +57,8 @@ CMD ["weighbridge", "form", "--server.address=0.0.0.0"]
 FROM python:3.13-slim-trixie AS runtime
 # hadolint ignore=DL3064  # the path of the tokens is not a secret
 ENV PATH=/weighbridge/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
-    HOME=/tmp PORT=8080 WEIGHBRIDGE_FOLDER=/data/weigh-ins WEIGHBRIDGE_TOKENS=/data/tokens
+    HOME=/tmp PORT=8080 WEIGHBRIDGE_FOLDER=/data/weigh-ins WEIGHBRIDGE_TOKENS=/data/tokens \
+    WEIGHBRIDGE_LOCAL_KEY=/data/key
 # A volume that is mounted here for the first time takes this owner.
 RUN install -d -m 0700 -o 10001 -g 10001 /data
 WORKDIR /data

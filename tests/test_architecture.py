@@ -19,7 +19,7 @@ SDK_FALLBACK = ROOT / "sdk_fallback"
 #: The modules and subpackages (rooms) of the package, from the bottom up. A room imports from itself and from the
 #: layers below it, never from above and never from its own layer.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("weighbridge", "errors", "notes", "commands", "resources", "secret", "space", "idle_server"),
+    ("weighbridge", "errors", "notes", "commands", "private", "resources", "secret", "space", "idle_server"),
     ("machine_zone", "local_key"),
     ("settings", "fit"),
     ("reading", "client"),
@@ -62,6 +62,7 @@ FOR_CALLERS = (
     "weighbridge.secret",
     "weighbridge.fit.encode",  # two messages are compared by their raw integers
     "weighbridge.notes",
+    "weighbridge.private",
     "weighbridge.reading.bodies",  # the weigh-ins in a message
     "weighbridge.reading.characters",  # digits and spaces of times
     "weighbridge.reading.dialects",

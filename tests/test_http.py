@@ -493,7 +493,7 @@ def test_strangers_see_no_paths(make: Make, tmp_path: Path) -> None:
         assert with_key.status_code == without.status_code == 503
         assert str(tmp_path) in with_key.text
         assert str(tmp_path) not in without.text
-        assert without.json["delivery"]["detail"] == "Send a key to see why."
+        assert without.json["delivery"]["detail"] == "Send a key with the right to administer to see why."
         assert with_key.json["delivery"].keys() == without.json["delivery"].keys()
 
 

@@ -71,8 +71,8 @@ def keys_of(settings: Settings, people: Sequence[Person]) -> tuple[Key, ...]:
 def _known(people: Sequence[Person], name: str) -> str:
     person = named(people, name)
     if person is None:
-        known = ", ".join(each.name for each in people) or "nobody; set WEIGHBRIDGE_PEOPLE"
-        raise errors.SettingsInvalid(f"A key of WEIGHBRIDGE_API_KEYS is for a person who is not configured: {known}.")
+        known = ", ".join(each.name for each in people) or "nobody. Set WEIGHBRIDGE_PEOPLE"
+        raise errors.SettingsInvalid(f"A key in WEIGHBRIDGE_API_KEYS names an unknown person. Known: {known}.")
     return person.name
 
 

@@ -19,6 +19,7 @@ import tempfile
 from pathlib import Path
 
 from .errors import SettingsInvalid
+from .private import make_private_folder
 from .secret import SecretStr
 
 _LINE = re.compile(r"Authorization: Bearer ([0-9a-f]{48})\n")
@@ -36,7 +37,7 @@ def read_local_key(path: Path) -> SecretStr | None:
         reason = e.strerror if isinstance(e, OSError) else "it is not text"
         raise SettingsInvalid(f"The key of this machine, {path}, cannot be read: {reason}.") from None
     if os.name == "posix" and (status.st_uid != os.geteuid() or status.st_mode & 0o077):
-        raise SettingsInvalid(f"Other users can read or own {path}. Delete it; the function makes a new one.")
+        raise SettingsInvalid(f"Other users own {path} or may read it. Delete it; the function makes a new one.")
     found = _LINE.fullmatch(text)
     if not found:
         raise SettingsInvalid(f"{path} does not hold a key. Delete it; the function makes a new one.")
@@ -48,7 +49,7 @@ def local_key(path: Path) -> SecretStr:
     if key := read_local_key(path):
         return key
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(path.parent)
         # A file of mode 0600. A link to it appears whole or not at all, and never replaces one.
         with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".key-", encoding="ascii") as new:
             new.write(f"Authorization: Bearer {secrets.token_hex(24)}\n")
@@ -62,4 +63,4 @@ def local_key(path: Path) -> SecretStr:
         ) from None
     if key := read_local_key(path):
         return key
-    raise SettingsInvalid(f"{path} is being removed by another program. Start again.")
+    raise SettingsInvalid(f"{path} was removed by another program. Start again.")

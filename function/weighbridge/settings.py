@@ -135,8 +135,8 @@ LOCAL_KEY = Variable(
     "WEIGHBRIDGE_LOCAL_KEY",
     "local_key",
     "~/.weighbridge/key",
-    "the file of the key of this machine: made by the function if `WEIGHBRIDGE_API_KEYS` is not set, and read by the "
-    "other programs if `WEIGHBRIDGE_KEY` is not set",
+    "the file with the key of this machine: the function makes it if `WEIGHBRIDGE_API_KEYS` is not set, and the other "
+    "programs read it if `WEIGHBRIDGE_KEY` is not set",
     lambda text: Path(text).expanduser(),
     "a path",
 )
@@ -328,7 +328,7 @@ VARIABLES = (
         "api_keys",
         "",
         "`name=key,…`: who may call. `name:send+read@anna=key` limits a key to these rights (`send`, `read`, `delete`, "
-        "`administer`) and people. Without it, the key of this machine is used",
+        "`administer`) and people. If not set, the key of this machine is used",
         _api_keys,
         "name=key pairs separated by commas, each name a word, each key at least 16 characters long; rights and people "
         "are part of the name: name:send+read@anna=key",
@@ -338,8 +338,8 @@ VARIABLES = (
         "WEIGHBRIDGE_TRUSTED_PROXIES",
         "trusted_proxies",
         "",
-        "the addresses of your own proxies, such as `127.0.0.1,10.0.0.0/8`: of a wrong key, the log names the address "
-        "in their X-Forwarded-For",
+        "the addresses of your own proxies, such as `127.0.0.1,10.0.0.0/8`. If a wrong key comes through one of them, "
+        "the log names the address in `X-Forwarded-For`",
         _networks,
         "addresses or networks separated by commas, such as 127.0.0.1,10.0.0.0/8",
     ),

@@ -28,7 +28,14 @@ from tests.garmin.server import GarminStandIn
 from tests.garmin.uploads import file_part
 from tests.skips import NOT_HERE
 from weighbridge.delivery.port import Delivered
-from weighbridge.errors import GarminRefused, GarminUnreachable, SettingsInvalid, SignInNeeded, WeighbridgeError
+from weighbridge.errors import (
+    GarminRefused,
+    GarminUnreachable,
+    RateLimited,
+    SettingsInvalid,
+    SignInNeeded,
+    WeighbridgeError,
+)
 from weighbridge.fit.template import read_template
 from weighbridge.garmin.connect import GarminConnect
 from weighbridge.garmin.sessions.browser import BrowserSession
@@ -206,11 +213,16 @@ def test_csrf_token_in_requests(garmin: GarminStandIn, open_session: Open) -> No
 def test_any_other_status(garmin: GarminStandIn, open_session: Open) -> None:
     """Any other status is an answer."""
     session = open_session()
-    for fault in ("429-retry-after", "500", "412"):
+    for fault in ("500", "412"):
         garmin.faults.add("gc/weight/range", fault)
         answer = session.request("GET", RANGE, params={"includeAll": "true"})
-        assert answer.status == int(fault[:3])
+        assert answer.status == int(fault)
     assert session.request("GET", RANGE).headers["content-type"].startswith("application/json")
+    garmin.faults.add("gc/weight/range", "429-retry-after")
+    assert session.request("GET", RANGE).status == 429
+    # Garmin is not asked again before the time that it named.
+    with pytest.raises(RateLimited):
+        session.request("GET", RANGE)
 
 
 # -- troubles --------------------------------------------------------------------------------------------

@@ -24,8 +24,8 @@ VARIABLES = (
         "WEIGHBRIDGE_KEY",
         "key",
         "",
-        "the key that the function wants, one of its WEIGHBRIDGE_API_KEYS; by default that of this machine, if the "
-        "function is here",
+        "the key for the function, one of its WEIGHBRIDGE_API_KEYS; for a function on this machine, by default the key "
+        "of this machine",
         lambda text: SecretStr(header_text(text)),
         "a key without spaces, of characters that an HTTP header can carry",
     ),

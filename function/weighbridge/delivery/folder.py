@@ -33,6 +33,7 @@ from ..fit.patch import patch
 from ..fit.profile import FIELDS, FIT_EPOCH_UNIX_S
 from ..fit.verify import VerifiedFit, verify
 from ..notes import Code, Note
+from ..private import make_private_folder
 from ..reading.reading import Reading
 from ..space import look_for_room
 from .joining import Joining, Placed, Target, Way, joined_notes
@@ -160,10 +161,10 @@ class Folder:
         return moved
 
     def _write(self, file: File) -> None:
-        self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(self._path)
         path = self._path / file.name
         if path.parent != self._path and not path.parent.is_dir():
-            path.parent.mkdir(mode=0o700, exist_ok=True)
+            make_private_folder(path.parent)
             _sync(self._path)
         _write_whole(path, file.fit.content)
 

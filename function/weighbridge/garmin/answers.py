@@ -31,8 +31,8 @@ DUPLICATE = 202  # a message code of `failures`, not an HTTP status
 END_OF_DATES_S = 253_402_300_800  # the year 10000
 MOST_ENTRIES = 20_000  # of one answer: a weigh-in a day for fifty years
 TOO_MANY = (
-    f"Garmin Connect lists more than {MOST_ENTRIES} weigh-ins at once, which is not read. Send readings of fewer years "
-    "at once."
+    f"Garmin Connect lists more than {MOST_ENTRIES:,} weigh-ins at once, too many to read. Send readings of fewer "
+    "years at once."
 )
 NEEDED = {"samplePk", "calendarDate", "timestampGMT", "weight"}
 LARGEST_DIGITS = 20  # of any number that Garmin shows: an id or milliseconds

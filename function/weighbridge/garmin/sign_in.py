@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RateLimited
+from ..private import make_private_folder
 from ..secret import SecretStr
 from .answers import LONGEST_RETRY_AFTER_S, REFUSALS
 
@@ -185,7 +186,7 @@ class SignIn:
         self._remembered = change(self._remembered)
 
     def _write(self, path: Path, change: Callable[[State], State]) -> bool:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(path.parent)
         with self._opened(os.O_RDWR | os.O_CREAT, fcntl.LOCK_EX) as handle:
             self._remembered = change(read_state(os.pread(handle, SIZE_BYTES, 0)))
             return os.pwrite(handle, self._remembered.to_json().ljust(SIZE_BYTES), 0) == SIZE_BYTES

@@ -30,6 +30,7 @@ from typing import BinaryIO, Protocol
 
 from ..commands import DEFAULT_TOKEN, command, sign_in_again
 from ..errors import SignInNeeded, TokenStoreUnusable
+from ..private import make_private_folder
 from ..secret import SecretStr
 from ..space import look_for_room
 
@@ -253,7 +254,7 @@ class TokenStore:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(self.folder)
             handle = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as e:
             raise self._unusable("cannot be written", e) from e

@@ -108,7 +108,7 @@ def read_body(body: bytes, content_type: str | None, headers: Headers) -> Payloa
         known = MEDIA_TYPES["application/json"]
     if known is None:
         raise MediaTypeUnsupported(
-            f"A body of type {media_type[:80]!a} is not supported. Send application/json, application/x-ndjson, "
+            f"A body of type {media_type[:80]!r} is not supported. Send application/json, application/x-ndjson, "
             "application/cloudevents+json or a form."
         )
     if "ce-specversion" in headers:
@@ -125,7 +125,7 @@ def _decoded(body: bytes, encoding: str) -> bytes:
         return body
     if encoding not in ("gzip", "x-gzip"):
         raise MediaTypeUnsupported(
-            f"A body encoded as {encoding[:40]!a} is not supported. Send it as it is, or encoded as gzip."
+            f"A body encoded as {encoding[:40]!r} is not supported. Send it as it is, or encoded as gzip."
         )
     inflate = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
     try:
@@ -204,7 +204,7 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(members) != len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise NotJson(f"Duplicate key {twice[:80]!a} in one object; only one value is allowed.")
+        raise NotJson(f"Duplicate key {twice[:80]!r} in one object; only one value is allowed.")
     return members
 
 

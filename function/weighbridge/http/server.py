@@ -152,7 +152,7 @@ class Guarded(HttpToolsProtocol):
         if self.parser.get_http_version() == "1.1" and sum(name == b"host" for name, _ in self.headers) != 1:
             raise ValueError("one Host was expected")
         if len(self.pipeline) >= MOST_AHEAD:
-            self._fault = Busy("Too many requests were sent before the first one was answered. Send it again.")
+            self._fault = Busy("Too many requests were sent before the first one was answered. Send this one again.")
             raise ValueError("too many requests at once")
         if self.url.startswith(b"//"):
             # It is a path, although it looks like the name of a host.

@@ -1,7 +1,7 @@
 """weighbridge backup and weighbridge restore: tokens, kept files, people and the outbox, in one file.
 
 Rule: a backup is complete, or there is none. It is restored only where nothing is: no token, no kept file, no reading.
-So a restore never mixes two houses, and cannot overwrite a newer token with an older one.
+So a restore never mixes two installations, and cannot overwrite a newer token with an older one.
 
 Strategy: a tar file that every tar can read. The outbox writes and reads its own part (`weighbridge outbox dump` and
 `load`), because only it knows its table; it takes part if DATABASE_URL is set.
@@ -25,6 +25,7 @@ from typing import IO
 import click
 
 from ..errors import FolderUnusable, SettingsInvalid
+from ..private import make_private_folder
 from ..settings import Settings, read_settings, text_of
 from .surroundings import Surroundings
 
@@ -38,7 +39,7 @@ STANDARD = Path("-")
 def backup(around: Surroundings, file: Path) -> None:
     """Write tokens, kept files, people and the outbox to FILE, or to standard output if it is "-".
 
-    The outbox is included if DATABASE_URL is set. FILE holds your Garmin tokens: only you can read it.
+    The outbox is included if DATABASE_URL is set. FILE holds your Garmin tokens, so only you can read it.
     """
     settings = read_settings(around.environment)
     # Whole first, so that a fault leaves no part of a backup behind.
@@ -59,7 +60,9 @@ def backup(around: Surroundings, file: Path) -> None:
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 @click.pass_obj
 def restore(around: Surroundings, file: Path) -> None:
-    """Restore the FILE of a backup, or standard input if it is "-", where no token, kept file or reading is yet.
+    """Restore a backup from FILE, or from standard input if it is "-".
+
+    Nothing is overwritten: if there is a token, a kept file or a reading already, nothing is restored.
 
     Stop the old machine first: only one may renew a token. For the outbox, set DATABASE_URL.
     """
@@ -80,7 +83,7 @@ def restore(around: Surroundings, file: Path) -> None:
         raise SettingsInvalid(f"{file} is not a backup, or only the beginning of one. Nothing was restored.") from None
     except OSError as e:
         raise FolderUnusable(f"{e.filename or file} cannot be used: {e.strerror}.") from None
-    print(f"{count} file(s) are restored.", file=sys.stderr)
+    print(f"{count} file(s) were restored.", file=sys.stderr)
 
 
 def _add_all(archive: tarfile.TarFile, settings: Settings, environment: Mapping[str, str]) -> None:
@@ -130,12 +133,12 @@ def _place(member: tarfile.TarInfo, settings: Settings, environment: Mapping[str
     top, *parts = PurePosixPath(member.name).parts
     folders = {TOKENS: settings.tokens, KEPT: settings.folder}
     if not member.isreg() or top not in folders or not parts or ".." in parts:
-        raise SettingsInvalid(f"Expected a backup, got one with {member.name!r}, which Weighbridge does not write.")
+        raise SettingsInvalid(f"Expected a backup, but {member.name!r} in it is not from Weighbridge.")
     return folders[top].joinpath(*parts)
 
 
 def _write(path: Path, content: IO[bytes], modified_s: float) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     with _created(path) as file:
         shutil.copyfileobj(content, file)
     os.utime(path, (modified_s, modified_s))

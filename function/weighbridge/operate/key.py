@@ -12,7 +12,7 @@ from .surroundings import Surroundings
 @click.command("key")
 @click.pass_obj
 def command(around: Surroundings) -> None:
-    """Print the key of this machine, which a function without WEIGHBRIDGE_API_KEYS wants. It is made if there is none.
+    """Print the key of this machine, which a function without WEIGHBRIDGE_API_KEYS expects. Makes it if there is none.
 
     With curl, the file is enough: curl -H @$HOME/.weighbridge/key …
     """

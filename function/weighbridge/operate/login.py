@@ -41,6 +41,7 @@ from ..garmin.connect import GarminConnect
 from ..garmin.sessions.garth import exchange_ticket, sign_in, sign_in_page
 from ..garmin.sessions.token_session import REFRESH_BEFORE_EXPIRY_S
 from ..garmin.tokens import Candidate, Store, Token, TokenStore, parse_token
+from ..private import make_private_folder
 from ..secret import SecretStr
 from ..settings import Settings
 from . import options
@@ -376,7 +377,7 @@ class CoolDown:
 
     def _write(self, failures: int, until: float) -> None:
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(self._path.parent)
             self._path.write_text(json.dumps({"failures": failures, "until": until}), encoding="utf-8")
         except OSError as e:
             raise TokenStoreUnusable(

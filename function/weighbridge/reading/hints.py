@@ -45,7 +45,7 @@ def _list(keys: Sequence[str]) -> str:
 
 def _with_hint(key: str) -> str:
     meant = _slip(key)
-    return f"{key[:LONGEST_TEXT]!a}" + (f" (did you mean {written(meant)!a}?)" if meant else "")
+    return f"{key[:LONGEST_TEXT]!r}" + (f" (did you mean {written(meant)!r}?)" if meant else "")
 
 
 def _slip(key: str) -> str | None:

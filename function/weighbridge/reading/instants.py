@@ -67,14 +67,14 @@ class Instants:
             if len(times) > 1:
                 best = min(_RANK[time.role] for time in times)
                 times = [time for time in times if _RANK[time.role] == best]
-            text = "No time of the measurement was given, so {!a} is used."
+            text = "No time of the measurement was given, so {!r} is used."
             note = Note(Code.TIME_OF_RECORD, text.format(times[0].key)) if best else None
         elif not is_missing(self.occurred_at):
             times = [Time(Role.EVENT, "time", self.occurred_at)]
             note = Note(Code.TIME_OF_EVENT, "No time was given, so the time of the event is used.")
         elif self.receipts:
             times = self.receipts
-            note = Note(Code.TIME_OF_RECEIPT, f"No time was given, so {times[0].key!a} is used.")
+            note = Note(Code.TIME_OF_RECEIPT, f"No time was given, so {times[0].key!r} is used.")
         else:
             self.notes.append(_ARRIVAL)
             return self.now
@@ -105,14 +105,14 @@ class Instants:
                 )
                 self.faults.append(Fault(time.key, time.value, text))
             elif found and found[1] != instant:
-                self.faults.append(Fault(time.key, time.value, f"{found[0]!a} is another instant."))
+                self.faults.append(Fault(time.key, time.value, f"{found[0]!r} is another instant."))
             else:
                 found = time.key, instant
         for day in days:
             # A date next to an instant, in whatever zone.
             noon = _read((day.value, _NOON), UTC, assumed=False)[0]
             if found and abs(found[1] - noon) > _A_DAY_AND_A_HALF:
-                self.faults.append(Fault(day.key, day.value, f"{found[0]!a} is on another day."))
+                self.faults.append(Fault(day.key, day.value, f"{found[0]!r} is on another day."))
         return found[1] if found else None
 
     def _read(self, time: Time, parts: tuple[object, ...]) -> datetime | None:
@@ -125,7 +125,7 @@ class Instants:
             self.faults.append(Fault(time.key, time.value, str(e)))
             return None
         if note:
-            self._note(note.code, f"{time.key!a}: {note.text}")
+            self._note(note.code, f"{time.key!r}: {note.text}")
         return instant
 
     def _in_their_zone(
@@ -143,11 +143,11 @@ class Instants:
                 if local:
                     self.faults.append(Fault(key, value, str(e)))
                 else:
-                    text = f"{key!a} was not understood. It could name a time zone, and this time does not need one."
+                    text = f"{key!r} was not understood. It could name a time zone, and this time does not need one."
                     self._note(Code.KEY_NOT_UNDERSTOOD, text)
                 continue
             if found and found[1] != theirs:
-                self.faults.append(Fault(key, value, f"{found[0]!a} is another time zone."))
+                self.faults.append(Fault(key, value, f"{found[0]!r} is another time zone."))
             else:
                 found, instant, note = (key, theirs), theirs, its_note
         return instant, note

@@ -284,7 +284,7 @@ class _Interpretation:
                 key = first
             self._said_twice(key, name)
         elif name in REFUSING:
-            self._reject(name, key, value, f"{first!a} has another value for the same thing.")
+            self._reject(name, key, value, f"{first!r} has another value for the same thing.")
         else:
             self.differing[name] = [*self.same.pop(name, ()), first, key]
 
@@ -307,10 +307,10 @@ class _Interpretation:
         if name == "weight_kg":
             self.keys[name], self.inputs[name] = key, value
         else:
-            self._note(Code.NOT_MEASURED, f"{key!a} was not measured.")
+            self._note(Code.NOT_MEASURED, f"{key!r} was not measured.")
 
     def _zero(self, key: str) -> None:
-        self._note(Code.NOT_MEASURED, f"{key!a} is 0, which means that it was not measured.")
+        self._note(Code.NOT_MEASURED, f"{key!r} is 0, which means that it was not measured.")
 
     def _decide_opened(self) -> None:
         """Whether each number in kg or in % is the one or the other, by the other values."""
@@ -323,7 +323,7 @@ class _Interpretation:
                 self._leave_out(left_out([ascii(each.key)], decision.value))
                 continue
             unit = "kg" if decision == each.kg else "%"
-            self._note(Code.UNIT_DECIDED, f"{each.key!a} is in {unit}: the other values show it.")
+            self._note(Code.UNIT_DECIDED, f"{each.key!r} is in {unit}: the other values show it.")
             name, number = decision
             if name in self.shares or name in self.values:
                 self._said_twice(each.key, name)
@@ -331,7 +331,7 @@ class _Interpretation:
                 self._keep(name, number, each.key, value)
 
     def _said_twice(self, key: str, name: str | Share) -> None:
-        self._note(Code.SAID_TWICE, f"{key!a} was left out, because {self.keys[name]!a} says the same.")
+        self._note(Code.SAID_TWICE, f"{key!r} was left out, because {self.keys[name]!r} says the same.")
 
     # -- units with a key of their own ---------------------------------------------------------------------
 
@@ -343,7 +343,7 @@ class _Interpretation:
             if meaning is BARE_WEIGHT:
                 own = _unit_in(value) if isinstance(value, str) else ""
                 if of_weight and own and own != of_weight[1]:
-                    self._not_used(of_weight[0], f"{key!a} has its own unit")
+                    self._not_used(of_weight[0], f"{key!r} has its own unit")
                 elif of_weight and not own:
                     said[place] = key, value, _WEIGHT_IN[of_weight[1]]
             elif not isinstance(meaning, Quantity | Either):
@@ -351,10 +351,10 @@ class _Interpretation:
             elif others and (other := others.get(normal(key))):
                 unit = unit_of(other[1])
                 in_that = in_unit(meaning, unit) if unit else None
-                why = f"{other[0]!a} is not a unit that it can have"
+                why = f"{other[0]!r} is not a unit that it can have"
                 said[place] = key, value, in_that or Unused(why)
             elif of_weight and meaning[0] == "weight_kg" and meaning[1] != of_weight[1]:
-                self._not_used(of_weight[0], f"{key!a} has its own unit")
+                self._not_used(of_weight[0], f"{key!r} has its own unit")
 
     def _weight_unit(self, keys: Sequence[tuple[str, object]]) -> tuple[str, str] | None:
         """The key and the unit of a weight without one."""
@@ -364,7 +364,7 @@ class _Interpretation:
             if unit not in KG_PER:
                 self.unclear.append(Unclear(Question.UNIT, key, value, "kg, lb, st or jin was expected."))
             elif found and found[1] != unit:
-                self._reject(Role.WEIGHT_UNIT, key, value, f"{found[0]!a} is another unit.")
+                self._reject(Role.WEIGHT_UNIT, key, value, f"{found[0]!r} is another unit.")
             else:
                 found = key, unit
         return found
@@ -393,7 +393,7 @@ class _Interpretation:
     def _person(self, _role: Role, key: str, value: object) -> None:
         name = self._name(key, value)
         if name and self.person and name != self.person:
-            self._reject(Role.PERSON, key, value, f"{self.keys['person']!a} names someone else.")
+            self._reject(Role.PERSON, key, value, f"{self.keys['person']!r} names someone else.")
         elif name:
             self.person, self.keys["person"] = name, key
 
@@ -402,7 +402,7 @@ class _Interpretation:
             self.person_id = name
             self.keys.setdefault("person", key)
         elif name and name != self.person_id:
-            self._not_used(key, f"{self.keys['person']!a} says whose weigh-in it is")
+            self._not_used(key, f"{self.keys['person']!r} says whose weigh-in it is")
 
     def _device(self, _role: Role, key: str, value: object) -> None:
         self.name = value if isinstance(value, str) else None
@@ -437,7 +437,7 @@ class _Interpretation:
             return
         if isinstance(value, str) and "weight" not in value.casefold():
             self._note(
-                Code.PROBLEM_AT_SOURCE, f"{key!a} reports a problem with this weigh-in, but not with the weight."
+                Code.PROBLEM_AT_SOURCE, f"{key!r} reports a problem with this weigh-in, but not with the weight."
             )
         else:
             self._reject(Role.PROBLEM, key, value, "The source reports a problem with the weight itself.")
@@ -480,13 +480,13 @@ class _Interpretation:
             if not answered[question]:
                 self._reject(_ROLE_OF[question], key, value, why)
                 continue
-            self._note(Code.KEY_NOT_UNDERSTOOD, f"{key!a} was not understood. It could say {question.value}.")
+            self._note(Code.KEY_NOT_UNDERSTOOD, f"{key!r} was not understood. It could say {question.value}.")
             if question is Question.PERSON and not (self.person or self.person_id):
                 self.unclear_person.append(FieldError(key, _shown(value), why))
 
     def _not_used(self, key: str, why: str) -> None:
         if why:
-            self._note(Code.NOT_USED, f"{key!a} was not used: {why}.")
+            self._note(Code.NOT_USED, f"{key!r} was not used: {why}.")
         else:
             self.unused.append(key)
 

@@ -72,7 +72,7 @@ def read_people(text: str) -> tuple[Person, ...]:
         ("token", [person.token for person in people]),
     ):
         if twice := sorted({word for word in words if words.count(word) > 1}):
-            raise SettingsInvalid(f"WEIGHBRIDGE_PEOPLE: the {kind} {twice[0]!a} is used for two people.")
+            raise SettingsInvalid(f"WEIGHBRIDGE_PEOPLE: the {kind} {twice[0]!r} is used for two people.")
     return people
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from enum import Enum
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from .dialects import TIMES, VOCABULARY, Role, normal
 from .keys import slip_of, written
@@ -115,7 +115,7 @@ def questions_of(key: str) -> tuple[Question, ...]:
         return _questions_of(key)
     # Nothing is cut out of a long one, so that it does not take long.
     shape = f"_{key.casefold()}_"
-    return tuple(question for question in Question if _FOUND[question].search(shape))
+    return tuple(question for question in Question if _found(question).search(shape))
 
 
 @lru_cache(maxsize=4096)
@@ -139,10 +139,10 @@ def _by_name(key: str) -> tuple[Question, ...]:
     words = [(number, word) for number, part in enumerate(parts) for word in part]
     # Nearly every key has no pattern; this is fast.
     shape = _shape(words)
-    if not _ANY.search(shape):
+    if not _found(None).search(shape):
         return ()
-    found = [question for question in Question if _FOUND[question].search(shape)]
-    return tuple(q for q in found if _FOUND[q].search(_shape(_without(words, _CUT[q]))))
+    found = [question for question in Question if _found(question).search(shape)]
+    return tuple(q for q in found if _found(q).search(_shape(_without(words, _CUT[q]))))
 
 
 def _shape(words: list[tuple[int, str]]) -> str:
@@ -171,9 +171,13 @@ def _is_cut(words: list[tuple[int, str]], cut: frozenset[str]) -> bool:
     return (f"_{glued}" if len(words) > 1 else glued) in cut
 
 
-def _expression(patterns: str) -> re.Pattern[str]:
+@cache
+def _found(question: Question | None) -> re.Pattern[str]:
+    """The expression of a question's patterns; None: of all. Made when the first unknown key comes, because it takes a
+    seventh of the start."""
+    patterns = PATTERNS.values() if question is None else [PATTERNS[question]]
     forms = []
-    for pattern in patterns.split():
+    for pattern in " ".join(patterns).split():
         word = re.escape(pattern.strip("*_"))
         if pattern.startswith("*_"):
             forms.append(rf"[^ _]_{word}_(?: |$)")
@@ -195,8 +199,6 @@ _OF_ROLE: Mapping[Role, Question] = {
     **dict.fromkeys((Role.GOOD, Role.BAD, Role.PROBLEM, Role.MODE), Question.VALIDITY),
 }
 
-_FOUND = {question: _expression(patterns) for question, patterns in PATTERNS.items()}
-_ANY = _expression(" ".join(PATTERNS.values()))
 _CUT = {
     question: frozenset(
         form

@@ -18,6 +18,8 @@ from typing import Any
 
 from fitdays import FitdaysAuthError, FitdaysError
 
+from weighbridge.private import make_private_folder
+
 from .cloud import weigh_ins
 from .settings import Settings
 from .sinks import Later, Sink
@@ -32,7 +34,7 @@ class State:
     """The token and the ids that were handed over, in one file that only its owner can read."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(folder)
         self._path = folder / "state.json"
         try:
             found = json.loads(self._path.read_text(encoding="utf-8"))

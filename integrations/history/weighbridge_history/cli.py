@@ -89,7 +89,7 @@ class Wishes(NamedTuple):
     "--mapping",
     type=click.Path(path_type=Path),
     callback=_mapping,
-    help="A TOML file with your answers of an earlier import. An option of this command overrides it.",
+    help="A TOML file with your answers from an earlier import. Options of this command override it.",
 )
 @click.option(
     "--save-mapping",
@@ -122,7 +122,7 @@ class Wishes(NamedTuple):
     default=None,
     help="Send weigh-ins that are out of line with the others too, or leave them out. Without either, you are asked.",
 )
-@click.option("--all", "in_full", is_flag=True, help="Show all that is left out, however long the list is.")
+@click.option("--all", "in_full", is_flag=True, help="Show everything that is left out, however long the list is.")
 @click.option("--preview", is_flag=True, help="Show what would be sent, then stop.")
 @options.yes
 @click.pass_obj

@@ -83,7 +83,7 @@ class _Extent:
         self._bottom, self._right = max(self._bottom, row), max(self._right, column)
         if self._bottom > MOST_ROWS or self._right > MOST_COLUMNS or self._bottom * self._right > MOST_CELLS:
             raise FileUnusable(
-                f"Row {row:,}, column {column:,}: the sheet reaches over {self._bottom:,} rows and {self._right:,} "
+                f"Row {row:,}, column {column:,}: the sheet spans {self._bottom:,} rows and {self._right:,} "
                 f"columns. Expected at most {MOST_ROWS:,} rows, {MOST_COLUMNS} columns and {MOST_CELLS:,} cells. "
                 "Delete what is far from the table, or save it as CSV."
             )

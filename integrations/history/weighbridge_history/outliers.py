@@ -1,4 +1,4 @@
-"""Finds the weigh-ins of a history that are hardly the person's own weight. No file, no screen.
+"""Finds the weigh-ins of a history that are unlikely to be the person's own. No file, no screen.
 
 Rule: nothing is left out here. A weigh-in is marked with a reason; a person decides.
 
@@ -103,7 +103,7 @@ def weight_in(row: int, person: str, receipt: Mapping[str, Any]) -> Weight | Non
 
 
 def find_outliers(weights: Sequence[Weight]) -> list[Outlier]:
-    """The weigh-ins that are hardly their person's, in the order of the rows."""
+    """The weigh-ins that are unlikely to be their person's, in the order of the rows."""
     several = len({weight.person for weight in weights if weight.person}) > 1
     everyone: dict[str, list[Weight]] = {}
     for weight in sorted(weights, key=lambda weight: (weight.at_s, weight.row)):

@@ -50,7 +50,7 @@ class Preview:
         for what, names in left_out_columns(history).items():
             out.print(f"{what}: {', '.join(names)}.", markup=False)
         if history.weight_without_unit:
-            out.print("The file names no unit of the weight, so it is read in kg. If it is another: --unit weight=lb.")
+            out.print("The file names no unit for the weight, so it is read in kg. If it is pounds: --unit weight=lb.")
         out.print(
             'Is one wrong? Write [columns] and lines such as "the header" = "body fat" to a file and pass it with '
             "--mapping FILE.\n",

@@ -191,7 +191,7 @@ def _check_no_columns(kind: str, choices: Choices) -> None:
     if named := [*choices.mapping, *choices.units]:
         raise MappingInvalid(
             f"The answers name the column {named[0]!r}, but a file of {kind} has no columns. "
-            "Are they the answers for another file?"
+            "Are they from the import of another file?"
         )
 
 

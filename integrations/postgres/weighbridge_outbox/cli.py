@@ -110,7 +110,8 @@ def correct(reading_id: int, file: Path, *, replace: bool) -> None:
 @options.older_than
 @options.delete
 def prune(older_than: timedelta, *, yes: bool) -> None:
-    """Delete readings that need nothing more, by the time of their receipt. Run it as the owner of the tables."""
+    """Delete old readings that need nothing more. Their age counts from when they were received. Run it as the owner of
+    the tables."""
     with _postgres() as connection:
         click.echo(commands.prune(connection, older_than, delete=yes))
 

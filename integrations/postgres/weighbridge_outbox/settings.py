@@ -82,13 +82,13 @@ ROLES = (
         "POSTGRES_RELAY_PASSWORD",
         "weighbridge_relay",
         "",
-        "migrate: creates the role `weighbridge_relay`, which may only store readings, with this password",
+        "migrate: the password of the role `weighbridge_relay`, which may only store readings; the role is created",
     ),
     Variable(
         "POSTGRES_WORKER_PASSWORD",
         "weighbridge_worker",
         "",
-        "migrate: creates the role `weighbridge_worker`, which may only send readings, with this password",
+        "migrate: the same for the role `weighbridge_worker`, which may only send, show and correct readings",
     ),
 )
 BROKER = (

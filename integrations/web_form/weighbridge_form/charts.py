@@ -33,7 +33,7 @@ def draw(rows: Sequence[Mapping[str, Any]], marked: Sequence[Point] = ()) -> Non
             with column:
                 points = [Point(moment(row["measured_at"]), row[name]) for row in rows if name in row]
                 _chart(title, points, marked if name == "weight_kg" else ())
-    triangles = " Triangles are out of line with the others; those at the edge are beyond it." * bool(marked)
+    triangles = " Triangles are out of line with the others; one at the edge is off the scale." * bool(marked)
     st.markdown(f"Dots are weigh-ins. The line is the mean of {AVERAGE_DAYS} days.{triangles}")
 
 

@@ -1,4 +1,4 @@
-"""Answers with a limit, of a session of curl_cffi: a small answer of a few hundred bytes can inflate to gigabytes.
+"""Limits the answers of a session of curl_cffi: an answer of a few hundred bytes can inflate to gigabytes.
 
 Rule: an answer is counted as it arrives, inflated. At the limit the connection is closed, and nothing of it is used.
 
@@ -17,7 +17,7 @@ TOO_LARGE_CODE = 23  # CURLE_WRITE_ERROR
 _STOP = 0xFFFFFFFF  # CURL_WRITEFUNC_ERROR
 
 TOO_LARGE = (
-    f"The answer of Garmin Connect is larger than {MOST_BYTES >> 20} MiB, so it was not read: from a proxy? "
+    f"The answer of Garmin Connect is larger than {MOST_BYTES >> 20} MiB, so it was not read. Is it from a proxy? "
     "If not, send readings of fewer years at once."
 )
 

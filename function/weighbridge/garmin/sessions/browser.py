@@ -26,6 +26,7 @@ from urllib.parse import urlencode
 
 from ...commands import BROWSER_LOGIN, DEFAULT_TOKEN, command
 from ...errors import GarminRefused, GarminUnreachable, SettingsInvalid, SignInNeeded, WeighbridgeError
+from ...private import make_private_folder
 from ..answers import retry_after_s
 from ..sign_in import SignIn
 from .bounded import MOST_BYTES
@@ -196,6 +197,7 @@ class BrowserSession:
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._child is None or self._child.poll() is not None:
+            make_private_folder(self._profile)
             self._child = subprocess.Popen(  # noqa: S603  # our own file
                 [sys.executable, "-I", str(PROCESS)],
                 env={name: os.environ[name] for name in PASSED_ON if name in os.environ},

@@ -71,7 +71,7 @@ def unpack(document: Document) -> Iterator[Item]:
         if action is Action.TAKE_BACK and not _has_time(values):
             raise refused("date", None, "A deletion needs the time of the weigh-in.")
         if event in _MAY_BE_EMPTY and not any(map(is_weight, values.items())):
-            yield nothing({**values, "event": event}, f"The event {event!a} came without a weight. Nothing was sent.")
+            yield nothing({**values, "event": event}, f"The event {event!r} came without a weight. Nothing was sent.")
         else:
             yield item if action is Action.WEIGH_IN else Item({**values, "event": event}, action)
 

@@ -9,12 +9,13 @@ DEV := .venv/installed-dev
 NAMED = $(if $(NAME),--name "$(NAME)")
 DOCUMENTS = README.md templates/README.md integrations/*/README.md sdk_fallback/*/README.md docs/*.md docs/*/*.md
 COG = $(BIN)/cog -p 'from scripts import docs'
+SUPPLY := .venv-supply/installed
 HOME_ASSISTANT := .venv-ha/installed
 HOME_ASSISTANT_CURRENT := 2026.2.3
 HOME_ASSISTANT_ROOT := .ha-current/root
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run login doctor up down test test-e2e test-ha-current test-garminconnect check fix docs bench verify-sdk lock clean
+.PHONY: help demo run login doctor up down test test-e2e test-ha-current test-garminconnect check fix docs bench verify-sdk lock sbom audit clean
 
 ##@ To use Weighbridge
 
@@ -46,7 +47,7 @@ down: ## stop these containers and keep their data
 test: $(DEV) ## run the tests
 	@$(BIN)/python -m pytest -n 3 $(ARGS)
 
-test-e2e: $(DEV) $(HOME_ASSISTANT) ## run the tests with real programs around the function: Postgres, Home Assistant …
+test-e2e: $(DEV) $(SUPPLY) $(HOME_ASSISTANT) ## run the tests with real programs around the function: Postgres, Home Assistant …
 	@$(BIN)/python -m pytest tests/e2e $(ARGS)
 
 test-ha-current: $(DEV) ## run those of Home Assistant with a current one, in its own Debian root (as root on Debian)
@@ -59,10 +60,11 @@ test-garminconnect: ## test the library garminconnect with Python 3.13, in that 
 verify-sdk: $(DEV) ## cross-check our encoding with Garmin's own FitCSVTool
 	@$(BIN)/weighbridge sdk verify $(ARGS)
 
-check: $(DEV) ## check lint, format, types, architecture, voice and the tables in the documents
+check: $(DEV) ## check lint, format, types, licences, architecture, voice and the tables in the documents
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/python -m scripts.licences
 	@$(COG) --check --diff $(DOCUMENTS)
 	@$(BIN)/python -m pytest tests/test_architecture.py tests/test_voice.py
 
@@ -82,8 +84,14 @@ lock: .venv/created ## compile the requirements again from pyproject.toml
 	@$(PIP) uv
 	@scripts/lock.sh $(BIN)/uv
 
+sbom: $(RUN) $(SUPPLY) ## write the bill of materials (CycloneDX) of the wheel into dist/
+	@scripts/sbom.sh $(BIN)/python .venv-supply/bin/cyclonedx-py
+
+audit: $(DEV) $(SUPPLY) ## look up known vulnerabilities of every locked package; needs the internet
+	@$(BIN)/python -m scripts.audit
+
 clean: ## remove everything that was built
-	rm -rf --one-file-system .venv .venv-ha .ha-current .mypy_cache .ruff_cache .pytest_cache .hypothesis dist site sdk_fallback/js/node_modules tests/e2e/*/node_modules
+	rm -rf --one-file-system .venv .venv-supply .venv-ha .ha-current .mypy_cache .ruff_cache .pytest_cache .hypothesis dist site sdk_fallback/js/node_modules tests/e2e/*/node_modules
 
 .venv/created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
@@ -102,6 +110,12 @@ $(RUN): requirements.txt pyproject.toml | .venv/created
 $(DEV): requirements-dev.txt requirements-form.txt requirements-browser.txt | $(RUN)
 	@echo "Installing the test tools into .venv …"
 	@$(PIP) --require-hashes -r $<
+	@touch $@
+
+$(SUPPLY): scripts/requirements-supply.txt | .venv/created
+	@echo "Installing the tools of make sbom and make audit into .venv-supply …"
+	@$(PYTHON) -m venv .venv-supply
+	@.venv-supply/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 # If it cannot be installed, its tests are skipped, or fail with CI set if this Python could have run it.

@@ -7,6 +7,7 @@ time of arrival), so it stays as it is: `OUTPUTS=new make fix` runs the programs
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -15,12 +16,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 
+from scripts.licences import FOR_MAINTAINERS, FOR_USERS, identifiers, locked, read_record
 from weighbridge.errors import WeighbridgeError
 from weighbridge.fit.patch import READINGS_PER_FILE as MOST_IN_A_FILE
 from weighbridge.http.body import LARGEST_BODY_BYTES, MEDIA_TYPES
@@ -270,6 +273,128 @@ def limits() -> None:
         ("readings in one FIT file", f"{MOST_IN_A_FILE}"),
     ]
     _table(("limit", "value"), rows)
+
+
+def licences() -> None:
+    """The packages under each licence: those that users install, and those for maintainers alone."""
+    packages, users = read_record().packages, locked(*FOR_USERS)
+    rows = []
+    for licence in sorted(set(packages.values())):
+        names = [name for name in packages if packages[name] == licence]
+        theirs, ours = [[name for name in names if (name in users) is wanted] for wanted in (True, False)]
+        rows.append((f"`{licence}`", ", ".join(theirs), ", ".join(ours)))
+    _table(("licence", "to run Weighbridge", f"to maintain it (`{FOR_MAINTAINERS}`)"), rows)
+
+
+def licence_reasons() -> None:
+    record = read_record()
+    _table(
+        ("package", "licence", "why it is used"),
+        [(name, f"`{record.packages[name]}`", why) for name, why in sorted(record.reasons.items())],
+    )
+
+
+def allowed_licences() -> None:
+    used = set[str]().union(*map(identifiers, read_record().packages.values()))
+    cog().outl(f"Allowed: {_code(sorted(read_record().allowed & used))}.")
+
+
+# -- what tests hold -----------------------------------------------------------------------------------------
+
+
+def tested(*tests: str) -> None:
+    """What each of these tests (`path::name`) claims, and where it is. One that does not exist stops `make fix`."""
+    _table(("claim", "test"), [(_claim(test), _link(test)) for test in tests])
+
+
+def figures() -> None:
+    """Numbers, each read from the test that holds it."""
+    chaos, relay, limits = (f"tests/e2e/test_{name}.py" for name in ("outbox_chaos", "relay", "limits"))
+    bridge, files = "tests/e2e/test_bridge.py", "tests/e2e/test_history_limits.py"
+    answers, body, damage = (f"tests/test_{name}.py" for name in ("bombs", "body", "damage"))
+    module = import_module("tests.test_damage")
+    damaged = 255 * len(module.patch(module.FILES["weight_scale"], module.ROWS))
+    generated = import_module("hypothesis").settings().max_examples
+    kills = sum(_constant(chaos, "KILLS").values())
+    arrive = f"{chaos}::test_1000_readings_arrive_once_each"
+    rows = [
+        (f"{_constant(chaos, 'READINGS'):,} readings", "from the broker to Garmin: none lost, none doubled", arrive),
+        (f"{kills} kills and restarts", "of five programs, during these readings", arrive),
+        _stated("3,000 messages", f"{relay}::test_broker_keeps_all_that_it_acknowledged"),
+        _stated("100 posts", f"{bridge}::test_100_posts_are_one_weigh_in"),
+        _stated("1,100 silent connections", f"{limits}::test_silent_connections"),
+        _stated("300 half heads and 300 half bodies", f"{limits}::test_half_heads_and_half_bodies"),
+        _stated("20,000 different requests", f"{limits}::test_memory_of_20_000_requests"),
+        (f"{damaged:,} damaged files", "are refused by the proof", f"{damage}::test_any_changed_byte"),
+        (
+            f"{_keys(files, 'BOMBS')} files made to take all memory or time",
+            "are refused within the limits",
+            f"{files}::test_bomb_is_refused_and_the_caller_lives",
+        ),
+        (
+            f"{_keys(answers, 'BOMBS')} kinds of huge answers of Garmin",
+            "are faults within 64 MiB, over each library",
+            f"{answers}::test_bomb",
+        ),
+        (
+            f"{_keys(relay, 'BROKEN')} kinds of broken messages",
+            "are parked, and the next message is sent",
+            f"{relay}::test_invalid_message_is_parked_as_text",
+        ),
+        (f"{generated} bodies of any bytes", "in each run, by Hypothesis: no crash", f"{body}::test_any_bytes"),
+        (f"{generated} bodies of any JSON", "in each run, by Hypothesis: no crash", f"{body}::test_any_json"),
+    ]
+    _table(("figure", "what", "test"), [(figure, what, _link(test)) for figure, what, test in rows])
+
+
+def _stated(figure: str, test: str) -> tuple[str, str, str]:
+    """A figure with which the claim of a test begins, and the rest of that claim."""
+    claim = _claim(test)
+    if not claim.startswith(figure):
+        raise LookupError(f"{test} does not begin with {figure!r}: {claim}")
+    return figure, claim.removeprefix(figure).strip().rstrip("."), test
+
+
+def _claim(test: str) -> str:
+    return " ".join((ast.get_docstring(_test(test)) or "").split())
+
+
+def _link(test: str) -> str:
+    path, _, name = test.partition("::")
+    return f"[`{name}`]({REPOSITORY}/blob/main/{path})"
+
+
+def _test(test: str) -> ast.FunctionDef:
+    path, _, name = test.partition("::")
+    for node in _parsed(path).body:
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return node
+    raise LookupError(f"There is no test {test}")
+
+
+def _assigned(path: str, name: str) -> ast.expr:
+    for node in _parsed(path).body:
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        if isinstance(target, ast.Name) and target.id == name and isinstance(node, ast.Assign | ast.AnnAssign):
+            return node.value or ast.Constant(None)
+    raise LookupError(f"{path} has no {name}")
+
+
+def _constant(path: str, name: str) -> Any:
+    return ast.literal_eval(_assigned(path, name))
+
+
+def _keys(path: str, name: str) -> int:
+    """How many keys a dictionary has, whatever its values are."""
+    value = _assigned(path, name)
+    if isinstance(value, ast.Dict):
+        return len(value.keys)
+    raise LookupError(f"{path}: {name} is not a dictionary")
+
+
+@cache
+def _parsed(path: str) -> ast.Module:
+    return ast.parse((ROOT / path).read_text(encoding="utf-8"))
 
 
 def commands() -> None:

@@ -6,6 +6,7 @@
 #   requirements-form.txt     the same, plus the packages of the page
 #   requirements-browser.txt  the same as the first, plus the packages that drive a browser
 #   requirements-dev.txt      all of these, plus the packages for tests and benchmarks
+#   scripts/requirements-supply.txt  the tools of make sbom and make audit, in an environment of their own
 #
 # Strategy: a list includes the lists that it builds on (-r), then pins only what it adds. So no package is pinned
 # twice, and pip can install each list alone.
@@ -36,5 +37,6 @@ lock requirements.txt "" pyproject.toml --group build \
 lock requirements-form.txt requirements.txt pyproject.toml --extra form
 lock requirements-browser.txt requirements.txt pyproject.toml --extra browser
 lock requirements-dev.txt "requirements.txt requirements-form.txt requirements-browser.txt" pyproject.toml --extra all --group dev
+lock scripts/requirements-supply.txt "" scripts/supply.in
 # Home Assistant pins its own dependencies, some of them old, so it has its own environment.
 lock tests/e2e/requirements-home-assistant.txt "" tests/e2e/home-assistant.in

@@ -24,7 +24,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from tests.e2e.parts import wait_until
 from tests.e2e.parts.docker import GATEWAY, ROOT, Engine, engine
-from tests.e2e.test_form_page import TIME, click, enter_key, launch, type_in
+from tests.e2e.test_form_page import TIME, click, launch, settle, type_in
 from tests.garmin.server import SERVICES, GarminStandIn
 from weighbridge import __version__
 
@@ -34,6 +34,7 @@ SECRETS = {
     "POSTGRES_RELAY_PASSWORD": "planted-relay-0a1b2c",
     "POSTGRES_WORKER_PASSWORD": "planted-worker-0a1b2c",
     "MQTT_PASSWORD": "planted-mqtt-0a1b2c3d4e",
+    "WEIGHBRIDGE_FORM_PASSWORD": "planted-form-0a1b2c3d4e",
 }
 IN_THE_FOLDER = "planted-in-the-folder-0a1b2c3d"
 LONG_RUNNING = ("broker", "relay", "postgres", "worker", "function", "refresh")
@@ -300,7 +301,7 @@ def test_200_callers_at_once_are_all_answered(house: House) -> None:
 
 
 def test_form_profile_sends_a_weigh_in(house: House) -> None:
-    """The page of the profile `form` sends a weigh-in once it has the key."""
+    """The page of the profile `form` asks for its password, and sends a weigh-in with the key of `.env`."""
     house.engine.compose("--profile", "form", "up", "--wait", "--no-build", "--pull", "never", "form")
     is_confined(house.engine.container("form"))
     with sync_playwright() as playwright:
@@ -308,7 +309,11 @@ def test_form_profile_sends_a_weigh_in(house: House) -> None:
         page.set_default_timeout(30_000)
         expect.set_options(timeout=30_000)
         page.goto("http://127.0.0.1:8501")
-        enter_key(page, SECRETS["WEIGHBRIDGE_KEY"])
+        field = page.get_by_label("Password of this page", exact=True)
+        field.fill(SECRETS["WEIGHBRIDGE_FORM_PASSWORD"])
+        field.press("Enter")
+        expect(page.get_by_role("heading", name="Trend")).to_be_visible()
+        settle(page)
         type_in(page, {"Weight": "81,4", "Body fat (%)": "18.2", TIME: "2025-02-01T06:30:00Z"})
         click(page, "Send to Garmin")
         expect(page.get_by_text("81.4 kg, 18.2 % fat: confirmed in Garmin Connect")).to_be_visible()

@@ -374,6 +374,21 @@ def test_key_is_asked_for_when_needed(open_page: Open) -> None:
     assert "**confirmed**" in shown(page)
 
 
+def test_key_of_the_server_is_used(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With WEIGHBRIDGE_KEY nobody types a key; if the function rejects it, the page asks for another."""
+    monkeypatch.setenv("WEIGHBRIDGE_KEY", "a-key-for-the-function")
+    page = open_page(WEIGHBRIDGE_API_KEYS="home=a-key-for-the-function")
+    assert not page.error
+    assert "Key of the function" not in [field.label for field in page.text_input]
+    button(fill(page, ("81.4",)), "Send to Garmin").click().run()
+    assert "**confirmed**" in shown(page)
+    monkeypatch.setenv("WEIGHBRIDGE_KEY", "an-older-key-of-the-function")
+    page = AppTest.from_file(str(APP), default_timeout=60).run()
+    assert page.error
+    page.text_input[0].set_value("a-key-for-the-function").run()
+    assert not page.error
+
+
 @pytest.mark.parametrize("key", ["schlüssel", "two words"])
 def test_key_unfit_for_a_header_is_refused(open_page: Open, key: str) -> None:
     """A key that does not fit in an HTTP header is refused with a message and not sent."""
@@ -570,5 +585,5 @@ def test_readme_names_buttons_and_address() -> None:
     for words in ("Download the FIT file", "Send to Garmin", "Correct", "Delete"):
         assert words in readme
         assert words in page
-    (variable,) = VARIABLES
-    assert f"| `{variable.name}` | `{variable.default}` |" in readme
+    (address,) = [variable for variable in VARIABLES if variable.name == "WEIGHBRIDGE_URL"]
+    assert f"| `{address.name}` | `{address.default}` |" in readme

@@ -1,15 +1,17 @@
 """The web form: a page to send, look at and correct weigh-ins.
 
-    cli.py        `weighbridge form`: starts Streamlit with our options
+    cli.py        `weighbridge form`: starts Streamlit with our options, behind the door
+    door.py       who may open the page: hosts, origins, the password
     app.py        what Streamlit runs
     page.py       the page
     history.py    the part that imports a file
     charts.py     weight, fat, muscle and water over time
-    settings.py   the addresses of the functions, by person
+    settings.py   the addresses of the functions, by person, their key, and who may open the page
     account.py    a function and a person's account in it, over reused connections
     clock.py      times in the browser's zone
     values.py     pure: typed or pasted text <-> what the function reads and returns; the moving average
 
 Rule: the form knows only the function's HTTP contract and has no rules about values. It sends values as they were typed
-and shows problems in the function's words. It stores nothing: values and key exist only in the browser's session.
+and shows problems in the function's words. It stores nothing: values, and a key that a person types, exist only in
+the browser's session.
 """

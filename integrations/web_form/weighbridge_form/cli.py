@@ -21,7 +21,8 @@ from weighbridge.idle_server import IdleServer
 from weighbridge.operate.serve import check_port
 from weighbridge.operate.surroundings import Surroundings
 
-from .settings import read_people
+from .door import Door
+from .settings import names_of, read_settings
 
 #: Streamlit's own red has too little contrast with white (WCAG asks for 4.5 : 1), so we set the colors.
 OPTIONS = {
@@ -44,20 +45,31 @@ OPTIONS = {
 def command(around: Surroundings, options: Sequence[str]) -> None:
     """Serve a page to type, look at and correct weigh-ins: http://127.0.0.1:8501.
 
-    It asks the function at WEIGHBRIDGE_URL. You can add options of Streamlit, such as --server.port 8600.
+    It asks the function at WEIGHBRIDGE_URL, with WEIGHBRIDGE_KEY or the key of this machine. Beyond this machine, it
+    needs WEIGHBRIDGE_FORM_PASSWORD and WEIGHBRIDGE_FORM_HOSTS. You can add options of Streamlit, such as
+    --server.port 8600.
     """
-    read_people(around.environment)  # fails here, before a page is served
+    settings = read_settings(around.environment)  # fails here, before a page is served
     set_options(OPTIONS | dict(named(options)), around.environment)
     host, port = str(st.get_option("server.address")), int(st.get_option("server.port"))
+    hosts = names_of(settings, host)
     check_port(host, port)
+    door = Door(
+        st.App(Path(__file__).with_name("app.py")),
+        hosts=hosts,
+        password=settings.password,
+        behind_proxy=settings.behind_proxy,
+        port=port,
+    )
     server = IdleServer(
         uvicorn.Config(
-            st.App(Path(__file__).with_name("app.py")),
+            door,
             host=host,
             port=port,
             ssl_certfile=st.get_option("server.sslCertFile"),
             ssl_keyfile=st.get_option("server.sslKeyFile"),
             ws_max_size=int(st.get_option("server.maxMessageSize")) << 20,
+            proxy_headers=False,  # anyone could claim to have another address at each wrong password
             date_header=False,
             access_log=False,
             log_level="warning",

@@ -21,17 +21,17 @@ from typing import Any
 import streamlit as st
 
 from weighbridge.client import Client, Reply, Result, Target
-from weighbridge.client.settings import local_key_path, with_local_key
+from weighbridge.client.settings import with_local_key
 from weighbridge.errors import SettingsInvalid
 from weighbridge.notes import Code
 from weighbridge.secret import SecretStr
-from weighbridge.settings import LOOPBACK, header_text
+from weighbridge.settings import header_text
 
 from .account import FunctionOf
 from .charts import draw
 from .clock import local, now, to_display, zone
 from .history import show_history
-from .settings import read_people
+from .settings import FormSettings, read_settings
 from .values import (
     FIELDS,
     HEIGHT,
@@ -60,11 +60,11 @@ def show() -> None:
     st.set_page_config("Weighbridge", page_icon="⚖️", layout="centered")
     st.title("Weighbridge", anchor=False)
     try:
-        people = read_people(os.environ)
+        settings = read_settings(os.environ)
     except SettingsInvalid as e:
         st.error(str(e))
         return
-    account = _account(people)
+    account = _account(settings)
     health = account.client.health()
     _banner(health)
     if not health.ok:
@@ -82,8 +82,9 @@ def show() -> None:
 # -- the person --------------------------------------------------------------------------------------------
 
 
-def _account(people: Mapping[str, str]) -> FunctionOf:
-    """The chosen person's function, with the key that was typed for it."""
+def _account(settings: FormSettings) -> FunctionOf:
+    """The chosen person's function, with its key: the one that was typed for it, else the server's."""
+    people = settings.people
     name = next(iter(people))
     if len(people) > 1:
         name = st.segmented_control("Who?", list(people), required=True, default=name, key="person", on_change=_clear)
@@ -98,14 +99,12 @@ def _account(people: Mapping[str, str]) -> FunctionOf:
         )
     key = st.session_state.get(f"key {name}", "").strip()
     try:
-        target = Target(people[name], SecretStr(header_text(key)))
+        target = Target(people[name], SecretStr(header_text(key)) or settings.key)
     except ValueError:
         st.error("Expected a key of plain letters, digits and punctuation, without spaces. Copy the key again.")
         return FunctionOf(Target(people[name]))
-    # A page that other machines can open does not lend them the key of this one.
-    if st.get_option("server.address") in LOOPBACK:
-        target = with_local_key(target, local_key_path(os.environ))
-    return FunctionOf(target)
+    # Whoever sees the page may use the server's key: door.py let them in.
+    return FunctionOf(with_local_key(target, settings.local_key))
 
 
 def _asks_for_a_key(reply: Result) -> bool:

@@ -1,10 +1,35 @@
-"""The addresses of the functions, by person, from the environment."""
+"""The page's settings from the environment: the functions by person, their key, and who may open the page."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from weighbridge.settings import Variable, http_url, read_variables
+from weighbridge.client.settings import VARIABLES as OF_A_CALLER
+from weighbridge.errors import SettingsInvalid
+from weighbridge.secret import SecretStr
+from weighbridge.settings import LOOPBACK, Variable, http_url, read_variables
+
+#: Below that, a password can be guessed over the network in reasonable time.
+SHORTEST_PASSWORD = 12
+
+
+class FormSettings(NamedTuple):
+    #: The address of each person's function, by name. The name is "" if one function serves everyone.
+    people: Mapping[str, str]
+    #: What the functions want; empty: that of this machine, or what a person types.
+    key: SecretStr
+    #: The file of the key of this machine.
+    local_key: Path
+    #: What the page asks for, if it does.
+    password: SecretStr | None
+    #: Under which names the page is opened, beside those of this machine.
+    hosts: tuple[str, ...]
+    #: Whether a proxy in front of the page asks for a sign-in.
+    behind_proxy: bool
 
 
 def people_of(text: str) -> dict[str, str]:
@@ -22,6 +47,31 @@ def people_of(text: str) -> dict[str, str]:
     return people
 
 
+def hosts_of(text: str) -> tuple[str, ...]:
+    """The names in "192.168.1.10, scales.example", in lower case. Raises `ValueError`."""
+    names = tuple(part.strip().lower().rstrip(".").strip("[]") for part in text.split(",")) if text.strip() else ()
+    for name in names:
+        if ":" in name:
+            ip_address(name)  # raises ValueError for a name with a port
+        elif not re.fullmatch(r"[a-z0-9._-]+", name):
+            raise ValueError
+    return names
+
+
+def _password(text: str) -> SecretStr | None:
+    if not text:
+        return None
+    if not SHORTEST_PASSWORD <= len(text) <= 200 or not text.isprintable() or text != text.strip():
+        raise ValueError
+    return SecretStr(text)
+
+
+def _is_proxy(text: str) -> bool:
+    if text not in ("", "proxy"):
+        raise ValueError
+    return text == "proxy"
+
+
 VARIABLES = (
     Variable(
         "WEIGHBRIDGE_URL",
@@ -31,13 +81,69 @@ VARIABLES = (
         people_of,
         "an http:// or https:// address, or name=address pairs separated by commas, each name once",
     ),
+    *(variable for variable in OF_A_CALLER if variable.name != "WEIGHBRIDGE_URL"),
+    Variable(
+        "WEIGHBRIDGE_FORM_PASSWORD",
+        "password",
+        "",
+        "the password that the page asks for; needed if it listens beyond this machine",
+        _password,
+        f"a password of {SHORTEST_PASSWORD} to 200 characters, without spaces around it",
+    ),
+    Variable(
+        "WEIGHBRIDGE_FORM_HOSTS",
+        "hosts",
+        "",
+        "names under which the page is opened, beside those of this machine, such as `192.168.1.10,scales.example`",
+        hosts_of,
+        "names or addresses separated by commas, without http:// and ports, such as 192.168.1.10,scales.example",
+    ),
+    Variable(
+        "WEIGHBRIDGE_FORM_SIGN_IN",
+        "behind_proxy",
+        "",
+        "`proxy`: instead of a password, a proxy asks for a sign-in (such as Cloudflare Access or Authelia), and "
+        "nothing but the proxy can reach the port of the page",
+        _is_proxy,
+        "proxy, or not set",
+    ),
 )
 
 
-def read_people(environment: Mapping[str, str]) -> Mapping[str, str]:
-    """The address of each person's function, by name. The name is "" if one function serves everyone.
+def read_settings(environment: Mapping[str, str]) -> FormSettings:
+    """Raises `SettingsInvalid`."""
+    values: dict[str, Any] = read_variables(VARIABLES, environment)
+    return FormSettings(**values)
 
-    Raises `SettingsInvalid`.
+
+def names_of(settings: FormSettings, address: str) -> tuple[str, ...]:
+    """The names under which a page that listens on this address may be opened, beside those of this machine.
+
+    Raises `SettingsInvalid` if others would reach the page without a sign-in, or under no name.
     """
-    people: Mapping[str, str] = read_variables(VARIABLES, environment)["people"]  # type: ignore[assignment]  # the table gives the type
-    return people
+    if settings.password and settings.behind_proxy:
+        raise SettingsInvalid("Expected WEIGHBRIDGE_FORM_PASSWORD or WEIGHBRIDGE_FORM_SIGN_IN=proxy, got both.")
+    bare = address.strip("[]").lower()
+    everywhere = bare in ("0.0.0.0", "::")  # noqa: S104  # only a comparison
+    if not is_loopback(bare):
+        if not settings.password and not settings.behind_proxy:
+            raise SettingsInvalid(
+                f"Others can reach a page that listens on {address}. Set WEIGHBRIDGE_FORM_PASSWORD "
+                f"({SHORTEST_PASSWORD} characters or more), or WEIGHBRIDGE_FORM_SIGN_IN=proxy if a proxy asks for a "
+                "sign-in."
+            )
+        if everywhere and not settings.hosts:
+            raise SettingsInvalid(
+                "WEIGHBRIDGE_FORM_HOSTS is not set. Set it to the names under which the page is opened, such as "
+                "192.168.1.10,scales.example."
+            )
+    return settings.hosts if everywhere else (*settings.hosts, bare)
+
+
+def is_loopback(address: str) -> bool:
+    if address in LOOPBACK:
+        return True
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return False

@@ -172,7 +172,7 @@ def test_only_files(garmin: GarminStandIn, env: dict[str, str], capsys: pytest.C
     screen = capsys.readouterr().out
     assert marks(screen) | {"delivery": "WARNS", "sending": "–"} == marks(screen)
     assert marks(screen)["reading"] == "ok"
-    assert "To upload: WEIGHBRIDGE_DELIVERY=garmin,folder weighbridge serve." in screen
+    assert "To upload them: WEIGHBRIDGE_DELIVERY=garmin,folder weighbridge serve\n" in screen
     assert "see what WARNS" in screen
     assert doctor(["--json"], env, ask=answers()) == 0
     said = json.loads(capsys.readouterr().out)

@@ -10,8 +10,6 @@ from typing import Final
 
 #: The name of the token where no people are configured.
 DEFAULT_TOKEN: Final = "default"  # noqa: S105  # a name
-#: From files kept for import by hand to uploads.
-SERVE_TO_GARMIN: Final = "WEIGHBRIDGE_DELIVERY=garmin,folder weighbridge serve"
 #: The sign-in for the delivery `browser`.
 BROWSER_LOGIN: Final = "login --way window"
 
@@ -19,6 +17,13 @@ BROWSER_LOGIN: Final = "login --way window"
 def command(words: str, token_name: str = DEFAULT_TOKEN) -> str:
     """`weighbridge login`, or `weighbridge login --name anna`."""
     return f"weighbridge {words}" if token_name == DEFAULT_TOKEN else f"weighbridge {words} --name {token_name}"
+
+
+def to_upload(*, in_container: bool) -> str:
+    """The end of a sentence: how to go on from files kept for import by hand to uploads."""
+    if in_container:
+        return "To upload them, set WEIGHBRIDGE_DELIVERY=garmin,folder in .env, and then: docker compose up --detach"
+    return "To upload them: WEIGHBRIDGE_DELIVERY=garmin,folder weighbridge serve"
 
 
 def needs_extra(what: str, extra: str) -> str:

@@ -16,8 +16,8 @@ from typing import Literal, NamedTuple
 
 import click
 
-from ..commands import SERVE_TO_GARMIN, sign_in_again
 from ..commands import command as typed
+from ..commands import sign_in_again, to_upload
 from ..compose import (
     garmin_connect,
     garmin_names,
@@ -129,8 +129,8 @@ def _token(run: Run) -> str:
 def _delivery(run: Run) -> str:
     if only_files(run.settings):
         raise Doubtful(
-            "you have signed in, but WEIGHBRIDGE_DELIVERY is still `folder`: readings are kept as files, and nothing "
-            f"is uploaded. To upload: {SERVE_TO_GARMIN}."
+            "you have signed in, but WEIGHBRIDGE_DELIVERY is still `folder`: readings are only kept as files. "
+            f"{to_upload(in_container=run.around.terminal.in_container())}"
         )
     return "readings go to Garmin Connect."
 

@@ -25,8 +25,8 @@ from typing import NamedTuple
 
 import click
 
-from ..commands import SERVE_TO_GARMIN, sign_in_again
 from ..commands import command as typed
+from ..commands import sign_in_again, to_upload
 from ..compose import browser_session, only_files, token_library, token_session, token_store
 from ..errors import (
     GarminRefused,
@@ -211,12 +211,7 @@ def command(
 def _next_command(settings: Settings, *, in_container: bool) -> str:
     if not only_files(settings):
         return f"To check every link with this account: {typed('doctor', settings.token_name)}"
-    if in_container:
-        return (
-            "Readings are still only kept as files. To upload them, set WEIGHBRIDGE_DELIVERY=garmin,folder in .env, "
-            "and then: docker compose up --detach"
-        )
-    return f"Readings are still only kept as files. To upload them: {SERVE_TO_GARMIN}"
+    return f"Readings are still only kept as files. {to_upload(in_container=in_container)}"
 
 
 def _window(settings: Settings, wait_s: float) -> int:

@@ -728,7 +728,7 @@ def test_day_without_metrics() -> None:
 def test_too_many_entries() -> None:
     """20,000 entries are read, more are refused."""
     assert len(read_weigh_ins(GarminResponse(200, {}, listed(*[GOOD] * 20_000))).entries) == 20_000
-    with pytest.raises(GarminRefused, match="more than 20000"):
+    with pytest.raises(GarminRefused, match="more than 20,000"):
         read_weigh_ins(GarminResponse(200, {}, listed(*[GOOD] * 20_001)))
 
 

@@ -684,6 +684,11 @@ class Holding:
     def renewal_failure(self) -> str:
         return ""
 
+    def succeeded(self) -> None: ...
+
+    def last_success_at(self) -> None:
+        return None
+
 
 def entry_of(at: datetime, weight_kg: float) -> dict[str, object]:
     ms, values = round(at.timestamp() * 1000), {"weight": 1000 * weight_kg, "bodyFat": 18.2, "bmi": 22.799999237060547}

@@ -19,7 +19,7 @@ SDK_FALLBACK = ROOT / "sdk_fallback"
 #: The modules and subpackages (rooms) of the package, from the bottom up. A room imports from itself and from the
 #: layers below it, never from above and never from its own layer.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("weighbridge", "errors", "notes", "commands", "private", "resources", "secret", "idle_server"),
+    ("weighbridge", "errors", "notes", "commands", "private", "resources", "secret", "space", "idle_server"),
     ("machine_zone", "local_key"),
     ("settings", "fit"),
     ("reading", "client"),

@@ -118,3 +118,22 @@ def test_ready_as_the_first_link(tmp_path: Path) -> None:
     ready, waiting = Folder(tmp_path), Failing(SignInNeeded("sign in"))
     assert Chain([waiting, ready]).health()["ready"] is False
     assert Chain([ready, waiting]).health()["ready"] is True
+
+
+class Successful(Failing):
+    """A delivery that last delivered then."""
+
+    def __init__(self, at: str) -> None:
+        super().__init__(SignInNeeded("a"))
+        self.at = at
+
+    def health(self) -> Mapping[str, object]:
+        return {**super().health(), "last_success_at": self.at}
+
+
+def test_last_success_of_any_link(tmp_path: Path) -> None:
+    """The last success is the latest of all links that know one."""
+    links = [Failing(SignInNeeded("a")), Successful("2026-11-20T06:31:00Z"), Successful("2026-11-19T06:31:00Z")]
+    health = Chain([*links, Folder(tmp_path)]).health()
+    assert (health["ready"], health["last_success_at"]) == (False, "2026-11-20T06:31:00Z")
+    assert "last_success_at" not in Chain([links[0], Folder(tmp_path)]).health()

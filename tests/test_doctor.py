@@ -165,6 +165,42 @@ def test_invalid_setting(
     assert words in screen
 
 
+def test_only_files(garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """If there is a token, and readings are still only kept as files, the doctor warns, with the command."""
+    env["WEIGHBRIDGE_DELIVERY"] = "folder"
+    assert doctor([], env, ask=answers("")) == 0
+    screen = capsys.readouterr().out
+    assert marks(screen) | {"delivery": "WARNS", "sending": "–"} == marks(screen)
+    assert marks(screen)["reading"] == "ok"
+    assert "To upload them: WEIGHBRIDGE_DELIVERY=garmin,folder weighbridge serve\n" in screen
+    assert "see what WARNS" in screen
+    assert doctor(["--json"], env, ask=answers()) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["ok"] is True
+    assert [link["link"] for link in said["links"] if link["outcome"] == "warns"] == ["delivery"]
+
+
+def test_only_files_and_no_token(env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a token, nothing warns of it: the user may want files."""
+    env |= {"WEIGHBRIDGE_DELIVERY": "folder", "WEIGHBRIDGE_TOKENS": "/nonexistent"}
+    assert doctor([], env, ask=answers("")) == 1
+    screen = capsys.readouterr().out
+    assert marks(screen)["delivery"] == "–"
+    assert "WARNS" not in screen
+
+
+def test_whose(env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With several people, the doctor without --name asks for one, and does not offer a sign-in for nobody."""
+    people = tmp_path / "people.toml"
+    people.write_text('[[person]]\nname = "Anna"\n[[person]]\nname = "Ben"\n')
+    env["WEIGHBRIDGE_PEOPLE"] = str(people)
+    assert doctor([], env, ask=answers("")) == 1
+    screen = capsys.readouterr().out
+    assert marks(screen)["settings"] == "FAILS"
+    assert "Add --name anna or --name ben." in screen
+    assert "weighbridge login" not in screen
+
+
 def test_sign_in_ended(garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     """An ended sign-in fails at `renewal`, with the command for a new one."""
     garmin.revoke()

@@ -728,7 +728,7 @@ def test_day_without_metrics() -> None:
 def test_too_many_entries() -> None:
     """20,000 entries are read, more are refused."""
     assert len(read_weigh_ins(GarminResponse(200, {}, listed(*[GOOD] * 20_000))).entries) == 20_000
-    with pytest.raises(GarminRefused, match="more than 20000"):
+    with pytest.raises(GarminRefused, match="more than 20,000"):
         read_weigh_ins(GarminResponse(200, {}, listed(*[GOOD] * 20_001)))
 
 
@@ -855,6 +855,31 @@ def test_health(garmin: GarminStandIn, connect: Connect) -> None:
     """`health` shows the days until the token ends, without a request to Garmin."""
     assert connect().health() == {"name": "garth", "ready": True, "token_days_left": 30.0}
     assert garmin.requests == []
+
+
+@pytest.mark.parametrize(("confirm_s", "status"), [(0.2, "confirmed"), (0, "accepted"), (0.2, "present")])
+def test_last_success(garmin: GarminStandIn, connect: Connect, tmp_path: Path, confirm_s: float, status: str) -> None:
+    """`health` of another process shows when Garmin last took a reading, or showed that it has it."""
+    if status == "present":
+        deliver(connect(), reading())
+        (tmp_path / "tokens" / "default.state").unlink()
+    assert "last_success_at" not in connect().health()
+    started = datetime.now(UTC).replace(microsecond=0)
+    assert delivered(deliver(connect(confirm_s=confirm_s), reading())[0]).status == status
+    last = str(connect().health()["last_success_at"])
+    assert started <= datetime.fromisoformat(last) <= datetime.now(UTC)
+    (tmp_path / "tokens" / "default.json").unlink()
+    missing = connect().health()
+    assert (missing["ready"], missing["last_success_at"]) == (False, last)
+
+
+@pytest.mark.parametrize("fault", ["400", "403", "503"])
+def test_no_success(garmin: GarminStandIn, connect: Connect, fault: str) -> None:
+    """What Garmin refused, or perhaps does not have, is not a success."""
+    garmin.faults.add("upload", fault, times=None)
+    with pytest.raises(WeighbridgeError):
+        deliver(connect(), reading())
+    assert "last_success_at" not in connect().health()
 
 
 def test_health_with_fix(garmin: GarminStandIn, connect: Connect, tmp_path: Path) -> None:

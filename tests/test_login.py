@@ -6,11 +6,13 @@ import io
 import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -341,6 +343,212 @@ def test_locked_account(garmin: GarminStandIn, env: dict[str, str], capsys: pyte
     error = capsys.readouterr().err
     assert "Garmin has locked this account" in error
     assert "next way" not in error
+
+
+# -- what is stored works --------------------------------------------------------------------------------
+
+READ = "weight/range"
+
+
+def reads(garmin: GarminStandIn) -> int:
+    return sum(logged.route == READ for logged in garmin.requests)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_one_read_before_stored(garmin: GarminStandIn, env: dict[str, str]) -> None:
+    """A new token is stored after exactly one read with it."""
+    assert sign_in(garmin, env) == 0
+    assert reads(garmin) == 1
+    assert garmin.sign_in.refreshes == 0
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("fault", ["401", "403"])
+def test_refused_token(
+    garmin: GarminStandIn, env: dict[str, str], browser: Browser, capsys: pytest.CaptureFixture[str], fault: str
+) -> None:
+    """If Garmin refuses the token that it has issued, the next way takes over; nothing is stored, nobody waits."""
+    path = garmin.write_token(Path(env["WEIGHBRIDGE_TOKENS"]))
+    before = path.read_text()
+    garmin.faults.add(READ, fault, times=None)
+    secrets = iter([lambda _: garmin.account.password, browser.paste])
+    stored_meanwhile: list[str] = []
+    browser.before_pasting = lambda: stored_meanwhile.append(path.read_text())
+    terminal = person(
+        ask=answers(garmin.account.email), ask_secret=lambda question: next(secrets)(question), open_page=browser.open
+    )
+    assert run(["login"], env, terminal) == 1
+    output = capsys.readouterr()
+    assert "Garmin refused the new token, so it was not stored." in output.err
+    assert "The next way, browser" in output.err
+    assert (reads(garmin), garmin.sign_in.refreshes) == (2, 0), "one read for each"
+    assert "Stored" not in output.out
+    assert "weighbridge login" not in output.err, "signing in again is what has just been done"
+    assert [*stored_meanwhile, path.read_text()] == [before, before]
+    assert not list(path.parent.glob("*.cool-down"))
+
+
+@pytest.mark.usefixtures("impatient")
+def test_next_way_works(garmin: GarminStandIn, env: dict[str, str], browser: Browser) -> None:
+    """If only the first token is refused, that of the next way is stored."""
+    garmin.faults.add(READ, "403", times=1)
+    secrets = iter([lambda _: garmin.account.password, browser.paste])
+    terminal = person(
+        ask=answers(garmin.account.email), ask_secret=lambda question: next(secrets)(question), open_page=browser.open
+    )
+    assert run(["login"], env, terminal) == 0
+    assert reads(garmin) == 2
+    assert TokenStore(Path(env["WEIGHBRIDGE_TOKENS"])).read() is not None
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("fault", ["429", "503", "drop-before", "firewall-html"])
+def test_token_not_tried(
+    garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str], fault: str
+) -> None:
+    """If the read has no answer that says anything about the token, nothing is stored, and no other way is tried."""
+    path = garmin.write_token(Path(env["WEIGHBRIDGE_TOKENS"]))
+    before = path.read_text()
+    garmin.faults.add(READ, fault, times=None)
+    assert sign_in(garmin, env) == 1
+    error = capsys.readouterr().err
+    assert "could not be tried, so it was not stored" in error
+    assert "next way" not in error
+    assert path.read_text() == before
+    assert not list(path.parent.glob("*.cool-down"))
+
+
+def test_refused_import(
+    garmin: GarminStandIn, env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An imported token that Garmin refuses does not replace the stored one, and is not spent."""
+    path = garmin.write_token(Path(env["WEIGHBRIDGE_TOKENS"]))
+    before = path.read_text()
+    file = tmp_path / "token.json"
+    file.write_text(json.dumps(garmin.issue_token()))
+    garmin.faults.add(READ, "401", times=1)
+    assert run(["login", "--import", str(file)], env, NOBODY) == 1
+    output = capsys.readouterr()
+    assert output.err == ("Garmin refused the new token, so it was not stored. It answered a read with HTTP 401.\n")
+    assert "Stored" not in output.out
+    assert (path.read_text(), reads(garmin), garmin.sign_in.refreshes) == (before, 1, 0)
+    assert run(["login", "--import", str(file)], env, NOBODY) == 0, "a fault of Garmin's that passes"
+
+
+def test_ended_import(
+    garmin: GarminStandIn, env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An imported token that is too old to be used, and that Garmin does not renew, does not replace the stored one."""
+    path = garmin.write_token(Path(env["WEIGHBRIDGE_TOKENS"]))
+    before = path.read_text()
+    file = tmp_path / "token.json"
+    file.write_text(json.dumps({**garmin.issue_token(), "expires_at": 1.0}))
+    garmin.revoke()
+    assert run(["login", "--import", str(file)], env, NOBODY) == 1
+    assert "Garmin refused the new token, so it was not stored." in capsys.readouterr().err
+    assert (path.read_text(), reads(garmin)) == (before, 0)
+
+
+@pytest.mark.parametrize(("fault", "code"), [(None, 0), ("503", 1), ("403-cloudflare", 1)])
+def test_renewed_import(
+    garmin: GarminStandIn,
+    env: dict[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    fault: str | None,
+    code: int,
+) -> None:
+    """If an imported token has to be renewed first, the new one is never lost, even if the read then fails."""
+    file = tmp_path / "token.json"
+    file.write_text(json.dumps({**garmin.issue_token(), "expires_at": 1.0}))
+    if fault:
+        garmin.faults.add(READ, fault)
+    assert run(["login", "--import", str(file)], env, NOBODY) == code
+    output = capsys.readouterr()
+    if fault:
+        assert "renewed and stored, but could not be tried" in output.err
+        assert output.err.endswith("To try it: weighbridge doctor\n")
+    store = TokenStore(Path(env["WEIGHBRIDGE_TOKENS"]))
+    session = GarthSession(store, domain=garmin.domain, ca_bundle=garmin.ca_bundle)
+    assert session.request("GET", RANGE).status == 200
+    assert garmin.sign_in.refreshes == 1
+
+
+def test_import_into_a_full_folder(
+    garmin: GarminStandIn, env: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An imported token is not renewed if the new one could not be stored."""
+    file = tmp_path / "token.json"
+    file.write_text(json.dumps({**garmin.issue_token(), "expires_at": 1.0}))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=1000))
+    assert run(["login", "--import", str(file)], env, NOBODY) == 1
+    assert garmin.requests == []
+
+
+# -- the next command ------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    ("delivery", "argv", "last"),
+    [
+        ("", [], "To upload them: WEIGHBRIDGE_DELIVERY=garmin,folder weighbridge serve"),
+        ("folder", ["--name", "anna"], "To upload them: WEIGHBRIDGE_DELIVERY=garmin,folder weighbridge serve"),
+        ("garmin,folder", [], "To check every link with this account: weighbridge doctor"),
+        ("garth", ["--name", "anna"], "To check every link with this account: weighbridge doctor --name anna"),
+    ],
+)
+def test_next_command(
+    garmin: GarminStandIn,
+    env: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+    delivery: str,
+    argv: list[str],
+    last: str,
+) -> None:
+    """The last line is the next command: to upload, if readings are still only kept as files, or else the check."""
+    assert sign_in(garmin, {**env, "WEIGHBRIDGE_DELIVERY": delivery}, *argv) == 0
+    assert capsys.readouterr().out.endswith(f"{last}\n")
+
+
+def test_next_command_in_a_container(
+    garmin: GarminStandIn, env: dict[str, str], browser: Browser, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a container, the next command is one of Compose."""
+    terminal = person(ask_secret=browser.paste, open_page=browser.open, container=True)
+    assert run(["login", "--way", "browser"], env, terminal) == 0
+    assert capsys.readouterr().out.endswith("in .env, and then: docker compose up --detach\n")
+
+
+# -- several people --------------------------------------------------------------------------------------
+
+TWO = '[[person]]\nname = "Anna"\n[[person]]\nname = "Ben"\ntoken = "{token}"\n'
+
+
+def with_people(env: dict[str, str], folder: Path, token: str) -> dict[str, str]:
+    people = folder / "people.toml"
+    people.write_text(TWO.format(token=token))
+    return {**env, "WEIGHBRIDGE_PEOPLE": str(people)}
+
+
+def test_whose(garmin: GarminStandIn, env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With several people, a sign-in without --name is refused with their names, and no token is touched."""
+    path = garmin.write_token(Path(env["WEIGHBRIDGE_TOKENS"]))
+    before = path.read_text()
+    for argv in ([], ["--import-env"], ["--way", "browser"], ["--way", "window"], ["--name", "default"]):
+        assert run(["login", *argv], with_people(env, tmp_path, "b"), NOBODY) == 1
+        assert "Add --name anna or --name b." in capsys.readouterr().err
+    assert (path.read_text(), garmin.requests) == (before, [])
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(("token", "argv", "stored"), [("default", [], "default"), ("b", ["--name", "b"], "b")])
+def test_named(
+    garmin: GarminStandIn, env: dict[str, str], tmp_path: Path, token: str, argv: list[str], stored: str
+) -> None:
+    """A person who is named signs in, and without --name the one whose token is the default."""
+    assert sign_in(garmin, with_people(env, tmp_path, token), *argv) == 0
+    assert [path.name for path in Path(env["WEIGHBRIDGE_TOKENS"]).glob("[!.]*.json")] == [f"{stored}.json"]
 
 
 # -- in a container --------------------------------------------------------------------------------------

@@ -230,6 +230,21 @@ def test_health_of_each_person(monkeypatch: pytest.MonkeyPatch, garmin: GarminSt
         assert [result["status"] for result in results.json["results"]] == ["confirmed", 503]
 
 
+def test_last_success_of_each_person(monkeypatch: pytest.MonkeyPatch, garmin: GarminStandIn, tmp_path: Path) -> None:
+    """Health shows when each person's last reading arrived, also after a restart; without a key it does not."""
+    key = "a-key-of-sixteen-letters"
+    with home(monkeypatch, garmin, tmp_path, WEIGHBRIDGE_API_KEYS=f"home={key}") as function:
+        sent = function.post("/", json={"weight": 60, "person": "Anna"}, headers={"X-API-Key": key})
+        assert sent.json["status"] == "confirmed"
+    with home(monkeypatch, garmin, tmp_path / "restarted", WEIGHBRIDGE_API_KEYS=f"home={key}",
+              WEIGHBRIDGE_TOKENS=tmp_path / "tokens") as function:  # fmt: skip
+        people = function.get("/health", headers={"X-API-Key": key}).json["delivery"]["people"]
+        assert {name: "last_success_at" in state for name, state in people.items()} == {"Anna": True, "Ben": False}
+        keyless = function.get("/health", local=False)
+        assert keyless.status_code == 200
+        assert "last_success_at" not in keyless.text
+
+
 def test_names_need_a_key(monkeypatch: pytest.MonkeyPatch, garmin: GarminStandIn, tmp_path: Path) -> None:
     """Health shows the names of people only to a caller with a key."""
     key = "a-key-of-sixteen-letters"

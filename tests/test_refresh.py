@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -99,6 +101,28 @@ def test_no_token_or_damaged(env: dict[str, str], tmp_path: Path, capsys: pytest
     Path(env["WEIGHBRIDGE_TOKENS"], "anna.json").write_text("{}")
     assert run(["refresh", "--force"], env) == 1
     assert "damaged" in capsys.readouterr().err
+
+
+def test_no_token_of_several_people(env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """If nobody of several people has signed in, each sign-in is named."""
+    people = tmp_path / "people.toml"
+    people.write_text('[[person]]\nname = "Anna"\n[[person]]\nname = "Ben"\ntoken = "b"\n')
+    env |= {"WEIGHBRIDGE_TOKENS": str(tmp_path / "none"), "WEIGHBRIDGE_PEOPLE": str(people)}
+    assert run(["refresh"], env) == 1
+    assert "once: weighbridge login --name anna, weighbridge login --name b." in capsys.readouterr().err
+
+
+def test_full_folder(
+    garmin: GarminStandIn, env: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """If a folder has no room for the next token, the daily look says so, before the token is due."""
+    for name in ("anna", "default"):
+        Path(env["WEIGHBRIDGE_TOKENS"], f".{name}.part").mkdir()  # as if the disk were full: no draft can be written
+    assert run(["refresh"], env) == 0, "not due"
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=1000))
+    assert run(["refresh"], env) == 1
+    assert "must be writable and have free space" in capsys.readouterr().err
+    assert garmin.sign_in.refreshes == 0
 
 
 def test_no_secret(env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -19,7 +22,7 @@ from weighbridge.garmin.answers import LONGEST_RETRY_AFTER_S
 from weighbridge.garmin.connect import GarminConnect
 from weighbridge.garmin.sessions.garth import GarthSession
 from weighbridge.garmin.sign_in import REFUSED_S, SIZE_BYTES, SignIn, read_state
-from weighbridge.garmin.tokens import TokenStore
+from weighbridge.garmin.tokens import ROOM_BYTES, TokenStore
 from weighbridge.secret import SecretStr
 
 from .function_client import FunctionClient, client
@@ -229,7 +232,7 @@ ASKS = """
     from pathlib import Path
     from weighbridge.errors import WeighbridgeError
     from weighbridge.garmin.sessions.garth import GarthSession
-    from weighbridge.garmin.tokens import TokenStore
+    from weighbridge.garmin.tokens import ROOM_BYTES, TokenStore
     folder, domain, ca_bundle = sys.argv[1:]
     session = GarthSession(TokenStore(Path(folder)), domain=domain, ca_bundle=Path(ca_bundle))
     try:
@@ -327,3 +330,33 @@ def test_full_folder_and_health(garmin: GarminStandIn, store: TokenStore) -> Non
     store.folder.joinpath(".default.part").rmdir()
     session(garmin, store).renew()
     assert health(garmin, store) == (True, "")
+
+
+def test_folder_without_room_and_health(
+    garmin: GarminStandIn, store: TokenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder without room for the next token is seen before a renewal fails for it, and nothing is written."""
+    before = {path: path.stat() for path in store.folder.parent.rglob("*")}
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=ROOM_BYTES - 1))
+    ready, detail = health(garmin, store)
+    assert not ready
+    assert "No space left on device" in detail
+    assert {path: path.stat() for path in store.folder.parent.rglob("*")} == before
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=ROOM_BYTES))
+    assert health(garmin, store) == (True, "")
+
+
+def test_last_success(path: Path, clock: Clock) -> None:
+    """The last success is known after a restart, and neither a wait nor a refusal takes it away."""
+    first = SignIn(path, clock)
+    assert first.last_success_at() is None
+    first.succeeded()
+    clock.now_s += 60
+    first.wait(30)
+    first.refuse(TOKEN)
+    first.renewal_failed(TOKEN, "why")
+    assert SignIn(path, clock).last_success_at() == datetime.fromtimestamp(NOW_S, UTC)
+    assert not may_ask(SignIn(path, clock))
+    SignIn(path, clock).succeeded()
+    assert first.last_success_at() == datetime.fromtimestamp(NOW_S + 60, UTC)
+    assert SignIn(path, clock).failure(TOKEN) == "why"

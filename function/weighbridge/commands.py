@@ -19,6 +19,13 @@ def command(words: str, token_name: str = DEFAULT_TOKEN) -> str:
     return f"weighbridge {words}" if token_name == DEFAULT_TOKEN else f"weighbridge {words} --name {token_name}"
 
 
+def to_upload(*, in_container: bool) -> str:
+    """The end of a sentence: how to go on from files kept for import by hand to uploads."""
+    if in_container:
+        return "To upload them, set WEIGHBRIDGE_DELIVERY=garmin,folder in .env, and then: docker compose up --detach"
+    return "To upload them: WEIGHBRIDGE_DELIVERY=garmin,folder weighbridge serve"
+
+
 def needs_extra(what: str, extra: str) -> str:
     """The sentence for a part of the package whose libraries are not installed.
 

@@ -14,6 +14,7 @@ from .accounts import Destination, PerPerson
 from .commands import needs_extra
 from .delivery.chain import Chain
 from .delivery.folder import Folder
+from .delivery.port import FOLDER
 from .fit.template import Template, read_template
 from .pipeline import Weighbridge, rehearse
 from .reading.people import Person, named, read_people
@@ -120,6 +121,11 @@ def garmin_names(settings: Settings) -> tuple[str, ...]:
     return tuple(name for name in settings.delivery if name != "folder") or GARMIN[:1]
 
 
+def only_files(settings: Settings) -> bool:
+    """Whether readings are only kept as files, and none is sent to Garmin Connect."""
+    return set(settings.delivery) == {FOLDER}
+
+
 def token_library(settings: Settings) -> str:
     """The library that uses the token: the first one in WEIGHBRIDGE_DELIVERY."""
     return next((name for name in garmin_names(settings) if name in GARMIN), GARMIN[0])
@@ -140,14 +146,14 @@ def garmin_connect(name: str, settings: Settings) -> GarminConnect:
     )
 
 
-def token_session(name: str, settings: Settings) -> TokenSession:
-    """`name`: one of `settings.GARMIN`."""
+def token_session(name: str, settings: Settings, store: Store | None = None) -> TokenSession:
+    """`name`: one of `settings.GARMIN`. `store`: instead of the configured one."""
     session: type[TokenSession]
     if name == "garminconnect":
         from .garmin.sessions.garminconnect import GarminconnectSession as session  # noqa: N813
     else:
         from .garmin.sessions.garth import GarthSession as session  # noqa: N813
-    return session(token_store(settings), domain=settings.garmin_domain, ca_bundle=settings.garmin_ca_bundle)
+    return session(store or token_store(settings), domain=settings.garmin_domain, ca_bundle=settings.garmin_ca_bundle)
 
 
 def browser_session(settings: Settings) -> BrowserSession:

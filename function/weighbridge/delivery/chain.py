@@ -59,9 +59,12 @@ class Chain:
         return found
 
     def health(self) -> Mapping[str, object]:
-        """Ready if the first link is. Later links are fallbacks, and running on one is not healthy."""
+        """Ready if the first link is. Later links are fallbacks, and running on one is not healthy. The last success
+        is that of any link."""
         states = [link.health() for link in self.links]
-        return {**states[0], "chain": states}
+        successes = [str(state["last_success_at"]) for state in states if "last_success_at" in state]
+        last = {"last_success_at": max(successes)} if successes else {}
+        return {**states[0], **last, "chain": states}
 
 
 def _with_reasons(outcomes: Mapping[Reading, Outcome], reasons: Sequence[Note]) -> Mapping[Reading, Outcome]:

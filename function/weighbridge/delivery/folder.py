@@ -15,10 +15,8 @@ beside the first. Two processes that keep messages of one weigh-in at the same m
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import re
-import shutil
 import tempfile
 import threading
 from bisect import bisect_left
@@ -37,6 +35,7 @@ from ..fit.verify import VerifiedFit, verify
 from ..notes import Code, Note
 from ..private import make_private_folder
 from ..reading.reading import Reading
+from ..space import look_for_room
 from .joining import Joining, Placed, Target, Way, joined_notes
 from .kept import MONTH, Kept, place_in_folder, place_of, read_kept
 from .port import FOLDER, INSTANT, Delivered, Prove
@@ -121,7 +120,7 @@ class Folder:
     def health(self) -> Mapping[str, object]:
         """See `port.Delivery`. Writes nothing, since everyone may ask; so it does not know of a quota."""
         try:
-            _look_for_room(self._path)
+            look_for_room(self._path, _ROOM_BYTES)
         except OSError as e:
             return {"name": self.name, "ready": False, "detail": str(_unusable(self._path, e))}
         return {"name": self.name, "ready": True}
@@ -244,17 +243,6 @@ def _unusable(path: Path, fault: OSError) -> FolderUnusable:
         f"The folder {path} cannot take a file: {fault.strerror}. Make room or make it writable, then send "
         "the same reading again."
     )
-
-
-def _look_for_room(path: Path) -> None:
-    """Raises `OSError` if the folder, or what it will be created in, takes no file."""
-    there = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
-    if not there.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    if shutil.disk_usage(there).free < _ROOM_BYTES:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _write_whole(path: Path, content: bytes) -> None:

@@ -138,6 +138,8 @@ class GarminConnect:
                 warnings = (*outcome.warnings, *([_unreadable(unreadable)] if unreadable else ()))
                 outcome = replace_fields(outcome, notes=joined_notes(each), warnings=warnings)
             outcomes[reading] = outcome
+        if any(isinstance(outcome, Delivered) for outcome in outcomes.values()):
+            self._session.succeeded()
         return _raise_if_shared(outcomes)
 
     def take_back(self, measured_at: datetime, person: str | None) -> bool:  # noqa: ARG002  # there is one account
@@ -151,8 +153,8 @@ class GarminConnect:
         return bool(found)
 
     def health(self) -> Mapping[str, object]:
-        """See `port.Delivery`. Looks at the stored token, and at what became of its last renewal; the network is never
-        touched."""
+        """See `port.Delivery`. Looks at the stored token, at what became of its last renewal, and at when a reading
+        last arrived. The network is never touched, and nothing is written."""
         state: dict[str, object] = {"name": self.name, "ready": True}
         try:
             days = self._session.token_days_left()
@@ -165,6 +167,8 @@ class GarminConnect:
                 state |= {} if days > 0 else {"detail": f"The Garmin token has ended. {self._session.sign_in_again}"}
             if failure:
                 state |= {"ready": False, "detail": failure}
+        if last := self._session.last_success_at():
+            state["last_success_at"] = f"{last:%Y-%m-%dT%H:%M:%SZ}"
         return state if self._official is None else state | {"read_back": self._official.health()}
 
     # -- WeighInStore ------------------------------------------------------------------------------------

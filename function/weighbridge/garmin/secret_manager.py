@@ -101,6 +101,10 @@ class SecretTokenStore:
             self._add(token)
             return token
 
+    def obstacle(self) -> str:
+        """See `TokenStore.obstacle`. Nothing can be seen without a request."""
+        return ""
+
     # -- the secret --------------------------------------------------------------------------------------
 
     def _read(self) -> Token | None:

@@ -1,4 +1,5 @@
-"""The state of a sign-in, in a file beside its token: when Garmin may be asked again, and what it has refused.
+"""The state of a sign-in, in a file beside its token: when Garmin may be asked again, what it has refused, and when
+a reading last arrived.
 
 Rule: what Garmin has refused is not asked again without a reason: nothing before the time that it named, and nothing
 with a token that it no longer accepts. Every thread and process with this token knows it at once. The file has no
@@ -28,6 +29,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,8 @@ class State:
     #: A part of the hash of a token whose renewal failed, and why.
     failed: str = ""
     why: str = ""
+    #: When Garmin last took a reading, or showed that it has it.
+    succeeded_at: float = 0.0
 
     def to_json(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -75,6 +79,7 @@ def read_state(content: bytes) -> State:
         {mark: _number(at) for mark, at in refused.items()},
         str(value.get("failed") or ""),
         str(value.get("why") or "")[:MOST_WORDS],
+        _number(value.get("succeeded_at")),
     )
 
 
@@ -128,6 +133,16 @@ class SignIn:
         """Why the last renewal with this refresh token failed; "" if it did not."""
         state = self._read()
         return state.why if state.failed == _mark(token) else ""
+
+    def succeeded(self) -> None:
+        """Garmin has taken a reading, or shown that it has it."""
+        now = float(int(self._now()))
+        self._change(lambda state: replace(state, succeeded_at=now))
+
+    def last_success_at(self) -> datetime | None:
+        """When that was, in UTC; None if it never was."""
+        at = self._read().succeeded_at
+        return datetime.fromtimestamp(at, UTC) if at else None
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:

@@ -32,6 +32,7 @@ from ..commands import DEFAULT_TOKEN, command, sign_in_again
 from ..errors import SignInNeeded, TokenStoreUnusable
 from ..private import make_private_folder
 from ..secret import SecretStr
+from ..space import look_for_room
 
 #: A token file is 2 to 6 KB. This much space is reserved on disk before a refresh.
 ROOM_BYTES = 16_384
@@ -150,6 +151,43 @@ class Store(Protocol):
 
     def refreshed(self, stale: Token, refresh: Callable[[Token], Token]) -> Token: ...
 
+    def obstacle(self) -> str: ...
+
+
+class Candidate:
+    """A `Store` of one token that is yet to prove itself. What a renewal makes of it stays in memory, as `token`.
+
+    It is renewed at most once, and only if it is too old to be used: a renewal makes the copy that was given worthless,
+    which may be all that its owner has.
+    """
+
+    place = "memory"
+    state_path: Path | None = None
+
+    def __init__(self, token: Token, name: str, *, is_due: bool) -> None:
+        self.token = token
+        self.name = name
+        self._may_renew = is_due
+
+    def read(self) -> Token:
+        return self.token
+
+    def renewed_at(self) -> float:
+        return 0.0
+
+    def save(self, token: Token) -> None:
+        self.token = token
+
+    def refreshed(self, stale: Token, refresh: Callable[[Token], Token]) -> Token:
+        if not self._may_renew:
+            raise SignInNeeded("It answered a read with HTTP 401.")
+        self._may_renew = False
+        self.token = refresh(stale)
+        return self.token
+
+    def obstacle(self) -> str:
+        return ""
+
 
 class TokenStore:
     """The token called `name` in a folder: the file `{name}.json`, readable only by its owner."""
@@ -204,6 +242,14 @@ class TokenStore:
                 token = refresh(current)
                 commit(token)
             return token
+
+    def obstacle(self) -> str:
+        """Why a new token cannot be saved now, with its fix; "" if it can, as far as can be seen. Writes nothing."""
+        try:
+            look_for_room(self.folder, ROOM_BYTES)
+        except OSError as e:
+            return str(self._unusable("cannot be written", e))
+        return ""
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

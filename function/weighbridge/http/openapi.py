@@ -364,6 +364,21 @@ _HEALTH: Mapping[str, object] = {
     "properties": {
         "status": {"type": "string", "enum": ["ok", "not ready"]},
         "template": {"type": "object"},
-        "delivery": {"type": "object", "required": ["name", "ready"]},
+        "delivery": {
+            "type": "object",
+            "required": ["name", "ready"],
+            "properties": {
+                "name": {"type": "string"},
+                "ready": {"type": "boolean"},
+                "detail": {"type": "string", "description": "How to fix it. Only with a key that may `administer`."},
+                "token_days_left": {"type": "number", "description": "Days until the sign-in ends, unless renewed."},
+                "last_success_at": {
+                    "type": "string",
+                    "format": "date-time",
+                    "description": "When Garmin last took a reading, or showed that it has it (UTC). Only with a key "
+                    "that may `administer`.",
+                },
+            },
+        },
     },
 }

@@ -17,10 +17,11 @@ from typing import Literal, NamedTuple
 import click
 
 from ..commands import command as typed
-from ..commands import sign_in_again
+from ..commands import sign_in_again, to_upload
 from ..compose import (
     garmin_connect,
     garmin_names,
+    only_files,
     personal_api,
     token_library,
     token_session,
@@ -34,7 +35,7 @@ from ..garmin.connect import GarminConnect
 from ..garmin.sessions.token_session import TokenSession
 from ..pipeline import Prover
 from ..reading.reading import Reading
-from ..settings import Settings, read_settings
+from ..settings import Settings
 from . import options
 from .surroundings import Ask, Surroundings
 
@@ -44,6 +45,10 @@ SHORT_DAYS = 3
 
 class NotTried(Exception):
     """The user does not want to try this link."""
+
+
+class Doubtful(Exception):
+    """The link works, but it is probably not as the user wants it."""
 
 
 class NotNeeded(Exception):
@@ -94,7 +99,7 @@ class Link(NamedTuple):
 
 
 def _settings(run: Run) -> str:
-    settings = run.settings = read_settings(run.around.environment).for_person(run.token_name)
+    settings = run.settings = options.settings_of(run.around.environment, run.token_name)
     names = ", then ".join(settings.delivery)
     zone = f"Times without an offset are in {settings.timezone} (from {settings.timezone_from})."
     return f"readings go to: {names}. Garmin is {settings.garmin_domain}. {zone}"
@@ -119,6 +124,15 @@ def _token(run: Run) -> str:
     if days < SHORT_DAYS:
         return f"{age}; the sign-in ends in {_span(days * 86_400)}, unless it is renewed first."
     return f"{age}; the sign-in ends in {days:.0f} days."
+
+
+def _delivery(run: Run) -> str:
+    if only_files(run.settings):
+        raise Doubtful(
+            "you have signed in, but WEIGHBRIDGE_DELIVERY is still `folder`: readings are only kept as files. "
+            f"{to_upload(in_container=run.around.terminal.in_container())}"
+        )
+    return "readings go to Garmin Connect."
 
 
 def _renewal(run: Run) -> str:
@@ -181,6 +195,7 @@ LINKS = (
     Link("settings", (), _settings),
     Link("template", ("settings",), _template),
     Link("token", ("settings",), _token),
+    Link("delivery", ("token",), _delivery),
     Link("renewal", ("token",), _renewal),
     Link("reading", ("renewal",), _reading),
     Link("official", ("settings",), _official),
@@ -192,11 +207,11 @@ LINKS = (
 
 class Finding(NamedTuple):
     link: str
-    outcome: Literal["ok", "skipped", "fails"]
+    outcome: Literal["ok", "warns", "skipped", "fails"]
     detail: str
 
 
-MARKS = {"ok": "ok", "skipped": "–", "fails": "FAILS"}
+MARKS = {"ok": "ok", "warns": "WARNS", "skipped": "–", "fails": "FAILS"}
 
 
 @click.command("doctor")
@@ -217,7 +232,8 @@ def command(around: Surroundings, name: str, *, as_json: bool) -> int:
     elif failed:
         print(f"\nFix what FAILS, and run {typed('doctor', name)} again.")
     else:
-        print("\nEvery link that was tried works.")
+        warned = any(finding.outcome == "warns" for finding in findings)
+        print("\nEvery link that was tried works" + (", but see what WARNS." if warned else "."))
     return 1 if failed else 0
 
 
@@ -243,6 +259,8 @@ def _finding(run: Run, link: Link, proven: set[str]) -> Finding:
     except NotNeeded as e:
         proven.add(link.name)
         return Finding(link.name, "skipped", str(e))
+    except Doubtful as e:
+        return Finding(link.name, "warns", str(e))
     except ReadingRejected as fault:
         return Finding(link.name, "fails", " ".join(error.message for error in fault.errors))
     except (WeighbridgeError, ValueError) as fault:

@@ -2,12 +2,14 @@
 
 Rule: the password is asked for, never taken from an argument or a variable, and never stored. Nothing printed holds a
 secret. After a failure the next attempt has to wait, because repeated failures lock an account for one to three days.
-The waiting time is stored next to the token, so that it also stops a script in a loop.
+The waiting time is stored next to the token, so that it also stops a script in a loop. A token is stored only after
+one read with it, as the function will use it: Garmin may refuse a token that it has just issued, and an older one that
+works must not be lost for it.
 
-Strategy: the ways are tried in the order of `WAYS`. When Garmin blocks one, the next one takes over. A wrong password
-or code ends the sign-in, because every further attempt counts towards the lock. The user's own browser comes last,
-because it works wherever a person can sign in at all. The browser window makes no token, only the profile for the
-delivery `browser`, so it is used only when it is named.
+Strategy: the ways are tried in the order of `WAYS`. When Garmin blocks one, or refuses the token that it gave, the
+next one takes over. A wrong password or code ends the sign-in, because every further attempt counts towards the lock.
+The user's own browser comes last, because it works wherever a person can sign in at all. The browser window makes no
+token, only the profile for the delivery `browser`, so it is used only when it is named.
 """
 
 from __future__ import annotations
@@ -17,14 +19,15 @@ import json
 import math
 import sys
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import click
 
 from ..commands import command as typed
-from ..commands import sign_in_again
-from ..compose import browser_session, token_store
+from ..commands import sign_in_again, to_upload
+from ..compose import browser_session, only_files, token_library, token_session, token_store
 from ..errors import (
     GarminRefused,
     GarminUnreachable,
@@ -34,11 +37,13 @@ from ..errors import (
     TokenStoreUnusable,
     WeighbridgeError,
 )
+from ..garmin.connect import GarminConnect
 from ..garmin.sessions.garth import exchange_ticket, sign_in, sign_in_page
-from ..garmin.tokens import Token, TokenStore, parse_token
+from ..garmin.sessions.token_session import REFRESH_BEFORE_EXPIRY_S
+from ..garmin.tokens import Candidate, Store, Token, TokenStore, parse_token
 from ..private import make_private_folder
 from ..secret import SecretStr
-from ..settings import Settings, read_settings
+from ..settings import Settings
 from . import options
 from .surroundings import Surroundings, Terminal
 
@@ -167,7 +172,7 @@ def command(
     """Sign in to Garmin Connect once, and store the token. The password is never stored."""
     if sum((way is not None, import_file is not None, import_env)) > 1:
         raise click.UsageError("Pass only one of --way, --import and --import-env.")
-    settings = read_settings(around.environment).for_person(name)
+    settings = options.settings_of(around.environment, name)
     if way == WINDOW:
         return _window(settings, wait_s)
     # The waiting time after a failure is stored on this machine, wherever the token is.
@@ -176,12 +181,21 @@ def command(
     imported = import_env or import_file is not None
     try:
         if imported:
-            token = _imported(None if import_env else import_file, around.environment)
+            given = _imported(None if import_env else import_file, around.environment)
+            _lifetime(given, around.now(), name)  # one that has ended needs no request
+            token = _tried(given, settings, store, around.now())
         else:
             if around.terminal.in_container():
                 print(_elsewhere(here, name))
             cool_down = CoolDown(here, around.now)
-            token = _signed_in(settings, cool_down, around.terminal, begin=way, ignore_cool_down=ignore_cool_down)
+            token = _signed_in(
+                settings,
+                cool_down,
+                around.terminal,
+                lambda token: _tried(token, settings, store, around.now()),
+                begin=way,
+                ignore_cool_down=ignore_cool_down,
+            )
     except EOFError:
         print("\nNothing was stored. The questions must be answered at a terminal.", file=sys.stderr)
         return 1
@@ -190,8 +204,14 @@ def command(
     print(f"Stored in {getattr(store, 'path', store.place)}. {lifetime}")
     if imported:
         print("From now on, use this token nowhere else: each renewal here makes the other copy worthless.")
-    print(f"To check every link with this account: {typed('doctor', name)}")
+    print(_next_command(settings, in_container=around.terminal.in_container()))
     return 0
+
+
+def _next_command(settings: Settings, *, in_container: bool) -> str:
+    if not only_files(settings):
+        return f"To check every link with this account: {typed('doctor', settings.token_name)}"
+    return f"Readings are still only kept as files. {to_upload(in_container=in_container)}"
 
 
 def _window(settings: Settings, wait_s: float) -> int:
@@ -228,8 +248,48 @@ def _imported(source: str | None, environment: Mapping[str, str]) -> Token:
         raise SettingsInvalid(f"{source} is not a text file.") from None
 
 
+class TokenRefused(GarminRefused):
+    """Garmin has issued a token, and refuses it."""
+
+
+def _tried(token: Token, settings: Settings, store: Store, now_s: float) -> Token:
+    """This token, or what its renewal made of it, after one read of today's weigh-ins as the function does it.
+
+    Raises `TokenRefused`, `GarminUnreachable` if it cannot be known, or `TokenStoreUnusable`.
+    """
+    if obstacle := store.obstacle():
+        raise TokenStoreUnusable(obstacle)  # before a renewal, whose token would be lost
+    is_due = token.expires_at - now_s < REFRESH_BEFORE_EXPIRY_S
+    candidate = Candidate(token, settings.token_name, is_due=is_due)
+    name = token_library(settings)
+    session = token_session(name, settings, candidate)
+    today = datetime.fromtimestamp(now_s, UTC).date()
+    try:
+        GarminConnect(session, name=name, confirm_s=0).entries(today, today)
+    except (SignInNeeded, GarminRefused, GarminUnreachable, RateLimited) as fault:
+        # Its advice is to sign in again, which has just been done.
+        why = str(fault).removesuffix(session.sign_in_again).strip()
+        if isinstance(fault, SignInNeeded) or (isinstance(fault, GarminRefused) and candidate.token == token):
+            raise TokenRefused(f"Garmin refused the new token, so it was not stored. {why}") from None
+        if candidate.token == token:
+            raise GarminUnreachable(f"The new token could not be tried, so it was not stored. {why}") from None
+        # The copy that was given is worthless now, so this one must not be lost.
+        store.save(candidate.token)
+        raise GarminUnreachable(
+            f"The token was renewed and stored, but could not be tried. {why} To try it: "
+            f"{typed('doctor', settings.token_name)}"
+        ) from None
+    return candidate.token
+
+
 def _signed_in(
-    settings: Settings, cool_down: CoolDown, terminal: Terminal, *, begin: str | None, ignore_cool_down: bool
+    settings: Settings,
+    cool_down: CoolDown,
+    terminal: Terminal,
+    tried: Callable[[Token], Token],
+    *,
+    begin: str | None,
+    ignore_cool_down: bool,
 ) -> Token:
     names = [way.name for way in WAYS]
     ways = WAYS[names.index(begin) if begin else 0 :]
@@ -245,17 +305,26 @@ def _signed_in(
         except SettingsInvalid as fault:  # its library is missing
             if next_way is None or way.name == begin:
                 raise
-            print(f"{fault}\n\nThe next way, {next_way.name}: {next_way.explained}.\n", file=sys.stderr, flush=True)
+            _go_on(fault, next_way)
         except WeighbridgeError as fault:
             if way.risks_lock:
                 cool_down.begin(fault)
             if next_way is None or not isinstance(fault, GarminRefused | RateLimited):
                 raise
-            print(f"{fault}\n\nThe next way, {next_way.name}: {next_way.explained}.\n", file=sys.stderr, flush=True)
+            _go_on(fault, next_way)
         else:
             cool_down.end()
-            return token
+            try:
+                return tried(token)
+            except TokenRefused as fault:
+                if next_way is None:
+                    raise
+                _go_on(fault, next_way)
     raise AssertionError("the last way either signs in or raises")
+
+
+def _go_on(fault: WeighbridgeError, next_way: Way) -> None:
+    print(f"{fault}\n\nThe next way, {next_way.name}: {next_way.explained}.\n", file=sys.stderr, flush=True)
 
 
 class CoolDown:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,7 +12,9 @@ from pathlib import Path
 import click
 
 from ..commands import DEFAULT_TOKEN
+from ..compose import people_of
 from ..errors import SettingsInvalid
+from ..settings import Settings, read_settings
 
 
 def _token_name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
@@ -33,6 +36,23 @@ name = click.option(
     callback=_token_name,
     help="Whose account: the name of a token. WEIGHBRIDGE_PEOPLE sets one for each person.",
 )
+
+
+def settings_of(environment: Mapping[str, str], name: str) -> Settings:
+    """The settings for the account of this token. Raises `SettingsInvalid`, which lists the people if there are some
+    and nobody was named: the default token is then nobody's, and one sign-in could replace another."""
+    settings = read_settings(environment)
+    if name == DEFAULT_TOKEN and DEFAULT_TOKEN not in (tokens := tokens_of_people(settings) or [DEFAULT_TOKEN]):
+        names = " or ".join(f"--name {token}" for token in tokens)
+        raise SettingsInvalid(f"WEIGHBRIDGE_PEOPLE is set: say whose account. Add {names}.")
+    return settings.for_person(name)
+
+
+def tokens_of_people(settings: Settings) -> list[str]:
+    """The token of each configured person; empty if there are none. Raises `SettingsInvalid`."""
+    return [person.token for person in people_of(settings)]
+
+
 yes = click.option("--yes", is_flag=True, help="Do not ask. For schedules.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 

@@ -11,9 +11,12 @@ from collections.abc import Sequence
 
 import click
 
-from ..compose import people_of, token_library, token_session, token_store
+from ..commands import DEFAULT_TOKEN
+from ..commands import command as typed
+from ..compose import token_library, token_session, token_store
 from ..errors import WeighbridgeError
 from ..settings import Settings, read_settings
+from . import options
 from .surroundings import Surroundings
 
 DAY_S = 86_400
@@ -37,12 +40,14 @@ def _look_once(around: Surroundings, *, force: bool) -> int:
     try:
         settings = read_settings(around.environment)
         names = _names(settings)
+        people = options.tokens_of_people(settings) if not names else []
     except WeighbridgeError as fault:
         # Not raised: a container that keeps running tries again tomorrow.
         print(fault, file=sys.stderr, flush=True)
         return 1
     if not names:
-        print(f"There is no Garmin token in {settings.tokens}. Sign in once: weighbridge login.", file=sys.stderr)
+        logins = ", ".join(typed("login", name) for name in people or [DEFAULT_TOKEN])
+        print(f"There is no Garmin token in {settings.tokens}. Sign in once: {logins}.", file=sys.stderr)
         return 1
     return max([_renew(settings.for_person(name), around.now(), force=force) for name in names])
 
@@ -51,7 +56,7 @@ def _names(settings: Settings) -> Sequence[str]:
     """The names of all tokens. A folder can be listed; for secrets in a cloud the names must be known."""
     if not settings.token_secret:
         return sorted(path.stem for path in settings.tokens.glob("[!.]*.json"))
-    return [person.token for person in people_of(settings)] or ["default"]
+    return options.tokens_of_people(settings) or [DEFAULT_TOKEN]
 
 
 def _renew(settings: Settings, now_s: float, *, force: bool) -> int:

@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -145,6 +146,14 @@ class BrowserSession:
     def renewal_failure(self) -> str:
         """See `port.Session`. There is no token to renew."""
         return ""
+
+    def succeeded(self) -> None:
+        """See `port.Session`."""
+        self._state.succeeded()
+
+    def last_success_at(self) -> datetime | None:
+        """See `port.Session`."""
+        return self._state.last_success_at()
 
     def sign_in(self, timeout_s: float) -> None:
         """Open the browser on this screen, and wait until a person has signed in. Raises `SignInNeeded`."""

@@ -6,6 +6,7 @@ Rule: a session only makes requests. What the answers mean is in `answers.py`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from ...errors import OutcomeUnknown
@@ -56,8 +57,17 @@ class Session(Protocol):
         ...
 
     def renewal_failure(self) -> str:
-        """Why the last renewal failed, with its fix, in whatever process it was; "" if it did not. Makes no request.
+        """Why the last renewal failed, in whatever process it was, or why the next one will, with its fix; "" if
+        neither. Makes no request, and writes nothing.
 
         Raises as `token_days_left` does.
         """
+        ...
+
+    def succeeded(self) -> None:
+        """Note that Garmin has taken a reading, or shown that it has it."""
+        ...
+
+    def last_success_at(self) -> datetime | None:
+        """When that was, in UTC and in whatever process; None if it never was."""
         ...

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 
 from ...commands import command, sign_in_again
@@ -152,7 +153,15 @@ class TokenSession(ABC):
 
     def renewal_failure(self) -> str:
         """See `port.Session`."""
-        return self._sign_in.failure(self._token().refresh_token)
+        return self._sign_in.failure(self._token().refresh_token) or self._store.obstacle()
+
+    def succeeded(self) -> None:
+        """See `port.Session`."""
+        self._sign_in.succeeded()
+
+    def last_success_at(self) -> datetime | None:
+        """See `port.Session`."""
+        return self._sign_in.last_success_at()
 
     def _renew(self, token: Token) -> Token:
         """A token newer than this one, saved. What a person may have to repair is noted."""

@@ -120,9 +120,9 @@ def test_answers_are_used_again(pages: ExitStack, tmp_path: Path, chromium: Brow
 def test_column_chosen_before_a_question_stays(pages: ExitStack, tmp_path: Path, chromium: Browser) -> None:
     """A meaning that was chosen for a column is still chosen after a question that it led to."""
     page = open_page(pages, tmp_path, chromium)
-    upload(page, "days.csv", days().replace(b"weight (kg)", b"Ballast").replace(b"Muscle", b"xy"))
+    upload(page, "days.csv", days().replace(b"weight (kg)", b"Ballast (kg)").replace(b"Muscle", b"xy"))
     expect(page.get_by_text("No column is recognized as the weight.")).to_be_visible()
-    field = page.get_by_label("Ballast: left out").first
+    field = page.get_by_label("Ballast (kg): left out").first
     field.click()
     field.fill("weight")
     field.press("Enter")

@@ -209,6 +209,8 @@ _POST_FIT: Mapping[str, object] = {
     },
 }
 
+#: Of an entry: its day, and its number at Garmin.
+_ID = "^[0-9]{4}-[0-9]{2}-[0-9]{2}[.][0-9]{1,20}$"
 _DAY: Mapping[str, object] = {"type": "string", "format": "date"}
 
 _WHOSE: Mapping[str, object] = {
@@ -236,7 +238,7 @@ _DELETE_READING: Mapping[str, object] = {
     "summary": "Delete one weigh-in in Garmin.",
     "security": _SECURITY,
     "parameters": [
-        {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}},
+        {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "pattern": _ID}},
         _WHOSE,
         *_PRETTY,
     ],

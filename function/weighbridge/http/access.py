@@ -31,7 +31,7 @@ def admit(keys: Sequence[Key], headers: Mapping[str, str]) -> Key:
     bearer = credentials.strip() if scheme.lower() == "bearer" else ""
     sent = (headers.get("x-api-key", "") or bearer).encode("latin-1", "replace")
     if not sent:
-        raise Unauthorized("Send it as Authorization: Bearer or X-API-Key.", sent=False)
+        raise Unauthorized("Send the key as Authorization: Bearer or X-API-Key.", sent=False)
     # Every key is compared, each in constant time, so that the duration reveals nothing.
     found = [key for key in keys if hmac.compare_digest(key.secret.get_secret_value().encode(), sent)]
     if not found:

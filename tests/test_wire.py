@@ -93,7 +93,9 @@ def kinds(root: type[WeighbridgeError] = WeighbridgeError) -> Iterator[type[Weig
 
 
 def kinds_of_the_package() -> set[type[WeighbridgeError]]:
-    return {kind for kind in kinds() if kind.__module__.startswith("weighbridge.")}
+    # Those of a command never reach the wire.
+    ours = {kind for kind in kinds() if kind.__module__.startswith("weighbridge.")}
+    return {kind for kind in ours if not kind.__module__.startswith("weighbridge.operate.")}
 
 
 class Ending:

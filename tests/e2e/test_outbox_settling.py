@@ -191,8 +191,8 @@ def test_readings_of_other_times_go_together(
             payload = json.dumps({"weight": 81.4, "timestamp": f"2026-11-{day}T06:31:00Z"})
             connection.execute("INSERT INTO readings (source, payload) VALUES ('scale', %s)", [payload])
     wait_until_done(box, 4)
-    assert garmin.uploads_received == 1
     assert box.states() == {"confirmed": 4}
+    assert len(garmin.weigh_ins()) == 4
 
 
 def test_added_values_replace_by_themselves(
@@ -301,8 +301,9 @@ def test_batch_becomes_rows(
     broker.publish("scale/phone", batch)
     wait_until_done(box, 3)
     assert len(garmin.weigh_ins()) == 3
-    assert box.query("SELECT DISTINCT received FROM readings") == [(json.loads(batch),)]
-    assert box.query("SELECT part FROM readings ORDER BY id") == [(0,), (1,), (2,)]
+    (first, second, third) = box.query("SELECT part, received FROM readings ORDER BY id")
+    assert first == (0, json.loads(batch))
+    assert [(part, received["id"]) for part, received in (second, third)] == [(1, 21), (2, 22)]
     broker.publish("scale/phone", batch)
     wait_until("it was recognized", lambda: "already stored" in relay.log())
     assert stored(box) == 3

@@ -292,8 +292,8 @@ def test_empty_cells_far_away_do_not_count() -> None:
     cell = '<c r="{}" t="inlineStr"><is><t>{}</t></is></c>'.format
     head = f'<row r="1">{cell("A1", "date")}{cell("B1", "weight")}</row>'
     row = f'<row r="2">{cell("A2", "2022-11-22 07:31:00")}<c r="B2"><v>81.4</v></c></row>'
-    (only,) = read(xlsx(head, row, '<row r="1048576"><c r="XFD1048576" s="1"/></row>')).rows
-    assert json.loads(only.line)["weight"] == "81.4"
+    (only,) = read(xlsx(head, row, '<row r="1048576"><c r="XFD1048576" s="1"/></row>'), units={"weight": "kg"}).rows
+    assert json.loads(only.line)["weight"] == "81.4 kg"
 
 
 SHEETS = {
@@ -313,8 +313,8 @@ SHEETS = {
 @pytest.mark.parametrize("kind", SHEETS)
 def test_each_kind_of_spreadsheet_is_read(kind: str) -> None:
     """A spreadsheet is read whatever its format is, and a row has the number that a person sees."""
-    (only,) = read(SHEETS[kind]()).rows
-    assert (only.number, json.loads(only.line)) == (3, {"date": "2022-11-22 07:31:00", "weight": "81.4"})
+    (only,) = read(SHEETS[kind](), units={"weight": "kg"}).rows
+    assert (only.number, json.loads(only.line)) == (3, {"date": "2022-11-22 07:31:00", "weight": "81.4 kg"})
 
 
 @pytest.mark.parametrize("kind", SHEETS)

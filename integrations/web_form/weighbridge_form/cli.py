@@ -22,6 +22,7 @@ from weighbridge.operate.serve import check_port
 from weighbridge.operate.surroundings import Surroundings
 
 from .door import Door
+from .home_screen import routes
 from .looks import THEME
 from .settings import names_of, read_settings
 
@@ -53,7 +54,7 @@ def command(around: Surroundings, options: Sequence[str]) -> None:
     hosts = names_of(settings, host)
     check_port(host, port)
     door = Door(
-        st.App(Path(__file__).with_name("app.py")),
+        st.App(Path(__file__).with_name("app.py"), routes=routes()),
         hosts=hosts,
         password=settings.password,
         behind_proxy=settings.behind_proxy,

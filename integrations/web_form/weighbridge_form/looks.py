@@ -15,7 +15,7 @@ from pathlib import Path
 FILES = Path(__file__).with_name("looks")
 
 #: Name of the option -> in light, in dark.
-_COLORS = {
+COLORS = {
     "primaryColor": ("#0b6e4f", "#56c79f"),
     "backgroundColor": ("#ffffff", "#111613"),
     "secondaryBackgroundColor": ("#f1f5f2", "#1b231e"),
@@ -35,8 +35,8 @@ THEME = {
     "theme.showWidgetBorder": "true",
     "theme.paddingTop": "1rem",
     "theme.paddingBottom": "3rem",
-    **{f"theme.light.{name}": light for name, (light, _) in _COLORS.items()},
-    **{f"theme.dark.{name}": dark for name, (_, dark) in _COLORS.items()},
+    **{f"theme.light.{name}": light for name, (light, _) in COLORS.items()},
+    **{f"theme.dark.{name}": dark for name, (_, dark) in COLORS.items()},
 }
 
 #: The names of these colors in style.css, with the value of the theme.
@@ -46,7 +46,7 @@ _IN_STYLE = {"--page": "backgroundColor", "--accent": "primaryColor"}
 def style() -> str:
     """The page's style, as an element of HTML."""
     light, dark = (
-        "".join(f"{name}: {_COLORS[option][number]};" for name, option in _IN_STYLE.items()) for number in (0, 1)
+        "".join(f"{name}: {COLORS[option][number]};" for name, option in _IN_STYLE.items()) for number in (0, 1)
     )
     rules = (FILES / "style.css").read_text(encoding="utf-8")
     return f"<style>:root {{{light}}} @media (prefers-color-scheme: dark) {{ :root {{{dark}}} }}\n{rules}</style>"

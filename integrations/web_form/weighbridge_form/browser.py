@@ -80,7 +80,7 @@ def _remembered() -> dict[str, Any]:
     if "remembers" not in st.session_state:
         try:
             found = json.loads(unquote(st.context.cookies.get(COOKIE, "{}")))
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError, TypeError):  # Streamlit's AppTest has no cookies
             found = {}
         st.session_state["remembers"] = found if isinstance(found, dict) else {}
     about: dict[str, Any] = st.session_state["remembers"]

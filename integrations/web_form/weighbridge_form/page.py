@@ -62,11 +62,12 @@ def show() -> None:
             account = account._replace(person=_choose(names, "person of the function"))
     show_weigh_in(account, delivery)
     _set_up(delivery)
-    seen = st.session_state.get("entries")
     if _what_garmin_has(account):
         show_history(account)
-    if st.session_state.get("entries") is not seen:
-        st.rerun()  # the fields show the values of the last weigh-in
+    if st.session_state.get("looked back at") != account:
+        # Once more, now that the fields can show the values of the last weigh-in.
+        st.session_state["looked back at"] = account
+        st.rerun()
 
 
 # -- the person --------------------------------------------------------------------------------------------

@@ -52,8 +52,6 @@ ARRIVED = {
     "present": "Garmin has it already",
     "accepted": "Garmin took it, and does not show it yet",
     "kept": "Saved as a file to import",
-    "taken_back": "Deleted",
-    "nothing": "This was no weigh-in",
 }
 
 
@@ -100,6 +98,11 @@ def show_weigh_in(account: FunctionOf, delivery: Mapping[str, Any]) -> None:
     at = _time_of(values, sent)
     reading = json.dumps(reading_of(texts | {TIME.key: at}, state["unit"], zone().key, more))
     arrived = sent is not None and sent.answer is not None and sent.answer.ok
+    if arrived:
+        # Streamlit drops what a browser says of a disabled field, even what it said just before.
+        for key in (*texts, "unit", "when", "day", "clock"):
+            if key in state:
+                state[key] = state[key]
     checked = None if empty or arrived else client.post(reading, dry_run=True)
     if checked and asks_for_a_key(checked):
         with fields:
@@ -331,13 +334,13 @@ def _arrived(client: Client, reading: str, sent: Sent, details: Any) -> None:
     status = receipt["status"]
     with st.container(key="said"):
         show_as = st.success if status in ("confirmed", "present") else st.info
+        parts = [_short(receipt), to_display(receipt["measured_at"])]
+        if page := receipt.get("import_page"):
+            parts.append(f"[Garmin's import page]({page})")
         show_as(
-            f"**{ARRIVED.get(status, status)}**  \n{_short(receipt)} · {to_display(receipt['measured_at'])}",
+            f"**{ARRIVED[status]}**  \n{' · '.join(parts)}",
             icon=":material/check_circle:" if show_as is st.success else None,
         )
-        if page := receipt.get("import_page"):
-            name = receipt["fit"]["file_name"]
-            st.markdown(f"The file is `{name}`. Import it on [Garmin's import page]({page}).")
         show_notes(receipt)
     st.button("New weigh-in", type="primary", width="stretch", on_click=clear, key="new")
     with st.container(horizontal=True, key="also", gap="small"):
@@ -357,7 +360,9 @@ def _arrived(client: Client, reading: str, sent: Sent, details: Any) -> None:
                     hide_index=True,
                 )
         else:
-            with st.expander("What was saved"):
+            with st.expander("What was sent"):
+                if name := receipt["fit"].get("file_name"):
+                    st.markdown(f"The file is `{name}`.")
                 _preview(receipt)
 
 

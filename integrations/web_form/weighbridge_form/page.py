@@ -1,7 +1,7 @@
 """The page: its head, the person, what is left to set up, and its parts below each other.
 
-Strategy: Streamlit runs `show` from its top at each change; a part that is a fragment runs alone. A call that costs
-Garmin a request is made once; its answer stays in the session until something changes.
+Strategy: Streamlit runs `show` from its top at each change. A call that costs Garmin a request is made once; its answer
+stays in the session until something changes.
 
 Rule: every value on the page was typed by a person or returned by the function. Problems are shown in the function's
 words, and its codes decide what the page offers. Set-up that is not done is a card with the next step, not a problem.

@@ -64,7 +64,6 @@ class Sent(NamedTuple):
     corrected: bool = False
 
 
-@st.fragment
 def show_weigh_in(account: FunctionOf, delivery: Mapping[str, Any]) -> None:
     state, client = st.session_state, account.client
     who = _who(account)
@@ -271,7 +270,7 @@ def _say(draft: _Draft, *, pressed: bool) -> None:
         if pressed:
             st.warning("Nothing was sent: type at least a weight.")
         else:
-            st.caption("Type at least a weight. A unit that you type counts: `12 st 11.5 lb`.")
+            st.caption("Type at least a weight. A unit that you type counts: 12 st 11.5 lb.")
     elif checked.ok:
         for warning in checked.body["warnings"]:
             st.warning(warning["text"])

@@ -26,10 +26,11 @@ from weighbridge.notes import Code
 from weighbridge.secret import SecretStr
 from weighbridge.settings import header_text
 
-from . import look_back
 from .account import FunctionOf
+from .answers import asks_for_a_key, by_hand, show_problem
 from .clock import local, now, to_display, zone
 from .history import show_history
+from .look_back import show_look_back
 from .settings import FormSettings, read_settings
 from .values import (
     FIELDS,
@@ -40,7 +41,6 @@ from .values import (
     UNITS,
     Field,
     as_typed,
-    differences,
     label_of,
     left_out,
     name_of,
@@ -48,7 +48,6 @@ from .values import (
     reading_of,
 )
 
-IMPORT_PAGE = "https://connect.garmin.com/app/import-data"
 #: The banner asks for a new sign-in if fewer days are left.
 DAYS_OF_WARNING = 7
 
@@ -72,8 +71,8 @@ def show() -> None:
         )
         account = account._replace(person=name)
     _weigh_in(account)
-    if look_back.show(account, _asks_for_a_key, _problem, _fill):
-        show_history(account)
+    if show_look_back(account):
+        show_history(account, to_files=health.body.get("delivery", {}).get("name") == "folder")
 
 
 # -- the person --------------------------------------------------------------------------------------------
@@ -104,32 +103,17 @@ def _account(settings: FormSettings) -> FunctionOf:
     return FunctionOf(with_local_key(target, settings.local_key))
 
 
-def _asks_for_a_key(reply: Result) -> bool:
-    """Whether a key is missing or wrong. The first time, draws the page again with a field for the key."""
-    if reply.kind != "unauthorized":
-        return False
-    name = st.session_state["function of"]
-    if f"asks {name}" not in st.session_state:
-        st.session_state[f"asks {name}"] = True
-        st.rerun()
-    return True
-
-
 def _banner(health: Reply) -> None:
     delivery = health.body.get("delivery", {})
     if not health.ok:
         st.error(health.text)
     elif not delivery.get("ready"):
-        st.error(f"{delivery.get('detail', 'The function is not ready.')} Until then, {_by_hand()}")
+        st.error(f"{delivery.get('detail', 'The function is not ready.')} Until then, {by_hand()}")
     elif (days := delivery.get("token_days_left")) is not None and days < DAYS_OF_WARNING:
         st.warning(
             f"The sign-in to Garmin ends in {days:g} days. Renew it: `weighbridge refresh`. Or sign in again: "
             "`weighbridge login`."
         )
-
-
-def _by_hand() -> str:
-    return f"download the file and import it by hand on [Garmin's import page]({IMPORT_PAGE})."
 
 
 # -- a weigh-in --------------------------------------------------------------------------------------------
@@ -156,7 +140,7 @@ def _weigh_in(account: FunctionOf) -> None:
     reading = json.dumps(reading_of(texts, state.get("unit") or "kg", zone().key, more))
     empty = not any(texts[field.key].strip() for field in NINE)
     checked = None if empty else client.post(reading, dry_run=True)
-    if checked and _asks_for_a_key(checked):
+    if checked and asks_for_a_key(checked):
         st.error(checked.text)
     errors = {error["field"]: error["message"] for error in (checked.errors if checked else ())}
 
@@ -221,10 +205,10 @@ def _paste(client: Client) -> None:
             st.error(f"Expected one reading, got {len(answers)}. Paste them one at a time, or import them as a file.")
             return
         (answer,) = answers
-        if _asks_for_a_key(answer):
+        if asks_for_a_key(answer):
             return
         if not answer.ok:
-            _problem(answer)
+            show_problem(answer)
         elif not _has_values(answer):
             # It is a test, or it deletes a weigh-in.
             st.info(answer.text)
@@ -268,7 +252,7 @@ def _download(client: Client, reading: str) -> bool:
             "Download the FIT file", fit.content, fit.file_name, "application/vnd.ant.fit", on_click="ignore"
         )
     else:
-        _problem(fit)
+        show_problem(fit)
     return bool(fit.content)
 
 
@@ -279,7 +263,7 @@ def _outcome(client: Client, reading: str, *, has_file: bool) -> bool:
         return False
     if not answer.ok:
         # If the problem is Garmin or its sign-in, the file can still be imported by hand.
-        _problem(answer, by_hand=has_file and answer.blame in ("garmin", "owner"))
+        show_problem(answer, import_by_hand=has_file and answer.blame in ("garmin", "owner"))
         if answer.kind == "conflict" and st.button("Replace the entry in Garmin"):
             with st.spinner("Sending, then looking it up in Garmin …"):
                 _remember(reading, client.post(reading, replace=True))
@@ -335,26 +319,6 @@ def _notes(receipt: Mapping[str, Any], *, said: str = "") -> None:
             st.warning(warning["text"])
     for note in receipt["notes"]:
         st.info(note["text"])
-
-
-def _problem(answer: Result, *, by_hand: bool = False) -> None:
-    st.error(f"{answer.text} Until then, {_by_hand()}" if by_hand else answer.text)
-    for error in answer.errors:
-        st.error(f"{error['field']}: {error['message']}" if error["field"] else error["message"])
-    if answer.kind == "conflict":
-        _conflict(answer)
-
-
-def _conflict(answer: Result) -> None:
-    """Show what the reading would add to the entry in Garmin, change in it and remove from it."""
-    found = differences(answer.body["ours"], answer.body["theirs"], answer.added, answer.changed)
-    for title, texts in (
-        ("Would be added", found.added),
-        ("Would be changed", found.changed),
-        ("Would be removed, because this reading does not have it", found.removed),
-    ):
-        if texts:
-            st.markdown("\n".join([f"**{title}**", "", *(f"- {text}" for text in texts)]))
 
 
 # -- callbacks ---------------------------------------------------------------------------------------------

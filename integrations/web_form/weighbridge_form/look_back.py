@@ -103,7 +103,7 @@ def show_look_back(account: FunctionOf) -> bool:
         st.markdown(f"{'No weigh-ins are kept' if is_folder else 'Garmin has no weigh-ins'} in this period.")
     else:
         if is_folder:
-            st.caption("From the files that are kept for import.")
+            st.markdown(":small[From the files that are kept for import.]")
         first = moment(rows[0]["measured_at"]).astimezone(zone()).date()
         last = max(today, moment(rows[-1]["measured_at"]).astimezone(zone()).date())
         _trend(everything, names, axis_of(first, last))
@@ -113,10 +113,10 @@ def show_look_back(account: FunctionOf) -> bool:
 
 def _trend(rows: Sequence[Mapping[str, Any]], names: Sequence[str], axis: Axis) -> None:
     if not names:
-        st.caption("Choose at least one value to draw.")
+        st.markdown(":small[Choose at least one value to draw.]")
     missing = draw([with_calculated(row) for row in rows], [name for name in VALUES if name in names], axis)
     if missing:
-        st.caption(f"Not there in this period: {', '.join(map(name_of, missing))}.")
+        st.markdown(f":small[Not there in this period: {', '.join(map(name_of, missing))}.]")
 
 
 def _entries(account: FunctionOf, days: int | None) -> Reply:

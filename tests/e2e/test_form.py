@@ -355,7 +355,9 @@ def test_time_is_now_until_chosen(open_page: Open, garmin: GarminStandIn) -> Non
         before = datetime.now(UTC).timestamp()
         button(page, "Send to Garmin").click().run()
         assert "**Arrived in Garmin**" in shown(page)
-        assert int(before) <= max(entry.instant_s for entry in garmin.weights.visible()) <= datetime.now(UTC).timestamp()
+        assert (
+            int(before) <= max(entry.instant_s for entry in garmin.weights.visible()) <= datetime.now(UTC).timestamp()
+        )
         button(page, "New weigh-in").click().run()
         assert page.segmented_control(key="when").value == "Now"
         wait_for_another_second()

@@ -28,7 +28,7 @@ from itertools import chain, repeat
 from typing import NamedTuple, Protocol
 
 from ..delivery.joining import Joining, Placed, Target, Way, in_words, joined_notes, would
-from ..delivery.port import Delivered, Outcome, Prove, Status, WeighIn, file_name
+from ..delivery.port import Delivered, Outcome, Prove, Source, Status, WeighIn, file_name
 from ..delivery.turns import Turns
 from ..errors import Conflict, GarminUnreachable, NotFound, OutcomeUnknown, WeighbridgeError
 from ..fit.encode import RawFields
@@ -84,6 +84,8 @@ class LookResult(NamedTuple):
 
 class GarminConnect:
     """A `Delivery` and a `WeighInStore`. Safe to share between threads when its session is."""
+
+    source: Source = "garmin"
 
     def __init__(
         self,

@@ -300,7 +300,9 @@ def _ask(
 ) -> Response:
     wrong = f'<p id="wrong" role="alert">{escape(said)}</p>' if said else ""
     named = ' aria-invalid="true" aria-describedby="wrong"' if said else ""
-    return HTMLResponse(_PAGE.format(wrong=wrong, named=named, head=HEAD, **_COLORS), status, {**OWN_ANSWER, **(headers or {})})
+    return HTMLResponse(
+        _PAGE.format(wrong=wrong, named=named, head=HEAD, **_COLORS), status, {**OWN_ANSWER, **(headers or {})}
+    )
 
 
 #: The colors of the page, under their names below.

@@ -11,14 +11,14 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum, auto
 from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import NamedTuple, Self
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from .commands import DEFAULT_TOKEN
@@ -94,30 +94,6 @@ def split_url(text: str, schemes: Collection[str]) -> SplitResult:
     if parts.scheme not in schemes or not parts.hostname:
         raise ValueError
     return parts
-
-
-@dataclass(frozen=True, slots=True)
-class Broker:
-    """An MQTT broker."""
-
-    host: str
-    port: int
-    tls: bool
-    user: str | None = field(repr=False)
-    password: str | None = field(repr=False)
-
-
-def mqtt_broker(text: str) -> Broker:
-    """The broker of mqtt://user:password@host:1883, or of mqtts:// with TLS. Raises ValueError."""
-    parts = split_url(text, ("mqtt", "mqtts"))
-    tls = parts.scheme == "mqtts"
-    return Broker(
-        host=parts.hostname or "",
-        port=parts.port or (8883 if tls else 1883),
-        tls=tls,
-        user=unquote(parts.username) if parts.username else None,
-        password=unquote(parts.password) if parts.password else None,
-    )
 
 
 def header_text(text: str) -> str:

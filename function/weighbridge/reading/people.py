@@ -11,7 +11,6 @@ Weakness: two people of nearly the same weight always have to name themselves.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -59,6 +58,9 @@ Recent = Callable[[Person, datetime], Sequence[Weight]]
 
 def read_people(text: str) -> tuple[Person, ...]:
     """The people of a TOML text. Raises `SettingsInvalid`, which names the person and the key."""
+    # Imported when needed: most functions serve one person.
+    import tomllib
+
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as e:

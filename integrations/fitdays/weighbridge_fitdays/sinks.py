@@ -16,8 +16,8 @@ from typing import Any, NamedTuple, Protocol
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from weighbridge.broker import Broker
 from weighbridge.client import AsyncClient, Target
-from weighbridge.settings import Broker
 
 from .cloud import CloudWeighIn
 

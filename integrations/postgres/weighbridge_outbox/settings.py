@@ -10,8 +10,9 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from weighbridge import client, settings
+from weighbridge.broker import Broker, mqtt_broker
 from weighbridge.client import Target, with_local_key
-from weighbridge.settings import Broker, Variable, mqtt_broker, read_variables
+from weighbridge.settings import Variable, read_variables
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("weighbridge", "errors", "notes", "commands", "private", "resources", "secret", "space", "idle_server"),
     ("machine_zone", "local_key"),
     ("settings", "fit"),
-    ("reading", "client"),
+    ("reading", "client", "broker"),
     ("delivery",),
     ("receipt", "accounts", "garmin"),
     ("pipeline",),
@@ -57,6 +57,7 @@ CORE = (
 
 #: What a caller may import from the package. It uses HTTP, so this is how to call, and the words of the answers.
 FOR_CALLERS = (
+    "weighbridge.broker",
     "weighbridge.client",
     "weighbridge.errors",
     "weighbridge.secret",

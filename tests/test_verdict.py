@@ -34,7 +34,7 @@ from weighbridge_outbox.verdict import (
 NOW = datetime(2026, 11, 22, 6, 31, tzinfo=UTC)
 
 #: Only these blame the reading itself.
-PARKING = {"not-json", "query-invalid", "conflict", "too-large", "reading-rejected", "not-found"}
+PARKING = {"not-json", "query-invalid", "conflict", "too-large", "reading-rejected", "person-unclear", "not-found"}
 #: These need only time.
 WAITING = {"busy", "too-slow", "garmin-unreachable", "rate-limited", "outcome-unknown", "internal-error"}
 
@@ -52,6 +52,7 @@ def every_fault() -> Iterator[Exception]:
         errors.MethodNotAllowed: ("", ["POST"]),
         errors.QueryInvalid: ([],),
         errors.ReadingRejected: ([],),
+        errors.PersonUnclear: ([], []),
         errors.Conflict: ("", {}, []),
         errors.RateLimited: ("", 77),
     }

@@ -47,6 +47,7 @@ EXPECTED: Mapping[type[WeighbridgeError], tuple[int, Blame, Again]] = {
     errors.TooLarge: (413, "caller", "never"),
     errors.MediaTypeUnsupported: (415, "caller", "after_repair"),
     errors.ReadingRejected: (422, "caller", "never"),
+    errors.PersonUnclear: (422, "caller", "never"),
     errors.SettingsInvalid: (500, "owner", "after_repair"),
     errors.TemplateUnusable: (500, "owner", "after_repair"),
     errors.FolderUnusable: (503, "owner", "after_repair"),
@@ -75,6 +76,7 @@ MORE_ARGUMENTS: Mapping[type[WeighbridgeError], tuple[object, ...]] = {
     errors.MethodNotAllowed: ("words", ["POST"]),
     errors.QueryInvalid: ([errors.FieldError("a", 1, "words")],),
     errors.ReadingRejected: ([errors.FieldError("a", 1, "words")],),
+    errors.PersonUnclear: ([errors.FieldError("a", 1, "words")], ["Anna"]),
     errors.Conflict: ("words", {}, []),
     errors.RateLimited: ("words", 14),
 }

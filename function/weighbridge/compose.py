@@ -16,7 +16,7 @@ from .delivery.chain import Chain
 from .delivery.folder import Folder
 from .delivery.port import FOLDER
 from .fit.template import Template, read_template
-from .pipeline import Weighbridge, rehearse
+from .pipeline import ONE_ACCOUNT, Weighbridge, rehearse
 from .reading.people import Person, named, read_people
 from .settings import GARMIN, Key, Settings
 
@@ -109,7 +109,7 @@ def _account(settings: Settings) -> Destination:
 
 def _only(account: Destination, name: str | None) -> WeighInStore | None:
     if name is not None:
-        raise errors.NotFound("No people are configured here (WEIGHBRIDGE_PEOPLE), so there is only one account.")
+        raise errors.NotFound(ONE_ACCOUNT)
     return account.store
 
 

@@ -20,6 +20,7 @@ measurement. Measurements that a caller needs to fix the request are attributes 
     │   ├── Unauthorized            no key, or a wrong one
     │   ├── Forbidden               the key lacks a right, or is for other people
     │   ├── ReadingRejected         a value is to blame; `errors` names each
+    │   │   └── PersonUnclear       someone at hand can say whose it is
     │   └── Conflict                Garmin holds other values for the same instant
     ├── OwnerFault                  the configuration is to blame; whoever runs the function can fix it
     │   ├── SettingsInvalid
@@ -139,6 +140,17 @@ class ReadingRejected(ValuesRejected):
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
         super().__init__("The reading was rejected; nothing was sent.", errors)
+
+
+class PersonUnclear(ReadingRejected):
+    """The reading does not say whose it is, and nothing else settles it.
+
+    `candidates`: the names to choose from. With one of them as `?person=`, the same reading can be sent again.
+    """
+
+    def __init__(self, errors: Sequence[FieldError], candidates: Sequence[str]) -> None:
+        super().__init__(errors)
+        self.candidates = tuple(candidates)
 
 
 class Conflict(CallerFault):

@@ -115,6 +115,11 @@ class Result:
         return _names(self.body.get("changed"))
 
     @property
+    def candidates(self) -> tuple[str, ...]:
+        """It is not clear whose the reading is: the names of those it may belong to."""
+        return _names(self.body.get("candidates"))
+
+    @property
     def codes(self) -> frozenset[str]:
         """The codes of all notes and warnings."""
         notes = (*_objects(self.body.get("notes")), *_objects(self.body.get("warnings")))

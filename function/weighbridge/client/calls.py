@@ -40,8 +40,9 @@ def _health() -> _Call:
     return _Call("GET", "/health", "health")
 
 
-def _post(reading: str | bytes, *, dry_run: bool, replace: bool) -> _Call:
-    return _Call("POST", "/readings", "receipts", _switches(dry_run=dry_run, replace=replace), _bytes(reading))
+def _post(reading: str | bytes, person: str, *, dry_run: bool, replace: bool) -> _Call:
+    query = {**_switches(dry_run=dry_run, replace=replace), **_whose(person)}
+    return _Call("POST", "/readings", "receipts", query, _bytes(reading))
 
 
 def _post_lines(lines: Sequence[bytes], *, dry_run: bool, replace: bool) -> _Call:
@@ -51,8 +52,8 @@ def _post_lines(lines: Sequence[bytes], *, dry_run: bool, replace: bool) -> _Cal
     return _Call("POST", "/readings", "receipts", switches, b"\n".join(lines), "application/x-ndjson", closes=dry_run)
 
 
-def _fit(reading: str | bytes) -> _Call:
-    return _Call("POST", "/fit", "file", body=_bytes(reading))
+def _fit(reading: str | bytes, person: str) -> _Call:
+    return _Call("POST", "/fit", "file", _whose(person), _bytes(reading))
 
 
 def _readings(first: str, last: str, person: str) -> _Call:
@@ -101,17 +102,17 @@ class Client:
         """Whether the function could deliver a reading now."""
         return self._send(_health())
 
-    def post(self, reading: str | bytes, *, dry_run: bool = False, replace: bool = False) -> Reply:
-        """Deliver one reading (JSON), or several (a JSON array)."""
-        return self._send(_post(reading, dry_run=dry_run, replace=replace))
+    def post(self, reading: str | bytes, *, dry_run: bool = False, replace: bool = False, person: str = "") -> Reply:
+        """Deliver one reading (JSON), or several (a JSON array). `person`: whose it is, whatever it says itself."""
+        return self._send(_post(reading, person, dry_run=dry_run, replace=replace))
 
     def post_lines(self, lines: Sequence[bytes], *, dry_run: bool = False, replace: bool = False) -> Reply:
         """Deliver several readings, each a JSON text."""
         return self._send(_post_lines(lines, dry_run=dry_run, replace=replace))
 
-    def fit(self, reading: str | bytes) -> Reply:
+    def fit(self, reading: str | bytes, *, person: str = "") -> Reply:
         """The proven file of a reading. Nothing is sent."""
-        return self._send(_fit(reading))
+        return self._send(_fit(reading, person))
 
     def readings(self, first: str, last: str, *, person: str = "") -> Reply:
         """The entries in Garmin Connect from one day to another, each such as 2026-11-23."""
@@ -147,9 +148,9 @@ class AsyncClient:
     async def aclose(self) -> None:
         await self._http.aclose()
 
-    async def post(self, reading: str | bytes, *, replace: bool = False) -> Reply:
-        """Deliver one reading (JSON), or several (a JSON array)."""
-        return await self._send(_post(reading, dry_run=False, replace=replace))
+    async def post(self, reading: str | bytes, *, replace: bool = False, person: str = "") -> Reply:
+        """Deliver one reading (JSON), or several (a JSON array). `person`: whose it is, whatever it says itself."""
+        return await self._send(_post(reading, person, dry_run=False, replace=replace))
 
     async def post_lines(self, lines: Sequence[bytes]) -> Reply:
         """Deliver several readings, each a JSON text."""

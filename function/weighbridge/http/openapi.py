@@ -34,6 +34,21 @@ def _switches(switches: Mapping[str, str]) -> list[Mapping[str, object]]:
     ]
 
 
+_WHOSE: Mapping[str, object] = {
+    "name": "person",
+    "in": "query",
+    "description": "Whose account, by name or alias. Needed only if several people are configured.",
+    "schema": {"type": "string"},
+}
+#: Of a reading, whatever it says itself.
+_CHOSEN: Mapping[str, object] = {
+    "name": "person",
+    "in": "query",
+    "description": "Whose the readings are, by name or alias, whatever they say themselves: the answer to the problem "
+    "`person-unclear`.",
+    "schema": {"type": "string"},
+}
+
 #: A parameter of every operation that answers with JSON.
 _PRETTY = _switches(_INDENTED)
 
@@ -179,7 +194,7 @@ def _post_readings(operation_id: str) -> dict[str, object]:
         "operationId": operation_id,
         "summary": "Deliver one reading or several: as JSON, as a form, or as the whole body of another program.",
         "security": _SECURITY,
-        "parameters": _switches(_QUERY_SWITCHES | _INDENTED),
+        "parameters": [*_switches(_QUERY_SWITCHES), _CHOSEN, *_PRETTY],
         "requestBody": _BODY,
         "responses": {
             "200": {
@@ -198,7 +213,7 @@ _POST_FIT: Mapping[str, object] = {
     "operationId": "makeFit",
     "summary": "The proven FIT file itself; nothing is sent.",
     "security": _SECURITY,
-    "parameters": _PRETTY,
+    "parameters": [_CHOSEN, *_PRETTY],
     "requestBody": _BODY,
     "responses": {
         "200": {
@@ -212,13 +227,6 @@ _POST_FIT: Mapping[str, object] = {
 #: Of an entry: its day, and its number at Garmin.
 _ID = "^[0-9]{4}-[0-9]{2}-[0-9]{2}[.][0-9]{1,20}$"
 _DAY: Mapping[str, object] = {"type": "string", "format": "date"}
-
-_WHOSE: Mapping[str, object] = {
-    "name": "person",
-    "in": "query",
-    "description": "Whose account, by name or alias. Needed only if several people are configured.",
-    "schema": {"type": "string"},
-}
 
 _GET_READINGS: Mapping[str, object] = {
     "operationId": "listReadings",
@@ -309,6 +317,11 @@ _PROBLEM: Mapping[str, object] = {
                 "required": ["field", "input", "message"],
                 "properties": {"field": {"type": "string"}, "input": True, "message": {"type": "string"}},
             },
+        },
+        "candidates": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "person-unclear: the people it may belong to. Ask, then send it again with `person`.",
         },
         "ours": {"type": "object", "description": "409: the values sent."},
         "theirs": {"type": "array", "items": {"type": "object"}, "description": "409: the entries Garmin holds."},

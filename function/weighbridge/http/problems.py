@@ -30,6 +30,7 @@ FAULTS: Mapping[type[Exception], ProblemType] = {
     errors.TooLarge: ProblemType(413, "too-large", "The body is too large"),
     errors.MediaTypeUnsupported: ProblemType(415, "media-type-unsupported", "This type of body is not supported"),
     errors.ReadingRejected: ProblemType(422, "reading-rejected", "The reading cannot be right"),
+    errors.PersonUnclear: ProblemType(422, "person-unclear", "Whose weigh-in is this?"),
     errors.SettingsInvalid: ProblemType(500, "settings-invalid", "The function is misconfigured"),
     errors.TemplateUnusable: ProblemType(500, "template-unusable", "The template cannot be used"),
     errors.Busy: ProblemType(503, "busy", "Too many requests at once", 5),
@@ -67,6 +68,8 @@ def problem(fault: Exception) -> dict[str, object]:
         problem["retry_after_s"] = pause_s
     if isinstance(fault, errors.ValuesRejected):
         problem["errors"] = [{"field": e.field, "input": e.input, "message": e.message} for e in fault.errors]
+    if isinstance(fault, errors.PersonUnclear):
+        problem["candidates"] = fault.candidates
     if isinstance(fault, errors.Conflict):
         problem |= {"ours": fault.ours, "theirs": fault.theirs}
         problem |= {"added": fault.added, "changed": fault.changed}

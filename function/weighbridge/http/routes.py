@@ -114,7 +114,11 @@ class Application:
         payloads = call.body()
         bridge = self.composed.weighbridge
         understood = bridge.understand(
-            payloads.items, now=self.now(), occurred_at=payloads.occurred_at, replace=replace
+            payloads.items,
+            now=self.now(),
+            occurred_at=payloads.occurred_at,
+            replace=replace,
+            person=call.query.get("person"),
         )
         steps = [_permitted(step, call.key) for step in understood]
 
@@ -138,7 +142,9 @@ class Application:
             raise errors.ReadingRejected(
                 [FieldError("", len(weigh_ins), f"1 to {READINGS_PER_FILE} readings make a file.")]
             )
-        readings, fit = self.composed.weighbridge.fit(weigh_ins, now=self.now(), occurred_at=payloads.occurred_at)
+        readings, fit = self.composed.weighbridge.fit(
+            weigh_ins, now=self.now(), occurred_at=payloads.occurred_at, person=call.query.get("person")
+        )
         for reading in readings:
             check_person(call.key, reading.person)
         disposition = f'attachment; filename="{file_name(readings, fit)}"'
@@ -233,8 +239,15 @@ def _health_lane(_application: Application, _call: Call) -> Lane:
 
 
 ROUTES = (
-    Route("POST", ("/", "/readings"), Application.post_readings, ("dry_run", "replace"), Right.SEND, _readings_lane),
-    Route("POST", ("/fit",), Application.post_fit, (), Right.SEND, _readings_lane),
+    Route(
+        "POST",
+        ("/", "/readings"),
+        Application.post_readings,
+        ("dry_run", "replace", "person"),
+        Right.SEND,
+        _readings_lane,
+    ),
+    Route("POST", ("/fit",), Application.post_fit, ("person",), Right.SEND, _readings_lane),
     Route("GET", ("/readings",), Application.get_readings, ("from", "to", "person"), Right.READ),
     Route("DELETE", ("/readings/{id}",), Application.delete_reading, ("person",), Right.DELETE),
     Route("GET", ("/health",), Application.get_health, lane=_health_lane),
@@ -309,6 +322,9 @@ def _permitted(step: Step, key: Key) -> Step:
             case TakeBack():
                 check(key, Right.DELETE)
                 check_person(key, step.person)
+            case errors.PersonUnclear() if key.people:
+                # Only those whom the key may choose.
+                return errors.PersonUnclear(step.errors, [name for name in step.candidates if name in key.people])
     except errors.Forbidden as fault:
         return fault
     return step

@@ -31,7 +31,8 @@ ALTER TABLE readings
     ADD COLUMN IF NOT EXISTS part integer NOT NULL DEFAULT 0,  -- of several rows of one message, the second is 1
     ADD COLUMN IF NOT EXISTS action text NOT NULL DEFAULT 'weigh_in',  -- or 'replace', 'take_back'
     ADD COLUMN IF NOT EXISTS instant timestamptz,        -- of the weigh-in, as the worker reads it
-    ADD COLUMN IF NOT EXISTS admitted boolean NOT NULL DEFAULT false;  -- may it be on its way to Garmin?
+    ADD COLUMN IF NOT EXISTS admitted boolean NOT NULL DEFAULT false,  -- may it be on its way to Garmin?
+    ADD COLUMN IF NOT EXISTS person text NOT NULL DEFAULT '';  -- whose it is, if somebody had to be asked
 
 DO $$
 BEGIN

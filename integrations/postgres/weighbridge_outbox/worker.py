@@ -228,7 +228,8 @@ class Sender:
 
     async def _post(self, together: Sequence[Reading]) -> Reply:
         if goes_alone(together[0]):
-            return await self.client.post(together[0]["text"], replace=together[0]["replace"])
+            (reading,) = together
+            return await self.client.post(reading["text"], replace=reading["replace"], person=reading["person"])
         return await self.client.post_lines([reading["text"].encode() for reading in together])
 
 
@@ -248,8 +249,9 @@ def requests(readings: Sequence[Reading]) -> list[list[Reading]]:
 
 
 def goes_alone(reading: Reading) -> bool:
-    """Whether a reading has a request of its own: it may replace what Garmin holds, or it is a list."""
-    return bool(reading["replace"] or reading["kind"] == "array")
+    """Whether a reading has a request of its own: it may replace what Garmin holds, somebody said whose it is, or it is
+    a list."""
+    return bool(reading["replace"] or reading["person"] or reading["kind"] == "array")
 
 
 def _judge(reading: Reading, result: Result) -> NextStep:

@@ -20,7 +20,7 @@ SDK_FALLBACK = ROOT / "sdk_fallback"
 #: layers below it, never from above and never from its own layer.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("weighbridge", "errors", "notes", "commands", "private", "resources", "secret", "space", "idle_server"),
-    ("machine_zone", "local_key"),
+    ("machine_zone", "local_key", "state_file"),
     ("settings", "fit"),
     ("reading", "client", "broker"),
     ("delivery",),

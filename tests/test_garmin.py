@@ -749,8 +749,9 @@ def test_odd_entry_and_sending(garmin: GarminStandIn, connect: Connect, caplog: 
 
 
 def test_sanitize() -> None:
-    """Garmin's words are passed on short, printable, and without account numbers."""
-    assert sanitize("Owner 2591602\x00\x1b[31m said\n no: 1234-5678") == "Owner … [31m said no: …"
+    """Garmin's words are passed on short, printable, and without numbers, such as an account or a weight."""
+    assert sanitize("Owner 2591602\x00\x1b[31m said\n no: 1234-5678") == "Owner … […m said no: …"
+    assert sanitize("Weight 81.4 kg, 2 entries") == "Weight … kg, … entries"
     assert len(sanitize("x" * 5000)) == 200
     assert sanitize("Duplicate Activity.") == "Duplicate Activity."
 

@@ -36,6 +36,8 @@ from ..space import look_for_room
 
 #: A token file is 2 to 6 KB. This much space is reserved on disk before a refresh.
 ROOM_BYTES = 16_384
+#: Later than any time of a token.
+LAST_S = 1e11
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,17 @@ class Token:
     #: 0 if unknown: then the token is refreshed before it is used.
     expires_at: float = 0.0
     refresh_expires_at: float | None = None
+
+    def __post_init__(self) -> None:
+        # Raises ValueError. The libraries pass on what came; it must not take the place of a token that works.
+        texts = (self.access_token.get_secret_value(), self.refresh_token.get_secret_value())
+        times = (self.expires_at, self.refresh_expires_at or 0.0)
+        if (
+            not all(isinstance(text, str) and text for text in texts)
+            or not isinstance(self.client_id, str | None)
+            or not all(isinstance(at, int | float) and 0 <= at < LAST_S for at in times)
+        ):
+            raise ValueError("not a token")
 
     def to_json(self) -> str:
         """The text of a token file, with the names of garth's `oauth2_token.json`."""
@@ -129,7 +142,7 @@ def _base64(text: str) -> str:
 
 def _unix_s(value: object) -> float | None:
     # A JSON number may be NaN, infinite, or an int too large for a float.
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e11
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < LAST_S
     return float(value) if usable and isinstance(value, int | float) else None
 
 

@@ -387,6 +387,18 @@ _HEALTH: Mapping[str, object] = {
                 "ready": {"type": "boolean"},
                 "detail": {"type": "string", "description": "How to fix it. Only with a key that may `administer`."},
                 "token_days_left": {"type": "number", "description": "Days until the sign-in ends, unless renewed."},
+                "last_outcome": {
+                    "type": "object",
+                    "description": "What the last delivery came to. Only with a key that may `administer`.",
+                    "required": ["code", "at"],
+                    "properties": {
+                        "code": {
+                            "type": "string",
+                            "description": "A status, or the type of a problem.",
+                        },
+                        "at": {"type": "string", "format": "date-time"},
+                    },
+                },
                 "last_success_at": {
                     "type": "string",
                     "format": "date-time",

@@ -207,11 +207,11 @@ class Application:
 
 
 def _without_details(state: Mapping[str, object]) -> dict[str, object]:
-    """A state of `/health` for callers without the right to administer: no names of people, no paths, and not when
-    somebody stepped on the scale."""
+    """A state of `/health` for callers without the right to administer: no names of people, no paths, no reasons, and
+    not when somebody stepped on the scale."""
     shown: dict[str, object] = {}
     for name, value in state.items():
-        if name in ("people", "last_success_at"):
+        if name in ("people", "last_outcome", "last_success_at"):
             continue
         if name == "detail":
             shown[name] = "Send a key with the right to administer to see why."

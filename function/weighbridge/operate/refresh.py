@@ -1,7 +1,8 @@
 """weighbridge refresh: renew each token that was not renewed for some days, so that no sign-in ends for lack of use.
 
 Facts: a sign-in ends about 30 days after its last renewal, and only use renews it. Meant for a schedule: once a day is
-enough, a missed day does no harm, and running it more often costs nothing, because a fresh token is left alone.
+enough, a missed day does no harm, and running it more often costs nothing, because a fresh token is left alone. It
+also reports a last delivery that failed, if the next one would, too.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import click
 
 from ..commands import DEFAULT_TOKEN
 from ..commands import command as typed
-from ..compose import token_library, token_session, token_store
+from ..compose import garmin_names, token_library, token_session, token_store
 from ..errors import WeighbridgeError
 from ..settings import Settings, read_settings
 from . import options
@@ -75,4 +76,9 @@ def _renew(settings: Settings, now_s: float, *, force: bool) -> int:
         return 1
     ends = "" if days is None else f"; the sign-in ends in {days:.0f} days"
     print(f"{name}: {word}{ends}.", flush=True)
+    # Without a regular look at /health, nobody else would say so.
+    for delivery in garmin_names(settings):
+        if trouble := session.last_outcome(delivery).trouble(now_s):
+            print(f"{name}: the last delivery failed. {trouble}", file=sys.stderr, flush=True)
+            return 1
     return 0

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 
 from ...commands import command, sign_in_again
+from ...delivery.last_outcome import LastOutcome
+from ...delivery.port import Outcome
 from ...errors import GarminUnreachable, RateLimited, SignInNeeded, TokenStoreUnusable, WeighbridgeError
+from ...secret import SecretStr
 from ..answers import REFUSALS, fault_of, retry_after_s
 from ..sign_in import SignIn
 from ..tokens import Store, Token
@@ -155,13 +158,24 @@ class TokenSession(ABC):
         """See `port.Session`."""
         return self._sign_in.failure(self._token().refresh_token) or self._store.obstacle()
 
-    def succeeded(self) -> None:
+    def ended(self, delivery: str, outcomes: Collection[Outcome]) -> None:
         """See `port.Session`."""
-        self._sign_in.succeeded()
+        if token := self._access_token():  # else there is nothing to keep it beside, and `token_days_left` says why
+            self._sign_in.ended(delivery, outcomes, token)
+
+    def last_outcome(self, delivery: str) -> LastOutcome:
+        """See `port.Session`."""
+        return self._sign_in.last_outcome(delivery, self._access_token())
 
     def last_success_at(self) -> datetime | None:
         """See `port.Session`."""
         return self._sign_in.last_success_at()
+
+    def _access_token(self) -> SecretStr | None:
+        try:
+            return self._token().access_token
+        except (SignInNeeded, TokenStoreUnusable):
+            return None
 
     def _renew(self, token: Token) -> Token:
         """A token newer than this one, saved. What a person may have to repair is noted."""

@@ -1,5 +1,5 @@
-"""The state of a sign-in, in a file beside its token: when Garmin may be asked again, what it has refused, and when
-a reading last arrived.
+"""The state of a sign-in, in a file beside its token: whose it is, when Garmin may be asked again, what it has refused,
+and when a reading last arrived.
 
 Rule: what Garmin has refused is not asked again without a reason: nothing before the time that it named, and nothing
 with a token that it no longer accepts. Every thread and process with this token knows it at once. The file has no
@@ -41,7 +41,8 @@ from .answers import LONGEST_RETRY_AFTER_S, REFUSALS
 #: How long a token that Garmin has refused is not tried again: once a day cannot do harm.
 REFUSED_S = 86_400
 SIZE_BYTES = 4096
-MOST_WORDS = 600  # each at most 6 bytes of JSON
+MOST_WORDS = 500  # each at most 6 bytes of JSON
+LONGEST_NAME = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,8 @@ class State:
     why: str = ""
     #: When Garmin last took a reading, or showed that it has it.
     succeeded_at: float = 0.0
+    #: The name that Garmin shows for the account.
+    signed_in_as: str = ""
 
     def to_json(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -80,6 +83,7 @@ def read_state(content: bytes) -> State:
         str(value.get("failed") or ""),
         str(value.get("why") or "")[:MOST_WORDS],
         _number(value.get("succeeded_at")),
+        str(value.get("signed_in_as") or "")[:LONGEST_NAME],
     )
 
 
@@ -133,6 +137,14 @@ class SignIn:
         """Why the last renewal with this refresh token failed; "" if it did not."""
         state = self._read()
         return state.why if state.failed == _mark(token) else ""
+
+    def signed_in(self, name: str) -> None:
+        """Somebody has signed in to the account with this name; "" if it is not known, or after signing out."""
+        self._change(lambda state: replace(state, signed_in_as=name[:LONGEST_NAME]))
+
+    def signed_in_as(self) -> str:
+        """The name of the account; "" if it is not known."""
+        return self._read().signed_in_as
 
     def succeeded(self) -> None:
         """Garmin has taken a reading, or shown that it has it."""

@@ -27,6 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("receipt", "accounts", "garmin"),
     ("pipeline",),
     ("compose",),
+    ("login",),
     ("http",),
     ("operate",),
     ("cli",),

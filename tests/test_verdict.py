@@ -38,6 +38,9 @@ PARKING = {"not-json", "query-invalid", "conflict", "too-large", "reading-reject
 #: These need only time.
 WAITING = {"busy", "too-slow", "garmin-unreachable", "rate-limited", "outcome-unknown", "internal-error"}
 
+#: Only a sign-in is answered with these, never a reading.
+OF_A_SIGN_IN = (errors.SignInInvalid, errors.SignInRejected, errors.SignInEnded, errors.CoolDown)
+
 
 def answer(status: int, body: object, headers: dict[str, str] | None = None) -> Reply:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -59,6 +62,8 @@ def every_fault() -> Iterator[Exception]:
     for kind in kinds:
         if kind is errors.Unauthorized:
             yield errors.Unauthorized("", sent=True)
+        elif issubclass(kind, OF_A_SIGN_IN):
+            continue
         elif kind in FAULTS or kind is errors.NoSuchAddress:  # the others are only base classes
             yield kind(*more.get(kind, ("",)))
     yield RuntimeError("a bug in the function")

@@ -41,6 +41,13 @@ class Composed:
     keys: tuple[Key, ...] = ()
     people: tuple[Person, ...] = ()
 
+    def settings_of(self, name: str | None) -> Settings:
+        """The settings for the account of the person with this name or alias, or for the only one. Raises `NotFound`,
+        or `QueryInvalid` if nobody is named and there are several."""
+        self.store(name)  # raises
+        person = named(self.people, self.person(name) or "")
+        return self.settings if person is None else self.settings.for_person(person.token)
+
     def person(self, name: str | None) -> str | None:
         """The name of the person with this name or alias, or of the only one."""
         found = named(self.people, name) if name is not None else None

@@ -147,6 +147,8 @@ class Key(NamedTuple):
     rights: frozenset[Right] = ALL_RIGHTS
     #: The people whose weigh-ins it is for; empty: everyone's.
     people: tuple[str, ...] = ()
+    #: Whether its rights are named, and not just all of them because none is.
+    is_explicit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +235,7 @@ def _key(entry: str) -> Key:
         raise ValueError
     rights = frozenset(map(Right, found["rights"].split("+"))) if found["rights"] else ALL_RIGHTS
     people = tuple(name.strip() for name in found["people"].split("+")) if found["people"] else ()
-    return Key(found["name"], SecretStr(header_text(secret)), rights, people)
+    return Key(found["name"], SecretStr(header_text(secret)), rights, people, found["rights"] is not None)
 
 
 def _networks(text: str) -> tuple[Network, ...]:
@@ -304,7 +306,8 @@ VARIABLES = (
         "api_keys",
         "",
         "`name=key,…`: who may call. `name:send+read@anna=key` limits a key to these rights (`send`, `read`, `delete`, "
-        "`administer`) and people. If not set, the key of this machine is used",
+        "`administer`) and people. To sign in to Garmin over HTTP, a key has to name `administer`. If not set, the key "
+        "of this machine is used",
         _api_keys,
         "name=key pairs separated by commas, each name a word, each key at least 16 characters long; rights and people "
         "are part of the name: name:send+read@anna=key",
@@ -315,7 +318,7 @@ VARIABLES = (
         "trusted_proxies",
         "",
         "the addresses of your own proxies, such as `127.0.0.1,10.0.0.0/8`. If a wrong key comes through one of them, "
-        "the log names the address in `X-Forwarded-For`",
+        "the log names the address in `X-Forwarded-For`. What they say in `X-Forwarded-Proto` counts",
         _networks,
         "addresses or networks separated by commas, such as 127.0.0.1,10.0.0.0/8",
     ),

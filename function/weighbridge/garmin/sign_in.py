@@ -1,5 +1,5 @@
-"""The state of a sign-in, in a file beside its token: when Garmin may be asked again, what it has refused, what the
-last delivery came to, and when a reading last arrived.
+"""The state of a sign-in, in a file beside its token: whose it is, when Garmin may be asked again, what it has refused,
+what the last delivery came to, and when a reading last arrived.
 
 Rule: what Garmin has refused is not asked again without a reason: nothing before the time that it named, and nothing
 with a token that it no longer accepts. Every thread and process with this token knows it at once. The file has no
@@ -41,6 +41,7 @@ from .answers import LONGEST_RETRY_AFTER_S, REFUSALS
 
 #: How long a token that Garmin has refused is not tried again: once a day cannot do harm.
 REFUSED_S = 86_400
+LONGEST_NAME = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,8 @@ class State:
     outcomes: Mapping[str, LastOutcome] = field(default_factory=dict)
     #: A part of the hash of the token with which a delivery needed a sign-in.
     signed_out: str = ""
+    #: The name that Garmin shows for the account.
+    signed_in_as: str = ""
 
 
 def read_state(value: Mapping[str, Any]) -> State:
@@ -75,6 +78,7 @@ def read_state(value: Mapping[str, Any]) -> State:
         number(value.get("succeeded_at")),
         {name: read_last_outcome(outcome) for name, outcome in outcomes.items()},
         str(value.get("signed_out") or ""),
+        str(value.get("signed_in_as") or "")[:LONGEST_NAME],
     )
 
 
@@ -127,6 +131,18 @@ class SignIn:
         state = self._read()
         return state.why if state.failed == _mark(token) else ""
 
+    def signed_in(self, name: str | None = None) -> None:
+        """Somebody has signed in to the account with this name; "" after signing out, None if it is the same."""
+        self._change(
+            lambda state: replace(
+                state, outcomes={}, signed_in_as=state.signed_in_as if name is None else name[:LONGEST_NAME]
+            )
+        )
+
+    def signed_in_as(self) -> str:
+        """The name of the account; "" if it is not known."""
+        return self._read().signed_in_as
+
     def ended(self, delivery: str, outcomes: Collection[Outcome], token: SecretStr | None = None) -> None:
         """A delivery of this name has ended like this, with this token."""
         now = float(int(self._now()))
@@ -149,10 +165,6 @@ class SignIn:
         last = state.outcomes.get(delivery, LastOutcome())
         is_repaired = token and last.code == SIGN_IN_NEEDED and state.signed_out != _mark(token)
         return replace(last, why="") if is_repaired else last
-
-    def signed_in(self) -> None:
-        """Somebody has signed in, where there is no token to tell."""
-        self._change(lambda state: replace(state, outcomes={}))
 
     def last_success_at(self) -> datetime | None:
         """When that was, in UTC; None if it never was."""

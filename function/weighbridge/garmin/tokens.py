@@ -162,6 +162,8 @@ class Store(Protocol):
 
     def save(self, token: Token) -> None: ...
 
+    def forget(self) -> None: ...
+
     def refreshed(self, stale: Token, refresh: Callable[[Token], Token]) -> Token: ...
 
     def obstacle(self) -> str: ...
@@ -190,6 +192,9 @@ class Candidate:
 
     def save(self, token: Token) -> None:
         self.token = token
+
+    def forget(self) -> None:
+        """Nothing is stored."""
 
     def refreshed(self, stale: Token, refresh: Callable[[Token], Token]) -> Token:
         if not self._may_renew:
@@ -239,6 +244,15 @@ class TokenStore:
         """Replace the stored token. Raises `TokenStoreUnusable`; then the old one stays."""
         with self._locked(), self._room() as commit:
             commit(token)
+
+    def forget(self) -> None:
+        """Delete the stored token, if there is one. Raises `TokenStoreUnusable`."""
+        with self._locked():
+            try:
+                self.path.unlink(missing_ok=True)
+                _sync_folder(self.folder)
+            except OSError as e:
+                raise self._unusable("cannot be deleted", e) from e
 
     def refreshed(self, stale: Token, refresh: Callable[[Token], Token]) -> Token:
         """A token newer than `stale`: one that another process saved, or the result of `refresh`, which is then saved.

@@ -11,6 +11,7 @@ from typing import get_args
 
 from pydantic import TypeAdapter
 
+from .. import errors
 from ..errors import Again, Blame
 from ..reading.bodies import SHAPES
 from ..reading.measures import MEASURES
@@ -18,6 +19,7 @@ from ..receipt import Receipt
 from .body import MEDIA_TYPES
 from .encoding import PRETTY
 from .problems import FAULTS
+from .sign_in import LONGEST_TEXT, STEPS
 
 _REF = "#/components/schemas/"
 _QUERY_SWITCHES = {
@@ -70,6 +72,7 @@ def document() -> dict[str, object]:
             "/readings": {"post": _post_readings("weighReadings"), "get": _GET_READINGS},
             "/readings/{id}": {"delete": _DELETE_READING},
             "/fit": {"post": _POST_FIT},
+            "/sign-in": {"get": _GET_SIGN_IN, "post": _POST_SIGN_IN, "delete": _DELETE_SIGN_IN},
             "/health": {"get": _GET_HEALTH},
             "/openapi.json": {"get": _GET_OPENAPI},
         },
@@ -85,6 +88,9 @@ def document() -> dict[str, object]:
                 "Results": _RESULTS,
                 "WeighIns": _WEIGH_INS,
                 "Health": _HEALTH,
+                "SignIn": _sign_in(),
+                "Connection": _CONNECTION,
+                "CodeNeeded": _CODE_NEEDED,
                 "Problem": _PROBLEM,
                 **definitions,
             },
@@ -135,9 +141,17 @@ def _whole_body() -> dict[str, object]:
     }
 
 
-def _problems(*statuses: int) -> dict[str, object]:
+#: What only a sign-in can answer, and what it cannot.
+_OF_SIGN_INS = frozenset(
+    {errors.SignInEnded, errors.SignInInvalid, errors.CodeRejected, errors.SignInRejected, errors.CoolDown}
+    | {errors.SignInBlocked}
+)
+_NOT_OF_SIGN_INS = frozenset({errors.ReadingRejected, errors.OutcomeUnknown})
+
+
+def _problems(*statuses: int, not_of: frozenset[type[Exception]] = _OF_SIGN_INS) -> dict[str, object]:
     """The faults of the table, with one response for each status."""
-    faults = [fault for fault in FAULTS.values() if fault.status in statuses]
+    faults = [fault for kind, fault in FAULTS.items() if fault.status in statuses and kind not in not_of]
     return {
         str(status): {
             "description": "; ".join(fault.title for fault in faults if fault.status == status) + ".",
@@ -256,6 +270,47 @@ _DELETE_READING: Mapping[str, object] = {
     },
 }
 
+_GET_SIGN_IN: Mapping[str, object] = {
+    "operationId": "connection",
+    "summary": "Whether somebody has signed in to Garmin, as far as it is known here; Garmin is not asked.",
+    "security": _SECURITY,
+    "parameters": [_WHOSE, *_PRETTY],
+    "responses": {
+        "200": _json("The connection.", "Connection"),
+        **_problems(400, *_ACCESS, 404, *_SET_UP, 503),
+    },
+}
+
+_POST_SIGN_IN: Mapping[str, object] = {
+    "operationId": "signIn",
+    "summary": "Sign in to Garmin in two steps, or with the ticket of your own browser.",
+    "description": "Only for a key whose rights name `administer`, and only over HTTPS or from the same machine. The "
+    "password is used once and not stored. After `code-rejected`, another code may be sent with the same `state`. "
+    "It lasts for five minutes, and a sign-in can be finished once.",
+    "security": _SECURITY,
+    "parameters": [_WHOSE, *_PRETTY],
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": _REF + "SignIn"}}},
+    },
+    "responses": {
+        "200": _json("Signed in: a token is stored, after one read with it.", "Connection"),
+        "202": _json("The password is right, and Garmin asks for a code.", "CodeNeeded"),
+        **_problems(400, *_ACCESS, 404, 408, 410, 413, 415, 422, 429, 500, 502, 503, not_of=_NOT_OF_SIGN_INS),
+    },
+}
+
+_DELETE_SIGN_IN: Mapping[str, object] = {
+    "operationId": "signOut",
+    "summary": "Sign out: delete the stored token. Nothing in Garmin is deleted.",
+    "security": _SECURITY,
+    "parameters": [_WHOSE, *_PRETTY],
+    "responses": {
+        "204": {"description": "Signed out."},
+        **_problems(400, *_ACCESS, 404, *_SET_UP, 503),
+    },
+}
+
 _GET_HEALTH: Mapping[str, object] = {
     "operationId": "health",
     "summary": "Whether a reading could be delivered now. Holds no secret and no measurement.",
@@ -370,6 +425,63 @@ _WEIGH_INS: Mapping[str, object] = {
                 "properties": {"id": {"type": "string"}, "calendar_date": _DAY},
             },
         },
+    },
+}
+
+
+def _sign_in() -> dict[str, object]:
+    about = {
+        "password": "Used once, and not stored.",
+        "state": "From the answer to the first step.",
+        "code": "The code of the second factor.",
+        "ticket": "The address at which your own browser ends after `browser_page`, or the ticket in it.",
+    }
+    return {
+        "oneOf": [
+            {
+                "type": "object",
+                "required": list(names),
+                "additionalProperties": False,
+                "properties": {
+                    name: {
+                        "type": "string",
+                        "minLength": 1,
+                        "maxLength": LONGEST_TEXT,
+                        **({"description": about[name]} if name in about else {}),
+                    }
+                    for name in names
+                },
+            }
+            for names in STEPS
+        ]
+    }
+
+
+_TIME: Mapping[str, object] = {"type": "string", "format": "date-time"}
+
+_CONNECTION: Mapping[str, object] = {
+    "type": "object",
+    "required": ["signed_in", "uploads", "browser_page"],
+    "properties": {
+        "signed_in": {"type": "boolean"},
+        "signed_in_as": {"type": "string", "description": "The name that Garmin shows for the account."},
+        "until": {**_TIME, "description": "When the sign-in ends, unless it is renewed."},
+        "detail": {"type": "string", "description": "Why nobody is signed in."},
+        "uploads": {
+            "type": "boolean",
+            "description": "Whether weigh-ins are uploaded; if not, WEIGHBRIDGE_DELIVERY says to keep files.",
+        },
+        "browser_page": {"type": "string", "description": "Where your own browser gets a ticket."},
+        "retry_after_s": {"type": "integer", "description": "How long the next password has to wait."},
+    },
+}
+
+_CODE_NEEDED: Mapping[str, object] = {
+    "type": "object",
+    "required": ["state", "expires_at"],
+    "properties": {
+        "state": {"type": "string", "description": "A secret, for the second step."},
+        "expires_at": _TIME,
     },
 }
 

@@ -19,13 +19,15 @@ from ..delivery.port import WeighInStore, file_name
 from ..errors import FieldError, WeighbridgeError
 from ..fit.patch import READINGS_PER_FILE
 from ..pipeline import Step, TakeBack, Understood, is_to_do
-from ..settings import Key, Right
+from ..settings import Key, Right, Settings
 from .access import check, check_person
-from .body import Headers, Payloads, read_body
+from .body import Headers, Payloads, read_body, read_json
 from .encoding import PRETTY
 from .problems import problem
+from .sign_in import code_needed, connection, read_step
 
 if TYPE_CHECKING:
+    from ..login import Login
     from ..receipt import Receipt
 
     #: The result of one weigh-in, of a document with several, or of a list.
@@ -57,6 +59,9 @@ class Call:
 
     def body(self) -> Payloads:
         return read_body(self.content, self.headers.get("content-type", "") or None, self.headers)
+
+    def json(self) -> object:
+        return read_json(self.content, self.headers.get("content-type", "") or None, self.headers)
 
 
 class Answer(NamedTuple):
@@ -93,6 +98,8 @@ class Route(NamedTuple):
     #: What the key must be for; None: the route is open.
     right: Right | None = None
     lane: Callable[[Application, Call], Lane] = lambda _application, _call: Lane.LOOP
+    #: See `access.check_guarded`.
+    guarded: bool = False
 
     @property
     def name(self) -> str:
@@ -188,6 +195,52 @@ class Application:
         }
         return Answer(200 if delivery["ready"] else 503, health)
 
+    def get_sign_in(self, call: Call) -> Later:
+        settings = self._account(call)
+        return Later(lambda: Answer(200, connection(self._login(settings), settings)))
+
+    def post_sign_in(self, call: Call) -> Later:
+        settings = self._account(call)
+        step, values = read_step(call.json())
+
+        def answer() -> Answer:
+            login = self._login(settings)
+            match step, values:
+                case ("email", "password"), (email, password):
+                    found = login.with_password(email.get_secret_value().strip(), password)
+                    if not isinstance(found, SignedIn):
+                        return Answer(202, code_needed(found))
+                case ("state", "code"), (state, code):
+                    login.with_code(state, code.get_secret_value())
+                case _, (ticket,):
+                    login.with_ticket(ticket)
+            return Answer(200, connection(login, settings))
+
+        from ..login import SignedIn
+
+        return Later(answer)
+
+    def delete_sign_in(self, call: Call) -> Later:
+        settings = self._account(call)
+
+        def answer() -> Answer:
+            self._login(settings).sign_out()
+            return Answer(204, b"")
+
+        return Later(answer)
+
+    def _login(self, settings: Settings) -> Login:
+        # Imported when needed: a reading does not wait for what signs in.
+        from ..login import Login
+
+        return Login(settings, lambda: self.now().timestamp())
+
+    def _account(self, call: Call) -> Settings:
+        person = call.query.get("person")
+        settings = self.composed.settings_of(person)
+        check_person(call.key, self.composed.person(person))
+        return settings
+
     def get_openapi(self, _call: Call) -> Answer:
         # Imported when needed: pydantic's schemas take longer than a whole weigh-in.
         from .openapi import document
@@ -251,6 +304,9 @@ ROUTES = (
     Route("GET", ("/readings",), Application.get_readings, ("from", "to", "person"), Right.READ),
     Route("DELETE", ("/readings/{id}",), Application.delete_reading, ("person",), Right.DELETE),
     Route("GET", ("/health",), Application.get_health, lane=_health_lane),
+    Route("GET", ("/sign-in",), Application.get_sign_in, ("person",), Right.ADMINISTER, guarded=True),
+    Route("POST", ("/sign-in",), Application.post_sign_in, ("person",), Right.ADMINISTER, guarded=True),
+    Route("DELETE", ("/sign-in",), Application.delete_sign_in, ("person",), Right.ADMINISTER, guarded=True),
     Route("GET", ("/openapi.json",), Application.get_openapi, lane=_health_lane),
 )
 

@@ -35,26 +35,6 @@ REFRESH_REFUSED = (
     "Garmin no longer renews the token: it has ended, another program has renewed it, or the answer to an earlier "
     "renewal was lost."
 )
-WRONG_CREDENTIALS = (
-    "Garmin rejected this e-mail or password. Try them in a browser at connect.garmin.com first: repeated failures "
-    "lock the account."
-)
-WRONG_CODE = "Garmin rejected this code. Sign in again, and use the newest code."
-LOCKED = (
-    "Garmin has locked this account after too many failed sign-ins. Unlock it in a browser at connect.garmin.com, or "
-    "wait one to three days. Every further attempt makes the lock longer."
-)
-
-
-def cloudflare(token_name: str) -> str:
-    """What to do when Cloudflare blocks a sign-in."""
-    own_browser = command("login --way browser", token_name)
-    return (
-        "Cloudflare blocked the sign-in: it wants a browser. Sign in with your own: "
-        f"{own_browser}. Or try from another network, such as one at home."
-    )
-
-
 NOT_TRUSTED = (
     "The certificate of Garmin Connect is not trusted{detail}. Behind a proxy that decrypts traffic, or with a "
     "stand-in, set GARMIN_CA_BUNDLE to its certificates."

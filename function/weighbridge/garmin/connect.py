@@ -108,6 +108,10 @@ class GarminConnect:
         self._monotonic = monotonic
         self._turns = Turns(join_s)
 
+    @property
+    def session(self) -> Session:
+        return self._session
+
     # -- Delivery ----------------------------------------------------------------------------------------
 
     def deliver(

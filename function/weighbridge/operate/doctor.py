@@ -21,6 +21,7 @@ from ..commands import sign_in_again, to_upload
 from ..compose import (
     garmin_connect,
     garmin_names,
+    notifier_of,
     only_files,
     personal_api,
     token_library,
@@ -191,6 +192,13 @@ def _taking_back(run: Run) -> str:
     raise GarminRefused("Garmin Connect still shows the weigh-in. Delete it there by hand.")
 
 
+def _notices(run: Run) -> str:
+    notifier = notifier_of(run.settings)
+    if notifier is None:
+        raise NotTried("WEIGHBRIDGE_NOTIFY is not set; nobody is told when something needs you.")
+    return f"notices go to: {', '.join(notifier.check())}. To send a test: {typed('notify')}."
+
+
 LINKS = (
     Link("settings", (), _settings),
     Link("template", ("settings",), _template),
@@ -199,6 +207,7 @@ LINKS = (
     Link("renewal", ("token",), _renewal),
     Link("reading", ("renewal",), _reading),
     Link("official", ("settings",), _official),
+    Link("notices", ("settings",), _notices),
     Link("sending", ("template", "reading"), _sending),
     Link("reading back", ("sending",), _reading_back),
     Link("taking back", ("reading back",), _taking_back),

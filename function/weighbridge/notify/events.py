@@ -192,12 +192,9 @@ def _reason(problem: Mapping[str, Any]) -> str:
 
 def _values(problem: Mapping[str, Any]) -> str:
     lines = [f"{error.get('field')}: {error.get('message')} Got {error.get('input')}." for error in _errors(problem)]
-    theirs = problem.get("theirs")
-    held = [
-        ("This reading", problem.get("ours")),
-        *(("Garmin", each) for each in (theirs if isinstance(theirs, list) else [])),
-    ]
-    for who, entry in held:
+    ours, theirs = problem.get("ours"), problem.get("theirs")
+    held = theirs if isinstance(theirs, list | tuple) else ()
+    for who, entry in (("This reading", ours), *(("Garmin", each) for each in held)):
         if isinstance(entry, Mapping) and "weight_kg" in entry:
             lines.append(f"{who}: {entry['weight_kg']} kg.")
     return "\n".join(line[:300] for line in lines[:NAMED])

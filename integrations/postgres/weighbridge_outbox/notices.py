@@ -25,8 +25,6 @@ from weighbridge.notify import events
 from weighbridge.notify.events import Notice
 from weighbridge.notify.send import Notifier, failures, was_taken
 
-from .verdict import ARRIVED, OPEN
-
 log = logging.getLogger("weighbridge.notices")
 
 #: Between two notices of parked readings. A scale that sends nonsense each second is one notice in this time.
@@ -55,30 +53,30 @@ WHERE state = 'parked' AND coalesce(attempted_at, received_at) > now() - interva
 ORDER BY id LIMIT 1000
 """  # noqa: S608 - a constant
 
+#: A reading that went where it was meant to go. A file that was kept because Garmin did not get it has not.
+ARRIVED = """(state IN ('confirmed', 'present', 'accepted', 'joined', 'taken_back') OR (state = 'kept'
+    AND NOT coalesce(receipt->'warnings' @> '[{"code": "fell-back"}]', false)))"""
+
 # Of each source the latest reading that has arrived, else the first one; both in the index `readings_by_source`, from
 # which the sources are read one after the other. One that has been silent for a month more is no longer in use.
-SILENT = """
+SILENT = f"""
 WITH RECURSIVE sources AS (
     (SELECT source FROM readings ORDER BY source LIMIT 1)
     UNION ALL
     SELECT (SELECT source FROM readings WHERE source > sources.source ORDER BY source LIMIT 1)
     FROM sources WHERE sources.source IS NOT NULL
 )
-SELECT source || ' ' || last.id AS about, source,
-    (SELECT count(*) FROM readings WHERE readings.source = sources.source AND readings.id >= last.id
-        AND state = ANY(%(open)s)) AS open
+SELECT source || ' ' || last.id AS about, source, (SELECT count(*) FROM readings
+    WHERE readings.source = sources.source AND id >= last.id AND state <> 'nothing' AND NOT {ARRIVED}) AS open
 FROM sources CROSS JOIN LATERAL (
     (SELECT id, received_at, true AS arrived FROM readings
-        WHERE readings.source = sources.source AND state = ANY(%(arrived)s) ORDER BY id DESC LIMIT 1)
+        WHERE readings.source = sources.source AND {ARRIVED} ORDER BY id DESC LIMIT 1)
     UNION ALL
     (SELECT id, received_at, false FROM readings WHERE readings.source = sources.source ORDER BY id LIMIT 1)
     ORDER BY arrived DESC LIMIT 1
 ) AS last
 WHERE last.received_at BETWEEN now() - (%(days)s + 30) * interval '1 day' AND now() - %(days)s * interval '1 day'
-"""
-
-#: The states of a reading that needs nothing of its owner.
-WELL = (*ARRIVED, "accepted", "kept", "joined", "taken_back")
+"""  # noqa: S608 - a constant
 
 
 async def watch(pool: Pool, notifier: Notifier, *, every_s: float, silent_days: int) -> None:
@@ -102,7 +100,7 @@ async def _tell_parked(pool: Pool, notifier: Notifier) -> None:
 
 
 async def _tell_silent(pool: Pool, notifier: Notifier, days: int) -> None:
-    rows = await _all(pool, SILENT, days=days, arrived=[*WELL], open=[*OPEN])
+    rows = await _all(pool, SILENT, days=days)
     claimed = await _claim(pool, "nothing-arrived", [row["about"] for row in rows])
     silent = [row for row in rows if row["about"] in claimed]
     if silent:

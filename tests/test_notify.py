@@ -1,4 +1,4 @@
-"""Notices and pings: what is told, when, and that whatever a service does neither delays nor fails a delivery."""
+"""Notices and pings: what is sent, when, and that whatever a service does neither delays nor fails a delivery."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from weighbridge.errors import SettingsInvalid
 from weighbridge.garmin.tokens import TokenStore
-from weighbridge.garmin.watch import TELL_WITHIN_S
+from weighbridge.garmin.watch import SEND_WITHIN_S
 from weighbridge.notify import events
 from weighbridge.notify.errands import MOST_WAITING, Errands
 from weighbridge.notify.ping import Ping
@@ -73,7 +73,7 @@ def test_service_refuses(there: Services, status: int, why: str) -> None:
 
 
 def test_service_is_down(there: Services) -> None:
-    """A service that is down does not keep the next one from being told."""
+    """A service that is down does not keep the next one from being asked."""
     down = f"json://127.0.0.1:{free_port()}/{TOKEN}/"
     assert notifier(down, there.notify).send(events.test()) == (Sent(1, "json", "no answer"), Sent(2, "json", ""))
 
@@ -213,7 +213,7 @@ Make = Callable[..., FunctionClient]
 
 @pytest.fixture
 def make(monkeypatch: pytest.MonkeyPatch, garmin: GarminStandIn, there: Services, tmp_path: Path) -> Make:
-    """A function that delivers to Garmin, or else into a folder, and tells both."""
+    """A function that delivers to Garmin, or else into a folder, with a service and a monitor."""
     garmin.write_token(tmp_path / "tokens")
     environment = {
         "WEIGHBRIDGE_DELIVERY": "garth,folder",
@@ -246,14 +246,14 @@ def test_files_are_a_success_if_they_are_wanted(make: Make, there: Services) -> 
 
 
 def test_sign_in_ended(make: Make, garmin: GarminStandIn, there: Services, caplog: pytest.LogCaptureFixture) -> None:
-    """A sign-in that has ended is told once with its fix, whoever finds it, and each delivery pings the failure."""
+    """A sign-in that has ended is one notice with its fix, whoever finds it, and each delivery pings the failure."""
     garmin.revoke()
     garmin.expire_access_tokens()
     first, second = make(), make()
     for function in (first, second, first):
         assert function.post("/", json=READING).json["status"] == "kept"
     wait_until("all are pinged", lambda: there.pings == ["fail"] * 3)
-    wait_until("it is told", lambda: bool(there.notices))
+    wait_until("it is sent", lambda: bool(there.notices))
     ((title, text),) = there.notices
     assert title == "Signing in to Garmin is needed"
     assert text.endswith("Sign in again: weighbridge login.")
@@ -271,12 +271,12 @@ def test_garmin_asks_to_wait(make: Make, garmin: GarminStandIn, there: Services)
 
 
 def test_refused_reading(make: Make, there: Services, caplog: pytest.LogCaptureFixture) -> None:
-    """A refused reading is told once, however often it is sent, without a measurement and with the name of the key."""
+    """A refused reading is one notice, however often it is sent, without a measurement and with the name of the key."""
     function = make()
     for _ in range(3):
         assert function.post("/", json=HEAVY).status_code == 422
     assert function.post("/", data='{"weight": ', content_type="application/json").status_code == 400
-    wait_until("both are told", lambda: len(there.notices) == 2)
+    wait_until("both are sent", lambda: len(there.notices) == 2)
     assert there.titles == ["A reading was refused"] * 2
     assert there.notices[0][1].startswith(
         "The reading cannot be right: weight_kg. Nothing was sent to Garmin. It came "
@@ -290,27 +290,27 @@ def test_values_for_those_who_want_them(make: Make, there: Services) -> None:
     """With WEIGHBRIDGE_NOTIFY_VALUES, a notice has the measurement, and of a conflict both."""
     function = make(WEIGHBRIDGE_NOTIFY_VALUES="true")
     function.post("/", json=HEAVY)
-    wait_until("it is told", lambda: len(there.notices) == 1)
+    wait_until("it is sent", lambda: len(there.notices) == 1)
     assert "Got 8143.9." in there.notices[0][1]
     function.post("/", json=READING)
     assert function.post("/", json=READING | {"weight_kg": 80.9}).status_code == 409
-    wait_until("the conflict is told", lambda: len(there.notices) == 2)
+    wait_until("that of the conflict is sent", lambda: len(there.notices) == 2)
     assert there.notices[1][1].endswith("This reading: 80.9 kg.\nGarmin: 81.4 kg.")
 
 
-def test_own_programs_tell_themselves(make: Make, there: Services) -> None:
-    """What a program of Weighbridge shows its user by itself is not told, except for the poller, which only logs it."""
+def test_own_programs_show_it_themselves(make: Make, there: Services) -> None:
+    """What a program of Weighbridge shows its user by itself makes no notice; what the poller only logs does."""
     function = make()
     function.post("/", json=HEAVY, headers={"User-Agent": "weighbridge/0.2.0"})
     function.post("/", json=HEAVY, headers={"User-Agent": "weighbridge-fitdays/0.2.0"})
-    wait_until("one is told", lambda: bool(there.notices))
+    wait_until("one is sent", lambda: bool(there.notices))
     function.post("/", json=READING)
     wait_until("what came later is done", lambda: bool(there.pings))
     assert len(there.notices) == 1
 
 
 def test_flood_of_refusals(make: Make, there: Services, caplog: pytest.LogCaptureFixture) -> None:
-    """Of many different refused readings within ten minutes, five are told, and the log has the others."""
+    """Of many different refused readings within ten minutes, five are notices, and the log has the others."""
     function = make()
     for day in range(1, 9):
         function.post("/", json=HEAVY | {"measured_at": f"2026-11-{day:02}T06:31:00Z"})
@@ -398,7 +398,7 @@ def ends_in(env: dict[str, str], days: float) -> None:
 
 
 def test_end_is_announced(there: Services, env: dict[str, str]) -> None:
-    """The end of a sign-in is told 14 days, 7 days and 1 day before, once each, and with the command of its person."""
+    """The end of a sign-in is announced 14 days, 7 days and 1 day before, once each, with its command."""
     for days in (29, 14.2, 13.9, 13.8, 7.1, 6.9, 6.8, 1.1, 0.9, 0.8):
         ends_in(env, days)
         assert run(["refresh"], env) == 0
@@ -407,17 +407,17 @@ def test_end_is_announced(there: Services, env: dict[str, str]) -> None:
 
 
 def test_announced_again_after_a_new_sign_in(there: Services, env: dict[str, str]) -> None:
-    """A sign-in that works again starts over: its own end is told, too."""
+    """A sign-in that works again starts over: its own end is announced, too."""
     for days in (6, 30, 6):
         ends_in(env, days)
         run(["refresh"], env)
     assert len(there.notices) == 2
 
 
-def test_notice_that_failed_is_told_later(
+def test_notice_that_failed_is_sent_later(
     there: Services, env: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A notice that no service took is told again later, not at once, and then no more."""
+    """A notice that no service took is sent again later, not at once, and then no more."""
     ends_in(env, 6)
     there.status = 500
     run(["refresh"], env)
@@ -425,16 +425,16 @@ def test_notice_that_failed_is_told_later(
     there.status = 200
     run(["refresh"], env)
     assert len(there.notices) == 1
-    told = Path(env["WEIGHBRIDGE_TOKENS"], "anna.told")
-    known = json.loads(told.read_text())
-    told.write_text(json.dumps(known | {"at": known["at"] - TELL_WITHIN_S}))
+    file = Path(env["WEIGHBRIDGE_TOKENS"], "anna.notice")
+    known = json.loads(file.read_text())
+    file.write_text(json.dumps(known | {"at": known["at"] - SEND_WITHIN_S}))
     run(["refresh"], env)
     run(["refresh"], env)
     assert len(there.notices) == 2
 
 
 def test_several_find_it_at_once(there: Services, env: dict[str, str]) -> None:
-    """Of several that find an event at once, one tells it."""
+    """Of several that find an event at once, one sends the notice."""
     ends_in(env, 6)
     with ThreadPoolExecutor(4) as pool:
         codes = [*pool.map(lambda _: run(["refresh"], env), range(4))]
@@ -442,11 +442,11 @@ def test_several_find_it_at_once(there: Services, env: dict[str, str]) -> None:
     assert len(there.notices) == 1
 
 
-def test_what_was_told_is_private(there: Services, env: dict[str, str]) -> None:
+def test_file_is_private(there: Services, env: dict[str, str]) -> None:
     """The file beside the token is readable only by its owner, and has no secret."""
     ends_in(env, 6)
     run(["refresh"], env)
-    path = Path(env["WEIGHBRIDGE_TOKENS"], "anna.told")
+    path = Path(env["WEIGHBRIDGE_TOKENS"], "anna.notice")
     assert path.stat().st_mode & 0o777 == 0o600
     assert TOKEN not in path.read_text()
 
@@ -463,7 +463,7 @@ def test_command(there: Services, env: dict[str, str], capsys: pytest.CaptureFix
     assert run(["notify", "--fail"], both) == 1
     output = capsys.readouterr()
     assert output.out == "notice, service 1 (json): HTTP 500.\nping: HTTP 500.\n"
-    assert "Nobody was told." in output.err
+    assert "No service took the notice." in output.err
     assert there.pings == ["success", "fail"]
     assert is_free_of_secrets(output.out + output.err)
 

@@ -2,7 +2,7 @@
 refused.
 
 Rule: the answer never waits for it, and it never changes an answer. A reading that is sent again and refused again is
-told once.
+notified once.
 
 Strategy: a delivery succeeded if a reading went where it was meant to go. It failed if somebody must do something: sign
 in, fix a setting, import a file by hand. What may pass by itself, such as a Garmin that asks to wait, is neither: if it
@@ -11,7 +11,7 @@ does not pass, the pings stop, and the monitor raises its alarm.
 Facts: a caller that names itself `weighbridge/…` shows its user what is refused: the outbox parks it, the page and the
 import show it.
 
-Weakness: what was told about refused readings is remembered in this process only.
+Weakness: which refusals were notified is remembered in this process only.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from .notify.send import Notifier, failures
 MOST_REFUSALS, WITHIN_S = 5, 600.0
 #: Refusals that are remembered.
 REMEMBERED = 256
-#: A caller that tells its user itself.
-TELLS_ITSELF = "weighbridge/"
+#: A caller that shows its user what is refused.
+SHOWS_IT = "weighbridge/"
 
 _log = logging.getLogger(__name__)
 
@@ -67,8 +67,8 @@ class Afterwards:
             self._errands.add(lambda: self._send_ping(success=bool(succeeded)))
         if self._watches and len(refused) < len(found):
             self._errands.add(self._look)
-        if self._notifier and refused and not user_agent.startswith(TELLS_ITSELF):
-            self._errands.add(lambda: self._tell_refused(refused, content, key))
+        if self._notifier and refused and not user_agent.startswith(SHOWS_IT):
+            self._errands.add(lambda: self._notify_of_refusal(refused, content, key))
 
     def _send_ping(self, *, success: bool) -> None:
         if self._ping and (why := self._ping.send(success=success)):
@@ -79,7 +79,7 @@ class Afterwards:
             if why := watch.look():
                 _log.warning("a notice about a sign-in was not sent: %s", why)
 
-    def _tell_refused(self, refused: Sequence[Mapping[str, Any]], content: bytes, key: str) -> None:
+    def _notify_of_refusal(self, refused: Sequence[Mapping[str, Any]], content: bytes, key: str) -> None:
         mark = hashlib.sha256(content).hexdigest()
         if self._notifier is None or mark in self._known:
             return

@@ -138,7 +138,7 @@ def _afterwards(settings: Settings, accounts: Iterable[tuple[Settings, Destinati
 
 
 def notifier_of(settings: Settings) -> Notifier | None:
-    """Whom to tell; None without WEIGHBRIDGE_NOTIFY. Raises `SettingsInvalid` for an unknown address."""
+    """What sends notices; None without WEIGHBRIDGE_NOTIFY. Raises `SettingsInvalid` for an unknown address."""
     if not settings.notify:
         return None
     from .notify.send import Notifier
@@ -149,11 +149,11 @@ def notifier_of(settings: Settings) -> Notifier | None:
 
 
 def sign_in_watch(settings: Settings, session: Session, notifier: Notifier) -> SignInWatch:
-    """What tells about the sign-in of the account that these settings are for."""
+    """What notifies of the sign-in of the account that these settings are for."""
     from .garmin.watch import SignInWatch
 
-    told = None if settings.token_secret else settings.tokens / f"{settings.token_name}.told"
-    return SignInWatch(session, settings.token_name, told, notifier)
+    file = None if settings.token_secret else settings.tokens / f"{settings.token_name}.notice"
+    return SignInWatch(session, settings.token_name, file, notifier)
 
 
 def _only(account: Destination, name: str | None) -> WeighInStore | None:

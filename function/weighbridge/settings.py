@@ -174,7 +174,7 @@ class Settings:
     browser_profile: Path
     browser_args: tuple[str, ...]
     deliveries_at_once: int
-    #: Addresses of Apprise: whom to tell about events.
+    #: Addresses of Apprise, to which notices go.
     notify: tuple[SecretStr, ...]
     notify_values: bool
     #: The address of a monitor that expects a ping after each delivery.
@@ -314,14 +314,14 @@ def _optional_day(text: str) -> date | None:
     return date.fromisoformat(text) if text else None
 
 
-#: Whom to tell. The worker of the outbox has these, too.
+#: Who is notified. The worker of the outbox has these, too.
 NOTIFY = (
     Variable(
         "WEIGHBRIDGE_NOTIFY",
         "notify",
         "",
-        "whom to tell when something needs you: addresses of [Apprise](https://appriseit.com/services/) separated by "
-        "spaces, such as `ntfys://ntfy.sh/TOPIC mailtos://user:password@example.com`",
+        "where notices go when something needs you: addresses of [Apprise](https://appriseit.com/services/), separated "
+        "by spaces, such as `ntfys://ntfy.sh/TOPIC mailtos://user:password@example.com`",
         _services,
         "addresses that Apprise knows, such as ntfys://ntfy.sh/TOPIC, separated by spaces",
     ),

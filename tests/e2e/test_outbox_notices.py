@@ -30,8 +30,8 @@ def there() -> Iterator[Services]:
 
 
 @pytest.fixture
-def told(box: Outbox, there: Services, tmp_path: Path) -> Outbox:
-    """An outbox whose function keeps files, and whose workers look each second whether there is something to tell."""
+def watched(box: Outbox, there: Services, tmp_path: Path) -> Outbox:
+    """An outbox whose function keeps files, and whose workers look each second for what is to be sent."""
     box.function({"WEIGHBRIDGE_FOLDER": tmp_path / "kept", "WEIGHBRIDGE_NOTIFY": there.notify}).start()
     box.environment |= {"WEIGHBRIDGE_NOTIFY": there.notify, "OUTBOX_NOTIFY_SECONDS": "1"}
     return box
@@ -48,8 +48,8 @@ def let_look(box: Outbox, workers: int = 1) -> None:
         wait_until("they look", lambda: box.query(blocked) == [(workers,)])
 
 
-def let_all_be_told(box: Outbox, workers: int = 1) -> None:
-    """Until every worker has looked, told what it found, noted it, and looked once more."""
+def let_all_be_sent(box: Outbox, workers: int = 1) -> None:
+    """Until every worker has looked, sent what it found, noted it, and looked once more."""
     for _ in range(3):
         let_look(box, workers)
 
@@ -65,177 +65,177 @@ def make_older(box: Outbox, days: int) -> None:
     box.query("UPDATE readings SET received_at = received_at - %s * interval '1 day'", days)
 
 
-def test_parked_is_told_once(told: Outbox, there: Services) -> None:
-    """Of two workers, one tells about a parked reading, without its measurement; the function does not tell it too."""
-    told.run("worker")
-    told.run("worker")
-    told.insert(HEAVY)
-    wait_until("it is parked", lambda: told.state() == "parked")
-    let_all_be_told(told, 2)
+def test_parked_is_one_notice(watched: Outbox, there: Services) -> None:
+    """Of two workers, one sends the notice of a parked reading, without its measurement; the function sends none."""
+    watched.run("worker")
+    watched.run("worker")
+    watched.insert(HEAVY)
+    wait_until("it is parked", lambda: watched.state() == "parked")
+    let_all_be_sent(watched, 2)
     ((title, text),) = there.notices
     assert title == "Reading 1 is parked"
     assert text.startswith("The reading cannot be right: weight. It is not sent again by itself.")
     assert "weighbridge outbox correct 1 FILE" in text
-    assert not any(secret in title + text + told.logs() for secret in (TOKEN, "8143"))
+    assert not any(secret in title + text + watched.logs() for secret in (TOKEN, "8143"))
 
 
-def test_two_find_it_at_once(told: Outbox, there: Services) -> None:
-    """Two workers that find an event at the same moment tell it once."""
-    told.run("worker")
-    told.run("worker")
-    let_look(told, 2)
-    park(told)
-    let_all_be_told(told, 2)
+def test_two_find_it_at_once(watched: Outbox, there: Services) -> None:
+    """Two workers that find an event at the same moment send one notice."""
+    watched.run("worker")
+    watched.run("worker")
+    let_look(watched, 2)
+    park(watched)
+    let_all_be_sent(watched, 2)
     assert there.titles == ["Reading 1 is parked"]
 
 
-def test_values_for_those_who_want_them(told: Outbox, there: Services) -> None:
+def test_values_for_those_who_want_them(watched: Outbox, there: Services) -> None:
     """With WEIGHBRIDGE_NOTIFY_VALUES, the notice has the measurement; the log still does not."""
-    told.run("worker", WEIGHBRIDGE_NOTIFY_VALUES="true")
-    told.insert(HEAVY)
-    wait_until("it is told", lambda: bool(there.notices))
+    watched.run("worker", WEIGHBRIDGE_NOTIFY_VALUES="true")
+    watched.insert(HEAVY)
+    wait_until("it is sent", lambda: bool(there.notices))
     assert there.notices[0][1].endswith("Got 8143.9.")
-    assert "8143" not in told.logs()
+    assert "8143" not in watched.logs()
 
 
-def test_many_are_one_notice(told: Outbox, there: Services) -> None:
+def test_many_are_one_notice(watched: Outbox, there: Services) -> None:
     """Readings that are parked together are one notice, which names ten of them."""
-    park(told, 30)
-    told.run("worker")
-    let_all_be_told(told)
+    park(watched, 30)
+    watched.run("worker")
+    let_all_be_sent(watched)
     ((title, text),) = there.notices
     assert title == "30 readings are parked"
     assert text.count("This message is not a reading.") == 10
 
 
-def test_next_ones_are_collected(told: Outbox, there: Services) -> None:
-    """What is parked within ten minutes of a notice is told after them, in one notice."""
-    park(told)
-    told.run("worker")
-    let_all_be_told(told)
-    park(told, 2)
-    let_all_be_told(told)
+def test_next_ones_are_collected(watched: Outbox, there: Services) -> None:
+    """What is parked within ten minutes of a notice is sent after them, in one notice."""
+    park(watched)
+    watched.run("worker")
+    let_all_be_sent(watched)
+    park(watched, 2)
+    let_all_be_sent(watched)
     assert there.titles == ["Reading 1 is parked"]
-    told.query("UPDATE weighbridge_notices SET sent_at = now() - interval '10 minutes'")
-    let_all_be_told(told)
+    watched.query("UPDATE weighbridge_notices SET sent_at = now() - interval '10 minutes'")
+    let_all_be_sent(watched)
     assert there.titles == ["Reading 1 is parked", "2 readings are parked"]
 
 
-def test_history_is_not_told(told: Outbox, there: Services) -> None:
-    """What was parked more than two days ago is not told when notices are turned on."""
-    park(told)
-    make_older(told, 3)
-    told.run("worker", OUTBOX_SILENT_DAYS="0")
-    let_all_be_told(told)
+def test_history_is_left_out(watched: Outbox, there: Services) -> None:
+    """What was parked more than two days ago is left out when notices are turned on."""
+    park(watched)
+    make_older(watched, 3)
+    watched.run("worker", OUTBOX_SILENT_DAYS="0")
+    let_all_be_sent(watched)
     assert there.notices == []
 
 
 @pytest.mark.parametrize("status", [500, 302])
-def test_service_that_fails_is_asked_later(told: Outbox, there: Services, status: int) -> None:
-    """While the service fails, readings arrive, and the notice is tried again later: told once, and nothing is lost."""
+def test_service_that_fails_is_asked_later(watched: Outbox, there: Services, status: int) -> None:
+    """While the service fails, readings arrive, and the notice is tried again later, until it is taken once."""
     there.status = status
-    worker = told.run("worker")
-    park(told)
+    worker = watched.run("worker")
+    park(watched)
     wait_until("it failed", lambda: f"service 1 (json): HTTP {status}" in worker.log())
-    told.insert(READING)
-    wait_until("a reading arrives", lambda: told.state(2) == "kept")
-    let_all_be_told(told)
+    watched.insert(READING)
+    wait_until("a reading arrives", lambda: watched.state(2) == "kept")
+    let_all_be_sent(watched)
     assert len(there.notices) == 1
     there.status = 200
-    told.query("UPDATE weighbridge_notices SET claimed_at = now() - interval '1 hour'")
-    let_all_be_told(told)
+    watched.query("UPDATE weighbridge_notices SET claimed_at = now() - interval '1 hour'")
+    let_all_be_sent(watched)
     assert len(there.notices) == 2
-    assert TOKEN not in told.logs()
+    assert TOKEN not in watched.logs()
 
 
-def test_silent_service_holds_up_nothing(told: Outbox, there: Services) -> None:
+def test_silent_service_holds_up_nothing(watched: Outbox, there: Services) -> None:
     """While the service takes a notice and says nothing, readings arrive, and the worker stops when it is asked to."""
     there.slow = True
-    worker = told.run("worker")
-    park(told)
+    worker = watched.run("worker")
+    park(watched)
     wait_until("the service is asked", lambda: bool(there.notices))
-    told.insert(json.dumps({"weight": 81.4, "measured_at": AT}))
-    wait_until("a reading arrives", lambda: told.state(2) == "kept")
+    watched.insert(json.dumps({"weight": 81.4, "measured_at": AT}))
+    wait_until("a reading arrives", lambda: watched.state(2) == "kept")
     started = time.monotonic()
     worker.stop()
     assert time.monotonic() - started < 8
-    assert told.query("SELECT count(*) FROM weighbridge_notices WHERE sent_at IS NULL") == [(1,)]
+    assert watched.query("SELECT count(*) FROM weighbridge_notices WHERE sent_at IS NULL") == [(1,)]
 
 
-def test_nothing_arrives(told: Outbox, there: Services) -> None:
-    """A source from which nothing has arrived for 14 days is told once, and again after it had come back."""
-    told.run("worker")
-    told.insert(READING, source="mqtt:scale/anna")
-    wait_until("it has arrived", lambda: told.state() == "kept")
-    make_older(told, 13)
-    let_all_be_told(told)
+def test_nothing_arrives(watched: Outbox, there: Services) -> None:
+    """A source from which nothing has arrived for 14 days is one notice, and another after it had come back."""
+    watched.run("worker")
+    watched.insert(READING, source="mqtt:scale/anna")
+    wait_until("it has arrived", lambda: watched.state() == "kept")
+    make_older(watched, 13)
+    let_all_be_sent(watched)
     assert there.notices == []
-    make_older(told, 2)
-    let_all_be_told(told)
+    make_older(watched, 2)
+    let_all_be_sent(watched)
     ((title, text),) = there.notices
     assert title == "No weigh-in has arrived for 14 days"
     assert text.startswith("From: mqtt:scale/anna. Nothing was received that waits.")
-    told.insert(json.dumps({"weight": 81.2, "measured_at": "2026-11-23T06:31:00Z"}), source="mqtt:scale/anna")
-    wait_until("another has arrived", lambda: told.state(2) == "kept")
-    make_older(told, 20)
-    let_all_be_told(told)
+    watched.insert(json.dumps({"weight": 81.2, "measured_at": "2026-11-23T06:31:00Z"}), source="mqtt:scale/anna")
+    wait_until("another has arrived", lambda: watched.state(2) == "kept")
+    make_older(watched, 20)
+    let_all_be_sent(watched)
     assert len(there.notices) == 2
 
 
-def test_received_and_not_delivered(told: Outbox, there: Services) -> None:
+def test_received_and_not_delivered(watched: Outbox, there: Services) -> None:
     """If readings of a silent source wait, the notice says how many, and where to see why."""
-    told.run("worker", WEIGHBRIDGE_KEY="a-wrong-key-of-letters")
-    told.insert(READING)
-    make_older(told, 15)
-    wait_until("it is told", lambda: bool(there.notices))
+    watched.run("worker", WEIGHBRIDGE_KEY="a-wrong-key-of-letters")
+    watched.insert(READING)
+    make_older(watched, 15)
+    wait_until("it is sent", lambda: bool(there.notices))
     assert "1 reading was received and not delivered. See why: weighbridge outbox status." in there.notices[0][1]
 
 
-def test_kept_in_place_of_an_upload(told: Outbox, there: Services) -> None:
+def test_kept_in_place_of_an_upload(watched: Outbox, there: Services) -> None:
     """A file that is kept only because Garmin did not get it has not arrived."""
-    told.run("worker")
-    told.insert(READING)
-    wait_until("it is kept", lambda: told.state() == "kept")
-    make_older(told, 15)
+    watched.run("worker")
+    watched.insert(READING)
+    wait_until("it is kept", lambda: watched.state() == "kept")
+    make_older(watched, 15)
     warnings = json.dumps([{"code": "fell-back", "text": "garth did not deliver"}])
-    told.query("UPDATE readings SET receipt = jsonb_set(receipt, '{warnings}', %s::jsonb)", warnings)
-    wait_until("it is told", lambda: bool(there.notices))
+    watched.query("UPDATE readings SET receipt = jsonb_set(receipt, '{warnings}', %s::jsonb)", warnings)
+    wait_until("it is sent", lambda: bool(there.notices))
     assert "1 reading was received and not delivered" in there.notices[0][1]
 
 
-def test_old_source_is_not_told(told: Outbox, there: Services) -> None:
-    """A scale that was given away two months ago is not told."""
-    told.run("worker")
-    told.insert(READING)
-    wait_until("it has arrived", lambda: told.state() == "kept")
-    make_older(told, 60)
-    let_all_be_told(told)
+def test_old_source_is_left_out(watched: Outbox, there: Services) -> None:
+    """A scale that was given away two months ago is left out."""
+    watched.run("worker")
+    watched.insert(READING)
+    wait_until("it has arrived", lambda: watched.state() == "kept")
+    make_older(watched, 60)
+    let_all_be_sent(watched)
     assert there.notices == []
 
 
-def test_least_rights_are_enough(told: Outbox, there: Services, database_server: Postgres) -> None:
-    """The role of the worker may tell and note it."""
-    with_roles(told)
+def test_least_rights_are_enough(watched: Outbox, there: Services, database_server: Postgres) -> None:
+    """The role of the worker may send a notice and note it."""
+    with_roles(watched)
     database_server.require_password("weighbridge_worker")
-    worker = told.run("worker", DATABASE_URL=as_role(told, "weighbridge_worker"))
-    park(told)
-    let_all_be_told(told)
-    assert told.query("SELECT count(sent_at) FROM weighbridge_notices") == [(1,)]
+    worker = watched.run("worker", DATABASE_URL=as_role(watched, "weighbridge_worker"))
+    park(watched)
+    let_all_be_sent(watched)
+    assert watched.query("SELECT count(sent_at) FROM weighbridge_notices") == [(1,)]
     assert "Privilege" not in worker.log()
 
 
-def test_tables_of_an_earlier_release(told: Outbox, there: Services) -> None:
-    """With the tables of an earlier release readings arrive, and the log says that nobody can be told."""
-    told.query("DROP TABLE weighbridge_notices")
-    worker = told.run("worker")
-    told.insert(READING)
-    wait_until("it has arrived", lambda: told.state() == "kept")
+def test_tables_of_an_earlier_release(watched: Outbox, there: Services) -> None:
+    """With the tables of an earlier release readings arrive, and the log says that there are no notices."""
+    watched.query("DROP TABLE weighbridge_notices")
+    worker = watched.run("worker")
+    watched.insert(READING)
+    wait_until("it has arrived", lambda: watched.state() == "kept")
     wait_until("the log says so", lambda: "looked at for notices: UndefinedTable" in worker.log())
 
 
-def test_unknown_service(told: Outbox) -> None:
+def test_unknown_service(watched: Outbox) -> None:
     """A worker with an address that Apprise does not know stops with the name of the setting, without the address."""
-    told.environment["WEIGHBRIDGE_NOTIFY"] = f"nosuch://{TOKEN}"
-    said = told.ask("worker", fails=True)
+    watched.environment["WEIGHBRIDGE_NOTIFY"] = f"nosuch://{TOKEN}"
+    said = watched.ask("worker", fails=True)
     assert said.startswith("WEIGHBRIDGE_NOTIFY must be addresses that Apprise knows")
     assert TOKEN not in said

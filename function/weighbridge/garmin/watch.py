@@ -1,11 +1,11 @@
-"""Tells a person about a sign-in that ends, or that has ended.
+"""Notifies a person of a sign-in that ends, or that has ended.
 
-Rule: each event is told once, by whichever process finds it first. What was told is in a file beside the token. When
-the sign-in works again, it starts over.
+Rule: of each event there is one notice, from whichever process finds it first. The last notice is in a file beside the
+token. When the sign-in works again, it starts over.
 
 Facts: nothing here asks Garmin. What is known was learned by the last delivery or renewal.
 
-Weakness: without a file (a token in Secret Manager) each process remembers for itself, so each new one tells it again.
+Weakness: without a file (a token in Secret Manager) each process remembers for itself, so each new one sends it again.
 The sign-in of the delivery `browser` is in its profile, and does not say when it ends.
 """
 
@@ -23,8 +23,8 @@ from ..notify.send import LONGEST_S, Notifier, failures, was_taken
 from ..state_file import StateFile, number
 from .sessions.port import Session
 
-#: How long somebody has to tell it, before another tries.
-TELL_WITHIN_S = 4 * LONGEST_S
+#: How long a process has to send a notice, before another tries.
+SEND_WITHIN_S = 4 * LONGEST_S
 
 
 class SignInWatch:
@@ -34,29 +34,29 @@ class SignInWatch:
         self,
         session: Session,
         token_name: str,
-        told: Path | None,
+        file: Path | None,
         notifier: Notifier,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`told`: the file of what was told; None = remember in this process only."""
+        """`file`: of the last notice; None = remember in this process only."""
         self._session = session
         self._token_name = token_name
-        self._file = StateFile(told)
+        self._file = StateFile(file)
         self._notifier = notifier
         self._now = now
 
     def look(self) -> str:
-        """Tell what is to be told. Returns what failed, for a log; "" if nothing did."""
+        """Send the notice that is due. Returns what failed, for a log; "" if nothing did."""
         notice = self._notice()
         if notice is None:
             if self._file.read():
                 self._file.change(lambda _: {})
             return ""
-        if not self._is_to_tell(notice):
+        if not self._is_due(notice):
             return ""
         sent = self._notifier.send(notice)
         if was_taken(sent):
-            self._file.change(lambda known: {**known, "told": True} if _is_about(known, notice) else known)
+            self._file.change(lambda known: {**known, "sent": True} if _is_about(known, notice) else known)
         return failures(sent)
 
     def _notice(self) -> Notice | None:
@@ -74,19 +74,19 @@ class SignInWatch:
             return events.sign_in_not_renewed(name, failure)
         return None if days is None else events.sign_in_ends(name, days)
 
-    def _is_to_tell(self, notice: Notice) -> bool:
-        """Whether it is this caller who is to tell it: nobody has, and nobody else is about to."""
+    def _is_due(self, notice: Notice) -> bool:
+        """Whether the caller is to send it: nobody has, and nobody else is about to."""
         now, is_first = self._now(), False
 
         def is_open(known: Mapping[str, Any]) -> bool:
             taken = _is_about(known, notice)
-            return not taken or not (known.get("told") is True or 0 <= now - number(known.get("at")) < TELL_WITHIN_S)
+            return not taken or not (known.get("sent") is True or 0 <= now - number(known.get("at")) < SEND_WITHIN_S)
 
         def changed(known: Mapping[str, Any]) -> Mapping[str, Any]:
             nonlocal is_first
             # It is called again for the memory of the process if the file cannot be written.
             is_first = is_first or is_open(known)
-            return {"code": notice.code, "title": notice.title, "at": now, "told": False} if is_first else known
+            return {"code": notice.code, "title": notice.title, "at": now, "sent": False} if is_first else known
 
         if is_open(self._file.read()):
             self._file.change(changed)

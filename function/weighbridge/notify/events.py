@@ -1,4 +1,4 @@
-"""The events that a person is told about, and what a notice of each says. Pure.
+"""The events of which a person is notified, and what a notice of each says. Pure.
 
 Rule: a notice holds no secret, and a measurement only in `values`, which is sent only if the owner asked for it
 (`WEIGHBRIDGE_NOTIFY_VALUES`). The rest is words of this project, names that the owner chose (of a token, a key, a
@@ -20,7 +20,7 @@ class Event(NamedTuple):
     code: str
     title: str
     text: str
-    #: For the documentation: when it is told, and by whom.
+    #: For the documentation: when it is sent, and by whom.
     when: str
     by: str
 
@@ -56,7 +56,7 @@ EVENTS = {
             "A reading was refused",
             "{why} Nothing was sent to Garmin. It came with the key {key}. Correct it and send it again; the answer to "
             "it said what was expected.",
-            "the function refused a reading of a program that does not tell you itself",
+            "the function refused a reading of a program that does not show it to you itself",
             "the function",
         ),
         Event(
@@ -92,7 +92,7 @@ LONGEST_NAME = 100
 
 
 class Notice(NamedTuple):
-    """What a person is told."""
+    """What a person reads about an event."""
 
     code: str
     title: str

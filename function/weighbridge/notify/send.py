@@ -8,7 +8,7 @@ Strategy: a process for each notice costs a second, and notices are rare. In ret
 takes no memory between two notices, and what hangs can be killed.
 
 Weakness: a service that takes a notice and answers too late counts as one that failed, so the notice comes twice. A
-notice counts as sent when one service has taken it: to send it again for another service would tell the same twice.
+notice counts as sent when one service has taken it: sent again for another service, it would come twice.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class Notifier:
 
 
 def was_taken(sent: Sequence[Sent]) -> bool:
-    """Whether a person was told: one service is enough."""
+    """Whether a person was notified: one service is enough."""
     return any(not each.why for each in sent)
 
 

@@ -195,7 +195,7 @@ def _taking_back(run: Run) -> str:
 def _notices(run: Run) -> str:
     notifier = notifier_of(run.settings)
     if notifier is None:
-        raise NotTried("WEIGHBRIDGE_NOTIFY is not set; nobody is told when something needs you.")
+        raise NotTried("WEIGHBRIDGE_NOTIFY is not set; you are not notified when something needs you.")
     return f"notices go to: {', '.join(notifier.check())}. To send a test: {typed('notify')}."
 
 

@@ -37,7 +37,7 @@ def command(around: Surroundings, *, fail: bool) -> int:
             print(f"notice, {each}.")
         is_well = all(not each.why for each in sent)
         if not was_taken(sent):
-            print("Nobody was told. Check the addresses in WEIGHBRIDGE_NOTIFY.", file=sys.stderr)
+            print("No service took the notice. Check the addresses in WEIGHBRIDGE_NOTIFY.", file=sys.stderr)
     if settings.ping_url:
         why = Ping(settings.ping_url).send(success=not fail)
         print(f"ping: {why or 'taken'}.")

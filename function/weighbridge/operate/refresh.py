@@ -56,12 +56,12 @@ def _look_once(around: Surroundings, *, force: bool) -> int:
         theirs = settings.for_person(name)
         codes.append(_renew(theirs, around.now(), force=force))
         if notifier:
-            _tell(theirs, notifier)
+            _notify(theirs, notifier)
     return max(codes)
 
 
-def _tell(settings: Settings, notifier: Notifier) -> None:
-    """Tell the owner of a sign-in that ends or has ended."""
+def _notify(settings: Settings, notifier: Notifier) -> None:
+    """Notify the owner of a sign-in that ends or has ended."""
     try:
         session = token_session(token_library(settings), settings)
         why = sign_in_watch(settings, session, notifier).look()

@@ -1,12 +1,13 @@
-"""Tells a person about readings that are parked, and about sources from which nothing has arrived for days.
+"""Notifies a person of readings that are parked, and of sources from which nothing has arrived for days.
 
-Rule: each event is told once. A worker claims it in the table `weighbridge_notices` before it tells it, so of two
-workers one does. What could not be told is tried again after a pause. No reading waits for it, and none is changed.
+Rule: of each event there is one notice. A worker claims the event in the table `weighbridge_notices` first, so of two
+workers one sends it. A notice that could not be sent is tried again after a pause. No reading waits for it, and none
+is changed.
 
 Strategy: one look each minute finds everything, whoever parked it: a worker, the relay or a trigger. What was parked
-more than two days ago is history: nobody is told about it when notices are turned on.
+more than two days ago is history, and is left out.
 
-Weakness: a worker that is killed between sending and noting it tells it again, and so does one whose service answers
+Weakness: a worker that is killed between sending and noting it sends it again, and so does one whose service answers
 too late.
 """
 
@@ -83,32 +84,32 @@ async def watch(pool: Pool, notifier: Notifier, *, every_s: float, silent_days: 
     """Look now and then, until it is cancelled."""
     while True:
         try:
-            await _tell_parked(pool, notifier)
+            await _notify_of_parked(pool, notifier)
             if silent_days:
-                await _tell_silent(pool, notifier, silent_days)
+                await _notify_of_silent(pool, notifier, silent_days)
         except psycopg.Error as e:
             log.error("the outbox could not be looked at for notices: %s", type(e).__name__)  # noqa: TRY400 - its text may hold a row
         await asyncio.sleep(every_s)
 
 
-async def _tell_parked(pool: Pool, notifier: Notifier) -> None:
+async def _notify_of_parked(pool: Pool, notifier: Notifier) -> None:
     rows = await _all(pool, PARKED)
     claimed = await _claim(pool, "readings-parked", [row["about"] for row in rows])
     parked = [(row["id"], row["fault"] or {}) for row in rows if row["about"] in claimed]
     if parked:
-        await _tell(pool, notifier, events.readings_parked(parked), claimed)
+        await _send(pool, notifier, events.readings_parked(parked), claimed)
 
 
-async def _tell_silent(pool: Pool, notifier: Notifier, days: int) -> None:
+async def _notify_of_silent(pool: Pool, notifier: Notifier, days: int) -> None:
     rows = await _all(pool, SILENT, days=days)
     claimed = await _claim(pool, "nothing-arrived", [row["about"] for row in rows])
     silent = [row for row in rows if row["about"] in claimed]
     if silent:
         waiting = sum(row["open"] for row in silent)
-        await _tell(pool, notifier, events.nothing_arrived(days, [row["source"] for row in silent], waiting), claimed)
+        await _send(pool, notifier, events.nothing_arrived(days, [row["source"] for row in silent], waiting), claimed)
 
 
-async def _tell(pool: Pool, notifier: Notifier, notice: Notice, abouts: Sequence[str]) -> None:
+async def _send(pool: Pool, notifier: Notifier, notice: Notice, abouts: Sequence[str]) -> None:
     sent = await asyncio.to_thread(notifier.send, notice)
     if why := failures(sent):
         log.warning("the notice %s was not sent: %s", notice.code, why)
@@ -117,7 +118,7 @@ async def _tell(pool: Pool, notifier: Notifier, notice: Notice, abouts: Sequence
 
 
 async def _claim(pool: Pool, event: str, abouts: Sequence[str]) -> list[str]:
-    """Those of these that are this worker's to tell."""
+    """Those of these that this worker is to send."""
     if not abouts:
         return []
     return [row["about"] for row in await _all(pool, CLAIM, event=event, abouts=[*abouts])]

@@ -167,7 +167,7 @@ WORKER = (
         "OUTBOX_NOTIFY_SECONDS",
         "notify_every_s",
         "60",
-        "worker: how often it looks whether there is something to tell",
+        "worker: how often it looks for what a person is to be notified of",
         _positive,
         _NUMBER,
     ),

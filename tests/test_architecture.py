@@ -23,9 +23,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("machine_zone", "local_key", "state_file"),
     ("settings", "fit"),
     ("reading", "client", "broker"),
-    ("delivery",),
+    ("delivery", "notify"),
     ("receipt", "accounts", "garmin"),
-    ("pipeline",),
+    ("pipeline", "afterwards"),
     ("compose",),
     ("login",),
     ("http",),
@@ -48,11 +48,12 @@ ALONE: dict[str, tuple[str, ...]] = {
     "click": ("operate", "cli"),
     "dotenv": ("operate",),
     "httpx": ("client",),
+    "apprise": ("notify.courier",),
 }
 
 #: Pure: bytes and values in, bytes and values out.
 CORE = (
-    *("errors", "notes", "commands", "reading", "fit", "receipt", "pipeline", "accounts"),
+    *("errors", "notes", "commands", "reading", "fit", "receipt", "pipeline", "accounts", "notify.events"),
     *("http.body", "delivery.port", "delivery.chain", "garmin.answers", "garmin.entries"),
 )
 
@@ -64,6 +65,7 @@ FOR_CALLERS = (
     "weighbridge.secret",
     "weighbridge.fit.encode",  # two messages are compared by their raw integers
     "weighbridge.notes",
+    "weighbridge.notify",
     "weighbridge.private",
     "weighbridge.reading.bodies",  # the weigh-ins in a message
     "weighbridge.reading.characters",  # digits and spaces of times
@@ -232,6 +234,7 @@ def test_core_is_pure(place: str) -> None:
 def test_only_programs_read_the_environment() -> None:
     """Only programs read `os.environ`; `settings` gets a mapping. `weighbridge/__init__` sets one variable."""
     places = ("weighbridge.operate", "weighbridge.cli", "weighbridge.http.server", "weighbridge.garmin.sessions")
+    places += ("weighbridge.notify.send",)
     users = {module for module, path in MODULES.items() if "os.environ" in path.read_text(encoding="utf-8")}
     assert {user for user in users if not is_in(user, places)} == {"weighbridge"}
 

@@ -176,6 +176,11 @@ class Settings:
     browser_profile: Path
     browser_args: tuple[str, ...]
     deliveries_at_once: int
+    #: Addresses of Apprise, to which notices go.
+    notify: tuple[SecretStr, ...]
+    notify_values: bool
+    #: The address of a monitor that expects a ping after each delivery.
+    ping_url: SecretStr | None
     #: Whose account: the name of a token.
     token_name: str = DEFAULT_TOKEN
     #: What the time zone was read from.
@@ -270,6 +275,29 @@ def _optional_secret(text: str) -> SecretStr | None:
     return SecretStr(header_text(text)) if text else None
 
 
+#: Where the next address of Apprise begins; a comma may also be a part of one.
+_NEXT_SERVICE = re.compile(r"[\s,;]+(?=[A-Za-z0-9]+://)")
+
+
+def _services(text: str) -> tuple[SecretStr, ...]:
+    services = _NEXT_SERVICE.split(text.strip(" \t\r\n,;")) if text.strip() else []
+    if not all(re.fullmatch(r"[A-Za-z0-9]+://\S+", service) for service in services):
+        raise ValueError
+    return tuple(map(SecretStr, services))
+
+
+def _yes(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError
+    return text == "true"
+
+
+def _ping_url(text: str) -> SecretStr | None:
+    if text:
+        split_url(header_text(text), ("http", "https"))
+    return SecretStr(text) if text else None
+
+
 def _secret_name(text: str) -> str:
     if not re.fullmatch(r"(?:projects/[\w:.-]+(?:/locations/[a-z0-9-]+)?/secrets/[\w-]{1,200})?", text, re.ASCII):
         raise ValueError
@@ -287,6 +315,27 @@ def _words(text: str) -> tuple[str, ...]:
 def _optional_day(text: str) -> date | None:
     return date.fromisoformat(text) if text else None
 
+
+#: Who is notified. The worker of the outbox has these, too.
+NOTIFY = (
+    Variable(
+        "WEIGHBRIDGE_NOTIFY",
+        "notify",
+        "",
+        "where notices go when something needs you: addresses of [Apprise](https://appriseit.com/services/), separated "
+        "by spaces, such as `ntfys://ntfy.sh/TOPIC mailtos://user:password@example.com`",
+        _services,
+        "addresses that Apprise knows, such as ntfys://ntfy.sh/TOPIC, separated by spaces",
+    ),
+    Variable(
+        "WEIGHBRIDGE_NOTIFY_VALUES",
+        "notify_values",
+        "false",
+        "`true`: a notice about a reading has its measurements",
+        _yes,
+        "true or false",
+    ),
+)
 
 VARIABLES = (
     Variable(
@@ -440,6 +489,16 @@ VARIABLES = (
         "`/health` or a dry run",
         _threads,
         "a whole number from 1 to 64",
+    ),
+    *NOTIFY,
+    Variable(
+        "WEIGHBRIDGE_PING_URL",
+        "ping_url",
+        "",
+        "a monitor that expects a ping after each delivery, such as `https://hc-ping.com/UUID`; a failed delivery that "
+        "needs you pings it with `/fail`",
+        _ping_url,
+        "an http:// or https:// address",
     ),
 )
 

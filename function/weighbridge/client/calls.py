@@ -17,11 +17,15 @@ from urllib.parse import quote
 
 import httpx
 
+from .. import __version__
 from .answers import Expected, Reply, no_answer, read_reply
 from .settings import Target
 
 #: The function looks in Garmin Connect, uploads, and looks again. That takes time.
 TIMEOUT = httpx.Timeout(300, connect=5)
+
+#: The name in `User-Agent` by which the function knows that its caller shows its user what is refused.
+PROGRAM = "weighbridge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,10 @@ def _whose(person: str) -> dict[str, str]:
     return {"person": person} if person else {}
 
 
+def _headers(target: Target, program: str) -> dict[str, str]:
+    return {"User-Agent": f"{program}/{__version__}", **target.headers}
+
+
 def _bytes(text: str | bytes) -> bytes:
     # Half a surrogate pair is sent as it is: the function rejects it as JSON that is not valid UTF-8.
     return text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
@@ -87,7 +95,9 @@ class Client:
         self, target: Target, *, timeout: httpx.Timeout = TIMEOUT, transport: httpx.BaseTransport | None = None
     ) -> None:
         self.address = target.url
-        self._http = httpx.Client(headers=target.headers, timeout=timeout, trust_env=False, transport=transport)
+        self._http = httpx.Client(
+            headers=_headers(target, PROGRAM), timeout=timeout, trust_env=False, transport=transport
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -133,9 +143,10 @@ class Client:
 class AsyncClient:
     """The same, async."""
 
-    def __init__(self, target: Target, *, timeout: httpx.Timeout = TIMEOUT) -> None:
+    def __init__(self, target: Target, *, timeout: httpx.Timeout = TIMEOUT, program: str = PROGRAM) -> None:
+        """`program`: another name for one that does not show its user what the function refuses."""
         self.address = target.url
-        self._http = httpx.AsyncClient(headers=target.headers, timeout=timeout, trust_env=False)
+        self._http = httpx.AsyncClient(headers=_headers(target, program), timeout=timeout, trust_env=False)
 
     async def __aenter__(self) -> Self:
         return self

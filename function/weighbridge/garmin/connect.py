@@ -111,6 +111,10 @@ class GarminConnect:
         self._now = now
         self._turns = Turns(join_s)
 
+    @property
+    def session(self) -> Session:
+        return self._session
+
     # -- Delivery ----------------------------------------------------------------------------------------
 
     def deliver(

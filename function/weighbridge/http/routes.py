@@ -118,7 +118,14 @@ class Application:
         dry_run, replace = _flag(call.query, "dry_run"), _flag(call.query, "replace")
         if replace:
             check(call.key, Right.DELETE)
-        payloads = call.body()
+        afterwards = None if dry_run else self.composed.afterwards
+        user_agent = call.headers.get("user-agent", "")
+        try:
+            payloads = call.body()
+        except WeighbridgeError as fault:
+            if afterwards:
+                afterwards.answered([problem(fault)], call.content, call.key.name, user_agent)
+            raise
         bridge = self.composed.weighbridge
         understood = bridge.understand(
             payloads.items,
@@ -131,6 +138,9 @@ class Application:
 
         def answer() -> Answer:
             of_items = bridge.receipts(steps, dry_run=dry_run)
+            if afterwards:
+                bodies = [problem(each) if isinstance(each, WeighbridgeError) else each for each in of_items]
+                afterwards.answered(bodies, call.content, call.key.name, user_agent)
             results = payloads.results(of_items)
             result = results if payloads.many else results[0]
             if isinstance(result, WeighbridgeError):

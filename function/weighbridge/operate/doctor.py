@@ -22,6 +22,7 @@ from ..commands import sign_in_again, to_upload
 from ..compose import (
     garmin_connect,
     garmin_names,
+    notifier_of,
     only_files,
     personal_api,
     token_library,
@@ -205,6 +206,13 @@ def _last_delivery(run: Run) -> str:
     return f"it came to `{last.code}`, {_span(max(run.around.now() - last.at, 0))} ago."
 
 
+def _notices(run: Run) -> str:
+    notifier = notifier_of(run.settings)
+    if notifier is None:
+        raise NotTried("WEIGHBRIDGE_NOTIFY is not set; you are not notified when something needs you.")
+    return f"notices go to: {', '.join(notifier.check())}. To send a test: {typed('notify')}."
+
+
 LINKS = (
     Link("settings", (), _settings),
     Link("template", ("settings",), _template),
@@ -213,6 +221,7 @@ LINKS = (
     Link("renewal", ("token",), _renewal),
     Link("reading", ("renewal",), _reading),
     Link("official", ("settings",), _official),
+    Link("notices", ("settings",), _notices),
     Link("sending", ("template", "reading"), _sending),
     Link("reading back", ("sending",), _reading_back),
     Link("taking back", ("reading back",), _taking_back),

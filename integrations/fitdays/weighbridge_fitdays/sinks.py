@@ -65,7 +65,8 @@ class FunctionSink:
     """POST /readings."""
 
     def __init__(self, target: Target) -> None:
-        self._client = AsyncClient(target)
+        # What is refused is only in its log.
+        self._client = AsyncClient(target, program="weighbridge-fitdays")
 
     async def hand_over(self, weigh_in: CloudWeighIn) -> Handed:
         result = await self._client.post(json.dumps(_reading(weigh_in)))

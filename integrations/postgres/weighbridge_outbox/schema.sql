@@ -147,3 +147,13 @@ CREATE INDEX IF NOT EXISTS weighbridge_lock ON procrastinate_jobs (lock) WHERE s
 CREATE OR REPLACE TRIGGER weighbridge_to_queue
     AFTER INSERT OR UPDATE OF revision ON readings FOR EACH ROW
     WHEN (NEW.state = 'waiting') EXECUTE FUNCTION weighbridge_to_queue();
+
+-- The notices that were sent (`notices.py`): an event, and what it is about, such as a reading in one revision.
+CREATE TABLE IF NOT EXISTS weighbridge_notices (
+    event       text NOT NULL,
+    about       text NOT NULL,
+    claimed_at  timestamptz NOT NULL DEFAULT now(),      -- a worker was about to send it
+    attempts    integer NOT NULL DEFAULT 1,
+    sent_at     timestamptz,                             -- NULL: not yet
+    PRIMARY KEY (event, about)
+);

@@ -192,7 +192,8 @@ class Weighbridge:
             interpreted = settled(interpret(item.payload, now=now, timezone=self.timezone, occurred_at=occurred_at))
             raws = encode(interpreted.reading)
         except WeighbridgeError as fault:
-            return fault
+            # The traceback would hold everything that the work on this payload has made.
+            return fault.with_traceback(None)
         return Understood(interpreted, raws, replace or item.action is Action.REPLACE)
 
     def _take_back(self, step: TakeBack, *, dry_run: bool) -> Receipt | WeighbridgeError:

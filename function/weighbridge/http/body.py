@@ -257,7 +257,7 @@ def _unpacked(document: object) -> Unpacked | CallerFault:
     try:
         return document if isinstance(document, CallerFault) else unpack(document)
     except CallerFault as fault:
-        return fault
+        return fault.with_traceback(None)
 
 
 def _json(body: bytes, _content_type: str) -> Payloads:

@@ -177,7 +177,8 @@ class _Interpretation:
         try:
             return self._reading(measured_at, fitdays=not known.fitdays.isdisjoint(self.keys.values()))
         except ReadingRejected as fault:
-            raise ReadingRejected([self._with_caller_keys(error) for error in fault.errors]) from None
+            errors = fault.errors
+        raise ReadingRejected([self._with_caller_keys(error) for error in errors])
 
     def _reading(self, measured_at: datetime, *, fitdays: bool) -> Interpreted:
         """The reading of values that are each possible."""

@@ -3,7 +3,10 @@
 # Rule: no build tool is in an image that runs, no secret is in a layer, nothing runs as root, and the root file system
 # may be read-only (Streamlit needs a writable /tmp).
 
-FROM python:3.13-slim-trixie AS packages
+# Docker goes by the digest, so every build has the same base. `make base-images` renews it from the tag.
+ARG PYTHON=python:3.13-slim-trixie@sha256:9d2e5553305c7c7b0097999bb17187c69b921ccd6bc9d40e4bb5ebe652c00285
+
+FROM ${PYTHON} AS packages
 RUN python3 -m venv /pip \
  && python3 -m venv --without-pip /weighbridge
 COPY requirements.txt /
@@ -41,7 +44,7 @@ RUN /pip/bin/pip --python /weighbridge/bin/python3 install --no-deps /wheel/*.wh
         \( -name '*_flight.*' -o -name 'libarrow_s3.*' -o -name '_s3fs.*' \) -delete
 
 
-FROM python:3.13-slim-trixie AS weighbridge-form
+FROM ${PYTHON} AS weighbridge-form
 ENV PATH=/weighbridge/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
 COPY --from=form-packages /weighbridge /weighbridge
 WORKDIR /tmp
@@ -54,7 +57,7 @@ HEALTHCHECK --interval=2s --timeout=70s --start-period=30s \
 CMD ["weighbridge", "form", "--server.address=0.0.0.0"]
 
 
-FROM python:3.13-slim-trixie AS runtime
+FROM ${PYTHON} AS runtime
 # hadolint ignore=DL3064  # the path of the tokens is not a secret
 ENV PATH=/weighbridge/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     HOME=/tmp PORT=8080 WEIGHBRIDGE_FOLDER=/data/weigh-ins WEIGHBRIDGE_TOKENS=/data/tokens \

@@ -15,7 +15,7 @@ HOME_ASSISTANT_CURRENT := 2026.2.3
 HOME_ASSISTANT_ROOT := .ha-current/root
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run login doctor up down test test-e2e test-ha-current test-garminconnect check fix docs bench verify-sdk lock sbom audit clean
+.PHONY: help demo run login doctor up down test test-e2e test-ha-current test-garminconnect check fix docs bench verify-sdk lock base-images sbom audit clean
 
 ##@ To use Weighbridge
 
@@ -83,6 +83,9 @@ bench: $(DEV) ## measure performance, as ratios within one run
 lock: .venv/created ## compile the requirements again from pyproject.toml
 	@$(PIP) uv
 	@scripts/lock.sh $(BIN)/uv
+
+base-images: $(RUN) ## renew the digests of the base images in Dockerfile and compose.yaml; needs the internet
+	@$(BIN)/python -m scripts.base_images
 
 sbom: $(RUN) $(SUPPLY) ## write the bill of materials (CycloneDX) of the wheel into dist/
 	@scripts/sbom.sh $(BIN)/python .venv-supply/bin/cyclonedx-py

@@ -232,7 +232,7 @@ def test_place_of_an_image(name: str, registry: str, path: str) -> None:
 
 
 def test_every_image_of_others_is_found() -> None:
-    """Each image that the files name is one of ours, or is renewed."""
+    """Each image that the files name is built here, or is renewed."""
     named = {service["image"] for service in yaml.safe_load((ROOT / "compose.yaml").read_text())["services"].values()}
     theirs = {without_digests(image) for image in named if "weighbridge" not in image.lower()}
     dockerfile = (ROOT / "Dockerfile").read_text()

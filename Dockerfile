@@ -19,25 +19,23 @@ WORKDIR /source
 RUN /weighbridge/bin/python3 -m hatchling build --target wheel --directory /wheel
 
 
-# pip compiles every module that it installs, so no container compiles at its start.
+# pip compiles every module that it installs, so no container compiles at its start. What no image needs is removed:
+# the tools that built the wheel, and a telemetry library.
 FROM packages AS product
+COPY integrations/containers/unused.txt /
 COPY --from=wheel /wheel /wheel
 RUN /pip/bin/pip --python /weighbridge/bin/python3 install --no-deps /wheel/*.whl \
- && /pip/bin/pip --python /weighbridge/bin/python3 uninstall --yes editables hatchling
+ && /pip/bin/pip --python /weighbridge/bin/python3 uninstall --yes --requirement /unused.txt
 
 
 # Separate, so that the other images do not have to install Streamlit. What the page never imports is removed: the
 # function's and the outbox's libraries, maps, tests, and the parts of pyarrow for networks and clouds.
 FROM packages AS form-packages
-COPY requirements-form.txt /
+COPY requirements-form.txt integrations/containers/unused-form.txt /
 RUN /pip/bin/pip --python /weighbridge/bin/python3 install --no-cache-dir --require-hashes -r /requirements-form.txt
 COPY --from=wheel /wheel /wheel
 RUN /pip/bin/pip --python /weighbridge/bin/python3 install --no-deps /wheel/*.whl \
- && /pip/bin/pip --python /weighbridge/bin/python3 uninstall --yes editables hatchling \
-        aiohttp cloudevents curl-cffi fitdays flask functions-framework garmin-fit-sdk \
-        garminconnect garth-ng google-auth googleapis-common-protos gunicorn logfire opentelemetry-proto \
-        opentelemetry-sdk opentelemetry-semantic-conventions paho-mqtt procrastinate proxmoxer psycopg psycopg-binary \
-        pyasn1-modules pydeck pyspnego pywinrm werkzeug \
+ && /pip/bin/pip --python /weighbridge/bin/python3 uninstall --yes --requirement /unused-form.txt \
  && find /weighbridge/lib -type d -name tests -prune -exec rm -r {} + \
  && rm -r /weighbridge/lib/python3.*/site-packages/pyarrow/include \
  && find /weighbridge/lib/python3.*/site-packages/pyarrow \
@@ -77,11 +75,11 @@ COPY --from=product /weighbridge /weighbridge
 
 # The same with a browser, for the delivery `browser`. Separate, because it is several times as large.
 FROM packages AS browser-packages
-COPY requirements-browser.txt /
+COPY requirements-browser.txt integrations/containers/unused.txt /
 RUN /pip/bin/pip --python /weighbridge/bin/python3 install --no-cache-dir --require-hashes -r /requirements-browser.txt
 COPY --from=wheel /wheel /wheel
 RUN /pip/bin/pip --python /weighbridge/bin/python3 install --no-deps /wheel/*.whl \
- && /pip/bin/pip --python /weighbridge/bin/python3 uninstall --yes editables hatchling
+ && /pip/bin/pip --python /weighbridge/bin/python3 uninstall --yes --requirement /unused.txt
 
 
 FROM runtime AS weighbridge-browser

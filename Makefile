@@ -87,8 +87,8 @@ lock: .venv/created ## compile the requirements again from pyproject.toml
 base-images: $(RUN) ## renew the digests of the base images in Dockerfile and compose.yaml; needs the internet
 	@$(BIN)/python -m scripts.base_images
 
-sbom: $(RUN) $(SUPPLY) ## write the bill of materials (CycloneDX) of the wheel into dist/
-	@scripts/sbom.sh $(BIN)/python .venv-supply/bin/cyclonedx-py
+sbom: $(RUN) $(SUPPLY) ## write the bills of materials (CycloneDX) of the wheel and of each image into dist/
+	@$(BIN)/python -m scripts.sbom
 
 audit: $(DEV) $(SUPPLY) ## look up known vulnerabilities of every locked package; needs the internet
 	@$(BIN)/python -m scripts.audit

@@ -233,8 +233,8 @@ def test_new_key_of_the_team(fresh: AccessStandIn, send: Caller) -> None:
 
 def test_made_up_keys_are_no_flood(fresh: AccessStandIn, send: Caller) -> None:
     """Tokens with made-up keys make one request a minute for the keys, and do not hold up others."""
-    stranger = SigningKey()
-    forged = [fresh.token(stranger, name=f"{number:064x}") for number in range(100)]
+    other = SigningKey()
+    forged = [fresh.token(other, name=f"{number:064x}") for number in range(100)]
     for _ in range(3):
         assert send(*forged, fresh.token()) == [403] * 100 + [200]
         send.clock.now += PAUSE_S
@@ -274,10 +274,10 @@ def test_keys_of_the_last_day_still_count(fresh: AccessStandIn, send: Caller) ->
     assert send(fresh.token()) == [503]
 
 
-def test_certificate_of_a_stranger(fresh: AccessStandIn, send: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_certificate_that_is_not_trusted(fresh: AccessStandIn, send: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys from a server whose certificate is not trusted are not used."""
-    with AccessStandIn() as stranger:
-        monkeypatch.setenv("SSL_CERT_FILE", str(stranger.ca_bundle))
+    with AccessStandIn() as other:
+        monkeypatch.setenv("SSL_CERT_FILE", str(other.ca_bundle))
         assert send(fresh.token()) == [503]
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere.pem")
     send.clock.now += PAUSE_S

@@ -62,7 +62,7 @@ class Access:
         self._fetching = asyncio.Lock()
 
     async def refuses(self, request: HTTPConnection) -> HTTPStatus | None:
-        """None if the request may pass. FORBIDDEN: without a valid token. SERVICE_UNAVAILABLE: nobody knows."""
+        """None if the request may pass; FORBIDDEN without a valid token; SERVICE_UNAVAILABLE without keys."""
         try:
             token = _token_of(request)
             # Any other algorithm is refused, also "none", and HS256 with the public key as its secret.
@@ -101,7 +101,7 @@ class Access:
 
     async def _fetch(self) -> None:
         now = self._clock()
-        if now - self._asked_at < PAUSE_S:  # also if another request has just waited for them
+        if now - self._asked_at < PAUSE_S:  # perhaps just now, for another request
             return
         self._asked_at = now
         try:

@@ -84,7 +84,7 @@ NO_SIGN_IN = (
     "WEIGHBRIDGE_FORM_ACCESS_TEAM and WEIGHBRIDGE_FORM_ACCESS_AUDIENCE for Cloudflare Access, or "
     "WEIGHBRIDGE_FORM_SIGN_IN=proxy if another proxy asks for a sign-in."
 )
-#: For a request that Cloudflare Access has not let in, and for one where that is unknown.
+#: For a request that Cloudflare Access has not let in, and for one that cannot be checked.
 NOT_BY_ACCESS = {
     HTTPStatus.FORBIDDEN: "Open this page under its address at Cloudflare Access, and sign in there.",
     HTTPStatus.SERVICE_UNAVAILABLE: "The sign-in cannot be checked now. Try again in a minute; the log has the reason.",

@@ -24,11 +24,11 @@ from .answers import fault_of, read_weigh_ins
 from .entries import Entry
 from .sessions.bounded import TOO_LARGE, TOO_LARGE_CODE, bounded
 from .sessions.port import GarminResponse
+from .sign_in import ANNOUNCED_DAYS
 from .tokens import is_token, jwt_claims
 
 TOKEN_PATH = "/personalapitoken-service/personal-api/personal-api-key/token"  # noqa: S105  # a path
 RANGE_PATH = "/weight-service/weight/range"
-ANNOUNCED_DAYS = 14
 DAY_TOKEN_S = 24 * 3600
 BEFORE_ITS_END_S = 900
 PAUSE_S = 0.2  # between two requests: well below what was answered 429

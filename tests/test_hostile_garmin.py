@@ -18,18 +18,17 @@ from tests.garmin.faults import ACCEPTED, DUPLICATE, REFUSED, WITH_WARNINGS
 from tests.garmin.http_types import Request, Response
 from tests.garmin.server import GarminStandIn
 from tests.test_garmin import MORNING, proven, raw, reading
+from tests.test_personal_api import Clock, personal
 from weighbridge.errors import GarminFault, OwnerFault, WeighbridgeError
 from weighbridge.garmin.answers import read_upload_answer, read_weigh_ins
 from weighbridge.garmin.entries import ByInstant, fits, raws_of
-from weighbridge.garmin.personal_api import PersonalApi
 from weighbridge.garmin.sessions.garth import GarthSession
 from weighbridge.garmin.sessions.port import GarminResponse
 from weighbridge.garmin.tokens import TokenStore
 from weighbridge.http.app import Shell
-from weighbridge.secret import SecretStr
 
 #: Answers of each kind: read from bytes, and through the whole function.
-READ, THROUGH_THE_FUNCTION, TOKENS = 2_000, 400, 150
+SIZES = READ, THROUGH_THE_FUNCTION, TOKENS = 2_000, 400, 200
 SIGN_IN = "Sign in again: weighbridge login."
 RANGE = "/weight-service/weight/range/2026-11-22/2026-11-24"
 
@@ -177,21 +176,17 @@ def test_renewals(garmin: GarminStandIn, tmp_path: Path) -> None:
 def test_personal_api(garmin: GarminStandIn) -> None:
     """An answer of the Personal API with anything changed is read, or is a fault."""
     dice = random.Random("personal")
+    clock = Clock()
+    garmin.personal.clock = garmin.weights.clock = clock
     garmin.weights.add(raw())
 
     def change(_request: Request, response: Response) -> Response:
-        if response.body[:1] in b"{[":
+        if response.body[:1] == b"{":
             return replace(response, body=changed(json.loads(response.body), dice))
         return replace(response, body=damaged(response.body, dice)) if dice.random() < 0.5 else response
 
     change_answers(garmin, change)
-    api = PersonalApi(
-        SecretStr(garmin.personal.key),
-        ends=None,
-        domain=garmin.domain,
-        ca_bundle=garmin.ca_bundle,
-        sleep=lambda _: None,
-    )
+    api = personal(garmin, clock)
     read = 0
     for _ in range(TOKENS):
         try:
@@ -199,4 +194,6 @@ def test_personal_api(garmin: GarminStandIn) -> None:
         except WeighbridgeError as fault:
             check_fault(fault)
             assert garmin.personal.key not in str(fault)
-    assert read
+        clock.now_s += 3600
+    assert read > TOKENS / 10
+    assert len(garmin.requests) > TOKENS

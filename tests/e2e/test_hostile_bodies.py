@@ -33,7 +33,7 @@ from weighbridge.http.app import Shell
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 #: Changed in this process, changed and sent through a socket, and made by Hypothesis: JSON, and bytes.
-CHANGED, THROUGH_A_SOCKET, ANY_JSON, ANY_BYTES = 10_000, 1_000, 1_000, 500
+SIZES = CHANGED, THROUGH_A_SOCKET, ANY_JSON, ANY_BYTES = 10_000, 1_000, 1_000, 500
 PARTS = 8
 
 #: All that a line of the log may have, and only this.

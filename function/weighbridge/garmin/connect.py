@@ -40,6 +40,7 @@ from ..reading.weighing import SHOWN, added
 from .answers import SEND_AGAIN, Listed, UploadResult, fault_of, read_upload_answer, read_weigh_ins, status_of, unknown
 from .entries import NEAR_S, ByInstant, Entry, differences, fits, not_shown, ours, raws_of, timestamp, values_of
 from .sessions.port import ConnectionDropped, Session
+from .sign_in import ANNOUNCED_DAYS
 
 UPLOAD = "/upload-service/upload"
 WEIGHT = "/weight-service/weight"
@@ -186,6 +187,11 @@ class GarminConnect:
                 if days <= 0:
                     detail = f"The Garmin token has ended. {self._session.sign_in_again}"
                     state |= {"ready": False, "detail": detail}
+                elif days < ANNOUNCED_DAYS and state["ready"]:
+                    state["detail"] = (
+                        f"The sign-in to Garmin ends in {days:.0f} day(s), unless `weighbridge refresh` renews it. "
+                        f"{self._session.sign_in_again}"
+                    )
             if failure:
                 state |= {"ready": False, "detail": failure}
         if success := self._session.last_success_at():

@@ -42,6 +42,8 @@ from .answers import LONGEST_RETRY_AFTER_S, REFUSALS
 #: How long a token that Garmin has refused is not tried again: once a day cannot do harm.
 REFUSED_S = 86_400
 LONGEST_NAME = 80
+#: From how many days before its end a sign-in or a key is announced to end.
+ANNOUNCED_DAYS = 14
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,11 +33,10 @@ from ..errors import SignInNeeded, TokenStoreUnusable
 from ..private import make_private_folder
 from ..secret import SecretStr
 from ..space import look_for_room
+from ..state_file import number
 
 #: A token file is 2 to 6 KB. This much space is reserved on disk before a refresh.
 ROOM_BYTES = 16_384
-#: Later than any time of a token.
-LAST_S = 1e11
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +55,9 @@ class Token:
         texts = (self.access_token.get_secret_value(), self.refresh_token.get_secret_value())
         times = (self.expires_at, self.refresh_expires_at or 0.0)
         if (
-            not all(isinstance(text, str) and text for text in texts)
+            not all(isinstance(text, str) and is_token(text) for text in texts)
             or not isinstance(self.client_id, str | None)
-            or not all(isinstance(at, int | float) and 0 <= at < LAST_S for at in times)
+            or not all(isinstance(at, int | float) and number(at) == at for at in times)
         ):
             raise ValueError("not a token")
 
@@ -104,16 +103,18 @@ def parse_token(text: str) -> Token:
         raise SignInNeeded("Expected a token file or a GARTH_TOKEN string; this is neither.")
     found = {ours: next((value[name] for name in names if value.get(name)), None) for ours, names in NAMES.items()}
     access, refresh, client_id = (found[name] for name in ("access_token", "refresh_token", "client_id"))
-    if not isinstance(access, str) or not isinstance(refresh, str) or not isinstance(client_id, str | None):
+    texts = [text for text in (access, refresh) if isinstance(text, str) and is_token(text)]
+    if len(texts) < 2 or not isinstance(client_id, str | None):
         raise SignInNeeded(
             "The token is incomplete: expected an access_token and a refresh_token (or di_token and di_refresh_token)."
         )
+    access, refresh = texts
     return Token(
         SecretStr(access),
         SecretStr(refresh),
         client_id,
-        _unix_s(found["expires_at"]) or _unix_s(jwt_claims(access).get("exp")) or 0.0,
-        _unix_s(found["refresh_expires_at"]) or _unix_s(jwt_claims(refresh).get("exp")),
+        number(found["expires_at"]) or number(jwt_claims(access).get("exp")),
+        number(found["refresh_expires_at"]) or number(jwt_claims(refresh).get("exp")) or None,
     )
 
 
@@ -140,10 +141,9 @@ def _base64(text: str) -> str:
         return ""
 
 
-def _unix_s(value: object) -> float | None:
-    # A JSON number may be NaN, infinite, or an int too large for a float.
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < LAST_S
-    return float(value) if usable and isinstance(value, int | float) else None
+def is_token(text: str) -> bool:
+    """Whether a text can be sent as a token: it goes into a header (RFC 6750 section 2.1 allows even less)."""
+    return re.fullmatch(r"[!-~]+", text) is not None
 
 
 class Store(Protocol):

@@ -497,7 +497,10 @@ _HEALTH: Mapping[str, object] = {
             "properties": {
                 "name": {"type": "string"},
                 "ready": {"type": "boolean"},
-                "detail": {"type": "string", "description": "How to fix it. Only with a key that may `administer`."},
+                "detail": {
+                    "type": "string",
+                    "description": "How to fix it, also before a sign-in ends. Only with a key that may `administer`.",
+                },
                 "token_days_left": {"type": "number", "description": "Days until the sign-in ends, unless renewed."},
                 "last_outcome": {
                     "type": "object",

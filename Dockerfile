@@ -31,10 +31,10 @@ RUN /pip/bin/pip --python /weighbridge/bin/python3 install --no-cache-dir --requ
 COPY --from=wheel /wheel /wheel
 RUN /pip/bin/pip --python /weighbridge/bin/python3 install --no-deps /wheel/*.whl \
  && /pip/bin/pip --python /weighbridge/bin/python3 uninstall --yes editables hatchling \
-        aiohttp cffi cloudevents cryptography curl-cffi fitdays flask functions-framework garmin-fit-sdk \
-        garminconnect garth-ng google-auth googleapis-common-protos gunicorn logfire opentelemetry-proto \
-        opentelemetry-sdk opentelemetry-semantic-conventions paho-mqtt procrastinate proxmoxer psycopg psycopg-binary \
-        pyasn1-modules pydeck pyspnego pywinrm werkzeug \
+        aiohttp apprise cffi cloudevents cryptography curl-cffi fitdays flask functions-framework garmin-fit-sdk \
+        garminconnect garth-ng google-auth googleapis-common-protos gunicorn logfire markdown oauthlib \
+        opentelemetry-proto opentelemetry-sdk opentelemetry-semantic-conventions paho-mqtt procrastinate proxmoxer psycopg psycopg-binary \
+        pyasn1-modules pydeck pyspnego pywinrm requests-oauthlib werkzeug \
  && find /weighbridge/lib -type d -name tests -prune -exec rm -r {} + \
  && rm -r /weighbridge/lib/python3.*/site-packages/pyarrow/include \
  && find /weighbridge/lib/python3.*/site-packages/pyarrow \

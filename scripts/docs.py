@@ -275,6 +275,17 @@ def limits() -> None:
     _table(("limit", "value"), rows)
 
 
+def notices() -> None:
+    """The events of which a person is notified."""
+    events = import_module("weighbridge.notify.events").EVENTS.values()
+    _table(("when", "title of the notice", "sent by"), [(e.when, _title(e.title), e.by) for e in events])
+
+
+def _title(template: str) -> str:
+    """A title without the words that are filled in."""
+    return template.format(days="… days", whose="", readings="Reading … is")
+
+
 def licences() -> None:
     """The packages under each licence: those that users install, and those for maintainers alone."""
     packages, users = read_record().packages, locked(*FOR_USERS)

@@ -344,8 +344,9 @@ def test_every_call(target: Target) -> None:
         fit = client.fit(READING)
         assert fit.content[8:12] == b".FIT"
         assert fit.file_name.endswith(".fit")
-        # It is not connected to Garmin, has no people configured, and says so.
-        assert client.readings("2026-11-01", "2026-11-23").kind == client.delete("1 2").kind == "not-connected"
+        # It has no such weigh-in and no people configured, and says so.
+        assert client.readings("2026-11-01", "2026-11-23").body["source"] == "folder"
+        assert client.delete("1 2").kind == "not-found"
         assert client.readings("2026-11-01", "2026-11-23", person="Anna & Co").kind == "not-found"
         assert client.delete("12", person="Anna").kind == "not-found"
 

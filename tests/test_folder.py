@@ -8,11 +8,12 @@ import subprocess
 import sys
 import textwrap
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -21,7 +22,7 @@ from hypothesis import strategies as st
 from weighbridge.delivery.folder import Folder
 from weighbridge.delivery.kept import kept_files, read_kept
 from weighbridge.delivery.port import Delivered
-from weighbridge.errors import FolderUnusable
+from weighbridge.errors import FolderUnusable, NotFound
 from weighbridge.fit.encode import RawFields, encode
 from weighbridge.fit.template import read_template
 from weighbridge.notes import Code
@@ -317,3 +318,44 @@ def test_any_order(requests: list[list[Reading]]) -> None:
         (raws,) = rows(Path(path))
         expected = {name: raw for request in requests for each in request for name, raw in encode(each).items()}
         assert {**raws, "timestamp": 0} == {**expected, "timestamp": 0}
+
+
+# -- what is kept, as a list -------------------------------------------------------------------------------
+
+
+def at(hour: int, kg: str, day: int = 23) -> Reading:
+    return Reading(measured_at=datetime(2026, 11, day, hour, 30, tzinfo=UTC), weight_kg=Decimal(kg))
+
+
+def test_lists_local_days(tmp_path: Path) -> None:
+    """Weigh-ins of one file or of several are listed by the days of the time zone, oldest first, with their values."""
+    folder = Folder(tmp_path, timezone=ZoneInfo("Asia/Tokyo"))
+    assert folder.list_weigh_ins(date(2026, 11, 23), date(2026, 11, 23)) == []
+    for batch in ([at(15, "82"), at(14, "81.5")], [at(20, "80.25", day=22)], [at(6, "80")]):
+        folder.deliver(batch, proven, replace=False)
+    listed = folder.list_weigh_ins(date(2026, 11, 23), date(2026, 11, 23))
+    assert [each.values for each in listed] == [{"weight_kg": Decimal(kg)} for kg in ("80.25", "80", "81.5")]
+    assert {each.calendar_date for each in listed} == {date(2026, 11, 23)}
+    assert listed[0].measured_at == at(20, "80.25", day=22).measured_at
+
+
+def test_id_survives_its_file(tmp_path: Path) -> None:
+    """A weigh-in of a file is deleted alone; the others keep their ids, and a deleted one is not found."""
+    folder, day = Folder(tmp_path), date(2026, 11, 23)
+    folder.deliver([at(6, "80"), at(7, "81")], proven, replace=False)
+    first, second = folder.list_weigh_ins(day, day)
+    folder.delete_weigh_in(first.id)
+    assert folder.list_weigh_ins(day, day) == [second]
+    for unknown in (first.id, "2026-11-23.", "../x", ""):
+        with pytest.raises(NotFound):
+            folder.delete_weigh_in(unknown)
+
+
+def test_damaged_file_is_not_listed(tmp_path: Path) -> None:
+    """A file that was changed is left out of the list, and stays where it is."""
+    folder = Folder(tmp_path)
+    folder.deliver([READING], proven, replace=False)
+    (path,) = kept_files(tmp_path)
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    assert folder.list_weigh_ins(date(2026, 11, 1), date(2026, 11, 30)) == []
+    assert kept_files(tmp_path) == [path]

@@ -134,7 +134,8 @@ def test_without_a_time(bridge: Weighbridge, tmp_path: Path) -> None:
 def test_take_back_needs_a_person(tmp_path: Path) -> None:
     """With several people, a weigh-in is taken back only from the account of the one who is named."""
     people = read_people(PEOPLE)
-    accounts = {person: Destination(Folder(tmp_path / person.name, join_s=60), None) for person in people}
+    folders = {person: Folder(tmp_path / person.name, join_s=60) for person in people}
+    accounts = {person: Destination(folder, folder) for person, folder in folders.items()}
     per_person = PerPerson(accounts)
     bridge = Weighbridge(TEMPLATE, per_person, ZoneInfo("UTC"), per_person.settle)
     both = [{**AT, "weight": f"{kg} kg"} for kg in (60, 81.4)]
@@ -148,7 +149,8 @@ def test_take_back_needs_a_person(tmp_path: Path) -> None:
 def test_never_joined_across_people(tmp_path: Path) -> None:
     """Equal messages of two people are two weigh-ins, each with its own values."""
     people = read_people(PEOPLE)
-    accounts = {person: Destination(Folder(tmp_path / person.name, join_s=60), None) for person in people}
+    folders = {person: Folder(tmp_path / person.name, join_s=60) for person in people}
+    accounts = {person: Destination(folder, folder) for person, folder in folders.items()}
     per_person = PerPerson(accounts)
     bridge = Weighbridge(TEMPLATE, per_person, ZoneInfo("UTC"), per_person.settle)
     anna = {**AT, "weight": "72 kg", "person": "Anna"}

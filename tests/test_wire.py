@@ -60,7 +60,6 @@ EXPECTED: Mapping[type[WeighbridgeError], tuple[int, Blame, Again]] = {
     errors.TemplateUnusable: (500, "owner", "after_repair"),
     errors.FolderUnusable: (503, "owner", "after_repair"),
     errors.TokenStoreUnusable: (503, "owner", "after_repair"),
-    errors.NotConnected: (503, "owner", "after_repair"),
     errors.SignInNeeded: (503, "owner", "after_repair"),
     errors.ProofFailed: (500, "weighbridge", "after_repair"),
     errors.GarminRefused: (502, "garmin", "after_repair"),

@@ -20,10 +20,10 @@ from .reading.reading import Reading
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a person's readings go, and where they can be read, if anywhere."""
+    """Where a person's readings go, and where they can be read."""
 
     delivery: Delivery
-    store: WeighInStore | None
+    store: WeighInStore
 
 
 class PerPerson:
@@ -50,8 +50,6 @@ class PerPerson:
 
         def recent(person: Person, before: datetime) -> Sequence[Weight]:
             store = self.accounts[person].store
-            if store is None:
-                return ()
             # By the month: a long history needs a few requests, and not one for each reading.
             month = before.year * 12 + before.month
             if (person, month) not in seen:

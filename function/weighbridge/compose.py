@@ -39,8 +39,8 @@ class Composed:
 
     settings: Settings
     weighbridge: Weighbridge
-    #: A person's name (None where there is only one account) -> the store to read from, if there is one.
-    store: Callable[[str | None], WeighInStore | None]
+    #: A person's name (None where there is only one account) -> the store to read from.
+    store: Callable[[str | None], WeighInStore]
     #: Of these, one must come with a request. Their people are names, not aliases.
     keys: tuple[Key, ...] = ()
     people: tuple[Person, ...] = ()
@@ -119,10 +119,12 @@ def usable_template(settings: Settings) -> Template:
 
 def _account(settings: Settings) -> Destination:
     links = [
-        Folder(settings.folder, join_s=settings.join_s) if name == "folder" else garmin_connect(name, settings)
+        Folder(settings.folder, join_s=settings.join_s, timezone=settings.timezone)
+        if name == FOLDER
+        else garmin_connect(name, settings)
         for name in settings.delivery
     ]
-    store = next((link for link in links if not isinstance(link, Folder)), None)
+    store = next((link for link in links if not isinstance(link, Folder)), links[0])
     return Destination(links[0] if len(links) == 1 else Chain(links), store)
 
 
@@ -163,7 +165,7 @@ def sign_in_watch(settings: Settings, session: Session, notifier: Notifier) -> S
     return SignInWatch(session, settings.token_name, file, notifier)
 
 
-def _only(account: Destination, name: str | None) -> WeighInStore | None:
+def _only(account: Destination, name: str | None) -> WeighInStore:
     if name is not None:
         raise errors.NotFound(ONE_ACCOUNT)
     return account.store

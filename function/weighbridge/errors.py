@@ -31,7 +31,6 @@ measurement. Measurements that a caller needs to fix the request are attributes 
     │   ├── TemplateUnusable
     │   ├── FolderUnusable          disk full, not writable
     │   ├── TokenStoreUnusable      token file damaged, not writable
-    │   ├── NotConnected            the request needs Garmin, but no Garmin delivery is configured
     │   └── SignInNeeded            no token, or Garmin no longer accepts it
     ├── Busy                        too many requests wait already; nothing was sent
     ├── ProofFailed                 a bug: the bytes did not decode to the reading; nothing was sent
@@ -217,9 +216,6 @@ class FolderUnusable(OwnerFault): ...
 
 
 class TokenStoreUnusable(OwnerFault): ...
-
-
-class NotConnected(OwnerFault): ...
 
 
 class SignInNeeded(OwnerFault): ...

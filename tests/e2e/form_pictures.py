@@ -17,7 +17,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from tests.e2e.test_form_page import DESKTOP, PHONE, TIME, FormSite, click, fill_nine, launch, settle
+from tests.e2e.test_form_page import DESKTOP, PHONE, FormSite, click, fill_nine, launch, settle
 from tests.function_client import local_headers
 from tests.garmin.server import GarminStandIn
 from weighbridge_form.looks import FILES

@@ -25,7 +25,7 @@ from playwright.sync_api import expect, sync_playwright
 
 from tests.e2e.parts import wait_until
 from tests.e2e.parts.docker import GATEWAY, ROOT, Engine, engine
-from tests.e2e.test_form_page import TIME, click, launch, settle, type_in
+from tests.e2e.test_form_page import choose_time, click, expect_arrived, launch, settle, type_in
 from tests.garmin.server import SERVICES, GarminStandIn
 from weighbridge import __version__
 
@@ -315,9 +315,10 @@ def test_form_profile_sends_a_weigh_in(house: House) -> None:
         field.press("Enter")
         expect(page.get_by_role("heading", name="Trend")).to_be_visible()
         settle(page)
-        type_in(page, {"Weight": "81,4", "Body fat (%)": "18.2", TIME: "2025-02-01T06:30:00Z"})
+        choose_time(page, "2025-02-01T06:30:00")
+        type_in(page, {"Weight (kg)": "81,4", "Body fat (%)": "18.2"})
         click(page, "Send to Garmin")
-        expect(page.get_by_text("81.4 kg, 18.2 % fat: confirmed in Garmin Connect")).to_be_visible()
+        expect_arrived(page)
     house.published += 1
     house.all_arrived()
 

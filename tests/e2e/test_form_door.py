@@ -22,7 +22,7 @@ from websockets.typing import Origin, Subprotocol
 from tests.commands import weighbridge
 from tests.e2e.parts import free_port
 from tests.e2e.parts.form import Form, form, function
-from tests.e2e.test_form_page import AXE, PHONE, audit, axe, chromium, click, fill_nine
+from tests.e2e.test_form_page import AXE, PHONE, audit, axe, chromium, click, expect_arrived, fill_nine
 from tests.garmin.server import GarminStandIn
 from weighbridge.secret import SecretStr
 from weighbridge_form.door import LONGEST_PAUSE_S, MOST_ADDRESSES, SESSION_S, Door, Sessions, WrongPasswords
@@ -138,6 +138,12 @@ def test_only_its_own_origin_may_ask(alone: Form) -> None:
         assert web_socket(alone, "evil.example", sock=to_the_page) == 421
     assert ask(alone, origin=own).status == 200
     assert web_socket(alone, origin=Origin(own)) == 101
+
+
+def test_icons_need_no_session(opened: Form) -> None:
+    """The icons and the manifest need no session, as phones ask for them without one."""
+    for path in ("/manifest.webmanifest", "/icon.svg"):
+        assert ask(opened, path=path).status == 200
 
 
 @pytest.mark.parametrize("path", ["/", "/_stcore/health", "/_stcore/host-config", "/nowhere"])
@@ -374,7 +380,7 @@ def test_sign_in_on_a_phone_in_the_dark(garmin: GarminStandIn, tmp_path: Path, c
         expect(page.get_by_text("Garmin has no weigh-ins in this period.")).to_be_visible()
         fill_nine(page)
         click(page, "Send to Garmin")
-        expect(page.get_by_text("confirmed in Garmin Connect")).to_be_visible()
+        expect_arrived(page)
         expect(page.get_by_label("Key of the function", exact=True)).to_have_count(0)
         for trace in (served.log.read_text(), "\n".join([*asked, page.url]), page.content()):
             assert "planted" not in trace

@@ -4,39 +4,42 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 import pytest
 from filelock import FileLock
 from playwright.sync_api import Browser, FilePayload, Page, Playwright, ViewportSize, expect, sync_playwright
 
-from tests.e2e.parts import find_program, histories, unavailable
+from tests.e2e.parts import find_program, histories, unavailable, wait_until
 from tests.e2e.parts.form import Form, form, function
 from tests.function_client import local_headers
 from tests.garmin.server import GarminStandIn
 
 AXE = Path(__file__).with_name("axe_package")
 KEY = "the-secret-key-of-the-function"
+Scheme = Literal["light", "dark"]
 DESKTOP, PHONE = ViewportSize(width=1280, height=900), ViewportSize(width=390, height=844)
 NINE = {
-    "Weight": "81,4",
+    "Weight (kg)": "81,4",
     "Body fat (%)": "18.2",
-    "Fat mass": "14.8",
-    "Fat free body weight": "66.6",
-    "Muscle mass": "63.2",
-    "Bone mass": "3.4",
-    "Water weight": "45.9",
+    "Fat mass (kg)": "14.8",
+    "Fat free body weight (kg)": "66.6",
+    "Muscle mass (kg)": "63.2",
+    "Bone mass (kg)": "3.4",
+    "Water weight (kg)": "45.9",
     "Subcutaneous fat (%)": "16.1",
     "Visceral fat": "7",
 }
 AT = "2026-11-22T06:31:00Z"
-TIME = "Time of the weigh-in"
 
 
 @pytest.fixture(scope="module")
@@ -62,10 +65,12 @@ class FormSite:
         self.function = ""
         self.form: Form | None = None
 
-    def open(self, viewport: ViewportSize = DESKTOP, **settings: object) -> Page:
+    def open(self, viewport: ViewportSize = DESKTOP, scheme: Scheme = "light", **settings: object) -> Page:
         self.function = self._stack.enter_context(function(self.garmin, self._folder, **settings))
         self.form = self._stack.enter_context(form(self._folder, self.function))
-        context = self._chromium.new_context(viewport=viewport, timezone_id="Europe/Berlin", accept_downloads=True)
+        context = self._chromium.new_context(
+            viewport=viewport, timezone_id="Europe/Berlin", accept_downloads=True, color_scheme=scheme
+        )
         self._stack.callback(context.close)
         context.set_default_timeout(20_000)
         page = context.new_page()
@@ -108,9 +113,32 @@ def settle(page: Page) -> None:
     expect(page.locator('[data-stale="true"]')).to_have_count(0)
 
 
+def expect_arrived(page: Page) -> None:
+    expect(page.get_by_text("Arrived in Garmin")).to_be_visible()
+
+
 def fill_nine(page: Page, at: str = AT) -> None:
-    type_in(page, {**NINE, TIME: at})
+    choose_time(page, at)
+    type_in(page, NINE)
     expect(page.get_by_text("What would be sent")).to_be_visible()
+
+
+def choose_time(page: Page, at: str) -> None:
+    """Type a time into the pickers. With an offset, it is shown in the zone of the browser."""
+    moment = datetime.fromisoformat(at)
+    here = moment.astimezone(ZoneInfo("Europe/Berlin")) if moment.tzinfo else moment
+    page.get_by_text("Another time", exact=True).click()
+    settle(page)
+    for label, digits in (("Day", f"{here:%Y%m%d}"), ("Time", f"{here:%H%M}")):
+        type_digits(page, label, digits)
+    settle(page)
+
+
+def type_digits(page: Page, label: str, digits: str) -> None:
+    """Type into a picker, whose parts move the focus on when they are full."""
+    page.get_by_role("group", name=label, exact=True).get_by_role("spinbutton").first.click()
+    page.keyboard.type(digits)
+    page.keyboard.press("Tab")
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
@@ -118,12 +146,13 @@ def test_whole_life_of_a_weigh_in(site: FormSite, viewport: ViewportSize) -> Non
     """A weigh-in is typed, previewed, sent, confirmed, drawn, corrected and deleted."""
     page = site.open(viewport)
     fill_nine(page)
+    page.get_by_text("What would be sent").click()
     expect(page.get_by_text("percent_hydration 56.39")).to_be_visible()
     expect(page.get_by_text("Garmin has no field for subcutaneous fat.")).to_be_visible()
     assert site.weights() == []
 
     click(page, "Send to Garmin")
-    expect(page.get_by_text("confirmed in Garmin Connect")).to_be_visible()
+    expect_arrived(page)
     expect(page.get_by_text("What Garmin shows now")).to_be_visible()
     assert site.weights() == [81.4]
 
@@ -133,10 +162,10 @@ def test_whole_life_of_a_weigh_in(site: FormSite, viewport: ViewportSize) -> Non
 
     click(page, "Correct 22 Nov 2026, 07:31")
     expect(page.get_by_role("heading", name="Correct a weigh-in")).to_be_visible()
-    expect(page.get_by_label(TIME)).to_be_disabled()
-    type_in(page, {"Weight": "81,3", "Visceral fat": "8"})
+    expect(page.get_by_role("radio", name="Another time")).to_be_disabled()
+    type_in(page, {"Weight (kg)": "81,3", "Visceral fat": "8"})
     click(page, "Replace it in Garmin")
-    expect(page.get_by_text("81.3 kg, 18.2 % fat: confirmed")).to_be_visible()
+    expect(page.get_by_text("81.3 kg, 18.2 % fat · 22 Nov 2026, 07:31")).to_be_visible()
     assert [(e.raw["weight"], e.raw["visceral_fat_rating"]) for e in site.garmin.weights.visible()] == [(8130, 8)]
 
     click(page, "Delete 22 Nov 2026, 07:31")
@@ -146,16 +175,107 @@ def test_whole_life_of_a_weigh_in(site: FormSite, viewport: ViewportSize) -> Non
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page is wider than the window"
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_morning_takes_one_tap(site: FormSite, viewport: ViewportSize, scheme: Scheme) -> None:
+    """The first field is at the top, its keyboard has digits, one tap after the numbers sends them, and the outcome is
+    in sight where the tap was."""
+    page = site.open(viewport, scheme)
+    weight, fat = (page.get_by_label(label, exact=True) for label in ("Weight (kg)", "Body fat (%)"))
+    settle(page)
+    first, second = box(weight), box(fat)
+    assert first["y"] < 200
+    assert (second["y"], second["x"] > first["x"]) == (first["y"], True), "two columns"
+    for label in NINE:
+        expect(page.get_by_label(label, exact=True)).to_have_attribute("inputmode", "decimal")
+    weight.fill("81,4")
+    fat.fill("18.2")
+    tapped = box(button(page, "Send to Garmin"))
+    button(page, "Send to Garmin").click()
+    expect_arrived(page)
+    settle(page)
+    assert box(button(page, "New weigh-in")) == tapped
+    assert box(weight) == first
+    outcome = box(page.get_by_text("Arrived in Garmin"))
+    assert 0 < outcome["y"] < viewport["height"] - outcome["height"]
+    assert site.weights() == [81.4]
+
+
+def box(it: Any) -> dict[str, float]:
+    found: dict[str, float] = it.bounding_box()
+    return found
+
+
+def test_two_mornings_in_one_tab(site: FormSite) -> None:
+    """A tab that was left open sends today's weigh-in with today's time, and shows the last one's values meanwhile."""
+    page = site.open(PHONE)
+    for weight in ("81.4", "95.2"):
+        field = page.get_by_label("Weight (kg)", exact=True)
+        field.fill(weight)
+        before = int(time.time())
+        click(page, "Send to Garmin")
+        expect_arrived(page)
+        assert max(entry.instant_s for entry in site.garmin.weights.visible()) >= before
+        expect(field).to_be_disabled()
+        click(page, "New weigh-in")
+        expect(field).to_have_value("")
+        expect(field).to_have_attribute("placeholder", f"last {weight}")
+        wait_until("it is another second", lambda before=before: int(time.time()) > before + 1)
+    assert sorted(site.weights()) == [81.4, 95.2]
+
+
+def test_unit_and_height_are_remembered(site: FormSite) -> None:
+    """The browser remembers a person's unit and height, and nothing else of a weigh-in."""
+    page = site.open(PHONE)
+    page.get_by_text("lb", exact=True).click()
+    settle(page)
+    type_in(page, {"Height (cm)": "180", "Weight (lb)": "179.5"})
+    expect(page.get_by_text("For Garmin: weight, body mass index")).to_be_visible()
+    page.reload()
+    expect(page.get_by_label("Height (cm)", exact=True)).to_have_value("180")
+    expect(page.get_by_label("Weight (lb)", exact=True)).to_have_value("")
+    stored = json.dumps(page.context.storage_state())
+    assert "180" in stored
+    assert "179.5" not in stored
+
+
+def test_fresh_install_has_a_next_step(site: FormSite) -> None:
+    """Where nothing is set up, a file is saved, and a card names the next step."""
+    page = site.open(PHONE, WEIGHBRIDGE_DELIVERY="folder")
+    expect(page.get_by_role("heading", name="Connect to Garmin")).to_be_visible()
+    page.get_by_label("Weight (kg)", exact=True).fill("81.4")
+    click(page, "Save the FIT file")
+    expect(page.get_by_text("Saved as a file to import")).to_be_visible()
+    with page.expect_download() as download:
+        click(page, "Download the FIT file")
+    assert download.value.suggested_filename.endswith(".fit")
+
+
+def test_home_screen(site: FormSite) -> None:
+    """A phone can put the page on its home screen, with a name and icons."""
+    page = site.open(PHONE)
+    assert page.title() == "Weighbridge"
+    found = page.context.new_cdp_session(page).send("Page.getAppManifest")
+    assert found["errors"] == []
+    manifest = json.loads(found["data"])
+    icons = [icon["src"] for icon in manifest["icons"]] + [page.get_attribute("link[rel=apple-touch-icon]", "href")]
+    for icon in icons:
+        answer = page.request.get(f"{page.url}{icon}")
+        assert (answer.status, answer.headers["content-type"]) == (200, "image/png")
+
+
 def test_mistake_is_shown_at_its_field(site: FormSite) -> None:
     """A mistake is shown at its field in the function's words, and disappears when it is fixed."""
     page = site.open()
-    type_in(page, {"Weight": "814", "Body fat (%)": "18.2"})
-    column = page.get_by_test_id("stColumn").filter(has=page.get_by_label("Weight", exact=True))
-    expect(column.get_by_role("alert")).to_have_text("A weight of 2 to 400 kg was expected.")
-    expect(button(page, "Send to Garmin")).to_have_count(0)
-    type_in(page, {"Weight": "81.4"})
+    type_in(page, {"Weight (kg)": "814", "Body fat (%)": "18.2"})
+    cell = page.locator(".st-key-cell-weight")
+    expect(cell.get_by_role("alert")).to_have_text("A weight of 2 to 400 kg was expected.")
+    click(page, "Send to Garmin")
+    expect(page.get_by_text("Nothing was sent. Correct the marked fields first.")).to_be_visible()
+    assert site.weights() == []
+    type_in(page, {"Weight (kg)": "81.4"})
     expect(page.get_by_role("alert")).to_have_count(0)
-    expect(button(page, "Send to Garmin")).to_be_visible()
+    expect(page.get_by_text("For Garmin: weight, body fat")).to_be_visible()
 
 
 def test_download_equals_post_fit(site: FormSite, tmp_path: Path) -> None:
@@ -179,16 +299,18 @@ def test_keyboard_alone_is_enough(site: FormSite) -> None:
     """The keyboard alone is enough to type, send and delete a weigh-in."""
     page = site.open()
     page.keyboard.press("Tab")
-    walk_to(page, "Weight")
+    walk_to(page, "Weight (kg)")
     page.keyboard.type("81.4")
-    walk_to(page, TIME)
-    page.keyboard.press("Control+A")
-    page.keyboard.type(AT)
-    page.keyboard.press("Enter")
-    expect(button(page, "Send to Garmin")).to_be_visible()
-    settle(page)
+    walk_to(page, "Now")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Space")
+    expect(page.get_by_role("group", name="Time", exact=True)).to_be_visible()
+    walk_to(page, "year, Day")
+    page.keyboard.type("20261122")
+    walk_to(page, "hour, Time")
+    page.keyboard.type("0731")
     press(page, "Send to Garmin")
-    expect(page.get_by_text("81.4 kg: confirmed in Garmin Connect")).to_be_visible()
+    expect_arrived(page)
     settle(page)
     press(page, "Delete 22 Nov 2026, 07:31")
     expect(button(page, "Yes, delete it")).to_be_visible()
@@ -233,20 +355,21 @@ def axe() -> str:
     return program.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_axe_finds_nothing_serious(site: FormSite, viewport: ViewportSize, axe: str) -> None:
+def test_axe_finds_nothing_serious(site: FormSite, viewport: ViewportSize, scheme: Scheme, axe: str) -> None:
     """axe-core finds nothing serious in any state of the page."""
-    page = site.open(viewport, WEIGHBRIDGE_API_KEYS=f"home={KEY}")
+    page = site.open(viewport, scheme, WEIGHBRIDGE_API_KEYS=f"home={KEY}")
     assert serious(page, axe) == [], "asking for a key"
     enter_key(page)
     assert serious(page, axe) == [], "empty"
-    type_in(page, {"Weight": "8140"})
+    type_in(page, {"Weight (kg)": "8140"})
     assert serious(page, axe) == [], "with a mistake"
     page.get_by_text("Paste instead").click()
     fill_nine(page)
     assert serious(page, axe) == [], "with a preview"
     click(page, "Send to Garmin")
-    expect(page.get_by_text("confirmed in Garmin Connect")).to_be_visible()
+    expect_arrived(page)
     settle(page)
     assert serious(page, axe) == [], "confirmed"
     click(page, "Correct 22 Nov")
@@ -314,7 +437,7 @@ def test_log_and_addresses_hold_no_secrets(site: FormSite) -> None:
     enter_key(page)
     fill_nine(page)
     click(page, "Send to Garmin")
-    expect(page.get_by_text("confirmed in Garmin Connect")).to_be_visible()
+    expect_arrived(page)
     assert site.form
     for trace in (site.form.log.read_text(), "\n".join([*asked, page.url])):
         assert KEY not in trace
@@ -354,12 +477,12 @@ def test_two_functions_keep_people_apart(site: FormSite, tmp_path: Path, chromiu
         settle(page)
         fill_nine(page)
         click(page, "Send to Garmin")
-        expect(page.get_by_text("confirmed in Garmin Connect")).to_be_visible()
+        expect_arrived(page)
         assert len(ben.weights.visible()) == 1
         assert site.weights() == []
         page.get_by_role("radio", name="Anna").click()
         expect(page.get_by_text("Garmin has no weigh-ins in this period.")).to_be_visible()
-        expect(page.get_by_label("Weight", exact=True)).to_have_value("")
+        expect(page.get_by_label("Weight (kg)", exact=True)).to_have_value("")
         assert ben.unexpected == []
 
 
@@ -371,23 +494,25 @@ def test_share_screen_fills_the_fields(site: FormSite) -> None:
         "2026-11-22 06:31\nWeight 81.4kg Standard\nBody fat 18.2% High\nBMI 24.6\nMood 7"
     )
     click(page, "Fill the fields")
-    expect(page.get_by_label("Weight", exact=True)).to_have_value("81.4 kg")
+    expect(page.get_by_label("Weight (kg)", exact=True)).to_have_value("81.4 kg")
     expect(page.get_by_label("Body fat (%)", exact=True)).to_have_value("18.2 %")
     expect(page.get_by_text("'Mood'")).to_be_visible()
 
 
 def test_times_are_in_the_browser_zone(site: FormSite) -> None:
-    """A pasted and a typed time are in the zone of the browser, not in the zone of the function."""
+    """A pasted and a chosen time are in the zone of the browser, not in the zone of the function."""
     page = site.open(WEIGHBRIDGE_TIMEZONE="America/New_York")
     page.get_by_text("Paste instead").click()
     for pasted in ('{"weight": 81.4, "time": "2026-11-22 07:31"}', "2026-11-22 07:31\nWeight 81.4kg"):
-        type_in(page, {TIME: ""})
+        page.get_by_text("Now", exact=True).click()
+        settle(page)
         page.get_by_label("A reading").fill(pasted)
         click(page, "Fill the fields")
-        expect(page.get_by_label(TIME)).to_have_value("2026-11-22 07:31:00+01:00")
-    type_in(page, {TIME: "2026-11-22 07:32"})
+        expect(page.get_by_role("group", name="Time", exact=True)).to_have_text(re.compile("07.*31"))
+    type_digits(page, "Time", "0732")
+    settle(page)
     click(page, "Send to Garmin")
-    expect(page.get_by_text("confirmed in Garmin Connect")).to_be_visible()
+    expect_arrived(page)
     sent = int(datetime(2026, 11, 22, 6, 32, tzinfo=UTC).timestamp())
     assert [entry.instant_s for entry in site.garmin.weights.visible()] == [sent]
     expect(page.get_by_text("22 Nov 2026, 07:32", exact=True)).to_be_visible()

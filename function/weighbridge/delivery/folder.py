@@ -8,6 +8,9 @@ the file of that weigh-in. Which files are near is read from their names: a file
 month (UTC), so that only the names of a month or two are listed, however many files wait. Files of several weigh-ins
 may reach over many months and are few: they are not in one of these folders, and neither are files of older versions.
 
+A weigh-in that is kept can be listed and deleted, too. Its id is made of its values, so it stays the same when another
+weigh-in of the same file is deleted.
+
 Weakness: the folder cannot ask whether the person has imported a file, so another value at the same instant is kept
 beside the first. Two processes that keep messages of one weigh-in at the same moment keep both.
 """
@@ -15,6 +18,7 @@ beside the first. Two processes that keep messages of one weigh-in at the same m
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import tempfile
@@ -24,23 +28,24 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace as replace_fields
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import FolderUnusable, WeighbridgeError
+from ..errors import FolderUnusable, NotFound, WeighbridgeError
 from ..fit.encode import RawFields
 from ..fit.patch import patch
-from ..fit.profile import FIELDS, FIT_EPOCH_UNIX_S
+from ..fit.profile import FIELDS, FIT_EPOCH_UNIX_S, value_of
 from ..fit.verify import VerifiedFit, verify
 from ..notes import Code, Note
 from ..private import make_private_folder
 from ..reading.reading import Reading
 from ..space import look_for_room
 from .joining import Joining, Placed, Target, Way, joined_notes
-from .kept import MONTH, Kept, place_in_folder, place_of, read_kept
+from .kept import MONTH, Kept, is_month, place_in_folder, place_of, read_kept
 from .last_outcome import LastOutcome, next_outcome
-from .port import FOLDER, INSTANT, Delivered, Outcome, Prove
+from .port import FOLDER, INSTANT, Delivered, Outcome, Prove, Source, WeighIn
 
 #: All that a file holds is compared.
 _COMPARED = tuple(name for name in FIELDS if name != "timestamp")
@@ -67,16 +72,21 @@ class File(NamedTuple):
 
 
 class Folder:
-    """A `Delivery` into a folder on disk."""
+    """A `Delivery` into a folder on disk, and a `WeighInStore`."""
 
     name = FOLDER
+    source: Source = "folder"
 
-    def __init__(self, path: Path, *, join_s: float = 0, now: Callable[[], float] = time.time) -> None:
-        """`join_s`: how many seconds apart two messages of one weigh-in may be; 0 = each instant is a weigh-in."""
+    def __init__(
+        self, path: Path, *, join_s: float = 0, timezone: tzinfo = UTC, now: Callable[[], float] = time.time
+    ) -> None:
+        """`join_s`: how many seconds apart two messages of one weigh-in may be; 0 = each instant is a weigh-in.
+        `timezone`: that of the days in `list_weigh_ins`."""
         self._path = path
         self._now = now
         self._last = LastOutcome()
         self._join_s = join_s
+        self._timezone = timezone
         self._one_at_a_time = threading.Lock()
         #: Name -> last instant, of files that were read. A name has the hash of the content, so this stays true.
         self._last_instants: dict[str, str] = {}
@@ -147,6 +157,48 @@ class Folder:
     def _ended(self, outcomes: Collection[Outcome]) -> None:
         self._last = next_outcome(self._last, outcomes, self._now())
 
+    # -- WeighInStore ------------------------------------------------------------------------------------
+
+    def list_weigh_ins(self, first: date, last: date) -> Sequence[WeighIn]:
+        """See `port.WeighInStore`. What waits in the folder; the same weigh-in in two files counts once."""
+        with self._one_at_a_time:
+            by_id = {weigh_in.id: weigh_in for _, weigh_in in self._on_days(first, last)}
+        return sorted(by_id.values(), key=lambda weigh_in: (weigh_in.measured_at, weigh_in.id))
+
+    def delete_weigh_in(self, weigh_in_id: str) -> None:
+        """See `port.WeighInStore`. A file that still holds other weigh-ins is written again with the rest."""
+        try:
+            day = date.fromisoformat(weigh_in_id.partition(".")[0])
+        except ValueError:
+            day = None
+        with self._one_at_a_time:
+            found = self._on_days(day, day) if day else ()
+            rows = [row for row, weigh_in in found if weigh_in.id == weigh_in_id]
+            if not rows:
+                raise NotFound("No file with this weigh-in is kept. An id is as GET /readings shows it.")
+            try:
+                self._remove(rows)
+            except OSError as e:
+                raise _unusable(self._path, e) from e
+
+    def _on_days(self, first: date, last: date) -> Iterator[tuple[Row, WeighIn]]:
+        start, end = (datetime.combine(day, datetime.min.time(), self._timezone) for day in (first, last))
+        end += timedelta(days=1)  # on the wall clock, so a day may have 23 or 25 hours
+        low, high = (f"{moment.astimezone(UTC):{INSTANT}}" for moment in (start, end))
+        oldest, newest = (f"{moment.astimezone(UTC):{MONTH}}" for moment in (start, end))
+        try:
+            months = [path.name for path in self._path.iterdir() if is_month(path) and oldest <= path.name <= newest]
+        except FileNotFoundError:
+            return  # nothing was kept yet
+        except OSError as e:
+            raise FolderUnusable(f"The folder {self._path} cannot be read: {e.strerror}.") from e
+        for name in sorted(self._names_between(low, high, months)):
+            kept = self._read(name)
+            for reading in kept.readings if kept else ():
+                day = reading.measured_at.astimezone(self._timezone).date()
+                if kept and first <= day <= last:
+                    yield Row(kept, reading), _weigh_in(day, kept.rows[reading])
+
     # -- keeping -----------------------------------------------------------------------------------------
 
     def _keep(self, placed: Mapping[Reading, Placed[Row]], prove: Prove) -> Mapping[Reading, Delivered]:
@@ -209,10 +261,17 @@ class Folder:
             following = bisect_left(in_order, first - window)
             if following == len(in_order) or (not match[1] and in_order[following] > first + window):
                 continue
-            with contextlib.suppress(FolderUnusable):
-                kept = read_kept(self._path / name)
-                self._last_instants[name] = f"{max(each.measured_at for each in kept.readings):{INSTANT}}"
+            if kept := self._read(name):
                 yield kept
+
+    def _read(self, name: str) -> Kept | None:
+        """The kept file at this path within the folder; None if it is damaged."""
+        try:
+            kept = read_kept(self._path / name)
+        except FolderUnusable:
+            return None
+        self._last_instants[name] = f"{max(each.measured_at for each in kept.readings):{INSTANT}}"
+        return kept
 
     def _names_between(self, low: str, high: str, months: Collection[str]) -> Iterator[str]:
         """The paths of files that may have a weigh-in from one instant to another, in these months. The name has the
@@ -249,6 +308,17 @@ def _has_rival(placed: Placed[Row], at_instant: Mapping[int, int]) -> bool:
 
 def _raws(row: Row) -> RawFields:
     return row.kept.rows[row.reading]
+
+
+def _weigh_in(day: date, raws: RawFields) -> WeighIn:
+    number = int.from_bytes(hashlib.sha256(repr(sorted(raws.items())).encode()).digest()[:8], "big")
+    values = {
+        FIELDS[name].source: Decimal(str(value)) if isinstance(value := value_of(FIELDS[name], raw), float) else value
+        for name, raw in raws.items()
+        if name != "timestamp" and FIELDS[name].source
+    }
+    measured_at = datetime.fromtimestamp(raws["timestamp"] + FIT_EPOCH_UNIX_S, UTC)
+    return WeighIn(f"{day.isoformat()}.{number}", day, measured_at, values)
 
 
 def _is_new(row: Row, new: File | None) -> bool:

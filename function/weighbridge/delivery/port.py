@@ -43,8 +43,9 @@ class Prove(Protocol):
 class WeighIn:
     """One weigh-in as a store holds it, in our names and units."""
 
+    #: A day, a dot and a number.
     id: str
-    #: The account's local day.
+    #: The local day: the account's, or that of WEIGHBRIDGE_TIMEZONE.
     calendar_date: date
     #: Aware, in UTC.
     measured_at: datetime
@@ -120,9 +121,20 @@ class Delivery(Protocol):
         ...
 
 
+#: Where weigh-ins are read: what Garmin shows, or the files that wait for import.
+Source = Literal["garmin", "folder"]
+
+
 class WeighInStore(Protocol):
     """A delivery that can also be read."""
 
-    def list_weigh_ins(self, first: date, last: date) -> Sequence[WeighIn]: ...
+    source: Source
 
-    def delete_weigh_in(self, weigh_in_id: str) -> None: ...
+    def list_weigh_ins(self, first: date, last: date) -> Sequence[WeighIn]:
+        """The weigh-ins from one local day to another, both included, oldest first. Those that cannot be read are left
+        out."""
+        ...
+
+    def delete_weigh_in(self, weigh_in_id: str) -> None:
+        """Delete one. Raises `NotFound` if none has this id, or another `WeighbridgeError`."""
+        ...

@@ -29,7 +29,7 @@ from typing import NamedTuple, Protocol
 
 from ..delivery.joining import Joining, Placed, Target, Way, in_words, joined_notes, would
 from ..delivery.last_outcome import LastOutcome
-from ..delivery.port import Delivered, Outcome, Prove, Status, WeighIn, file_name
+from ..delivery.port import Delivered, Outcome, Prove, Source, Status, WeighIn, file_name
 from ..delivery.turns import Turns
 from ..errors import Conflict, GarminUnreachable, NotFound, OutcomeUnknown, WeighbridgeError
 from ..fit.encode import RawFields
@@ -86,6 +86,8 @@ class LookResult(NamedTuple):
 
 class GarminConnect:
     """A `Delivery` and a `WeighInStore`. Safe to share between threads when its session is."""
+
+    source: Source = "garmin"
 
     def __init__(
         self,

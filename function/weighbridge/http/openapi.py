@@ -12,6 +12,7 @@ from typing import get_args
 from pydantic import TypeAdapter
 
 from .. import errors
+from ..delivery.port import Source
 from ..errors import Again, Blame
 from ..reading.bodies import SHAPES
 from ..reading.measures import MEASURES
@@ -238,13 +239,14 @@ _POST_FIT: Mapping[str, object] = {
     },
 }
 
-#: Of an entry: its day, and its number at Garmin.
+#: Of an entry: its day, and a number.
 _ID = "^[0-9]{4}-[0-9]{2}-[0-9]{2}[.][0-9]{1,20}$"
 _DAY: Mapping[str, object] = {"type": "string", "format": "date"}
 
 _GET_READINGS: Mapping[str, object] = {
     "operationId": "listReadings",
-    "summary": "What Garmin holds, in Weighbridge's names and units. Default: the last 30 days.",
+    "summary": "What Garmin holds, or without a connection to Garmin what is kept as files, in Weighbridge's names and "
+    "units. Default: the last 30 days.",
     "security": _SECURITY,
     "parameters": [
         {"name": "from", "in": "query", "schema": _DAY},
@@ -257,7 +259,7 @@ _GET_READINGS: Mapping[str, object] = {
 
 _DELETE_READING: Mapping[str, object] = {
     "operationId": "deleteReading",
-    "summary": "Delete one weigh-in in Garmin.",
+    "summary": "Delete one weigh-in in Garmin, or without a connection to Garmin from its kept file.",
     "security": _SECURITY,
     "parameters": [
         {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "pattern": _ID}},
@@ -413,10 +415,16 @@ _RESULTS: Mapping[str, object] = _results(
 
 _WEIGH_INS: Mapping[str, object] = {
     "type": "object",
-    "required": ["from", "to", "readings"],
+    "required": ["from", "to", "source", "readings"],
     "properties": {
         "from": _DAY,
         "to": _DAY,
+        "source": {
+            "type": "string",
+            "enum": list(get_args(Source)),
+            "description": "folder: the function is not connected to Garmin, and these are the files that wait for "
+            "import.",
+        },
         "readings": {
             "type": "array",
             "items": {

@@ -46,7 +46,6 @@ FAULTS: Mapping[type[Exception], ProblemType] = {
     errors.TokenStoreUnusable: ProblemType(
         503, "token-store-unusable", "The Garmin token cannot be read or saved", 300
     ),
-    errors.NotConnected: ProblemType(503, "not-connected", "Garmin Connect is not set up here", 3600),
     errors.SignInNeeded: ProblemType(503, "sign-in-needed", "Signing in to Garmin is needed", 3600),
     errors.GarminUnreachable: ProblemType(503, "garmin-unreachable", "Garmin Connect cannot be reached", 60),
     errors.RateLimited: ProblemType(503, "rate-limited", "Garmin Connect asks to wait"),

@@ -173,17 +173,18 @@ class Application:
         first = _day(call.query, "from", last - timedelta(days=30))
         if first > last:
             raise errors.QueryInvalid([FieldError("from", first.isoformat(), "A day not after `to` was expected.")])
-        store = self._garmin(call)
+        store = self._store(call)
 
         def answer() -> Answer:
             weigh_ins = store.list_weigh_ins(first, last)
             entries = [{"id": w.id, "calendar_date": w.calendar_date.isoformat(), **w.shown()} for w in weigh_ins]
-            return Answer(200, {"from": first.isoformat(), "to": last.isoformat(), "readings": entries})
+            days = {"from": first.isoformat(), "to": last.isoformat()}
+            return Answer(200, {**days, "source": store.source, "readings": entries})
 
         return Later(answer)
 
     def delete_reading(self, call: Call) -> Later:
-        store = self._garmin(call)
+        store = self._store(call)
 
         def answer() -> Answer:
             store.delete_weigh_in(call.id)
@@ -257,15 +258,10 @@ class Application:
 
         return Answer(200, document())
 
-    def _garmin(self, call: Call) -> WeighInStore:
+    def _store(self, call: Call) -> WeighInStore:
         person = call.query.get("person")
         store = self.composed.store(person)
         check_person(call.key, self.composed.person(person))
-        if store is None:
-            raise errors.NotConnected(
-                "This function keeps files in a folder and is not connected to Garmin. Set WEIGHBRIDGE_DELIVERY "
-                "to garmin and sign in with `weighbridge login`."
-            )
         return store
 
 

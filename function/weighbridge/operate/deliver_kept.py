@@ -24,7 +24,6 @@ from ..delivery.port import Delivered, Delivery, Outcome
 from ..errors import (
     Conflict,
     GarminUnreachable,
-    NotConnected,
     RateLimited,
     SettingsInvalid,
     SignInNeeded,
@@ -39,7 +38,7 @@ from . import options
 from .confirm import read_all, say
 from .surroundings import Surroundings, Terminal
 
-SHARED = (SettingsInvalid, NotConnected, SignInNeeded, TokenStoreUnusable, RateLimited, GarminUnreachable)
+SHARED = (SettingsInvalid, SignInNeeded, TokenStoreUnusable, RateLimited, GarminUnreachable)
 
 
 @click.command("deliver")

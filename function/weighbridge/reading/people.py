@@ -46,13 +46,13 @@ class Person:
 
 
 class Weight(NamedTuple):
-    """A weigh-in that Garmin holds."""
+    """A weigh-in that is there: in Garmin, or in a kept file."""
 
     measured_at: datetime
     kg: Decimal
 
 
-#: The recent weights of a person, from Garmin.
+#: The recent weights of a person.
 Recent = Callable[[Person, datetime], Sequence[Weight]]
 
 

@@ -1,12 +1,14 @@
 """What the page keeps in the browser and does there: a keyboard with digits, and what is remembered of each person.
 
-Facts: Streamlit has no `inputmode`, so a phone would offer letters for nine numbers. A component of Streamlit runs in the
-page itself (not in a frame), so it reaches the fields. It sets the attribute again when Streamlit draws a field anew.
+Facts (Streamlit 1.67): it has no `inputmode`, so a phone would offer letters for nine numbers, and its toasts have no
+name. A component runs in the page itself (not in a frame), so its script reaches both. It does so again whenever
+Streamlit draws something anew.
 
 Strategy: what is remembered is in a cookie, which the first run of the page can read, so that nothing is drawn twice.
 A script of the page sets it; Streamlit itself cannot.
 
-Rule: the cookie holds a person's name, the unit and the height, and no other measurement. It is in no address and no log.
+Rule: the cookie holds names of people, their units and heights, and no other measurement. It is in no address and in no
+log.
 """
 
 from __future__ import annotations
@@ -24,18 +26,22 @@ COOKIE = "weighbridge_form_remembers"
 KEPT_S = 400 * 86_400
 
 _SCRIPT = """
-let decimal = [];
+let keyboards = [];
 let observer;
-function setKeyboards() {
-  for (const [name, mode] of decimal) {
+function complete() {
+  for (const [name, mode] of keyboards) {
     const field = document.querySelector(`.st-key-${name} input`);
     if (field && field.inputMode !== mode) field.inputMode = mode;
   }
+  for (const toast of document.querySelectorAll("[data-testid=stToast]:not([aria-label])")) {
+    toast.removeAttribute("aria-labelledby");
+    toast.setAttribute("aria-label", "What was done");
+  }
 }
 export default function ({ data }) {
-  decimal = data.keyboards;
-  setKeyboards();
-  observer ??= new MutationObserver(setKeyboards);
+  keyboards = data.keyboards;
+  complete();
+  observer ??= new MutationObserver(complete);
   observer.observe(document.body, { childList: true, subtree: true });
   if (data.remember) {
     const secure = location.protocol === "https:" ? "; Secure" : "";

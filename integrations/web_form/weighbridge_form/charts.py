@@ -1,66 +1,136 @@
-"""Weight, fat, muscle and water over time."""
+"""Charts of weigh-ins over time: dots, and the mean of seven days as a line.
+
+Facts: Streamlit draws Altair's charts with its theme, light or dark; a color that is given here is the same in both. So
+these have a contrast of at least 3 : 1 with white and with the dark background (WCAG 2.2, 1.4.11).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime
 from typing import Any
 
 import altair as alt
 import streamlit as st
 
-from .clock import moment, zone
+from weighbridge_history.left_out import count_of
+
+from .clock import moment, to_display, zone
+from .trend import Axis, axis_of, extent_of, on_axis, title_of
 from .values import Point, moving_average
 
 AVERAGE_DAYS = 7
-CHARTS = {
-    "weight_kg": "Weight (kg)",
-    "body_fat_percent": "Body fat (%)",
-    "muscle_mass_kg": "Muscle (kg)",
-    "body_water_percent": "Water (%)",
-}
-
-
+DOTS, LINE = "#7d8790", "#1a936a"
 #: A weigh-in that is out of line with the others has its own color and shape.
-MARKED = "#b3261e"
+MARKED = "#d1453b"
+#: The first chart is the largest; the last one has the labels of the axis that all of them share.
+FIRST_PX, OTHERS_PX, LABELS_PX = 160, 110, 20
+#: Of the labels of the vertical axis, so that the charts have the same width.
+LABELS_WIDTH_PX = 40
+#: More dots are smaller.
+MANY = 60
 
 
-def draw(rows: Sequence[Mapping[str, Any]], marked: Sequence[Point] = ()) -> None:
-    """Draw the charts of these weigh-ins, oldest first. `marked`: weights that are out of line with them."""
-    charts = [(name, title) for name, title in CHARTS.items() if any(name in row for row in rows)]
-    for start in range(0, len(charts), 2):
-        for column, (name, title) in zip(st.columns(min(2, len(charts))), charts[start : start + 2], strict=False):
-            with column:
-                points = [Point(moment(row["measured_at"]), row[name]) for row in rows if name in row]
-                _chart(title, points, marked if name == "weight_kg" else ())
-    triangles = " Triangles are out of line with the others; one at the edge is off the scale." * bool(marked)
-    st.markdown(f"Dots are weigh-ins. The line is the mean of {AVERAGE_DAYS} days.{triangles}")
+def axis_over(rows: Sequence[Mapping[str, Any]]) -> Axis:
+    """The axis for these weigh-ins, oldest first."""
+    days = [moment(row["measured_at"]).astimezone(zone()).date() for row in (rows[0], rows[-1])]
+    return axis_of(days[0], days[-1])
 
 
-def _chart(title: str, points: Sequence[Point], marked: Sequence[Point]) -> None:
-    here = zone()
+def draw(
+    rows: Sequence[Mapping[str, Any]], names: Sequence[str], axis: Axis, marked: Sequence[Point] = ()
+) -> list[str]:
+    """Draw these values of the weigh-ins, oldest first. Returns the names of those that no weigh-in has.
+
+    Weigh-ins before the axis count for the mean. `marked`: weights that are out of line with the others.
+    """
+    of_names = {
+        name: [Point(moment(row["measured_at"]), row[name]) for row in rows if name in row and _at(row) < axis.end]
+        for name in names
+    }
+    drawn = [name for name, points in of_names.items() if any(_local(point.moment) >= axis.start for point in points)]
+    for name in drawn:
+        _chart(
+            title_of(name),
+            of_names[name],
+            marked if name == "weight_kg" else (),
+            axis,
+            height_px=(FIRST_PX if name == drawn[0] else OTHERS_PX) + (LABELS_PX if name == drawn[-1] else 0),
+            is_last=name == drawn[-1],
+        )
+    if drawn:
+        triangles = " Triangles are out of line with the others; one at the edge is off the scale." * bool(marked)
+        # st.caption has too little contrast (WCAG 2.2, 1.4.3).
+        st.markdown(f":small[Dots are weigh-ins. The line is the mean of {AVERAGE_DAYS} days.{triangles}]")
+    return [name for name in names if name not in drawn]
+
+
+def _local(when: datetime) -> datetime:
+    return when.astimezone(zone()).replace(tzinfo=None)
+
+
+def _at(row: Mapping[str, Any]) -> datetime:
+    return _local(moment(row["measured_at"]))
+
+
+def _chart(
+    title: str, points: Sequence[Point], marked: Sequence[Point], axis: Axis, *, height_px: int, is_last: bool
+) -> None:
+    averages = [point for point in moving_average(points, AVERAGE_DAYS) if _local(point.moment) >= axis.start]
+    points = [point for point in points if _local(point.moment) >= axis.start]
+    low, high = min(point.value for point in points), max(point.value for point in points)
 
     def data(some: Sequence[Point]) -> alt.Data:
-        # Without an offset, so the browser does not convert the local time again.
-        values = [{"time": f"{p.moment.astimezone(here):%Y-%m-%dT%H:%M:%S}", "value": round(p.value, 3)} for p in some]
+        values = [
+            {
+                "time": on_axis(_local(point.moment)),
+                "value": round(point.value, 3),
+                "when": to_display(point.moment.isoformat()),
+                "says": f"{point.value:.4g}",
+            }
+            for point in some
+        ]
         return alt.Data(values=values)  # type: ignore[no-untyped-call]
 
-    low, high = min(p.value for p in points), max(p.value for p in points)
+    x = alt.X(
+        "time:T",
+        title=None,
+        scale=alt.Scale(type="utc", domain=[on_axis(axis.start), on_axis(axis.end)]),
+        axis=alt.Axis(
+            format=axis.format,
+            values=[on_axis(tick) for tick in axis.ticks],
+            labels=is_last,
+            labelFlush=False,
+            labelOverlap="greedy",
+            labelPadding=6,
+            ticks=False,
+            grid=True,
+        ),
+    )
     # The scale is that of the dots, so pounds among kilograms do not flatten them.
-    scale = alt.Scale(domain=[low - 1, high + 1], clamp=True) if marked else alt.Scale(zero=False, nice=True)
-    years = points[-1].moment - points[0].moment > timedelta(days=365)
-    x = alt.X("time:T", title=None, axis=alt.Axis(format="%b %Y" if years else "%-d %b", tickCount=4))
-    y = alt.Y("value:Q", title=None, scale=scale, axis=alt.Axis(format="~g", tickCount=5))
+    extent = [*extent_of([point.value for point in (*points, *averages)])]
+    y = alt.Y(
+        "value:Q",
+        title=None,
+        scale=alt.Scale(domain=extent, clamp=bool(marked), zero=False, nice=False),
+        axis=alt.Axis(format="~g", tickCount=3, labelPadding=8, minExtent=LABELS_WIDTH_PX, maxExtent=LABELS_WIDTH_PX),
+    )
+    tooltip = [alt.Tooltip("when:N", title="Time"), alt.Tooltip("says:N", title=title)]
+    size = 20 if len(points) > MANY else 45
     layers = [
-        alt.Chart(data(points)).mark_point(filled=True, color="#595f69", opacity=0.6).encode(x, y),
-        alt.Chart(data(moving_average(points, AVERAGE_DAYS))).mark_line(color="#0b6e4f").encode(x, y),
+        alt.Chart(data(points)).mark_point(filled=True, color=DOTS, opacity=0.8, size=size).encode(x, y, tooltip),
+        alt.Chart(data(averages)).mark_line(color=LINE, strokeWidth=2.5).encode(x, y),
     ]
     if marked:
-        layers.append(
-            alt.Chart(data(marked)).mark_point(filled=True, color=MARKED, shape="triangle-up", size=90).encode(x, y)
-        )
+        marks = alt.Chart(data(marked)).mark_point(filled=True, color=MARKED, shape="triangle-up", size=90, opacity=1)
+        layers.append(marks.encode(x, y, tooltip))
     others = f"; {len(marked)} are out of line with them" if marked else ""
+    count, last, mean = count_of(len(points), "weigh-in"), points[-1].value, averages[-1].value
     st.altair_chart(
-        alt.layer(*layers).properties(title=title, height=180),
-        alt=f"{title}: {len(points)} weigh-ins from {low:g} to {high:g}, the last is {points[-1].value:g}{others}",
+        alt.layer(*layers).properties(
+            title=alt.TitleParams(f"{title}: {last:.4g} · 7-day mean {mean:.1f}", fontSize=14, offset=6),
+            height=height_px,
+            padding={"left": 0, "top": 2, "right": 4, "bottom": 0},
+        ),
+        alt=f"{title}: {count} from {low:.4g} to {high:.4g}, the last is {last:.4g}{others}",
     )

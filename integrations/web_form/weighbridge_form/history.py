@@ -36,8 +36,9 @@ from weighbridge_history.send import STATUS_TEXTS, ImportReport, Stopped, check,
 from weighbridge_history.times import DAY_FIRST, MONTH_FIRST, YEAR_FIRST, time_of_day
 
 from .account import FunctionOf
-from .charts import draw
+from .charts import axis_over, draw
 from .clock import moment, to_display, zone
+from .trend import AT_FIRST, with_calculated
 from .values import Point
 
 KINDS = ["csv", "xls", "xlsx", "xml", "zip", "json", "ndjson", "jsonl"]
@@ -63,7 +64,8 @@ class Preview(NamedTuple):
     outliers: Sequence[Outlier]
 
 
-def show_history(account: FunctionOf) -> None:
+def show_history(account: FunctionOf, *, to_files: bool) -> None:
+    """`to_files`: the function keeps files, and sends nothing to Garmin."""
     st.header("Import a file", anchor=False)
     uploaded = st.file_uploader(
         "Export of Fitdays, Garmin, openScale, Withings or Apple Health; or JSON lines", type=KINDS
@@ -109,7 +111,7 @@ def show_history(account: FunctionOf) -> None:
         on_click="ignore",
         help="For the next export of the same app: upload them next to it, or pass them with --mapping.",
     )
-    _offer_to_send(preview, account, question)
+    _offer_to_send(preview, account, question, to_files=to_files)
 
 
 def _read(file: File, choices: Choices, account: FunctionOf) -> Preview:
@@ -262,8 +264,10 @@ def _show(preview: Preview) -> None:
         for row, receipt in checked.receipts
         if row.number not in wrong
     ]
-    marked = [Point(_at(outlier), outlier.weight.kg) for outlier in outliers]
-    draw(sorted(rows, key=lambda row: moment(row["measured_at"])), marked)
+    rows.sort(key=lambda row: moment(row["measured_at"]))
+    if rows:
+        marked = [Point(_at(outlier), outlier.weight.kg) for outlier in outliers]
+        draw(list(map(with_calculated, rows)), AT_FIRST, axis_over(rows), marked)
     for what, names in left_out_columns(history).items():
         st.markdown(f"{what}: {', '.join(map(_escaped, names))}.")
     refused = unsendable(history, checked)
@@ -309,27 +313,29 @@ def _list(title: str, lines: Sequence[Mapping[str, str]]) -> None:
 # -- sending -----------------------------------------------------------------------------------------------
 
 
-def _offer_to_send(preview: Preview, account: FunctionOf, question: object) -> None:
+def _offer_to_send(preview: Preview, account: FunctionOf, question: object, *, to_files: bool) -> None:
     refused = {row.number for row, _ in preview.checked.refused}
     good = [row for row in preview.history.readings if row.number not in refused]
     reported = st.session_state.get("history sent")
     if reported and reported[0] == question:
         for arrived, words in reported[1]:
             (st.success if arrived else st.error)(words)
-    if chosen := _chosen(good, {outlier.weight.row for outlier in preview.outliers}):
+    if chosen := _chosen(good, {outlier.weight.row for outlier in preview.outliers}, to_files=to_files):
         st.session_state["history sent"] = (question, _send(chosen, account))
-        st.session_state.pop("looked", None)
+        st.session_state.pop("entries", None)
         st.rerun()
 
 
-def _chosen(good: Sequence[WeighInLine], wrong: set[int]) -> Sequence[WeighInLine]:
+def _chosen(good: Sequence[WeighInLine], wrong: set[int], *, to_files: bool) -> Sequence[WeighInLine]:
     """The weigh-ins of the button that was pressed."""
     usual = [row for row in good if row.number not in wrong]
     with st.container(horizontal=True):
-        if wrong and usual and st.button(f"Send {count_of(len(usual), 'weigh-in')} that are in line", type="primary"):
+        verb, place = ("Save", "as FIT files") if to_files else ("Send", "to Garmin")
+        label = f"{verb} {count_of(len(usual), 'weigh-in')} that are in line"
+        if wrong and usual and st.button(label, type="primary"):
             return usual
         all_of_them = "all " * bool(wrong)
-        label = f"Send {all_of_them}{count_of(len(good), 'weigh-in')} to Garmin"
+        label = f"{verb} {all_of_them}{count_of(len(good), 'weigh-in')} {place}"
         if good and st.button(label, type="secondary" if wrong else "primary"):
             return good
     return []

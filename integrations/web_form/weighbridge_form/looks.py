@@ -1,7 +1,7 @@
 """How the page looks: the theme, light and dark, and the style that a theme cannot say.
 
-Rule: one accent, for what can be pressed and for the line of the trend. Everything else is text on a surface. Contrast is
-that of WCAG 2.2 AA: 4.5 : 1 for text, 3 : 1 for the edge of a field.
+Rule: one accent, for what can be pressed and for the line of the trend. Everything else is text on a surface. Contrast
+is that of WCAG 2.2 AA: 4.5 : 1 for text, 3 : 1 for the edge of a field.
 
 Facts (Streamlit 1.67): with colors in both `theme.light` and `theme.dark`, the page follows the system.
 
@@ -40,7 +40,7 @@ THEME = {
 }
 
 #: The names of these colors in style.css, with the value of the theme.
-_IN_STYLE = {"--page": "backgroundColor", "--accent": "primaryColor"}
+_IN_STYLE = {"--page": "backgroundColor", "--muted": "grayColor"}
 
 
 def style() -> str:

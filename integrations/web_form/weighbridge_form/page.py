@@ -1,7 +1,7 @@
 """The page: its head, the person, what is left to set up, and its parts below each other.
 
-Strategy: Streamlit runs `show` from its top at each change; a part that is a fragment runs alone. A call that costs
-Garmin a request is made once; its answer stays in the session until something changes.
+Strategy: Streamlit runs `show` from its top at each change. A call that costs Garmin a request is made once; its answer
+stays in the session until something changes.
 
 Rule: every value on the page was typed by a person or returned by the function. Problems are shown in the function's
 words, and its codes decide what the page offers. Set-up that is not done is a card with the next step, not a problem.
@@ -11,31 +11,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import streamlit as st
 
-from weighbridge.client import Reply, Target
+from weighbridge.client import Target
 from weighbridge.client.settings import with_local_key
 from weighbridge.errors import SettingsInvalid
 from weighbridge.secret import SecretStr
 from weighbridge.settings import header_text
 
 from .account import FunctionOf
-from .answers import IMPORT_PAGE, asks_for_a_key, by_hand, show_problem
+from .answers import IMPORT_PAGE, by_hand
 from .browser import remember, remembered
-from .charts import draw
-from .clock import to_display
 from .history import show_history
+from .look_back import show_look_back
 from .looks import style
 from .settings import FormSettings, read_settings
-from .weigh_in import clear, fill, show_weigh_in
+from .weigh_in import clear, show_weigh_in
 
 #: The banner asks for a new sign-in if fewer days are left.
 DAYS_OF_WARNING = 7
-SPANS = {"1 month": 30, "3 months": 91, "1 year": 365}
-ROWS = 10
 
 
 def show() -> None:
@@ -62,8 +58,8 @@ def show() -> None:
             account = account._replace(person=_choose(names, "person of the function"))
     show_weigh_in(account, delivery)
     _set_up(delivery)
-    if _what_garmin_has(account):
-        show_history(account)
+    if show_look_back(account):
+        show_history(account, to_files=delivery.get("name") == "folder")
     if st.session_state.get("looked back at") != account:
         # Once more, now that the fields can show the values of the last weigh-in.
         st.session_state["looked back at"] = account
@@ -150,106 +146,13 @@ def _card(title: str, text: str) -> None:
         st.markdown(text)
 
 
-# -- what is in Garmin -------------------------------------------------------------------------------------
-
-
-def _what_garmin_has(account: FunctionOf) -> bool:
-    """Show the entries of the period. Returns whether the function lets the page in."""
-    st.header("Trend", anchor=False)
-    span = st.segmented_control("Period", list(SPANS), default="1 month", required=True, key="span")
-    answer = _entries(account, SPANS[span])
-    if asks_for_a_key(answer) or not answer.ok:
-        show_problem(answer)
-        return answer.kind != "unauthorized"
-    if deleted := st.session_state.pop("deleted", ""):
-        st.success(deleted)
-    rows: list[Mapping[str, Any]] = answer.body["readings"]
-    if rows:
-        draw(rows)
-        _table(account, rows)
-    else:
-        st.markdown("Garmin has no weigh-ins in this period.")
-    return True
-
-
-def _entries(account: FunctionOf, days: int) -> Reply:
-    """The weigh-ins in Garmin, requested once for each person and period."""
-    last = datetime.now(UTC).date() + timedelta(days=1)
-    question = (account, last, days)
-    asked, answer = st.session_state.get("entries", (None, None))
-    if asked != question or not isinstance(answer, Reply):
-        with st.spinner("Loading from Garmin …"):
-            first = (last - timedelta(days=days)).isoformat()
-            answer = account.client.readings(first, last.isoformat(), person=account.person)
-        st.session_state["entries"] = (question, answer)
-    return answer
-
-
-def _table(account: FunctionOf, rows: Sequence[Mapping[str, Any]]) -> None:
-    st.header("Weigh-ins", anchor=False)
-    shown: int = st.session_state.get("rows", ROWS)
-    for row in list(reversed(rows))[:shown]:
-        _row(account, row)
-    if len(rows) > shown and st.button(f"Show {min(ROWS, len(rows) - shown)} more"):
-        st.session_state["rows"] = shown + ROWS
-        st.rerun()
-
-
-def _row(account: FunctionOf, row: Mapping[str, Any]) -> None:
-    id_, when = str(row["id"]), to_display(row["measured_at"])
-    parts = [f"{row[name]:g} {unit}" for name, unit in _SHORT.items() if name in row]
-    with st.container(border=True, key=f"row-{id_.replace('.', '-')}"):
-        st.markdown(f"**{when}** · {' · '.join(parts)}")
-        with st.container(horizontal=True):
-            if st.session_state.get("asked to delete") != id_:
-                # The time is in the label because a screen reader lists the buttons by their labels alone.
-                st.button(f"Correct {when}", key=f"correct {id_}", on_click=_correct, args=(row,))
-                st.button(f"Delete {when}", key=f"delete {id_}", on_click=_ask_to_delete, args=(id_,))
-            else:
-                st.button("Keep it", key=f"keep {id_}", on_click=_ask_to_delete, args=("",))
-                if st.button("Yes, delete it", key=f"yes {id_}", type="primary"):
-                    _delete(account, id_, when)
-
-
-_SHORT = {
-    "weight_kg": "kg",
-    "body_fat_percent": "% fat",
-    "muscle_mass_kg": "kg muscle",
-    "body_water_percent": "% water",
-    "bone_mass_kg": "kg bone",
-    "visceral_fat_rating": "visceral fat",
-}
-
-
-def _delete(account: FunctionOf, id_: str, when: str) -> None:
-    answer = account.client.delete(id_, person=account.person)
-    if not answer.ok and answer.kind != "not-found":
-        show_problem(answer)
-        return
-    st.session_state["deleted"] = f"The weigh-in of {when} was deleted."
-    for name in ("asked to delete", "sent", "entries"):
-        st.session_state.pop(name, None)
-    st.rerun()
-
-
 # -- callbacks ---------------------------------------------------------------------------------------------
-
-
-def _correct(row: Mapping[str, Any]) -> None:
-    fill(row, row["measured_at"])
-    st.session_state.pop("sent", None)
-    st.session_state["correcting"] = row["measured_at"]
-
-
-def _ask_to_delete(id_: str) -> None:
-    st.session_state["asked to delete"] = id_
 
 
 def _clear() -> None:
     """Empty the page, for another person."""
     clear()
-    for name in ("asked to delete", "entries"):
-        st.session_state.pop(name, None)
+    st.session_state.pop("entries", None)
 
 
 def _forget() -> None:

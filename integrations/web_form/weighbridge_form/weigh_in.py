@@ -10,7 +10,7 @@ open for a night cannot send today's values as yesterday's.
 
 Rule: after a weigh-in has arrived, the fields are locked until "New weigh-in" empties them.
 
-Weakness: a correction cannot change the time of a weigh-in. The pickers choose a minute.
+Weakness: the pickers choose a minute.
 """
 
 from __future__ import annotations
@@ -39,7 +39,6 @@ from .values import (
     in_unit,
     label_in,
     label_of,
-    left_out,
     name_of,
     pasted_reading,
     reading_of,
@@ -61,34 +60,22 @@ class Sent(NamedTuple):
     values: str
     at: str
     answer: Reply | None
-    corrected: bool = False
 
 
-@st.fragment
 def show_weigh_in(account: FunctionOf, delivery: Mapping[str, Any]) -> None:
     state, client = st.session_state, account.client
     who = _who(account)
+    if state.get("locked") and "sent" not in state:
+        clear()  # what had arrived was corrected or deleted below
     state.setdefault("more", {})
     state.setdefault("unit", remembered("unit", who) or UNITS[0])
     if HEIGHT.key not in state:
         state[HEIGHT.key] = remembered("height", who)
-    correcting: str | None = state.get("correcting")
 
     # Drawn in another order than they are on the page: pasting fills the fields.
-    about, fields = st.container(key="about"), st.container(key="fields")
-    when, bar, below = st.container(key="when-row"), st.container(key="bar"), st.container(key="below")
-    with below:
-        details = st.container(key="details")
-        if not correcting:
-            _paste(client)
-
-    if correcting:
-        with about:
-            st.header("Correct a weigh-in", anchor=False)
-            st.info(
-                f"You are correcting the weigh-in of {to_display(correcting)}. The new one is confirmed before the old "
-                "one is deleted."
-            )
+    fields, when, bar = st.container(key="fields"), st.container(key="when-row"), st.container(key="bar")
+    details = st.container(key="details")
+    _paste(client)
 
     texts = {field.key: str(state.get(field.key, "")) for field in FIELDS}
     more = state["more"] | ({"person": account.person} if account.person else {})
@@ -98,6 +85,7 @@ def show_weigh_in(account: FunctionOf, delivery: Mapping[str, Any]) -> None:
     at = _time_of(values, sent)
     reading = json.dumps(reading_of(texts | {TIME.key: at}, state["unit"], zone().key, more))
     arrived = sent is not None and sent.answer is not None and sent.answer.ok
+    state["locked"] = arrived
     if arrived:
         # Streamlit drops what a browser says of a disabled field, even what it said just before.
         for key in (*texts, "unit", "when", "day", "clock"):
@@ -112,7 +100,7 @@ def show_weigh_in(account: FunctionOf, delivery: Mapping[str, Any]) -> None:
     with fields:
         _fields(account, errors, locked=arrived)
     with when:
-        _when(who, locked=arrived or correcting is not None)
+        _when(who, locked=arrived)
         if TIME.key in errors:
             st.error(errors[TIME.key])
     with bar:
@@ -227,12 +215,12 @@ class _Draft(NamedTuple):
 
 def _ready(client: Client, draft: _Draft, sent: Sent | None, delivery: Mapping[str, Any], details: Any) -> None:
     state = st.session_state
-    correcting, to_folder = bool(state.get("correcting")), delivery.get("name") == "folder"
+    to_folder = delivery.get("name") == "folder"
     failed = sent.answer if sent and sent.values == draft.values else None
     pressed: str = state.pop("pressed", "")
     sending = bool(pressed) and draft.is_fine
     said = st.container(key="said")
-    label = "Save the FIT file" if to_folder else "Replace it in Garmin" if correcting else "Send to Garmin"
+    label = "Save the FIT file" if to_folder else "Send to Garmin"
     st.button(
         "Sending …" if sending else label,
         icon="spinner" if sending else None,
@@ -241,13 +229,13 @@ def _ready(client: Client, draft: _Draft, sent: Sent | None, delivery: Mapping[s
         width="stretch",
         key="send",
         on_click=_press,
-        args=("replace" if correcting else "send",),
+        args=("send",),
     )
     has_file = False
     with st.container(horizontal=True, key="also", gap="small"):
         if draft.is_fine and not to_folder:
             has_file = _download(client, draft.reading)
-        st.button("Cancel the correction" if correcting else "Clear the fields", on_click=clear, type="tertiary")
+        st.button("Clear the fields", on_click=clear, type="tertiary")
     with said:
         if failed and draft.is_fine and not sending:
             # If the problem is Garmin or its sign-in, the file can still be imported by hand.
@@ -273,7 +261,7 @@ def _say(draft: _Draft, *, pressed: bool) -> None:
         if pressed:
             st.warning("Nothing was sent: type at least a weight.")
         else:
-            st.caption("Type at least a weight. A unit that you type counts: `12 st 11.5 lb`.")
+            st.caption("Type at least a weight. A unit that you type counts: 12 st 11.5 lb.")
     elif checked.ok:
         for warning in checked.body["warnings"]:
             st.warning(warning["text"])
@@ -302,10 +290,9 @@ def _send(client: Client, draft: _Draft, *, replace: bool) -> None:
     # Its time is fixed before it leaves: whatever happens then, the same values are the same weigh-in.
     state["sent"] = Sent(draft.values, draft.at, None)
     answer = client.post(draft.reading, replace=replace)
-    state["sent"] = Sent(draft.values, draft.at, answer, bool(state.get("correcting")))
+    state["sent"] = Sent(draft.values, draft.at, answer)
     state.pop("entries", None)
     if answer.ok:
-        state.pop("correcting", None)
         state["toast"] = f"{_short(answer.body)}: done"
     st.rerun()
 
@@ -348,12 +335,6 @@ def _arrived(client: Client, reading: str, sent: Sent, details: Any) -> None:
     with st.container(horizontal=True, key="also", gap="small"):
         _download(client, reading)
     held: Mapping[str, Any] = receipt["garmin"] or {}
-    if sent.corrected and held and (names := left_out([field["name"] for field in receipt["fields"]], [held])):
-        with details:
-            st.warning(
-                f"Garmin still shows {', '.join(map(name_of, names))}, which you left empty. To remove a value, delete "
-                "the weigh-in and send it again."
-            )
     with details:
         if held:
             with st.expander("What Garmin shows now"):
@@ -468,5 +449,5 @@ def clear() -> None:
     """Empty the fields, for the next weigh-in, which is now."""
     fill({}, None)
     st.session_state.pop(HEIGHT.key)  # it is remembered
-    for name in ("correcting", "sent", "pasted answer"):
+    for name in ("sent", "pasted answer"):
         st.session_state.pop(name, None)

@@ -15,11 +15,12 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.e2e.test_form_page import DESKTOP, PHONE, TIME, FormSite, click, fill_nine, launch, settle
 from tests.function_client import local_headers
 from tests.garmin.server import GarminStandIn
+from weighbridge_form.looks import FILES
 
 FOLDER = Path(__file__).parents[2] / "integrations" / "web_form"
 AT = datetime(2026, 11, 22, 6, 31, tzinfo=UTC)
@@ -45,6 +46,16 @@ def send_weeks_before(address: str) -> None:
     with urllib.request.urlopen(asked, timeout=60) as answer:
         results = json.load(answer)["results"]
     assert [result["status"] for result in results] == ["confirmed"] * len(readings)
+
+
+def take_icons(chromium: Browser) -> None:
+    """The icons of a home screen, from icon.svg."""
+    svg = (FILES / "icon.svg").read_text(encoding="utf-8")
+    for size in (180, 192, 512):
+        page = chromium.new_page(viewport={"width": size, "height": size})
+        page.set_content(f"<style>body {{ margin: 0 }} svg {{ display: block }}</style>{svg}")
+        page.screenshot(path=FILES / f"icon-{size}.png")
+        page.close()
 
 
 def main() -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -15,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
 
 from tests.commands import weighbridge
-from tests.e2e.parts import free_port, histories
+from tests.e2e.parts import free_port, histories, wait_until
 from tests.e2e.parts.form import function
 from tests.function_client import ROOT
 from tests.garmin.server import GarminStandIn
@@ -62,12 +63,26 @@ Open = Callable[..., AppTest]
 def fill(page: AppTest, values: tuple[str, ...] = VALUES, at: str = AT) -> AppTest:
     for field, value in zip(NINE, values, strict=False):
         page.text_input(key=field.key).set_value(value)
-    page.text_input(key="time").set_value(at)
+    return choose_time(page, at)
+
+
+def choose_time(page: AppTest, at: str) -> AppTest:
+    """Choose a time with the pickers, in the zone of the browser: UTC."""
+    page.segmented_control(key="when").set_value("Another time").run()
+    moment = datetime.fromisoformat(at)
+    page.date_input(key="day").set_value(moment.date())
+    page.time_input(key="clock").set_value(moment.time())
     return page.run()
 
 
+def wait_for_another_second() -> None:
+    """Times are whole seconds."""
+    second = int(time.time())
+    wait_until("it is another second", lambda: int(time.time()) > second)
+
+
 def shown(page: AppTest) -> str:
-    kinds = ("error", "warning", "info", "success", "markdown", "header")
+    kinds = ("error", "warning", "info", "success", "markdown", "header", "subheader", "caption")
     return "\n".join(str(element.value) for kind in kinds for element in page.get(kind))
 
 
@@ -205,8 +220,8 @@ def test_empty_page_shows_no_problem(open_page: Open, garmin: GarminStandIn) -> 
     assert not page.exception
     assert not page.error
     assert [t.label for t in page.text_input][:9] == [
-        *("Weight", "Body fat (%)", "Fat mass", "Fat free body weight", "Muscle mass", "Bone mass"),
-        *("Water weight", "Subcutaneous fat (%)", "Visceral fat"),
+        *("Weight (kg)", "Body fat (%)", "Fat mass (kg)", "Fat free body weight (kg)", "Muscle mass (kg)"),
+        *("Bone mass (kg)", "Water weight (kg)", "Subcutaneous fat (%)", "Visceral fat"),
     ]
 
 
@@ -222,11 +237,13 @@ def test_preview_sends_nothing(open_page: Open, garmin: GarminStandIn) -> None:
     assert not garmin.weights.visible()
 
 
-def test_mistake_is_shown_and_blocks_sending(open_page: Open) -> None:
+def test_mistake_is_shown_and_blocks_sending(open_page: Open, garmin: GarminStandIn) -> None:
     """A mistake is shown in the function's words, and nothing can be sent."""
     page = fill(open_page(), ("814", "18.2"))
+    button(page, "Send to Garmin").click().run()
     assert [e.value for e in page.error] == ["A weight of 2 to 400 kg was expected."]
-    assert not [b for b in page.button if b.label == "Send to Garmin"]
+    assert "Nothing was sent. Correct the marked fields first." in shown(page)
+    assert not garmin.weights.visible()
 
 
 def test_doubtful_value_is_named_before_sending(open_page: Open) -> None:
@@ -254,11 +271,12 @@ def test_sent_reading_is_confirmed(open_page: Open, garmin: GarminStandIn) -> No
     """A sent reading is confirmed with the values from Garmin; sending it again makes no second entry."""
     page = fill(open_page())
     button(page, "Send to Garmin").click().run()
-    assert "**confirmed** · 81.4 kg, 18.2 % fat: confirmed in Garmin Connect." in shown(page)
+    assert "**Arrived in Garmin**  \n81.4 kg, 18.2 % fat · 22 Nov 2026, 06:31" in shown(page)
     assert "81.4" in list(page.table[0].value["in Garmin"])
     assert len(garmin.weights.visible()) == 1
-    button(page, "Send to Garmin").click().run()
-    assert "**present**" in shown(page)
+    button(page, "New weigh-in").click().run()
+    button(fill(page), "Send to Garmin").click().run()
+    assert "**Garmin has it already**" in shown(page)
     assert len(garmin.weights.visible()) == 1
 
 
@@ -267,6 +285,7 @@ def test_conflict_names_values_before_replacing(open_page: Open, garmin: GarminS
     button replaces the entry."""
     page = fill(open_page(), ("81.4", "18.2"))
     button(page, "Send to Garmin").click().run()
+    button(page, "New weigh-in").click().run()
     page = fill(page, ("80.4", "", "", "", "", "3.4"))
     button(page, "Send to Garmin").click().run()
     for title, value in (
@@ -277,7 +296,7 @@ def test_conflict_names_values_before_replacing(open_page: Open, garmin: GarminS
         assert f"**{title}**\n\n- {value}" in shown(page)
     assert [entry.raw["weight"] for entry in garmin.weights.visible()] == [8140]
     button(page, "Replace the entry in Garmin").click().run()
-    assert "**confirmed** · 80.4 kg" in shown(page)
+    assert "**Arrived in Garmin**  \n80.4 kg" in shown(page)
     assert [(entry.raw["weight"], entry.raw["bone_mass"]) for entry in garmin.weights.visible()] == [(8040, 340)]
 
 
@@ -290,7 +309,7 @@ def test_correction_adds_and_changes_values(open_page: Open, garmin: GarminStand
         page.text_input(key=key).set_value(value)
     page.run()
     button(page, "Replace it in Garmin").click().run()
-    assert "**confirmed** · 81.4 kg, 18.1 % fat" in shown(page)
+    assert "**Arrived in Garmin**  \n81.4 kg, 18.1 % fat" in shown(page)
     held = dict(zip(page.table[0].value["value"], page.table[0].value["in Garmin"], strict=True))
     assert (held["body fat (%)"], held["bone mass (kg)"], held["visceral fat"]) == ("18.1", "3.4", "7")
     (entry,) = garmin.weights.visible()
@@ -306,10 +325,11 @@ def test_correction_keeps_instant_and_extras(open_page: Open, garmin: GarminStan
     button(page, "Fill the fields").click().run()
     button(page, "Send to Garmin").click().run()
     button(page, "Correct").click().run()
-    assert page.text_input(key="time").disabled
+    assert page.date_input(key="day").disabled
+    assert page.time_input(key="clock").disabled
     page.text_input(key="weight").set_value("80,9").run()
     button(page, "Replace it in Garmin").click().run()
-    assert "**confirmed** · 80.9 kg" in shown(page)
+    assert "**Arrived in Garmin**  \n80.9 kg" in shown(page)
     (entry,) = garmin.weights.visible()
     assert entry.raw["weight"] == 8090
     assert entry.instant_s == datetime.fromisoformat(AT).timestamp()
@@ -322,19 +342,46 @@ def test_correction_names_what_stays(open_page: Open, garmin: GarminStandIn) -> 
     button(page, "Correct").click().run()
     page.text_input(key="body fat").set_value("").run()
     button(page, "Replace it in Garmin").click().run()
-    assert "**present** · 81.4 kg" in shown(page)
+    assert "**Garmin has it already**  \n81.4 kg" in shown(page)
     assert "Garmin still shows body fat, which you left empty." in shown(page)
     assert [entry.raw["percent_fat"] for entry in garmin.weights.visible()] == [1820]
 
 
-def test_cleared_time_becomes_now(open_page: Open) -> None:
-    """A time field that was cleared gets the time of now, which the person sees and can change."""
+def test_time_is_now_until_chosen(open_page: Open, garmin: GarminStandIn) -> None:
+    """The time is that of sending until a person chooses another one, and is so again for the next weigh-in."""
+    page = open_page()
+    for number, weight in enumerate(("81.4", "95.2")):
+        page.text_input(key="weight").set_value(weight).run()
+        before = datetime.now(UTC).timestamp()
+        button(page, "Send to Garmin").click().run()
+        assert "**Arrived in Garmin**" in shown(page)
+        assert int(before) <= garmin.weights.visible()[number].instant_s <= datetime.now(UTC).timestamp()
+        button(page, "New weigh-in").click().run()
+        assert page.segmented_control(key="when").value == "Now"
+        wait_for_another_second()
+
+
+def test_same_values_sent_again_are_the_same_weigh_in(open_page: Open, garmin: GarminStandIn) -> None:
+    """The same values, sent again after a fault, keep the time of their first try; other values get a new one."""
+    page = open_page()
+    page.text_input(key="weight").set_value("81.4").run()
+    garmin.faults.add("upload", "503", times=9)
+    button(page, "Send to Garmin").click().run()
+    first = page.session_state["sent"].at
+    wait_for_another_second()
+    garmin.faults.clear()
+    button(page, "Send to Garmin").click().run()
+    assert page.session_state["sent"].at == first
+    assert [entry.instant_s for entry in garmin.weights.visible()] == [datetime.fromisoformat(first).timestamp()]
+
+
+def test_cleared_picker_becomes_now(open_page: Open) -> None:
+    """A time that was cleared becomes that of now, which the person sees and can change."""
     page = fill(open_page(), ("81.4",))
-    before = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
-    page.text_input(key="time").set_value(" ").run()
-    shown_now = page.text_input(key="time").value
-    assert shown_now
-    assert before <= shown_now <= f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+    page.time_input(key="clock").set_value(None).run()
+    page.date_input(key="day").set_value(None).run()
+    shown_now = datetime.combine(page.date_input(key="day").value, page.time_input(key="clock").value, UTC)
+    assert abs(datetime.now(UTC) - shown_now) < timedelta(minutes=2)
 
 
 def test_missing_weight_is_named(open_page: Open) -> None:
@@ -371,7 +418,7 @@ def test_key_is_asked_for_when_needed(open_page: Open) -> None:
     assert not page.error
     page = fill(page, ("81.4",))
     button(page, "Send to Garmin").click().run()
-    assert "**confirmed**" in shown(page)
+    assert "**Arrived in Garmin**" in shown(page)
 
 
 def test_key_of_the_server_is_used(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -381,7 +428,7 @@ def test_key_of_the_server_is_used(open_page: Open, monkeypatch: pytest.MonkeyPa
     assert not page.error
     assert "Key of the function" not in [field.label for field in page.text_input]
     button(fill(page, ("81.4",)), "Send to Garmin").click().run()
-    assert "**confirmed**" in shown(page)
+    assert "**Arrived in Garmin**" in shown(page)
     monkeypatch.setenv("WEIGHBRIDGE_KEY", "an-older-key-of-the-function")
     page = AppTest.from_file(str(APP), default_timeout=60).run()
     assert page.error
@@ -402,7 +449,9 @@ def test_broken_sign_in_offers_the_file(open_page: Open, garmin: GarminStandIn, 
     """If the sign-in is broken, the page says so and offers the file for download."""
     page = open_page(WEIGHBRIDGE_TOKENS=tmp_path / "missing")
     page = fill(page)
-    assert "https://connect.garmin.com/app/import-data" in page.error[0].value
+    assert not page.exception
+    assert "Connect to Garmin" in shown(page)
+    assert "https://connect.garmin.com/app/import-data" in shown(page)
     assert [b.proto.label for b in page.get("download_button")] == ["Download the FIT file"]
 
 
@@ -426,8 +475,9 @@ def test_stop_between_title_and_detail(open_page: Open) -> None:
 def test_folder_delivery_names_the_file(open_page: Open) -> None:
     """With the folder delivery, the page names the kept file."""
     page = fill(open_page(WEIGHBRIDGE_DELIVERY="folder"))
-    button(page, "Send to Garmin").click().run()
-    assert "**kept**" in shown(page)
+    assert "Connect to Garmin" in shown(page)
+    button(page, "Save the FIT file").click().run()
+    assert "**Saved as a file to import**" in shown(page)
     assert "weigh-in_2026-11-22T06-31-00Z_" in shown(page)
 
 
@@ -453,22 +503,17 @@ def test_unusable_paste_changes_no_field(open_page: Open) -> None:
         assert page.text_input(key="weight").value == ""
 
 
-@pytest.mark.parametrize(
-    ("more", "time"),
-    [
-        ({}, None),
-        ({"measured_at": AT}, "2026-11-22 06:31:00+00:00"),
-        ({"received_at": AT}, "2026-11-22 06:31:00+00:00"),
-    ],
-)
-def test_pasted_reading_without_time_gets_now(open_page: Open, more: dict[str, str], time: str | None) -> None:
+@pytest.mark.parametrize("more", [{}, {"measured_at": AT}, {"received_at": AT}])
+def test_pasted_reading_without_time_gets_now(open_page: Open, more: dict[str, str]) -> None:
     """A pasted reading without a time gets the time of the page; otherwise it keeps its own."""
     page = open_page()
-    before = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
     page.text_area(key="pasted").set_value(json.dumps({"weight": 80} | more))
     button(page, "Fill the fields").click().run()
-    taken = page.text_input(key="time").value
-    assert taken == time if time else before <= taken <= f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+    chosen = page.segmented_control(key="when").value
+    assert chosen == ("Another time" if more else "Now")
+    if more:
+        shown_at = datetime.combine(page.date_input(key="day").value, page.time_input(key="clock").value, UTC)
+        assert shown_at == datetime.fromisoformat(AT)
 
 
 @pytest.mark.parametrize(
@@ -560,7 +605,7 @@ def test_people_of_one_function_stay_apart(open_page: Open, garmin: GarminStandI
         page.segmented_control(key="person of the function").set_value(name).run()
         assert "Garmin has no weigh-ins in this period." in shown(page)
         button(fill(page, (weight,)), "Send to Garmin").click().run()
-        assert "**confirmed**" in shown(page)
+        assert "**Arrived in Garmin**" in shown(page)
         assert f"· {weight} kg" in shown(page)
     held = {name: [entry.raw["weight"] for entry in garmin.weights_of[name].visible()] for name in ("anna", "ben", "")}
     assert held == {"anna": [6000], "ben": [9000], "": []}
@@ -575,13 +620,13 @@ def test_people_of_one_function_stay_apart(open_page: Open, garmin: GarminStandI
 def test_banner_warns_before_the_sign_in_ends(open_page: Open, garmin: GarminStandIn) -> None:
     """A banner says when the sign-in ends soon."""
     garmin.sign_in.refresh_token_lifetime_s = 3.04 * 86_400
-    assert "The sign-in to Garmin ends in 3 days." in open_page().warning[0].value
+    assert "The sign-in to Garmin ends in 3 days." in shown(open_page())
 
 
 def test_readme_names_buttons_and_address() -> None:
     """The README names each button and the default address."""
     readme = (FOLDER / "README.md").read_text(encoding="utf-8")
-    page = APP.with_name("page.py").read_text(encoding="utf-8")
+    page = "".join(file.read_text(encoding="utf-8") for file in APP.parent.glob("*.py"))
     for words in ("Download the FIT file", "Send to Garmin", "Correct", "Delete"):
         assert words in readme
         assert words in page

@@ -22,9 +22,10 @@ from weighbridge.operate.serve import check_port
 from weighbridge.operate.surroundings import Surroundings
 
 from .door import Door
+from .home_screen import routes
+from .looks import THEME
 from .settings import names_of, read_settings
 
-#: Streamlit's own red has too little contrast with white (WCAG asks for 4.5 : 1), so we set the colors.
 OPTIONS = {
     "server.headless": "true",  # does not open a browser, does not ask for an e-mail address
     "server.address": "127.0.0.1",
@@ -33,9 +34,7 @@ OPTIONS = {
     "browser.gatherUsageStats": "false",
     "client.toolbarMode": "minimal",
     "client.showErrorDetails": "none",  # tracebacks go to the log, not to the page
-    "theme.primaryColor": "#0b6e4f",
-    "theme.redColor": "#b3261e",
-    "theme.grayColor": "#595f69",
+    **THEME,
 }
 
 
@@ -55,7 +54,7 @@ def command(around: Surroundings, options: Sequence[str]) -> None:
     hosts = names_of(settings, host)
     check_port(host, port)
     door = Door(
-        st.App(Path(__file__).with_name("app.py")),
+        st.App(Path(__file__).with_name("app.py"), routes=routes()),
         hosts=hosts,
         password=settings.password,
         behind_proxy=settings.behind_proxy,

@@ -1,6 +1,7 @@
 """Who may open the page: a small ASGI application around Streamlit's.
 
-Rule: nothing but `/_stcore/health` passes without all of these, neither a page, a file, an upload nor a WebSocket:
+Rule: nothing passes without all of these, neither a page, a file, an upload nor a WebSocket. `/_stcore/health` and the
+icons and the manifest of home_screen.py need no session:
 
     Host         this machine's names, or one of WEIGHBRIDGE_FORM_HOSTS    else 421: a web page whose name was pointed
                                                                            at this machine (DNS rebinding) stops here
@@ -44,6 +45,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from weighbridge.secret import SecretStr
 from weighbridge.settings import LOOPBACK
 
+from .home_screen import HEAD, PUBLIC
+from .looks import COLORS
+
 SESSION_S = 30 * 86_400
 #: For wrong passwords from one address.
 FIRST_PAUSE_S, LONGEST_PAUSE_S, FORGOTTEN_AFTER_S = 0.5, 10.0, 900.0
@@ -53,6 +57,8 @@ LONGEST_BODY_BYTES, LONGEST_BODY_S = 4_096, 10
 
 #: Says whether the page is served, and nothing else.
 HEALTH = "/_stcore/health"
+#: What needs no session.
+OPEN = PUBLIC | {HEALTH}
 #: What proxies and tunnels add to a request.
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "cf-connecting-ip", "via")
 
@@ -63,7 +69,8 @@ EVERY_ANSWER = {
 }
 OWN_ANSWER = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; manifest-src 'self'; "
+    "form-action 'self'; base-uri 'none'",
 }
 
 NO_SIGN_IN = (
@@ -129,7 +136,7 @@ class Door:
     def _is_open(self, request: HTTPConnection) -> bool:
         return (
             self._sessions is None
-            or (request.scope["type"] == "http" and request.scope["path"] == HEALTH)
+            or (request.scope["type"] == "http" and request.scope["path"] in OPEN)
             or self._sessions.holds(request.cookies.get(self._cookie, ""), self._now())
         )
 
@@ -293,29 +300,32 @@ def _ask(
 ) -> Response:
     wrong = f'<p id="wrong" role="alert">{escape(said)}</p>' if said else ""
     named = ' aria-invalid="true" aria-describedby="wrong"' if said else ""
-    return HTMLResponse(_PAGE.format(wrong=wrong, named=named), status, {**OWN_ANSWER, **(headers or {})})
+    return HTMLResponse(_PAGE.format(wrong=wrong, named=named, head=HEAD, **_COLORS), status, {**OWN_ANSWER, **(headers or {})})
 
 
+#: The colors of the page, under their names below.
+_NAMES = {"--page": "backgroundColor", "--text": "textColor", "--wrong": "redColor", "--accent": "primaryColor"}
+_COLORS = {
+    scheme: "; ".join(f"{name}: {COLORS[option][number]}" for name, option in _NAMES.items())
+    for number, scheme in enumerate(("light", "dark"))
+}
 _PAGE = """\
 <!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>Sign in to Weighbridge</title>
+{head}<title>Sign in to Weighbridge</title>
 <style>
-:root {{ --page: #fff; --text: #1b1b1b; --wrong: #b3261e; --button: #0b6e4f; --on-button: #fff }}
-@media (prefers-color-scheme: dark) {{
-:root {{ --page: #121212; --text: #eee; --wrong: #ff9d94; --button: #7fd6b4; --on-button: #00291c }}
-}}
+:root {{ {light} }}
+@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}
 html {{ background: var(--page); color: var(--text) }}
 body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 22rem; margin: 15vh auto 0; padding: 0 1rem }}
 label, input, button {{ display: block; box-sizing: border-box; width: 100%; font: inherit }}
 input, button {{ min-height: 2.75rem; margin: .25rem 0 1rem; padding: .5rem .75rem; border-radius: .5rem }}
 input {{ border: 1px solid GrayText }}
-button {{ border: 0; background: var(--button); color: var(--on-button); font-weight: 600; cursor: pointer }}
-:focus-visible {{ outline: 3px solid var(--button); outline-offset: 2px }}
+button {{ border: 0; background: var(--accent); color: var(--page); font-weight: 600; cursor: pointer }}
+:focus-visible {{ outline: 3px solid var(--accent); outline-offset: 2px }}
 #wrong {{ color: var(--wrong) }}
 </style>
 </head>

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from weighbridge.reading.dialects import VOCABULARY, Role, normal
 from weighbridge.reading.measures import MEASURES
+from weighbridge.reading.quantities import KG_PER
 
 
 class Field(NamedTuple):
@@ -147,6 +148,18 @@ def moving_average(points: Sequence[Point], days: int) -> list[Point]:
             start += 1
         averages.append(Point(point.moment, total / (index + 1 - start)))
     return averages
+
+
+def label_in(field: Field, unit: str) -> str:
+    """The field's label with the unit of a number without one: "Fat mass (kg)"."""
+    own = unit if field.unit == "mass" else field.unit
+    return f"{field.label} ({own})" if own else field.label
+
+
+def in_unit(field: Field, value: float, unit: str) -> str:
+    """A value of the function, as a number in the unit of its field."""
+    per_unit = float(KG_PER[unit]) if field.unit == "mass" else 1.0
+    return f"{round(value / per_unit, 2):g}"
 
 
 # -- what the function returned, for people -----------------------------------------------------------------

@@ -1,0 +1,87 @@
+"""What the page keeps in the browser and does there: a keyboard with digits, and what is remembered of each person.
+
+Facts: Streamlit has no `inputmode`, so a phone would offer letters for nine numbers. A component of Streamlit runs in the
+page itself (not in a frame), so it reaches the fields. It sets the attribute again when Streamlit draws a field anew.
+
+Strategy: what is remembered is in a cookie, which the first run of the page can read, so that nothing is drawn twice.
+A script of the page sets it; Streamlit itself cannot.
+
+Rule: the cookie holds a person's name, the unit and the height, and no other measurement. It is in no address and no log.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+import streamlit as st
+from streamlit.components.v2 import component
+
+COOKIE = "weighbridge_form_remembers"
+#: The longest that a browser keeps a cookie.
+KEPT_S = 400 * 86_400
+
+_SCRIPT = """
+let decimal = [];
+let observer;
+function setKeyboards() {
+  for (const [name, mode] of decimal) {
+    const field = document.querySelector(`.st-key-${name} input`);
+    if (field && field.inputMode !== mode) field.inputMode = mode;
+  }
+}
+export default function ({ data }) {
+  decimal = data.keyboards;
+  setKeyboards();
+  observer ??= new MutationObserver(setKeyboards);
+  observer.observe(document.body, { childList: true, subtree: true });
+  if (data.remember) {
+    const secure = location.protocol === "https:" ? "; Secure" : "";
+    const path = location.pathname.replace(/[^/]*$/, "");
+    document.cookie = `${data.cookie}=${encodeURIComponent(data.remember)}; Max-Age=${data.kept_s}; ` +
+      `Path=${path}; SameSite=Strict${secure}`;
+  }
+}
+"""
+
+_mount = component("weighbridge_browser", js=_SCRIPT)
+
+
+def in_the_browser(decimal: Collection[str], text: Collection[str] = ()) -> None:
+    """Give the fields with these keys a keyboard with digits, or letters, and store what is remembered."""
+    modes = [(_class_of(key), "decimal") for key in decimal] + [(_class_of(key), "text") for key in text]
+    changed = st.session_state.get("remembers anew", False)
+    remember = json.dumps(_remembered(), separators=(",", ":")) if changed else ""
+    _mount(
+        key="browser",
+        data={"keyboards": modes, "remember": remember, "cookie": COOKIE, "kept_s": KEPT_S},
+    )
+
+
+def _class_of(key: str) -> str:
+    return key.replace(" ", "-")
+
+
+def remembered(name: str, of: str = "") -> str:
+    """What is remembered under this name of this person; "" if nothing is."""
+    value = _remembered().get(of, {})
+    return str(value.get(name, "")) if isinstance(value, Mapping) else ""
+
+
+def remember(name: str, value: str, of: str = "") -> None:
+    about = _remembered()
+    about[of] = {**about[of], name: value} if isinstance(about.get(of), dict) else {name: value}
+    st.session_state["remembers anew"] = True
+
+
+def _remembered() -> dict[str, Any]:
+    if "remembers" not in st.session_state:
+        try:
+            found = json.loads(unquote(st.context.cookies.get(COOKIE, "{}")))
+        except (ValueError, RecursionError, TypeError):  # Streamlit's AppTest has no cookies
+            found = {}
+        st.session_state["remembers"] = found if isinstance(found, dict) else {}
+    about: dict[str, Any] = st.session_state["remembers"]
+    return about

@@ -1,0 +1,470 @@
+"""Weigh in: type or paste a weigh-in, see what would be sent, send it, see where it arrived.
+
+Strategy: Streamlit runs this from its top at each change, and by then the typed texts are in `st.session_state`. So the
+function is asked first, and each field is drawn with the problem that the function found. The button to send is always
+there: a tap on it right after typing also reads the field that was left with it.
+
+Rule: the time is that of sending, until a person chooses another one. It is fixed when these values are sent for the
+first time, so sending the same again is the same weigh-in; other values get a time of their own. A tab that was left
+open for a night cannot send today's values as yesterday's.
+
+Rule: after a weigh-in has arrived, the fields are locked until "New weigh-in" empties them.
+
+Weakness: a correction cannot change the time of a weigh-in. The pickers choose a minute.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, time
+from typing import Any, NamedTuple
+
+import streamlit as st
+
+from weighbridge.client import Client, Reply, Result
+from weighbridge.notes import Code
+
+from .account import FunctionOf
+from .answers import asks_for_a_key, by_hand, show_notes, show_problem
+from .browser import in_the_browser, remember, remembered
+from .clock import local, moment, to_display, zone
+from .values import (
+    FIELDS,
+    HEIGHT,
+    NINE,
+    TIME,
+    UNITS,
+    as_typed,
+    in_unit,
+    label_in,
+    label_of,
+    left_out,
+    name_of,
+    pasted_reading,
+    reading_of,
+)
+
+NOW, ANOTHER = "Now", "Another time"
+#: A receipt's status, in a person's words.
+ARRIVED = {
+    "confirmed": "Arrived in Garmin",
+    "present": "Garmin has it already",
+    "accepted": "Garmin took it, and does not show it yet",
+    "kept": "Saved as a file to import",
+}
+
+
+class Sent(NamedTuple):
+    """What was sent last: the reading without its time, when it was measured, and the answer."""
+
+    values: str
+    at: str
+    answer: Reply | None
+    corrected: bool = False
+
+
+@st.fragment
+def show_weigh_in(account: FunctionOf, delivery: Mapping[str, Any]) -> None:
+    state, client = st.session_state, account.client
+    who = _who(account)
+    state.setdefault("more", {})
+    state.setdefault("unit", remembered("unit", who) or UNITS[0])
+    if HEIGHT.key not in state:
+        state[HEIGHT.key] = remembered("height", who)
+    correcting: str | None = state.get("correcting")
+
+    # Drawn in another order than they are on the page: pasting fills the fields.
+    about, fields = st.container(key="about"), st.container(key="fields")
+    when, bar, below = st.container(key="when-row"), st.container(key="bar"), st.container(key="below")
+    with below:
+        details = st.container(key="details")
+        if not correcting:
+            _paste(client)
+
+    if correcting:
+        with about:
+            st.header("Correct a weigh-in", anchor=False)
+            st.info(
+                f"You are correcting the weigh-in of {to_display(correcting)}. The new one is confirmed before the old "
+                "one is deleted."
+            )
+
+    texts = {field.key: str(state.get(field.key, "")) for field in FIELDS}
+    more = state["more"] | ({"person": account.person} if account.person else {})
+    empty = not any(texts[field.key].strip() for field in NINE)
+    values = json.dumps(reading_of(texts, state["unit"], "", more))
+    sent: Sent | None = state.get("sent")
+    at = _time_of(values, sent)
+    reading = json.dumps(reading_of(texts | {TIME.key: at}, state["unit"], zone().key, more))
+    arrived = sent is not None and sent.answer is not None and sent.answer.ok
+    if arrived:
+        # Streamlit drops what a browser says of a disabled field, even what it said just before.
+        for key in (*texts, "unit", "when", "day", "clock"):
+            if key in state:
+                state[key] = state[key]
+    checked = None if empty or arrived else client.post(reading, dry_run=True)
+    if checked and asks_for_a_key(checked):
+        with fields:
+            st.error(checked.text)
+    errors = {error["field"]: error["message"] for error in (checked.errors if checked else ())}
+
+    with fields:
+        _fields(account, errors, locked=arrived)
+    with when:
+        _when(who, locked=arrived or correcting is not None)
+        if TIME.key in errors:
+            st.error(errors[TIME.key])
+    with bar:
+        if arrived and sent and sent.answer:
+            _arrived(client, reading, sent, details)
+        else:
+            _ready(client, _Draft(values, at, reading, checked, errors), sent, delivery, details)
+    mass = [field.key for field in NINE if field.unit == "mass"]
+    # Stones are written with their unit: 12 st 11.5 lb.
+    letters = mass if state["unit"] == "st" else []
+    in_the_browser([field.key for field in FIELDS if field.key not in letters], letters)
+    if said := state.pop("toast", ""):
+        st.toast(said, icon=":material/check_circle:")
+
+
+# -- the fields --------------------------------------------------------------------------------------------
+
+
+def _fields(account: FunctionOf, errors: Mapping[str, str], *, locked: bool) -> None:
+    last, unit = _last_weigh_in(account), st.session_state["unit"]
+    for field in FIELDS:
+        with st.container(key=f"cell {field.key}"):
+            known = last.get(field.name)
+            st.text_input(
+                label_in(field, unit),
+                key=field.key,
+                disabled=locked,
+                autocomplete="off",
+                placeholder=f"last {in_unit(field, known, unit)}" if isinstance(known, int | float) else None,
+                on_change=_remember_height if field is HEIGHT else "rerun",
+                args=(_who(account),) if field is HEIGHT else None,
+            )
+            if field.key in errors:
+                st.error(errors[field.key])
+
+
+def _last_weigh_in(account: FunctionOf) -> Mapping[str, Any]:
+    """The newest entry that the page has seen, or none. It asks nobody for it."""
+    question, answer = st.session_state.get("entries", (None, None))
+    if question and question[0] == account and isinstance(answer, Reply) and answer.ok and answer.body["readings"]:
+        newest: Mapping[str, Any] = answer.body["readings"][-1]
+        return newest
+    return {}
+
+
+def _when(who: str, *, locked: bool) -> None:
+    state = st.session_state
+    state.setdefault("when", NOW)
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom", key="when-line"):
+        st.segmented_control(
+            "Time of the weigh-in", (NOW, ANOTHER), required=True, key="when", disabled=locked, on_change=_choose_now
+        )
+        st.segmented_control("Unit", UNITS, required=True, key="unit", disabled=locked, on_change=_remember_unit, args=(who,))
+        if state["when"] == ANOTHER:
+            here = datetime.now(zone())
+            # One that was cleared starts anew.
+            state["day"] = state.get("day") or here.date()
+            state["clock"] = state.get("clock") or time(here.hour, here.minute)
+            st.date_input("Day", key="day", disabled=locked, format="YYYY-MM-DD", width=150)
+            st.time_input("Time", key="clock", disabled=locked, step=60, width=110)
+
+
+def _who(account: FunctionOf) -> str:
+    return account.person or str(st.session_state["function of"])
+
+
+def _choose_now() -> None:
+    """The pickers start with the time at which they are opened."""
+    for name in ("day", "clock", "exact"):
+        st.session_state.pop(name, None)
+
+
+def _time_of(values: str, sent: Sent | None) -> str:
+    """When the values in the fields were measured: as chosen, else when they were first sent, else now."""
+    state = st.session_state
+    if state.get("when") == ANOTHER and state.get("day") and state.get("clock"):
+        shown = (state["day"], state["clock"])
+        exact_of, exact = state.get("exact", (None, ""))
+        return str(exact) if shown == exact_of else f"{shown[0]} {shown[1]:%H:%M}"
+    if sent and sent.values == values:
+        return sent.at
+    # With its offset: an hour of the autumn has two meanings in the browser's zone.
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _remember_unit(who: str) -> None:
+    remember("unit", st.session_state["unit"], who)
+
+
+def _remember_height(who: str) -> None:
+    remember("height", st.session_state[HEIGHT.key].strip(), who)
+
+
+# -- sending -----------------------------------------------------------------------------------------------
+
+
+class _Draft(NamedTuple):
+    """What is in the fields, and what the function says of it."""
+
+    values: str
+    at: str
+    reading: str
+    checked: Reply | None
+    errors: Mapping[str, str]
+
+    @property
+    def is_fine(self) -> bool:
+        return self.checked is not None and self.checked.ok
+
+
+def _ready(client: Client, draft: _Draft, sent: Sent | None, delivery: Mapping[str, Any], details: Any) -> None:
+    state = st.session_state
+    correcting, to_folder = bool(state.get("correcting")), delivery.get("name") == "folder"
+    failed = sent.answer if sent and sent.values == draft.values else None
+    pressed: str = state.pop("pressed", "")
+    sending = bool(pressed) and draft.is_fine
+    said = st.container(key="said")
+    label = "Save the FIT file" if to_folder else "Replace it in Garmin" if correcting else "Send to Garmin"
+    st.button(
+        "Sending …" if sending else label,
+        icon="spinner" if sending else None,
+        disabled=sending,
+        type="primary",
+        width="stretch",
+        key="send",
+        on_click=_press,
+        args=("replace" if correcting else "send",),
+    )
+    has_file = False
+    with st.container(horizontal=True, key="also", gap="small"):
+        if draft.is_fine and not to_folder:
+            has_file = _download(client, draft.reading)
+        st.button("Cancel the correction" if correcting else "Clear the fields", on_click=clear, type="tertiary")
+    with said:
+        if failed and draft.is_fine and not sending:
+            # If the problem is Garmin or its sign-in, the file can still be imported by hand.
+            show_problem(failed, import_by_hand=has_file and failed.blame in ("garmin", "owner"))
+            if failed.kind == "conflict":
+                st.button("Replace the entry in Garmin", on_click=_press, args=("replace",))
+        else:
+            _say(draft, pressed=bool(pressed))
+    if draft.checked and draft.is_fine:
+        with details, st.expander("What would be sent"):
+            _preview(draft.checked.body)
+    if sending:
+        _send(client, draft, replace=pressed == "replace")
+
+
+def _press(way: str) -> None:
+    st.session_state["pressed"] = way
+
+
+def _say(draft: _Draft, *, pressed: bool) -> None:
+    checked, unnamed = draft.checked, [name for name in draft.errors if name not in _SHOWN]
+    if checked is None:
+        if pressed:
+            st.warning("Nothing was sent: type at least a weight.")
+        else:
+            st.caption("Type at least a weight. A unit that you type counts: `12 st 11.5 lb`.")
+    elif checked.ok:
+        for warning in checked.body["warnings"]:
+            st.warning(warning["text"])
+        fields: Sequence[Mapping[str, Any]] = checked.body["fields"]
+        stored = [name_of(field["name"]) for field in fields if field["fit_field"]]
+        others = [name_of(field["name"]) for field in fields if not field["fit_field"] and "derived" not in field]
+        others = [name for name in others if name != HEIGHT.key]
+        for title, names in (("For Garmin", stored), ("Garmin cannot store", others)):
+            if names:
+                st.caption(f"{title}: {', '.join(names)}")
+    elif unnamed:
+        for name in unnamed:
+            st.error(f"{name}: {draft.errors[name]}" if name else draft.errors[name])
+    elif draft.errors:
+        st.caption("Nothing was sent. Correct the marked fields first." if pressed else "Correct the marked fields.")
+    elif checked.kind != "unauthorized":
+        st.error(checked.text)
+
+
+#: Their problems are shown at them.
+_SHOWN = frozenset(field.key for field in FIELDS) | {TIME.key}
+
+
+def _send(client: Client, draft: _Draft, *, replace: bool) -> None:
+    state = st.session_state
+    # Its time is fixed before it leaves: whatever happens then, the same values are the same weigh-in.
+    state["sent"] = Sent(draft.values, draft.at, None)
+    answer = client.post(draft.reading, replace=replace)
+    state["sent"] = Sent(draft.values, draft.at, answer, bool(state.get("correcting")))
+    state.pop("entries", None)
+    if answer.ok:
+        state.pop("correcting", None)
+        state["toast"] = f"{_short(answer.body)}: done"
+    st.rerun()
+
+
+def _download(client: Client, reading: str) -> bool:
+    """Offer the proven file for download. Returns whether there is one."""
+    fit = client.fit(reading)
+    if fit.content:
+        st.download_button(
+            "Download the FIT file",
+            fit.content,
+            fit.file_name,
+            "application/vnd.ant.fit",
+            on_click="ignore",
+            type="tertiary",
+        )
+    else:
+        show_problem(fit)
+    return bool(fit.content)
+
+
+# -- what became of it -------------------------------------------------------------------------------------
+
+
+def _arrived(client: Client, reading: str, sent: Sent, details: Any) -> None:
+    assert sent.answer is not None  # noqa: S101  # it has arrived
+    receipt = sent.answer.body
+    status = receipt["status"]
+    with st.container(key="said"):
+        show_as = st.success if status in ("confirmed", "present") else st.info
+        parts = [_short(receipt), to_display(receipt["measured_at"])]
+        if page := receipt.get("import_page"):
+            parts.append(f"[Garmin's import page]({page})")
+        show_as(
+            f"**{ARRIVED[status]}**  \n{' · '.join(parts)}",
+            icon=":material/check_circle:" if show_as is st.success else None,
+        )
+        show_notes(receipt)
+    st.button("New weigh-in", type="primary", width="stretch", on_click=clear, key="new")
+    with st.container(horizontal=True, key="also", gap="small"):
+        _download(client, reading)
+    held: Mapping[str, Any] = receipt["garmin"] or {}
+    if sent.corrected and held and (names := left_out([field["name"] for field in receipt["fields"]], [held])):
+        with details:
+            st.warning(
+                f"Garmin still shows {', '.join(map(name_of, names))}, which you left empty. To remove a value, delete "
+                "the weigh-in and send it again."
+            )
+    with details:
+        if held:
+            with st.expander("What Garmin shows now"):
+                st.table(
+                    [{"value": label_of(k), "in Garmin": str(v)} for k, v in held.items() if k != "measured_at"],
+                    hide_index=True,
+                )
+        else:
+            with st.expander("What was sent"):
+                if name := receipt["fit"].get("file_name"):
+                    st.markdown(f"The file is `{name}`.")
+                _preview(receipt)
+
+
+def _short(receipt: Mapping[str, Any]) -> str:
+    """The weight and the body fat of a receipt: "81.4 kg, 18.2 % fat"."""
+    values, unit = {field["name"]: field["value"] for field in receipt["fields"]}, st.session_state["unit"]
+    parts = [f"{in_unit(NINE[0], values['weight_kg'], unit)} {unit}"] if "weight_kg" in values else []
+    return ", ".join(parts + ([f"{values['body_fat_percent']:g} % fat"] if "body_fat_percent" in values else []))
+
+
+def _preview(receipt: Mapping[str, Any]) -> None:
+    fields: Sequence[Mapping[str, Any]] = receipt["fields"]
+    st.table(
+        [
+            {
+                "value": label_of(field["name"]),
+                "sent as": f"{field['fit_field']} {field['sent']:g}",
+                "derived": field.get("derived", "").replace("_", " "),
+            }
+            for field in fields
+            if field["fit_field"]
+        ],
+        hide_index=True,
+        alt="The values that would be sent",
+    )
+    unmapped = [field for field in fields if not field["fit_field"]]
+    if unmapped:
+        st.markdown("**Not stored by Garmin**")
+        st.markdown("\n".join(f"- {label_of(f['name'])} {f['value']}: {f.get('note', '')}" for f in unmapped))
+    for note in receipt["notes"]:
+        st.info(note["text"])
+
+
+# -- pasting -----------------------------------------------------------------------------------------------
+
+
+def _paste(client: Client) -> None:
+    with st.expander("Paste instead: JSON, or the text of the share screen"):
+        with st.form("paste", border=False):
+            text = st.text_area("A reading", key="pasted")
+            submitted = st.form_submit_button("Fill the fields")
+        if submitted and not text.strip():
+            st.session_state.pop("pasted answer", None)
+            st.error("Paste a reading first: JSON, or the text of the share screen.")
+        elif submitted:
+            asked = client.post(pasted_reading(text, zone().key), dry_run=True)
+            # A list, or a body of another app, may hold several weigh-ins.
+            results = asked.each()
+            st.session_state["pasted answer"] = results
+            if len(results) == 1 and _has_values(results[0]):
+                st.session_state.pop("sent", None)
+                _fill_from(results[0])
+        answers: Sequence[Result] | None = st.session_state.get("pasted answer")
+        if answers is None:
+            return
+        if len(answers) != 1:
+            st.error(f"Expected one reading, got {len(answers)}. Paste them one at a time, or import them as a file.")
+            return
+        (answer,) = answers
+        if asks_for_a_key(answer):
+            return
+        if not answer.ok:
+            show_problem(answer)
+        elif not _has_values(answer):
+            # It is a test, or it deletes a weigh-in.
+            st.info(answer.text)
+        else:
+            st.success("The fields above are filled.")
+            show_notes(answer.body)
+
+
+def _has_values(checked: Result) -> bool:
+    return checked.ok and bool(checked.body["fields"])
+
+
+def _fill_from(checked: Result) -> None:
+    values = {field["name"]: field["value"] for field in checked.body["fields"] if "derived" not in field}
+    fill(values, None if Code.TIME_OF_ARRIVAL in checked.codes else checked.body["measured_at"])
+
+
+# -- for the others ----------------------------------------------------------------------------------------
+
+
+def fill(values: Mapping[str, Any], measured_at: str | None) -> None:
+    """Put these values, with the function's names, into the fields. Without a time: now."""
+    state = st.session_state
+    filled = as_typed(values)
+    for field in FIELDS:
+        state[field.key] = filled.texts.get(field.key, "")
+    state["more"] = filled.more
+    _choose_now()
+    state["when"] = NOW
+    if measured_at:
+        at = moment(measured_at).astimezone(zone())
+        state["when"] = ANOTHER
+        state["day"], state["clock"] = shown = at.date(), time(at.hour, at.minute)
+        state["exact"] = (shown, local(measured_at))
+
+
+def clear() -> None:
+    """Empty the fields, for the next weigh-in, which is now."""
+    fill({}, None)
+    st.session_state.pop(HEIGHT.key)  # it is remembered
+    for name in ("correcting", "sent", "pasted answer"):
+        st.session_state.pop(name, None)

@@ -8,6 +8,7 @@ Strategy: a call is data (method, path, parameters, body), so the two clients sh
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from urllib.parse import quote
 import httpx
 
 from .. import __version__
+from ..secret import SecretStr
 from .answers import Expected, Reply, no_answer, read_reply
 from .settings import Target
 
@@ -34,7 +36,7 @@ class _Call:
     path: str
     expected: Expected
     params: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = None
+    body: bytes | None = field(default=None, repr=False)
     media_type: str = "application/json"
     #: Whether its connection is closed afterwards.
     closes: bool = False
@@ -66,6 +68,19 @@ def _readings(first: str, last: str, person: str) -> _Call:
 
 def _delete(reading_id: str, person: str) -> _Call:
     return _Call("DELETE", f"/readings/{quote(reading_id, safe='', errors='replace')}", "nothing", _whose(person))
+
+
+def _connection(person: str) -> _Call:
+    return _Call("GET", "/sign-in", "connection", _whose(person))
+
+
+def _sign_in(step: Mapping[str, SecretStr], person: str) -> _Call:
+    body = json.dumps({name: text.get_secret_value() for name, text in step.items()})
+    return _Call("POST", "/sign-in", "connection", _whose(person), body.encode())
+
+
+def _sign_out(person: str) -> _Call:
+    return _Call("DELETE", "/sign-in", "nothing", _whose(person))
 
 
 def _switches(**switches: bool) -> dict[str, str]:
@@ -131,6 +146,18 @@ class Client:
     def delete(self, reading_id: str, *, person: str = "") -> Reply:
         """Delete one entry."""
         return self._send(_delete(reading_id, person))
+
+    def connection(self, *, person: str = "") -> Reply:
+        """Whether somebody has signed in to Garmin."""
+        return self._send(_connection(person))
+
+    def sign_in(self, step: Mapping[str, SecretStr], *, person: str = "") -> Reply:
+        """One step of signing in to Garmin: email and password, state and code, or a ticket."""
+        return self._send(_sign_in(step, person))
+
+    def sign_out(self, *, person: str = "") -> Reply:
+        """Sign out of Garmin."""
+        return self._send(_sign_out(person))
 
     def _send(self, call: _Call) -> Reply:
         try:

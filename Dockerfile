@@ -3,7 +3,10 @@
 # Rule: no build tool is in an image that runs, no secret is in a layer, nothing runs as root, and the root file system
 # may be read-only (Streamlit needs a writable /tmp).
 
-FROM python:3.13-slim-trixie AS packages
+# Docker goes by the digest, so every build has the same base. `make base-images` renews it from the tag.
+ARG PYTHON=python:3.13-slim-trixie@sha256:9d2e5553305c7c7b0097999bb17187c69b921ccd6bc9d40e4bb5ebe652c00285
+
+FROM ${PYTHON} AS packages
 RUN python3 -m venv /pip \
  && python3 -m venv --without-pip /weighbridge
 COPY requirements.txt /
@@ -16,32 +19,30 @@ WORKDIR /source
 RUN /weighbridge/bin/python3 -m hatchling build --target wheel --directory /wheel
 
 
-# pip compiles every module that it installs, so no container compiles at its start.
+# pip compiles every module that it installs, so no container compiles at its start. What no image needs is removed:
+# the tools that built the wheel, and a telemetry library.
 FROM packages AS product
+COPY integrations/containers/unused.txt /
 COPY --from=wheel /wheel /wheel
 RUN /pip/bin/pip --python /weighbridge/bin/python3 install --no-deps /wheel/*.whl \
- && /pip/bin/pip --python /weighbridge/bin/python3 uninstall --yes editables hatchling
+ && /pip/bin/pip --python /weighbridge/bin/python3 uninstall --yes --requirement /unused.txt
 
 
 # Separate, so that the other images do not have to install Streamlit. What the page never imports is removed: the
 # function's and the outbox's libraries, maps, tests, and the parts of pyarrow for networks and clouds.
 FROM packages AS form-packages
-COPY requirements-form.txt /
+COPY requirements-form.txt integrations/containers/unused-form.txt /
 RUN /pip/bin/pip --python /weighbridge/bin/python3 install --no-cache-dir --require-hashes -r /requirements-form.txt
 COPY --from=wheel /wheel /wheel
 RUN /pip/bin/pip --python /weighbridge/bin/python3 install --no-deps /wheel/*.whl \
- && /pip/bin/pip --python /weighbridge/bin/python3 uninstall --yes editables hatchling \
-        aiohttp cffi cloudevents cryptography curl-cffi fitdays flask functions-framework garmin-fit-sdk \
-        garminconnect garth-ng google-auth googleapis-common-protos gunicorn logfire opentelemetry-proto \
-        opentelemetry-sdk opentelemetry-semantic-conventions paho-mqtt procrastinate proxmoxer psycopg psycopg-binary \
-        pyasn1-modules pydeck pyspnego pywinrm werkzeug \
+ && /pip/bin/pip --python /weighbridge/bin/python3 uninstall --yes --requirement /unused-form.txt \
  && find /weighbridge/lib -type d -name tests -prune -exec rm -r {} + \
  && rm -r /weighbridge/lib/python3.*/site-packages/pyarrow/include \
  && find /weighbridge/lib/python3.*/site-packages/pyarrow \
         \( -name '*_flight.*' -o -name 'libarrow_s3.*' -o -name '_s3fs.*' \) -delete
 
 
-FROM python:3.13-slim-trixie AS weighbridge-form
+FROM ${PYTHON} AS weighbridge-form
 ENV PATH=/weighbridge/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
 COPY --from=form-packages /weighbridge /weighbridge
 WORKDIR /tmp
@@ -54,7 +55,7 @@ HEALTHCHECK --interval=2s --timeout=70s --start-period=30s \
 CMD ["weighbridge", "form", "--server.address=0.0.0.0"]
 
 
-FROM python:3.13-slim-trixie AS runtime
+FROM ${PYTHON} AS runtime
 # hadolint ignore=DL3064  # the path of the tokens is not a secret
 ENV PATH=/weighbridge/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     HOME=/tmp PORT=8080 WEIGHBRIDGE_FOLDER=/data/weigh-ins WEIGHBRIDGE_TOKENS=/data/tokens \
@@ -74,11 +75,11 @@ COPY --from=product /weighbridge /weighbridge
 
 # The same with a browser, for the delivery `browser`. Separate, because it is several times as large.
 FROM packages AS browser-packages
-COPY requirements-browser.txt /
+COPY requirements-browser.txt integrations/containers/unused.txt /
 RUN /pip/bin/pip --python /weighbridge/bin/python3 install --no-cache-dir --require-hashes -r /requirements-browser.txt
 COPY --from=wheel /wheel /wheel
 RUN /pip/bin/pip --python /weighbridge/bin/python3 install --no-deps /wheel/*.whl \
- && /pip/bin/pip --python /weighbridge/bin/python3 uninstall --yes editables hatchling
+ && /pip/bin/pip --python /weighbridge/bin/python3 uninstall --yes --requirement /unused.txt
 
 
 FROM runtime AS weighbridge-browser

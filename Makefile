@@ -15,7 +15,7 @@ HOME_ASSISTANT_CURRENT := 2026.2.3
 HOME_ASSISTANT_ROOT := .ha-current/root
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run login doctor up down test test-e2e test-ha-current test-garminconnect check fix docs bench verify-sdk lock sbom audit clean
+.PHONY: help demo run login doctor up down test test-e2e test-ha-current test-garminconnect check fix docs bench verify-sdk lock base-images sbom audit clean
 
 ##@ To use Weighbridge
 
@@ -84,8 +84,11 @@ lock: .venv/created ## compile the requirements again from pyproject.toml
 	@$(PIP) uv
 	@scripts/lock.sh $(BIN)/uv
 
-sbom: $(RUN) $(SUPPLY) ## write the bill of materials (CycloneDX) of the wheel into dist/
-	@scripts/sbom.sh $(BIN)/python .venv-supply/bin/cyclonedx-py
+base-images: $(RUN) ## renew the digests of the base images in Dockerfile and compose.yaml; needs the internet
+	@$(BIN)/python -m scripts.base_images
+
+sbom: $(RUN) $(SUPPLY) ## write the bills of materials (CycloneDX) of the wheel and of each image into dist/
+	@$(BIN)/python -m scripts.sbom
 
 audit: $(DEV) $(SUPPLY) ## look up known vulnerabilities of every locked package; needs the internet
 	@$(BIN)/python -m scripts.audit

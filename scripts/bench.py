@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -29,7 +29,8 @@ from zoneinfo import ZoneInfo
 from weighbridge.client.settings import local_key_path
 from weighbridge.delivery.folder import Folder
 from weighbridge.delivery.kept import MONTH
-from weighbridge.delivery.port import INSTANT
+from weighbridge.delivery.last_outcome import LastOutcome
+from weighbridge.delivery.port import INSTANT, Outcome
 from weighbridge.fit.encode import encode
 from weighbridge.fit.patch import READINGS_PER_FILE, patch
 from weighbridge.fit.template import read_template
@@ -684,7 +685,10 @@ class Holding:
     def renewal_failure(self) -> str:
         return ""
 
-    def succeeded(self) -> None: ...
+    def ended(self, delivery: str, outcomes: Collection[Outcome]) -> None: ...
+
+    def last_outcome(self, delivery: str) -> LastOutcome:  # noqa: ARG002
+        return LastOutcome()
 
     def last_success_at(self) -> None:
         return None

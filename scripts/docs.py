@@ -275,6 +275,17 @@ def limits() -> None:
     _table(("limit", "value"), rows)
 
 
+def notices() -> None:
+    """The events of which a person is notified."""
+    events = import_module("weighbridge.notify.events").EVENTS.values()
+    _table(("when", "title of the notice", "sent by"), [(e.when, _title(e.title), e.by) for e in events])
+
+
+def _title(template: str) -> str:
+    """A title without the words that are filled in."""
+    return template.format(days="… days", whose="", readings="Reading … is")
+
+
 def licences() -> None:
     """The packages under each licence: those that users install, and those for maintainers alone."""
     packages, users = read_record().packages, locked(*FOR_USERS)
@@ -311,12 +322,16 @@ def figures() -> None:
     """Numbers, each read from the test that holds it."""
     chaos, relay, limits = (f"tests/e2e/test_{name}.py" for name in ("outbox_chaos", "relay", "limits"))
     bridge, files = "tests/e2e/test_bridge.py", "tests/e2e/test_history_limits.py"
-    answers, body, damage = (f"tests/test_{name}.py" for name in ("bombs", "body", "damage"))
+    answers, hostile, damage = (f"tests/test_{name}.py" for name in ("bombs", "hostile_garmin", "damage"))
+    bodies, template = "tests/e2e/test_hostile_bodies.py", "tests/test_template.py"
     # Before the packages: one of them brings a `tests` of its own.
     sys.path.insert(0, str(ROOT))
     module = import_module("tests.test_damage")
     damaged = 255 * len(module.patch(module.FILES["weight_scale"], module.ROWS))
-    generated = import_module("hypothesis").settings().max_examples
+    sizes = [len((module.TEMPLATES / f"{name}.fit").read_bytes()) for name in module.NAMES]
+    flips = len(_constant(template, "FLIPS"))
+    tried = dict(zip(("changed", "socket", "json", "bytes"), _constant(bodies, "SIZES"), strict=True))
+    read, through, tokens = _constant(hostile, "SIZES")
     kills = sum(_constant(chaos, "KILLS").values())
     arrive = f"{chaos}::test_1000_readings_arrive_once_each"
     rows = [
@@ -327,6 +342,43 @@ def figures() -> None:
         _stated("1,100 silent connections", f"{limits}::test_silent_connections"),
         _stated("300 half heads and 300 half bodies", f"{limits}::test_half_heads_and_half_bodies"),
         _stated("20,000 different requests", f"{limits}::test_memory_of_20_000_requests"),
+        (
+            f"{tried['changed']:,} changed bodies",
+            "of real callers, in each form in which they come: receipts, or problems of the caller; no 5xx",
+            f"{bodies}::test_changed_bodies",
+        ),
+        (f"{tried['socket']:,} more", "through the server and its socket", f"{bodies}::test_through_a_socket"),
+        (
+            f"{tried['json']:,} bodies of any JSON",
+            "in each run, by Hypothesis: the same, and nothing private is in the log",
+            f"{bodies}::test_any_json",
+        ),
+        (
+            f"{tried['bytes']:,} bodies of any bytes",
+            "in each run, by Hypothesis: the same",
+            f"{bodies}::test_any_bytes",
+        ),
+        (
+            f"{255 * sum(sizes):,} changed templates",
+            "are refused: each byte of each one, changed to each other value",
+            f"{template}::test_any_changed_byte",
+        ),
+        (
+            f"{flips * (sum(sizes) - 2 * len(sizes)):,} changed templates with valid checksums",
+            "are refused, or readings in them are proven",
+            f"{template}::test_any_changed_byte_with_valid_checksums",
+        ),
+        (
+            f"{2 * read:,} changed answers of Garmin",
+            "to a look and to an upload are read, or are a fault of Garmin",
+            f"{hostile}::test_lists",
+        ),
+        (
+            f"{through:,} posts",
+            "while Garmin answers anything: each ends with a receipt or a true fault, and all are one weigh-in",
+            f"{hostile}::test_through_the_function",
+        ),
+        (f"{tokens:,} changed tokens", "never take the place of one that works", f"{hostile}::test_renewals"),
         (f"{damaged:,} damaged files", "are refused by the proof", f"{damage}::test_any_changed_byte"),
         (
             f"{_keys(files, 'BOMBS')} files made to take all memory or time",
@@ -343,8 +395,6 @@ def figures() -> None:
             "are parked, and the next message is sent",
             f"{relay}::test_invalid_message_is_parked_as_text",
         ),
-        (f"{generated} bodies of any bytes", "in each run, by Hypothesis: no crash", f"{body}::test_any_bytes"),
-        (f"{generated} bodies of any JSON", "in each run, by Hypothesis: no crash", f"{body}::test_any_json"),
     ]
     _table(("figure", "what", "test"), [(figure, what, _link(test)) for figure, what, test in rows])
 

@@ -33,7 +33,8 @@ lock() {
 }
 
 lock requirements.txt "" pyproject.toml --group build \
-    --extra fitdays --extra garminconnect --extra google --extra history --extra outbox --extra sdk
+    --extra fitdays --extra garminconnect --extra google --extra history --extra notify --extra outbox \
+    --extra sdk
 lock requirements-form.txt requirements.txt pyproject.toml --extra form
 lock requirements-browser.txt requirements.txt pyproject.toml --extra browser
 lock requirements-dev.txt "requirements.txt requirements-form.txt requirements-browser.txt" pyproject.toml --extra all --group dev

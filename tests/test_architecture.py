@@ -20,13 +20,14 @@ SDK_FALLBACK = ROOT / "sdk_fallback"
 #: layers below it, never from above and never from its own layer.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("weighbridge", "errors", "notes", "commands", "private", "resources", "secret", "space", "idle_server"),
-    ("machine_zone", "local_key"),
+    ("machine_zone", "local_key", "state_file"),
     ("settings", "fit"),
-    ("reading", "client"),
-    ("delivery",),
+    ("reading", "client", "broker"),
+    ("delivery", "notify"),
     ("receipt", "accounts", "garmin"),
-    ("pipeline",),
+    ("pipeline", "afterwards"),
     ("compose",),
+    ("login",),
     ("http",),
     ("operate",),
     ("cli",),
@@ -47,21 +48,24 @@ ALONE: dict[str, tuple[str, ...]] = {
     "click": ("operate", "cli"),
     "dotenv": ("operate",),
     "httpx": ("client",),
+    "apprise": ("notify.courier",),
 }
 
 #: Pure: bytes and values in, bytes and values out.
 CORE = (
-    *("errors", "notes", "commands", "reading", "fit", "receipt", "pipeline", "accounts"),
+    *("errors", "notes", "commands", "reading", "fit", "receipt", "pipeline", "accounts", "notify.events"),
     *("http.body", "delivery.port", "delivery.chain", "garmin.answers", "garmin.entries"),
 )
 
 #: What a caller may import from the package. It uses HTTP, so this is how to call, and the words of the answers.
 FOR_CALLERS = (
+    "weighbridge.broker",
     "weighbridge.client",
     "weighbridge.errors",
     "weighbridge.secret",
     "weighbridge.fit.encode",  # two messages are compared by their raw integers
     "weighbridge.notes",
+    "weighbridge.notify",
     "weighbridge.private",
     "weighbridge.reading.bodies",  # the weigh-ins in a message
     "weighbridge.reading.characters",  # digits and spaces of times
@@ -230,6 +234,7 @@ def test_core_is_pure(place: str) -> None:
 def test_only_programs_read_the_environment() -> None:
     """Only programs read `os.environ`; `settings` gets a mapping. `weighbridge/__init__` sets one variable."""
     places = ("weighbridge.operate", "weighbridge.cli", "weighbridge.http.server", "weighbridge.garmin.sessions")
+    places += ("weighbridge.notify.send",)
     users = {module for module, path in MODULES.items() if "os.environ" in path.read_text(encoding="utf-8")}
     assert {user for user in users if not is_in(user, places)} == {"weighbridge"}
 

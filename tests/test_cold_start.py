@@ -14,7 +14,7 @@ NOT_NEEDED = {
     "gunicorn",
     *("pydantic", "pydantic_core", "logfire"),
     *("garth", "garminconnect", "curl_cffi", "requests", "httpx", "google.auth", "playwright"),
-    *("rich", "dotenv", "streamlit", "psycopg", "procrastinate", "starlette.testclient", "weighbridge.cli"),
+    *("tomllib", "rich", "dotenv", "streamlit", "psycopg", "procrastinate", "starlette.testclient", "weighbridge.cli"),
     *("weighbridge.http.openapi", "weighbridge.client", "weighbridge.operate", "sdk_fallback"),
 }
 

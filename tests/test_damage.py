@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import fitdecode
 import pytest
@@ -81,10 +81,21 @@ def decoded(reader: Callable[..., fitdecode.FitReader], content: bytes) -> objec
             if isinstance(frame, fitdecode.FitDataMessage):
                 found += [(frame.def_mesg.global_mesg_num, frame.local_mesg_num)]
                 # As text: two values that are not numbers are the same.
-                found += [(field.def_num, field.name, field.units, repr(field.raw_value)) for field in frame.fields]
+                found += map(repr, raw_values(frame))
+            elif isinstance(frame, fitdecode.FitDefinitionMessage):
+                found += [(each.def_num, each.name, each.base_type.name, each.size) for each in frame.all_field_defs]
     except Exception as e:
         return found, type(e).__name__
     return found
+
+
+def raw_values(frame: fitdecode.FitDataMessage) -> Iterator[object]:
+    """The values in a record, without a time that its header adds."""
+    for field in frame.fields:
+        if not isinstance(field, fitdecode.FieldData):
+            yield field
+        elif field.field_def:
+            yield field.raw_value
 
 
 OPTIONS = {"processor": None, "check_crc": CrcCheck.DISABLED, "error_handling": ErrorHandling.RAISE}

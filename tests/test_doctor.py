@@ -51,11 +51,13 @@ def marks(screen: str) -> dict[str, str]:
 
 def test_all_links_ok(garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     """If all works, each link is ok and no weigh-in is left in Garmin."""
-    zone = {"WEIGHBRIDGE_TIMEZONE": "Asia/Tokyo"}
-    assert doctor([], env | zone, ask=answers("81,4 kg", "y")) == 0
+    others = {"WEIGHBRIDGE_TIMEZONE": "Asia/Tokyo", "WEIGHBRIDGE_NOTIFY": "json://localhost/planted-token"}
+    assert doctor([], env | others, ask=answers("81,4 kg", "y")) == 0
     shown = capsys.readouterr().out
-    assert marks(shown) == {link.name: "ok" for link in LINKS}
+    assert marks(shown) == {link.name: "ok" for link in LINKS} | {"last delivery": "–"}
     assert "Times without an offset are in Asia/Tokyo (from WEIGHBRIDGE_TIMEZONE)." in " ".join(shown.split())
+    assert "notices go to: json. To send a test: weighbridge notify." in shown
+    assert "planted" not in shown
     assert (garmin.uploads_stored, garmin.sign_in.refreshes, garmin.weigh_ins()) == (1, 1, [])
 
 

@@ -749,8 +749,9 @@ def test_odd_entry_and_sending(garmin: GarminStandIn, connect: Connect, caplog: 
 
 
 def test_sanitize() -> None:
-    """Garmin's words are passed on short, printable, and without account numbers."""
-    assert sanitize("Owner 2591602\x00\x1b[31m said\n no: 1234-5678") == "Owner … [31m said no: …"
+    """Garmin's words are passed on short, printable, and without numbers, such as an account or a weight."""
+    assert sanitize("Owner 2591602\x00\x1b[31m said\n no: 1234-5678") == "Owner … […m said no: …"
+    assert sanitize("Weight 81.4 kg, 2 entries") == "Weight … kg, … entries"
     assert len(sanitize("x" * 5000)) == 200
     assert sanitize("Duplicate Activity.") == "Duplicate Activity."
 
@@ -880,6 +881,18 @@ def test_no_success(garmin: GarminStandIn, connect: Connect, fault: str) -> None
     with pytest.raises(WeighbridgeError):
         deliver(connect(), reading())
     assert "last_success_at" not in connect().health()
+
+
+@pytest.mark.parametrize(("days", "announced"), [(15, False), (13.3, True), (0.4, True)])
+def test_end_is_announced(garmin: GarminStandIn, tmp_path: Path, days: float, announced: bool) -> None:
+    """From two weeks before the end of a sign-in, `health` is ready and says how to renew it, and whose it is."""
+    garmin.sign_in.refresh_token_lifetime_s = days * 86_400
+    garmin.write_token(tmp_path / "tokens").rename(tmp_path / "tokens" / "anna.json")
+    session = GarthSession(TokenStore(tmp_path / "tokens", "anna"), domain=garmin.domain, ca_bundle=garmin.ca_bundle)
+    health = GarminConnect(session, name="garth", confirm_s=0).health()
+    assert health["ready"] is True
+    said = str(health.get("detail", ""))
+    assert (f"ends in {days:.0f} day(s)" in said) == said.endswith("weighbridge login --name anna.") == announced
 
 
 def test_health_with_fix(garmin: GarminStandIn, connect: Connect, tmp_path: Path) -> None:

@@ -23,20 +23,22 @@ import trustme
 
 from weighbridge.delivery.port import Delivered, Outcome
 from weighbridge.errors import (
-    GarminRefused,
     GarminUnreachable,
     RateLimited,
     SettingsInvalid,
+    SignInBlocked,
     SignInNeeded,
+    SignInRejected,
     WeighbridgeError,
 )
 from weighbridge.fit.template import read_template
 from weighbridge.garmin.connect import GarminConnect
-from weighbridge.garmin.sessions.garminconnect import GarminconnectSession, sign_in
+from weighbridge.garmin.sessions.garminconnect import GarminconnectSession, finish_sign_in, sign_in
 from weighbridge.garmin.sessions.garth import GarthSession
 from weighbridge.garmin.sessions.port import ConnectionDropped
+from weighbridge.garmin.sessions.steps import Where, WrongCode
 from weighbridge.garmin.sessions.token_session import TokenSession
-from weighbridge.garmin.tokens import TokenStore
+from weighbridge.garmin.tokens import Token, TokenStore
 from weighbridge.operate import login
 from weighbridge.operate.surroundings import Terminal
 from weighbridge.pipeline import Prover
@@ -227,14 +229,11 @@ def guarded() -> Iterator[GarminStandIn]:
         yield garmin
 
 
-def attempt(garmin: GarminStandIn, password: str = "", code: str = "") -> Any:
-    return sign_in(
-        garmin.account.email,
-        SecretStr(password or garmin.account.password),
-        prompt_mfa=lambda: code or str(garmin.account.mfa_code),
-        domain=garmin.domain,
-        ca_bundle=garmin.ca_bundle,
-    )
+def attempt(garmin: GarminStandIn, password: str = "", code: str = "") -> Token:
+    """Both steps of a sign-in."""
+    where = Where(garmin.domain, garmin.ca_bundle)
+    found = sign_in(garmin.account.email, SecretStr(password or garmin.account.password), where)
+    return found if isinstance(found, Token) else finish_sign_in(found, code or str(garmin.account.mfa_code), where)
 
 
 @needs_the_library
@@ -264,8 +263,30 @@ def test_wrong_password_or_code(
 ) -> None:
     """A wrong password or code ends the sign-in at once."""
     hurry(monkeypatch)
-    with pytest.raises(SignInNeeded, match=words):
+    with pytest.raises(SignInRejected, match=words):
         attempt(guarded, password, code)
+
+
+@needs_the_library
+def test_another_code(guarded: GarminStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a wrong code, what waits takes the right one."""
+    hurry(monkeypatch)
+    with pytest.raises(WrongCode) as wrong:
+        attempt(guarded, code="000000")
+    assert wrong.value.pending is not None
+    assert finish_sign_in(wrong.value.pending, "734512", Where(guarded.domain, guarded.ca_bundle)).access_token
+
+
+@needs_the_library
+@pytest.mark.parametrize(("fault", "kind"), [("429-html", RateLimited), ("drop-before", GarminUnreachable)])
+def test_code_not_judged(
+    guarded: GarminStandIn, monkeypatch: pytest.MonkeyPatch, fault: str, kind: type[WeighbridgeError]
+) -> None:
+    """If the code is not judged, it is not called wrong."""
+    hurry(monkeypatch)
+    guarded.faults.add("sso/mfa", fault, times=None)
+    with pytest.raises(kind):
+        attempt(guarded)
 
 
 @needs_the_library
@@ -273,9 +294,9 @@ def test_locked_account(guarded: GarminStandIn, monkeypatch: pytest.MonkeyPatch)
     """A locked account is reported as locked."""
     hurry(monkeypatch)
     for _ in range(5):
-        with pytest.raises(SignInNeeded):
+        with pytest.raises(SignInRejected):
             attempt(guarded, "a wrong password")
-    with pytest.raises(SignInNeeded, match="Garmin has locked this account"):
+    with pytest.raises(SignInRejected, match="Garmin has locked this account"):
         attempt(guarded)
 
 
@@ -285,7 +306,7 @@ def test_all_ways_blocked(garmin: GarminStandIn, monkeypatch: pytest.MonkeyPatch
     hurry(monkeypatch)
     for route in ("sso/embed", "sso/signin-page", "sso/signin"):
         garmin.faults.add(route, "403-cloudflare", times=None)
-    with pytest.raises((GarminRefused, RateLimited)):
+    with pytest.raises((SignInBlocked, RateLimited)):
         attempt(garmin)
 
 

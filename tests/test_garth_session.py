@@ -19,14 +19,17 @@ from weighbridge.errors import (
     GarminRefused,
     GarminUnreachable,
     RateLimited,
+    SignInBlocked,
     SignInNeeded,
+    SignInRejected,
     TokenStoreUnusable,
     WeighbridgeError,
 )
 from weighbridge.garmin.connect import GarminConnect
-from weighbridge.garmin.sessions.garth import GarthSession, sign_in
+from weighbridge.garmin.sessions.garth import GarthSession, finish_sign_in, sign_in
 from weighbridge.garmin.sessions.port import ConnectionDropped
-from weighbridge.garmin.tokens import TokenStore
+from weighbridge.garmin.sessions.steps import Pending, Where, WrongCode
+from weighbridge.garmin.tokens import Token, TokenStore
 from weighbridge.secret import SecretStr
 
 from .garmin.server import GarminStandIn
@@ -394,10 +397,6 @@ def test_garth_variables_set_later(
 # -- signing in (garth waits 1.5 to 4 seconds between the two pages of a sign-in) ---------------------------
 
 
-def no_code() -> str:
-    raise AssertionError("no second factor was expected")
-
-
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Skip the pauses with which garth imitates a person."""
@@ -406,17 +405,21 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(garth.sso.widget_strategy.random, "uniform", lambda _low, _high: 0.0)
 
 
+def attempt(garmin: GarminStandIn, password: str = "", code: str = "") -> Token:
+    """Both steps of a sign-in."""
+    where = Where(garmin.domain, garmin.ca_bundle)
+    found = sign_in(garmin.account.email, SecretStr(password or garmin.account.password), where)
+    return found if isinstance(found, Token) else finish_sign_in(found, code or str(garmin.account.mfa_code), where)
+
+
 @pytest.mark.usefixtures("impatient")
 def test_sign_in_with_a_code(garmin: GarminStandIn, tmp_path: Path) -> None:
     """A sign-in with a second factor gives a token that works."""
     garmin.account.mfa_code = "123456"
-    token = sign_in(
-        garmin.account.email,
-        SecretStr(garmin.account.password),
-        prompt_mfa=lambda: " 123456\n",
-        domain=garmin.domain,
-        ca_bundle=garmin.ca_bundle,
-    )
+    where = Where(garmin.domain, garmin.ca_bundle)
+    pending = sign_in(garmin.account.email, SecretStr(garmin.account.password), where)
+    assert isinstance(pending, Pending)
+    token = finish_sign_in(Pending.of(pending.read()), "123456", where)
     store = TokenStore(tmp_path)
     store.save(token)
     session = GarthSession(store, domain=garmin.domain, ca_bundle=garmin.ca_bundle)
@@ -429,11 +432,15 @@ def test_sign_in_with_a_code(garmin: GarminStandIn, tmp_path: Path) -> None:
     ("route", "fault", "kind", "words"),
     [
         ("sso/signin-page", "429-html", RateLimited, "wait"),
-        ("sso/signin-page", "403-cloudflare", GarminRefused, "Cloudflare"),
-        ("sso/signin-page", "firewall-html", GarminRefused, "not as expected"),
+        ("sso/signin-page", "403-cloudflare", SignInBlocked, "Cloudflare"),
+        ("sso/signin-page", "firewall-html", SignInBlocked, "not as expected"),
         ("sso/signin-page", "503", GarminUnreachable, "is not working"),
         ("sso/signin-page", "drop-within", GarminUnreachable, "reached"),
         ("sso/signin", "429-html", RateLimited, "wait"),
+        ("sso/signin", "400-captcha", SignInBlocked, "captcha"),
+        ("sso/mfa", "403-cloudflare", SignInBlocked, "Cloudflare"),
+        ("diauth/token", "403-cloudflare", SignInBlocked, "another network"),
+        ("diauth/token", "400", SignInBlocked, "no token"),
         ("sso/mfa", "429-html", RateLimited, "wait"),
         ("diauth/token", "429", RateLimited, "wait"),
         ("diauth/token", "firewall-html", GarminUnreachable, "not a token"),
@@ -444,13 +451,7 @@ def test_sign_in_fails(garmin: GarminStandIn, route: str, fault: str, kind: type
     garmin.account.mfa_code = "123456" if route == "sso/mfa" else None
     garmin.faults.add(route, fault, times=None)
     with pytest.raises(kind, match=words) as caught:
-        sign_in(
-            garmin.account.email,
-            SecretStr(garmin.account.password),
-            prompt_mfa=(lambda: "123456") if route == "sso/mfa" else no_code,
-            domain=garmin.domain,
-            ca_bundle=garmin.ca_bundle,
-        )
+        attempt(garmin)
     assert type(caught.value) is kind
     assert garmin.account.password not in str(caught.value)
 
@@ -460,11 +461,17 @@ def test_sign_in_fails(garmin: GarminStandIn, route: str, fault: str, kind: type
 def test_wrong_password_or_code(garmin: GarminStandIn, password: str | None, code: str | None, words: str) -> None:
     """A wrong password and a wrong code have different messages."""
     garmin.account.mfa_code = "123456"
-    with pytest.raises(SignInNeeded, match=words):
-        sign_in(
-            garmin.account.email,
-            SecretStr(password or garmin.account.password),
-            prompt_mfa=lambda: code or no_code(),
-            domain=garmin.domain,
-            ca_bundle=garmin.ca_bundle,
-        )
+    with pytest.raises(SignInRejected, match=words):
+        attempt(garmin, password or "", code or "")
+
+
+@pytest.mark.usefixtures("impatient")
+def test_another_code(garmin: GarminStandIn) -> None:
+    """After a wrong code, what waits takes the right one."""
+    garmin.account.mfa_code = "123456"
+    with pytest.raises(WrongCode) as wrong:
+        attempt(garmin, code="000000")
+    assert wrong.value.pending is not None
+    where = Where(garmin.domain, garmin.ca_bundle)
+    assert finish_sign_in(wrong.value.pending, "123456", where).access_token
+    assert "SESSION" not in repr(wrong.value.pending) + str(wrong.value)

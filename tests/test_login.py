@@ -18,9 +18,9 @@ from typing import Any, cast
 import pytest
 from curl_cffi.requests import Session
 
+from weighbridge.garmin.attempts import COOL_DOWN_S, RATE_LIMIT_COOL_DOWN_S, Attempts
 from weighbridge.garmin.sessions.garth import GarthSession
 from weighbridge.garmin.tokens import TokenStore
-from weighbridge.operate.login import COOL_DOWN_S, RATE_LIMIT_COOL_DOWN_S
 from weighbridge.operate.surroundings import Terminal
 
 from .commands import NOBODY, WEIGHBRIDGE, clean, nobody, run, with_sources
@@ -71,6 +71,11 @@ def sign_in(garmin: GarminStandIn, env: dict[str, str], *argv: str, password: st
         ),
         now=lambda: now or time.time(),
     )
+
+
+def nobody_has_to_wait(env: dict[str, str]) -> bool:
+    """Whether no attempt has failed, and none waits for its code."""
+    return Attempts(Path(env["WEIGHBRIDGE_TOKENS"]), now=time.time).path.read_bytes() == b""
 
 
 # -- signing in ------------------------------------------------------------------------------------------
@@ -142,7 +147,7 @@ def test_cool_down(garmin: GarminStandIn, env: dict[str, str], capsys: pytest.Ca
         assert (len(garmin.requests), garmin.sign_in.failed_sign_ins) == (asked, number)
         now += wait_s
     assert sign_in(garmin, env, now=now) == 0
-    assert not list(Path(env["WEIGHBRIDGE_TOKENS"]).glob("*.cool-down"))
+    assert nobody_has_to_wait(env)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -385,7 +390,7 @@ def test_refused_token(
     assert "Stored" not in output.out
     assert "weighbridge login" not in output.err, "signing in again is what has just been done"
     assert [*stored_meanwhile, path.read_text()] == [before, before]
-    assert not list(path.parent.glob("*.cool-down"))
+    assert nobody_has_to_wait(env)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -415,7 +420,7 @@ def test_token_not_tried(
     assert "could not be tried, so it was not stored" in error
     assert "next way" not in error
     assert path.read_text() == before
-    assert not list(path.parent.glob("*.cool-down"))
+    assert nobody_has_to_wait(env)
 
 
 def test_refused_import(

@@ -166,6 +166,21 @@ def test_warned(http: FunctionClient, payload: dict[str, object], words: str) ->
     assert values_of(answer.json)["weight_kg"] == payload["weight"]
 
 
+def test_alone_and_among_others(http: FunctionClient) -> None:
+    """A reading gets the same receipt or the same problem alone and among others, apart from the file that holds it."""
+    payloads = [payload for payload, *_ in (*TAKEN, *REFUSED, *WARNED)]
+    alone = [without_file(http.post("/?dry_run=true", json=payload).json) for payload in payloads]
+    for order in (payloads, payloads[::-1]):
+        answer = http.post("/?dry_run=true", json=order)
+        assert answer.status_code == 207
+        found = [without_file(result) for result in answer.json["results"]]
+        assert found == [alone[payloads.index(payload)] for payload in order]
+
+
+def without_file(result: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in result.items() if name != "fit"}
+
+
 def test_person_in_another_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A person in a key of another program is found; one in a key that is not understood is refused."""
     people = tmp_path / "people.toml"

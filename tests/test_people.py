@@ -172,6 +172,41 @@ def test_reading_reaches_only_its_account(
         assert sorted(weights(garmin, "ben")) == [78, 80]
 
 
+def test_unclear_person_is_asked_for(monkeypatch: pytest.MonkeyPatch, garmin: GarminStandIn, tmp_path: Path) -> None:
+    """A reading whose person is not clear names those it may belong to. Sent again with one of them, it is theirs,
+    whatever it says itself."""
+    with home(monkeypatch, garmin, tmp_path) as function:
+        for reading, candidates in (
+            ({"weight": 68}, ["Anna", "Ben"]),
+            ({"weight": 178}, ["Anna", "Ben"]),
+            ({"weight": 68, "person": "Carl"}, ["Anna", "Ben"]),
+            ({"weight": 68, "scale_user_slot": 3}, ["Anna", "Ben"]),
+        ):
+            timed = {**reading, "measured_at": "2026-11-20T06:31:00Z"}
+            asked = function.post("/?dry_run=true", json=timed)
+            assert (asked.status_code, asked.json["type"]) == (422, "urn:weighbridge:person-unclear")
+            assert asked.json["candidates"] == candidates
+            checked = function.post("/?dry_run=true&person=anna", json=timed)
+            assert (checked.status_code, checked.json["status"]) == (200, "checked")
+            assert function.post("/fit?person=anna", json=timed).status_code == 200
+        answered = function.post("/?person=2", json={"weight": 68, "measured_at": "2026-11-20T06:31:00Z"})
+        assert answered.json["status"] == "confirmed"
+        assert (weights(garmin, "anna"), weights(garmin, "ben")) == ([], [68])
+        assert function.post("/?person=Carl", json={"weight": 68}).status_code == 404
+    with home(monkeypatch, garmin, tmp_path, WEIGHBRIDGE_PEOPLE="") as function:
+        assert function.post("/?person=Anna", json={"weight": 68}).status_code == 404
+
+
+def test_candidates_of_a_key(monkeypatch: pytest.MonkeyPatch, garmin: GarminStandIn, tmp_path: Path) -> None:
+    """A key for one person may choose only that person, and sees no other among the candidates."""
+    key = {"X-API-Key": "a-key-of-sixteen-letters"}
+    with home(monkeypatch, garmin, tmp_path, WEIGHBRIDGE_API_KEYS="anna@anna=a-key-of-sixteen-letters") as function:
+        asked = function.post("/", json={"weight": 68}, headers=key)
+        assert asked.json["candidates"] == ["Anna"]
+        assert function.post("/?person=Ben", json={"weight": 68}, headers=key).status_code == 403
+        assert function.post("/?person=Anna", json={"weight": 68}, headers=key).status_code == 201
+
+
 def test_read_and_delete_by_name(monkeypatch: pytest.MonkeyPatch, garmin: GarminStandIn, tmp_path: Path) -> None:
     """Weigh-ins are read and deleted in the account of the person that the request names."""
     with home(monkeypatch, garmin, tmp_path) as function:

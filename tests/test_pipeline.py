@@ -107,6 +107,14 @@ def test_in_order(bridge: Weighbridge, tmp_path: Path) -> None:
     assert len(kept_files(tmp_path)) == 2
 
 
+def test_refusals_hold_nothing(bridge: Weighbridge) -> None:
+    """A fault that waits for its answer does not hold what was made of its payload."""
+    contradicting = {**READING, "fat mass": "30 kg", "fat-free mass": "66.6 kg"}
+    for refused in weigh(bridge, contradicting, {"weight": -1}, [], dry_run=True):
+        assert fault(refused) is ReadingRejected
+        assert (refused.__traceback__, refused.__context__) == (None, None)
+
+
 def test_only_weigh_ins_in_a_file(bridge: Weighbridge) -> None:
     """A file is made of weigh-ins, also of those that are to replace others, and of nothing else."""
     readings, fit = bridge.fit([Item(READING), Item(READING, Action.REPLACE)], now=NOW)

@@ -17,7 +17,7 @@ from tests.interpreting import only_error, short, understood, values
 from weighbridge.notes import Code
 from weighbridge.reading.characters import INVISIBLE
 from weighbridge.reading.dialects import BARE_WEIGHT, Quantity
-from weighbridge.reading.quantities import KG_PER, LONGEST_TEXT, NotUnderstood, quantity
+from weighbridge.reading.quantities import KG_PER, LONGEST_TEXT, UNITS, NotUnderstood, quantity, simple
 
 
 @pytest.mark.parametrize(
@@ -312,3 +312,21 @@ def test_units_of_every_language(name: str, unit: str) -> None:
                 assert language not in LANGUAGES or unit in ("lb", "st"), (language, text)
             else:
                 assert number == (Decimal(str(count)) * KG_PER[unit]).quantize(Decimal("0.000001")), (language, text)
+
+
+@given(
+    st.from_regex(r"\A[+-]?\d{1,5}([.,]\d{1,4})?(e\d)?\Z", fullmatch=True),
+    st.sampled_from(["", " ", ".", *UNITS]),
+    st.sampled_from(["", *UNITS.values()]),
+)
+def test_simple(number: str, written: str, unit: str) -> None:
+    """What is found quickly in a text is the number that is found slowly."""
+    if (found := simple(text := f"{number} {written}", unit)) is not None:
+        assert quantity(text, Quantity("weight_kg", unit)) == ("weight_kg", found)
+        assert found != 0
+
+
+def test_simple_texts() -> None:
+    """A text with a number in the unit of calculation is found quickly."""
+    assert simple("81.4 kg", "kg") == simple("81.4", "kg") == simple("81,4", "kg") == Decimal("81.4")
+    assert simple("81.4 lb", "kg") is simple("179.5", "lb") is simple("1,812", "kcal") is simple("0", "%") is None

@@ -43,6 +43,9 @@ GIVEN = {
     "WEIGHBRIDGE_BROWSER": "/usr/bin/chrome",
     "WEIGHBRIDGE_BROWSER_PROFILE": "/data/browser",
     "WEIGHBRIDGE_BROWSER_ARGS": "--no-sandbox --lang=de",
+    "WEIGHBRIDGE_NOTIFY": "ntfys://ntfy.sh/topic json://localhost",
+    "WEIGHBRIDGE_NOTIFY_VALUES": "true",
+    "WEIGHBRIDGE_PING_URL": "https://hc-ping.com/uuid",
     "WEIGHBRIDGE_URL": "https://weighbridge.example.com",
     "WEIGHBRIDGE_KEY": "a-key-of-sixteen-letters",
 }

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -21,12 +22,14 @@ from weighbridge.errors import GarminUnreachable, RateLimited, SignInNeeded, Tok
 from weighbridge.garmin.answers import LONGEST_RETRY_AFTER_S
 from weighbridge.garmin.connect import GarminConnect
 from weighbridge.garmin.sessions.garth import GarthSession
-from weighbridge.garmin.sign_in import REFUSED_S, SIZE_BYTES, SignIn, read_state
+from weighbridge.garmin.sign_in import REFUSED_S, SignIn, read_state
 from weighbridge.garmin.tokens import ROOM_BYTES, TokenStore
 from weighbridge.secret import SecretStr
+from weighbridge.state_file import SIZE_BYTES, parse
 
 from .function_client import FunctionClient, client
 from .garmin.server import GarminStandIn
+from .test_last_outcome import arrived
 
 NOW_S = 1_795_000_000.0
 RANGE = "/weight-service/weight/range/2026-11-01/2026-11-02"
@@ -147,12 +150,13 @@ def test_private(path: Path, clock: Clock) -> None:
 
 @given(st.one_of(st.binary(max_size=300), st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["not_before", "wait_s", "refused", "x"]), inner),
+    lambda inner: st.lists(inner)
+    | st.dictionaries(st.sampled_from(["not_before", "wait_s", "refused", "outcomes", "code", "why", "x"]), inner),
 ).map(lambda value: json.dumps(value).encode())))  # fmt: skip
 def test_any_file(content: bytes) -> None:
-    """Whatever is in the file, it can be read, and what it means ends within a day."""
-    state = read_state(content)
-    assert read_state(state.to_json()) == state
+    """Whatever is in the file, it can be read, and what was read can be written and read again."""
+    state = read_state(parse(content))
+    assert read_state(parse(json.dumps(asdict(state)).encode())) == state
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 5000, b'{"not_before": NaN}', b'{"refused": [1]}'])
@@ -350,13 +354,13 @@ def test_last_success(path: Path, clock: Clock) -> None:
     """The last success is known after a restart, and neither a wait nor a refusal takes it away."""
     first = SignIn(path, clock)
     assert first.last_success_at() is None
-    first.succeeded()
+    first.ended("garth", [arrived()])
     clock.now_s += 60
     first.wait(30)
     first.refuse(TOKEN)
     first.renewal_failed(TOKEN, "why")
     assert SignIn(path, clock).last_success_at() == datetime.fromtimestamp(NOW_S, UTC)
     assert not may_ask(SignIn(path, clock))
-    SignIn(path, clock).succeeded()
+    SignIn(path, clock).ended("garth", [arrived()])
     assert first.last_success_at() == datetime.fromtimestamp(NOW_S + 60, UTC)
     assert SignIn(path, clock).failure(TOKEN) == "why"

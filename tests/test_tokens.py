@@ -14,6 +14,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -73,12 +74,32 @@ def test_no_other_files(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == [".default.lock", "default.json"]
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"{}", b"\xff\xfe", b"null", b'{"access_token": 1}', b"[" * 99_999])
+ODD_TOKENS = [b'{"access_token": "%s", "refresh_token": "r"}' % odd for odd in (b"a b", b"a\\r\\nX: b", b"\\u00e4")]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"{}", b"\xff\xfe", b"null", b'{"access_token": 1}', b"[" * 99_999, *ODD_TOKENS],
+)
 def test_damaged_file(tmp_path: Path, content: bytes) -> None:
     """A damaged file is reported with its fix, and not shown."""
     (tmp_path / "default.json").write_bytes(content)
     with pytest.raises(TokenStoreUnusable, match=r"default\.json is damaged.*weighbridge login"):
         TokenStore(tmp_path).read()
+
+
+@pytest.mark.parametrize(
+    ("access", "refresh", "client_id", "expires_at"),
+    [
+        *(("", "r", None, 0.0), ("a", "r s", None, 0.0), ("a\r\n", "r", None, 0.0), ("a", "ä", None, 0.0)),
+        *(("a", 1, None, 0.0), ("a", "r", 1, 0.0), ("a", "r", None, "1"), ("a", "r", None, float("nan"))),
+        *(("a", "r", None, -1.0), ("a", "r", None, 10**400), ("a", "r", None, True)),
+    ],
+)
+def test_what_cannot_be_a_token(access: Any, refresh: Any, client_id: Any, expires_at: Any) -> None:
+    """What cannot be sent, or stored and read again, is not a token, whatever a library says."""
+    with pytest.raises(ValueError, match="not a token"):
+        Token(SecretStr(access), SecretStr(refresh), client_id, expires_at)
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", "a.b", "ä", "x" * 65])

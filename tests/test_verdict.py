@@ -34,9 +34,12 @@ from weighbridge_outbox.verdict import (
 NOW = datetime(2026, 11, 22, 6, 31, tzinfo=UTC)
 
 #: Only these blame the reading itself.
-PARKING = {"not-json", "query-invalid", "conflict", "too-large", "reading-rejected", "not-found"}
+PARKING = {"not-json", "query-invalid", "conflict", "too-large", "reading-rejected", "person-unclear", "not-found"}
 #: These need only time.
 WAITING = {"busy", "too-slow", "garmin-unreachable", "rate-limited", "outcome-unknown", "internal-error"}
+
+#: Only a sign-in is answered with these, never a reading.
+OF_A_SIGN_IN = (errors.SignInInvalid, errors.SignInRejected, errors.SignInEnded, errors.CoolDown)
 
 
 def answer(status: int, body: object, headers: dict[str, str] | None = None) -> Reply:
@@ -52,12 +55,15 @@ def every_fault() -> Iterator[Exception]:
         errors.MethodNotAllowed: ("", ["POST"]),
         errors.QueryInvalid: ([],),
         errors.ReadingRejected: ([],),
+        errors.PersonUnclear: ([], []),
         errors.Conflict: ("", {}, []),
         errors.RateLimited: ("", 77),
     }
     for kind in kinds:
         if kind is errors.Unauthorized:
             yield errors.Unauthorized("", sent=True)
+        elif issubclass(kind, OF_A_SIGN_IN):
+            continue
         elif kind in FAULTS or kind is errors.NoSuchAddress:  # the others are only base classes
             yield kind(*more.get(kind, ("",)))
     yield RuntimeError("a bug in the function")

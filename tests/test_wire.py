@@ -18,10 +18,12 @@ from weighbridge.delivery.port import Delivered, Outcome, Prove, Status
 from weighbridge.errors import Again, Blame, WeighbridgeError
 from weighbridge.fit.template import read_template
 from weighbridge.garmin.sessions.port import ConnectionDropped
+from weighbridge.garmin.sessions.steps import WrongCode
 from weighbridge.garmin.sessions.token_session import RenewalLost
 from weighbridge.http.app import Shell
 from weighbridge.http.openapi import document
 from weighbridge.http.problems import FAULTS, kind_of
+from weighbridge.login import TokenRefused
 from weighbridge.notes import Code, Note
 from weighbridge.pipeline import Weighbridge
 from weighbridge.reading.reading import Reading
@@ -47,6 +49,13 @@ EXPECTED: Mapping[type[WeighbridgeError], tuple[int, Blame, Again]] = {
     errors.TooLarge: (413, "caller", "never"),
     errors.MediaTypeUnsupported: (415, "caller", "after_repair"),
     errors.ReadingRejected: (422, "caller", "never"),
+    errors.PersonUnclear: (422, "caller", "never"),
+    errors.SignInEnded: (410, "caller", "never"),
+    errors.SignInInvalid: (422, "caller", "never"),
+    errors.SignInRejected: (422, "caller", "after_repair"),
+    errors.CodeRejected: (422, "caller", "after_repair"),
+    WrongCode: (422, "caller", "after_repair"),
+    errors.CoolDown: (429, "garmin", "later"),
     errors.SettingsInvalid: (500, "owner", "after_repair"),
     errors.TemplateUnusable: (500, "owner", "after_repair"),
     errors.FolderUnusable: (503, "owner", "after_repair"),
@@ -54,6 +63,8 @@ EXPECTED: Mapping[type[WeighbridgeError], tuple[int, Blame, Again]] = {
     errors.SignInNeeded: (503, "owner", "after_repair"),
     errors.ProofFailed: (500, "weighbridge", "after_repair"),
     errors.GarminRefused: (502, "garmin", "after_repair"),
+    errors.SignInBlocked: (502, "garmin", "after_repair"),
+    TokenRefused: (502, "garmin", "after_repair"),
     errors.GarminUnreachable: (503, "garmin", "later"),
     errors.RateLimited: (503, "garmin", "later"),
     errors.OutcomeUnknown: (504, "garmin", "later"),
@@ -74,8 +85,12 @@ MORE_ARGUMENTS: Mapping[type[WeighbridgeError], tuple[object, ...]] = {
     errors.MethodNotAllowed: ("words", ["POST"]),
     errors.QueryInvalid: ([errors.FieldError("a", 1, "words")],),
     errors.ReadingRejected: ([errors.FieldError("a", 1, "words")],),
+    errors.PersonUnclear: ([errors.FieldError("a", 1, "words")], ["Anna"]),
     errors.Conflict: ("words", {}, []),
     errors.RateLimited: ("words", 14),
+    errors.CoolDown: ("words", 60),
+    errors.SignInInvalid: ([errors.FieldError("a", 1, "words")],),
+    WrongCode: (None,),
 }
 
 

@@ -37,11 +37,15 @@ class PerPerson:
     def people(self) -> tuple[Person, ...]:
         return tuple(self.accounts)
 
-    def settle(self) -> Callable[[Interpreted], Interpreted]:
-        """For one request: a function that assigns a reading to its person.
+    def settle(self, name: str | None) -> Callable[[Interpreted], Interpreted]:
+        """For one request: a function that assigns a reading to its person, or to the person of this name, whom
+        someone chose.
 
-        That function raises `ReadingRejected` or a `GarminFault`.
+        Raises `NotFound`; that function raises `ReadingRejected` or a `GarminFault`.
         """
+        if name is not None:
+            chosen = self._named(name)
+            return lambda interpreted: of_person(interpreted, chosen)
         seen: dict[tuple[Person, int], list[Weight]] = {}
 
         def recent(person: Person, before: datetime) -> Sequence[Weight]:
@@ -63,13 +67,16 @@ class PerPerson:
 
     def account(self, name: str | None) -> Destination:
         """The account of a name or alias. Raises `QueryInvalid` or `NotFound`."""
-        known = ", ".join(person.name for person in self.people)
         if name is None and len(self.accounts) > 1:
+            known = ", ".join(person.name for person in self.people)
             raise QueryInvalid([FieldError("person", None, f"One of these was expected: {known}.")])
-        person = self.people[0] if name is None else named(self.people, name)
-        if person is None:
-            raise NotFound(f"No person by that name is configured. Known: {known}.")
-        return self.accounts[person]
+        return self.accounts[self.people[0] if name is None else self._named(name)]
+
+    def _named(self, name: str) -> Person:
+        if person := named(self.people, name):
+            return person
+        known = ", ".join(person.name for person in self.people)
+        raise NotFound(f"No person by that name is configured. Known: {known}.")
 
     # -- Delivery ----------------------------------------------------------------------------------------
 

@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, Place] = {
     "login": Place("weighbridge.operate.login", "Sign in to Garmin Connect once."),
     "doctor": Place("weighbridge.operate.doctor", "Check each link to Garmin Connect with your account."),
     "refresh": Place("weighbridge.operate.refresh", "Renew each token that is due. For a schedule."),
+    "notify": Place("weighbridge.operate.notify", "Send a test notice and a test ping."),
     "kept": Place("weighbridge.operate.kept", "List, deliver, confirm or prune the files that were kept."),
     "confirm": Place("weighbridge.operate.confirm", "Check whether kept files have arrived in Garmin Connect."),
     "backup": Place("weighbridge.operate.backup", "Back up tokens, kept files, people and the outbox.", "", "backup"),

@@ -5,7 +5,7 @@ Strategy: a library is imported only when a configured delivery needs it, so unu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,17 +16,21 @@ from .delivery.chain import Chain
 from .delivery.folder import Folder
 from .delivery.port import FOLDER
 from .fit.template import Template, read_template
-from .pipeline import Weighbridge, rehearse
+from .pipeline import ONE_ACCOUNT, Weighbridge, rehearse
 from .reading.people import Person, named, read_people
 from .settings import GARMIN, Key, Settings
 
 if TYPE_CHECKING:
+    from .afterwards import Afterwards
     from .delivery.port import WeighInStore
     from .garmin.connect import GarminConnect
     from .garmin.personal_api import PersonalApi
     from .garmin.sessions.browser import BrowserSession
+    from .garmin.sessions.port import Session
     from .garmin.sessions.token_session import TokenSession
     from .garmin.tokens import Store
+    from .garmin.watch import SignInWatch
+    from .notify.send import Notifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,15 @@ class Composed:
     #: Of these, one must come with a request. Their people are names, not aliases.
     keys: tuple[Key, ...] = ()
     people: tuple[Person, ...] = ()
+    #: What is done after an answer, if anything is.
+    afterwards: Afterwards | None = None
+
+    def settings_of(self, name: str | None) -> Settings:
+        """The settings for the account of the person with this name or alias, or for the only one. Raises `NotFound`,
+        or `QueryInvalid` if nobody is named and there are several."""
+        self.store(name)  # raises
+        person = named(self.people, self.person(name) or "")
+        return self.settings if person is None else self.settings.for_person(person.token)
 
     def person(self, name: str | None) -> str | None:
         """The name of the person with this name or alias, or of the only one."""
@@ -55,12 +68,18 @@ def compose(settings: Settings) -> Composed:
     if settings.people is None:
         account = _account(settings)
         weighbridge = Weighbridge(template, account.delivery, settings.timezone)
-        return Composed(settings, weighbridge, lambda name: _only(account, name), keys_of(settings, ()))
+        afterwards = _afterwards(settings, [(settings, account)])
+        return Composed(
+            settings, weighbridge, lambda name: _only(account, name), keys_of(settings, ()), afterwards=afterwards
+        )
     people = people_of(settings)
     keys = keys_of(settings, people)
-    per_person = PerPerson({person: _account(settings.for_person(person.token)) for person in people})
+    theirs = [settings.for_person(person.token) for person in people]
+    accounts = [_account(each) for each in theirs]
+    per_person = PerPerson(dict(zip(people, accounts, strict=True)))
+    afterwards = _afterwards(settings, zip(theirs, accounts, strict=True))
     weighbridge = Weighbridge(template, per_person, settings.timezone, per_person.settle)
-    return Composed(settings, weighbridge, lambda name: per_person.account(name).store, keys, people)
+    return Composed(settings, weighbridge, lambda name: per_person.account(name).store, keys, people, afterwards)
 
 
 def keys_of(settings: Settings, people: Sequence[Person]) -> tuple[Key, ...]:
@@ -109,9 +128,46 @@ def _account(settings: Settings) -> Destination:
     return Destination(links[0] if len(links) == 1 else Chain(links), store)
 
 
+def _afterwards(settings: Settings, accounts: Iterable[tuple[Settings, Destination]]) -> Afterwards | None:
+    """What is done after each answer; None if nothing is. Raises `SettingsInvalid` for an unknown address."""
+    if not settings.notify and settings.ping_url is None:
+        return None
+    # Imported when needed: most functions have neither.
+    from .afterwards import Afterwards
+    from .garmin.connect import GarminConnect
+    from .notify.ping import Ping
+
+    notifier = notifier_of(settings)
+    watches = [
+        sign_in_watch(theirs, account.store.session, notifier)
+        for theirs, account in accounts
+        if notifier and isinstance(account.store, GarminConnect) and account.store.name in GARMIN
+    ]
+    return Afterwards(Ping(settings.ping_url) if settings.ping_url else None, notifier, watches)
+
+
+def notifier_of(settings: Settings) -> Notifier | None:
+    """What sends notices; None without WEIGHBRIDGE_NOTIFY. Raises `SettingsInvalid` for an unknown address."""
+    if not settings.notify:
+        return None
+    from .notify.send import Notifier
+
+    notifier = Notifier(settings.notify, with_values=settings.notify_values)
+    notifier.check()
+    return notifier
+
+
+def sign_in_watch(settings: Settings, session: Session, notifier: Notifier) -> SignInWatch:
+    """What notifies of the sign-in of the account that these settings are for."""
+    from .garmin.watch import SignInWatch
+
+    file = None if settings.token_secret else settings.tokens / f"{settings.token_name}.notice"
+    return SignInWatch(session, settings.token_name, file, notifier)
+
+
 def _only(account: Destination, name: str | None) -> WeighInStore:
     if name is not None:
-        raise errors.NotFound("No people are configured here (WEIGHBRIDGE_PEOPLE), so there is only one account.")
+        raise errors.NotFound(ONE_ACCOUNT)
     return account.store
 
 

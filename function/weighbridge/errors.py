@@ -20,6 +20,11 @@ measurement. Measurements that a caller needs to fix the request are attributes 
     │   ├── Unauthorized            no key, or a wrong one
     │   ├── Forbidden               the key lacks a right, or is for other people
     │   ├── ReadingRejected         a value is to blame; `errors` names each
+    │   │   └── PersonUnclear       someone at hand can say whose it is
+    │   ├── SignInInvalid           the body is not that of a sign-in; `errors` names each field
+    │   ├── SignInRejected          Garmin rejected an e-mail, a password or a ticket, or has locked the account
+    │   │   └── CodeRejected        Garmin rejected the code of the second factor; another one may be sent
+    │   ├── SignInEnded             no sign-in waits for this code: too late, used already, or another person's
     │   └── Conflict                Garmin holds other values for the same instant
     ├── OwnerFault                  the configuration is to blame; whoever runs the function can fix it
     │   ├── SettingsInvalid
@@ -31,8 +36,10 @@ measurement. Measurements that a caller needs to fix the request are attributes 
     ├── ProofFailed                 a bug: the bytes did not decode to the reading; nothing was sent
     └── GarminFault                 Garmin, or the connection to it, is to blame
         ├── GarminRefused           Garmin refused, and would refuse again
+        │   └── SignInBlocked       Garmin lets no program sign in this way; a person's own browser may be let in
         ├── GarminUnreachable       nothing was sent
         ├── RateLimited             Garmin asks to wait
+        │   └── CoolDown            the last sign-in failed, and the next one has to wait
         └── OutcomeUnknown          sent, but no answer came, and the weigh-in was not found
 """
 
@@ -140,6 +147,38 @@ class ReadingRejected(ValuesRejected):
         super().__init__("The reading was rejected; nothing was sent.", errors)
 
 
+class PersonUnclear(ReadingRejected):
+    """The reading does not say whose it is, and nothing else settles it.
+
+    `candidates`: the names to choose from. With one of them as `?person=`, the same reading can be sent again.
+    """
+
+    def __init__(self, errors: Sequence[FieldError], candidates: Sequence[str]) -> None:
+        super().__init__(errors)
+        self.candidates = tuple(candidates)
+
+
+class SignInInvalid(ValuesRejected):
+    """The fields of a sign-in are not as expected. No `input` is ever shown, since it may be a secret."""
+
+    again = "never"
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        super().__init__(
+            "This is not a sign-in. Garmin was not asked.", [FieldError(e.field, None, e.message) for e in errors]
+        )
+
+
+class SignInRejected(CallerFault):
+    again = "after_repair"
+
+
+class CodeRejected(SignInRejected): ...
+
+
+class SignInEnded(CallerFault): ...
+
+
 class Conflict(CallerFault):
     """Garmin already holds an entry at this instant, with other values. Both are in our names and units.
 
@@ -191,11 +230,14 @@ class ProofFailed(WeighbridgeError):
 
 
 class GarminFault(WeighbridgeError):
-    blame = "garmin"
+    blame: ClassVar[Blame] = "garmin"
 
 
 class GarminRefused(GarminFault):
     again = "after_repair"
+
+
+class SignInBlocked(GarminRefused): ...
 
 
 class GarminUnreachable(GarminFault): ...
@@ -205,6 +247,9 @@ class RateLimited(GarminFault):
     def __init__(self, message: str, retry_after_s: int) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class CoolDown(RateLimited): ...
 
 
 class OutcomeUnknown(GarminFault):

@@ -58,8 +58,14 @@ def rehearse(template: Template) -> None:
         raise TemplateUnusable(f"No reading could be proven in this template. {e}") from e
 
 
-def _unchanged(interpreted: Interpreted) -> Interpreted:
-    return interpreted
+#: Someone is named where no people are configured.
+ONE_ACCOUNT = "No people are configured here (WEIGHBRIDGE_PEOPLE), so there is only one account."
+
+
+def _of_the_only_one(person: str | None) -> Callable[[Interpreted], Interpreted]:
+    if person is not None:
+        raise NotFound(ONE_ACCOUNT)
+    return lambda interpreted: interpreted
 
 
 class Understood(NamedTuple):
@@ -97,8 +103,9 @@ class Weighbridge:
     template: Template
     delivery: Delivery
     timezone: ZoneInfo
-    #: Called once for each request. Returns the function that assigns a reading to its person.
-    settle: Callable[[], Callable[[Interpreted], Interpreted]] = lambda: _unchanged
+    #: Called once for each request, with the person that it names. Returns the function that assigns a reading to its
+    #: person.
+    settle: Callable[[str | None], Callable[[Interpreted], Interpreted]] = _of_the_only_one
 
     def weigh(
         self,
@@ -115,11 +122,20 @@ class Weighbridge:
         return self.receipts(steps, dry_run=dry_run)
 
     def understand(
-        self, payloads: Iterable[object], *, now: datetime, occurred_at: object = None, replace: bool
+        self,
+        payloads: Iterable[object],
+        *,
+        now: datetime,
+        occurred_at: object = None,
+        replace: bool,
+        person: str | None = None,
     ) -> list[Step]:
-        """The first half of `weigh`, which sends nothing: what is to be done with each payload."""
-        settled = self.settle()
-        return [self._step(payload, settled, now, occurred_at, replace=replace) for payload in payloads]
+        """The first half of `weigh`, which sends nothing: what is to be done with each payload.
+
+        `person`: whose all of them are, whatever they say. Raises `NotFound` if nobody has that name.
+        """
+        settled = self.settle(person)
+        return [self._step(payload, settled, now, occurred_at, person, replace=replace) for payload in payloads]
 
     def receipts(self, steps: Sequence[Step], *, dry_run: bool) -> list[Receipt | WeighbridgeError]:
         """The second half of `weigh`: do it."""
@@ -144,10 +160,10 @@ class Weighbridge:
         return [results[number] for number in range(len(results))]
 
     def fit(
-        self, payloads: Iterable[object], *, now: datetime, occurred_at: object = None
+        self, payloads: Iterable[object], *, now: datetime, occurred_at: object = None, person: str | None = None
     ) -> tuple[list[Reading], VerifiedFit]:
         """Payloads, or `Item`s of them -> the proven file. Nothing is sent. Raises the first fault."""
-        steps = self.understand(payloads, now=now, occurred_at=occurred_at, replace=False)
+        steps = self.understand(payloads, now=now, occurred_at=occurred_at, replace=False, person=person)
         for step in steps:
             if isinstance(step, WeighbridgeError):
                 raise step
@@ -162,6 +178,7 @@ class Weighbridge:
         settled: Callable[[Interpreted], Interpreted],
         now: datetime,
         occurred_at: object,
+        person: str | None,
         *,
         replace: bool,
     ) -> Step:
@@ -170,11 +187,13 @@ class Weighbridge:
             if item.action is Action.NOTHING:
                 return nothing_done(item.text)
             if item.action is Action.TAKE_BACK:
-                return TakeBack(*when_and_whose(item.payload, now=now, timezone=self.timezone))
+                measured_at, whose = when_and_whose(item.payload, now=now, timezone=self.timezone)
+                return TakeBack(measured_at, person or whose)
             interpreted = settled(interpret(item.payload, now=now, timezone=self.timezone, occurred_at=occurred_at))
             raws = encode(interpreted.reading)
         except WeighbridgeError as fault:
-            return fault
+            # The traceback would hold everything that the work on this payload has made.
+            return fault.with_traceback(None)
         return Understood(interpreted, raws, replace or item.action is Action.REPLACE)
 
     def _take_back(self, step: TakeBack, *, dry_run: bool) -> Receipt | WeighbridgeError:

@@ -11,14 +11,14 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum, auto
 from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import NamedTuple, Self
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from .commands import DEFAULT_TOKEN
@@ -96,30 +96,6 @@ def split_url(text: str, schemes: Collection[str]) -> SplitResult:
     return parts
 
 
-@dataclass(frozen=True, slots=True)
-class Broker:
-    """An MQTT broker."""
-
-    host: str
-    port: int
-    tls: bool
-    user: str | None = field(repr=False)
-    password: str | None = field(repr=False)
-
-
-def mqtt_broker(text: str) -> Broker:
-    """The broker of mqtt://user:password@host:1883, or of mqtts:// with TLS. Raises ValueError."""
-    parts = split_url(text, ("mqtt", "mqtts"))
-    tls = parts.scheme == "mqtts"
-    return Broker(
-        host=parts.hostname or "",
-        port=parts.port or (8883 if tls else 1883),
-        tls=tls,
-        user=unquote(parts.username) if parts.username else None,
-        password=unquote(parts.password) if parts.password else None,
-    )
-
-
 def header_text(text: str) -> str:
     """A secret that is sent in a header."""
     if not text.isascii() or not text.isprintable() or " " in text:
@@ -171,6 +147,8 @@ class Key(NamedTuple):
     rights: frozenset[Right] = ALL_RIGHTS
     #: The people whose weigh-ins it is for; empty: everyone's.
     people: tuple[str, ...] = ()
+    #: Whether its rights are named, and not just all of them because none is.
+    is_explicit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +176,11 @@ class Settings:
     browser_profile: Path
     browser_args: tuple[str, ...]
     deliveries_at_once: int
+    #: Addresses of Apprise, to which notices go.
+    notify: tuple[SecretStr, ...]
+    notify_values: bool
+    #: The address of a monitor that expects a ping after each delivery.
+    ping_url: SecretStr | None
     #: Whose account: the name of a token.
     token_name: str = DEFAULT_TOKEN
     #: What the time zone was read from.
@@ -257,7 +240,7 @@ def _key(entry: str) -> Key:
         raise ValueError
     rights = frozenset(map(Right, found["rights"].split("+"))) if found["rights"] else ALL_RIGHTS
     people = tuple(name.strip() for name in found["people"].split("+")) if found["people"] else ()
-    return Key(found["name"], SecretStr(header_text(secret)), rights, people)
+    return Key(found["name"], SecretStr(header_text(secret)), rights, people, found["rights"] is not None)
 
 
 def _networks(text: str) -> tuple[Network, ...]:
@@ -292,6 +275,29 @@ def _optional_secret(text: str) -> SecretStr | None:
     return SecretStr(header_text(text)) if text else None
 
 
+#: Where the next address of Apprise begins; a comma may also be a part of one.
+_NEXT_SERVICE = re.compile(r"[\s,;]+(?=[A-Za-z0-9]+://)")
+
+
+def _services(text: str) -> tuple[SecretStr, ...]:
+    services = _NEXT_SERVICE.split(text.strip(" \t\r\n,;")) if text.strip() else []
+    if not all(re.fullmatch(r"[A-Za-z0-9]+://\S+", service) for service in services):
+        raise ValueError
+    return tuple(map(SecretStr, services))
+
+
+def _yes(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError
+    return text == "true"
+
+
+def _ping_url(text: str) -> SecretStr | None:
+    if text:
+        split_url(header_text(text), ("http", "https"))
+    return SecretStr(text) if text else None
+
+
 def _secret_name(text: str) -> str:
     if not re.fullmatch(r"(?:projects/[\w:.-]+(?:/locations/[a-z0-9-]+)?/secrets/[\w-]{1,200})?", text, re.ASCII):
         raise ValueError
@@ -309,6 +315,27 @@ def _words(text: str) -> tuple[str, ...]:
 def _optional_day(text: str) -> date | None:
     return date.fromisoformat(text) if text else None
 
+
+#: Who is notified. The worker of the outbox has these, too.
+NOTIFY = (
+    Variable(
+        "WEIGHBRIDGE_NOTIFY",
+        "notify",
+        "",
+        "where notices go when something needs you: addresses of [Apprise](https://appriseit.com/services/), separated "
+        "by spaces, such as `ntfys://ntfy.sh/TOPIC mailtos://user:password@example.com`",
+        _services,
+        "addresses that Apprise knows, such as ntfys://ntfy.sh/TOPIC, separated by spaces",
+    ),
+    Variable(
+        "WEIGHBRIDGE_NOTIFY_VALUES",
+        "notify_values",
+        "false",
+        "`true`: a notice about a reading has its measurements",
+        _yes,
+        "true or false",
+    ),
+)
 
 VARIABLES = (
     Variable(
@@ -328,7 +355,8 @@ VARIABLES = (
         "api_keys",
         "",
         "`name=key,…`: who may call. `name:send+read@anna=key` limits a key to these rights (`send`, `read`, `delete`, "
-        "`administer`) and people. If not set, the key of this machine is used",
+        "`administer`) and people. To sign in to Garmin over HTTP, a key has to name `administer`. If not set, the key "
+        "of this machine is used",
         _api_keys,
         "name=key pairs separated by commas, each name a word, each key at least 16 characters long; rights and people "
         "are part of the name: name:send+read@anna=key",
@@ -339,7 +367,7 @@ VARIABLES = (
         "trusted_proxies",
         "",
         "the addresses of your own proxies, such as `127.0.0.1,10.0.0.0/8`. If a wrong key comes through one of them, "
-        "the log names the address in `X-Forwarded-For`",
+        "the log names the address in `X-Forwarded-For`. What they say in `X-Forwarded-Proto` counts",
         _networks,
         "addresses or networks separated by commas, such as 127.0.0.1,10.0.0.0/8",
     ),
@@ -461,6 +489,16 @@ VARIABLES = (
         "`/health` or a dry run",
         _threads,
         "a whole number from 1 to 64",
+    ),
+    *NOTIFY,
+    Variable(
+        "WEIGHBRIDGE_PING_URL",
+        "ping_url",
+        "",
+        "a monitor that expects a ping after each delivery, such as `https://hc-ping.com/UUID`; a failed delivery that "
+        "needs you pings it with `/fail`",
+        _ping_url,
+        "an http:// or https:// address",
     ),
 )
 

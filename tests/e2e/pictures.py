@@ -88,7 +88,7 @@ def picture_flow(target: Path) -> None:
         page.wait_for_load_state("networkidle")
         box = page.locator("#red-ui-workspace-chart svg").first.bounding_box()
         assert box
-        page.screenshot(path=target, clip={"x": box["x"], "y": box["y"], "width": 1290, "height": 380})
+        page.screenshot(path=target, clip={"x": box["x"], "y": box["y"], "width": 1290, "height": 420})
 
 
 if __name__ == "__main__":

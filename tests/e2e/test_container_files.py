@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 import yaml
 
+from scripts.base_images import IMAGE
 from tests.e2e.parts.npm import installed
 from weighbridge import __version__
 from weighbridge.settings import VARIABLES
@@ -62,6 +63,13 @@ def test_images_are_of_this_version() -> None:
         r"^ *image: (?:\$\{WEIGHBRIDGE_IMAGE:-weighbridge\}|weighbridge-form):(\S+)", COMPOSE, re.MULTILINE
     )
     assert found == [__version__] * 2
+
+
+def test_images_of_others_have_a_digest() -> None:
+    """Each image of others is named by its digest, except Home Assistant's."""
+    images = [found for text in (COMPOSE, (ROOT / "Dockerfile").read_text()) for found in IMAGE.finditer(text)]
+    assert len(images) == 5
+    assert {found["name"] for found in images if not found["digest"]} == {"homeassistant/home-assistant"}
 
 
 def test_function_gets_each_setting() -> None:

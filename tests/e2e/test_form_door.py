@@ -187,7 +187,7 @@ SET_PASSWORD, SET_HOSTS = "Set WEIGHBRIDGE_FORM_PASSWORD", "WEIGHBRIDGE_FORM_HOS
         ("192.0.2.1", {"WEIGHBRIDGE_FORM_HOSTS": "scales.example"}, SET_PASSWORD),
         ("0.0.0.0", {"WEIGHBRIDGE_FORM_PASSWORD": PASSWORD}, SET_HOSTS),
         ("0.0.0.0", {"WEIGHBRIDGE_FORM_SIGN_IN": "proxy"}, SET_HOSTS),
-        ("0.0.0.0", {"WEIGHBRIDGE_FORM_SIGN_IN": "proxy", "WEIGHBRIDGE_FORM_PASSWORD": PASSWORD}, "got both."),
+        ("0.0.0.0", {"WEIGHBRIDGE_FORM_SIGN_IN": "proxy", "WEIGHBRIDGE_FORM_PASSWORD": PASSWORD}, "got 2."),
         ("127.0.0.1", {"WEIGHBRIDGE_FORM_PASSWORD": "planted-0a1"}, "must be a password of 12 to 200 characters"),
         ("127.0.0.1", {"WEIGHBRIDGE_FORM_HOSTS": "http://scales.example"}, "without http:// and ports"),
         ("127.0.0.1", {"WEIGHBRIDGE_FORM_HOSTS": "scales.example:8501"}, "without http:// and ports"),

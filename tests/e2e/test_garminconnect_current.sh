@@ -1,5 +1,5 @@
 #!/bin/sh
-# tests/test_garminconnect.py with the Python 3.13 of a Debian root (see install_home_assistant_current.sh, which makes
+# tests/test_garminconnect.py and tests/test_http_sign_in.py with the Python 3.13 of a Debian root (see install_home_assistant_current.sh, which makes
 # it): garminconnect needs 3.12 or newer. Root on Debian only; what is mounted is gone with the namespace.
 set -eu
 root=$1 repository=$2
@@ -25,6 +25,6 @@ exec env -u PIP_FIND_LINKS unshare -m sh -euc '
         # Without it every test would be skipped.
         /weighbridge-venv/bin/python -c \"import garminconnect\"
         export PYTHONDONTWRITEBYTECODE=1
-        exec /weighbridge-venv/bin/python -m pytest -p no:cacheprovider tests/test_garminconnect.py \"\$@\"
+        exec /weighbridge-venv/bin/python -m pytest -p no:cacheprovider tests/test_garminconnect.py tests/test_http_sign_in.py \"\$@\"
     " sh "$@"
 ' sh "$root" "$repository" "$@"

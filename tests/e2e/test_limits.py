@@ -12,7 +12,8 @@ import socket
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -187,6 +188,44 @@ def test_not_http(served: Served, content: bytes) -> None:
     with ExitStack() as stack:
         assert problem_of(read_all(served.connect(stack, content))) == (400, "urn:weighbridge:not-http")
     assert served.is_answering()
+
+
+CHUNK_SIZES = (b"", b"-2", b"+2", b"0x2", b" 2", b"2 ", b"2_", b"2\t", b"\xb2", b"2;\0", b"F" * 17)
+TWO_WAYS = (
+    b"Transfer-Encoding: chunked\r\nContent-Length: 2",
+    b"Content-Length: 2\r\nContent-Length: 3",
+    b"Transfer-Encoding: xchunked",
+    b"Transfer-Encoding : chunked",
+)
+ODD_IDS = ("%0d%0a", "x%0d%0aX-Other:%201", "2026-11-23.1%0a", "%00", "%7f", "%c2%85", "%e2%80%a8")
+
+
+def test_malformed_chunk_size(served: Served) -> None:
+    """A chunk size that is not a plain hexadecimal number is 400."""
+    for size in CHUNK_SIZES:
+        content = HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + size + b"\r\n{}\r\n0\r\n\r\n"
+        with ExitStack() as stack:
+            assert problem_of(read_all(served.connect(stack, content))) == (400, "urn:weighbridge:not-http"), size
+    assert served.is_answering()
+
+
+def test_two_ways_to_read_a_body(served: Served) -> None:
+    """A body whose end a proxy could see elsewhere is 400, so no request hides in another."""
+    for framing in TWO_WAYS:
+        with ExitStack() as stack:
+            content = HEAD + framing + b"\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+            assert problem_of(read_all(served.connect(stack, content)))[0] == 400, framing
+    assert served.is_answering()
+
+
+def test_control_characters_in_an_id(served: Served) -> None:
+    """An id with a line break or another control character is 400, and the answer does not repeat it."""
+    for odd in ODD_IDS:
+        with closing(HTTPConnection("127.0.0.1", served.port, timeout=DEADLINE_S)) as connection:
+            connection.request("DELETE", f"/readings/{odd}", headers=local_headers())
+            answer = connection.getresponse()
+            assert (answer.status, answer.headers["X-Other"]) == (400, None), odd
+            assert json.loads(answer.read())["type"] == "urn:weighbridge:query-invalid"
 
 
 @pytest.mark.parametrize(("content", "more"), [(HEAD, b"a"), (b"", b"\r\n")], ids=["head", "empty lines"])

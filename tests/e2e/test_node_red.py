@@ -1,4 +1,4 @@
-"""A real Node-RED with the shipped flow: its four branches, and what it must not send."""
+"""A real Node-RED with the shipped flow: its branches, and what it must not send."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.e2e.parts import find_program, free_port, wait_until
@@ -25,6 +26,7 @@ from tests.garmin.server import GarminStandIn
 KEY = "the-secret-key-of-this-test"
 READING = {"weight": "81.4 kg", "body fat": "18.2 %"}
 CONFIRMED, KEPT, REJECTED, LATER = "confirmed in Garmin", "kept: import by hand", "rejected", "later"
+WHOSE = "whose is it?"
 
 
 class House:
@@ -35,7 +37,7 @@ class House:
         self.port = free_port()
         self.function: Running | None = None
 
-    def start_function(self, delivery: str = "garth") -> None:
+    def start_function(self, delivery: str = "garth", **more: object) -> None:
         environment = {
             "WEIGHBRIDGE_DELIVERY": delivery,
             "WEIGHBRIDGE_FOLDER": self.folder / "weigh-ins",
@@ -45,6 +47,7 @@ class House:
             "WEIGHBRIDGE_JOIN_SECONDS": "0",
             "GARMIN_DOMAIN": self.garmin.domain,
             "GARMIN_CA_BUNDLE": self.garmin.ca_bundle,
+            **more,
         }
         self.function = self._stack.enter_context(process(environment, port=self.port))[1]
 
@@ -117,6 +120,36 @@ def test_reading_is_one_weigh_in_or_rejected(house: House) -> None:
     assert KEY not in red.log()
     assert WEBHOOK_KEY not in red.log()
     assert "81.4" not in red.log()
+
+
+def test_unclear_person_is_asked_for(house: House) -> None:
+    """A reading that may be two people's leaves through its own branch and waits, also through a restart. With the
+    answer it goes to that person."""
+    for token in ("anna", "ben"):
+        house.garmin.write_token(house.folder / "tokens", token)
+    house.start_function(WEIGHBRIDGE_PEOPLE=ROOT / "examples" / "people.toml")
+    # What a user wires: the message is kept, and goes to "address and key" when the answer comes.
+    keep = "if (msg.said) { context.set('asked', msg); return null; }"
+    answer = "return { ...context.get('asked'), person: msg.payload.person };"
+    of_the_user = (
+        {"id": "phone", "type": "http in", "url": "/whose", "method": "post", "wires": [["asked", "thanks"]]},
+        {"id": "thanks", "type": "http response", "wires": []},
+        {"id": "asked", "type": "function", "outputs": 1, "func": keep + answer, "wires": [["weighbridge-request"]]},
+    )
+    nodes = json.loads(FLOW.read_text())
+    (verdict,) = [node for node in nodes if node["id"] == "weighbridge-verdict"]
+    next(wires for wires in verdict["wires"] if "weighbridge-whose" in wires).append("asked")
+    red = house.start_node_red(
+        flow=json.dumps([*nodes, *({**node, "z": "weighbridge", "name": "mine"} for node in of_the_user)])
+    )
+    assert red.post(json.dumps({"weight": 68, "time": "2026-11-22T06:31:00Z"}).encode()) == 202
+    assert wait_for(red, WHOSE) == "Whose weigh-in is this? Anna or Ben?"
+    red.stop()
+    red.start()
+    wait_for(red, WHOSE, 2)
+    httpx.post(f"{red.address}/whose", json={"person": "Anna"}).raise_for_status()
+    wait_for(red, CONFIRMED)
+    assert [len(house.garmin.weights_of[owner].visible()) for owner in ("anna", "ben")] == [1, 0]
 
 
 @pytest.mark.parametrize("key", [WEBHOOK_KEY, ""], ids=["key", "no key"])

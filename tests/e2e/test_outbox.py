@@ -23,7 +23,7 @@ from procrastinate.schema import SchemaManager
 
 from tests.e2e.parts import wait_until
 from tests.e2e.parts.mosquitto import mosquitto
-from tests.e2e.parts.outbox import Function, Outbox, Program
+from tests.e2e.parts.outbox import ROOT, Function, Outbox, Program
 from tests.e2e.parts.postgres import Postgres
 from tests.garmin.server import GarminStandIn
 from weighbridge.delivery.kept import kept_files
@@ -491,6 +491,23 @@ def test_retry_sends_a_repeated_reading(box: Outbox, function: Function, garmin:
     box.ask("retry", 2)
     wait_for(box, "confirmed", 2)
     assert len(garmin.weigh_ins()) == 1
+
+
+def test_answer_says_whose_it_is(box: Outbox, environment: Environment, garmin: GarminStandIn) -> None:
+    """A reading that may be two people's waits parked, and `status` names them; `answer` sends it to one of them."""
+    for token in ("anna", "ben"):
+        garmin.write_token(Path(str(environment["WEIGHBRIDGE_TOKENS"])), token)
+    box.function(environment | {"WEIGHBRIDGE_PEOPLE": ROOT / "examples" / "people.toml"}).start()
+    box.run("worker")
+    box.insert(json.dumps({"weight": 68, "measured_at": AT}))
+    wait_for(box, "parked")
+    assert fault(box) == "person-unclear"
+    assert "Whose weigh-in is this? Anna or Ben" in box.ask("status")
+    box.ask("answer", 1, "Carl")
+    wait_until("nobody has that name", lambda: fault(box) == "not-found")
+    box.ask("answer", 1, "anna")
+    wait_for(box, "confirmed")
+    assert [len(garmin.weights_of[owner].visible()) for owner in ("anna", "ben")] == [1, 0]
 
 
 def test_same_values_without_time_are_two(box: Outbox, function: Function, garmin: GarminStandIn) -> None:

@@ -24,7 +24,7 @@ from paho.mqtt.properties import Properties
 from tests.e2e.parts import wait_until
 from tests.e2e.parts.mosquitto import Mosquitto, mosquitto
 from tests.e2e.parts.outbox import Outbox, Program
-from weighbridge.settings import mqtt_broker
+from weighbridge.broker import mqtt_broker
 from weighbridge_outbox import relay as relay_module
 from weighbridge_outbox.relay import KEPT_BYTES, LARGEST_BYTES, TRIES, Message, Relay, store
 from weighbridge_outbox.settings import RelaySettings

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +14,7 @@ import pytest
 
 from scripts.audit import LISTS, PIP_AUDIT, VULNERABLE, audit
 from scripts.licences import FOR_USERS, locked
+from scripts.sbom import IMAGES, main, unused
 from tests.e2e.parts import free_port, unavailable
 from weighbridge import __version__
 
@@ -23,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 Pin = tuple[str, str]
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _tools() -> None:
     if not PIP_AUDIT.exists():
         unavailable("no tools of the audit: make .venv-supply/installed")
@@ -128,19 +127,50 @@ def test_no_database(there: bool) -> None:
     assert ("knows nothing about jinja2==2.4.1" in said) is there
 
 
-def test_bill_of_materials() -> None:
-    """The bill of materials is valid and holds exactly the packages of the lock files, with their hashes."""
-    program = [ROOT / "scripts/sbom.sh", sys.executable, ROOT / ".venv-supply/bin/cyclonedx-py"]
-    done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=False)
-    target = f"dist/weighbridge-{__version__}.cdx.json"
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"Written and valid: {target}\n", "")
-    bill = json.loads((ROOT / target).read_text(encoding="utf-8"))
+@pytest.fixture(scope="module")
+def bills(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """What `make sbom` writes: name -> bill."""
+    folder = tmp_path_factory.mktemp("checkout") / "dist"
+    main(folder)
+    end = f"-{__version__}.cdx.json"
+    return {path.name.removesuffix(end): json.loads(path.read_text(encoding="utf-8")) for path in folder.iterdir()}
+
+
+def test_bill_of_materials(bills: dict[str, dict[str, Any]]) -> None:
+    """The wheel's bill of materials is valid and holds exactly the packages of the lock files, with their hashes."""
+    check(bills["weighbridge"], "weighbridge")
+    pins = [pin for pins in locked(*FOR_USERS).values() for pin in pins]
+    assert versions(bills["weighbridge"]) == {(pin.name, next(iter(pin.specifier)).version) for pin in pins}
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_bill_of_an_image(bills: dict[str, dict[str, Any]], name: str) -> None:
+    """The bill of an image holds what its lock files pin for its Python, without what its build removes."""
+    bill, image = bills[f"image-{name}"], IMAGES[name]
+    check(bill, name)
+    names = [package for package, _ in versions(bill)]
+    assert len(names) == len(set(names)), "one version of each"
+    elsewhere = {"sspilib"}  # for Windows
+    assert set(names) == set(locked(*image.locks)) - unused(image) - elsewhere
+    assert ("numpy", "2.4.6") not in versions(bill), "for Python 3.11"
+
+
+def test_what_an_image_leaves_out() -> None:
+    """Each package that an image leaves out is in its lock files, and the build reads the same list."""
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    for image in IMAGES.values():
+        assert unused(image) - set(locked(*image.locks)) == set()
+        assert f"uninstall --yes --requirement /{image.unused}" in dockerfile
+
+
+def check(bill: dict[str, Any], name: str) -> None:
     assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
     about = bill["metadata"]["component"]
-    assert (about["name"], about["version"]) == ("weighbridge", __version__)
-    assert {(part["name"], part["version"]) for part in bill["components"]} == {
-        (pin.name, next(iter(pin.specifier)).version) for pins in locked(*FOR_USERS).values() for pin in pins
-    }
+    assert (about["name"], about["version"], about["type"]) == (name, __version__, "application")
     for part in bill["components"]:
         assert part["purl"].startswith(f"pkg:pypi/{part['name']}@")
         assert any("hashes" in reference for reference in part["externalReferences"]), part["name"]
+
+
+def versions(bill: dict[str, Any]) -> set[Pin]:
+    return {(part["name"], part["version"]) for part in bill["components"]}

@@ -23,6 +23,12 @@ CLOUDFLARE_PAGE = (
 )
 FIREWALL_PAGE = "<html><head><title>Access denied</title></head><body>Your network blocks this page.</body></html>"
 TOO_MANY_PAGE = "<html><head><title>Too many requests</title></head><body>Try again later.</body></html>"
+#: As users report it (petergardfjall/garminexport issue 113).
+CAPTCHA = (
+    b'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
+    b"<ErrorResponse><error>com.garmin.sso.portal.service.ww.exception.InvalidReCaptchaException</error>"
+    b"<errorText>Recaptcha token is null/empty</errorText></ErrorResponse>"
+)
 CONSENT_PAGE = (
     "<html><head><title>Garmin Connect</title></head>"
     "<body>We have changed our terms of use.<button>Accept</button></body></html>"
@@ -85,6 +91,7 @@ FAULTS: Mapping[str, Fault] = {
     # Refusals
     "200-duplicate": Fault(False, json_answer(200, DUPLICATE)),
     "400": Fault(False, json_answer(400, REFUSED)),
+    "400-captcha": Fault(False, Response(400, CAPTCHA, "application/xml")),
     "401": Fault(False, json_answer(401, {"message": "HTTP 401 Unauthorized"})),
     "403": Fault(False, json_answer(403, {"message": "HTTP 403 Forbidden", "error": "ForbiddenException"})),
     "403-cloudflare": Fault(False, html_answer(403, CLOUDFLARE_PAGE, ("server", "cloudflare"))),

@@ -21,7 +21,7 @@ from ..errors import Again, Blame
 _OURS = re.compile(r"urn:weighbridge:([a-z-]{1,40})", re.ASCII)
 
 #: The response to a call that succeeds.
-Expected = Literal["receipts", "file", "entries", "health", "nothing"]
+Expected = Literal["receipts", "file", "entries", "health", "connection", "nothing"]
 
 
 def problem(
@@ -115,6 +115,11 @@ class Result:
         return _names(self.body.get("changed"))
 
     @property
+    def candidates(self) -> tuple[str, ...]:
+        """It is not clear whose the reading is: the names of those it may belong to."""
+        return _names(self.body.get("candidates"))
+
+    @property
     def codes(self) -> frozenset[str]:
         """The codes of all notes and warnings."""
         notes = (*_objects(self.body.get("notes")), *_objects(self.body.get("warnings")))
@@ -179,6 +184,10 @@ def _is_answer(expected: Expected, status: int, document: Mapping[str, Any]) -> 
         case "health":
             # 503 when a reading could not be delivered.
             return status in (200, 503) and isinstance(document.get("delivery"), dict)
+        case "connection":
+            # 202 when Garmin asks for a code.
+            signed_in, state = document.get("signed_in"), document.get("state")
+            return (status == 200 and isinstance(signed_in, bool)) or (status == 202 and isinstance(state, str))
     return False
 
 

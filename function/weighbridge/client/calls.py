@@ -8,6 +8,7 @@ Strategy: a call is data (method, path, parameters, body), so the two clients sh
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,11 +18,16 @@ from urllib.parse import quote
 
 import httpx
 
+from .. import __version__
+from ..secret import SecretStr
 from .answers import Expected, Reply, no_answer, read_reply
 from .settings import Target
 
 #: The function looks in Garmin Connect, uploads, and looks again. That takes time.
 TIMEOUT = httpx.Timeout(300, connect=5)
+
+#: The name in `User-Agent` by which the function knows that its caller shows its user what is refused.
+PROGRAM = "weighbridge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +36,7 @@ class _Call:
     path: str
     expected: Expected
     params: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = None
+    body: bytes | None = field(default=None, repr=False)
     media_type: str = "application/json"
     #: Whether its connection is closed afterwards.
     closes: bool = False
@@ -40,8 +46,9 @@ def _health() -> _Call:
     return _Call("GET", "/health", "health")
 
 
-def _post(reading: str | bytes, *, dry_run: bool, replace: bool) -> _Call:
-    return _Call("POST", "/readings", "receipts", _switches(dry_run=dry_run, replace=replace), _bytes(reading))
+def _post(reading: str | bytes, person: str, *, dry_run: bool, replace: bool) -> _Call:
+    query = {**_switches(dry_run=dry_run, replace=replace), **_whose(person)}
+    return _Call("POST", "/readings", "receipts", query, _bytes(reading))
 
 
 def _post_lines(lines: Sequence[bytes], *, dry_run: bool, replace: bool) -> _Call:
@@ -51,8 +58,8 @@ def _post_lines(lines: Sequence[bytes], *, dry_run: bool, replace: bool) -> _Cal
     return _Call("POST", "/readings", "receipts", switches, b"\n".join(lines), "application/x-ndjson", closes=dry_run)
 
 
-def _fit(reading: str | bytes) -> _Call:
-    return _Call("POST", "/fit", "file", body=_bytes(reading))
+def _fit(reading: str | bytes, person: str) -> _Call:
+    return _Call("POST", "/fit", "file", _whose(person), _bytes(reading))
 
 
 def _readings(first: str, last: str, person: str) -> _Call:
@@ -63,12 +70,29 @@ def _delete(reading_id: str, person: str) -> _Call:
     return _Call("DELETE", f"/readings/{quote(reading_id, safe='', errors='replace')}", "nothing", _whose(person))
 
 
+def _connection(person: str) -> _Call:
+    return _Call("GET", "/sign-in", "connection", _whose(person))
+
+
+def _sign_in(step: Mapping[str, SecretStr], person: str) -> _Call:
+    body = json.dumps({name: text.get_secret_value() for name, text in step.items()})
+    return _Call("POST", "/sign-in", "connection", _whose(person), body.encode())
+
+
+def _sign_out(person: str) -> _Call:
+    return _Call("DELETE", "/sign-in", "nothing", _whose(person))
+
+
 def _switches(**switches: bool) -> dict[str, str]:
     return {name: "true" for name, on in switches.items() if on}
 
 
 def _whose(person: str) -> dict[str, str]:
     return {"person": person} if person else {}
+
+
+def _headers(target: Target, program: str) -> dict[str, str]:
+    return {"User-Agent": f"{program}/{__version__}", **target.headers}
 
 
 def _bytes(text: str | bytes) -> bytes:
@@ -86,7 +110,9 @@ class Client:
         self, target: Target, *, timeout: httpx.Timeout = TIMEOUT, transport: httpx.BaseTransport | None = None
     ) -> None:
         self.address = target.url
-        self._http = httpx.Client(headers=target.headers, timeout=timeout, trust_env=False, transport=transport)
+        self._http = httpx.Client(
+            headers=_headers(target, PROGRAM), timeout=timeout, trust_env=False, transport=transport
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -101,17 +127,17 @@ class Client:
         """Whether the function could deliver a reading now."""
         return self._send(_health())
 
-    def post(self, reading: str | bytes, *, dry_run: bool = False, replace: bool = False) -> Reply:
-        """Deliver one reading (JSON), or several (a JSON array)."""
-        return self._send(_post(reading, dry_run=dry_run, replace=replace))
+    def post(self, reading: str | bytes, *, dry_run: bool = False, replace: bool = False, person: str = "") -> Reply:
+        """Deliver one reading (JSON), or several (a JSON array). `person`: whose it is, whatever it says itself."""
+        return self._send(_post(reading, person, dry_run=dry_run, replace=replace))
 
     def post_lines(self, lines: Sequence[bytes], *, dry_run: bool = False, replace: bool = False) -> Reply:
         """Deliver several readings, each a JSON text."""
         return self._send(_post_lines(lines, dry_run=dry_run, replace=replace))
 
-    def fit(self, reading: str | bytes) -> Reply:
+    def fit(self, reading: str | bytes, *, person: str = "") -> Reply:
         """The proven file of a reading. Nothing is sent."""
-        return self._send(_fit(reading))
+        return self._send(_fit(reading, person))
 
     def readings(self, first: str, last: str, *, person: str = "") -> Reply:
         """The entries in Garmin Connect from one day to another, each such as 2026-11-23."""
@@ -120,6 +146,18 @@ class Client:
     def delete(self, reading_id: str, *, person: str = "") -> Reply:
         """Delete one entry."""
         return self._send(_delete(reading_id, person))
+
+    def connection(self, *, person: str = "") -> Reply:
+        """Whether somebody has signed in to Garmin."""
+        return self._send(_connection(person))
+
+    def sign_in(self, step: Mapping[str, SecretStr], *, person: str = "") -> Reply:
+        """One step of signing in to Garmin: email and password, state and code, or a ticket."""
+        return self._send(_sign_in(step, person))
+
+    def sign_out(self, *, person: str = "") -> Reply:
+        """Sign out of Garmin."""
+        return self._send(_sign_out(person))
 
     def _send(self, call: _Call) -> Reply:
         try:
@@ -132,9 +170,10 @@ class Client:
 class AsyncClient:
     """The same, async."""
 
-    def __init__(self, target: Target, *, timeout: httpx.Timeout = TIMEOUT) -> None:
+    def __init__(self, target: Target, *, timeout: httpx.Timeout = TIMEOUT, program: str = PROGRAM) -> None:
+        """`program`: another name for one that does not show its user what the function refuses."""
         self.address = target.url
-        self._http = httpx.AsyncClient(headers=target.headers, timeout=timeout, trust_env=False)
+        self._http = httpx.AsyncClient(headers=_headers(target, program), timeout=timeout, trust_env=False)
 
     async def __aenter__(self) -> Self:
         return self
@@ -147,9 +186,9 @@ class AsyncClient:
     async def aclose(self) -> None:
         await self._http.aclose()
 
-    async def post(self, reading: str | bytes, *, replace: bool = False) -> Reply:
-        """Deliver one reading (JSON), or several (a JSON array)."""
-        return await self._send(_post(reading, dry_run=False, replace=replace))
+    async def post(self, reading: str | bytes, *, replace: bool = False, person: str = "") -> Reply:
+        """Deliver one reading (JSON), or several (a JSON array). `person`: whose it is, whatever it says itself."""
+        return await self._send(_post(reading, person, dry_run=False, replace=replace))
 
     async def post_lines(self, lines: Sequence[bytes]) -> Reply:
         """Deliver several readings, each a JSON text."""

@@ -23,16 +23,17 @@ import os
 import re
 import tempfile
 import threading
+import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace as replace_fields
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import FolderUnusable, NotFound
+from ..errors import FolderUnusable, NotFound, WeighbridgeError
 from ..fit.encode import RawFields
 from ..fit.patch import patch
 from ..fit.profile import FIELDS, FIT_EPOCH_UNIX_S, value_of
@@ -43,7 +44,8 @@ from ..reading.reading import Reading
 from ..space import look_for_room
 from .joining import Joining, Placed, Target, Way, joined_notes
 from .kept import MONTH, Kept, is_month, place_in_folder, place_of, read_kept
-from .port import FOLDER, INSTANT, Delivered, Prove, Source, WeighIn
+from .last_outcome import LastOutcome, next_outcome
+from .port import FOLDER, INSTANT, Delivered, Outcome, Prove, Source, WeighIn
 
 #: All that a file holds is compared.
 _COMPARED = tuple(name for name in FIELDS if name != "timestamp")
@@ -75,10 +77,14 @@ class Folder:
     name = FOLDER
     source: Source = "folder"
 
-    def __init__(self, path: Path, *, join_s: float = 0, timezone: tzinfo = UTC) -> None:
+    def __init__(
+        self, path: Path, *, join_s: float = 0, timezone: tzinfo = UTC, now: Callable[[], float] = time.time
+    ) -> None:
         """`join_s`: how many seconds apart two messages of one weigh-in may be; 0 = each instant is a weigh-in.
         `timezone`: that of the days in `list_weigh_ins`."""
         self._path = path
+        self._now = now
+        self._last = LastOutcome()
         self._join_s = join_s
         self._timezone = timezone
         self._one_at_a_time = threading.Lock()
@@ -89,6 +95,17 @@ class Folder:
         self, readings: Sequence[Reading], prove: Prove, *, replace: bool, untimed: Collection[Reading] = ()
     ) -> Mapping[Reading, Delivered]:
         """Keep the readings as one file. Raises `FolderUnusable`, and then nothing that was kept is lost."""
+        try:
+            outcomes = self._outcomes(readings, prove, replace=replace, untimed=untimed)
+        except WeighbridgeError as fault:
+            self._ended([fault])
+            raise
+        self._ended([*outcomes.values()])
+        return outcomes
+
+    def _outcomes(
+        self, readings: Sequence[Reading], prove: Prove, *, replace: bool, untimed: Collection[Reading]
+    ) -> Mapping[Reading, Delivered]:
         raws = {reading: prove.raws(reading) for reading in readings}
         joining = Joining(_raws, _COMPARED, prove.fields, self._join_s, replace=replace, completes=self._join_s > 0)
         with self._one_at_a_time:
@@ -126,12 +143,19 @@ class Folder:
         return bool(rows)
 
     def health(self) -> Mapping[str, object]:
-        """See `port.Delivery`. Writes nothing, since everyone may ask; so it does not know of a quota."""
+        """See `port.Delivery`. Writes nothing, since everyone may ask; so it learns of a quota by the last delivery of
+        this process."""
+        last = self._last
+        trouble = last.trouble(self._now())
         try:
             look_for_room(self._path, _ROOM_BYTES)
         except OSError as e:
-            return {"name": self.name, "ready": False, "detail": str(_unusable(self._path, e))}
-        return {"name": self.name, "ready": True}
+            trouble = str(_unusable(self._path, e))
+        state = {"name": self.name, "ready": not trouble, **last.shown()}
+        return state | {"detail": trouble} if trouble else state
+
+    def _ended(self, outcomes: Collection[Outcome]) -> None:
+        self._last = next_outcome(self._last, outcomes, self._now())
 
     # -- WeighInStore ------------------------------------------------------------------------------------
 

@@ -114,8 +114,10 @@ class Delivery(Protocol):
         ...
 
     def health(self) -> Mapping[str, object]:
-        """Whether a reading could be delivered now: `ready` (bool), and if not, `detail` with the fix. If known,
-        `last_success_at`: when Garmin last took a reading, or showed that it has it (UTC)."""
+        """Whether a reading could be delivered now: `ready` (bool), and if not, `detail` with the fix. A ready
+        one may have a `detail`, too: a sign-in that ends soon. If known,
+        `last_outcome`: the `code` of what the last delivery came to, and when (`at`, UTC); and `last_success_at`: when
+        Garmin last took a reading, or showed that it has it (UTC)."""
         ...
 
 

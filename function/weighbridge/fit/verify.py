@@ -8,10 +8,13 @@ accepts invalid values, unknown fields, several files in one, and an empty file.
 takes as long as everything else that it does. A third of the rest is `blocking_read`, which can wait for a pipe.
 
 Strategy: fitdecode decodes every value, from bytes in memory, and fastcrc, another third-party library, calculates both
-CRCs. What is not a value is compared with the template as one large integer, under a mask.
+CRCs. What is not a value is compared with the template as one large integer, under a mask. Only the raw values of a
+message are taken, because they are what is compared. To make them into numbers with units takes fitdecode as long as
+to decode them.
 
-Weakness: how fitdecode gets its next bytes, and that a definition is the same whenever its bytes are, is not public.
-So its version is bound, and a test compares `_Reader` with fitdecode itself, on whole and on damaged files.
+Weakness: how fitdecode gets its next bytes and the raw values of a message, and that a definition is the same whenever
+its bytes are, is not public. So its version is bound, and a test compares `_Reader` with fitdecode itself, on whole and
+on damaged files.
 """
 
 from __future__ import annotations
@@ -30,7 +33,15 @@ from fitdecode import CrcCheck, ErrorHandling
 
 from ..errors import ProofFailed
 from .encode import RawFields
-from .profile import DEVELOPER_BY_NAME, FLOAT32, NATIVE_BY_NUMBER, WEIGHT_SCALE_MESSAGE, Field
+from .profile import (
+    DEVELOPER_BY_NAME,
+    DEVELOPER_DATA_ID,
+    FIELD_DESCRIPTION,
+    FLOAT32,
+    NATIVE_BY_NUMBER,
+    WEIGHT_SCALE_MESSAGE,
+    Field,
+)
 from .template import Template
 
 #: What Garmin's Java tools write for a missing float, instead of the profile's invalid value.
@@ -64,7 +75,10 @@ def verify(content: bytes, template: Template, rows: Sequence[RawFields]) -> Ver
 
 
 class _Reader(fitdecode.FitReader):  # type: ignore[misc]  # it has no types
-    """fitdecode, which takes its next bytes from memory, and decodes the same definition once."""
+    """fitdecode, which takes its next bytes from memory, and decodes the same definition once.
+
+    The `fields` of a message are its raw values, in the order of its definition.
+    """
 
     #: The bytes of a definition -> what fitdecode made of them.
     _definitions: ClassVar[dict[bytes, fitdecode.FitDefinitionMessage]] = {}
@@ -102,7 +116,20 @@ class _Reader(fitdecode.FitReader):  # type: ignore[misc]  # it has no types
             self._definitions[written] = found
         return found
 
+    def _read_data_message(
+        self, header_chunk: bytes, record_header: fitdecode.reader.RecordHeader
+    ) -> fitdecode.FitDataMessage:
+        local = record_header.local_mesg_num
+        definition = self._local_mesg_defs.get(local)
+        if definition is None or definition.global_mesg_num in _DESCRIBING:
+            return super()._read_data_message(header_chunk, record_header)
+        _, raw_values = self._read_data_message_raw_values(definition)
+        is_developer_data, time_offset = record_header.is_developer_data, record_header.time_offset
+        return fitdecode.FitDataMessage(is_developer_data, local, time_offset, definition, raw_values, None)
 
+
+#: Messages that say what developer fields are: fitdecode looks values up in them by name.
+_DESCRIBING = frozenset((DEVELOPER_DATA_ID, FIELD_DESCRIPTION))
 #: More than all messages of several templates have.
 _MOST_DEFINITIONS = 64
 
@@ -145,13 +172,12 @@ def _fields_of(definition: fitdecode.FitDefinitionMessage, template: Template) -
 
 
 def _prove_values(frame: fitdecode.FitDataMessage, fields: _Fields, raws: RawFields, number: int) -> None:
-    found = frame.fields
-    if len(found) != len(fields):
+    if len(frame.fields) != len(fields):
         raise ProofFailed(f"Weigh-in {number} does not have the fields of its definition.")
-    for known, data in zip(fields, found, strict=True):
+    for known, raw in zip(fields, frame.fields, strict=True):
         if known is None:
             continue
-        raw, expected = data.raw_value, raws.get(known.name)
+        expected = raws.get(known.name)
         if raw is not None and known.base_type is FLOAT32:
             if not isinstance(raw, float):
                 # The file has two descriptions of this field, and they disagree.

@@ -184,9 +184,10 @@ def read_weigh_ins(answer: GarminResponse) -> Listed:
 
 
 def sanitize(text: str) -> str:
-    """Garmin's words, safe for a message: printable, short, and without anything that could be an account number."""
+    """Garmin's words, safe for a message: printable, short, and without a number, which could be that of an account or
+    a measurement."""
     printable = "".join(c if c.isprintable() else " " for c in text[:2000])
-    return re.sub(r"\d[\d\s-]{3,}\d", "…", " ".join(printable.split()))[:200]
+    return re.sub(r"\d(?:[\d\s.,-]*\d)?", "…", " ".join(printable.split()))[:200]
 
 
 def _entry(raw: Mapping[str, object]) -> Entry:

@@ -28,6 +28,7 @@ from itertools import chain, repeat
 from typing import NamedTuple, Protocol
 
 from ..delivery.joining import Joining, Placed, Target, Way, in_words, joined_notes, would
+from ..delivery.last_outcome import LastOutcome
 from ..delivery.port import Delivered, Outcome, Prove, Source, Status, WeighIn, file_name
 from ..delivery.turns import Turns
 from ..errors import Conflict, GarminUnreachable, NotFound, OutcomeUnknown, WeighbridgeError
@@ -39,6 +40,7 @@ from ..reading.weighing import SHOWN, added
 from .answers import SEND_AGAIN, Listed, UploadResult, fault_of, read_upload_answer, read_weigh_ins, status_of, unknown
 from .entries import NEAR_S, ByInstant, Entry, differences, fits, not_shown, ours, raws_of, timestamp, values_of
 from .sessions.port import ConnectionDropped, Session
+from .sign_in import ANNOUNCED_DAYS
 
 UPLOAD = "/upload-service/upload"
 WEIGHT = "/weight-service/weight"
@@ -97,6 +99,7 @@ class GarminConnect:
         official: ReadBack | None = None,
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
     ) -> None:
         """`confirm_s`: for how long to look for an uploaded reading; 0 = answer `accepted` without a look.
         `join_s`: how many seconds apart two messages of one weigh-in may be; 0 = each instant is a weigh-in.
@@ -108,7 +111,12 @@ class GarminConnect:
         self._official = official
         self._sleep = sleep
         self._monotonic = monotonic
+        self._now = now
         self._turns = Turns(join_s)
+
+    @property
+    def session(self) -> Session:
+        return self._session
 
     # -- Delivery ----------------------------------------------------------------------------------------
 
@@ -116,6 +124,17 @@ class GarminConnect:
         self, readings: Sequence[Reading], prove: Prove, *, replace: bool, untimed: Collection[Reading] = ()
     ) -> Mapping[Reading, Outcome]:
         """See `port.Delivery`. Without `replace`, an entry at the same instant with other values is a `Conflict`."""
+        try:
+            outcomes = self._outcomes(readings, prove, replace=replace, untimed=untimed)
+        except WeighbridgeError as fault:
+            self._session.ended(self.name, [fault])
+            raise
+        self._session.ended(self.name, [*outcomes.values()])
+        return _raise_if_shared(outcomes)
+
+    def _outcomes(
+        self, readings: Sequence[Reading], prove: Prove, *, replace: bool, untimed: Collection[Reading]
+    ) -> Mapping[Reading, Outcome]:
         joining = Joining(raws_of, SHOWN, prove.fields, self._join_s, replace=replace)
         raws = {reading: prove.raws(reading) for reading in readings}
         with self._turns.of([int(reading.measured_at.timestamp()) for reading in readings]):
@@ -140,9 +159,7 @@ class GarminConnect:
                 warnings = (*outcome.warnings, *([_unreadable(unreadable)] if unreadable else ()))
                 outcome = replace_fields(outcome, notes=joined_notes(each), warnings=warnings)
             outcomes[reading] = outcome
-        if any(isinstance(outcome, Delivered) for outcome in outcomes.values()):
-            self._session.succeeded()
-        return _raise_if_shared(outcomes)
+        return outcomes
 
     def take_back(self, measured_at: datetime, person: str | None) -> bool:  # noqa: ARG002  # there is one account
         """See `port.Delivery`."""
@@ -155,9 +172,12 @@ class GarminConnect:
         return bool(found)
 
     def health(self) -> Mapping[str, object]:
-        """See `port.Delivery`. Looks at the stored token, at what became of its last renewal, and at when a reading
-        last arrived. The network is never touched, and nothing is written."""
-        state: dict[str, object] = {"name": self.name, "ready": True}
+        """See `port.Delivery`. Looks at the stored token, at what became of its last renewal and of the last delivery,
+        and at when a reading last arrived. The network is never touched, and nothing is written."""
+        last = self.last_outcome()
+        state: dict[str, object] = {"name": self.name, "ready": True, **last.shown()}
+        if trouble := last.trouble(self._now()):
+            state |= {"ready": False, "detail": trouble}
         try:
             days = self._session.token_days_left()
             failure = self._session.renewal_failure()
@@ -165,13 +185,24 @@ class GarminConnect:
             state |= {"ready": False, "detail": str(fault)}
         else:
             if days is not None:
-                state |= {"ready": days > 0, "token_days_left": round(max(days, 0.0), 1)}
-                state |= {} if days > 0 else {"detail": f"The Garmin token has ended. {self._session.sign_in_again}"}
+                state["token_days_left"] = round(max(days, 0.0), 1)
+                if days <= 0:
+                    detail = f"The Garmin token has ended. {self._session.sign_in_again}"
+                    state |= {"ready": False, "detail": detail}
+                elif days < ANNOUNCED_DAYS and state["ready"]:
+                    state["detail"] = (
+                        f"The sign-in to Garmin ends in {days:.0f} day(s), unless `weighbridge refresh` renews it. "
+                        f"{self._session.sign_in_again}"
+                    )
             if failure:
                 state |= {"ready": False, "detail": failure}
-        if last := self._session.last_success_at():
-            state["last_success_at"] = f"{last:%Y-%m-%dT%H:%M:%SZ}"
+        if success := self._session.last_success_at():
+            state["last_success_at"] = f"{success:%Y-%m-%dT%H:%M:%SZ}"
         return state if self._official is None else state | {"read_back": self._official.health()}
+
+    def last_outcome(self) -> LastOutcome:
+        """What the last delivery came to, in whatever process."""
+        return self._session.last_outcome(self.name)
 
     # -- WeighInStore ------------------------------------------------------------------------------------
 

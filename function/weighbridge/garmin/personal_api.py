@@ -19,15 +19,16 @@ from typing import Any
 
 from ..errors import GarminRefused, GarminUnreachable, RateLimited, SignInNeeded
 from ..secret import SecretStr
+from ..state_file import number
 from .answers import fault_of, read_weigh_ins
 from .entries import Entry
 from .sessions.bounded import TOO_LARGE, TOO_LARGE_CODE, bounded
 from .sessions.port import GarminResponse
-from .tokens import jwt_claims
+from .sign_in import ANNOUNCED_DAYS
+from .tokens import is_token, jwt_claims
 
 TOKEN_PATH = "/personalapitoken-service/personal-api/personal-api-key/token"  # noqa: S105  # a path
 RANGE_PATH = "/weight-service/weight/range"
-ANNOUNCED_DAYS = 14
 DAY_TOKEN_S = 24 * 3600
 BEFORE_ITS_END_S = 900
 PAUSE_S = 0.2  # between two requests: well below what was answered 429
@@ -105,12 +106,11 @@ class PersonalApi:
                 raise fault_of(answer, "a token for the Personal API", NEW_KEY)
             token = answer.body.decode("utf-8", "replace").strip().strip('"')
             claims = jwt_claims(token)
-            if not claims:
+            if not claims or not is_token(token):
                 raise GarminUnreachable(
                     "Expected a token from Garmin's Personal API, got something else: a firewall or a proxy?"
                 )
-            ends = claims.get("exp")
-            until = float(ends) if isinstance(ends, int | float) else self._now() + DAY_TOKEN_S
+            until = number(claims.get("exp")) or self._now() + DAY_TOKEN_S
             self._day_token, self._day_token_until = SecretStr(token), until - BEFORE_ITS_END_S
         return f"Bearer {self._day_token.get_secret_value()}"
 

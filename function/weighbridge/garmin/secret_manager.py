@@ -88,6 +88,13 @@ class SecretTokenStore:
         with self._lock, self._lease():
             self._add(token)
 
+    def forget(self) -> None:
+        """Raises `TokenStoreUnusable`: the secret belongs to Google's own tools."""
+        raise TokenStoreUnusable(
+            f"The token is in Secret Manager. To sign out, disable its newest version there: gcloud secrets versions "
+            f"disable latest --secret={self.place.rpartition('/')[2]}."
+        )
+
     def refreshed(self, stale: Token, refresh: Callable[[Token], Token]) -> Token:
         """See `TokenStore.refreshed`."""
         with self._lock, self._lease():

@@ -1,5 +1,5 @@
-"""The state of a sign-in, in a file beside its token: when Garmin may be asked again, what it has refused, and when
-a reading last arrived.
+"""The state of a sign-in, in a file beside its token: whose it is, when Garmin may be asked again, what it has refused,
+what the last delivery came to, and when a reading last arrived.
 
 Rule: what Garmin has refused is not asked again without a reason: nothing before the time that it named, and nothing
 with a token that it no longer accepts. Every thread and process with this token knows it at once. The file has no
@@ -9,10 +9,6 @@ Facts: a waiting time counts only if it cannot be longer than when it was noted.
 a file that somebody has changed, Garmin is asked once more, which costs one request. A refusal ends after `REFUSED_S`
 for the same reason: a fault of Garmin must not need a person.
 
-Strategy: the file has one size and is written in place under its own lock. That needs no space on a full disk, and a
-reader waits for a writer. A file that cannot be read is an empty one. One that cannot be written is made up for by the
-memory of the process.
-
 Weakness: without a file (a token in Secret Manager) each session remembers for itself. Requests that are on their way
 when Garmin refuses the first are not stopped, but after a refusal, and at the start, requests take turns.
 """
@@ -20,28 +16,34 @@ when Garmin refuses the first are not stopped, but after a refusal, and at the s
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
-import json
 import math
-import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..delivery.last_outcome import (
+    MOST_CHARACTERS,
+    SIGN_IN_NEEDED,
+    LastOutcome,
+    next_outcome,
+    read_last_outcome,
+)
+from ..delivery.port import Delivered, Outcome
 from ..errors import RateLimited
-from ..private import make_private_folder
 from ..secret import SecretStr
+from ..state_file import StateFile, number
 from .answers import LONGEST_RETRY_AFTER_S, REFUSALS
 
 #: How long a token that Garmin has refused is not tried again: once a day cannot do harm.
 REFUSED_S = 86_400
-SIZE_BYTES = 4096
-MOST_WORDS = 600  # each at most 6 bytes of JSON
+LONGEST_NAME = 80
+#: From how many days before its end a sign-in or a key is announced to end.
+ANNOUNCED_DAYS = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,28 +60,27 @@ class State:
     why: str = ""
     #: When Garmin last took a reading, or showed that it has it.
     succeeded_at: float = 0.0
+    #: The name of a delivery -> what its last one came to.
+    outcomes: Mapping[str, LastOutcome] = field(default_factory=dict)
+    #: A part of the hash of the token with which a delivery needed a sign-in.
+    signed_out: str = ""
+    #: The name that Garmin shows for the account.
+    signed_in_as: str = ""
 
-    def to_json(self) -> bytes:
-        return json.dumps(asdict(self)).encode()
 
-
-def read_state(content: bytes) -> State:
+def read_state(value: Mapping[str, Any]) -> State:
     """The content of a file. Whatever is not as expected is as if it were not there."""
-    try:
-        value = json.loads(content)
-    except (ValueError, RecursionError):
-        return State()
-    if not isinstance(value, dict):
-        return State()
-    refused = value.get("refused")
-    refused = refused if isinstance(refused, dict) else {}
+    refused, outcomes = (each if isinstance(each := value.get(n), dict) else {} for n in ("refused", "outcomes"))
     return State(
-        _number(value.get("not_before")),
-        _number(value.get("wait_s")),
-        {mark: _number(at) for mark, at in refused.items()},
+        number(value.get("not_before")),
+        number(value.get("wait_s")),
+        {mark: number(at) for mark, at in refused.items()},
         str(value.get("failed") or ""),
-        str(value.get("why") or "")[:MOST_WORDS],
-        _number(value.get("succeeded_at")),
+        str(value.get("why") or "")[:MOST_CHARACTERS],
+        number(value.get("succeeded_at")),
+        {name: read_last_outcome(outcome) for name, outcome in outcomes.items()},
+        str(value.get("signed_out") or ""),
+        str(value.get("signed_in_as") or "")[:LONGEST_NAME],
     )
 
 
@@ -88,10 +89,8 @@ class SignIn:
 
     def __init__(self, path: Path | None, now: Callable[[], float] = time.time) -> None:
         """`path`: of the file; None = remember in this process only."""
-        self._path = path
+        self._file = StateFile(path)
         self._now = now
-        self._remembered = State()
-        self._is_written = True
         self._turn = threading.Lock()
         self._is_open = False
         self._waits = 0
@@ -127,17 +126,47 @@ class SignIn:
 
     def renewal_failed(self, token: SecretStr, why: str) -> None:
         """The renewal with this refresh token failed. This counts as long as it is the stored one."""
-        self._change(lambda state: replace(state, failed=_mark(token), why=why[:MOST_WORDS]))
+        self._change(lambda state: replace(state, failed=_mark(token), why=why[:MOST_CHARACTERS]))
 
     def failure(self, token: SecretStr) -> str:
         """Why the last renewal with this refresh token failed; "" if it did not."""
         state = self._read()
         return state.why if state.failed == _mark(token) else ""
 
-    def succeeded(self) -> None:
-        """Garmin has taken a reading, or shown that it has it."""
+    def signed_in(self, name: str | None = None) -> None:
+        """Somebody has signed in to the account with this name; "" after signing out, None if it is the same."""
+        self._change(
+            lambda state: replace(
+                state, outcomes={}, signed_in_as=state.signed_in_as if name is None else name[:LONGEST_NAME]
+            )
+        )
+
+    def signed_in_as(self) -> str:
+        """The name of the account; "" if it is not known."""
+        return self._read().signed_in_as
+
+    def ended(self, delivery: str, outcomes: Collection[Outcome], token: SecretStr | None = None) -> None:
+        """A delivery of this name has ended like this, with this token."""
         now = float(int(self._now()))
-        self._change(lambda state: replace(state, succeeded_at=now))
+        arrived = any(isinstance(outcome, Delivered) for outcome in outcomes)
+
+        def changed(state: State) -> State:
+            last = next_outcome(state.outcomes.get(delivery, LastOutcome()), outcomes, now)
+            return replace(
+                state,
+                succeeded_at=now if arrived else state.succeeded_at,
+                outcomes={**state.outcomes, delivery: last},
+                signed_out=_mark(token) if token and last.code == SIGN_IN_NEEDED else state.signed_out,
+            )
+
+        self._change(changed)
+
+    def last_outcome(self, delivery: str, token: SecretStr | None = None) -> LastOutcome:
+        """What the last delivery of this name came to. With another token, it does not need a sign-in any more."""
+        state = self._read()
+        last = state.outcomes.get(delivery, LastOutcome())
+        is_repaired = token and last.code == SIGN_IN_NEEDED and state.signed_out != _mark(token)
+        return replace(last, why="") if is_repaired else last
 
     def last_success_at(self) -> datetime | None:
         """When that was, in UTC; None if it never was."""
@@ -163,49 +192,12 @@ class SignIn:
                 return
         yield
 
-    # -- the file ----------------------------------------------------------------------------------------
-
     def _read(self) -> State:
-        if self._path is None or not self._is_written:
-            return self._remembered
-        try:
-            with self._opened(os.O_RDONLY, fcntl.LOCK_SH) as handle:
-                return read_state(os.pread(handle, SIZE_BYTES, 0))
-        except FileNotFoundError:
-            return State()
-        except OSError:
-            return self._remembered
+        return read_state(self._file.read())
 
     def _change(self, change: Callable[[State], State]) -> None:
-        try:
-            if self._path is not None:
-                self._is_written = self._write(self._path, change)
-                return
-        except OSError:
-            self._is_written = False
-        self._remembered = change(self._remembered)
-
-    def _write(self, path: Path, change: Callable[[State], State]) -> bool:
-        make_private_folder(path.parent)
-        with self._opened(os.O_RDWR | os.O_CREAT, fcntl.LOCK_EX) as handle:
-            self._remembered = change(read_state(os.pread(handle, SIZE_BYTES, 0)))
-            return os.pwrite(handle, self._remembered.to_json().ljust(SIZE_BYTES), 0) == SIZE_BYTES
-
-    @contextlib.contextmanager
-    def _opened(self, flags: int, lock: int) -> Iterator[int]:
-        handle = os.open(self._path or "", flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(handle, lock)
-            yield handle
-        finally:
-            os.close(handle)
+        self._file.change(lambda content: asdict(change(read_state(content))))
 
 
 def _mark(token: SecretStr) -> str:
     return hashlib.sha256(token.get_secret_value().encode()).hexdigest()[:16]
-
-
-def _number(value: Any) -> float:
-    # A JSON number may be NaN, infinite, or an int too large for a float.
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e11
-    return float(value) if usable else 0.0

@@ -33,6 +33,7 @@ from ..errors import SignInNeeded, TokenStoreUnusable
 from ..private import make_private_folder
 from ..secret import SecretStr
 from ..space import look_for_room
+from ..state_file import number
 
 #: A token file is 2 to 6 KB. This much space is reserved on disk before a refresh.
 ROOM_BYTES = 16_384
@@ -48,6 +49,17 @@ class Token:
     #: 0 if unknown: then the token is refreshed before it is used.
     expires_at: float = 0.0
     refresh_expires_at: float | None = None
+
+    def __post_init__(self) -> None:
+        # Raises ValueError. The libraries pass on what came; it must not take the place of a token that works.
+        texts = (self.access_token.get_secret_value(), self.refresh_token.get_secret_value())
+        times = (self.expires_at, self.refresh_expires_at or 0.0)
+        if (
+            not all(isinstance(text, str) and is_token(text) for text in texts)
+            or not isinstance(self.client_id, str | None)
+            or not all(isinstance(at, int | float) and number(at) == at for at in times)
+        ):
+            raise ValueError("not a token")
 
     def to_json(self) -> str:
         """The text of a token file, with the names of garth's `oauth2_token.json`."""
@@ -91,16 +103,18 @@ def parse_token(text: str) -> Token:
         raise SignInNeeded("Expected a token file or a GARTH_TOKEN string; this is neither.")
     found = {ours: next((value[name] for name in names if value.get(name)), None) for ours, names in NAMES.items()}
     access, refresh, client_id = (found[name] for name in ("access_token", "refresh_token", "client_id"))
-    if not isinstance(access, str) or not isinstance(refresh, str) or not isinstance(client_id, str | None):
+    texts = [text for text in (access, refresh) if isinstance(text, str) and is_token(text)]
+    if len(texts) < 2 or not isinstance(client_id, str | None):
         raise SignInNeeded(
             "The token is incomplete: expected an access_token and a refresh_token (or di_token and di_refresh_token)."
         )
+    access, refresh = texts
     return Token(
         SecretStr(access),
         SecretStr(refresh),
         client_id,
-        _unix_s(found["expires_at"]) or _unix_s(jwt_claims(access).get("exp")) or 0.0,
-        _unix_s(found["refresh_expires_at"]) or _unix_s(jwt_claims(refresh).get("exp")),
+        number(found["expires_at"]) or number(jwt_claims(access).get("exp")),
+        number(found["refresh_expires_at"]) or number(jwt_claims(refresh).get("exp")) or None,
     )
 
 
@@ -127,10 +141,9 @@ def _base64(text: str) -> str:
         return ""
 
 
-def _unix_s(value: object) -> float | None:
-    # A JSON number may be NaN, infinite, or an int too large for a float.
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e11
-    return float(value) if usable and isinstance(value, int | float) else None
+def is_token(text: str) -> bool:
+    """Whether a text can be sent as a token: it goes into a header (RFC 6750 section 2.1 allows even less)."""
+    return re.fullmatch(r"[!-~]+", text) is not None
 
 
 class Store(Protocol):
@@ -148,6 +161,8 @@ class Store(Protocol):
     def renewed_at(self) -> float: ...
 
     def save(self, token: Token) -> None: ...
+
+    def forget(self) -> None: ...
 
     def refreshed(self, stale: Token, refresh: Callable[[Token], Token]) -> Token: ...
 
@@ -177,6 +192,9 @@ class Candidate:
 
     def save(self, token: Token) -> None:
         self.token = token
+
+    def forget(self) -> None:
+        """Nothing is stored."""
 
     def refreshed(self, stale: Token, refresh: Callable[[Token], Token]) -> Token:
         if not self._may_renew:
@@ -226,6 +244,15 @@ class TokenStore:
         """Replace the stored token. Raises `TokenStoreUnusable`; then the old one stays."""
         with self._locked(), self._room() as commit:
             commit(token)
+
+    def forget(self) -> None:
+        """Delete the stored token, if there is one. Raises `TokenStoreUnusable`."""
+        with self._locked():
+            try:
+                self.path.unlink(missing_ok=True)
+                _sync_folder(self.folder)
+            except OSError as e:
+                raise self._unusable("cannot be deleted", e) from e
 
     def refreshed(self, stale: Token, refresh: Callable[[Token], Token]) -> Token:
         """A token newer than `stale`: one that another process saved, or the result of `refresh`, which is then saved.

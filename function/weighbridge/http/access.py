@@ -1,7 +1,8 @@
 """Who may call, and what for.
 
 Rule: every caller needs a key; without configured keys, that of this machine (`local_key`). Where a request came from
-never lets it in: a proxy, a tunnel, a web page and another user of the machine all reach a loopback address.
+never lets it in: a proxy, a tunnel, a web page and another user of the machine all reach a loopback address. What holds
+a password of Garmin's needs more: a key that names the right to administer, and a way on which nobody can read it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from ipaddress import ip_address
+from typing import Any
 
 from ..errors import Forbidden, Unauthorized
 from ..secret import SecretStr
@@ -43,6 +45,43 @@ def check(key: Key, right: Right) -> None:
     """Raises `Forbidden` if the key lacks this right."""
     if right not in key.rights:
         raise Forbidden(f"The key {key.name!r} lacks the right to {right}.")
+
+
+def check_guarded(key: Key, scope: Mapping[str, Any], headers: Mapping[str, str], trusted: Sequence[Network]) -> None:
+    """Raises `Forbidden` unless the key names the right to administer, and nobody on the way could read the request."""
+    if not key.is_explicit:
+        raise Forbidden(
+            f"Signing in to Garmin is off for the key {key.name!r}: its rights are not named. Name them in "
+            f"WEIGHBRIDGE_API_KEYS, {key.name}:send+read+delete+administer=…, or sign in with `weighbridge login`."
+        )
+    if not _is_private(scope, headers, trusted):
+        raise Forbidden(
+            "Signing in to Garmin needs HTTPS, or a caller on the same machine. Behind a proxy with HTTPS, name its "
+            "address in WEIGHBRIDGE_TRUSTED_PROXIES and let it set X-Forwarded-Proto. Or sign in with `weighbridge "
+            "login`."
+        )
+
+
+#: What proxies and tunnels add to a request.
+FORWARDED = (
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "cf-connecting-ip",
+    "via",
+)
+
+
+def _is_private(scope: Mapping[str, Any], headers: Mapping[str, str], trusted: Sequence[Network]) -> bool:
+    peer = (scope.get("client") or ("",))[0].removeprefix("::ffff:")
+    if scope.get("scheme") == "https":
+        return True
+    if _is_in(peer, trusted) and (schemes := headers.get("x-forwarded-proto")):
+        return {scheme.strip().lower() for scheme in schemes.split(",")} == {"https"}
+    # A proxy on this machine that nobody has named may have got the request in the clear.
+    return _is_address(peer) and ip_address(peer).is_loopback and not any(name in headers for name in FORWARDED)
 
 
 def check_person(key: Key, person: str | None) -> None:

@@ -28,7 +28,7 @@ from ..compose import Composed, compose
 from ..errors import FieldError, QueryInvalid, Unauthorized, WeighbridgeError
 from ..local_key import local_key
 from ..settings import Key, Network, Settings, read_settings
-from .access import ANONYMOUS, WrongKeys, address_of, admit, check
+from .access import ANONYMOUS, WrongKeys, address_of, admit, check, check_guarded
 from .encoding import EVERY_ANSWER, PRETTY, json_bytes
 from .lanes import Pool
 from .page import PAGE, PAGE_HEADERS
@@ -128,6 +128,8 @@ class Shell:
                 raise
         if route.right is not None:
             check(key, route.right)
+        if route.guarded:
+            check_guarded(key, scope, headers, application.composed.settings.trusted_proxies)
         query = read_query(scope["query_string"].decode("utf-8", "replace"), route.query)
         content = await upload.read() if route.method == "POST" else b""
         call = Call(query, id_, key, headers, content)
@@ -161,7 +163,10 @@ class Shell:
             if self._application is None:
                 settings = read_settings(self._environment)
                 composed = self._compose(settings)
-                self._keys = composed.keys or (Key("local", local_key(settings.local_key)),)
+                self._keys = composed.keys or (
+                    # Who can read the file may administer: it is the user of this function.
+                    Key("local", local_key(settings.local_key), is_explicit=True),
+                )
                 self._deliveries = Pool("delivery", composed.settings.deliveries_at_once, _DELIVERIES_WAITING)
                 self._application = Application(composed, self._now)
             return self._application

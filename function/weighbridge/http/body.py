@@ -118,6 +118,16 @@ def read_body(body: bytes, content_type: str | None, headers: Headers) -> Payloa
     return known.parse(body, content_type)
 
 
+def read_json(body: bytes, content_type: str | None, headers: Headers) -> object:
+    """The JSON text of a body that must say that it is one: no page can have a browser send it without being asked.
+
+    Raises `MediaTypeUnsupported`, `NotJson` or `TooLarge`.
+    """
+    if (content_type or "").lower().partition(";")[0].strip() != "application/json":
+        raise MediaTypeUnsupported("Send application/json.")
+    return parse_json(_decoded(body, headers.get("content-encoding", "")))
+
+
 def _decoded(body: bytes, encoding: str) -> bytes:
     """The body without its content encoding. Not more than one byte beyond the limit is ever inflated."""
     encoding = encoding.strip().lower()
@@ -247,7 +257,7 @@ def _unpacked(document: object) -> Unpacked | CallerFault:
     try:
         return document if isinstance(document, CallerFault) else unpack(document)
     except CallerFault as fault:
-        return fault
+        return fault.with_traceback(None)
 
 
 def _json(body: bytes, _content_type: str) -> Payloads:

@@ -11,6 +11,7 @@ from typing import get_args
 
 from pydantic import TypeAdapter
 
+from .. import errors
 from ..delivery.port import Source
 from ..errors import Again, Blame
 from ..reading.bodies import SHAPES
@@ -19,6 +20,7 @@ from ..receipt import Receipt
 from .body import MEDIA_TYPES
 from .encoding import PRETTY
 from .problems import FAULTS
+from .sign_in import LONGEST_TEXT, STEPS
 
 _REF = "#/components/schemas/"
 _QUERY_SWITCHES = {
@@ -34,6 +36,21 @@ def _switches(switches: Mapping[str, str]) -> list[Mapping[str, object]]:
         for name, meaning in switches.items()
     ]
 
+
+_WHOSE: Mapping[str, object] = {
+    "name": "person",
+    "in": "query",
+    "description": "Whose account, by name or alias. Needed only if several people are configured.",
+    "schema": {"type": "string"},
+}
+#: Of a reading, whatever it says itself.
+_CHOSEN: Mapping[str, object] = {
+    "name": "person",
+    "in": "query",
+    "description": "Whose the readings are, by name or alias, whatever they say themselves: the answer to the problem "
+    "`person-unclear`.",
+    "schema": {"type": "string"},
+}
 
 #: A parameter of every operation that answers with JSON.
 _PRETTY = _switches(_INDENTED)
@@ -56,6 +73,7 @@ def document() -> dict[str, object]:
             "/readings": {"post": _post_readings("weighReadings"), "get": _GET_READINGS},
             "/readings/{id}": {"delete": _DELETE_READING},
             "/fit": {"post": _POST_FIT},
+            "/sign-in": {"get": _GET_SIGN_IN, "post": _POST_SIGN_IN, "delete": _DELETE_SIGN_IN},
             "/health": {"get": _GET_HEALTH},
             "/openapi.json": {"get": _GET_OPENAPI},
         },
@@ -71,6 +89,9 @@ def document() -> dict[str, object]:
                 "Results": _RESULTS,
                 "WeighIns": _WEIGH_INS,
                 "Health": _HEALTH,
+                "SignIn": _sign_in(),
+                "Connection": _CONNECTION,
+                "CodeNeeded": _CODE_NEEDED,
                 "Problem": _PROBLEM,
                 **definitions,
             },
@@ -121,9 +142,17 @@ def _whole_body() -> dict[str, object]:
     }
 
 
-def _problems(*statuses: int) -> dict[str, object]:
+#: What only a sign-in can answer, and what it cannot.
+_OF_SIGN_INS = frozenset(
+    {errors.SignInEnded, errors.SignInInvalid, errors.CodeRejected, errors.SignInRejected, errors.CoolDown}
+    | {errors.SignInBlocked}
+)
+_NOT_OF_SIGN_INS = frozenset({errors.ReadingRejected, errors.OutcomeUnknown})
+
+
+def _problems(*statuses: int, not_of: frozenset[type[Exception]] = _OF_SIGN_INS) -> dict[str, object]:
     """The faults of the table, with one response for each status."""
-    faults = [fault for fault in FAULTS.values() if fault.status in statuses]
+    faults = [fault for kind, fault in FAULTS.items() if fault.status in statuses and kind not in not_of]
     return {
         str(status): {
             "description": "; ".join(fault.title for fault in faults if fault.status == status) + ".",
@@ -180,7 +209,7 @@ def _post_readings(operation_id: str) -> dict[str, object]:
         "operationId": operation_id,
         "summary": "Deliver one reading or several: as JSON, as a form, or as the whole body of another program.",
         "security": _SECURITY,
-        "parameters": _switches(_QUERY_SWITCHES | _INDENTED),
+        "parameters": [*_switches(_QUERY_SWITCHES), _CHOSEN, *_PRETTY],
         "requestBody": _BODY,
         "responses": {
             "200": {
@@ -199,7 +228,7 @@ _POST_FIT: Mapping[str, object] = {
     "operationId": "makeFit",
     "summary": "The proven FIT file itself; nothing is sent.",
     "security": _SECURITY,
-    "parameters": _PRETTY,
+    "parameters": [_CHOSEN, *_PRETTY],
     "requestBody": _BODY,
     "responses": {
         "200": {
@@ -213,13 +242,6 @@ _POST_FIT: Mapping[str, object] = {
 #: Of an entry: its day, and a number.
 _ID = "^[0-9]{4}-[0-9]{2}-[0-9]{2}[.][0-9]{1,20}$"
 _DAY: Mapping[str, object] = {"type": "string", "format": "date"}
-
-_WHOSE: Mapping[str, object] = {
-    "name": "person",
-    "in": "query",
-    "description": "Whose account, by name or alias. Needed only if several people are configured.",
-    "schema": {"type": "string"},
-}
 
 _GET_READINGS: Mapping[str, object] = {
     "operationId": "listReadings",
@@ -247,6 +269,47 @@ _DELETE_READING: Mapping[str, object] = {
     "responses": {
         "204": {"description": "Deleted."},
         **_problems(400, *_ACCESS, 404, *_SET_UP, *_GARMIN),
+    },
+}
+
+_GET_SIGN_IN: Mapping[str, object] = {
+    "operationId": "connection",
+    "summary": "Whether somebody has signed in to Garmin, as far as it is known here; Garmin is not asked.",
+    "security": _SECURITY,
+    "parameters": [_WHOSE, *_PRETTY],
+    "responses": {
+        "200": _json("The connection.", "Connection"),
+        **_problems(400, *_ACCESS, 404, *_SET_UP, 503),
+    },
+}
+
+_POST_SIGN_IN: Mapping[str, object] = {
+    "operationId": "signIn",
+    "summary": "Sign in to Garmin in two steps, or with the ticket of your own browser.",
+    "description": "Only for a key whose rights name `administer`, and only over HTTPS or from the same machine. The "
+    "password is used once and not stored. After `code-rejected`, another code may be sent with the same `state`. "
+    "It lasts for five minutes, and a sign-in can be finished once.",
+    "security": _SECURITY,
+    "parameters": [_WHOSE, *_PRETTY],
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": _REF + "SignIn"}}},
+    },
+    "responses": {
+        "200": _json("Signed in: a token is stored, after one read with it.", "Connection"),
+        "202": _json("The password is right, and Garmin asks for a code.", "CodeNeeded"),
+        **_problems(400, *_ACCESS, 404, 408, 410, 413, 415, 422, 429, 500, 502, 503, not_of=_NOT_OF_SIGN_INS),
+    },
+}
+
+_DELETE_SIGN_IN: Mapping[str, object] = {
+    "operationId": "signOut",
+    "summary": "Sign out: delete the stored token. Nothing in Garmin is deleted.",
+    "security": _SECURITY,
+    "parameters": [_WHOSE, *_PRETTY],
+    "responses": {
+        "204": {"description": "Signed out."},
+        **_problems(400, *_ACCESS, 404, *_SET_UP, 503),
     },
 }
 
@@ -312,6 +375,11 @@ _PROBLEM: Mapping[str, object] = {
                 "properties": {"field": {"type": "string"}, "input": True, "message": {"type": "string"}},
             },
         },
+        "candidates": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "person-unclear: the people it may belong to. Ask, then send it again with `person`.",
+        },
         "ours": {"type": "object", "description": "409: the values sent."},
         "theirs": {"type": "array", "items": {"type": "object"}, "description": "409: the entries Garmin holds."},
         "added": {
@@ -368,6 +436,63 @@ _WEIGH_INS: Mapping[str, object] = {
     },
 }
 
+
+def _sign_in() -> dict[str, object]:
+    about = {
+        "password": "Used once, and not stored.",
+        "state": "From the answer to the first step.",
+        "code": "The code of the second factor.",
+        "ticket": "The address at which your own browser ends after `browser_page`, or the ticket in it.",
+    }
+    return {
+        "oneOf": [
+            {
+                "type": "object",
+                "required": list(names),
+                "additionalProperties": False,
+                "properties": {
+                    name: {
+                        "type": "string",
+                        "minLength": 1,
+                        "maxLength": LONGEST_TEXT,
+                        **({"description": about[name]} if name in about else {}),
+                    }
+                    for name in names
+                },
+            }
+            for names in STEPS
+        ]
+    }
+
+
+_TIME: Mapping[str, object] = {"type": "string", "format": "date-time"}
+
+_CONNECTION: Mapping[str, object] = {
+    "type": "object",
+    "required": ["signed_in", "uploads", "browser_page"],
+    "properties": {
+        "signed_in": {"type": "boolean"},
+        "signed_in_as": {"type": "string", "description": "The name that Garmin shows for the account."},
+        "until": {**_TIME, "description": "When the sign-in ends, unless it is renewed."},
+        "detail": {"type": "string", "description": "Why nobody is signed in."},
+        "uploads": {
+            "type": "boolean",
+            "description": "Whether weigh-ins are uploaded; if not, WEIGHBRIDGE_DELIVERY says to keep files.",
+        },
+        "browser_page": {"type": "string", "description": "Where your own browser gets a ticket."},
+        "retry_after_s": {"type": "integer", "description": "How long the next password has to wait."},
+    },
+}
+
+_CODE_NEEDED: Mapping[str, object] = {
+    "type": "object",
+    "required": ["state", "expires_at"],
+    "properties": {
+        "state": {"type": "string", "description": "A secret, for the second step."},
+        "expires_at": _TIME,
+    },
+}
+
 _HEALTH: Mapping[str, object] = {
     "type": "object",
     "required": ["status", "template", "delivery"],
@@ -380,8 +505,23 @@ _HEALTH: Mapping[str, object] = {
             "properties": {
                 "name": {"type": "string"},
                 "ready": {"type": "boolean"},
-                "detail": {"type": "string", "description": "How to fix it. Only with a key that may `administer`."},
+                "detail": {
+                    "type": "string",
+                    "description": "How to fix it, also before a sign-in ends. Only with a key that may `administer`.",
+                },
                 "token_days_left": {"type": "number", "description": "Days until the sign-in ends, unless renewed."},
+                "last_outcome": {
+                    "type": "object",
+                    "description": "What the last delivery came to. Only with a key that may `administer`.",
+                    "required": ["code", "at"],
+                    "properties": {
+                        "code": {
+                            "type": "string",
+                            "description": "A status, or the type of a problem.",
+                        },
+                        "at": {"type": "string", "format": "date-time"},
+                    },
+                },
                 "last_success_at": {
                     "type": "string",
                     "format": "date-time",

@@ -29,11 +29,18 @@ FAULTS: Mapping[type[Exception], ProblemType] = {
     errors.Conflict: ProblemType(409, "conflict", "Garmin holds other values for this instant"),
     errors.TooLarge: ProblemType(413, "too-large", "The body is too large"),
     errors.MediaTypeUnsupported: ProblemType(415, "media-type-unsupported", "This type of body is not supported"),
+    errors.SignInEnded: ProblemType(410, "sign-in-ended", "The sign-in has ended"),
+    errors.SignInInvalid: ProblemType(422, "sign-in-invalid", "The body is not a sign-in"),
+    errors.CodeRejected: ProblemType(422, "code-rejected", "Garmin rejected the code"),
+    errors.SignInRejected: ProblemType(422, "sign-in-rejected", "Garmin rejected the sign-in"),
+    errors.CoolDown: ProblemType(429, "cool-down", "Wait before the next sign-in"),
     errors.ReadingRejected: ProblemType(422, "reading-rejected", "The reading cannot be right"),
+    errors.PersonUnclear: ProblemType(422, "person-unclear", "Whose weigh-in is this?"),
     errors.SettingsInvalid: ProblemType(500, "settings-invalid", "The function is misconfigured"),
     errors.TemplateUnusable: ProblemType(500, "template-unusable", "The template cannot be used"),
     errors.Busy: ProblemType(503, "busy", "Too many requests at once", 5),
     errors.ProofFailed: ProblemType(500, "proof-failed", "The file could not be proven; nothing was sent"),
+    errors.SignInBlocked: ProblemType(502, "sign-in-blocked", "Garmin blocks this way to sign in"),
     errors.GarminRefused: ProblemType(502, "garmin-refused", "Garmin Connect refused"),
     errors.FolderUnusable: ProblemType(503, "folder-unusable", "The file could not be kept", 60),
     errors.TokenStoreUnusable: ProblemType(
@@ -66,6 +73,8 @@ def problem(fault: Exception) -> dict[str, object]:
         problem["retry_after_s"] = pause_s
     if isinstance(fault, errors.ValuesRejected):
         problem["errors"] = [{"field": e.field, "input": e.input, "message": e.message} for e in fault.errors]
+    if isinstance(fault, errors.PersonUnclear):
+        problem["candidates"] = fault.candidates
     if isinstance(fault, errors.Conflict):
         problem |= {"ours": fault.ours, "theirs": fault.theirs}
         problem |= {"added": fault.added, "changed": fault.changed}

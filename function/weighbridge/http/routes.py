@@ -19,13 +19,15 @@ from ..delivery.port import WeighInStore, file_name
 from ..errors import FieldError, WeighbridgeError
 from ..fit.patch import READINGS_PER_FILE
 from ..pipeline import Step, TakeBack, Understood, is_to_do
-from ..settings import Key, Right
+from ..settings import Key, Right, Settings
 from .access import check, check_person
-from .body import Headers, Payloads, read_body
+from .body import Headers, Payloads, read_body, read_json
 from .encoding import PRETTY
 from .problems import problem
+from .sign_in import code_needed, connection, read_step
 
 if TYPE_CHECKING:
+    from ..login import Login
     from ..receipt import Receipt
 
     #: The result of one weigh-in, of a document with several, or of a list.
@@ -57,6 +59,9 @@ class Call:
 
     def body(self) -> Payloads:
         return read_body(self.content, self.headers.get("content-type", "") or None, self.headers)
+
+    def json(self) -> object:
+        return read_json(self.content, self.headers.get("content-type", "") or None, self.headers)
 
 
 class Answer(NamedTuple):
@@ -93,6 +98,8 @@ class Route(NamedTuple):
     #: What the key must be for; None: the route is open.
     right: Right | None = None
     lane: Callable[[Application, Call], Lane] = lambda _application, _call: Lane.LOOP
+    #: See `access.check_guarded`.
+    guarded: bool = False
 
     @property
     def name(self) -> str:
@@ -111,15 +118,29 @@ class Application:
         dry_run, replace = _flag(call.query, "dry_run"), _flag(call.query, "replace")
         if replace:
             check(call.key, Right.DELETE)
-        payloads = call.body()
+        afterwards = None if dry_run else self.composed.afterwards
+        user_agent = call.headers.get("user-agent", "")
+        try:
+            payloads = call.body()
+        except WeighbridgeError as fault:
+            if afterwards:
+                afterwards.answered([problem(fault)], call.content, call.key.name, user_agent)
+            raise
         bridge = self.composed.weighbridge
         understood = bridge.understand(
-            payloads.items, now=self.now(), occurred_at=payloads.occurred_at, replace=replace
+            payloads.items,
+            now=self.now(),
+            occurred_at=payloads.occurred_at,
+            replace=replace,
+            person=call.query.get("person"),
         )
         steps = [_permitted(step, call.key) for step in understood]
 
         def answer() -> Answer:
             of_items = bridge.receipts(steps, dry_run=dry_run)
+            if afterwards:
+                bodies = [problem(each) if isinstance(each, WeighbridgeError) else each for each in of_items]
+                afterwards.answered(bodies, call.content, call.key.name, user_agent)
             results = payloads.results(of_items)
             result = results if payloads.many else results[0]
             if isinstance(result, WeighbridgeError):
@@ -138,7 +159,9 @@ class Application:
             raise errors.ReadingRejected(
                 [FieldError("", len(weigh_ins), f"1 to {READINGS_PER_FILE} readings make a file.")]
             )
-        readings, fit = self.composed.weighbridge.fit(weigh_ins, now=self.now(), occurred_at=payloads.occurred_at)
+        readings, fit = self.composed.weighbridge.fit(
+            weigh_ins, now=self.now(), occurred_at=payloads.occurred_at, person=call.query.get("person")
+        )
         for reading in readings:
             check_person(call.key, reading.person)
         disposition = f'attachment; filename="{file_name(readings, fit)}"'
@@ -183,6 +206,52 @@ class Application:
         }
         return Answer(200 if delivery["ready"] else 503, health)
 
+    def get_sign_in(self, call: Call) -> Later:
+        settings = self._account(call)
+        return Later(lambda: Answer(200, connection(self._login(settings), settings)))
+
+    def post_sign_in(self, call: Call) -> Later:
+        settings = self._account(call)
+        step, values = read_step(call.json())
+
+        def answer() -> Answer:
+            login = self._login(settings)
+            match step, values:
+                case ("email", "password"), (email, password):
+                    found = login.with_password(email.get_secret_value().strip(), password)
+                    if not isinstance(found, SignedIn):
+                        return Answer(202, code_needed(found))
+                case ("state", "code"), (state, code):
+                    login.with_code(state, code.get_secret_value())
+                case _, (ticket,):
+                    login.with_ticket(ticket)
+            return Answer(200, connection(login, settings))
+
+        from ..login import SignedIn
+
+        return Later(answer)
+
+    def delete_sign_in(self, call: Call) -> Later:
+        settings = self._account(call)
+
+        def answer() -> Answer:
+            self._login(settings).sign_out()
+            return Answer(204, b"")
+
+        return Later(answer)
+
+    def _login(self, settings: Settings) -> Login:
+        # Imported when needed: a reading does not wait for what signs in.
+        from ..login import Login
+
+        return Login(settings, lambda: self.now().timestamp())
+
+    def _account(self, call: Call) -> Settings:
+        person = call.query.get("person")
+        settings = self.composed.settings_of(person)
+        check_person(call.key, self.composed.person(person))
+        return settings
+
     def get_openapi(self, _call: Call) -> Answer:
         # Imported when needed: pydantic's schemas take longer than a whole weigh-in.
         from .openapi import document
@@ -197,11 +266,11 @@ class Application:
 
 
 def _without_details(state: Mapping[str, object]) -> dict[str, object]:
-    """A state of `/health` for callers without the right to administer: no names of people, no paths, and not when
-    somebody stepped on the scale."""
+    """A state of `/health` for callers without the right to administer: no names of people, no paths, no reasons, and
+    not when somebody stepped on the scale."""
     shown: dict[str, object] = {}
     for name, value in state.items():
-        if name in ("people", "last_success_at"):
+        if name in ("people", "last_outcome", "last_success_at"):
             continue
         if name == "detail":
             shown[name] = "Send a key with the right to administer to see why."
@@ -229,11 +298,21 @@ def _health_lane(_application: Application, _call: Call) -> Lane:
 
 
 ROUTES = (
-    Route("POST", ("/", "/readings"), Application.post_readings, ("dry_run", "replace"), Right.SEND, _readings_lane),
-    Route("POST", ("/fit",), Application.post_fit, (), Right.SEND, _readings_lane),
+    Route(
+        "POST",
+        ("/", "/readings"),
+        Application.post_readings,
+        ("dry_run", "replace", "person"),
+        Right.SEND,
+        _readings_lane,
+    ),
+    Route("POST", ("/fit",), Application.post_fit, ("person",), Right.SEND, _readings_lane),
     Route("GET", ("/readings",), Application.get_readings, ("from", "to", "person"), Right.READ),
     Route("DELETE", ("/readings/{id}",), Application.delete_reading, ("person",), Right.DELETE),
     Route("GET", ("/health",), Application.get_health, lane=_health_lane),
+    Route("GET", ("/sign-in",), Application.get_sign_in, ("person",), Right.ADMINISTER, guarded=True),
+    Route("POST", ("/sign-in",), Application.post_sign_in, ("person",), Right.ADMINISTER, guarded=True),
+    Route("DELETE", ("/sign-in",), Application.delete_sign_in, ("person",), Right.ADMINISTER, guarded=True),
     Route("GET", ("/openapi.json",), Application.get_openapi, lane=_health_lane),
 )
 
@@ -305,6 +384,9 @@ def _permitted(step: Step, key: Key) -> Step:
             case TakeBack():
                 check(key, Right.DELETE)
                 check_person(key, step.person)
+            case errors.PersonUnclear() if key.people:
+                # Only those whom the key may choose.
+                return errors.PersonUnclear(step.errors, [name for name in step.candidates if name in key.people])
     except errors.Forbidden as fault:
         return fault
     return step

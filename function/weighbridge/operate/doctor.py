@@ -1,6 +1,7 @@
 """weighbridge doctor: one screen that checks each link to Garmin Connect with the user's own account.
 
-Rule: each link is checked by using it, never by reading a setting. A link that fails says how to fix it, and links that
+Rule: each link is checked by using it, never by reading a setting. If no weigh-in is sent, what the last one of the
+function came to counts instead. A link that fails says how to fix it, and links that
 need it are skipped. A weigh-in is sent only when the user enters a weight, and deleted only when the user agrees.
 Nothing printed holds a secret. The weight that was entered is the only measurement that is used.
 """
@@ -21,6 +22,7 @@ from ..commands import sign_in_again, to_upload
 from ..compose import (
     garmin_connect,
     garmin_names,
+    notifier_of,
     only_files,
     personal_api,
     token_library,
@@ -69,6 +71,7 @@ class Run:
     reading: Reading = field(init=False)
     outcome: Delivered = field(init=False)
     weigh_in_id: str = field(init=False)
+    has_tried_to_send: bool = False
 
     @cached_property  # a browser's profile allows one session
     def garmin(self) -> GarminConnect:
@@ -161,6 +164,7 @@ def _official(run: Run) -> str:
 
 def _sending(run: Run) -> str:
     reading = Reading(measured_at=run.now(), weight_kg=_asked_weight(run))
+    run.has_tried_to_send = True
     outcome = run.garmin.deliver([reading], Prover(run.template), replace=False)[reading]
     if isinstance(outcome, WeighbridgeError):
         raise outcome
@@ -191,6 +195,24 @@ def _taking_back(run: Run) -> str:
     raise GarminRefused("Garmin Connect still shows the weigh-in. Delete it there by hand.")
 
 
+def _last_delivery(run: Run) -> str:
+    if run.has_tried_to_send:
+        raise NotTried("it was the weigh-in above.")
+    last = run.garmin.last_outcome()
+    if not last.code:
+        raise NotTried("no reading was delivered yet.")
+    if trouble := last.trouble(run.around.now()):
+        raise OwnerFault(trouble)
+    return f"it came to `{last.code}`, {_span(max(run.around.now() - last.at, 0))} ago."
+
+
+def _notices(run: Run) -> str:
+    notifier = notifier_of(run.settings)
+    if notifier is None:
+        raise NotTried("WEIGHBRIDGE_NOTIFY is not set; you are not notified when something needs you.")
+    return f"notices go to: {', '.join(notifier.check())}. To send a test: {typed('notify')}."
+
+
 LINKS = (
     Link("settings", (), _settings),
     Link("template", ("settings",), _template),
@@ -199,9 +221,11 @@ LINKS = (
     Link("renewal", ("token",), _renewal),
     Link("reading", ("renewal",), _reading),
     Link("official", ("settings",), _official),
+    Link("notices", ("settings",), _notices),
     Link("sending", ("template", "reading"), _sending),
     Link("reading back", ("sending",), _reading_back),
     Link("taking back", ("reading back",), _taking_back),
+    Link("last delivery", ("settings",), _last_delivery),
 )
 
 

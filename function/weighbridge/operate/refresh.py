@@ -1,7 +1,8 @@
 """weighbridge refresh: renew each token that was not renewed for some days, so that no sign-in ends for lack of use.
 
 Facts: a sign-in ends about 30 days after its last renewal, and only use renews it. Meant for a schedule: once a day is
-enough, a missed day does no harm, and running it more often costs nothing, because a fresh token is left alone.
+enough, a missed day does no harm, and running it more often costs nothing, because a fresh token is left alone. It
+also reports a last delivery that failed, if the next one would, too.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import click
 
 from ..commands import DEFAULT_TOKEN
 from ..commands import command as typed
-from ..compose import token_library, token_session, token_store
+from ..compose import garmin_names, notifier_of, sign_in_watch, token_library, token_session, token_store
 from ..errors import WeighbridgeError
+from ..notify.send import Notifier
 from ..settings import Settings, read_settings
 from . import options
 from .surroundings import Surroundings
@@ -39,6 +41,7 @@ def command(around: Surroundings, *, force: bool, daily: bool) -> int:
 def _look_once(around: Surroundings, *, force: bool) -> int:
     try:
         settings = read_settings(around.environment)
+        notifier = notifier_of(settings)
         names = _names(settings)
         people = options.tokens_of_people(settings) if not names else []
     except WeighbridgeError as fault:
@@ -49,7 +52,24 @@ def _look_once(around: Surroundings, *, force: bool) -> int:
         logins = ", ".join(typed("login", name) for name in people or [DEFAULT_TOKEN])
         print(f"There is no Garmin token in {settings.tokens}. Sign in once: {logins}.", file=sys.stderr)
         return 1
-    return max([_renew(settings.for_person(name), around.now(), force=force) for name in names])
+    codes = []
+    for name in names:
+        theirs = settings.for_person(name)
+        codes.append(_renew(theirs, around.now(), force=force))
+        if notifier:
+            _notify(theirs, notifier)
+    return max(codes)
+
+
+def _notify(settings: Settings, notifier: Notifier) -> None:
+    """Notify the owner of a sign-in that ends or has ended."""
+    try:
+        session = token_session(token_library(settings), settings)
+        why = sign_in_watch(settings, session, notifier).look()
+    except (WeighbridgeError, ValueError) as fault:  # a file with another name
+        why = str(fault)
+    if why:
+        print(f"{settings.token_name}: a notice was not sent: {why}", file=sys.stderr, flush=True)
 
 
 def _names(settings: Settings) -> Sequence[str]:
@@ -75,4 +95,9 @@ def _renew(settings: Settings, now_s: float, *, force: bool) -> int:
         return 1
     ends = "" if days is None else f"; the sign-in ends in {days:.0f} days"
     print(f"{name}: {word}{ends}.", flush=True)
+    # Without a regular look at /health, nobody else would say so.
+    for delivery in garmin_names(settings):
+        if trouble := session.last_outcome(delivery).trouble(now_s):
+            print(f"{name}: the last delivery failed. {trouble}", file=sys.stderr, flush=True)
+            return 1
     return 0

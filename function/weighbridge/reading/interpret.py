@@ -19,7 +19,6 @@ from ..errors import FieldError, ReadingRejected
 from ..notes import Code, Note
 from .dialects import (
     BARE_WEIGHT,
-    FITDAYS_WORDS,
     NOT_MEASURED,
     TIMES,
     Either,
@@ -176,10 +175,10 @@ class _Interpretation:
         if self.opened:
             self._decide_opened()
         try:
-            fitdays = known.has_fitdays and any(normal(key) in FITDAYS_WORDS for key in self.keys.values())
-            return self._reading(measured_at, fitdays=fitdays)
+            return self._reading(measured_at, fitdays=not known.fitdays.isdisjoint(self.keys.values()))
         except ReadingRejected as fault:
-            raise ReadingRejected([self._with_caller_keys(error) for error in fault.errors]) from None
+            errors = fault.errors
+        raise ReadingRejected([self._with_caller_keys(error) for error in errors])
 
     def _reading(self, measured_at: datetime, *, fitdays: bool) -> Interpreted:
         """The reading of values that are each possible."""

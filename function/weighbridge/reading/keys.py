@@ -92,8 +92,8 @@ class Meanings(NamedTuple):
     meanings: tuple[Meaning | None, ...]
     #: Whether one of them names a unit.
     has_units: bool
-    #: Whether one of them is a word that only the Fitdays app uses.
-    has_fitdays: bool
+    #: The keys that only the Fitdays app uses.
+    fitdays: frozenset[str]
 
 
 def meanings_of(keys: tuple[str, ...]) -> Meanings:
@@ -105,7 +105,8 @@ def meanings_of(keys: tuple[str, ...]) -> Meanings:
 
 def _all(keys: tuple[str, ...]) -> Meanings:
     meanings = tuple(map(meaning_of, keys))
-    return Meanings(meanings, any(map(is_unit, meanings)), not FITDAYS_WORDS.isdisjoint(map(normal, keys)))
+    fitdays = frozenset(key for key in keys if normal(key) in FITDAYS_WORDS)
+    return Meanings(meanings, any(map(is_unit, meanings)), fitdays)
 
 
 _MOST_KEYS = 100

@@ -11,14 +11,13 @@ Weakness: two people of nearly the same weight always have to name themselves.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-from ..errors import FieldError, ReadingRejected, SettingsInvalid
+from ..errors import FieldError, PersonUnclear, SettingsInvalid
 from ..notes import Code, Note
 from .doubts import left_out, settle
 from .interpret import Interpreted
@@ -59,6 +58,9 @@ Recent = Callable[[Person, datetime], Sequence[Weight]]
 
 def read_people(text: str) -> tuple[Person, ...]:
     """The people of a TOML text. Raises `SettingsInvalid`, which names the person and the key."""
+    # Imported when needed: most functions serve one person.
+    import tomllib
+
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as e:
@@ -91,19 +93,19 @@ def person_of(people: Sequence[Person], interpreted: Interpreted, recent: Recent
         if interpreted.name is not None and (person := named(people, interpreted.name)):
             return person
         if interpreted.unclear_person and len(people) > 1:
-            raise ReadingRejected(interpreted.unclear_person)
+            raise PersonUnclear(interpreted.unclear_person, [person.name for person in people])
     return who(people, interpreted.reading, recent)
 
 
 def who(people: Sequence[Person], reading: Reading, recent: Recent) -> Person:
-    """The person of a reading. Raises `ReadingRejected`; `recent` may raise other faults."""
-    known = ", ".join(person.name for person in people)
+    """The person of a reading. Raises `PersonUnclear`; `recent` may raise other faults."""
+    names = [person.name for person in people]
+    known = ", ".join(names)
     if reading.person is not None:
         if person := named(people, reading.person):
             return person
-        raise ReadingRejected(
-            [FieldError("person", reading.person, f"No person by that name is configured. Known: {known}.")]
-        )
+        message = f"No person by that name is configured. Known: {known}."
+        raise PersonUnclear([FieldError("person", reading.person, message)], names)
     fitting = [person for person in people if _is_in_range(person, reading.weight_kg)]
     fitting = [person for person in fitting if _is_near(reading, recent(person, reading.measured_at))]
     if len(fitting) == 1:
@@ -116,7 +118,7 @@ def who(people: Sequence[Person], reading: Reading, recent: Recent) -> Person:
             "This weight fits no one's range and recent weights. Is it a guest or a suitcase? "
             f"If not, name the person: {known}."
         )
-    raise ReadingRejected([FieldError("person", None, message)])
+    raise PersonUnclear([FieldError("person", None, message)], [person.name for person in fitting] or names)
 
 
 def of_person(interpreted: Interpreted, person: Person) -> Interpreted:

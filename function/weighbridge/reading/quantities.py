@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 
 from .characters import fold
 from .dialects import Quantity, Share, is_missing, normal
@@ -140,10 +141,12 @@ def quantity(value: object, meaning: Quantity) -> tuple[str | Share, Decimal]:
 
 
 def simple(value: object, unit: str) -> Decimal | None:
-    """A number other than 0, as `quantity` gives it, if JSON has it as a number and its unit is that of calculation.
+    """A number other than 0, as `quantity` gives it, if it is in the unit of calculation: 81.4, "81.4" or "81.4 kg".
 
     None says nothing; `quantity` decides. This is the hot path.
     """
+    if value.__class__ is str:
+        return _simple_text(value, unit) if len(value) <= _SIMPLE_TEXT else None
     if value.__class__ is int:
         value = Decimal(value) if -_SIMPLE < value < _SIMPLE else None
     if (
@@ -157,6 +160,19 @@ def simple(value: object, unit: str) -> Decimal | None:
     return None
 
 
+#: A scale shows a few hundred different numbers, so a history repeats each of its texts.
+@lru_cache(maxsize=4096)
+def _simple_text(text: str, unit: str) -> Decimal | None:
+    if unit not in _AS_IT_IS:
+        return None
+    try:
+        one = _number(text, unit)
+    except NotUnderstood:
+        return None
+    return one[0] or None if one and one[1] in ("", unit) else None
+
+
+_SIMPLE_TEXT = 20
 _SIMPLE = 10**9
 #: Units in which a number needs no conversion.
 _AS_IT_IS = frozenset(

@@ -65,8 +65,10 @@ class Reading:
             errors.append(_unlike(self, "person", "A name of 1 to 64 printable characters"))
         if errors:
             raise ReadingRejected(errors)
-        # The one change that a frozen reading has, before anyone sees it.
-        object.__setattr__(self, "measured_at", self.measured_at.astimezone(UTC).replace(microsecond=0))
+        at = self.measured_at
+        if at.tzinfo is not UTC or at.microsecond:
+            # The one change that a frozen reading has, before anyone sees it.
+            object.__setattr__(self, "measured_at", at.astimezone(UTC).replace(microsecond=0))
 
 
 def _is_aware(value: object) -> bool:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from weighbridge import client
+from weighbridge.broker import Broker, mqtt_broker
 from weighbridge.client import Target, with_local_key
-from weighbridge.settings import Broker, Variable, http_url, mqtt_broker, read_variables
+from weighbridge.settings import Variable, http_url, read_variables
 
 
 @dataclass(frozen=True, slots=True)

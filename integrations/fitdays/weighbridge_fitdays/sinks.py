@@ -16,8 +16,8 @@ from typing import Any, NamedTuple, Protocol
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from weighbridge.broker import Broker
 from weighbridge.client import AsyncClient, Target
-from weighbridge.settings import Broker
 
 from .cloud import CloudWeighIn
 
@@ -65,7 +65,8 @@ class FunctionSink:
     """POST /readings."""
 
     def __init__(self, target: Target) -> None:
-        self._client = AsyncClient(target)
+        # What is refused is only in its log.
+        self._client = AsyncClient(target, program="weighbridge-fitdays")
 
     async def hand_over(self, weigh_in: CloudWeighIn) -> Handed:
         result = await self._client.post(json.dumps(_reading(weigh_in)))

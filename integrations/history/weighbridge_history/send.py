@@ -32,7 +32,7 @@ from .read import WeighInLine
 #: Garmin may time out on a file with more (garmin-weight-sync issue 8 saw a 504).
 BATCH = 200
 #: A dry run sends nothing to Garmin, so its batches may be larger. A body stays far below the function's 1 MiB limit.
-CHECKED_AT_ONCE, CHECKED_BYTES = 500, 600_000
+CHECKED_AT_ONCE, CHECKED_BYTES = 1_000, 600_000
 IN_FLIGHT = 4
 #: Pauses between tries of the same batch, if no row of it got through.
 PAUSES_S = (1, 2, 4, 8, 16, 32, 60, 60, 60)
@@ -82,7 +82,8 @@ class ImportReport:
         self.counts[deciding.status] += 1
         for part in parts:
             self.warnings += [(row, warning["text"]) for warning in part.body.get("warnings", [])]
-            self.codes.update(part.codes)
+            for code in part.codes:
+                self.codes[code] += 1
             if weight := weight_in(row.number, row.person, part.body):
                 self.weights.append(weight)
             if keep:

@@ -11,6 +11,7 @@
     worker.py            sends queued readings to the function, as many as are due in one request
     verdict.py           what an answer of the function means for a reading
     pauses.py            how long to wait before the next attempt
+    notices.py           notifies a person of what is parked or does not arrive
     commands.py          migrate, status, show, retry, correct
     cli.py               weighbridge outbox …
     settings.py          the environment

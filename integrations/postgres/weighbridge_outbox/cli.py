@@ -98,6 +98,15 @@ def retry(reading_id: int, *, replace: bool) -> None:
 
 @command.command()
 @_ID
+@click.argument("person")
+def answer(reading_id: int, person: str) -> None:
+    """Say whose reading it is, and send it. `status` shows which readings ask, and whom they may belong to."""
+    with _postgres() as connection:
+        click.echo(commands.answer(connection, reading_id, person))
+
+
+@command.command()
+@_ID
 @click.argument("file", type=click.Path(path_type=Path))
 @_REPLACE
 def correct(reading_id: int, file: Path, *, replace: bool) -> None:

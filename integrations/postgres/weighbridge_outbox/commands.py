@@ -41,11 +41,15 @@ SELECT ': ' || coalesce(string_agg(nullif(error->>'field', ''), ', '), min(error
 FROM jsonb_array_elements(fault->'errors') AS error
 """
 
+#: Whom a reading may belong to.
+CANDIDATES = "SELECT ' ' || string_agg(name, ' or ') FROM jsonb_array_elements_text(fault->'candidates') AS name"
+
 OPEN = f"""
 SELECT id, source, state, attempts, received_at,
     ceil(extract(epoch FROM next_attempt_at - now()))::bigint AS again_s,
-    coalesce(fault->>'title' || CASE jsonb_typeof(fault->'errors') WHEN 'array' THEN
-        ({BLAMED}) ELSE '' END, receipt->'warnings'->0->>'text', CASE
+    coalesce(fault->>'title' || CASE 'array'
+        WHEN jsonb_typeof(fault->'candidates') THEN ({CANDIDATES}) WHEN jsonb_typeof(fault->'errors') THEN ({BLAMED})
+        ELSE '' END, receipt->'warnings'->0->>'text', CASE
         WHEN state = 'waiting' AND next_attempt_at IS NOT NULL AND NOT settled
             THEN 'waits for more values of the same weigh-in'
         ELSE '' END || CASE state
@@ -60,6 +64,8 @@ UPDATE readings SET state = 'waiting', revision = revision + 1, next_attempt_at 
     settled = true, joined_to = NULL
 WHERE id = %s
 """
+
+ANSWER = "UPDATE readings SET person = %s WHERE id = %s"
 
 CORRECT = """
 UPDATE readings SET payload = weighbridge_with_receipt(%s::text::jsonb, received_at), instant = NULL,
@@ -193,6 +199,13 @@ def retry(connection: psycopg.Connection[Any], reading_id: int, *, replace: bool
     if connection.execute(AGAIN, [replace, reading_id]).rowcount == 0:
         raise Refused(f"There is no reading {reading_id}.")
     return f"Reading {reading_id} is sent again."
+
+
+def answer(connection: psycopg.Connection[Any], reading_id: int, person: str) -> str:
+    """Send a reading as this person's. The function says if it knows nobody by that name."""
+    with connection.transaction():
+        connection.execute(ANSWER, [person, reading_id])
+        return retry(connection, reading_id, replace=False)
 
 
 def correct(connection: psycopg.Connection[Any], reading_id: int, path: Path, *, replace: bool) -> str:

@@ -2,7 +2,7 @@
 -- they exist. `weighbridge outbox migrate` applies this file after the others; applying it again changes nothing.
 --
 -- Rule: the relay stores readings and sees if one is stored. The worker reads and updates readings, and has the
--- queue. Neither deletes a reading, changes a table or sees another one, such as Home Assistant's.
+-- queue and the notices. Neither deletes a reading, changes a table or sees another one, such as Home Assistant's.
 -- Facts: a trigger runs with the rights of whoever inserts, unless it is SECURITY DEFINER; then it has those of its
 -- owner, and a fixed search_path, so that nobody can put another function in its way.
 
@@ -19,6 +19,7 @@ BEGIN
     END IF;
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'weighbridge_worker') THEN
         GRANT SELECT, UPDATE ON readings TO weighbridge_worker;
+        GRANT SELECT, INSERT, UPDATE ON weighbridge_notices TO weighbridge_worker;
         FOR part IN SELECT oid::regclass AS name, relkind FROM pg_class
             WHERE relnamespace = 'public'::regnamespace AND relname LIKE 'procrastinate\_%' AND relkind IN ('r', 'S') LOOP
             IF part.relkind = 'S' THEN

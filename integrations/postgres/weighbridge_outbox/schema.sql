@@ -31,7 +31,8 @@ ALTER TABLE readings
     ADD COLUMN IF NOT EXISTS part integer NOT NULL DEFAULT 0,  -- of several rows of one message, the second is 1
     ADD COLUMN IF NOT EXISTS action text NOT NULL DEFAULT 'weigh_in',  -- or 'replace', 'take_back'
     ADD COLUMN IF NOT EXISTS instant timestamptz,        -- of the weigh-in, as the worker reads it
-    ADD COLUMN IF NOT EXISTS admitted boolean NOT NULL DEFAULT false;  -- may it be on its way to Garmin?
+    ADD COLUMN IF NOT EXISTS admitted boolean NOT NULL DEFAULT false,  -- may it be on its way to Garmin?
+    ADD COLUMN IF NOT EXISTS person text NOT NULL DEFAULT '';  -- whose it is, if somebody had to be asked
 
 DO $$
 BEGIN
@@ -146,3 +147,13 @@ CREATE INDEX IF NOT EXISTS weighbridge_lock ON procrastinate_jobs (lock) WHERE s
 CREATE OR REPLACE TRIGGER weighbridge_to_queue
     AFTER INSERT OR UPDATE OF revision ON readings FOR EACH ROW
     WHEN (NEW.state = 'waiting') EXECUTE FUNCTION weighbridge_to_queue();
+
+-- The notices that were sent (`notices.py`): an event, and what it is about, such as a reading in one revision.
+CREATE TABLE IF NOT EXISTS weighbridge_notices (
+    event       text NOT NULL,
+    about       text NOT NULL,
+    claimed_at  timestamptz NOT NULL DEFAULT now(),      -- a worker was about to send it
+    attempts    integer NOT NULL DEFAULT 1,
+    sent_at     timestamptz,                             -- NULL: not yet
+    PRIMARY KEY (event, about)
+);

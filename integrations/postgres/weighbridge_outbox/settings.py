@@ -10,8 +10,10 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from weighbridge import client, settings
+from weighbridge.broker import Broker, mqtt_broker
 from weighbridge.client import Target, with_local_key
-from weighbridge.settings import Broker, Variable, mqtt_broker, read_variables
+from weighbridge.secret import SecretStr
+from weighbridge.settings import Variable, read_variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,10 @@ class WorkerSettings:
     stalled_s: float
     settle_s: float
     join_s: float
+    notify: tuple[SecretStr, ...]
+    notify_values: bool
+    notify_every_s: float
+    silent_days: int
 
 
 def _database_url(text: str) -> str:
@@ -63,6 +69,13 @@ def _seconds(text: str) -> float:
 
 def _count(text: str) -> int:
     return int(_positive(text))
+
+
+def _days(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 3650:
+        raise ValueError
+    return number
 
 
 _NUMBER = "a number, 1 or greater"
@@ -142,6 +155,23 @@ WORKER = (
         _seconds,
         _SECONDS,
     ),
+    Variable(
+        "OUTBOX_SILENT_DAYS",
+        "silent_days",
+        "14",
+        "worker: a notice says so if nothing of a source has arrived for so many days; 0 = never",
+        _days,
+        "a whole number of days from 0 to 3650",
+    ),
+    Variable(
+        "OUTBOX_NOTIFY_SECONDS",
+        "notify_every_s",
+        "60",
+        "worker: how often it looks for what a person is to be notified of",
+        _positive,
+        _NUMBER,
+    ),
+    *settings.NOTIFY,
     # The function has the same rule, and the same window.
     *(variable for variable in settings.VARIABLES if variable.name == "WEIGHBRIDGE_JOIN_SECONDS"),
 )

@@ -30,7 +30,8 @@ Reading = Mapping[str, Any]
 _Cursor = AsyncCursor[dict[str, Any]]
 
 READ = """
-SELECT id, received_at, state, revision, replace, settled, admitted, action, attempts, payload, payload::text AS text,
+SELECT id, received_at, state, revision, replace, person, settled, admitted, action, attempts, payload,
+    payload::text AS text,
     jsonb_typeof(payload) AS kind, coalesce(scale, source) AS scale, now() AS now
 FROM readings WHERE id = ANY(%(ids)s) ORDER BY id
 """

@@ -41,7 +41,9 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool as Pool
 
 from weighbridge.client import AsyncClient, Reply, Result
+from weighbridge.notify.send import Notifier
 
+from .notices import watch
 from .pauses import Pauses
 from .settings import WorkerSettings
 from .taking import Reading, take
@@ -228,7 +230,8 @@ class Sender:
 
     async def _post(self, together: Sequence[Reading]) -> Reply:
         if goes_alone(together[0]):
-            return await self.client.post(together[0]["text"], replace=together[0]["replace"])
+            (reading,) = together
+            return await self.client.post(reading["text"], replace=reading["replace"], person=reading["person"])
         return await self.client.post_lines([reading["text"].encode() for reading in together])
 
 
@@ -248,8 +251,9 @@ def requests(readings: Sequence[Reading]) -> list[list[Reading]]:
 
 
 def goes_alone(reading: Reading) -> bool:
-    """Whether a reading has a request of its own: it may replace what Garmin holds, or it is a list."""
-    return bool(reading["replace"] or reading["kind"] == "array")
+    """Whether a reading has a request of its own: it may replace what Garmin holds, somebody said whose it is, or it is
+    a list."""
+    return bool(reading["replace"] or reading["person"] or reading["kind"] == "array")
 
 
 def _judge(reading: Reading, result: Result) -> NextStep:
@@ -400,26 +404,32 @@ async def run(settings: WorkerSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     pauses = Pauses(settings.longest_pause_s, random.Random())  # noqa: S311 - jitter
+    notifier = Notifier(settings.notify, with_values=settings.notify_values) if settings.notify else None
+    if notifier:
+        notifier.check()
     async with AsyncClient(settings.function) as client:
         while not stopping.is_set():
             sender = Sender(client, pauses, settings.stalled_s, settings.settle_s, settings.join_s)
             try:
                 app = make_app(
-                    settings.database_url, connections=settings.concurrency + 2, stalled_s=settings.stalled_s
+                    settings.database_url, connections=settings.concurrency + 3, stalled_s=settings.stalled_s
                 )
-                await _work(app, sender, settings.concurrency, stopping)
+                await _work(app, sender, settings, notifier, stopping)
             except (psycopg.Error, ProcrastinateException) as e:
                 log.error("Postgres is down, or its tables are missing: %s", type(e).__name__)  # noqa: TRY400 - its text may hold a row
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), PAUSE_S)
 
 
-async def _work(app: App, sender: Sender, concurrency: int, stopping: asyncio.Event) -> None:
+async def _work(
+    app: App, sender: Sender, settings: WorkerSettings, notifier: Notifier | None, stopping: asyncio.Event
+) -> None:
     async with app.open_async():
+        pool = cast(PsycopgConnector, app.connector).pool
         working = asyncio.create_task(
             app.run_worker_async(
                 queues=[QUEUE],
-                concurrency=concurrency,
+                concurrency=settings.concurrency,
                 fetch_job_polling_interval=LOOK_EVERY_S,
                 shutdown_graceful_timeout=STOP_WITHIN_S,
                 delete_jobs="always",  # `readings` keeps the history
@@ -429,11 +439,16 @@ async def _work(app: App, sender: Sender, concurrency: int, stopping: asyncio.Ev
                 additional_context={"sender": sender},
             )
         )
-        alarm = asyncio.create_task(sender.alarm.run(cast(PsycopgConnector, app.connector).pool))
+        aside = [asyncio.create_task(sender.alarm.run(pool))]
+        if notifier:
+            every_s, silent_days = settings.notify_every_s, settings.silent_days
+            aside += [asyncio.create_task(watch(pool, notifier, every_s=every_s, silent_days=silent_days))]
         ends = [asyncio.create_task(event.wait()) for event in (stopping, sender.lost)]
         await asyncio.wait((working, *ends), return_when=asyncio.FIRST_COMPLETED)
-        for task in (alarm, *ends):
+        for task in (*aside, *ends):
             task.cancel()
+        if notifier:
+            notifier.stop()
         if stopping.is_set() or sender.lost.is_set():
             working.cancel()
         with contextlib.suppress(asyncio.CancelledError):

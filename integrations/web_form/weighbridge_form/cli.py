@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import streamlit as st
@@ -24,7 +25,10 @@ from weighbridge.operate.surroundings import Surroundings
 from .door import Door
 from .home_screen import routes
 from .looks import THEME
-from .settings import names_of, read_settings
+from .settings import FormSettings, names_of, read_settings
+
+if TYPE_CHECKING:
+    from .access import Access
 
 OPTIONS = {
     "server.headless": "true",  # does not open a browser, does not ask for an e-mail address
@@ -45,8 +49,8 @@ def command(around: Surroundings, options: Sequence[str]) -> None:
     """Serve a page to type, look at and correct weigh-ins: http://127.0.0.1:8501.
 
     It asks the function at WEIGHBRIDGE_URL, with WEIGHBRIDGE_KEY or the key of this machine. Beyond this machine, it
-    needs WEIGHBRIDGE_FORM_PASSWORD and WEIGHBRIDGE_FORM_HOSTS. You can add options of Streamlit, such as
-    --server.port 8600.
+    needs WEIGHBRIDGE_FORM_PASSWORD (or another sign-in) and WEIGHBRIDGE_FORM_HOSTS. You can add options of Streamlit,
+    such as --server.port 8600.
     """
     settings = read_settings(around.environment)  # fails here, before a page is served
     set_options(OPTIONS | dict(named(options)), around.environment)
@@ -57,6 +61,7 @@ def command(around: Surroundings, options: Sequence[str]) -> None:
         st.App(Path(__file__).with_name("app.py"), routes=routes()),
         hosts=hosts,
         password=settings.password,
+        access=access_of(settings),
         behind_proxy=settings.behind_proxy,
         port=port,
     )
@@ -76,6 +81,15 @@ def command(around: Surroundings, options: Sequence[str]) -> None:
     )
     click.echo(f"The page: http{'s' if server.config.is_ssl else ''}://{host}:{port}", err=True)
     server.run()
+
+
+def access_of(settings: FormSettings) -> Access | None:
+    if not settings.access_team:
+        return None
+    # Loaded only here: without Access, its libraries would only take memory.
+    from .access import Access
+
+    return Access(settings.access_team, settings.access_audience)
 
 
 def named(words: Sequence[str]) -> Iterator[tuple[str, str]]:

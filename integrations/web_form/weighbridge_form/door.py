@@ -7,6 +7,7 @@ icons and the manifest of home_screen.py need no session:
                                                                            at this machine (DNS rebinding) stops here
     Origin       if sent, the same host and port as Host                   else 403: another web page
     a session    a signed cookie, if there is a password                   else 401, and a page that asks for it
+    a token      of Cloudflare Access, if that is configured (`access`)    else 403, or 503 if it cannot be checked
 
 The password is in no log, no address and no exception. It is compared in constant time.
 
@@ -35,6 +36,7 @@ from html import escape
 from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address
 from math import ceil
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from starlette.datastructures import MutableHeaders
@@ -47,6 +49,10 @@ from weighbridge.settings import LOOPBACK
 
 from .home_screen import HEAD, PUBLIC
 from .looks import COLORS
+
+if TYPE_CHECKING:
+    # Its library is loaded only where Access is configured.
+    from .access import Access
 
 SESSION_S = 30 * 86_400
 #: For wrong passwords from one address.
@@ -75,8 +81,14 @@ OWN_ANSWER = {
 
 NO_SIGN_IN = (
     "This page has no password, so it is not served through a proxy or a tunnel. Set WEIGHBRIDGE_FORM_PASSWORD, or "
-    "WEIGHBRIDGE_FORM_SIGN_IN=proxy if the proxy asks for a sign-in."
+    "WEIGHBRIDGE_FORM_ACCESS_TEAM and WEIGHBRIDGE_FORM_ACCESS_AUDIENCE for Cloudflare Access, or "
+    "WEIGHBRIDGE_FORM_SIGN_IN=proxy if another proxy asks for a sign-in."
 )
+#: For a request that Cloudflare Access has not let in, and for one that cannot be checked.
+NOT_BY_ACCESS = {
+    HTTPStatus.FORBIDDEN: "Open this page under its address at Cloudflare Access, and sign in there.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "The sign-in cannot be checked now. Try again in a minute; the log has the reason.",
+}
 
 
 class Door:
@@ -88,6 +100,7 @@ class Door:
         *,
         hosts: Collection[str] = (),
         password: SecretStr | None = None,
+        access: Access | None = None,
         behind_proxy: bool = False,
         port: int = 0,
         now: Callable[[], float] = time.time,
@@ -95,7 +108,9 @@ class Door:
         self._app, self._now = app, now
         self._hosts = frozenset((*LOOPBACK, *hosts))
         self._sessions = Sessions(password) if password else None
-        self._behind_proxy = behind_proxy
+        self._access = access
+        #: Whether what a proxy or a tunnel sends on may pass without a session.
+        self._behind_proxy = behind_proxy or access is not None
         #: A browser sends a cookie to every port of a host, so each port has one with its own name.
         self._cookie = f"weighbridge_form_{port}"
         self._wrong = WrongPasswords()
@@ -115,8 +130,11 @@ class Door:
 
         request = HTTPConnection(scope)
         answer = self._refusal(request)
-        if answer is None and not self._is_open(request):
-            answer = await self._sign_in(request, receive)
+        if answer is None and not _is_open(request):
+            if self._sessions and not self._sessions.holds(request.cookies.get(self._cookie, ""), self._now()):
+                answer = await self._sign_in(request, receive)
+            elif self._access and (status := await self._access.refuses(request)):
+                answer = _refuse(status, NOT_BY_ACCESS[status])
         await (answer or self._app)(scope, receive, send_with_headers)
 
     def _refusal(self, request: HTTPConnection) -> Response | None:
@@ -132,13 +150,6 @@ class Door:
         if not self._sessions and not self._behind_proxy and any(name in request.headers for name in FORWARDED):
             return _refuse(HTTPStatus.FORBIDDEN, NO_SIGN_IN)
         return None
-
-    def _is_open(self, request: HTTPConnection) -> bool:
-        return (
-            self._sessions is None
-            or (request.scope["type"] == "http" and request.scope["path"] in OPEN)
-            or self._sessions.holds(request.cookies.get(self._cookie, ""), self._now())
-        )
 
     # -- the sign-in -----------------------------------------------------------------------------------------
 
@@ -238,6 +249,11 @@ class WrongPasswords:
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+?)\.?(:(?P<port>[0-9]{1,5}))?", re.IGNORECASE)
 #: A proxy with TLS does not always send its port on.
 _USUAL_PORTS = ("", "80", "443")
+
+
+def _is_open(request: HTTPConnection) -> bool:
+    """Whether what is asked for needs no session."""
+    return request.scope["type"] == "http" and request.scope["path"] in OPEN
 
 
 def host_of(request: HTTPConnection) -> tuple[str, str] | None:

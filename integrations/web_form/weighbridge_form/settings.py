@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from weighbridge.client.settings import VARIABLES as OF_A_CALLER
 from weighbridge.errors import SettingsInvalid
 from weighbridge.secret import SecretStr
-from weighbridge.settings import LOOPBACK, Variable, http_url, read_variables
+from weighbridge.settings import LOOPBACK, Variable, http_url, read_variables, split_url
 
 #: Below that, a password can be guessed over the network in reasonable time.
 SHORTEST_PASSWORD = 12
@@ -30,6 +30,9 @@ class FormSettings(NamedTuple):
     hosts: tuple[str, ...]
     #: Whether a proxy in front of the page asks for a sign-in.
     behind_proxy: bool
+    #: The team domain of Cloudflare Access and the AUD tag of the page there; both are "" without it.
+    access_team: str
+    access_audience: str
 
 
 def people_of(text: str) -> dict[str, str]:
@@ -72,6 +75,21 @@ def _is_proxy(text: str) -> bool:
     return text == "proxy"
 
 
+def _team(text: str) -> str:
+    if text:
+        split_url(f"https://{text}", ("https",))
+        # A dot: the name of the team alone is not its domain.
+        if not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+(:[0-9]+)?", text):
+            raise ValueError
+    return text
+
+
+def _audience(text: str) -> str:
+    if text and not re.fullmatch(r"[0-9a-f]{32,128}", text):
+        raise ValueError
+    return text
+
+
 VARIABLES = (
     Variable(
         "WEIGHBRIDGE_URL",
@@ -102,10 +120,27 @@ VARIABLES = (
         "WEIGHBRIDGE_FORM_SIGN_IN",
         "behind_proxy",
         "",
-        "`proxy`: instead of a password, a proxy asks for a sign-in (such as Cloudflare Access or Authelia), and "
-        "nothing but the proxy can reach the port of the page",
+        "`proxy`: instead of a password, a proxy asks for a sign-in (such as Authelia), and nothing but the proxy can "
+        "reach the port of the page",
         _is_proxy,
         "proxy, or not set",
+    ),
+    Variable(
+        "WEIGHBRIDGE_FORM_ACCESS_TEAM",
+        "access_team",
+        "",
+        "instead of a password, Cloudflare Access asks for a sign-in, and the page checks its token: your team domain, "
+        "such as `example.cloudflareaccess.com`",
+        _team,
+        "a team domain such as example.cloudflareaccess.com, in lower case and without https://",
+    ),
+    Variable(
+        "WEIGHBRIDGE_FORM_ACCESS_AUDIENCE",
+        "access_audience",
+        "",
+        "the Application Audience (AUD) tag of the page there",
+        _audience,
+        "the AUD tag of an application: 64 digits and letters from a to f",
     ),
 )
 
@@ -113,7 +148,10 @@ VARIABLES = (
 def read_settings(environment: Mapping[str, str]) -> FormSettings:
     """Raises `SettingsInvalid`."""
     values: dict[str, Any] = read_variables(VARIABLES, environment)
-    return FormSettings(**values)
+    settings = FormSettings(**values)
+    if bool(settings.access_team) is not bool(settings.access_audience):
+        raise SettingsInvalid("Set both WEIGHBRIDGE_FORM_ACCESS_TEAM and WEIGHBRIDGE_FORM_ACCESS_AUDIENCE, or neither.")
+    return settings
 
 
 def names_of(settings: FormSettings, address: str) -> tuple[str, ...]:
@@ -121,16 +159,20 @@ def names_of(settings: FormSettings, address: str) -> tuple[str, ...]:
 
     Raises `SettingsInvalid` if others would reach the page without a sign-in, or under no name.
     """
-    if settings.password and settings.behind_proxy:
-        raise SettingsInvalid("Expected WEIGHBRIDGE_FORM_PASSWORD or WEIGHBRIDGE_FORM_SIGN_IN=proxy, got both.")
+    sign_ins = sum(map(bool, (settings.password, settings.behind_proxy, settings.access_team)))
+    if sign_ins > 1:
+        raise SettingsInvalid(
+            "Expected one of WEIGHBRIDGE_FORM_PASSWORD, WEIGHBRIDGE_FORM_ACCESS_TEAM and "
+            f"WEIGHBRIDGE_FORM_SIGN_IN=proxy, got {sign_ins}."
+        )
     bare = address.strip("[]").lower()
     everywhere = bare in ("0.0.0.0", "::")  # noqa: S104  # only a comparison
     if not is_loopback(bare):
-        if not settings.password and not settings.behind_proxy:
+        if not sign_ins:
             raise SettingsInvalid(
                 f"Others can reach a page that listens on {address}. Set WEIGHBRIDGE_FORM_PASSWORD "
-                f"({SHORTEST_PASSWORD} characters or more), or WEIGHBRIDGE_FORM_SIGN_IN=proxy if a proxy asks for a "
-                "sign-in."
+                f"({SHORTEST_PASSWORD} characters or more), or WEIGHBRIDGE_FORM_ACCESS_TEAM for Cloudflare Access, or "
+                "WEIGHBRIDGE_FORM_SIGN_IN=proxy if another proxy asks for a sign-in."
             )
         if everywhere and not settings.hosts:
             raise SettingsInvalid(

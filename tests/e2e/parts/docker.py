@@ -4,7 +4,8 @@ Strategy: without a registry no image can be pulled. So the images that the Dock
 from Debian's packages under these names, and the shipped files run as they are. The engine runs in its own network
 namespace, so this machine's network does not change.
 
-Weakness: the images are not the official ones of Postgres and Mosquitto, and may differ from them.
+Weakness: the images are not the official ones of Postgres and Mosquitto, and may differ from them. They cannot have
+the digests of the shipped files, so the build and Compose are given the same names without digests.
 
 Debian packages: docker.io iptables iproute2 buildah debootstrap; and Go, which builds Compose.
 """
@@ -25,6 +26,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import yaml
 from filelock import FileLock
 
 from tests.e2e.parts import find_program, unavailable, wait_until
@@ -71,6 +73,10 @@ exec postgres -c 'listen_addresses=*'
 """
 
 
+def without_digest(image: str) -> str:
+    return image.partition("@")[0]
+
+
 def run(*command: object, timeout_s: float = 600, said: str = "", **options: Any) -> str:
     """The output of a command that must succeed."""
     done = subprocess.run(
@@ -93,6 +99,9 @@ class Engine:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+        tags = {name: {"image": without_digest(one["image"])} for name, one in services.items() if "@" in one["image"]}
+        (folder / "tags.yaml").write_text(yaml.safe_dump({"services": tags}))
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("WEIGHBRIDGE_", "GARMIN_"))},
             "DOCKER_HOST": f"unix://{folder}/docker.sock",
@@ -104,8 +113,9 @@ class Engine:
 
     def compose(self, *arguments: object, **options: Any) -> str:
         """Run Compose with the shipped file, the test's additions (test.yaml) and its settings (.env)."""
-        files = ["-f", ROOT / "compose.yaml", "-f", self.folder / "test.yaml", "--env-file", self.folder / ".env"]
-        return self.docker("compose", *files, *arguments, **options)
+        files = [ROOT / "compose.yaml", self.folder / "tags.yaml", self.folder / "test.yaml"]
+        named = [word for file in files for word in ("-f", file)]
+        return self.docker("compose", *named, "--env-file", self.folder / ".env", *arguments, **options)
 
     def container(self, service: str) -> dict[str, Any]:
         identifier = self.compose("ps", "--all", "--quiet", service).strip()
@@ -290,6 +300,8 @@ def built_images(folder: Path, context: Path, targets: Sequence[str]) -> list[Pa
                 f"{certificates}:{certificates}:ro",
                 "--target",
                 target,
+                "--build-arg",
+                f"PYTHON={python}",
                 "--tag",
                 target,
                 context,

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import threading
 import urllib.error
@@ -43,7 +42,7 @@ module.exports = {
 
 
 class NodeRed:
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str], flow: str) -> None:
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self._folder = folder
@@ -53,7 +52,7 @@ class NodeRed:
         self._statuses: list[tuple[str, dict[str, str]]] = []
         self._listens = threading.Event()
         self._program = installed(PACKAGE, "node-red")
-        shutil.copy(FLOW, folder / "flow.json")
+        (folder / "flow.json").write_text(flow)
         (folder / "output").touch()
         (folder / "settings.js").write_text(SETTINGS.replace("PORT", str(self.port)))
 
@@ -131,8 +130,9 @@ class NodeRed:
 
 
 @contextmanager
-def node_red(folder: Path, **environment: str) -> Iterator[NodeRed]:
-    red = NodeRed(folder, environment)
+def node_red(folder: Path, flow: str = "", **environment: str) -> Iterator[NodeRed]:
+    """`flow`: the shipped one, with what a user has wired to it."""
+    red = NodeRed(folder, environment, flow or FLOW.read_text())
     try:
         red.start()
         yield red

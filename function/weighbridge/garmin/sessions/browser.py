@@ -18,13 +18,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from ...commands import BROWSER_LOGIN, DEFAULT_TOKEN, command
+from ...delivery.last_outcome import LastOutcome
+from ...delivery.port import Outcome
 from ...errors import GarminRefused, GarminUnreachable, SettingsInvalid, SignInNeeded, WeighbridgeError
 from ...private import make_private_folder
 from ..answers import retry_after_s
@@ -147,9 +149,13 @@ class BrowserSession:
         """See `port.Session`. There is no token to renew."""
         return ""
 
-    def succeeded(self) -> None:
+    def ended(self, delivery: str, outcomes: Collection[Outcome]) -> None:
         """See `port.Session`."""
-        self._state.succeeded()
+        self._state.ended(delivery, outcomes)
+
+    def last_outcome(self, delivery: str) -> LastOutcome:
+        """See `port.Session`."""
+        return self._state.last_outcome(delivery)
 
     def last_success_at(self) -> datetime | None:
         """See `port.Session`."""
@@ -158,6 +164,7 @@ class BrowserSession:
     def sign_in(self, timeout_s: float) -> None:
         """Open the browser on this screen, and wait until a person has signed in. Raises `SignInNeeded`."""
         self._ask({"login": True, "timeout_s": timeout_s}, timeout_s + ROUND_S)
+        self._state.signed_in()
         self.close()
 
     def close(self) -> None:

@@ -8,7 +8,9 @@ Facts (garminconnect 0.3.20, Python 3.12 and newer):
   a request it gets no refresh token; after a 401 it then sends the same request once more.
 - A status from 400 up is an exception whose `response` is the answer; a 204 is an object without headers.
 - It knows garmin.com and garmin.cn; its addresses are attributes, and can be set afterwards.
-- `Client.login` tries five ways in turn. A wrong password or code stops it; after anything else it tries the next way.
+- `Client.login` tries five ways in turn. A wrong password stops it; after anything else it tries the next way. If
+  Garmin asks for a code, it gives a `client_state`, which is JSON, and which another process can finish with.
+- After a wrong code it keeps that state. Garmin's form has another CSRF token then, which it does not look for.
 - Its session for requests with the token is one of requests, which inflates as it reads.
 - The texts of its exceptions have their addresses removed; messages do not repeat them anyway.
 
@@ -22,6 +24,8 @@ import contextlib
 import json
 import logging
 import os
+import re
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -29,23 +33,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from ...commands import DEFAULT_TOKEN, needs_extra
-from ...errors import GarminRefused, RateLimited, SettingsInvalid, SignInNeeded
+from ...commands import needs_extra
+from ...errors import RateLimited, SettingsInvalid, SignInBlocked, SignInRejected
 from ...secret import SecretStr
 from ..answers import DEFAULT_RETRY_AFTER_S
 from ..tokens import Token
 from .bounded import MOST_BYTES, TOO_LARGE, bounded
 from .port import ConnectionDropped, GarminResponse
-from .token_session import (
-    CERTIFICATE_CODES,
-    LOCKED,
-    NOTHING_SENT_CODES,
-    WRONG_CODE,
-    WRONG_CREDENTIALS,
-    TokenSession,
-    cloudflare,
-    unreachable,
-)
+from .steps import CLOUDFLARE, LOCKED, WRONG_CREDENTIALS, Pending, Where, WrongCode
+from .token_session import CERTIFICATE_CODES, NOTHING_SENT_CODES, TokenSession, unreachable
 
 KNOWN_DOMAINS = ("garmin.com", "garmin.cn")
 CHUNK_BYTES = 65_536
@@ -104,48 +100,86 @@ class GarminconnectSession(TokenSession):
             return _token_of(client, answers[-1], self._now())
 
 
-def sign_in(
-    email: str,
-    password: SecretStr,
-    *,
-    prompt_mfa: Callable[[], str],
-    domain: str,
-    ca_bundle: Path | None = None,
-    token_name: str = DEFAULT_TOKEN,
-    now: Callable[[], float] = time.time,
-) -> Token:
-    """Sign in with a password in one of five ways, and, if Garmin asks for it, the code of the second factor.
-    `token_name` is for messages.
+def sign_in(email: str, password: SecretStr, where: Where, now: Callable[[], float] = time.time) -> Token | Pending:
+    """Sign in with a password, in one of five ways.
 
-    Raises `SignInNeeded` (wrong password or code), `RateLimited`, `GarminRefused`, or `SettingsInvalid` where the
-    library is missing.
+    Raises `SignInRejected`, `SignInBlocked`, `RateLimited`, or `SettingsInvalid` where the library is missing.
     """
-    library = import_garminconnect()
-    with _trusting(ca_bundle), _client(domain, ca_bundle, None, renewable=True) as client:
-        answers = _watched(client, ca_bundle)
-        asked: list[str] = []
-
-        def code() -> str:
-            asked.append(prompt_mfa().strip())
-            return asked[-1]
-
+    with _signing_in(where) as (client, answers):
         try:
-            client.login(email, password.get_secret_value(), prompt_mfa=code)
-        except library.GarminConnectAuthenticationError as e:
+            _, state = client.login(email, password.get_secret_value(), return_on_mfa=True)
+        except import_garminconnect().GarminConnectAuthenticationError as e:
             # The page's title is in the text. It holds no secret, but is not repeated either.
-            locked = "locked" in str(e).lower()
-            raise SignInNeeded(LOCKED if locked else WRONG_CODE if asked else WRONG_CREDENTIALS) from None
+            raise SignInRejected(LOCKED if _is_locked(e) else WRONG_CREDENTIALS) from None
+        return Pending.of(state) if state else _token_after_sign_in(client, answers, now)
+
+
+def finish_sign_in(pending: Pending, code: str, where: Where, now: Callable[[], float] = time.time) -> Token:
+    """The second step of a sign-in, with the code. Raises `WrongCode`, and what `sign_in` raises."""
+    library = import_garminconnect()
+    state = pending.read()
+    with _signing_in(where) as (client, answers):
+        client._restore_mfa_state(state)
+        pages = _posts_of(client._mfa_session)
+        try:
+            client.resume_login(state, code)
+        except library.GarminConnectAuthenticationError as e:
+            if _is_locked(e):
+                raise SignInRejected(LOCKED) from None
+            if len(_NO_VERDICT.findall(str(e))) == 2:
+                raise SignInBlocked(CLOUDFLARE) from None
+            form = library.client.sso._CSRF_RE.search(pages[-1]) if pages else None
+            again = {**client._mfa_client_state(), "csrf_token": form[1] if form else state["csrf_token"]}
+            raise WrongCode(Pending.of(again)) from None
+        return _token_after_sign_in(client, answers, now)
+
+
+#: Of the two addresses to which it sends the code, one after the other: no answer, or one that is not about the code.
+_NO_VERDICT = re.compile(r"verifyCode: (?:connection error|HTTP \d)")
+
+
+@contextlib.contextmanager
+def _signing_in(where: Where) -> Iterator[tuple[Any, list[GarminResponse]]]:
+    """A client, and the list to which the answers of the token endpoint are added."""
+    library = import_garminconnect()
+    with _trusting(where.ca_bundle), _client(where.domain, where.ca_bundle, None, renewable=True) as client:
+        try:
+            yield client, _watched(client, where.ca_bundle)
         except library.GarminConnectTooManyRequestsError:
             raise RateLimited(
                 "Garmin asks this machine, or its network, to wait before the next sign-in.", DEFAULT_RETRY_AFTER_S
             ) from None
         except library.GarminConnectConnectionError:
-            raise GarminRefused(
-                f"None of garminconnect's five ways to sign in got through. {cloudflare(token_name)}"
+            raise SignInBlocked(
+                "None of garminconnect's five ways to sign in got through. Sign in with your own browser, or try from "
+                "another network, such as one at home."
             ) from None
-        if not client.di_token:
-            raise GarminRefused("Garmin accepted the sign-in, but garminconnect got no token that can be stored.")
-        return _token_of(client, answers[-1], now())
+        except library.client.cffi_requests.RequestsError as e:
+            raise unreachable(f"curl error {int(e.code)}", certificate=e.code in CERTIFICATE_CODES) from None
+
+
+def _token_after_sign_in(client: Any, answers: list[GarminResponse], now: Callable[[], float]) -> Token:
+    if not client.di_token:
+        raise SignInBlocked("Garmin accepted the sign-in, but garminconnect got no token that can be stored.")
+    return _token_of(client, answers[-1], now())
+
+
+def _is_locked(error: Exception) -> bool:
+    return "locked" in str(error).lower()
+
+
+def _posts_of(session: Any) -> list[str]:
+    """The list to which the pages are added that this session gets as answers from now on."""
+    pages: list[str] = []
+    post = session.post
+
+    def posted(*args: Any, **options: Any) -> Any:
+        response = post(*args, **options)
+        pages.append(response.text)
+        return response
+
+    session.post = posted
+    return pages
 
 
 def import_garminconnect() -> Any:
@@ -209,22 +243,26 @@ def _bounded_adapter() -> Any:
 @contextlib.contextmanager
 def _trusting(ca_bundle: Path | None) -> Iterator[None]:
     """Make the connections that the library opens during the sign-in trust these certificates. This changes the whole
-    process, so it is only for `weighbridge login`, which does nothing else."""
+    process, so sign-ins take turns. Meanwhile, a request to Google trusts only these, too, and may fail."""
     if ca_bundle is None:
         yield
         return
     package, trusted = import_garminconnect().client, str(ca_bundle)
-    original, before = package.cffi_requests, os.environ.get("REQUESTS_CA_BUNDLE")
-    package.cffi_requests = SimpleNamespace(
-        Session=partial(original.Session, verify=trusted), post=original.post, RequestsError=original.RequestsError
-    )
-    os.environ["REQUESTS_CA_BUNDLE"] = trusted
-    try:
-        yield
-    finally:
-        package.cffi_requests = original
-        del os.environ["REQUESTS_CA_BUNDLE"]
-        os.environ |= {"REQUESTS_CA_BUNDLE": before} if before else {}
+    with _trust_lock:
+        original, before = package.cffi_requests, os.environ.get("REQUESTS_CA_BUNDLE")
+        package.cffi_requests = SimpleNamespace(
+            Session=partial(original.Session, verify=trusted), post=original.post, RequestsError=original.RequestsError
+        )
+        os.environ["REQUESTS_CA_BUNDLE"] = trusted
+        try:
+            yield
+        finally:
+            package.cffi_requests = original
+            del os.environ["REQUESTS_CA_BUNDLE"]
+            os.environ |= {"REQUESTS_CA_BUNDLE": before} if before else {}
+
+
+_trust_lock = threading.Lock()
 
 
 def _moved(address: str, known: str, domain: str) -> str:

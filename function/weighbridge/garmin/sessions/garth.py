@@ -1,4 +1,4 @@
-"""A `Session` over garth-ng, and the sign-in of `weighbridge login`. The only module that uses garth.
+"""A `Session` over garth-ng, and its sign-in. The only module that uses garth.
 
 Strategy: garth provides the sign-in widget, the token exchange and an HTTP client whose TLS looks like a browser's.
 Weighbridge stores the tokens (`tokens.py`), and decides whether anything is sent twice.
@@ -10,11 +10,13 @@ Facts (garth-ng 1.1.0):
 - libcurl sends a request again when a kept connection is dropped without an answer, even a POST (`Curl_retry_request`).
   A new session for each request has no kept connection, and threads do not share it.
 - The token endpoint is a global for garmin.com (`oauth.DI_TOKEN_URL`).
+- Between two pages of the sign-in it waits for 1.5 to 4 s, as a person would.
+- After a wrong code Garmin shows the form again, with another CSRF token. garth does not keep that.
 - The texts of its exceptions may hold an address with a ticket, and those of pydantic a token. None may get out, so
   every `raise` here says `from None`.
 
-Weakness: it depends on garth's internals (`oauth.DI_TOKEN_URL`, the classes behind its exceptions), so an update of
-garth may break it.
+Weakness: it depends on garth's internals (`oauth.DI_TOKEN_URL`, the two steps in `sso`, the classes behind its
+exceptions), so an update of garth may break it.
 """
 
 from __future__ import annotations
@@ -24,27 +26,29 @@ import math
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ...commands import DEFAULT_TOKEN, command, sign_in_again
-from ...errors import GarminRefused, GarminUnreachable, SettingsInvalid, SignInNeeded, WeighbridgeError
+from ...errors import GarminUnreachable, SettingsInvalid, SignInBlocked, SignInRejected, WeighbridgeError
 from ...secret import SecretStr
 from ..answers import fault_of
 from ..tokens import Token
 from .bounded import TOO_LARGE, TOO_LARGE_CODE, bounded
 from .port import ConnectionDropped, GarminResponse
-from .token_session import (
-    CERTIFICATE_CODES,
+from .steps import (
+    CAPTCHA,
+    CLOUDFLARE,
     LOCKED,
-    NOTHING_SENT_CODES,
-    WRONG_CODE,
+    UNEXPECTED_PAGE,
     WRONG_CREDENTIALS,
-    TokenSession,
-    cloudflare,
-    unreachable,
+    Pending,
+    Where,
+    WrongCode,
+    add_cookies,
+    cookies_to_json,
 )
+from .token_session import CERTIFICATE_CODES, NOTHING_SENT_CODES, TokenSession, unreachable
 
 IMPERSONATE = "chrome120"  # the browser whose TLS handshake garth shows
 
@@ -128,45 +132,85 @@ class GarthSession(TokenSession):
         raise self._renewal_broken(f"The connection broke off (curl error {int(fault.code)}).")
 
 
-def sign_in(
-    email: str,
-    password: SecretStr,
-    *,
-    prompt_mfa: Callable[[], str],
-    domain: str,
-    ca_bundle: Path | None = None,
-    token_name: str = DEFAULT_TOKEN,
-    timeout_s: float = 30.0,
-) -> Token:
-    """Sign in with a password and, if Garmin asks for it, the code of the second factor. `token_name` is for messages.
+def sign_in(email: str, password: SecretStr, where: Where) -> Token | Pending:
+    """Sign in with a password.
 
-    Raises `SignInNeeded` (wrong password or code), `RateLimited`, `GarminRefused` or `GarminUnreachable`.
+    Raises `SignInRejected`, `SignInBlocked`, `RateLimited`, `GarminRefused` or `GarminUnreachable`.
     """
     garth = import_garth()
-    wrong = WRONG_CREDENTIALS
-    with _client(domain, ca_bundle, timeout_s, redirects=True) as client, _token_url(domain):
-        answers = _watched(client.session)
+    with _signing_in(where) as (session, answers):
         try:
-            result = client.login(email, password.get_secret_value(), return_on_mfa=True)
-            if isinstance(result, garth.sso.MFAState):
-                wrong = WRONG_CODE
-                result = client.resume_login(result, prompt_mfa().strip())
-            return _token_of(result)
+            result = garth.sso.login(session, email, password.get_secret_value(), where.domain)
+        except garth.exc.MFARequiredError as e:
+            waits = e.state
         except garth.exc.GarthException as e:
-            error = e
+            raise _sign_in_fault(garth, e, answers) or SignInRejected(WRONG_CREDENTIALS) from None
+        else:
+            return _exchanged(session, result, where)
+        content = {"strategy": waits.strategy_name, "domain": waits.domain, "state": waits.state}
+        return Pending.of({**content, "cookies": cookies_to_json(session.cookies.jar)})
+
+
+def finish_sign_in(pending: Pending, code: str, where: Where) -> Token:
+    """The second step of a sign-in, with the code. Raises `WrongCode`, and what `sign_in` raises."""
+    garth = import_garth()
+    content = pending.read()
+    waits = garth.sso.MFAState(content["strategy"], content["domain"], content["state"])
+    with _signing_in(where) as (session, answers):
+        add_cookies(session.cookies.jar, content["cookies"])
+        try:
+            result = garth.sso.handle_mfa(session, waits, code)
+        except garth.exc.GarthException as e:
+            fault = _sign_in_fault(garth, e, answers)
+        else:
+            return _exchanged(session, result, where)
+        if fault is not None:
+            raise fault
+        form = _CSRF.search(answers[-1].body)
+        if form is None:
+            raise WrongCode(None)
+        state = {**content["state"], "csrf_token": form[1].decode("latin-1")}
+        raise WrongCode(Pending.of({**content, "state": state, "cookies": cookies_to_json(session.cookies.jar)}))
+
+
+_CSRF = re.compile(rb"""name="_csrf"\s+value="([^"]{1,200})\"""")
+
+
+@contextlib.contextmanager
+def _signing_in(where: Where) -> Iterator[tuple[Any, list[GarminResponse]]]:
+    """A session for the pages of the sign-in, and the list to which their answers are added."""
+    garth = import_garth()
+    with _client(where.domain, where.ca_bundle, where.timeout_s, redirects=True) as client:
+        try:
+            yield client.session, _watched(client.session)
         except garth.http.RequestException as e:
             raise _unreachable(e.code) from None
-        except (ValueError, TypeError):
-            raise GarminUnreachable(
-                "Garmin accepted the sign-in, but what came back is not a token: a proxy?"
-            ) from None
-    raise _sign_in_fault(garth, error, answers, wrong, token_name)
+
+
+def _exchanged(session: Any, result: Any, where: Where, of_a_person: WeighbridgeError | None = None) -> Token:
+    """The result of a sign-in, which has a ticket -> a token. `of_a_person`: the fault if a person's ticket is
+    refused."""
+    garth = import_garth()
+    try:
+        with _token_url(where.domain):
+            return _token_of(garth.oauth.exchange_service_ticket(session, result.ticket, result.service_url))
+    except garth.exc.GarthHTTPError as e:
+        error = e.error
+    except (ValueError, TypeError):
+        raise GarminUnreachable("Garmin accepted the sign-in, but what came back is not a token: a proxy?") from None
+    if not _is_status(error):
+        raise _unreachable(error.code)
+    answer = _answer(error.response)
+    if answer.status in (400, 401):
+        raise of_a_person or SignInBlocked(NOT_ISSUED.format(status=answer.status))
+    raise _fault_of_page(answer)
 
 
 #: The sign-in page of Garmin's own app, and the address to which it then redirects, with the ticket.
 SIGN_IN_PAGE = "https://sso.{domain}/mobile/sso/en_US/sign-in?clientId=GCM_ANDROID_DARK&service={service}"
 SERVICE = "https://mobile.integration.{domain}/gcm/android"
 TICKET = re.compile(r"(?:^|ticket=)(ST-[A-Za-z0-9._-]+)")
+NOT_ISSUED = "Garmin accepted the sign-in, but issued no token (HTTP {status}). Sign in with your own browser."
 TICKET_REFUSED = (
     "Garmin rejected the ticket: it works once, and only for some seconds. Sign in again in the browser (a private "
     "window helps), and paste the new address at once."
@@ -182,67 +226,46 @@ def sign_in_page(domain: str) -> str:
     return SIGN_IN_PAGE.format(domain=domain, service=SERVICE.format(domain=domain))
 
 
-def exchange_ticket(
-    pasted: str,
-    *,
-    domain: str,
-    ca_bundle: Path | None = None,
-    token_name: str = DEFAULT_TOKEN,
-    timeout_s: float = 30.0,
-) -> Token:
+def exchange_ticket(pasted: str, where: Where) -> Token:
     """The ticket from a browser (alone, or in its address) -> a token.
 
-    Raises `SignInNeeded` (no ticket, or too late), `RateLimited`, `GarminRefused` or `GarminUnreachable`.
+    Raises `SignInRejected` (no ticket, or too late), `RateLimited`, `GarminRefused` or `GarminUnreachable`.
     """
     match = TICKET.search(pasted.strip())
     if match is None:
-        raise SignInNeeded(NO_TICKET)
+        raise SignInRejected(NO_TICKET)
     garth = import_garth()
-    try:
-        with _client(domain, ca_bundle, timeout_s) as client, _token_url(domain):
-            service = SERVICE.format(domain=domain)
-            return _token_of(garth.oauth.exchange_service_ticket(client.session, match[1], service))
-    except garth.exc.GarthHTTPError as e:
-        error = e.error
-    except (ValueError, TypeError):
-        raise GarminUnreachable("Garmin accepted the ticket, but what came back is not a token: a proxy?") from None
-    if not _is_status(error):
-        raise _unreachable(error.code)
-    answer = _answer(error.response)
-    raise (
-        SignInNeeded(TICKET_REFUSED)
-        if answer.status in (400, 401)
-        else fault_of(answer, "the ticket", sign_in_again(token_name))
-    )
+    with _client(where.domain, where.ca_bundle, where.timeout_s) as client:
+        result = garth.sso.LoginResult(match[1], SERVICE.format(domain=where.domain))
+        return _exchanged(client.session, result, where, SignInRejected(TICKET_REFUSED))
 
 
-def _sign_in_fault(
-    garth: Any, error: Any, answers: list[GarminResponse], wrong: str, token_name: str
-) -> WeighbridgeError:
-    """garth's exception and the answers that led to it -> the fault."""
+def _sign_in_fault(garth: Any, error: Any, answers: list[GarminResponse]) -> WeighbridgeError | None:
+    """garth's exception and the answers that led to it -> the fault; None if what was typed is wrong."""
     # sso.login hides the cause behind "All login strategies exhausted".
     cause = error.__cause__ if type(error) is garth.exc.GarthException and error.__cause__ else error
     last = answers[-1] if answers else None
     if isinstance(cause, garth.exc.CloudflareError):
-        return GarminRefused(cloudflare(token_name))
+        return SignInBlocked(CLOUDFLARE)
     if isinstance(cause, garth.exc.NetworkError):
         return _unreachable(cause.__cause__.code)
-    if isinstance(cause, garth.exc.GarthHTTPError) and not _is_status(cause.error):
-        return _unreachable(cause.error.code)
     # For a page without a form garth raises AuthenticationError("No CSRF token …"); only the status says why.
     if last is not None and b"locked" in _title(last):
-        return SignInNeeded(LOCKED)
+        return SignInRejected(LOCKED)
     if last is not None and last.status >= 400:
-        if last.status == 403:
-            return GarminRefused(cloudflare(token_name))
-        return fault_of(last, "the sign-in", sign_in_again(token_name))
+        return _fault_of_page(last)
     if isinstance(cause, garth.exc.AuthenticationError) and "CSRF" not in cause.msg:
-        return SignInNeeded(wrong)
-    return GarminRefused(
-        "Garmin's sign-in page is not as expected; it may have changed, or come from a proxy. Sign in with your "
-        f"own browser ({command('login --way browser', token_name)}), or import another tool's token "
-        f"({command('login --import FILE', token_name)})."
-    )
+        return None
+    return SignInBlocked(UNEXPECTED_PAGE)
+
+
+def _fault_of_page(answer: GarminResponse) -> WeighbridgeError:
+    """A page of the sign-in, or an answer to a ticket, with a status from 400 up -> the fault."""
+    if b"captcha" in answer.body.lower():
+        return SignInBlocked(CAPTCHA)
+    if answer.status in (401, 403):
+        return SignInBlocked(CLOUDFLARE)
+    return fault_of(answer, "the sign-in", "")
 
 
 def _title(answer: GarminResponse) -> bytes:

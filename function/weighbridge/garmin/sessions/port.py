@@ -5,10 +5,12 @@ Rule: a session only makes requests. What the answers mean is in `answers.py`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from ...delivery.last_outcome import LastOutcome
+from ...delivery.port import Outcome
 from ...errors import OutcomeUnknown
 
 
@@ -64,10 +66,15 @@ class Session(Protocol):
         """
         ...
 
-    def succeeded(self) -> None:
-        """Note that Garmin has taken a reading, or shown that it has it."""
+    def ended(self, delivery: str, outcomes: Collection[Outcome]) -> None:
+        """Note what a delivery of this name came to."""
+        ...
+
+    def last_outcome(self, delivery: str) -> LastOutcome:
+        """What the last delivery of this name came to, in whatever process."""
         ...
 
     def last_success_at(self) -> datetime | None:
-        """When that was, in UTC and in whatever process; None if it never was."""
+        """When Garmin last took a reading, or showed that it has it, in UTC and in whatever process; None if it never
+        did."""
         ...

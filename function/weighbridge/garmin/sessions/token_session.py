@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 
 from ...commands import command, sign_in_again
+from ...delivery.last_outcome import LastOutcome
+from ...delivery.port import Outcome
 from ...errors import GarminUnreachable, RateLimited, SignInNeeded, TokenStoreUnusable, WeighbridgeError
+from ...secret import SecretStr
 from ..answers import REFUSALS, fault_of, retry_after_s
 from ..sign_in import SignIn
 from ..tokens import Store, Token
@@ -32,26 +35,6 @@ REFRESH_REFUSED = (
     "Garmin no longer renews the token: it has ended, another program has renewed it, or the answer to an earlier "
     "renewal was lost."
 )
-WRONG_CREDENTIALS = (
-    "Garmin rejected this e-mail or password. Try them in a browser at connect.garmin.com first: repeated failures "
-    "lock the account."
-)
-WRONG_CODE = "Garmin rejected this code. Sign in again, and use the newest code."
-LOCKED = (
-    "Garmin has locked this account after too many failed sign-ins. Unlock it in a browser at connect.garmin.com, or "
-    "wait one to three days. Every further attempt makes the lock longer."
-)
-
-
-def cloudflare(token_name: str) -> str:
-    """What to do when Cloudflare blocks a sign-in."""
-    own_browser = command("login --way browser", token_name)
-    return (
-        "Cloudflare blocked the sign-in: it wants a browser. Sign in with your own: "
-        f"{own_browser}. Or try from another network, such as one at home."
-    )
-
-
 NOT_TRUSTED = (
     "The certificate of Garmin Connect is not trusted{detail}. Behind a proxy that decrypts traffic, or with a "
     "stand-in, set GARMIN_CA_BUNDLE to its certificates."
@@ -155,13 +138,24 @@ class TokenSession(ABC):
         """See `port.Session`."""
         return self._sign_in.failure(self._token().refresh_token) or self._store.obstacle()
 
-    def succeeded(self) -> None:
+    def ended(self, delivery: str, outcomes: Collection[Outcome]) -> None:
         """See `port.Session`."""
-        self._sign_in.succeeded()
+        if token := self._access_token():  # else there is nothing to keep it beside, and `token_days_left` says why
+            self._sign_in.ended(delivery, outcomes, token)
+
+    def last_outcome(self, delivery: str) -> LastOutcome:
+        """See `port.Session`."""
+        return self._sign_in.last_outcome(delivery, self._access_token())
 
     def last_success_at(self) -> datetime | None:
         """See `port.Session`."""
         return self._sign_in.last_success_at()
+
+    def _access_token(self) -> SecretStr | None:
+        try:
+            return self._token().access_token
+        except (SignInNeeded, TokenStoreUnusable):
+            return None
 
     def _renew(self, token: Token) -> Token:
         """A token newer than this one, saved. What a person may have to repair is noted."""

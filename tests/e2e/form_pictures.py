@@ -114,6 +114,7 @@ def again(site: FormSite, page: Page, scheme: Scheme) -> Page:
 
 def take(page: Page, name: str) -> None:
     settle(page)
+    page.mouse.move(0, 0)
     for chart in page.get_by_test_id("stVegaLiteChart").all():
         expect(chart.locator("canvas, svg").first).to_be_visible()
     page.screenshot(path=FOLDER / f"{name}.png")

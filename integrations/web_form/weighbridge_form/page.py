@@ -152,7 +152,8 @@ def _card(title: str, text: str) -> None:
 def _clear() -> None:
     """Empty the page, for another person."""
     clear()
-    st.session_state.pop("entries", None)
+    for name in ("entries", "unit"):
+        st.session_state.pop(name, None)
 
 
 def _forget() -> None:

@@ -10,14 +10,14 @@ import pytest
 from playwright.sync_api import Browser, FilePayload, Page, expect
 
 from tests.e2e.parts.form import form
-from tests.e2e.test_form_page import AXE, DESKTOP, PHONE, axe, chromium, click, serious, settle
+from tests.e2e.test_form_page import AXE, DESKTOP, PHONE, axe, button, chromium, click, serious, settle
 from tests.function_client import process
 from weighbridge_history import answers
 from weighbridge_history.read import Choices
 
 __all__ = ["AXE", "axe", "chromium"]  # fixtures of the page
-ALL_OF_THEM = "Send all 24 weigh-ins to Garmin"
-WITHOUT = "Send 22 weigh-ins that are in line"
+ALL_OF_THEM = "Save all 24 weigh-ins as FIT files"
+WITHOUT = "Save 22 weigh-ins that are in line"
 
 
 def days(count: int = 24) -> bytes:
@@ -98,6 +98,8 @@ def test_questions_picture_and_outliers(
     expect(page.get_by_role("button", name=ALL_OF_THEM)).to_be_visible()
     click(page, WITHOUT)
     expect(page.get_by_text("22 of 22: 22 kept as files.")).to_be_visible()
+    page.get_by_role("radio", name="All").click()
+    expect(button(page, "Show 10 more")).to_be_visible()
 
 
 def test_answers_are_used_again(pages: ExitStack, tmp_path: Path, chromium: Browser) -> None:

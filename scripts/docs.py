@@ -349,6 +349,11 @@ def figures() -> None:
         ),
         (f"{tried['socket']:,} more", "through the server and its socket", f"{bodies}::test_through_a_socket"),
         (
+            f"{_constant(bodies, 'SIGN_INS'):,} changed bodies of a sign-in",
+            "are refused, and nothing in them is ever repeated",
+            f"{bodies}::test_sign_in",
+        ),
+        (
             f"{tried['json']:,} bodies of any JSON",
             "in each run, by Hypothesis: the same, and nothing private is in the log",
             f"{bodies}::test_any_json",

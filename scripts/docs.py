@@ -283,7 +283,7 @@ def notices() -> None:
 
 def _title(template: str) -> str:
     """A title without the words that are filled in."""
-    return template.format(days="… days", whose="", readings="Reading … is")
+    return template.format(days="… days", whose="", readings="…")
 
 
 def licences() -> None:

@@ -278,11 +278,12 @@ def test_refused_reading(make: Make, there: Services, caplog: pytest.LogCaptureF
     assert function.post("/", data='{"weight": ', content_type="application/json").status_code == 400
     wait_until("both are sent", lambda: len(there.notices) == 2)
     assert there.titles == ["A reading was refused"] * 2
-    assert there.notices[0][1].startswith(
-        "The reading cannot be right: weight_kg. Nothing was sent to Garmin. It came "
-    )
+    assert there.notices[0][1].startswith("The reading cannot be right: weight_kg. It was not sent to Garmin. It came ")
     assert "the key local" in there.notices[0][1]
     assert there.pings == []
+    assert function.post("/", json=[HEAVY, READING, HEAVY | {"body_fat_percent": 18}]).status_code == 207
+    wait_until("the batch is done", lambda: there.pings == ["success"] and len(there.notices) == 3)
+    assert there.titles[2] == "2 readings were refused"
     assert is_free_of_secrets(str(there.notices) + caplog.text)
 
 
@@ -302,7 +303,7 @@ def test_own_programs_show_it_themselves(make: Make, there: Services) -> None:
     """What a program of Weighbridge shows its user by itself makes no notice; what the poller only logs does."""
     function = make()
     function.post("/", json=HEAVY, headers={"User-Agent": "weighbridge/0.2.0"})
-    function.post("/", json=HEAVY, headers={"User-Agent": "weighbridge-fitdays/0.2.0"})
+    function.post("/", json=HEAVY | {"person": "x"}, headers={"User-Agent": "weighbridge-fitdays/0.2.0"})
     wait_until("one is sent", lambda: bool(there.notices))
     function.post("/", json=READING)
     wait_until("what came later is done", lambda: bool(there.pings))

@@ -40,7 +40,7 @@ THEME = {
 }
 
 #: The names of these colors in style.css, with the value of the theme.
-_IN_STYLE = {"--page": "backgroundColor", "--muted": "grayColor"}
+_IN_STYLE = {"--page": "backgroundColor", "--text": "textColor", "--muted": "grayColor"}
 
 
 def style() -> str:

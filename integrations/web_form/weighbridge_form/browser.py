@@ -33,6 +33,7 @@ function complete() {
     const field = document.querySelector(`.st-key-${name} input`);
     if (field && field.inputMode !== mode) field.inputMode = mode;
   }
+  for (const field of document.querySelectorAll(".st-key-correction-fields input")) field.inputMode = "decimal";
   for (const toast of document.querySelectorAll("[data-testid=stToast]:not([aria-label])")) {
     toast.removeAttribute("aria-labelledby");
     toast.setAttribute("aria-label", "What was done");

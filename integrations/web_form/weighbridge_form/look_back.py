@@ -30,25 +30,13 @@ from .answers import asks_for_a_key, show_notes, show_problem
 from .charts import AVERAGE_DAYS, draw
 from .clock import moment, to_display, zone
 from .trend import AT_FIRST, VALUES, Axis, axis_of, title_of, with_calculated
-from .values import FIELDS, TIME, as_typed, left_out, name_of, reading_of
+from .values import FIELDS, TIME, UNITS, as_typed, label_in, left_out, name_of, reading_of
 
 #: In days; None: everything since `BEGINNING`.
 PERIODS = {"1 month": 30, "3 months": 91, "1 year": 365, "All": None}
 BEGINNING = "2000-01-01"
 ROWS = 10
 UNDO_S = 10
-
-_STYLE = """<style>
-.st-key-weigh-ins > * { border-bottom: 1px solid rgb(127 127 127 / 0.35); }
-.st-key-weigh-ins [class*="st-key-open-"] button { min-height: 2.75rem; padding: 0.25rem 0.5rem; text-align: left; }
-.st-key-weigh-ins [class*="st-key-open-"] button :is(div, span):has(p) { flex: 1; justify-content: space-between; }
-.st-key-undo { overflow: hidden; padding: 0.25rem 0.5rem; }
-.st-key-undo * { visibility: inherit; }
-.st-key-correction-fields { display: grid; grid-template-columns: 1fr 1fr; gap: 0.25rem 0.75rem; }
-.st-key-delete button { background: #b3261e; border-color: #b3261e; color: #fff; }
-.st-key-delete button:hover, .st-key-delete button:focus-visible { background: #8c1d18; border-color: #8c1d18;
-  color: #fff; }
-</style>"""
 
 
 class Deleted(NamedTuple):
@@ -67,7 +55,6 @@ class Deleted(NamedTuple):
 
 def show_look_back(account: FunctionOf) -> bool:
     """Show the weigh-ins of a period. Returns whether the function lets the page in."""
-    st.html(_STYLE)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.header("Trend", anchor=False, width="content")
         with st.popover("Values"):
@@ -102,21 +89,21 @@ def show_look_back(account: FunctionOf) -> bool:
     if not rows:
         st.markdown(f"{'No weigh-ins are kept' if is_folder else 'Garmin has no weigh-ins'} in this period.")
     else:
-        if is_folder:
-            st.markdown(":small[From the files that are kept for import.]")
         first = moment(rows[0]["measured_at"]).astimezone(zone()).date()
         last = max(today, moment(rows[-1]["measured_at"]).astimezone(zone()).date())
-        _trend(everything, names, axis_of(first, last))
+        _trend(everything, names, axis_of(first, last), "From the files that are kept for import. " * is_folder)
     _list(account, rows)
     return True
 
 
-def _trend(rows: Sequence[Mapping[str, Any]], names: Sequence[str], axis: Axis) -> None:
+def _trend(rows: Sequence[Mapping[str, Any]], names: Sequence[str], axis: Axis, about: str) -> None:
     if not names:
-        st.markdown(":small[Choose at least one value to draw.]")
-    missing = draw([with_calculated(row) for row in rows], [name for name in VALUES if name in names], axis)
+        st.caption("Choose at least one value to draw.")
+    missing = draw(
+        [with_calculated(row) for row in rows], [name for name in VALUES if name in names], axis, about=about
+    )
     if missing:
-        st.markdown(f":small[Not there in this period: {', '.join(map(name_of, missing))}.]")
+        st.caption(f"Not there in this period: {', '.join(map(name_of, missing))}.")
 
 
 def _entries(account: FunctionOf, days: int | None) -> Reply:
@@ -217,7 +204,7 @@ def _offer_to_undo(account: FunctionOf, deleted: Deleted) -> None:
             st.error("The weigh-in could not be sent again.")
             show_problem(deleted.failed)
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", wrap=False):
-            st.markdown(f":small[Deleted: {to_display(deleted.row['measured_at'])}]", width="content")
+            st.markdown(f"Deleted: {to_display(deleted.row['measured_at'])}", width="content")
             st.button("Undo" if deleted.failed is None else "Try again", key="undo it", on_click=_undo, args=(account,))
 
 
@@ -251,22 +238,23 @@ def _correct(account: FunctionOf, row: Mapping[str, Any]) -> None:
     """What is in the dialog of a weigh-in. Streamlit runs it again alone at each change in it."""
     state, client, filled = st.session_state, account.client, as_typed(row)
     keys = {field.key: f"correct {row['id']} {field.key}" for field in FIELDS}
-    for name, key in keys.items():
-        state.setdefault(key, filled.texts.get(name, ""))
+    unit = str(state.get("unit") or UNITS[0])
+    for field in FIELDS:
+        # A number alone has the unit of its field.
+        own = unit if field.unit == "mass" else field.unit
+        state.setdefault(keys[field.key], filled.texts.get(field.key, "").removesuffix(f" {own}"))
     texts = {name: str(state[key]) for name, key in keys.items()}
     fields, when = st.container(key="correction-fields"), st.container(key="correction-when", horizontal=True)
     with when:
         at = _time_in_dialog(row)
-    reading = json.dumps(reading_of(texts | {TIME.key: at}, "kg", zone().key, filled.more | _whose(account)))
+    reading = json.dumps(reading_of(texts | {TIME.key: at}, unit, zone().key, filled.more | _whose(account)))
     checked = client.post(reading, dry_run=True)
     asks_for_a_key(checked)
     errors = {error["field"]: error["message"] for error in checked.errors}
     with fields:
         for field in FIELDS:
             with st.container():
-                unit = "kg" if field.unit == "mass" else field.unit
-                label = f"{field.label} ({unit})" if unit else field.label
-                st.text_input(label, key=keys[field.key], autocomplete="off")
+                st.text_input(label_in(field, unit), key=keys[field.key], autocomplete="off")
                 if field.key in errors:
                     st.error(errors.pop(field.key))
     if not checked.ok:

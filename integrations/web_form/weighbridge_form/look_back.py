@@ -123,20 +123,18 @@ def _entries(account: FunctionOf, days: int | None) -> Reply:
 
 
 def _list(account: FunctionOf, rows: Sequence[Mapping[str, Any]]) -> None:
-    of, deleted = st.session_state.get("deleted", (None, None))
-    if of != account or not deleted or not deleted.is_offered:
-        deleted = None
     # The offer to undo is where the weigh-in was.
-    listed = sorted([*rows, *([deleted.row] if deleted else [])], key=lambda row: moment(row["measured_at"]))
+    deleted = {id(each.row): each for each in _deleted(account)}
+    listed = [*rows, *(each.row for each in deleted.values())]
     if not listed:
         return
     st.header("Weigh-ins", anchor=False)
     _say_what_was_done(account)
     shown: int = st.session_state.get("rows", ROWS)
     with st.container(key="weigh-ins", gap=None):
-        for row in listed[::-1][:shown]:
-            if deleted and row is deleted.row:
-                _offer_to_undo(account, deleted)
+        for row in sorted(listed, key=lambda row: moment(row["measured_at"]), reverse=True)[:shown]:
+            if id(row) in deleted:
+                _offer_to_undo(account, deleted[id(row)])
             else:
                 _row(account, row)
     if len(listed) > shown and st.button(f"Show {min(ROWS, len(listed) - shown)} more"):
@@ -181,44 +179,55 @@ def _changed() -> None:
 # -- deleting, and undoing it ------------------------------------------------------------------------------
 
 
+def _deleted(account: FunctionOf) -> Sequence[Deleted]:
+    """The weigh-ins that can be sent again."""
+    of, deleted = st.session_state.get("deleted", (None, ()))
+    return [each for each in deleted if each.is_offered] if of == account else []
+
+
+def _remember_deleted(account: FunctionOf, row: Mapping[str, Any], deleted: Deleted | None) -> None:
+    """Set what is remembered of this row."""
+    others = [each for each in _deleted(account) if each.row is not row]
+    st.session_state["deleted"] = (account, [*others, *([deleted] if deleted else [])])
+
+
 def _delete(account: FunctionOf, row: Mapping[str, Any]) -> None:
     """Delete a weigh-in and close the dialog, or show why it could not be deleted."""
     answer = account.client.delete(row["id"], person=account.person)
     if not answer.ok and answer.kind != "not-found":
         show_problem(answer)
         return
-    st.session_state["deleted"] = (account, Deleted(row, seconds.time() + UNDO_S))
+    _remember_deleted(account, row, Deleted(row, seconds.time() + UNDO_S))
     _changed()
     st.rerun()
 
 
 def _offer_to_undo(account: FunctionOf, deleted: Deleted) -> None:
-    left_s = deleted.until - seconds.time()
+    key = f"undo-{deleted.row['id'].replace('.', '-')}"
     if deleted.failed is None:
+        left_s = max(deleted.until - seconds.time(), 0)
         st.html(
             "<style>@keyframes gone { to { visibility: hidden; position: absolute; } } "
-            f".st-key-undo {{ animation: gone 0s linear {max(left_s, 0):.1f}s forwards; }}</style>"
+            f".st-key-{key} {{ animation: gone 0s linear {left_s:.1f}s forwards; }}</style>"
         )
-    with st.container(key="undo"):
+    with st.container(key=key):
         if deleted.failed is not None:
             st.error("The weigh-in could not be sent again.")
             show_problem(deleted.failed)
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", wrap=False):
             st.markdown(f"Deleted: {to_display(deleted.row['measured_at'])}", width="content")
-            st.button("Undo" if deleted.failed is None else "Try again", key="undo it", on_click=_undo, args=(account,))
+            label = "Undo" if deleted.failed is None else "Try again"
+            st.button(label, key=f"send {key}", on_click=_undo, args=(account, deleted))
 
 
-def _undo(account: FunctionOf) -> None:
+def _undo(account: FunctionOf, deleted: Deleted) -> None:
     """Send the values that were deleted, with the same time."""
-    of, deleted = st.session_state.get("deleted", (None, None))
-    if of != account or deleted is None:
-        return
     values = {name: value for name, value in deleted.row.items() if name not in ("id", "calendar_date")}
     answer = account.client.post(json.dumps(values | _whose(account)))
     if not answer.ok:
-        st.session_state["deleted"] = (account, deleted._replace(failed=answer))
+        _remember_deleted(account, deleted.row, deleted._replace(failed=answer))
         return
-    st.session_state.pop("deleted")
+    _remember_deleted(account, deleted.row, None)
     when = to_display(deleted.row["measured_at"])
     if answer.status == "accepted":
         _say(account, f"Garmin took the weigh-in of {when} again, and does not show it yet.")
@@ -328,7 +337,7 @@ def _make_room(
         st.rerun()
     if not any(entry["id"] != row["id"] for entry in held):
         show_notes(answer.body)
-        st.error(f"Nothing was moved: the new time is so near that it counts as the weigh-in of {old}.")
+        st.error("Nothing was moved: the new time is so near to a weigh-in that both count as one.")
         return False
     gone = account.client.delete(row["id"], person=account.person)
     if not gone.ok and gone.kind != "not-found":

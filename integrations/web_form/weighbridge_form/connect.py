@@ -100,7 +100,7 @@ def _signed_in(known: Reply) -> str:
 def _card(title: str, text: str) -> Any:
     card = st.container(border=True, key="card")
     with card:
-        st.subheader(title, anchor=False)
+        st.header(title, anchor=False)
         if text:
             st.markdown(text)
     return card

@@ -179,6 +179,12 @@ def test_several_services_in_a_file(tmp_path: Path) -> None:
     assert TOKEN not in f"{settings!r} {settings}"
 
 
+def test_busy_machine_starts(there: Services, caplog: pytest.LogCaptureFixture) -> None:
+    """A machine that is too busy to check the addresses starts all the same, and the log says so."""
+    assert notifier(there.notify, longest_s=0.01).check() == ("?",)
+    assert caplog.messages == ["WEIGHBRIDGE_NOTIFY could not be checked: Apprise did not answer within 0.01 s"]
+
+
 # -- the monitor -----------------------------------------------------------------------------------------
 
 
@@ -441,6 +447,18 @@ def test_several_find_it_at_once(there: Services, env: dict[str, str]) -> None:
         codes = [*pool.map(lambda _: run(["refresh"], env), range(4))]
     assert codes == [0] * 4
     assert len(there.notices) == 1
+
+
+def test_unknown_service_stops_no_renewal(
+    garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A token is renewed even if an address is one that Apprise does not know; the command then fails, and says so."""
+    assert run(["refresh", "--force"], env | {"WEIGHBRIDGE_NOTIFY": f"nosuch://{TOKEN}"}) == 1
+    output = capsys.readouterr()
+    assert garmin.sign_in.refreshes == 1
+    assert output.out.startswith("anna: renewed now")
+    assert output.err.startswith("WEIGHBRIDGE_NOTIFY must be")
+    assert TOKEN not in output.err
 
 
 def test_file_is_private(there: Services, env: dict[str, str]) -> None:

@@ -185,7 +185,9 @@ def _sign_in(account: FunctionOf, known: Mapping[str, Any], *, files: bool) -> N
 def _ask_for_password(attempt: _Attempt, *, files: bool) -> None:
     waits = attempt.from_s > time.monotonic()
     then = f" Then {TO_UPLOAD}." if files else ""
-    st.markdown(f"Sign in once. The password is used for that alone, and not stored.{then}")
+    st.markdown(
+        f"Sign in once. The password is used for that alone, and not stored.{then or f' Until then, {by_hand()}'}"
+    )
     with st.form("sign in to Garmin", border=False):
         st.text_input("Garmin e-mail", key=EMAIL, autocomplete="username")
         st.text_input("Garmin password", key=PASSWORD, type="password", autocomplete="current-password")

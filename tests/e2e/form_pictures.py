@@ -9,15 +9,28 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import tempfile
 import urllib.request
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.e2e.test_form_page import DESKTOP, PHONE, FormSite, click, fill_nine, launch, settle
+from tests.e2e.test_form_page import (
+    DESKTOP,
+    NINE,
+    PHONE,
+    FormSite,
+    Scheme,
+    click,
+    expect_arrived,
+    fill_nine,
+    launch,
+    settle,
+    type_in,
+)
 from tests.function_client import local_headers
 from tests.garmin.server import GarminStandIn
 from weighbridge_form.looks import FILES
@@ -61,28 +74,50 @@ def take_icons(chromium: Browser) -> None:
 def main() -> None:
     expect.set_options(timeout=20_000)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        chromium = launch(stack.enter_context(sync_playwright()))
+        take_icons(chromium)
         garmin = stack.enter_context(GarminStandIn())
-        site = FormSite(garmin, Path(folder), stack, launch(stack.enter_context(sync_playwright())))
+        site = FormSite(garmin, Path(folder), stack, chromium)
         page = site.open(DESKTOP)
         send_weeks_before(site.function)
         fill_nine(page, f"{AT + timedelta(hours=1):%Y-%m-%d %H:%M}")
+        page.get_by_text("What would be sent").click()
         page.set_viewport_size({"width": 900, "height": 1180})
-        settle(page)
-        page.screenshot(path=FOLDER / "preview.png")
-
+        take(page, "preview")
         click(page, "Send to Garmin")
-        expect(page.get_by_text("confirmed in Garmin Connect")).to_be_visible()
-        page.set_viewport_size({**PHONE, "height": 1000})
-        settle(page)
-        page.get_by_label(TIME).scroll_into_view_if_needed()
-        page.get_by_text("confirmed in Garmin Connect").evaluate("it => it.scrollIntoView({block: 'center'})")
-        page.screenshot(path=FOLDER / "confirmed.png")
+        expect_arrived(page)
 
-        expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(4)
+        page = again(site, page, "light")
+        type_in(page, NINE)
+        click(page, "Send to Garmin")
+        expect_arrived(page)
+        # A toast goes away by itself.
+        expect(page.get_by_test_id("stToast")).to_have_count(0)
+        page.get_by_test_id("stMain").evaluate("it => it.scrollTo(0, 0)")
+        take(page, "confirmed")
         page.get_by_role("heading", name="Trend").evaluate("it => it.scrollIntoView()")
-        settle(page)
-        expect(page.get_by_test_id("stVegaLiteChart").last.locator("canvas, svg").first).to_be_visible()
-        page.screenshot(path=FOLDER / "trend.png")
+        take(page, "trend")
+        click(page, "New weigh-in")
+        page = again(site, page, "dark")
+        type_in(page, {"Weight (kg)": "81.2", "Body fat (%)": "18.1"})
+        take(page, "dark")
+
+
+def again(site: FormSite, page: Page, scheme: Scheme) -> Page:
+    """The same page, opened on a phone."""
+    page.context.close()
+    assert site.form
+    page = site.on(PHONE, scheme)
+    expect(page.get_by_label("Weight (kg)", exact=True)).to_have_attribute("placeholder", re.compile("last"))
+    return page
+
+
+def take(page: Page, name: str) -> None:
+    settle(page)
+    page.mouse.move(0, 0)
+    for chart in page.get_by_test_id("stVegaLiteChart").all():
+        expect(chart.locator("canvas, svg").first).to_be_visible()
+    page.screenshot(path=FOLDER / f"{name}.png")
 
 
 if __name__ == "__main__":

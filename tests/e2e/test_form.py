@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -16,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
 
 from tests.commands import weighbridge
-from tests.e2e.parts import free_port, histories, wait_until
+from tests.e2e.parts import free_port, histories, wait_for_another_second
 from tests.e2e.parts.form import function
 from tests.function_client import ROOT
 from tests.garmin.server import GarminStandIn
@@ -75,15 +74,14 @@ def choose_time(page: AppTest, at: str) -> AppTest:
     return page.run()
 
 
-def wait_for_another_second() -> None:
-    """Times are whole seconds."""
-    second = int(time.time())
-    wait_until("it is another second", lambda: int(time.time()) > second)
+def chosen_time(page: AppTest) -> datetime:
+    day, clock = page.date_input(key="day").value, page.time_input(key="clock").value
+    return datetime.fromisoformat(f"{day}T{clock}+00:00")
 
 
 def shown(page: AppTest) -> str:
     kinds = ("error", "warning", "info", "success", "markdown", "header", "subheader", "caption")
-    return "\n".join(str(element.value) for kind in kinds for element in page.get(kind))
+    return "\n".join(str(getattr(element, "value", "")) for kind in kinds for element in page.get(kind))
 
 
 def button(page: AppTest, label: str) -> Button:
@@ -335,8 +333,7 @@ def test_cleared_picker_becomes_now(open_page: Open) -> None:
     page = fill(open_page(), ("81.4",))
     page.time_input(key="clock").set_value(None).run()
     page.date_input(key="day").set_value(None).run()
-    shown_now = datetime.combine(page.date_input(key="day").value, page.time_input(key="clock").value, UTC)
-    assert abs(datetime.now(UTC) - shown_now) < timedelta(minutes=2)
+    assert abs(datetime.now(UTC) - chosen_time(page)) < timedelta(minutes=2)
 
 
 def test_missing_weight_is_named(open_page: Open) -> None:
@@ -448,8 +445,7 @@ def test_pasted_reading_without_time_gets_now(open_page: Open, more: dict[str, s
     chosen = page.segmented_control(key="when").value
     assert chosen == ("Another time" if more else "Now")
     if more:
-        shown_at = datetime.combine(page.date_input(key="day").value, page.time_input(key="clock").value, UTC)
-        assert shown_at == datetime.fromisoformat(AT)
+        assert chosen_time(page) == datetime.fromisoformat(AT)
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,15 @@
 
     cli.py        `weighbridge form`: starts Streamlit with our options, behind the door
     door.py       who may open the page: hosts, origins, the password
+    home_screen.py  its icon, its manifest and the head of its document
     app.py        what Streamlit runs
     page.py       the page
+    weigh_in.py   the part that types, pastes and sends a weigh-in
+    look_back.py  the part that shows, corrects and deletes weigh-ins
     history.py    the part that imports a file
+    answers.py    the function's answers, drawn
+    browser.py    what the page keeps in the browser and does there
+    looks.py      the theme, light and dark; looks/ has the style and the icons
     charts.py     weight, fat, muscle and water over time
     settings.py   the addresses of the functions, by person, their key, and who may open the page
     account.py    a function and a person's account in it, over reused connections
@@ -13,5 +19,5 @@
 
 Rule: the form knows only the function's HTTP contract and has no rules about values. It sends values as they were typed
 and shows problems in the function's words. It stores nothing: values, and a key that a person types, exist only in
-the browser's session.
+the browser's session. A cookie remembers the person, the unit and the height.
 """

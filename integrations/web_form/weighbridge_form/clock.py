@@ -19,10 +19,6 @@ def zone() -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
-def now() -> str:
-    return f"{datetime.now(zone()):%Y-%m-%d %H:%M:%S}"
-
-
 def moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 

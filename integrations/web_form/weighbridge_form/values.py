@@ -49,7 +49,6 @@ NINE = (
 HEIGHT = Field("height", "cm", "height_cm")
 TIME = Field("time", "", "measured_at")
 FIELDS = (*NINE, HEIGHT)
-KEYS = frozenset(field.key for field in (*FIELDS, TIME))
 #: The key for the zone of a time without an offset.
 ZONE = "timezone"
 UNITS = ("kg", "lb", "st")

@@ -268,7 +268,7 @@ def _say(draft: _Draft, *, pressed: bool) -> None:
         fields: Sequence[Mapping[str, Any]] = checked.body["fields"]
         stored = [name_of(field["name"]) for field in fields if field["fit_field"]]
         others = [name_of(field["name"]) for field in fields if not field["fit_field"] and "derived" not in field]
-        others = [name for name in others if name != HEIGHT.key]
+        others = [name for name in others if name not in (*stored, HEIGHT.key)]  # water may be there in %
         for title, names in (("For Garmin", stored), ("Garmin cannot store", others)):
             if names:
                 st.caption(f"{title}: {', '.join(names)}")

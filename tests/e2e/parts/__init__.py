@@ -40,6 +40,12 @@ def wait_until(what: str, condition: Callable[[], bool], within_s: float = 30) -
         time.sleep(0.02)
 
 
+def wait_for_another_second() -> None:
+    """Times in a file are whole seconds."""
+    second = int(time.time())
+    wait_until("it is another second", lambda: int(time.time()) > second)
+
+
 def is_listening(port: int) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()

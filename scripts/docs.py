@@ -283,7 +283,7 @@ def notices() -> None:
 
 def _title(template: str) -> str:
     """A title without the words that are filled in."""
-    return template.format(days="… days", whose="", readings="Reading … is")
+    return template.format(days="… days", whose="", readings="…")
 
 
 def licences() -> None:
@@ -348,6 +348,11 @@ def figures() -> None:
             f"{bodies}::test_changed_bodies",
         ),
         (f"{tried['socket']:,} more", "through the server and its socket", f"{bodies}::test_through_a_socket"),
+        (
+            f"{_constant(bodies, 'SIGN_INS'):,} changed bodies of a sign-in",
+            "are refused, and nothing in them is ever repeated",
+            f"{bodies}::test_sign_in",
+        ),
         (
             f"{tried['json']:,} bodies of any JSON",
             "in each run, by Hypothesis: the same, and nothing private is in the log",

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from weighbridge.errors import GarminUnreachable
+from weighbridge.garmin.sessions.garminconnect import GarminconnectSession
 from weighbridge.garmin.sessions.garth import GarthSession
 from weighbridge.garmin.sessions.port import ConnectionDropped
+from weighbridge.garmin.sessions.token_session import TokenSession
 from weighbridge.garmin.tokens import TokenStore
 
 from .garmin import http_types
@@ -106,8 +108,9 @@ def test_huge_answer_to_an_upload(garmin: GarminStandIn, tmp_path: Path) -> None
     assert garmin.uploads_received == 1
 
 
+@pytest.mark.parametrize("kind", [GarthSession, pytest.param(GarminconnectSession, marks=needs_the_library)])
 @pytest.mark.parametrize("renewal", [False, True])
-def test_redirect(garmin: GarminStandIn, tmp_path: Path, renewal: bool) -> None:
+def test_redirect(garmin: GarminStandIn, tmp_path: Path, kind: type[TokenSession], renewal: bool) -> None:
     """A redirect is not followed, with a token least of all."""
     garmin.write_token(tmp_path)
     asked: list[str] = []
@@ -117,7 +120,7 @@ def test_redirect(garmin: GarminStandIn, tmp_path: Path, renewal: bool) -> None:
         return http_types.Response(307, headers=(("location", f"https://connectapi.{garmin.domain}/elsewhere"),)), 0.0
 
     garmin.answer = redirect  # type: ignore[method-assign]
-    session = GarthSession(TokenStore(tmp_path), domain=garmin.domain, ca_bundle=garmin.ca_bundle)
+    session = kind(TokenStore(tmp_path), domain=garmin.domain, ca_bundle=garmin.ca_bundle)
     if renewal:
         with pytest.raises(GarminUnreachable, match="proxy"):
             session.renew()

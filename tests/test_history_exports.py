@@ -30,7 +30,7 @@ from weighbridge_history.errors import (
     UnitUnclear,
 )
 from weighbridge_history.questions import read_or_ask
-from weighbridge_history.read import Choices, History, WeighInLine, check_people, columns_of, read
+from weighbridge_history.read import Choices, History, WeighInLine, check_people, columns_of, read, reader_of
 from weighbridge_history.send import by_time
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -340,7 +340,7 @@ def test_each_question_is_asked_once() -> None:
     """At a terminal each question is asked once, for the whole file; an answer of no use is asked for again."""
     data = b"date,weight (kg)\n03/04/2026,81.4\n04/05/2026,81.6\n"
     around, asked = person("middle first", "dmy", "6:15 AM")
-    history, choices = read_or_ask(data, Choices(timezone=BERLIN), around)
+    history, choices = read_or_ask(reader_of(data), Choices(timezone=BERLIN), around)
     assert [f"{i.reading.measured_at.astimezone(BERLIN):%m-%d %H:%M}" for i in interpreted(history)] == [
         "04-03 06:15",
         "05-04 06:15",
@@ -349,10 +349,10 @@ def test_each_question_is_asked_once() -> None:
     assert choices == Choices({}, times.DAY_FIRST, BERLIN, time_of_day="06:15:00")
     around, _ = person("dmy", "in the morning", "")
     with pytest.raises(TimeOfDayMissing):
-        read_or_ask(data, Choices(timezone=BERLIN), around)
+        read_or_ask(reader_of(data), Choices(timezone=BERLIN), around)
     fitbit = b'[{"logId": 1, "weight": 180.0, "date": "11/26/25", "time": "07:12:33"}]'
     around, _ = person("lb")
-    (found,) = interpreted(read_or_ask(fitbit, Choices(timezone=BERLIN), around)[0])
+    (found,) = interpreted(read_or_ask(reader_of(fitbit), Choices(timezone=BERLIN), around)[0])
     assert str(found.reading.weight_kg).startswith("81.646")
 
 

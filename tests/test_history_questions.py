@@ -21,7 +21,7 @@ from weighbridge_history.columns import KIND_OF
 from weighbridge_history.errors import AnswersInvalid, MappingInvalid
 from weighbridge_history.left_out import ranges
 from weighbridge_history.questions import read_or_ask
-from weighbridge_history.read import Choices, read
+from weighbridge_history.read import Choices, read, reader_of
 
 ALL = Choices(
     mapping={"Masse": "weight", 'a "b" = c': ""},
@@ -158,7 +158,7 @@ def test_person_is_asked() -> None:
         asked.append(question)
         return ("carl", "ANNA")[len(asked) - 1]
 
-    history, choices = read_or_ask(data, Choices(), ask, served=False)
+    history, choices = read_or_ask(reader_of(data), Choices(), ask, served=False)
     assert [row.fault for row in history.rows] == ["", "this is a weigh-in of Ben"]
     assert (choices.person, "[Anna/Ben]" in asked[0]) == ("Anna", True)
 
@@ -166,7 +166,7 @@ def test_person_is_asked() -> None:
 def test_unit_of_the_weight_is_asked() -> None:
     """The unit of a weight that the file does not name is asked, and kept as the unit of that column."""
     fitbit = b'[{"logId": 1, "weight": 180.0, "date": "11/26/25", "time": "07:12:33"}]'
-    history, choices = read_or_ask(fitbit, Choices(), lambda _: "lb")
+    history, choices = read_or_ask(reader_of(fitbit), Choices(), lambda _: "lb")
     assert choices.units == {"weight": "lb"}
     assert b'"180.0 lb"' in history.rows[0].line
 

@@ -18,12 +18,15 @@ from tests.garmin.faults import ACCEPTED, DUPLICATE, REFUSED, WITH_WARNINGS
 from tests.garmin.http_types import Request, Response
 from tests.garmin.server import GarminStandIn
 from tests.test_garmin import MORNING, proven, raw, reading
+from tests.test_garminconnect import needs_the_library
 from tests.test_personal_api import Clock, personal
 from weighbridge.errors import GarminFault, OwnerFault, WeighbridgeError
 from weighbridge.garmin.answers import read_upload_answer, read_weigh_ins
 from weighbridge.garmin.entries import ByInstant, fits, raws_of
+from weighbridge.garmin.sessions.garminconnect import GarminconnectSession
 from weighbridge.garmin.sessions.garth import GarthSession
 from weighbridge.garmin.sessions.port import GarminResponse
+from weighbridge.garmin.sessions.token_session import TokenSession
 from weighbridge.garmin.tokens import TokenStore
 from weighbridge.http.app import Shell
 
@@ -150,12 +153,13 @@ def test_through_the_function(garmin: GarminStandIn, tmp_path: Path) -> None:
         assert private not in "".join(log)
 
 
-def test_renewals(garmin: GarminStandIn, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [GarthSession, pytest.param(GarminconnectSession, marks=needs_the_library)])
+def test_renewals(garmin: GarminStandIn, tmp_path: Path, kind: type[TokenSession]) -> None:
     """An answer to a renewal with anything changed is a token or a fault, and a fault leaves the old token."""
     dice = random.Random("renewals")
     change_answers(garmin, lambda _, response: replace(response, body=changed(json.loads(response.body), dice)))
     store = TokenStore(tmp_path)
-    session = GarthSession(store, domain=garmin.domain, ca_bundle=garmin.ca_bundle)
+    session = kind(store, domain=garmin.domain, ca_bundle=garmin.ca_bundle)
     renewed = 0
     for _ in range(TOKENS):
         (tmp_path / "default.state").unlink(missing_ok=True)

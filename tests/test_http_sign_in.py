@@ -288,7 +288,7 @@ def ticket(garmin: GarminStandIn) -> str:
 
 @pytest.mark.parametrize("form", ["{}", "https://mobile.integration.garmin.com/gcm/android?ticket={}"])
 def test_ticket(caller: Caller, form: str) -> None:
-    """The ticket of the own browser, alone or in its address, stores a token; also while a password has to wait."""
+    """The ticket of the own browser, alone or in its address, stores a token; even while a password has to wait."""
     caller.password("wrong")
     assert caller.ask("GET").json["browser_page"].startswith(f"https://sso.{caller.garmin.domain}/mobile/sso")
     assert caller.ask("POST", {"ticket": form.format(ticket(caller.garmin))}).json["signed_in"] is True
@@ -435,7 +435,7 @@ def test_private_way(
     ],
 )
 def test_invalid_body(caller: Caller, body: object) -> None:
-    """Anything but one of the steps is refused, without a word of what came, and Garmin is not asked."""
+    """What is none of the steps is refused, without a word of what came, and Garmin is not asked."""
     answer = caller.ask("POST", json.loads(json.dumps(body)))
     assert answer.status_code in (400, 422)
     for word in ("correct horse", CODE, "Injected", "a@b.c", "ST-1"):

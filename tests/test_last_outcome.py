@@ -204,11 +204,14 @@ def test_no_token_yet(garmin: GarminStandIn, function: Function, settings: dict[
     assert health(function())[0] == 200
 
 
-def test_strangers_see_no_outcome(garmin: GarminStandIn, function: Function) -> None:
-    """Without a key, health shows that a delivery failed, but neither why nor when."""
+def test_strangers_see_no_outcome(garmin: GarminStandIn, function: Function, settings: dict[str, str]) -> None:
+    """Without a key, health shows that a delivery failed, but neither why nor when, and writes nothing."""
     garmin.faults.add("upload", "403-cloudflare", times=None)
     post(function())
+    folder = Path(settings["WEIGHBRIDGE_TOKENS"])
+    before = {path: path.stat().st_mtime_ns for path in (folder, *folder.iterdir())}
     answer = function().get("/health", local=False)
+    assert {path: path.stat().st_mtime_ns for path in (folder, *folder.iterdir())} == before
     assert answer.status_code == 503
     assert "last_outcome" not in answer.text
     assert "Cloudflare" not in answer.text

@@ -179,6 +179,12 @@ def test_several_services_in_a_file(tmp_path: Path) -> None:
     assert TOKEN not in f"{settings!r} {settings}"
 
 
+def test_busy_machine_starts(there: Services, caplog: pytest.LogCaptureFixture) -> None:
+    """A machine that is too busy to check the addresses starts all the same, and the log says so."""
+    assert notifier(there.notify, longest_s=0.01).check() == ("?",)
+    assert caplog.messages == ["WEIGHBRIDGE_NOTIFY could not be checked: Apprise did not answer within 0.01 s"]
+
+
 # -- the monitor -----------------------------------------------------------------------------------------
 
 
@@ -278,11 +284,12 @@ def test_refused_reading(make: Make, there: Services, caplog: pytest.LogCaptureF
     assert function.post("/", data='{"weight": ', content_type="application/json").status_code == 400
     wait_until("both are sent", lambda: len(there.notices) == 2)
     assert there.titles == ["A reading was refused"] * 2
-    assert there.notices[0][1].startswith(
-        "The reading cannot be right: weight_kg. Nothing was sent to Garmin. It came "
-    )
+    assert there.notices[0][1].startswith("The reading cannot be right: weight_kg. It was not sent to Garmin. It came ")
     assert "the key local" in there.notices[0][1]
     assert there.pings == []
+    assert function.post("/", json=[HEAVY, READING, HEAVY | {"body_fat_percent": 18}]).status_code == 207
+    wait_until("the batch is done", lambda: there.pings == ["success"] and len(there.notices) == 3)
+    assert there.titles[2] == "2 readings were refused"
     assert is_free_of_secrets(str(there.notices) + caplog.text)
 
 
@@ -302,7 +309,7 @@ def test_own_programs_show_it_themselves(make: Make, there: Services) -> None:
     """What a program of Weighbridge shows its user by itself makes no notice; what the poller only logs does."""
     function = make()
     function.post("/", json=HEAVY, headers={"User-Agent": "weighbridge/0.2.0"})
-    function.post("/", json=HEAVY, headers={"User-Agent": "weighbridge-fitdays/0.2.0"})
+    function.post("/", json=HEAVY | {"person": "x"}, headers={"User-Agent": "weighbridge-fitdays/0.2.0"})
     wait_until("one is sent", lambda: bool(there.notices))
     function.post("/", json=READING)
     wait_until("what came later is done", lambda: bool(there.pings))
@@ -440,6 +447,18 @@ def test_several_find_it_at_once(there: Services, env: dict[str, str]) -> None:
         codes = [*pool.map(lambda _: run(["refresh"], env), range(4))]
     assert codes == [0] * 4
     assert len(there.notices) == 1
+
+
+def test_unknown_service_stops_no_renewal(
+    garmin: GarminStandIn, env: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A token is renewed even if an address is one that Apprise does not know; the command then fails, and says so."""
+    assert run(["refresh", "--force"], env | {"WEIGHBRIDGE_NOTIFY": f"nosuch://{TOKEN}"}) == 1
+    output = capsys.readouterr()
+    assert garmin.sign_in.refreshes == 1
+    assert output.out.startswith("anna: renewed now")
+    assert output.err.startswith("WEIGHBRIDGE_NOTIFY must be")
+    assert TOKEN not in output.err
 
 
 def test_file_is_private(there: Services, env: dict[str, str]) -> None:

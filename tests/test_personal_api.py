@@ -21,7 +21,7 @@ from weighbridge.secret import SecretStr
 from weighbridge.settings import read_settings
 
 from .commands import run
-from .garmin.http_types import Request
+from .garmin.http_types import Request, Response
 from .garmin.personal import CALLS_A_SECOND
 from .garmin.server import GarminStandIn
 from .test_kept import PLAIN, delivered, keep, reading, waiting
@@ -66,6 +66,20 @@ def personal(garmin: GarminStandIn, clock: Clock, *, key: str = "", ends: date |
 
 def routes(garmin: GarminStandIn) -> list[tuple[str | None, int | None]]:
     return [(logged.route, logged.status) for logged in garmin.requests]
+
+
+def test_redirect(garmin: GarminStandIn, api: PersonalApi) -> None:
+    """A redirect is not followed: the key is sent to nobody else."""
+    asked: list[str] = []
+
+    def redirect(request: Request) -> tuple[Response, float]:
+        asked.append(request.path)
+        return Response(307, headers=(("location", f"https://connectapi.{garmin.domain}/elsewhere"),)), 0.0
+
+    garmin.answer = redirect  # type: ignore[method-assign]
+    with pytest.raises(GarminRefused, match="redirected the request"):
+        api.weigh_ins(FIRST, LAST)
+    assert len(asked) == 1
 
 
 # -- reading ---------------------------------------------------------------------------------------------

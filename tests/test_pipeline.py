@@ -146,6 +146,18 @@ def test_take_back_needs_a_person(tmp_path: Path) -> None:
     assert [len(kept_files(tmp_path / name)) for name in ("Anna", "Ben")] == [1, 0]
 
 
+def test_kept_weights_tell_people_apart(tmp_path: Path) -> None:
+    """Where only files are kept, a weight that fits two ranges is that of the person with such a kept weight."""
+    people = read_people(PEOPLE.replace("[75, 95]", "[60, 95]"))
+    folders = {person: Folder(tmp_path / person.name) for person in people}
+    per_person = PerPerson({person: Destination(folder, folder) for person, folder in folders.items()})
+    bridge = Weighbridge(TEMPLATE, per_person, ZoneInfo("UTC"), per_person.settle)
+    assert isinstance(weigh(bridge, {**AT, "weight": "69 kg"})[0], ReadingRejected)
+    weigh(bridge, {**AT, "weight": "62 kg", "person": "Anna"}, {**AT, "weight": "69 kg", "person": "Ben"})
+    weigh(bridge, {"time": "2026-11-23T06:31:00Z", "weight": "69.2 kg"})
+    assert [len(kept_files(tmp_path / name)) for name in ("Anna", "Ben")] == [1, 2]
+
+
 def test_never_joined_across_people(tmp_path: Path) -> None:
     """Equal messages of two people are two weigh-ins, each with its own values."""
     people = read_people(PEOPLE)

@@ -89,7 +89,7 @@ class Afterwards:
             return
         self._known.append(mark)
         self._refusals.append(now)
-        if why := failures(self._notifier.send(events.reading_refused(refused[0], key))):
+        if why := failures(self._notifier.send(events.reading_refused(refused, key))):
             _log.warning("a notice about a refused reading was not sent: %s", why)
 
 

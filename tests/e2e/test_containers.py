@@ -20,9 +20,11 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 import pytest
+from packaging.utils import canonicalize_name
 from paho.mqtt.enums import CallbackAPIVersion
 from playwright.sync_api import expect, sync_playwright
 
+from scripts.sbom import IMAGES, pins_of
 from tests.e2e.parts import wait_until
 from tests.e2e.parts.docker import GATEWAY, ROOT, Engine, engine
 from tests.e2e.test_form_page import choose_time, click, expect_arrived, launch, settle, type_in
@@ -211,6 +213,20 @@ def test_images_are_small_and_have_no_secret(house: House, capsys: pytest.Captur
         sizes.append(f"{target} {ours_mb:.0f} MB")
     with capsys.disabled():
         print(f"\n  images, without their Python base: {', '.join(sizes)}")
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_images_hold_what_their_bills_name(house: House, name: str) -> None:
+    """The packages of Python in an image are exactly those that its bill of materials names, and Weighbridge."""
+    program = "from importlib.metadata import distributions as d; print(*{f'{one.name}=={one.version}' for one in d()})"
+    installed = house.engine.docker("run", "--rm", f"{name}:{__version__}", "python3", "-c", program).split()
+    named = {f"{pin.name}{pin.specifier}" for pin, _ in pins_of(IMAGES[name])}
+    assert {normal(one) for one in installed} == named | {f"weighbridge=={__version__}"}
+
+
+def normal(pin: str) -> str:
+    name, equals, version = pin.partition("==")
+    return canonicalize_name(name) + equals + version
 
 
 def test_confined_browser_image_opens_a_page(house: House) -> None:

@@ -291,10 +291,11 @@ def test_undo_goes_by_itself(kept: Kept) -> None:
 
 
 def test_undo_can_be_tried_again(site: FormSite) -> None:
-    """If Garmin does not take the weigh-in back, it is not lost: the page says why and offers to try again."""
+    """If Garmin does not take the weigh-in back, it is not lost: the page says why and offers to try again, also after
+    another one was deleted."""
     page = site.open()
-    reading = {"measured_at": FIRST, "weight_kg": 81.4}
-    send(site.function, [reading])
+    readings = [{"measured_at": at, "weight_kg": 81.4} for at in (FIRST, SECOND)]
+    send(site.function, readings)
     page.reload()
     open_dialog(page, "20 Nov 2026, 07:31")
     click(page, "Delete")
@@ -303,9 +304,12 @@ def test_undo_can_be_tried_again(site: FormSite) -> None:
     click(page, "Undo")
     expect(page.get_by_text("The weigh-in could not be sent again.")).to_be_visible()
     site.garmin.faults.clear()
+    open_dialog(page, "21 Nov 2026, 07:31")
+    click(page, "Delete")
+    expect(button(page, "Undo")).to_be_visible()
     click(page, "Try again")
     expect(page.get_by_text("The weigh-in of 20 Nov 2026, 07:31 is back.")).to_be_visible()
-    assert held(site.function) == [reading]
+    assert held(site.function) == readings[:1]
 
 
 # -- for everyone ------------------------------------------------------------------------------------------

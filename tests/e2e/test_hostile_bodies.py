@@ -24,7 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
-from tests.changes import PLANTED, VALUES, damaged, with_change
+from tests.changes import PLANTED, SECRET, VALUES, damaged, with_change
 from tests.e2e.test_serve import answer_of, serving
 from tests.function_client import Answer, FunctionClient, client_of, free_port, local_headers
 from tests.test_bodies import DOCUMENTS
@@ -56,6 +56,13 @@ def real_bodies() -> list[object]:
 
 
 REAL = real_bodies()
+SIGN_IN: tuple[object, ...] = (
+    {"email": f"{SECRET}@example.com", "password": SECRET},
+    {"state": SECRET, "code": "123456"},
+    {"ticket": f"ST-{SECRET}"},
+)
+SIGN_INS = 500
+KEY = "a-key-of-sixteen-letters"
 
 
 # -- changes ---------------------------------------------------------------------------------------------
@@ -233,6 +240,27 @@ def test_any_bytes(tmp_path: Path) -> None:
     post()
     assert len(function.log) >= ANY_BYTES
     function.check_log(len(function.log))
+
+
+def test_sign_in(tmp_path: Path) -> None:
+    """A body of `POST /sign-in` with anything changed blames the caller, or Garmin, which is away here. Neither the
+    answer nor the log repeats anything of it."""
+    log: list[str] = []
+    environment = {"WEIGHBRIDGE_DELIVERY": "garth", "WEIGHBRIDGE_TOKENS": str(tmp_path), "GARMIN_DOMAIN": "127.0.0.1:1"}
+    environment["WEIGHBRIDGE_API_KEYS"] = f"admin:administer={KEY}"
+    statuses = set()
+    function = client_of(Shell(environment, log.append))
+    dice = random.Random("sign-in")
+    for _ in range(SIGN_INS):
+        document = with_change(copy.deepcopy(dice.choice(SIGN_IN)), dice)
+        content = damaged(as_json(document), dice, dice.choice([0, 0, 1]))
+        answer = function.post("/sign-in", data=content, content_type="application/json", headers={"X-API-Key": KEY})
+        assert 400 <= answer.status_code < 500 or answer.status_code == 503, answer.text
+        assert answer.json["blame"] == ("garmin" if answer.status_code == 503 else "caller"), answer.text
+        assert SECRET not in answer.text
+        statuses.add(answer.status_code)
+    assert {400, 422, 503} <= statuses
+    assert not [line for line in log if SECRET in line or json.loads(line).keys() - IN_THE_LOG]
 
 
 def test_through_a_socket(tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ def test_service_that_fails_is_asked_later(watched: Outbox, there: Services, sta
 def test_silent_service_holds_up_nothing(watched: Outbox, there: Services) -> None:
     """While the service takes a notice and says nothing, readings arrive, and the worker stops when it is asked to."""
     there.slow = True
-    worker = watched.run("worker")
+    worker = watched.run("worker", WEIGHBRIDGE_NOTIFY=f"{there.notify}?rto=25")
     park(watched)
     wait_until("the service is asked", lambda: bool(there.notices))
     watched.insert(json.dumps({"weight": 81.4, "measured_at": AT}))

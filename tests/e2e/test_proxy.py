@@ -23,6 +23,7 @@ KEYS = f"scale:send={SEND},page:read={READ}"
 EVERY_CALL = (
     *(("POST", "/"), ("POST", "/readings?replace=true"), ("POST", "/fit"), ("POST", "/?dry_run=true")),
     *(("GET", "/readings"), ("DELETE", "/readings/2026-11-23.1")),
+    *(("GET", "/sign-in"), ("POST", "/sign-in"), ("DELETE", "/sign-in")),
 )
 
 #: As in the manual of nginx; `headers` are more lines of the location.
@@ -119,7 +120,10 @@ def test_rights(tmp_path: Path) -> None:
             name: [call(port, method, path, {"X-API-Key": key})[0] != 403 for method, path in EVERY_CALL]
             for name, key in (("send", SEND), ("read", READ))
         }
-    assert allowed == {"send": [True, False, True, True, False, False], "read": [False] * 4 + [True, False]}
+    assert allowed == {
+        "send": [True, False, True, True, *(5 * [False])],
+        "read": [*(4 * [False]), True, *(4 * [False])],
+    }
     assert len(kept_files(tmp_path / "kept")) == 1
 
 

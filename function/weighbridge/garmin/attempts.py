@@ -5,7 +5,7 @@ Rule: one attempt at a time, in every thread and process. After a failure the ne
 failures lock an account for one to three days. The file stops a script in a loop, too. What waits for a code can be
 finished once, within `CODE_S`, by who has its state: the file has only its hash.
 
-Facts: what waits holds Garmin's cookies. It is as secret as the token beside it, and lies there in the same way,
+Facts: what waits holds Garmin's cookies. It is as secret as the token beside it, and stored in the same way,
 readable only by its owner. The name begins with a dot, so no backup has it. The file is emptied, not deleted, because
 its lock belongs to the open file.
 

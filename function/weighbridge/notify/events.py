@@ -53,9 +53,9 @@ EVENTS = {
         ),
         Event(
             "reading-refused",
-            "A reading was refused",
-            "{why} Nothing was sent to Garmin. It came with the key {key}. Correct it and send it again; the answer to "
-            "it said what was expected.",
+            "{readings} refused",
+            "{why} It was not sent to Garmin. It came with the key {key}, whose program has the answer with what was "
+            "expected. Correct it and send it again.",
             "the function refused a reading of a program that does not show it to you itself",
             "the function",
         ),
@@ -122,9 +122,11 @@ def sign_in_not_renewed(token_name: str, why: str) -> Notice:
     return _notice("sign-in-not-renewed", whose=_whose(token_name), why=why)
 
 
-def reading_refused(problem: Mapping[str, Any], key: str) -> Notice:
-    """`problem`: the answer. `key`: the name of the caller's key."""
-    return _notice("reading-refused", why=f"{_reason(problem)}.", key=key)._replace(values=_values(problem))
+def reading_refused(problems: Sequence[Mapping[str, Any]], key: str) -> Notice:
+    """`problems`: those of one request; the first one stands for all. `key`: the name of the caller's key."""
+    readings = "A reading was" if len(problems) == 1 else f"{len(problems)} readings were"
+    notice = _notice("reading-refused", readings=readings, why=f"{_reason(problems[0])}.", key=key)
+    return notice._replace(values=_values(problems[0]))
 
 
 def readings_parked(parked: Sequence[tuple[int, Mapping[str, Any]]]) -> Notice:

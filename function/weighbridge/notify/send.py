@@ -14,6 +14,7 @@ notice counts as sent when one service has taken it: sent again for another serv
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -26,6 +27,8 @@ from ..commands import needs_extra
 from ..errors import SettingsInvalid
 from ..secret import SecretStr
 from .events import Notice, body
+
+_log = logging.getLogger(__name__)
 
 SETTING = "WEIGHBRIDGE_NOTIFY"
 LONGEST_S = 30.0
@@ -62,13 +65,14 @@ class Notifier:
         self._lock = threading.Lock()
 
     def check(self) -> tuple[str, ...]:
-        """The name of each service. Nothing is sent. Raises `SettingsInvalid` for an address that Apprise does not
-        know; the message does not repeat it."""
+        """The name of each service, "?" if it could not be checked. Nothing is sent. Raises `SettingsInvalid` for an
+        address that Apprise does not know; the message does not repeat it."""
         if find_spec("apprise") is None:
             raise SettingsInvalid(needs_extra(SETTING, "notify"))
         answer = self._ask({"services": self._addresses()})
-        if answer is None:
-            raise SettingsInvalid(f"{SETTING} cannot be checked: Apprise did not answer within {self._longest_s:g} s.")
+        if answer is None:  # a busy machine: no reason not to start
+            _log.warning("%s could not be checked: Apprise did not answer within %g s", SETTING, self._longest_s)
+            return ("?",) * len(self._services)
         names = answer["services"]
         wrong = [str(number) for number, name in enumerate(names, 1) if not name]
         if wrong:

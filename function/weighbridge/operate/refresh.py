@@ -41,7 +41,6 @@ def command(around: Surroundings, *, force: bool, daily: bool) -> int:
 def _look_once(around: Surroundings, *, force: bool) -> int:
     try:
         settings = read_settings(around.environment)
-        notifier = notifier_of(settings)
         names = _names(settings)
         people = options.tokens_of_people(settings) if not names else []
     except WeighbridgeError as fault:
@@ -52,13 +51,18 @@ def _look_once(around: Surroundings, *, force: bool) -> int:
         logins = ", ".join(typed("login", name) for name in people or [DEFAULT_TOKEN])
         print(f"There is no Garmin token in {settings.tokens}. Sign in once: {logins}.", file=sys.stderr)
         return 1
-    codes = []
-    for name in names:
-        theirs = settings.for_person(name)
-        codes.append(_renew(theirs, around.now(), force=force))
-        if notifier:
-            _notify(theirs, notifier)
-    return max(codes)
+    accounts = [settings.for_person(name) for name in names]
+    code = max([_renew(account, around.now(), force=force) for account in accounts])
+    # Afterwards, because a token is renewed even if nobody can be notified.
+    try:
+        notifier = notifier_of(settings)
+    except WeighbridgeError as fault:
+        print(fault, file=sys.stderr, flush=True)
+        return 1
+    if notifier:
+        for account in accounts:
+            _notify(account, notifier)
+    return code
 
 
 def _notify(settings: Settings, notifier: Notifier) -> None:

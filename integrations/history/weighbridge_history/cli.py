@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -30,7 +31,7 @@ from .left_out import unsendable
 from .outliers import Outlier, find_outliers
 from .preview import SHOWN, Preview
 from .questions import Ask, ask_units, read_or_ask
-from .read import Choices, History, WeighInLine
+from .read import Choices, History, WeighInLine, reader_of
 from .send import STATUS_TEXTS, ImportReport, Stopped, check, send
 from .times import DAY_FIRST, MONTH_FIRST
 
@@ -161,9 +162,12 @@ def command(
     # What a row leaves behind stays to the end, and what its receipt takes is gone at once: little is worth a look.
     gc.set_threshold(50_000, 20, 20)
     try:
-        data = _content(file)
-        with function_or_own(around.environment) as target, Client(target) as client:
-            return _Import(file, data, choices, wishes, client, around.terminal).run()
+        reader = reader_of(_content(file), file.name)
+        with ThreadPoolExecutor(1) as pool:
+            # The file is read while the function starts.
+            first = pool.submit(reader, choices)
+            with function_or_own(around.environment) as target, Client(target) as client:
+                return _Import(file, reader, first, choices, wishes, client, around.terminal).run()
     except (FileUnusable, MappingInvalid, Stopped) as e:
         key_needed = isinstance(e, Stopped) and e.kind == "unauthorized"
         key = " Set WEIGHBRIDGE_KEY to one of the function's WEIGHBRIDGE_API_KEYS." if key_needed else ""
@@ -180,9 +184,18 @@ def _content(file: Path) -> bytes:
 
 class _Import:
     def __init__(
-        self, file: Path, data: bytes, choices: Choices, wishes: Wishes, client: Client, terminal: Terminal
+        self,
+        file: Path,
+        reader: Callable[[Choices], History],
+        first: Future[History],
+        choices: Choices,
+        wishes: Wishes,
+        client: Client,
+        terminal: Terminal,
     ) -> None:
-        self._file, self._data, self._given, self._wishes = file, data, choices, wishes
+        """`first`: what `reader` finds with these choices."""
+        self._file, self._given, self._wishes = file, choices, wishes
+        self._reader, self._first = reader, [first]
         self._client, self._ask = client, terminal.ask if terminal.is_there() else None
         self._console = Console(highlight=False)
         self._preview = Preview(self._console, in_full=wishes.in_full)
@@ -215,7 +228,10 @@ class _Import:
         return _send(self._client, chosen, self._preview, len(history.rows) - len(chosen))
 
     def _read(self, choices: Choices, *, served: bool) -> tuple[History, Choices]:
-        return read_or_ask(self._data, choices, self._ask, name=self._file.name, served=served)
+        return read_or_ask(self._history, choices, self._ask, served=served)
+
+    def _history(self, choices: Choices) -> History:
+        return self._first.pop().result() if self._first else self._reader(choices)
 
     def _check(self, history: History) -> ImportReport:
         rows = history.readings

@@ -15,7 +15,7 @@ from weighbridge.reading.keys import meaning_of
 from .answers import ORDERS
 from .columns import Column
 from .errors import OrderUnclear, Question, SeveralPeople, TimeOfDayMissing, UnitUnclear
-from .read import Choices, History, check_people, read
+from .read import Choices, History, check_people
 from .times import time_of_day
 
 Ask = Callable[[str], str]
@@ -25,15 +25,15 @@ _SAMPLES = 3
 
 
 def read_or_ask(
-    data: bytes, choices: Choices, ask: Ask | None, *, name: str = "", served: bool = True
+    read: Callable[[Choices], History], choices: Choices, ask: Ask | None, *, served: bool = True
 ) -> tuple[History, Choices]:
-    """The history, and the choices with the person's answers. `served`: the function knows people.
+    """The history that `read` finds, and the choices with the person's answers. `served`: the function knows people.
 
     Raises the question if there is nobody to ask, or the person does not answer.
     """
     while True:
         try:
-            history = read(data, **choices._asdict(), name=name)
+            history = read(choices)
             check_people(history, served=served)
         except Question as e:
             if ask is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import IO, Any, NamedTuple
@@ -117,6 +117,11 @@ def read(
     fields["columns"] = tuple(Column(*column) for column in fields["columns"])
     fields["people"] = tuple(fields["people"])
     return History(**fields)
+
+
+def reader_of(data: bytes, name: str = "") -> Callable[[Choices], History]:
+    """Choices -> the history in a file of this name, as `read` finds it."""
+    return lambda choices: read(data, **choices._asdict(), name=name)
 
 
 def read_here(data: bytes, more: IO[bytes] | None = None, **answers: Any) -> History:

@@ -60,6 +60,7 @@ ARRIVED = """(state IN ('confirmed', 'present', 'accepted', 'joined', 'taken_bac
 
 # Of each source the latest reading that has arrived, else the first one; both in the index `readings_by_source`, from
 # which the sources are read one after the other. One that has been silent for a month more is no longer in use.
+# A source is "between" itself and itself, because with `=` Postgres reads the other index, which has all sources.
 SILENT = f"""
 WITH RECURSIVE sources AS (
     (SELECT source FROM readings ORDER BY source LIMIT 1)
@@ -71,9 +72,11 @@ SELECT source || ' ' || last.id AS about, source, (SELECT count(*) FROM readings
     WHERE readings.source = sources.source AND id >= last.id AND state <> 'nothing' AND NOT {ARRIVED}) AS open
 FROM sources CROSS JOIN LATERAL (
     (SELECT id, received_at, true AS arrived FROM readings
-        WHERE readings.source = sources.source AND {ARRIVED} ORDER BY id DESC LIMIT 1)
+        WHERE readings.source BETWEEN sources.source AND sources.source AND {ARRIVED}
+        ORDER BY readings.source DESC, id DESC LIMIT 1)
     UNION ALL
-    (SELECT id, received_at, false FROM readings WHERE readings.source = sources.source ORDER BY id LIMIT 1)
+    (SELECT id, received_at, false FROM readings
+        WHERE readings.source BETWEEN sources.source AND sources.source ORDER BY readings.source, id LIMIT 1)
     ORDER BY arrived DESC LIMIT 1
 ) AS last
 WHERE last.received_at BETWEEN now() - (%(days)s + 30) * interval '1 day' AND now() - %(days)s * interval '1 day'
@@ -126,6 +129,7 @@ async def _claim(pool: Pool, event: str, abouts: Sequence[str]) -> list[str]:
 
 async def _all(pool: Pool, query: str, **values: object) -> list[dict[str, Any]]:
     async with pool.connection() as connection:
+        await connection.execute("SET LOCAL jit = off")  # compiling takes longer than any of these
         cursor = connection.cursor(row_factory=dict_row)
         await cursor.execute(query.encode(), values)
         return await cursor.fetchall() if cursor.description else []

@@ -2,7 +2,7 @@
 
 Facts (Streamlit 1.67): it has no `inputmode`, so a phone would offer letters for nine numbers, and its toasts have no
 name. A component runs in the page itself (not in a frame), so its script reaches both. It does so again whenever
-Streamlit draws something anew.
+Streamlit draws something again.
 
 Strategy: what is remembered is in a cookie, which the first run of the page can read, so that nothing is drawn twice.
 A script of the page sets it; Streamlit itself cannot.
@@ -33,6 +33,7 @@ function complete() {
     const field = document.querySelector(`.st-key-${name} input`);
     if (field && field.inputMode !== mode) field.inputMode = mode;
   }
+  for (const field of document.querySelectorAll(".st-key-correction-fields input")) field.inputMode = "decimal";
   for (const toast of document.querySelectorAll("[data-testid=stToast]:not([aria-label])")) {
     toast.removeAttribute("aria-labelledby");
     toast.setAttribute("aria-label", "What was done");
@@ -58,7 +59,7 @@ _mount = component("weighbridge_browser", js=_SCRIPT)
 def in_the_browser(decimal: Collection[str], text: Collection[str] = ()) -> None:
     """Give the fields with these keys a keyboard with digits, or letters, and store what is remembered."""
     modes = [(_class_of(key), "decimal") for key in decimal] + [(_class_of(key), "text") for key in text]
-    changed = st.session_state.get("remembers anew", False)
+    changed = st.session_state.get("remembers more", False)
     remember = json.dumps(_remembered(), separators=(",", ":")) if changed else ""
     _mount(
         key="browser",
@@ -79,7 +80,7 @@ def remembered(name: str, of: str = "") -> str:
 def remember(name: str, value: str, of: str = "") -> None:
     about = _remembered()
     about[of] = {**about[of], name: value} if isinstance(about.get(of), dict) else {name: value}
-    st.session_state["remembers anew"] = True
+    st.session_state["remembers more"] = True
 
 
 def _remembered() -> dict[str, Any]:

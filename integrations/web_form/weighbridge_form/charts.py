@@ -24,9 +24,11 @@ DOTS, LINE = "#7d8790", "#1a936a"
 #: A weigh-in that is out of line with the others has its own color and shape.
 MARKED = "#d1453b"
 #: The first chart is the largest; the last one has the labels of the axis that all of them share.
-FIRST_PX, OTHERS_PX, LABELS_PX = 160, 110, 20
+FIRST_PX, OTHERS_PX, LABELS_PX = 145, 96, 20
 #: Of the labels of the vertical axis, so that the charts have the same width.
 LABELS_WIDTH_PX = 40
+#: A label that is so near to an edge stays within it.
+FLUSH_PX = 30
 #: More dots are smaller.
 MANY = 60
 
@@ -38,11 +40,17 @@ def axis_over(rows: Sequence[Mapping[str, Any]]) -> Axis:
 
 
 def draw(
-    rows: Sequence[Mapping[str, Any]], names: Sequence[str], axis: Axis, marked: Sequence[Point] = ()
+    rows: Sequence[Mapping[str, Any]],
+    names: Sequence[str],
+    axis: Axis,
+    marked: Sequence[Point] = (),
+    *,
+    about: str = "",
 ) -> list[str]:
     """Draw these values of the weigh-ins, oldest first. Returns the names of those that no weigh-in has.
 
-    Weigh-ins before the axis count for the mean. `marked`: weights that are out of line with the others.
+    Weigh-ins before the axis count for the mean. `marked`: weights that are out of line with the others. `about`: a
+    sentence for the text below the charts.
     """
     of_names = {
         name: [Point(moment(row["measured_at"]), row[name]) for row in rows if name in row and _at(row) < axis.end]
@@ -60,8 +68,7 @@ def draw(
         )
     if drawn:
         triangles = " Triangles are out of line with the others; one at the edge is off the scale." * bool(marked)
-        # st.caption has too little contrast (WCAG 2.2, 1.4.3).
-        st.markdown(f":small[Dots are weigh-ins. The line is the mean of {AVERAGE_DAYS} days.{triangles}]")
+        st.caption(f"{about}Dots are weigh-ins. The line is the mean of {AVERAGE_DAYS} days.{triangles}")
     return [name for name in names if name not in drawn]
 
 
@@ -100,7 +107,8 @@ def _chart(
             format=axis.format,
             values=[on_axis(tick) for tick in axis.ticks],
             labels=is_last,
-            labelFlush=False,
+            # Inward at the edges: a label that sticks out would make this chart narrower than the others.
+            labelFlush=FLUSH_PX,
             labelOverlap="greedy",
             labelPadding=6,
             ticks=False,

@@ -30,25 +30,13 @@ from .answers import asks_for_a_key, show_notes, show_problem
 from .charts import AVERAGE_DAYS, draw
 from .clock import moment, to_display, zone
 from .trend import AT_FIRST, VALUES, Axis, axis_of, title_of, with_calculated
-from .values import FIELDS, TIME, as_typed, left_out, name_of, reading_of
+from .values import FIELDS, TIME, UNITS, as_typed, label_in, left_out, name_of, reading_of
 
 #: In days; None: everything since `BEGINNING`.
 PERIODS = {"1 month": 30, "3 months": 91, "1 year": 365, "All": None}
 BEGINNING = "2000-01-01"
 ROWS = 10
 UNDO_S = 10
-
-_STYLE = """<style>
-.st-key-weigh-ins > * { border-bottom: 1px solid rgb(127 127 127 / 0.35); }
-.st-key-weigh-ins [class*="st-key-open-"] button { min-height: 2.75rem; padding: 0.25rem 0.5rem; text-align: left; }
-.st-key-weigh-ins [class*="st-key-open-"] button :is(div, span):has(p) { flex: 1; justify-content: space-between; }
-.st-key-undo { overflow: hidden; padding: 0.25rem 0.5rem; }
-.st-key-undo * { visibility: inherit; }
-.st-key-correction-fields { display: grid; grid-template-columns: 1fr 1fr; gap: 0.25rem 0.75rem; }
-.st-key-delete button { background: #b3261e; border-color: #b3261e; color: #fff; }
-.st-key-delete button:hover, .st-key-delete button:focus-visible { background: #8c1d18; border-color: #8c1d18;
-  color: #fff; }
-</style>"""
 
 
 class Deleted(NamedTuple):
@@ -67,7 +55,6 @@ class Deleted(NamedTuple):
 
 def show_look_back(account: FunctionOf) -> bool:
     """Show the weigh-ins of a period. Returns whether the function lets the page in."""
-    st.html(_STYLE)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.header("Trend", anchor=False, width="content")
         with st.popover("Values"):
@@ -102,21 +89,21 @@ def show_look_back(account: FunctionOf) -> bool:
     if not rows:
         st.markdown(f"{'No weigh-ins are kept' if is_folder else 'Garmin has no weigh-ins'} in this period.")
     else:
-        if is_folder:
-            st.markdown(":small[From the files that are kept for import.]")
         first = moment(rows[0]["measured_at"]).astimezone(zone()).date()
         last = max(today, moment(rows[-1]["measured_at"]).astimezone(zone()).date())
-        _trend(everything, names, axis_of(first, last))
+        _trend(everything, names, axis_of(first, last), "From the files that are kept for import. " * is_folder)
     _list(account, rows)
     return True
 
 
-def _trend(rows: Sequence[Mapping[str, Any]], names: Sequence[str], axis: Axis) -> None:
+def _trend(rows: Sequence[Mapping[str, Any]], names: Sequence[str], axis: Axis, about: str) -> None:
     if not names:
-        st.markdown(":small[Choose at least one value to draw.]")
-    missing = draw([with_calculated(row) for row in rows], [name for name in VALUES if name in names], axis)
+        st.caption("Choose at least one value to draw.")
+    missing = draw(
+        [with_calculated(row) for row in rows], [name for name in VALUES if name in names], axis, about=about
+    )
     if missing:
-        st.markdown(f":small[Not there in this period: {', '.join(map(name_of, missing))}.]")
+        st.caption(f"Not there in this period: {', '.join(map(name_of, missing))}.")
 
 
 def _entries(account: FunctionOf, days: int | None) -> Reply:
@@ -136,20 +123,18 @@ def _entries(account: FunctionOf, days: int | None) -> Reply:
 
 
 def _list(account: FunctionOf, rows: Sequence[Mapping[str, Any]]) -> None:
-    of, deleted = st.session_state.get("deleted", (None, None))
-    if of != account or not deleted or not deleted.is_offered:
-        deleted = None
     # The offer to undo is where the weigh-in was.
-    listed = sorted([*rows, *([deleted.row] if deleted else [])], key=lambda row: moment(row["measured_at"]))
+    deleted = {id(each.row): each for each in _deleted(account)}
+    listed = [*rows, *(each.row for each in deleted.values())]
     if not listed:
         return
     st.header("Weigh-ins", anchor=False)
     _say_what_was_done(account)
     shown: int = st.session_state.get("rows", ROWS)
     with st.container(key="weigh-ins", gap=None):
-        for row in listed[::-1][:shown]:
-            if deleted and row is deleted.row:
-                _offer_to_undo(account, deleted)
+        for row in sorted(listed, key=lambda row: moment(row["measured_at"]), reverse=True)[:shown]:
+            if id(row) in deleted:
+                _offer_to_undo(account, deleted[id(row)])
             else:
                 _row(account, row)
     if len(listed) > shown and st.button(f"Show {min(ROWS, len(listed) - shown)} more"):
@@ -194,44 +179,55 @@ def _changed() -> None:
 # -- deleting, and undoing it ------------------------------------------------------------------------------
 
 
+def _deleted(account: FunctionOf) -> Sequence[Deleted]:
+    """The weigh-ins that can be sent again."""
+    of, deleted = st.session_state.get("deleted", (None, ()))
+    return [each for each in deleted if each.is_offered] if of == account else []
+
+
+def _remember_deleted(account: FunctionOf, row: Mapping[str, Any], deleted: Deleted | None) -> None:
+    """Set what is remembered of this row."""
+    others = [each for each in _deleted(account) if each.row is not row]
+    st.session_state["deleted"] = (account, [*others, *([deleted] if deleted else [])])
+
+
 def _delete(account: FunctionOf, row: Mapping[str, Any]) -> None:
     """Delete a weigh-in and close the dialog, or show why it could not be deleted."""
     answer = account.client.delete(row["id"], person=account.person)
     if not answer.ok and answer.kind != "not-found":
         show_problem(answer)
         return
-    st.session_state["deleted"] = (account, Deleted(row, seconds.time() + UNDO_S))
+    _remember_deleted(account, row, Deleted(row, seconds.time() + UNDO_S))
     _changed()
     st.rerun()
 
 
 def _offer_to_undo(account: FunctionOf, deleted: Deleted) -> None:
-    left_s = deleted.until - seconds.time()
+    key = f"undo-{deleted.row['id'].replace('.', '-')}"
     if deleted.failed is None:
+        left_s = max(deleted.until - seconds.time(), 0)
         st.html(
             "<style>@keyframes gone { to { visibility: hidden; position: absolute; } } "
-            f".st-key-undo {{ animation: gone 0s linear {max(left_s, 0):.1f}s forwards; }}</style>"
+            f".st-key-{key} {{ animation: gone 0s linear {left_s:.1f}s forwards; }}</style>"
         )
-    with st.container(key="undo"):
+    with st.container(key=key):
         if deleted.failed is not None:
             st.error("The weigh-in could not be sent again.")
             show_problem(deleted.failed)
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", wrap=False):
-            st.markdown(f":small[Deleted: {to_display(deleted.row['measured_at'])}]", width="content")
-            st.button("Undo" if deleted.failed is None else "Try again", key="undo it", on_click=_undo, args=(account,))
+            st.markdown(f"Deleted: {to_display(deleted.row['measured_at'])}", width="content")
+            label = "Undo" if deleted.failed is None else "Try again"
+            st.button(label, key=f"send {key}", on_click=_undo, args=(account, deleted))
 
 
-def _undo(account: FunctionOf) -> None:
+def _undo(account: FunctionOf, deleted: Deleted) -> None:
     """Send the values that were deleted, with the same time."""
-    of, deleted = st.session_state.get("deleted", (None, None))
-    if of != account or deleted is None:
-        return
     values = {name: value for name, value in deleted.row.items() if name not in ("id", "calendar_date")}
     answer = account.client.post(json.dumps(values | _whose(account)))
     if not answer.ok:
-        st.session_state["deleted"] = (account, deleted._replace(failed=answer))
+        _remember_deleted(account, deleted.row, deleted._replace(failed=answer))
         return
-    st.session_state.pop("deleted")
+    _remember_deleted(account, deleted.row, None)
     when = to_display(deleted.row["measured_at"])
     if answer.status == "accepted":
         _say(account, f"Garmin took the weigh-in of {when} again, and does not show it yet.")
@@ -251,22 +247,23 @@ def _correct(account: FunctionOf, row: Mapping[str, Any]) -> None:
     """What is in the dialog of a weigh-in. Streamlit runs it again alone at each change in it."""
     state, client, filled = st.session_state, account.client, as_typed(row)
     keys = {field.key: f"correct {row['id']} {field.key}" for field in FIELDS}
-    for name, key in keys.items():
-        state.setdefault(key, filled.texts.get(name, ""))
+    unit = str(state.get("unit") or UNITS[0])
+    for field in FIELDS:
+        # A number alone has the unit of its field.
+        own = unit if field.unit == "mass" else field.unit
+        state.setdefault(keys[field.key], filled.texts.get(field.key, "").removesuffix(f" {own}"))
     texts = {name: str(state[key]) for name, key in keys.items()}
     fields, when = st.container(key="correction-fields"), st.container(key="correction-when", horizontal=True)
     with when:
         at = _time_in_dialog(row)
-    reading = json.dumps(reading_of(texts | {TIME.key: at}, "kg", zone().key, filled.more | _whose(account)))
+    reading = json.dumps(reading_of(texts | {TIME.key: at}, unit, zone().key, filled.more | _whose(account)))
     checked = client.post(reading, dry_run=True)
     asks_for_a_key(checked)
     errors = {error["field"]: error["message"] for error in checked.errors}
     with fields:
         for field in FIELDS:
             with st.container():
-                unit = "kg" if field.unit == "mass" else field.unit
-                label = f"{field.label} ({unit})" if unit else field.label
-                st.text_input(label, key=keys[field.key], autocomplete="off")
+                st.text_input(label_in(field, unit), key=keys[field.key], autocomplete="off")
                 if field.key in errors:
                     st.error(errors.pop(field.key))
     if not checked.ok:
@@ -340,7 +337,7 @@ def _make_room(
         st.rerun()
     if not any(entry["id"] != row["id"] for entry in held):
         show_notes(answer.body)
-        st.error(f"Nothing was moved: the new time is so near that it counts as the weigh-in of {old}.")
+        st.error("Nothing was moved: the new time is so near to a weigh-in that both count as one.")
         return False
     gone = account.client.delete(row["id"], person=account.person)
     if not gone.ok and gone.kind != "not-found":

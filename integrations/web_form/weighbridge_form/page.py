@@ -22,16 +22,13 @@ from weighbridge.secret import SecretStr
 from weighbridge.settings import header_text
 
 from .account import FunctionOf
-from .answers import IMPORT_PAGE, by_hand
 from .browser import remember, remembered
+from .connect import show_connection, show_signed_in
 from .history import show_history
 from .look_back import show_look_back
 from .looks import style
 from .settings import FormSettings, read_settings
 from .weigh_in import clear, show_weigh_in
-
-#: The banner asks for a new sign-in if fewer days are left.
-DAYS_OF_WARNING = 7
 
 
 def show() -> None:
@@ -57,9 +54,10 @@ def show() -> None:
         with people:
             account = account._replace(person=_choose(names, "person of the function"))
     show_weigh_in(account, delivery)
-    _set_up(delivery)
-    if show_look_back(account):
+    asks = show_connection(account, delivery)
+    if asks or show_look_back(account):
         show_history(account, to_files=delivery.get("name") == "folder")
+    show_signed_in(account)
     if st.session_state.get("looked back at") != account:
         # Once more, now that the fields can show the values of the last weigh-in.
         st.session_state["looked back at"] = account
@@ -113,37 +111,6 @@ def _account(settings: FormSettings, name: str) -> FunctionOf:
         return FunctionOf(Target(people[name]))
     # Whoever sees the page may use the server's key: door.py let them in.
     return FunctionOf(with_local_key(target, settings.local_key))
-
-
-# -- what is left to set up --------------------------------------------------------------------------------
-
-
-def _set_up(delivery: Mapping[str, Any]) -> None:
-    """A card with the next step, if weigh-ins do not reach Garmin by themselves, or soon will not."""
-    days = delivery.get("token_days_left")
-    if not delivery.get("ready"):
-        was_connected = days is not None or "last_success_at" in delivery
-        title = "Garmin does not take weigh-ins now" if was_connected else "Connect to Garmin"
-        _card(title, f"{delivery.get('detail', 'The function is not ready.')} Until then, {by_hand()}")
-    elif delivery.get("name") == "folder":
-        _card(
-            "Connect to Garmin",
-            "Weigh-ins are saved as files, to import on "
-            f"[Garmin's import page]({IMPORT_PAGE}). To send them there by themselves, sign in with `weighbridge "
-            "login` where the function runs, set `WEIGHBRIDGE_DELIVERY=garmin` and start it again.",
-        )
-    elif days is not None and days < DAYS_OF_WARNING:
-        _card(
-            "Sign in again soon",
-            f"The sign-in to Garmin ends in {days:g} days. Renew it: `weighbridge refresh`. Or sign in again: "
-            "`weighbridge login`.",
-        )
-
-
-def _card(title: str, text: str) -> None:
-    with st.container(border=True, key="card"):
-        st.subheader(title, anchor=False)
-        st.markdown(text)
 
 
 # -- callbacks ---------------------------------------------------------------------------------------------

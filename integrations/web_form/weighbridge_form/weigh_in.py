@@ -158,7 +158,7 @@ def _when(who: str, *, locked: bool) -> None:
         )
         if state["when"] == ANOTHER:
             here = datetime.now(zone())
-            # One that was cleared starts anew.
+            # One that was cleared starts again.
             state["day"] = state.get("day") or here.date()
             state["clock"] = state.get("clock") or time(here.hour, here.minute)
             st.date_input("Day", key="day", disabled=locked, format="YYYY-MM-DD", width=150)

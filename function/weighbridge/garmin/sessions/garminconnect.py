@@ -36,6 +36,7 @@ from typing import Any
 from ...commands import needs_extra
 from ...errors import RateLimited, SettingsInvalid, SignInBlocked, SignInRejected
 from ...secret import SecretStr
+from ...state_file import number
 from ..answers import DEFAULT_RETRY_AFTER_S
 from ..tokens import Token
 from .bounded import MOST_BYTES, TOO_LARGE, bounded
@@ -71,6 +72,8 @@ class GarminconnectSession(TokenSession):
                 response = getattr(e, "response", None)  # any status from 400 up
                 if response is None:
                     raise ConnectionDropped("garminconnect gave up before an answer came.") from None
+            except requests.exceptions.TooManyRedirects as e:
+                response = e.response  # it is not followed
             except requests.exceptions.RequestException as e:
                 # Only this TLS error is certain to come before the request: a garbled connection after it is an
                 # SSLError too.
@@ -89,6 +92,7 @@ class GarminconnectSession(TokenSession):
             answers = _watched(client, self._ca_bundle)
             try:
                 client._refresh_di_token()
+                return _token_of(client, answers[-1], self._now())
             except library.GarminConnectAuthenticationError:
                 raise self._refusal_of(answers[-1]) from None
             except (ValueError, KeyError, TypeError):
@@ -97,7 +101,6 @@ class GarminconnectSession(TokenSession):
                 if e.code in NOTHING_SENT_CODES:
                     raise unreachable(f"curl error {int(e.code)}", certificate=e.code in CERTIFICATE_CODES) from None
                 raise self._renewal_broken(f"The connection broke off (curl error {int(e.code)}).") from None
-            return _token_of(client, answers[-1], self._now())
 
 
 def sign_in(email: str, password: SecretStr, where: Where, now: Callable[[], float] = time.time) -> Token | Pending:
@@ -159,9 +162,10 @@ def _signing_in(where: Where) -> Iterator[tuple[Any, list[GarminResponse]]]:
 
 
 def _token_after_sign_in(client: Any, answers: list[GarminResponse], now: Callable[[], float]) -> Token:
-    if not client.di_token:
-        raise SignInBlocked("Garmin accepted the sign-in, but garminconnect got no token that can be stored.")
-    return _token_of(client, answers[-1], now())
+    try:
+        return _token_of(client, answers[-1], now())
+    except (ValueError, TypeError, IndexError):
+        raise SignInBlocked("Garmin accepted the sign-in, but garminconnect got no token that can be stored.") from None
 
 
 def _is_locked(error: Exception) -> bool:
@@ -292,14 +296,17 @@ def _answer(response: Any) -> GarminResponse:
 
 
 def _token_of(client: Any, answer: GarminResponse, now_s: float) -> Token:
+    """The token that the client has got, with the times of the answer. Raises `ValueError` or `TypeError`."""
     body = json.loads(answer.body)
-    lifetime = body.get("refresh_token_expires_in")
+    if not isinstance(body, dict):
+        raise TypeError("not a token")
+    lifetime_s = number(body.get("refresh_token_expires_in"))
     return Token(
         SecretStr(client.di_token),
         SecretStr(client.di_refresh_token),
         client.di_client_id,
-        now_s + float(body.get("expires_in", 0)),
-        now_s + float(lifetime) if lifetime else None,
+        now_s + number(body.get("expires_in")),
+        now_s + lifetime_s if lifetime_s else None,
     )
 
 

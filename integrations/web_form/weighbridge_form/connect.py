@@ -1,0 +1,272 @@
+"""The card about Garmin: signing in on the page, what else is left to set up, and signing out.
+
+Rule: what is typed here is a secret. It leaves the session before it is sent, so that neither a later run, a dump of
+the session nor an error shows it; the function uses it once. Nothing is asked on a connection that others could read,
+or of somebody who may not administer: then the card says what to do where the function runs. Set-up that is not done
+is a card with the next step, not a problem.
+
+Facts (Streamlit 1.67): `clear_on_submit` empties a field in the browser, but the session keeps its text until the next
+message from there. A callback can empty it at once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import streamlit as st
+
+from weighbridge.client import Reply
+from weighbridge.secret import SecretStr
+from weighbridge.settings import LOOPBACK
+
+from .account import FunctionOf
+from .answers import IMPORT_PAGE, by_hand
+from .clock import to_display
+
+#: The card asks for a new sign-in if fewer days are left.
+DAYS_OF_WARNING = 7
+
+EMAIL, PASSWORD, CODE, TICKET = "garmin e-mail", "garmin password", "garmin code", "garmin ticket"
+#: The key of a field in the session -> its name in the function's contract.
+NAMES = {EMAIL: "email", PASSWORD: "password", CODE: "code", TICKET: "ticket"}
+#: Problems after which the own browser is the way.
+BLOCKED = ("sign-in-blocked", "cool-down", "rate-limited", "garmin-refused")
+
+TO_UPLOAD = "set `WEIGHBRIDGE_DELIVERY=garmin,folder` where the function runs, and start it again"
+AS_FILES = f"Weigh-ins are saved as files, to import on [Garmin's import page]({IMPORT_PAGE})."
+
+
+def show_connection(account: FunctionOf, delivery: Mapping[str, Any]) -> bool:
+    """A card with the next step, if weigh-ins do not reach Garmin by themselves, or soon will not.
+
+    Returns whether it asks for a sign-in, without which there is nothing to see of Garmin.
+    """
+    days, ready, files = delivery.get("token_days_left"), delivery.get("ready"), delivery.get("name") == "folder"
+    ends_soon = days is not None and days < DAYS_OF_WARNING
+    if ready and not files and not ends_soon:
+        return False
+    known = _connection(account)
+    signed_in = known.ok and known.body["signed_in"]
+    if known.ok and (not signed_in or ends_soon):
+        title = "Sign in again soon" if signed_in else "Connect to Garmin"
+        text = AS_FILES if files else f"The sign-in to Garmin ends in {days:g} days." if signed_in else ""
+        with _card(title, text):
+            _sign_in(account, known.body, files=files)
+    elif signed_in and files:
+        _card("Connect to Garmin", f"You are signed in. {AS_FILES} To send them there by themselves, {TO_UPLOAD}.")
+    elif files:
+        text = (
+            f"{AS_FILES} To send them there by themselves, sign in with `weighbridge login` where the function runs, "
+        )
+        _card("Connect to Garmin", f"{text}{TO_UPLOAD.replace('where the function runs, ', '')}.")
+    elif not ready:
+        was_connected = days is not None or "last_success_at" in delivery
+        title = "Garmin does not take weigh-ins now" if was_connected else "Connect to Garmin"
+        _card(title, f"{delivery.get('detail', 'The function is not ready.')} Until then, {by_hand()}")
+    else:
+        text = "Renew it: `weighbridge refresh`. Or sign in again: `weighbridge login`."
+        _card("Sign in again soon", f"The sign-in to Garmin ends in {days:g} days. {text}")
+    if known.kind == "forbidden":
+        with st.expander("Why not here?"):
+            st.markdown(known.body.get("detail", ""))
+    return known.ok and not signed_in and not files
+
+
+def show_signed_in(account: FunctionOf) -> None:
+    """Who is signed in, and a way to sign out; nothing if nobody is, or if whoever is at the page may not do that."""
+    known = _connection(account)
+    if not (known.ok and known.body["signed_in"]):
+        return
+    with st.expander(_signed_in(known)):
+        if until := known.body.get("until"):
+            st.markdown(f"Until {to_display(until)}. Each weigh-in extends it.")
+        if st.button("Sign out of Garmin"):
+            answer = account.client.sign_out(person=account.person)
+            _forget(account)
+            if answer.ok:
+                st.rerun()
+            st.error(answer.text)
+
+
+def _signed_in(known: Reply) -> str:
+    name = known.body.get("signed_in_as")
+    return f"Signed in to Garmin as {name}" if name else "Signed in to Garmin"
+
+
+def _card(title: str, text: str) -> Any:
+    card = st.container(border=True, key="card")
+    with card:
+        st.header(title, anchor=False)
+        if text:
+            st.markdown(text)
+    return card
+
+
+# -- what is known -----------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Attempt:
+    """Where a sign-in is. Nothing that was typed is in it."""
+
+    account: FunctionOf
+    connection: Reply
+    #: The answer to the last step, if it has to be shown.
+    answer: Reply | None = None
+    #: For the second step, while Garmin waits for a code.
+    state: SecretStr | None = None
+    #: From when a password may be tried again, on the monotonic clock.
+    from_s: float = 0.0
+
+
+def _attempt(account: FunctionOf) -> _Attempt:
+    """The attempt of this account. What the function knows is asked for once, until it changes."""
+    attempt = st.session_state.get("sign-in")
+    if not isinstance(attempt, _Attempt) or attempt.account != account:
+        connection = account.client.connection(person=account.person)
+        wait_s = (connection.retry_after_s or 0.0) if connection.ok else 0.0
+        attempt = _Attempt(account, connection, from_s=time.monotonic() + wait_s)
+        st.session_state["sign-in"] = attempt
+    return attempt
+
+
+def _connection(account: FunctionOf) -> Reply:
+    return _attempt(account).connection
+
+
+def _forget(account: FunctionOf, answer: Reply | None = None) -> None:
+    """Ask the function again, and keep only an answer that has to be shown."""
+    for name in ("sign-in", "entries", "looked back at"):
+        st.session_state.pop(name, None)
+    if answer is not None:
+        _attempt(account).answer = answer
+
+
+def _is_private() -> bool:
+    """Whether nobody between the browser and this page can read along."""
+    address = urlsplit(st.context.url or "")
+    return address.scheme == "https" or address.hostname in LOOPBACK
+
+
+# -- the steps ---------------------------------------------------------------------------------------------
+
+
+def _sign_in(account: FunctionOf, known: Mapping[str, Any], *, files: bool) -> None:
+    if not _is_private():
+        st.markdown(
+            "To sign in here, open this page with https://, or on the computer on which it runs. Or run "
+            "`weighbridge login` where the function runs."
+        )
+        return
+    if typed := st.session_state.pop("typed for Garmin", None):
+        _send(account, typed)
+    attempt = _attempt(account)
+    known = attempt.connection.body if attempt.connection.ok else known
+    if attempt.state:
+        _ask_for_code(attempt)
+        return
+    _ask_for_password(attempt, files=files)
+    with st.expander("Use your own browser instead", expanded=bool(attempt.answer and attempt.answer.kind in BLOCKED)):
+        st.markdown(
+            "This works wherever you can sign in to Garmin yourself. Open Garmin's page and sign in there. The next "
+            "page is empty or shows an error. Copy its address and paste it here at once: it works once, and only for "
+            "some seconds."
+        )
+        st.link_button("Open Garmin's page", str(known["browser_page"]))
+        with st.form("own browser", border=False):
+            st.text_input("Address of the next page, with ticket=ST-…", key=TICKET, autocomplete="off")
+            st.form_submit_button("Sign in with this address", on_click=_take, args=(TICKET,))
+
+
+def _ask_for_password(attempt: _Attempt, *, files: bool) -> None:
+    waits = attempt.from_s > time.monotonic()
+    then = f" Then {TO_UPLOAD}." if files else ""
+    st.markdown(
+        f"Sign in once. The password is used for that alone, and not stored.{then or f' Until then, {by_hand()}'}"
+    )
+    with st.form("sign in to Garmin", border=False):
+        st.text_input("Garmin e-mail", key=EMAIL, autocomplete="username")
+        st.text_input("Garmin password", key=PASSWORD, type="password", autocomplete="current-password")
+        _show_problem(attempt.answer)
+        st.form_submit_button(
+            "Sign in to Garmin", type="primary", disabled=waits, on_click=_take, args=(EMAIL, PASSWORD)
+        )
+    if waits:
+        _count_down(attempt)
+
+
+def _ask_for_code(attempt: _Attempt) -> None:
+    with st.form("code of Garmin", border=False):
+        st.markdown("Garmin sends you a code, or your authenticator app shows one. You have five minutes.")
+        st.text_input("Code", key=CODE, autocomplete="one-time-code")
+        _show_problem(attempt.answer)
+        with st.container(horizontal=True):
+            st.form_submit_button("Continue", type="primary", on_click=_take, args=(CODE,))
+            st.form_submit_button("Start again", on_click=_start_again)
+
+
+def _take(*keys: str) -> None:
+    """Take what was typed out of the session, for this run alone. The e-mail address stays, for another try."""
+    state = st.session_state
+    typed = {NAMES[key]: SecretStr(str(state.get(key, ""))) for key in keys}
+    for key in keys:
+        if key != EMAIL:
+            # An empty text alone would only hide the typed one, which came from the browser.
+            del state[key]
+            state[key] = ""
+    if all(typed.values()):
+        state["typed for Garmin"] = typed
+
+
+def _start_again() -> None:
+    st.session_state.pop("sign-in", None)
+    st.session_state[CODE] = ""
+
+
+def _send(account: FunctionOf, typed: Mapping[str, SecretStr]) -> None:
+    """One step, and what follows from it.
+
+    If it fails, the fields are drawn in this same run: before a run of its own, the session would restore their texts.
+    """
+    attempt = _attempt(account)
+    if "code" in typed:
+        typed = {"state": attempt.state or SecretStr(""), **typed}
+    with st.spinner("Signing in to Garmin. This can take a minute …"):
+        answer = account.client.sign_in(typed, person=account.person)
+    if answer.http_status == 202:
+        attempt.state, attempt.answer = SecretStr(str(answer.body["state"])), None
+    elif answer.kind == "code-rejected":
+        attempt.answer = answer
+    elif answer.ok:
+        _forget(account)
+        st.session_state.pop(EMAIL, None)
+        st.toast(f"{_signed_in(answer)}.")
+        st.rerun()
+    else:
+        _forget(account, answer)
+
+
+def _show_problem(answer: Reply | None) -> None:
+    if answer is not None:
+        # The title would say the same once more.
+        text = str(answer.body.get("detail") or answer.text)
+        (st.warning if answer.kind == "cool-down" else st.error)(text)
+
+
+@st.fragment(run_every=1)
+def _count_down(attempt: _Attempt) -> None:
+    left_s = attempt.from_s - time.monotonic()
+    if left_s <= 0:
+        st.session_state.pop("sign-in", None)
+        st.rerun(scope="app")
+    st.markdown(f"You can try a password again in {_duration(left_s)}.")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.0f} hours"

@@ -368,6 +368,7 @@ def axe() -> str:
 def test_axe_finds_nothing_serious(site: FormSite, viewport: ViewportSize, scheme: Scheme, axe: str) -> None:
     """axe-core finds nothing serious in any state of the page."""
     page = site.open(viewport, scheme, WEIGHBRIDGE_API_KEYS=f"home={KEY}")
+    expect(page.get_by_label("Key of the function", exact=True)).to_be_visible()
     assert serious(page, axe) == [], "asking for a key"
     enter_key(page)
     assert serious(page, axe) == [], "empty"

@@ -250,6 +250,8 @@ def test_fresh_install_has_a_next_step(site: FormSite) -> None:
     page.get_by_label("Weight (kg)", exact=True).fill("81.4")
     click(page, "Save the FIT file")
     expect(page.get_by_text("Saved as a file to import")).to_be_visible()
+    settle(page)
+    expect(page.get_by_test_id("stAlertContentError")).to_have_count(0)
     with page.expect_download() as download:
         click(page, "Download the FIT file")
     assert download.value.suggested_filename.endswith(".fit")

@@ -91,7 +91,8 @@ def main() -> None:
         type_in(page, NINE)
         click(page, "Send to Garmin")
         expect_arrived(page)
-        # A toast goes away by itself.
+        # The toast goes away by itself.
+        expect(page.get_by_test_id("stToast")).to_be_visible()
         expect(page.get_by_test_id("stToast")).to_have_count(0)
         page.get_by_test_id("stMain").evaluate("it => it.scrollTo(0, 0)")
         take(page, "confirmed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import threading
 import time
@@ -24,7 +25,7 @@ from weighbridge.secret import SecretStr
 from weighbridge.settings import read_settings
 
 from .commands import run
-from .e2e.parts import free_port, wait_until
+from .e2e.parts import family, free_port, wait_until
 from .function_client import FunctionClient, client, process
 from .garmin.server import GarminStandIn
 from .services import TOKEN, UUID, Services, services
@@ -113,12 +114,9 @@ def test_address_is_no_argument(there: Services) -> None:
     with ThreadPoolExecutor() as pool:
         sending = pool.submit(notifier(there.notify).send, events.test())
         wait_until("the service is asked", lambda: bool(there.notices))
-        shown = b"".join(
-            path.read_bytes()
-            for each in ("cmdline", "environ")
-            for path in Path("/proc").glob(f"[0-9]*/{each}")
-            if is_readable(path)
-        )
+        folders = [Path(f"/proc/{pid}") for pid in family(os.getpid())]
+        paths = [folder / name for folder in folders for name in ("cmdline", "environ")]
+        shown = b"".join(path.read_bytes() for path in paths if is_readable(path))
         there.release.set()
         sending.result()
     assert b"weighbridge.notify.courier" in shown

@@ -56,8 +56,9 @@ def is_listening(port: int) -> bool:
 
 
 def family(pid: int) -> Iterator[int]:
-    """A process and its children."""
+    """A process and its children, whichever of its threads started them."""
     yield pid
     with contextlib.suppress(OSError):
-        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            yield from family(int(child))
+        for children in Path(f"/proc/{pid}/task").glob("*/children"):
+            for child in children.read_text().split():
+                yield from family(int(child))

@@ -135,6 +135,16 @@ def test_rows_are_compact(kept: Kept, viewport: ViewportSize) -> None:
     expect(rows).to_have_count(25)
 
 
+def test_page_is_short_on_a_phone(site: FormSite) -> None:
+    """With ten weigh-ins, the page is at most 2,200 px high on a phone."""
+    page = site.open(PHONE)
+    send(site.function, days(10))
+    page.reload()
+    expect(page.locator('[class*="st-key-open-"]')).to_have_count(10)
+    settle(page)
+    assert page.get_by_test_id("stMain").evaluate("it => it.scrollHeight") <= 2_200
+
+
 def test_values_are_chosen_and_remembered(kept: Kept) -> None:
     """Other values can be drawn; the choice stays for another period, and a value that nobody has is named."""
     send(kept.function, [*days(3), {"measured_at": "2024-01-01T06:00:00Z", "weight_kg": 90, "body_fat_percent": 25}])

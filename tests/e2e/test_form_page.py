@@ -250,6 +250,8 @@ def test_fresh_install_has_a_next_step(site: FormSite) -> None:
     page.get_by_label("Weight (kg)", exact=True).fill("81.4")
     click(page, "Save the FIT file")
     expect(page.get_by_text("Saved as a file to import")).to_be_visible()
+    settle(page)
+    expect(page.get_by_test_id("stAlertContentError")).to_have_count(0)
     with page.expect_download() as download:
         click(page, "Download the FIT file")
     assert download.value.suggested_filename.endswith(".fit")
@@ -368,6 +370,7 @@ def axe() -> str:
 def test_axe_finds_nothing_serious(site: FormSite, viewport: ViewportSize, scheme: Scheme, axe: str) -> None:
     """axe-core finds nothing serious in any state of the page."""
     page = site.open(viewport, scheme, WEIGHBRIDGE_API_KEYS=f"home={KEY}")
+    expect(page.get_by_label("Key of the function", exact=True)).to_be_visible()
     assert serious(page, axe) == [], "asking for a key"
     enter_key(page)
     assert serious(page, axe) == [], "empty"

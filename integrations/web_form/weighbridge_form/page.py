@@ -28,7 +28,7 @@ from .history import show_history
 from .look_back import show_look_back
 from .looks import style
 from .settings import FormSettings, read_settings
-from .weigh_in import clear, show_weigh_in
+from .weigh_in import clear, last_weigh_in, show_weigh_in
 
 
 def show() -> None:
@@ -58,7 +58,7 @@ def show() -> None:
     if asks or show_look_back(account):
         show_history(account, to_files=delivery.get("name") == "folder")
     show_signed_in(account)
-    if st.session_state.get("looked back at") != account:
+    if last_weigh_in(account) and st.session_state.get("looked back at") != account:
         # Once more, now that the fields can show the values of the last weigh-in.
         st.session_state["looked back at"] = account
         st.rerun()
@@ -119,7 +119,8 @@ def _account(settings: FormSettings, name: str) -> FunctionOf:
 def _clear() -> None:
     """Empty the page, for another person."""
     clear()
-    st.session_state.pop("entries", None)
+    for name in ("entries", "unit"):
+        st.session_state.pop(name, None)
 
 
 def _forget() -> None:

@@ -120,7 +120,7 @@ def show_weigh_in(account: FunctionOf, delivery: Mapping[str, Any]) -> None:
 
 
 def _fields(account: FunctionOf, errors: Mapping[str, str], *, locked: bool) -> None:
-    last, unit = _last_weigh_in(account), st.session_state["unit"]
+    last, unit = last_weigh_in(account), st.session_state["unit"]
     for field in FIELDS:
         with st.container(key=f"cell {field.key}"):
             known = last.get(field.name)
@@ -137,7 +137,7 @@ def _fields(account: FunctionOf, errors: Mapping[str, str], *, locked: bool) -> 
                 st.error(errors[field.key])
 
 
-def _last_weigh_in(account: FunctionOf) -> Mapping[str, Any]:
+def last_weigh_in(account: FunctionOf) -> Mapping[str, Any]:
     """The newest entry that the page has seen, or none. It asks nobody for it."""
     question, answer = st.session_state.get("entries", (None, None))
     if question and question[0] == account and isinstance(answer, Reply) and answer.ok and answer.body["readings"]:

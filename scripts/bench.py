@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from tests.e2e.parts import family
 from weighbridge.client.settings import local_key_path
 from weighbridge.delivery.folder import Folder
 from weighbridge.delivery.kept import MONTH
@@ -321,14 +322,6 @@ def load(server: Server, request: bytes, seconds: float) -> Load:
     done = subprocess.run(command, input=request, stdout=subprocess.PIPE, check=True, cwd=ROOT)
     count, p99_ms = json.loads(done.stdout)
     return Load(count / seconds, p99_ms, 1e6 * (cpu_s(server.process.pid) - before) / count)
-
-
-def family(pid: int) -> Iterator[int]:
-    """A process and its children."""
-    yield pid
-    with contextlib.suppress(OSError):
-        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            yield from family(int(child))
 
 
 def cpu_s(pid: int) -> float:

@@ -15,7 +15,7 @@ RECEIPT = {"status": "confirmed", "final": True}
 
 
 def reading(reading_id: int, text: str = "{}", *, replace: bool = False, kind: str = "object") -> dict[str, Any]:
-    return {"id": reading_id, "text": text, "replace": replace, "kind": kind}
+    return {"id": reading_id, "text": text, "replace": replace, "person": "", "kind": kind}
 
 
 def ids(readings: list[dict[str, Any]]) -> list[list[int]]:

@@ -77,6 +77,8 @@ def test_second_factor(site: FormSite, tmp_path: Path, viewport: Any, axe: str) 
     site.garmin.account.mfa_code = CODE
     page = open_signed_out(site, tmp_path, viewport)
     assert serious(page, axe) == [], "asking for the password"
+    page.emulate_media(color_scheme="dark")
+    assert serious(page, axe) == [], "in the dark"
     password(page, site)
     code(page, "000000")
     expect(page.get_by_text("Garmin rejected this code. Use the newest one.")).to_be_visible()

@@ -494,6 +494,7 @@ FAULTS_AS_NAMED: dict[str, tuple[int | None, bool, bytes]] = {
     "400-upload-id": (400, True, b'"uploadId": 2'),
     "200-duplicate": (200, False, b'"code": 202, "content": "Duplicate Activity."'),
     "400": (400, False, b'"uploadId": ""'),
+    "400-captcha": (400, False, b"Recaptcha token"),
     "401": (401, False, b"message"),
     "403": (403, False, b"ForbiddenException"),
     "403-cloudflare": (403, False, b"Just a moment"),

@@ -50,10 +50,17 @@ def show_connection(account: FunctionOf, delivery: Mapping[str, Any]) -> bool:
     if ready and not files and not ends_soon:
         return False
     known = _connection(account)
+    if not ready and known.ok and known.body["signed_in"]:
+        # It may have ended since it was asked for.
+        st.session_state.pop("sign-in", None)
+        known = _connection(account)
     signed_in = known.ok and known.body["signed_in"]
     if known.ok and (not signed_in or ends_soon):
         title = "Sign in again soon" if signed_in else "Connect to Garmin"
-        text = AS_FILES if files else f"The sign-in to Garmin ends in {days:g} days." if signed_in else ""
+        if signed_in:
+            text = f"The sign-in to Garmin ends in {days:g} days."
+        else:
+            text = AS_FILES if files else f"Until somebody has signed in, {by_hand()}"
         with _card(title, text):
             _sign_in(account, known.body, files=files)
     elif signed_in and files:
@@ -185,9 +192,7 @@ def _sign_in(account: FunctionOf, known: Mapping[str, Any], *, files: bool) -> N
 def _ask_for_password(attempt: _Attempt, *, files: bool) -> None:
     waits = attempt.from_s > time.monotonic()
     then = f" Then {TO_UPLOAD}." if files else ""
-    st.markdown(
-        f"Sign in once. The password is used for that alone, and not stored.{then or f' Until then, {by_hand()}'}"
-    )
+    st.markdown(f"Sign in once. The password is used for that alone, and not stored.{then}")
     with st.form("sign in to Garmin", border=False):
         st.text_input("Garmin e-mail", key=EMAIL, autocomplete="username")
         st.text_input("Garmin password", key=PASSWORD, type="password", autocomplete="current-password")

@@ -32,7 +32,7 @@ VALUES = (
 AT_FIRST = ("weight_kg", "body_fat_percent", "muscle_mass_kg")
 
 LEAST_DAYS, MOST_TICKS = 7, 5
-_STEPS_DAYS = (1, 2, 7, 14)
+_STEPS_DAYS = (1, 2, 3, 4, 7, 14)
 _STEPS_MONTHS = (1, 2, 3, 6, 12, 24, 60, 120, 240, 600)
 
 

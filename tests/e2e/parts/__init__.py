@@ -5,17 +5,18 @@ Rule: if a program is missing, the test is skipped with a sentence that says how
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.skips import unavailable
 
-__all__ = ["find_program", "free_port", "is_listening", "unavailable", "wait_until"]
+__all__ = ["family", "find_program", "free_port", "is_listening", "unavailable", "wait_until"]
 
 
 def find_program(name: str, *folders: Path, package: str) -> Path:
@@ -52,3 +53,12 @@ def is_listening(port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def family(pid: int) -> Iterator[int]:
+    """A process and its children, whichever of its threads started them."""
+    yield pid
+    with contextlib.suppress(OSError):
+        for children in Path(f"/proc/{pid}/task").glob("*/children"):
+            for child in children.read_text().split():
+                yield from family(int(child))

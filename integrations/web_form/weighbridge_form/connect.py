@@ -75,8 +75,8 @@ def show_connection(account: FunctionOf, delivery: Mapping[str, Any]) -> bool:
         title = "Garmin does not take weigh-ins now" if was_connected else "Connect to Garmin"
         _card(title, f"{delivery.get('detail', 'The function is not ready.')} Until then, {by_hand()}")
     else:
-        text = "Renew it: `weighbridge refresh`. Or sign in again: `weighbridge login`."
-        _card("Sign in again soon", f"The sign-in to Garmin ends in {days:g} days. {text}")
+        text = delivery.get("detail", f"The sign-in to Garmin ends in {days:g} days.")
+        _card("Sign in again soon", text)
     if known.kind == "forbidden":
         with st.expander("Why not here?"):
             st.markdown(known.body.get("detail", ""))

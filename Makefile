@@ -60,11 +60,11 @@ test-garminconnect: ## test the library garminconnect with Python 3.13, in that 
 verify-sdk: $(DEV) ## cross-check our encoding with Garmin's own FitCSVTool
 	@$(BIN)/weighbridge sdk verify $(ARGS)
 
-check: $(DEV) ## check lint, format, types, licences, architecture, voice and the tables in the documents
+check: $(DEV) ## check lint, format, types, licenses, architecture, voice and the tables in the documents
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m scripts.licences
+	@$(BIN)/python -m scripts.licenses
 	@$(COG) --check --diff $(DOCUMENTS)
 	@$(BIN)/python -m pytest tests/test_architecture.py tests/test_voice.py
 

@@ -25,7 +25,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from scripts.licences import FOR_MAINTAINERS, FOR_USERS, ROOT, locked
+from scripts.licenses import FOR_MAINTAINERS, FOR_USERS, ROOT, locked
 
 LISTS = (*FOR_USERS, FOR_MAINTAINERS, "scripts/requirements-supply.txt")
 PIP_AUDIT = ROOT / ".venv-supply/bin/pip-audit"

@@ -23,7 +23,7 @@ from typing import Any
 
 import click
 
-from scripts.licences import FOR_MAINTAINERS, FOR_USERS, identifiers, locked, read_record
+from scripts.licenses import FOR_MAINTAINERS, FOR_USERS, identifiers, locked, read_record
 from weighbridge.errors import WeighbridgeError
 from weighbridge.fit.patch import READINGS_PER_FILE as MOST_IN_A_FILE
 from weighbridge.http.body import LARGEST_BODY_BYTES, MEDIA_TYPES
@@ -217,7 +217,7 @@ CODES = {
     Code.MUSCLE_LEFT_OUT: "This person's muscle is the skeletal one, and the reading has none.",
     Code.LEFT_OUT_IN_DOUBT: "A value is out of its range or contradicts the others. It was left out.",
     Code.UNUSUAL: "A value is possible and was sent, but it is more often a slip. Is it right?",
-    Code.NOT_RECOGNISED: "Keys that are not known, and could only have added a value, were left out.",
+    Code.NOT_RECOGNIZED: "Keys that are not known, and could only have added a value, were left out.",
     Code.SAME_WEIGHING: "The reading belongs to a weigh-in some seconds away, and adds nothing to it.",
     Code.COMPLETES_WEIGH_IN: "The reading's values were added to a weigh-in that was there already.",
     Code.FELL_BACK: "An earlier delivery of the chain did not take the file; a later one did.",
@@ -286,26 +286,26 @@ def _title(template: str) -> str:
     return template.format(days="… days", whose="", readings="…")
 
 
-def licences() -> None:
-    """The packages under each licence: those that users install, and those for maintainers alone."""
+def licenses() -> None:
+    """The packages under each license: those that users install, and those for maintainers alone."""
     packages, users = read_record().packages, locked(*FOR_USERS)
     rows = []
-    for licence in sorted(set(packages.values())):
-        names = [name for name in packages if packages[name] == licence]
+    for terms in sorted(set(packages.values())):
+        names = [name for name in packages if packages[name] == terms]
         theirs, ours = [[name for name in names if (name in users) is wanted] for wanted in (True, False)]
-        rows.append((f"`{licence}`", ", ".join(theirs), ", ".join(ours)))
-    _table(("licence", "to run Weighbridge", f"to maintain it (`{FOR_MAINTAINERS}`)"), rows)
+        rows.append((f"`{terms}`", ", ".join(theirs), ", ".join(ours)))
+    _table(("license", "to run Weighbridge", f"to maintain it (`{FOR_MAINTAINERS}`)"), rows)
 
 
-def licence_reasons() -> None:
+def license_reasons() -> None:
     record = read_record()
     _table(
-        ("package", "licence", "why it is used"),
+        ("package", "license", "why it is used"),
         [(name, f"`{record.packages[name]}`", why) for name, why in sorted(record.reasons.items())],
     )
 
 
-def allowed_licences() -> None:
+def allowed_licenses() -> None:
     used = set[str]().union(*map(identifiers, read_record().packages.values()))
     cog().outl(f"Allowed: {_code(sorted(read_record().allowed & used))}.")
 

@@ -9,7 +9,7 @@ image, and tests/e2e/test_containers.py compares the two.
 Facts: each package has its version and the hashes of its files. The tool that writes a bill checks it against the
 schema.
 
-Weakness: a bill does not say which package needs which, or their licences (docs/reference/licences.md does): neither is
+Weakness: a bill does not say which package needs which, or their licenses (docs/reference/licenses.md does): neither is
 in a lock file. It names nothing of Debian, Chromium or Python itself, which come from the base image and from apt.
 """
 

@@ -82,7 +82,7 @@ FOR_CALLERS = (
 #: What the module of a caller's command may import too: it is part of the command line.
 FOR_COMMANDS = ("weighbridge.commands", "weighbridge.idle_server", "weighbridge.operate")
 #: The page reads histories as the import at the terminal does.
-NEIGHBOURS = {"weighbridge_form": ("weighbridge_history",)}
+NEIGHBORS = {"weighbridge_form": ("weighbridge_history",)}
 
 
 def modules_of(folder: Path) -> dict[str, Path]:
@@ -246,7 +246,7 @@ def test_only_programs_read_the_environment() -> None:
 def test_callers_import_only_the_client_side(caller: str) -> None:
     """A caller imports from the package only how to call it and the words of its answers."""
     for module, path in CALLERS[caller].items():
-        allowed = (*FOR_CALLERS, *NEIGHBOURS.get(caller, ()), caller)
+        allowed = (*FOR_CALLERS, *NEIGHBORS.get(caller, ()), caller)
         if module == f"{caller}.cli":
             allowed += FOR_COMMANDS
         ours = {name for name in imports_of(module, path) if is_ours(name)}

@@ -76,7 +76,7 @@ LEFT_OUT: list[tuple[dict[str, object], list[str], str]] = [
     ({"weight": 81.4, "muscle_mass": 36, "skeletal_muscle_mass": 40}, ["skeletal_muscle_mass", "muscle_mass"], "36 kg"),
     ({"weight": 81.4, "fat": 18.2, "subcutaneous fat": 19}, ["subcutaneous fat"], "part: 18.2 %"),
     ({"weight": 81.4, "muscle mass": 90}, ["muscle mass"], "of which it is a part: 81.4 kg"),
-    # 70 inches, given as centimetres
+    # 70 inches, given as centimeters
     ({"weight": 81.4, "height": 70}, ["height"], "body mass index, 150 kg/m²"),
     ({"weight": 81.4, "height": 178, "bmi": 30}, ["bmi", "height"], "weight ÷ height²: 25.69 kg/m²"),
     # A muscle share gives a mass, which is in doubt under the key of the share.

@@ -144,7 +144,7 @@ def test_file_answers_as_the_options_do(tmp_path: Path) -> None:
 
 
 def test_row_numbers_are_complete_and_short() -> None:
-    """Neighbouring rows are written as a range."""
+    """Neighboring rows are written as a range."""
     assert ranges([2, 3, 4, 7, 9, 10]) == ["2-4", "7", "9-10"]
     assert ranges([]) == []
 

@@ -66,12 +66,12 @@ def test_reading_is_kept(http: FunctionClient, tmp_path: Path, path: str) -> Non
     assert kept_files(tmp_path / "kept") == [tmp_path / "kept" / receipt["fit"]["file_name"]]
 
 
-def test_summary_names_what_was_not_recognised(http: FunctionClient) -> None:
+def test_summary_names_what_was_not_recognized(http: FunctionClient) -> None:
     """A person who reads only the summary learns of a slip, and a program finds it among the warnings."""
     receipt = http.post("/?dry_run=true", json={**READING, "boddy mass indx": 25, "bone maas": 3.4}).json
-    warned = "Not recognised: 'boddy mass indx', 'bone maas' (did you mean 'bone mass'?)."
+    warned = "Not recognized: 'boddy mass indx', 'bone maas' (did you mean 'bone mass'?)."
     assert receipt["summary"] == f"81.4 kg, 18.2 % fat: would be sent; nothing was. {warned}"
-    assert receipt["warnings"] == [{"code": "not-recognised", "text": warned}]
+    assert receipt["warnings"] == [{"code": "not-recognized", "text": warned}]
     assert receipt["unknown"] == ["boddy mass indx", "bone maas"]
 
 

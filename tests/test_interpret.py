@@ -128,13 +128,13 @@ def test_likely_slip(key: str, meant: str | None) -> None:
     """A key that is one slip away from a known one is named with that one, where a person reads it."""
     (warning,) = understood({"weight": 81.4, key: 18.2}).warnings
     hint = f" (did you mean {meant!r}?)" if meant else ""
-    assert warning == Note(Code.NOT_RECOGNISED, f"Not recognised: {key!r}{hint}.")
+    assert warning == Note(Code.NOT_RECOGNIZED, f"Not recognized: {key!r}{hint}.")
 
 
 def test_many_unknown_keys() -> None:
     """Of many unknown keys, the warning names the first and the number of the others."""
     (warning,) = understood({"weight": 81.4} | {f"key {n}": n for n in range(9)}).warnings
-    assert warning.text == "Not recognised: 'key 0', 'key 1', 'key 2', 'key 3', 'key 4' and 4 more."
+    assert warning.text == "Not recognized: 'key 0', 'key 1', 'key 2', 'key 3', 'key 4' and 4 more."
 
 
 @pytest.mark.parametrize("zero", [0, 0.0, Decimal("0.0"), "0", "0,0 %", "0 kg", -0.0])
@@ -169,11 +169,11 @@ def test_values_not_stored_by_garmin() -> None:
     assert notes(interpreted)[0] == (Code.NO_PLACE, "Not stored by Garmin: impedance, protein, heart rate.")
 
 
-def test_no_place_and_not_recognised_in_one_reading() -> None:
+def test_no_place_and_not_recognized_in_one_reading() -> None:
     """A key that Garmin cannot store is a note; one that is not known is a warning."""
     interpreted = understood({"weight": 81.4, "impedance": 480, "mood": "fine"})
     assert notes(interpreted)[0] == (Code.NO_PLACE, "Not stored by Garmin: impedance.")
-    assert interpreted.warnings == (Note(Code.NOT_RECOGNISED, "Not recognised: 'mood'."),)
+    assert interpreted.warnings == (Note(Code.NOT_RECOGNIZED, "Not recognized: 'mood'."),)
 
 
 def test_same_value_twice() -> None:

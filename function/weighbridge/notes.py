@@ -32,7 +32,7 @@ class Code(StrEnum):
     MUSCLE_LEFT_OUT = "muscle-left-out"  # the person's muscle is skeletal muscle, and the reading has none
 
     # Warnings: what a person should look at, so the summary has them. The second is among the notes too.
-    NOT_RECOGNISED = "not-recognised"  # unknown keys, which could only have added a value
+    NOT_RECOGNIZED = "not-recognized"  # unknown keys, which could only have added a value
     LEFT_OUT_IN_DOUBT = "left-out-in-doubt"  # out of its range, or it contradicts the other values
     UNUSUAL = "unusual"  # sent; possible, and more often a slip
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from scripts.audit import LISTS, PIP_AUDIT, VULNERABLE, audit
-from scripts.licences import FOR_USERS, locked
+from scripts.licenses import FOR_USERS, locked
 from scripts.sbom import IMAGES, main, unused
 from tests.e2e.parts import free_port, unavailable
 from weighbridge import __version__

@@ -20,9 +20,9 @@ _DEEPEST, _FURTHEST = 4, 500
 WEIGHT_EXPECTED = 'A reading needs a weight, such as 81.4 or "81.4 kg".'
 
 
-def not_recognised(keys: Sequence[str]) -> Note:
+def not_recognized(keys: Sequence[str]) -> Note:
     """A warning that names keys that were left out."""
-    return Note(Code.NOT_RECOGNISED, f"Not recognised: {_list(keys)}.")
+    return Note(Code.NOT_RECOGNIZED, f"Not recognized: {_list(keys)}.")
 
 
 def missing_weight(payload: Mapping[str, object]) -> str:

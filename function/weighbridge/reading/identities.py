@@ -285,7 +285,7 @@ RULES = (
         _index,
         Outcome.LEAVE_OUT,
         ("bmi", "height_cm"),
-        # A height is given in whole centimetres: the index can be this much higher if it is half a centimetre less.
+        # A height is given in whole centimeters: the index can be this much higher if it is half a centimeter less.
         lambda v: (
             _ROUNDING
             + (v["weight_kg"] + _ROUNDING) / ((v["height_cm"] - Decimal("0.5")) / _HUNDRED) ** 2

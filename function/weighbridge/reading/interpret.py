@@ -33,7 +33,7 @@ from .dialects import (
 )
 from .doubts import left_out, settle
 from .either import Open, Undecided, decide, read_either
-from .hints import WEIGHT_EXPECTED, missing_weight, not_recognised
+from .hints import WEIGHT_EXPECTED, missing_weight, not_recognized
 from .identities import LEAN_SOFT_TISSUE, REFUSING, SHARE, contradictions, share_rule
 from .instants import Instants, Time
 from .keys import in_unit, is_unit, meaning_of, meanings_of
@@ -161,7 +161,7 @@ class _Interpretation:
         if self.unused:
             self._note(Code.NO_PLACE, f"Not stored by Garmin: {', '.join(self.unused)}.")
         if self.left_out:
-            self.warnings.append(not_recognised(self.left_out))
+            self.warnings.append(not_recognized(self.left_out))
         if "weight_kg" not in self.values and "weight_kg" not in self.blamed:
             missing, value = self.keys.get("weight_kg"), self.inputs.get("weight_kg")
             why = WEIGHT_EXPECTED if missing else missing_weight(payload)

@@ -12,7 +12,7 @@ series is marked. A step from one weigh-in to a later one is
   six weigh-ins. So a new weight that lasts is taken, and a short trip to another weight is not;
 * impossible beyond.
 
-The scatter comes from the median of the steps between neighbours (a MAD), so outliers do not move it. The weights
+The scatter comes from the median of the steps between neighbors (a MAD), so outliers do not move it. The weights
 around a marked one say why: 2.2 times as much is pounds read as kilograms, ten times a slipped decimal point. Anything
 else looks like another person.
 

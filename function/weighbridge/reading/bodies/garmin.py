@@ -44,7 +44,7 @@ _HEALTH_API: Mapping[str, Field] = {
     "bodyMassIndex": Field("bmi"),
 }
 _LISTS = ("dateWeightList", "dailyWeightSummaries", "allWeightMetrics", "bodyComps")
-#: Averages, ranges and neighbours of the weigh-ins in an answer.
+#: Averages, ranges and neighbors of the weigh-ins in an answer.
 _ANSWER = (
     *_LISTS,
     *("startDate", "endDate", "summaryDate", "totalAverage", "previousDateWeight", "nextDateWeight"),

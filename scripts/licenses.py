@@ -1,13 +1,13 @@
-"""The licences of all locked packages, held against an allow-list. `make check` runs it.
+"""The licenses of all locked packages, held against an allow-list. `make check` runs it.
 
-Rule: each package of the lock files has one line in licences.toml, with a licence that is allowed there or a reason why
+Rule: each package of the lock files has one line in licenses.toml, with a license that is allowed there or a reason why
 it is used all the same. The record, the lock files and the installed packages agree. What is locked for another system
 or Python, and so cannot be looked at here, is named.
 
-Facts: a package states its licence as an SPDX expression (`License-Expression`, PEP 639), or, if it is older, in
+Facts: a package states its license as an SPDX expression (`License-Expression`, PEP 639), or, if it is older, in
 `License` and in classifiers, in words of its own.
 
-Weakness: it believes what packages state, and reads no texts of licences. Two lists that nobody needs to run
+Weakness: it believes what packages state, and reads no texts of licenses. Two lists that nobody needs to run
 Weighbridge are left out: that of Home Assistant for the tests, and that of the tools of `make sbom` and `make audit`.
 """
 
@@ -30,7 +30,7 @@ ROOT = Path(__file__).parent.parent
 FOR_USERS = ("requirements.txt", "requirements-form.txt", "requirements-browser.txt")
 FOR_MAINTAINERS = "requirements-dev.txt"
 
-#: Words for a licence in metadata -> SPDX. "BSD License" does not say which of them.
+#: Words for a license in metadata -> SPDX. "BSD License" does not say which of them.
 SPELLED = {
     "Apache License 2.0": "Apache-2.0",
     "Apache Software License": "Apache-2.0",
@@ -45,7 +45,7 @@ SPELLED = {
 
 @dataclass(frozen=True)
 class Record:
-    """What licences.toml says: the allowed SPDX identifiers, package -> expression, package -> reason."""
+    """What licenses.toml says: the allowed SPDX identifiers, package -> expression, package -> reason."""
 
     allowed: frozenset[str]
     packages: Mapping[str, str]
@@ -53,7 +53,7 @@ class Record:
 
 
 def read_record() -> Record:
-    found = tomllib.loads((ROOT / "scripts/licences.toml").read_text(encoding="utf-8"))
+    found = tomllib.loads((ROOT / "scripts/licenses.toml").read_text(encoding="utf-8"))
     return Record(frozenset(found["allowed"]), found["packages"], found["reasons"])
 
 
@@ -69,7 +69,7 @@ def locked(*lists: str) -> dict[str, list[Requirement]]:
 
 
 def stated(metadata: Message) -> str:
-    """The licence that a package states, as an SPDX expression; empty if it states none that is understood."""
+    """The license that a package states, as an SPDX expression; empty if it states none that is understood."""
     classifiers = [
         line.rpartition(" :: ")[2] for line in metadata.get_all("Classifier", []) if line.startswith("License ::")
     ]
@@ -82,34 +82,34 @@ def stated(metadata: Message) -> str:
 
 
 def identifiers(expression: str) -> set[str]:
-    """The licences in an expression. Of alternatives each counts: which one is chosen is for a person to say."""
+    """The licenses in an expression. Of alternatives each counts: which one is chosen is for a person to say."""
     return set(re.findall(r"[\w.+-]+", expression)) - {"AND", "OR", "WITH"}
 
 
 def faults_of_record(record: Record, names: set[str]) -> list[str]:
     """What is wrong with the record alone, given the names of all locked packages."""
-    here = "scripts/licences.toml"
+    here = "scripts/licenses.toml"
     return [
-        *(f"{name} is not in [packages] of {here}. Add it with its licence." for name in names - set(record.packages)),
+        *(f"{name} is not in [packages] of {here}. Add it with its license." for name in names - set(record.packages)),
         *(f"{name} is not locked. Remove it from {here}." for name in set(record.packages) - names),
         *(f"{name} is not in [packages]. Remove it from [reasons] of {here}." for name in set(record.reasons) - names),
         *(
-            f"{name} is under {licence}, which is not allowed. Do without it, or give the reason in {here}."
-            for name, licence in record.packages.items()
-            if not identifiers(licence) <= record.allowed and name not in record.reasons
+            f"{name} is under {terms}, which is not allowed. Do without it, or give the reason in {here}."
+            for name, terms in record.packages.items()
+            if not identifiers(terms) <= record.allowed and name not in record.reasons
         ),
     ]
 
 
 def fault_of_package(name: str, found: str, record: Record) -> str | None:
-    """What is wrong with an installed package that states this licence."""
+    """What is wrong with an installed package that states this license."""
     recorded = record.packages.get(name, "")
     if not found and name not in record.reasons:
-        return f"{name} states no licence. Look into its files, and give the reason in scripts/licences.toml."
+        return f"{name} states no license. Look into its files, and give the reason in scripts/licenses.toml."
     if found and found != recorded:
-        return f"{name} states {found}, but scripts/licences.toml says {recorded or 'nothing'}. Correct one of them."
+        return f"{name} states {found}, but scripts/licenses.toml says {recorded or 'nothing'}. Correct one of them."
     if found and name in record.reasons and identifiers(recorded) <= record.allowed:
-        return f"{name} needs no reason in scripts/licences.toml: {recorded} is allowed."
+        return f"{name} needs no reason in scripts/licenses.toml: {recorded} is allowed."
     return None
 
 
@@ -137,7 +137,7 @@ def check() -> tuple[list[str], list[str]]:
 def main() -> None:
     faults, elsewhere = check()
     if elsewhere:
-        print(f"Licences not checked, because locked for another system or Python: {', '.join(elsewhere)}")
+        print(f"Licenses not checked, because locked for another system or Python: {', '.join(elsewhere)}")
     if faults:
         sys.exit("\n".join(faults))
 

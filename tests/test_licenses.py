@@ -1,4 +1,4 @@
-"""The check of licences: this checkout passes, and nothing passes unseen."""
+"""The check of licenses: this checkout passes, and nothing passes unseen."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from email.message import Message
 
 import pytest
 
-from scripts.licences import (
+from scripts.licenses import (
     FOR_MAINTAINERS,
     FOR_USERS,
     Record,
@@ -24,14 +24,14 @@ RECORD = Record(frozenset({"MIT"}), {"a": "MIT", "b": "GPL-3.0-only"}, {"b": "A 
 
 
 def test_this_checkout() -> None:
-    """Every locked package has a recorded licence, which is allowed or has a reason, and which the package states."""
+    """Every locked package has a recorded license, which is allowed or has a reason, and which the package states."""
     assert check()[0] == []
 
 
 def test_what_is_not_checked_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     """A version that is locked for another Python is named. numpy has one for Python 3.11 and one for later ones."""
     main()
-    assert re.search(r"^Licences not checked, .*\bnumpy \d", capsys.readouterr().out)
+    assert re.search(r"^Licenses not checked, .*\bnumpy \d", capsys.readouterr().out)
 
 
 def test_each_list_is_read() -> None:
@@ -69,8 +69,8 @@ def test_stated(fields: dict[str, str], expression: str) -> None:
         (Record(RECORD.allowed, {**RECORD.packages, "a": "MIT OR X"}, RECORD.reasons), "a is under MIT OR X"),
     ],
 )
-def test_licence_that_is_not_allowed(record: Record, words: str) -> None:
-    """A licence that is neither allowed nor has a reason is refused, and so is a package without a licence."""
+def test_license_that_is_not_allowed(record: Record, words: str) -> None:
+    """A license that is neither allowed nor has a reason is refused, and so is a package without a license."""
     assert faults_of_record(RECORD, {"a", "b"}) == []
     (fault,) = faults_of_record(record, {"a", "b"})
     assert fault.startswith(words)
@@ -82,23 +82,23 @@ def test_licence_that_is_not_allowed(record: Record, words: str) -> None:
         ("a", "MIT", None),
         ("b", "GPL-3.0-only", None),
         ("b", "", None),
-        ("a", "", "a states no licence"),
+        ("a", "", "a states no license"),
         ("a", "AGPL-3.0-only", "a states AGPL-3.0-only, but"),
         ("b", "MIT", "b states MIT, but"),
     ],
 )
 def test_installed_package(name: str, found: str, words: str | None) -> None:
-    """A package that states another licence than the recorded one is refused, even if that one is allowed."""
+    """A package that states another license than the recorded one is refused, even if that one is allowed."""
     fault = fault_of_package(name, found, RECORD)
     assert fault is None if words is None else fault and fault.startswith(words)
 
 
 def test_reason_that_is_not_needed() -> None:
-    """A reason for a package whose licence is allowed is refused, so that the list of reasons stays true."""
+    """A reason for a package whose license is allowed is refused, so that the list of reasons stays true."""
     record = Record(RECORD.allowed, RECORD.packages, {"a": "Why?", "b": "A tool."})
     assert str(fault_of_package("a", "MIT", record)).startswith("a needs no reason")
 
 
 def test_reasons_end_with_a_full_stop() -> None:
-    """Each reason is a sentence, because docs/reference/licences.md shows it."""
+    """Each reason is a sentence, because docs/reference/licenses.md shows it."""
     assert all(reason.endswith(".") for reason in read_record().reasons.values())

@@ -6,6 +6,7 @@ same function. The form also asks the function for a preview at each change; the
 
 from __future__ import annotations
 
+import os
 import statistics
 import tempfile
 import time
@@ -16,6 +17,8 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.e2e.parts.form import streamlit
 from tests.e2e.test_form_page import NINE, choose_time, launch, settle, type_in
+from weighbridge.client.settings import local_key_path
+from weighbridge.local_key import local_key
 
 ROUNDS = 5
 TIME = "Time of the weigh-in"
@@ -30,7 +33,8 @@ st.title("Weighbridge")
 typed = {{label: st.text_input(label) for label in {[*NINE, TIME]!r}}}
 if st.button({SEND!r}):
     reading = {{"weight": typed["Weight (kg)"], "measured_at": typed[{TIME!r}]}}
-    if httpx.post(os.environ["WEIGHBRIDGE_URL"], json=reading).json()["status"] == "kept":
+    headers = {{"X-API-Key": os.environ["WEIGHBRIDGE_KEY"]}}
+    if httpx.post(os.environ["WEIGHBRIDGE_URL"], json=reading, headers=headers).json()["status"] == "kept":
         st.header({OUTCOME!r})
 """
 
@@ -61,7 +65,8 @@ def measure(function: str) -> tuple[Times, Times]:
 
 def _once(browser: Browser, module: list[str], folder: Path, function: str, at: str, *, is_bare: bool) -> Times:
     started = time.perf_counter()
-    with streamlit(module, folder, function) as served:
+    key = local_key(local_key_path(os.environ)).get_secret_value()
+    with streamlit(module, folder, function, WEIGHBRIDGE_KEY=key) as served:
         page = browser.new_page()
         page.goto(served.address)
         page.get_by_label("Weight (kg)", exact=True).wait_for()

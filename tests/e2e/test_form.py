@@ -547,6 +547,25 @@ def test_people_of_one_function_stay_apart(open_page: Open, garmin: GarminStandI
     assert [len(garmin.weights_of[name].visible()) for name in ("anna", "ben")] == [4, 1]
 
 
+def test_pasted_reading_of_several_people(open_page: Open, garmin: GarminStandIn, tmp_path: Path) -> None:
+    """A pasted reading that may be several people's is the chosen person's; another person's fills no field."""
+    for token in ("anna", "ben"):
+        garmin.write_token(tmp_path / "tokens", token)
+    page = open_page(WEIGHBRIDGE_PEOPLE=ROOT / "examples" / "people.toml")
+    page.segmented_control(key="person of the function").set_value("Ben").run()
+    for pasted, weight, said in (
+        ({"weight": 60}, "", "This weigh-in is Anna's. Choose Anna at the top, and fill the fields again."),
+        ({"weight": 68}, "68 kg", "The fields above are filled."),
+    ):
+        page.text_area(key="pasted").set_value(json.dumps(pasted))
+        button(page, "Fill the fields").click().run()
+        assert said in shown(page)
+        assert page.text_input(key="weight").value == weight
+    button(page, "Send to Garmin").click().run()
+    assert "**Arrived in Garmin**" in shown(page)
+    assert [len(garmin.weights_of[name].visible()) for name in ("anna", "ben")] == [0, 1]
+
+
 def test_banner_warns_before_the_sign_in_ends(open_page: Open, garmin: GarminStandIn) -> None:
     """A banner says when the sign-in ends soon."""
     garmin.sign_in.refresh_token_lifetime_s = 3.04 * 86_400

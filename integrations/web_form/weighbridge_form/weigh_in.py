@@ -75,7 +75,7 @@ def show_weigh_in(account: FunctionOf, delivery: Mapping[str, Any]) -> None:
     # Drawn in another order than they are on the page: pasting fills the fields.
     fields, when, bar = st.container(key="fields"), st.container(key="when-row"), st.container(key="bar")
     details = st.container(key="details")
-    _paste(client)
+    _paste(account)
 
     texts = {field.key: str(state.get(field.key, "")) for field in FIELDS}
     more = state["more"] | ({"person": account.person} if account.person else {})
@@ -382,7 +382,8 @@ def _preview(receipt: Mapping[str, Any]) -> None:
 # -- pasting -----------------------------------------------------------------------------------------------
 
 
-def _paste(client: Client) -> None:
+def _paste(account: FunctionOf) -> None:
+    """Fill the fields from a text. What may be several people's is the chosen person's; another person's is refused."""
     with st.expander("Paste instead: JSON, or the text of the share screen"):
         with st.form("paste", border=False):
             text = st.text_area("A reading", key="pasted")
@@ -391,11 +392,14 @@ def _paste(client: Client) -> None:
             st.session_state.pop("pasted answer", None)
             st.error("Paste a reading first: JSON, or the text of the share screen.")
         elif submitted:
-            asked = client.post(pasted_reading(text, zone().key), dry_run=True)
+            reading = pasted_reading(text, zone().key)
+            asked = account.client.post(reading, dry_run=True)
+            if account.person in asked.candidates:
+                asked = account.client.post(reading, dry_run=True, person=account.person)
             # A list, or a body of another app, may hold several weigh-ins.
             results = asked.each()
             st.session_state["pasted answer"] = results
-            if len(results) == 1 and _has_values(results[0]):
+            if len(results) == 1 and _has_values(results[0]) and not _of_another(account, results[0]):
                 st.session_state.pop("sent", None)
                 _fill_from(results[0])
         answers: Sequence[Result] | None = st.session_state.get("pasted answer")
@@ -412,6 +416,8 @@ def _paste(client: Client) -> None:
         elif not _has_values(answer):
             # It is a test, or it deletes a weigh-in.
             st.info(answer.text)
+        elif whose := _of_another(account, answer):
+            st.error(f"This weigh-in is {whose}'s. Choose {whose} at the top, and fill the fields again.")
         else:
             st.success("The fields above are filled.")
             show_notes(answer.body)
@@ -419,6 +425,12 @@ def _paste(client: Client) -> None:
 
 def _has_values(checked: Result) -> bool:
     return checked.ok and bool(checked.body["fields"])
+
+
+def _of_another(account: FunctionOf, checked: Result) -> str:
+    """The person that a reading belongs to, if it is not the chosen one; else ""."""
+    whose = next((field["value"] for field in checked.body["fields"] if field["name"] == "person"), "")
+    return str(whose) if account.person and whose != account.person else ""
 
 
 def _fill_from(checked: Result) -> None:

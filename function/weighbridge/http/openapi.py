@@ -219,7 +219,7 @@ def _post_readings(operation_id: str) -> dict[str, object]:
             "201": _json("Confirmed: read back from Garmin.", "Receipt"),
             "202": _json("Accepted by Garmin but not visible yet, or kept for import by hand.", "Receipt"),
             "207": _json("Several readings, at least one of which has a problem.", "Results"),
-            **_problems(400, *_ACCESS, 408, 409, 413, 415, 422, *_SET_UP, *_GARMIN),
+            **_problems(400, *_ACCESS, 404, 408, 409, 413, 415, 422, *_SET_UP, *_GARMIN),
         },
     }
 
@@ -235,7 +235,7 @@ _POST_FIT: Mapping[str, object] = {
             "description": "The file.",
             "content": {"application/vnd.ant.fit": {"schema": {"type": "string", "format": "binary"}}},
         },
-        **_problems(400, *_ACCESS, 408, 413, 415, 422, *_SET_UP),
+        **_problems(400, *_ACCESS, 404, 408, 413, 415, 422, *_SET_UP),
     },
 }
 

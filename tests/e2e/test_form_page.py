@@ -137,14 +137,20 @@ def choose_time(page: Page, at: str) -> None:
     settle(page)
     for label, digits in (("Day", f"{here:%Y%m%d}"), ("Time", f"{here:%H%M}")):
         type_digits(page, label, digits)
-    settle(page)
 
 
 def type_digits(page: Page, label: str, digits: str) -> None:
-    """Type into a picker, whose parts move the focus on when they are full."""
-    page.get_by_role("group", name=label, exact=True).get_by_role("spinbutton").first.click()
-    page.keyboard.type(digits)
-    page.keyboard.press("Tab")
+    """Type into a picker, whose parts move the focus on when they are full. Streamlit may draw it again meanwhile and
+    lose a digit; whoever sees that types it again."""
+    parts = page.get_by_role("group", name=label, exact=True).get_by_role("spinbutton")
+    for _ in range(3):
+        parts.first.click()
+        page.keyboard.type(digits)
+        page.keyboard.press("Tab")
+        settle(page)
+        if "".join(parts.all_inner_texts()) == digits:
+            return
+    raise AssertionError(f"{label} shows {parts.all_inner_texts()} instead of {digits}")
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])

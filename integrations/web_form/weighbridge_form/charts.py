@@ -31,6 +31,8 @@ LABELS_WIDTH_PX = 40
 FLUSH_PX = 30
 #: More dots are smaller.
 MANY = 60
+#: Charts that a session keeps.
+MOST_KNOWN = 40
 
 
 def axis_over(rows: Sequence[Mapping[str, Any]]) -> Axis:
@@ -58,14 +60,12 @@ def draw(
     }
     drawn = [name for name, points in of_names.items() if any(_local(point.moment) >= axis.start for point in points)]
     for name in drawn:
-        _chart(
-            title_of(name),
-            of_names[name],
-            marked if name == "weight_kg" else (),
-            axis,
-            height_px=(FIRST_PX if name == drawn[0] else OTHERS_PX) + (LABELS_PX if name == drawn[-1] else 0),
-            is_last=name == drawn[-1],
+        height_px = (FIRST_PX if name == drawn[0] else OTHERS_PX) + (LABELS_PX if name == drawn[-1] else 0)
+        of_weight = tuple(marked) if name == "weight_kg" else ()
+        spec, text = _once(
+            title_of(name), tuple(of_names[name]), of_weight, axis, zone().key, height_px, name == drawn[-1]
         )
+        st.vega_lite_chart(spec=spec, alt=text)
     if drawn:
         triangles = " Triangles are out of line with the others; one at the edge is off the scale." * bool(marked)
         st.caption(f"{about}Dots are weigh-ins. The line is the mean of {AVERAGE_DAYS} days.{triangles}")
@@ -80,9 +80,28 @@ def _at(row: Mapping[str, Any]) -> datetime:
     return _local(moment(row["measured_at"]))
 
 
+def _once(*what: Any) -> tuple[dict[str, Any], str]:
+    """The same as `_chart`, which is called once for the same chart of a session: the page is drawn again at each
+    change of a field, and Altair takes longer than all the rest of it."""
+    known = st.session_state.setdefault("charts", {})
+    if what not in known:
+        if len(known) >= MOST_KNOWN:
+            known.clear()
+        known[what] = _chart(*what)
+    found: tuple[dict[str, Any], str] = known[what]
+    return found
+
+
 def _chart(
-    title: str, points: Sequence[Point], marked: Sequence[Point], axis: Axis, *, height_px: int, is_last: bool
-) -> None:
+    title: str,
+    points: Sequence[Point],
+    marked: Sequence[Point],
+    axis: Axis,
+    _zone: str,
+    height_px: int,
+    is_last: bool,
+) -> tuple[dict[str, Any], str]:
+    """A chart as Vega-Lite, and its text for who cannot see it. The times are in the zone of the browser."""
     averages = [point for point in moving_average(points, AVERAGE_DAYS) if _local(point.moment) >= axis.start]
     points = [point for point in points if _local(point.moment) >= axis.start]
     low, high = min(point.value for point in points), max(point.value for point in points)
@@ -134,11 +153,9 @@ def _chart(
         layers.append(marks.encode(x, y, tooltip))
     others = f"; {len(marked)} are out of line with them" if marked else ""
     count, last, mean = count_of(len(points), "weigh-in"), points[-1].value, averages[-1].value
-    st.altair_chart(
-        alt.layer(*layers).properties(
-            title=alt.TitleParams(f"{title}: {last:.4g} · 7-day mean {mean:.1f}", fontSize=14, offset=6),
-            height=height_px,
-            padding={"left": 0, "top": 2, "right": 4, "bottom": 0},
-        ),
-        alt=f"{title}: {count} from {low:.4g} to {high:.4g}, the last is {last:.4g}{others}",
+    chart = alt.layer(*layers).properties(
+        title=alt.TitleParams(f"{title}: {last:.4g} · 7-day mean {mean:.1f}", fontSize=14, offset=6),
+        height=height_px,
+        padding={"left": 0, "top": 2, "right": 4, "bottom": 0},
     )
+    return chart.to_dict(), f"{title}: {count} from {low:.4g} to {high:.4g}, the last is {last:.4g}{others}"

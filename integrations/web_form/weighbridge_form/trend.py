@@ -57,7 +57,7 @@ class Axis(NamedTuple):
 
     start: datetime
     end: datetime
-    ticks: Sequence[datetime]
+    ticks: tuple[datetime, ...]
     #: Of a tick, as in strftime.
     format: str
 
@@ -66,7 +66,7 @@ def axis_of(first: date, last: date) -> Axis:
     """The axis from one day to the end of another."""
     first = min(first, last - timedelta(days=LEAST_DAYS - 1))
     ticks, form = _ticks(first, last)
-    return Axis(_midnight(first), _midnight(last + timedelta(days=1)), [_midnight(day) for day in ticks], form)
+    return Axis(_midnight(first), _midnight(last + timedelta(days=1)), tuple(map(_midnight, ticks)), form)
 
 
 def _ticks(first: date, last: date) -> tuple[list[date], str]:

@@ -62,9 +62,7 @@ def draw(
     for name in drawn:
         height_px = (FIRST_PX if name == drawn[0] else OTHERS_PX) + (LABELS_PX if name == drawn[-1] else 0)
         of_weight = tuple(marked) if name == "weight_kg" else ()
-        spec, text = _once(
-            title_of(name), tuple(of_names[name]), of_weight, axis, zone().key, height_px, name == drawn[-1]
-        )
+        spec, text = _once(title_of(name), tuple(of_names[name]), of_weight, axis, height_px, name == drawn[-1])
         st.vega_lite_chart(spec=spec, alt=text)
     if drawn:
         triangles = " Triangles are out of line with the others; one at the edge is off the scale." * bool(marked)
@@ -83,12 +81,12 @@ def _at(row: Mapping[str, Any]) -> datetime:
 def _once(*what: Any) -> tuple[dict[str, Any], str]:
     """The same as `_chart`, which is called once for the same chart of a session: the page is drawn again at each
     change of a field, and Altair takes longer than all the rest of it."""
-    known = st.session_state.setdefault("charts", {})
-    if what not in known:
+    known, key = st.session_state.setdefault("charts", {}), (*what, zone().key)
+    if key not in known:
         if len(known) >= MOST_KNOWN:
             known.clear()
-        known[what] = _chart(*what)
-    found: tuple[dict[str, Any], str] = known[what]
+        known[key] = _chart(*what)
+    found: tuple[dict[str, Any], str] = known[key]
     return found
 
 
@@ -97,7 +95,6 @@ def _chart(
     points: Sequence[Point],
     marked: Sequence[Point],
     axis: Axis,
-    _zone: str,
     height_px: int,
     is_last: bool,
 ) -> tuple[dict[str, Any], str]:

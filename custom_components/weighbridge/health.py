@@ -1,0 +1,3 @@
+"""The function's health and the sign-ins, asked again and again."""
+
+from __future__ import annotations

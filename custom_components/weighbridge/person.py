@@ -1,0 +1,3 @@
+"""What Garmin holds of one person, asked again and again."""
+
+from __future__ import annotations

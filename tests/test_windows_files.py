@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 import tree_sitter_powershell
+from fakepve import schema  # type: ignore[import-untyped]  # it ships no types
 from tree_sitter import Language, Node, Parser
 
 from sdk_fallback import windows
@@ -58,6 +60,64 @@ def test_page_lists_the_settings() -> None:
     """The page explains each setting in the words of the program."""
     explained = re.findall(r"^\| `(\w+)` \| (.*) \|$", README, re.MULTILINE)
     assert explained == [(variable.name, variable.meaning) for variable in (*WINRM, *PROXMOX)]
+
+
+#: A command of Proxmox -> its call of the API (man qm, pveum, pvesm), with the names of its positional arguments.
+CALLS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "qm create": ("POST", "/nodes/pve/qemu", ("vmid",)),
+    "qm set": ("POST", "/nodes/pve/qemu/105/config", ("vmid",)),
+    "qm start": ("POST", "/nodes/pve/qemu/105/status/start", ("vmid",)),
+    "qm shutdown": ("POST", "/nodes/pve/qemu/105/status/shutdown", ("vmid",)),
+    "qm agent": ("POST", "/nodes/pve/qemu/105/agent", ("vmid", "command")),
+    "pvesm free": ("DELETE", "/nodes/pve/storage/local/content/x", ("volume",)),
+    "pveum user add": ("POST", "/access/users", ("userid",)),
+    "pveum role add": ("POST", "/access/roles", ("roleid",)),
+    "pveum acl modify": ("PUT", "/access/acl", ("path",)),
+    "pveum user token add": ("POST", "/access/users/x/token/x", ("userid", "tokenid")),
+}
+
+
+def proxmox_commands() -> list[str]:
+    """The commands for the shell of Proxmox on the page, each on one line."""
+    text = README.replace("\\\n", " ")
+    lines = re.findall(r"^# ((?:qm|pvesm|pveum) .*)$", text, re.MULTILINE)
+    return [*lines, *re.findall(r"`(qm set [^`]*)`", text)]
+
+
+def faults(found: schema.Match, method: str, given: dict[str, str]) -> dict[str, str]:
+    _, found_faults = schema.validate(found.methods[method]["parameters"], {**found.params, **given})
+    return dict(found_faults)
+
+
+@pytest.mark.parametrize("line", proxmox_commands())
+def test_proxmox_takes_each_command(line: str) -> None:
+    """The API of Proxmox has the call of each command on the page, and its schema takes the arguments."""
+    command = max((name for name in CALLS if line.startswith(name)), key=len)
+    method, path, positions = CALLS[command]
+    words = shlex.split(line.removeprefix(command))
+    found = schema.load().match(path)
+    options = words[len(positions) :]
+    given = {name.removeprefix("--"): value for name, value in zip(options[::2], options[1::2], strict=True)}
+    assert faults(found, method, dict(zip(positions, words, strict=False)) | given) == {}
+
+
+def test_proxmox_refuses_a_wrong_argument() -> None:
+    """The schema would find a slip: an unknown option, or a value that Proxmox does not have."""
+    found = schema.load().match("/nodes/pve/qemu")
+    assert faults(found, "POST", {"vmid": "105"}) == {}
+    for wrong in ({"tpmstate0": "local-lvm:1,version=2"}, {"bios": "uefi"}, {"efidisk": "local-lvm:1"}):
+        assert list(faults(found, "POST", {"vmid": "105"} | wrong)) == list(wrong)
+
+
+def test_windows_goes_where_its_partition_is() -> None:
+    """The unattended installation makes the partitions of UEFI, and installs Windows on the one that is drive C."""
+    tree = ElementTree.parse(FOLDER / "autounattend.xml")
+    for node in tree.iter():
+        node.tag = node.tag.partition("}")[2]
+    assert [node.findtext("Type") for node in tree.iter("CreatePartition")] == ["EFI", "MSR", "Primary"]
+    (drive_c,) = [node for node in tree.iter("ModifyPartition") if node.findtext("Letter") == "C"]
+    (target,) = tree.iter("InstallTo")
+    assert target.findtext("PartitionID") == drive_c.findtext("PartitionID") == "3"
 
 
 def test_page_names_existing_files() -> None:

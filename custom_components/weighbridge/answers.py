@@ -28,7 +28,7 @@ class Answer:
 
     @property
     def kind(self) -> str:
-        """The name of the problem, such as "conflict"; "" if it is none."""
+        """The name of the problem, such as "conflict"; "" for any other document."""
         type_ = self.body.get("type")
         return type_.removeprefix(_OURS) if isinstance(type_, str) and type_.startswith(_OURS) else ""
 

@@ -45,6 +45,7 @@ ALONE: dict[str, tuple[str, ...]] = {
     "garminconnect": ("garmin.sessions.garminconnect",),
     "playwright": ("garmin.sessions.browser_process",),
     "google": ("garmin.secret_manager",),
+    "psycopg": ("garmin.postgres_tokens",),
     "click": ("operate", "cli"),
     "dotenv": ("operate",),
     "httpx": ("client",),

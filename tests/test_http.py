@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.function_client import Answer, FunctionClient, client, client_of
+from weighbridge import __version__
 from weighbridge.delivery.kept import kept_files
 from weighbridge.fit.template import read_template
 from weighbridge.http.access import WrongKeys
@@ -479,8 +480,33 @@ def test_key_works_from_anywhere(make: Make, header: dict[str, str]) -> None:
 def test_open_routes_need_no_key(make: Make) -> None:
     """`GET /health` and `GET /openapi.json` need no key."""
     http = make(**KEYS)
-    assert http.get("/health").status_code == 200
-    assert http.get("/openapi.json").json["openapi"].startswith("3.1")
+    assert http.get("/health", local=False).status_code == 200
+    assert http.get("/openapi.json", local=False).json["openapi"].startswith("3.1")
+
+
+@pytest.mark.parametrize("path", ["/health", "/openapi.json"])
+def test_wrong_key_on_an_open_route(make: Make, path: str) -> None:
+    """Who sends a wrong key learns it at once, also where none is needed."""
+    problem(make(**KEYS).get(path, headers={"X-API-Key": "planted-planted-planted"}), 401, "unauthorized")
+
+
+def test_health_says_what_the_key_is_for(make: Make, tmp_path: Path) -> None:
+    """With a key, health says what the key is for, and the version; without one it says neither."""
+    (tmp_path / "people.toml").write_text('[[person]]\nname = "Anna"\n[[person]]\nname = "Ben"\n')
+    keys = "home=a-key-of-sixteen-letters,guest:send+read@Ben=another-key-of-sixteen"
+    http = make(WEIGHBRIDGE_API_KEYS=keys, WEIGHBRIDGE_PEOPLE=tmp_path / "people.toml")
+    home, guest = (
+        http.get("/health", headers={"X-API-Key": key}).json
+        for key in ("a-key-of-sixteen-letters", "another-key-of-sixteen")
+    )
+    assert home["version"] == __version__
+    assert home["key"] == {
+        "name": "home",
+        "rights": ["administer", "delete", "read", "send"],
+        "people": ["Anna", "Ben"],
+    }
+    assert guest["key"] == {"name": "guest", "rights": ["read", "send"], "people": ["Ben"]}
+    assert not {"version", "key"} & http.get("/health", local=False).json.keys()
 
 
 def test_strangers_see_no_paths(make: Make, tmp_path: Path) -> None:
@@ -489,12 +515,13 @@ def test_strangers_see_no_paths(make: Make, tmp_path: Path) -> None:
     for delivery in ("folder", "garth,folder"):
         http = make(**KEYS, WEIGHBRIDGE_DELIVERY=delivery, WEIGHBRIDGE_FOLDER=tmp_path / "occupied")
         key = {"X-API-Key": "another-key-of-sixteen"}
-        with_key, without = http.get("/health", headers=key), http.get("/health")
+        with_key, without = http.get("/health", headers=key), http.get("/health", local=False)
         assert with_key.status_code == without.status_code == 503
         assert str(tmp_path) in with_key.text
         assert str(tmp_path) not in without.text
         assert without.json["delivery"]["detail"] == "Send a key with the right to administer to see why."
-        assert with_key.json["delivery"].keys() == without.json["delivery"].keys()
+        shown = with_key.json["delivery"].keys() - {"code"}
+        assert shown == without.json["delivery"].keys()
 
 
 def test_anonymous_health_writes_nothing(make: Make, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ GIVEN = {
     "WEIGHBRIDGE_TOKENS": "/data/tokens",
     "WEIGHBRIDGE_DELIVERIES_AT_ONCE": "3",
     "WEIGHBRIDGE_TOKEN_SECRET": "projects/my-project/secrets/garmin",
+    "WEIGHBRIDGE_TOKEN_DATABASE": "postgresql://user:password@db.example.com/weighbridge",
     "WEIGHBRIDGE_CONFIRM_SECONDS": "12.5",
     "WEIGHBRIDGE_JOIN_SECONDS": "30",
     "GARMIN_DOMAIN": "garmin.cn",
@@ -263,7 +264,9 @@ SHARED = {"local_key", "template", "tokens", "garmin_ca_bundle", "people"}
 
 @pytest.fixture
 def configured() -> Settings:
-    return read_settings({name: GIVEN[name] for name in (variable.name for variable in VARIABLES)})
+    # A token has one place.
+    names = [variable.name for variable in VARIABLES if variable.name != "WEIGHBRIDGE_TOKEN_SECRET"]
+    return read_settings({name: GIVEN[name] for name in names})
 
 
 def test_paths_of_a_person(configured: Settings) -> None:
@@ -275,13 +278,20 @@ def test_paths_of_a_person(configured: Settings) -> None:
     assert {name for name in SHARED if getattr(anna, name) == getattr(configured, name)} == SHARED
 
 
-@pytest.mark.parametrize("secret", ["", GIVEN["WEIGHBRIDGE_TOKEN_SECRET"]], ids=["folder", "secret"])
-def test_token_of_a_person(secret: str) -> None:
+@pytest.mark.parametrize("place", ["", "WEIGHBRIDGE_TOKEN_SECRET", "WEIGHBRIDGE_TOKEN_DATABASE"])
+def test_token_of_a_person(place: str) -> None:
     """Each person has their own token."""
-    configured = read_settings({"WEIGHBRIDGE_TOKEN_SECRET": secret})
+    configured = read_settings({place: GIVEN[place]} if place else {})
     stores = [token_store(each) for each in (configured, configured.for_person("anna"), configured.for_person("ben"))]
     assert [store.name for store in stores] == ["default", "anna", "ben"]
     assert len({getattr(store, "path", store.place) for store in stores}) == 3
+
+
+def test_one_place_for_the_token() -> None:
+    """Two places for the token are an error, which names both."""
+    names = ("WEIGHBRIDGE_TOKEN_SECRET", "WEIGHBRIDGE_TOKEN_DATABASE")
+    with pytest.raises(SettingsInvalid, match="TOKEN_SECRET and WEIGHBRIDGE_TOKEN_DATABASE are both set"):
+        read_settings({name: GIVEN[name] for name in names})
 
 
 def test_no_personal_api_key_for_a_person(configured: Settings) -> None:

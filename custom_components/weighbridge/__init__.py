@@ -3,11 +3,87 @@
     function.py, answers.py   the calls, and what an answer means
     embedded.py               the function inside this Home Assistant
     config_flow.py            the entry and the sign-in; person_flow.py, a subentry for each person
+    repairs.py, sign_in.py    what leads to the sign-in, and its steps
     health.py, person.py      what is asked again and again
     queue.py, questions.py    readings on their way, and whose one is
     sources/                  where readings come from: MQTT, the entities of a device
-    sensor.py, event.py       what a person sees
+    sensor.py, event.py       what a person sees; hub.py, what is shown of the function
     history.py                long-term statistics
+    actions.py                actions with response data
+
+Rule: an entry is set up whether its function answers or not. Readings that arrive while it is away are stored, and sent
+when it is back.
 """
 
 from __future__ import annotations
+
+from homeassistant.const import Platform
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.helpers.device_registry import DeviceEntry
+from homeassistant.helpers.typing import ConfigType
+
+from . import actions, embedded, health, sources
+from .const import CONF_KEY, CONF_URL, DOMAIN, PERSON
+from .function import Function, Http, Transport
+from .health import Health
+from .person import Person
+from .queue import Queue
+from .runtime import Runtime, WeighbridgeEntry
+
+PLATFORMS = [Platform.BINARY_SENSOR, Platform.EVENT, Platform.SENSOR]
+CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
+
+
+async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
+    actions.async_setup(hass)
+    return True
+
+
+async def async_setup_entry(hass: HomeAssistant, entry: WeighbridgeEntry) -> bool:
+    function = Function(await _transport(hass, entry))
+    queue = Queue(hass, entry, function)
+    people = {
+        subentry.subentry_id: Person(hass, entry, subentry, function)
+        for subentry in entry.subentries.values()
+        if subentry.subentry_type == PERSON
+    }
+    entry.runtime_data = Runtime(function, Health(hass, entry, function), queue, people)
+    await queue.async_start()
+    entry.async_on_unload(queue.async_stop)
+    await entry.runtime_data.health.async_start()
+    for person in people.values():
+        await person.async_start()
+    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    await sources.async_start(hass, entry)
+    entry.async_on_unload(entry.add_update_listener(_reload))
+    return True
+
+
+async def async_unload_entry(hass: HomeAssistant, entry: WeighbridgeEntry) -> bool:
+    return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
+
+
+async def async_remove_entry(hass: HomeAssistant, entry: WeighbridgeEntry) -> None:
+    """Leave nothing behind but the history, which is the user's: statistics stay, as those of every integration do."""
+    health.delete_issues(hass, entry)
+    await Queue.async_remove(hass, entry)
+    await embedded.async_remove(hass, entry)
+
+
+async def async_remove_config_entry_device(hass: HomeAssistant, entry: WeighbridgeEntry, device: DeviceEntry) -> bool:
+    """Whether a device may be deleted: not that of the function, and not that of somebody who is set up."""
+    used = {(DOMAIN, entry.entry_id), *((DOMAIN, subentry_id) for subentry_id in entry.subentries)}
+    return not device.identifiers & used
+
+
+async def _transport(hass: HomeAssistant, entry: WeighbridgeEntry) -> Transport:
+    if url := entry.data[CONF_URL]:
+        return Http(async_get_clientsession(hass), url, entry.data[CONF_KEY])
+    return await embedded.async_transport(hass, entry)
+
+
+async def _reload(hass: HomeAssistant, entry: WeighbridgeEntry) -> None:
+    """After a change of the entry or of one of its people."""
+    hass.config_entries.async_schedule_reload(entry.entry_id)

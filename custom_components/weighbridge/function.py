@@ -6,6 +6,7 @@ Assistant is the transport, which moves one request.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
@@ -17,6 +18,8 @@ from .answers import Answer, no_answer, read_answer
 
 #: The function looks in Garmin Connect, uploads, and looks again. That takes time.
 _TIMEOUT = ClientTimeout(total=300, connect=10)
+#: Its health needs neither.
+_HEALTH_S = 15
 
 
 class Response(NamedTuple):
@@ -65,7 +68,11 @@ class Function:
 
     async def health(self) -> Answer:
         """Whether a reading could be delivered now."""
-        return await self._ask("GET", "/health")
+        try:
+            async with asyncio.timeout(_HEALTH_S):
+                return await self._ask("GET", "/health")
+        except TimeoutError:
+            return no_answer(f"It did not answer within {_HEALTH_S} seconds.")
 
     async def post(
         self, reading: Mapping[str, Any], *, person: str = "", replace: bool = False, dry_run: bool = False

@@ -161,7 +161,7 @@ def sign_in_watch(settings: Settings, session: Session, notifier: Notifier) -> S
     """What notifies of the sign-in of the account that these settings are for."""
     from .garmin.watch import SignInWatch
 
-    file = None if settings.token_secret else settings.tokens / f"{settings.token_name}.notice"
+    file = settings.tokens / f"{settings.token_name}.notice" if settings.tokens_in_folder else None
     return SignInWatch(session, settings.token_name, file, notifier)
 
 
@@ -242,10 +242,17 @@ def personal_api(settings: Settings) -> PersonalApi | None:
 
 def token_store(settings: Settings) -> Store:
     """The store of the token of the account that these settings are for."""
-    if not settings.token_secret:
+    if settings.tokens_in_folder:
         from .garmin.tokens import TokenStore
 
         return TokenStore(settings.tokens, settings.token_name)
+    if settings.token_database:
+        try:
+            from .garmin.postgres_tokens import PostgresTokenStore
+        except ModuleNotFoundError:
+            raise errors.SettingsInvalid(needs_extra("WEIGHBRIDGE_TOKEN_DATABASE", "outbox")) from None
+
+        return PostgresTokenStore(settings.token_database, settings.token_name)
     try:
         from .garmin.secret_manager import SecretTokenStore
     except ModuleNotFoundError:

@@ -165,6 +165,7 @@ class Settings:
     timezone: ZoneInfo
     tokens: Path
     token_secret: str
+    token_database: SecretStr | None
     confirm_s: float
     join_s: float
     garmin_domain: str
@@ -185,6 +186,11 @@ class Settings:
     token_name: str = DEFAULT_TOKEN
     #: What the time zone was read from.
     timezone_from: str = "WEIGHBRIDGE_TIMEZONE"
+
+    @property
+    def tokens_in_folder(self) -> bool:
+        """Whether tokens are files, with files of state beside them."""
+        return not self.token_secret and self.token_database is None
 
     def for_person(self, token_name: str) -> Self:
         """These settings for the account of one person, with a folder and browser profile of their own.
@@ -304,6 +310,12 @@ def _secret_name(text: str) -> str:
     return text
 
 
+def _database(text: str) -> SecretStr | None:
+    if text and not re.fullmatch(r"postgres(?:ql)?://\S+", text):
+        raise ValueError
+    return SecretStr(text) if text else None
+
+
 def _optional_zone(text: str) -> ZoneInfo | None:
     return ZoneInfo(text) if text else None
 
@@ -403,6 +415,14 @@ VARIABLES = (
         "for a host without a disk: the secret in Google Secret Manager that holds the token instead",
         _secret_name,
         "projects/PROJECT/secrets/NAME, or projects/PROJECT/locations/REGION/secrets/NAME",
+    ),
+    Variable(
+        "WEIGHBRIDGE_TOKEN_DATABASE",
+        "token_database",
+        "",
+        "for several hosts: the address of the Postgres database that holds the token instead",
+        _database,
+        "an address such as postgresql://user:password@host/database",
     ),
     Variable(
         "WEIGHBRIDGE_CONFIRM_SECONDS",
@@ -511,6 +531,10 @@ def read_settings(environment: Mapping[str, str], *, root: Path = Path("/")) -> 
     if not environment.get("WEIGHBRIDGE_API_KEYS", "none").strip():
         raise SettingsInvalid("WEIGHBRIDGE_API_KEYS is set, but empty. Set it to name=key, or remove it.")
     values = read_variables(VARIABLES, environment)
+    if values["token_secret"] and values["token_database"]:
+        raise SettingsInvalid(
+            "WEIGHBRIDGE_TOKEN_SECRET and WEIGHBRIDGE_TOKEN_DATABASE are both set. The token has one place: remove one."
+        )
     if values["timezone"] is None:
         values["timezone"], values["timezone_from"] = machine_zone(environment, root)
     return Settings(**values)  # type: ignore[arg-type]  # the table gives the types

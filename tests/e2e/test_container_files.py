@@ -83,7 +83,8 @@ def test_function_gets_each_setting() -> None:
     """Every setting of Weighbridge is passed on to the function, or fixed by the image."""
     function = yaml.safe_load(COMPOSE)["services"]["function"]["environment"]
     # What the image sets, and where only one value makes sense in a container.
-    fixed = {"WEIGHBRIDGE_FOLDER", "WEIGHBRIDGE_TOKENS", "WEIGHBRIDGE_TOKEN_SECRET", "WEIGHBRIDGE_LOCAL_KEY"}
+    fixed = {"WEIGHBRIDGE_FOLDER", "WEIGHBRIDGE_TOKENS", "WEIGHBRIDGE_LOCAL_KEY"}
+    fixed |= {"WEIGHBRIDGE_TOKEN_SECRET", "WEIGHBRIDGE_TOKEN_DATABASE"}
     fixed |= {"WEIGHBRIDGE_BROWSER", "WEIGHBRIDGE_BROWSER_PROFILE", "WEIGHBRIDGE_BROWSER_ARGS"}
     assert {variable.name for variable in VARIABLES} - fixed - set(function) == set()
 

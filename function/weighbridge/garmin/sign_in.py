@@ -9,8 +9,8 @@ Facts: a waiting time counts only if it cannot be longer than when it was noted.
 a file that somebody has changed, Garmin is asked once more, which costs one request. A refusal ends after `REFUSED_S`
 for the same reason: a fault of Garmin must not need a person.
 
-Weakness: without a file (a token in Secret Manager) each session remembers for itself. Requests that are on their way
-when Garmin refuses the first are not stopped, but after a refusal, and at the start, requests take turns.
+Weakness: without a file (a token that is not in a folder) each session remembers for itself. Requests that are on
+their way when Garmin refuses the first are not stopped, but after a refusal, and at the start, requests take turns.
 """
 
 from __future__ import annotations

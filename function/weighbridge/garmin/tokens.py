@@ -11,7 +11,7 @@ Facts:
 - `flock` belongs to the open file, not to the process: because the lock file is opened again each time, the lock
   separates threads as well as processes, and a killed process releases it (flock(2)).
 
-Weakness: the lock works on one machine. Two hosts that share the folder over a network need a file system with flock.
+Weakness: the lock works on one machine. Several hosts use one of the other stores.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def is_token(text: str) -> bool:
 
 
 class Store(Protocol):
-    """Stores one token. `secret_manager.py` has the other implementation."""
+    """Stores one token: in a folder (`TokenStore`), in `secret_manager.py`, or in `postgres_tokens.py`."""
 
     #: Whose token it is: the `--name` of `weighbridge login`.
     name: str

@@ -122,9 +122,9 @@ class Shell:
             entry["key"] = key.name
         except Unauthorized as fault:
             if fault.sent:
-                # On an open route, too: its answer shows more with a right key.
+                # On an open route, too: who sends a key has to learn that it is wrong.
                 await self._refuse_key(scope, headers, application.composed.settings.trusted_proxies, entry)
-            if route.right is not None:
+            if fault.sent or route.right is not None:
                 raise
         if route.right is not None:
             check(key, route.right)

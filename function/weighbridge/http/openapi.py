@@ -17,6 +17,7 @@ from ..errors import Again, Blame
 from ..reading.bodies import SHAPES
 from ..reading.measures import MEASURES
 from ..receipt import Receipt
+from ..settings import ALL_RIGHTS
 from .body import MEDIA_TYPES
 from .encoding import PRETTY
 from .problems import FAULTS
@@ -316,11 +317,12 @@ _DELETE_SIGN_IN: Mapping[str, object] = {
 _GET_HEALTH: Mapping[str, object] = {
     "operationId": "health",
     "summary": "Whether a reading could be delivered now. Holds no secret and no measurement.",
+    "security": _SECURITY,
     "parameters": _PRETTY,
     "responses": {
         "200": _json("It could.", "Health"),
         "503": _json("It could not; `delivery.detail` names the fix.", "Health"),
-        **_problems(400, *_SET_UP),
+        **_problems(400, 401, *_SET_UP),
     },
 }
 
@@ -339,10 +341,11 @@ _GET_PAGE: Mapping[str, object] = {
 _GET_OPENAPI: Mapping[str, object] = {
     "operationId": "openapi",
     "summary": "This document.",
+    "security": _SECURITY,
     "parameters": _PRETTY,
     "responses": {
         "200": {"description": "The document.", "content": {"application/json": {"schema": {"type": "object"}}}},
-        **_problems(400, *_SET_UP),
+        **_problems(400, 401, *_SET_UP),
     },
 }
 
@@ -498,6 +501,18 @@ _HEALTH: Mapping[str, object] = {
     "required": ["status", "template", "delivery"],
     "properties": {
         "status": {"type": "string", "enum": ["ok", "not ready"]},
+        "version": {"type": "string", "description": "Of the function. Only with a key."},
+        "key": {
+            "type": "object",
+            "description": "The key that was sent, and whose weigh-ins it is for: nobody's name if there is one "
+            "account.",
+            "required": ["name", "rights", "people"],
+            "properties": {
+                "name": {"type": "string"},
+                "rights": {"type": "array", "items": {"type": "string", "enum": sorted(ALL_RIGHTS)}},
+                "people": {"type": "array", "items": {"type": "string"}},
+            },
+        },
         "template": {"type": "object"},
         "delivery": {
             "type": "object",
@@ -505,6 +520,11 @@ _HEALTH: Mapping[str, object] = {
             "properties": {
                 "name": {"type": "string"},
                 "ready": {"type": "boolean"},
+                "code": {
+                    "type": "string",
+                    "description": "Why it is not ready: the type of a problem, or `sign-in-not-renewed`. Only with a "
+                    "key that may `administer`.",
+                },
                 "detail": {
                     "type": "string",
                     "description": "How to fix it, also before a sign-in ends. Only with a key that may `administer`.",

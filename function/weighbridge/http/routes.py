@@ -13,14 +13,14 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl
 
-from .. import errors
+from .. import __version__, errors
 from ..compose import Composed
 from ..delivery.port import WeighInStore, file_name
 from ..errors import FieldError, WeighbridgeError
 from ..fit.patch import READINGS_PER_FILE
 from ..pipeline import Step, TakeBack, Understood, is_to_do
 from ..settings import Key, Right, Settings
-from .access import check, check_person
+from .access import ANONYMOUS, check, check_person
 from .body import Headers, Payloads, read_body, read_json
 from .encoding import PRETTY
 from .problems import problem
@@ -196,7 +196,7 @@ class Application:
         delivery = self.composed.weighbridge.delivery.health()
         if Right.ADMINISTER not in call.key.rights:
             delivery = _without_details(delivery)
-        health = {
+        health: dict[str, object] = {
             "status": "ok" if delivery["ready"] else "not ready",
             "template": {
                 "name": self.composed.settings.template.name,
@@ -204,6 +204,12 @@ class Application:
             },
             "delivery": delivery,
         }
+        if call.key is not ANONYMOUS:
+            people = call.key.people or tuple(person.name for person in self.composed.people)
+            health |= {
+                "version": __version__,
+                "key": {"name": call.key.name, "rights": sorted(call.key.rights), "people": people},
+            }
         return Answer(200 if delivery["ready"] else 503, health)
 
     def get_sign_in(self, call: Call) -> Later:
@@ -270,7 +276,7 @@ def _without_details(state: Mapping[str, object]) -> dict[str, object]:
     not when somebody stepped on the scale."""
     shown: dict[str, object] = {}
     for name, value in state.items():
-        if name in ("people", "last_outcome", "last_success_at"):
+        if name in ("people", "code", "last_outcome", "last_success_at"):
             continue
         if name == "detail":
             shown[name] = "Send a key with the right to administer to see why."

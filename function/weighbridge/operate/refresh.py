@@ -77,8 +77,8 @@ def _notify(settings: Settings, notifier: Notifier) -> None:
 
 
 def _names(settings: Settings) -> Sequence[str]:
-    """The names of all tokens. A folder can be listed; for secrets in a cloud the names must be known."""
-    if not settings.token_secret:
+    """The names of all tokens. A folder can be listed; elsewhere the names must be known."""
+    if settings.tokens_in_folder:
         return sorted(path.stem for path in settings.tokens.glob("[!.]*.json"))
     return options.tokens_of_people(settings) or [DEFAULT_TOKEN]
 

@@ -10,6 +10,7 @@
     history.py    the part that imports a file
     answers.py    the function's answers, drawn
     browser.py    what the page keeps in the browser and does there
+    words.py      the words of the page, its numbers and dates, in the browser's language; languages/ has the catalogs
     looks.py      the theme, light and dark; looks/ has the style and the icons
     charts.py     weight, fat, muscle and water over time
     settings.py   the addresses of the functions, by person, their key, and who may open the page

@@ -1,0 +1,126 @@
+"""The function as a process, which can be stopped and started again at the same address.
+
+Rule: it is `weighbridge serve` with its real parts. Only the pauses with which garth imitates a person are left out.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+
+from tests.function_client import free_port
+from tests.garmin.server import GarminStandIn
+
+#: With every right, named, as signing in needs it.
+KEY = "planted-key-with-all-rights"
+#: May send and read only.
+GUEST_KEY = "planted-key-of-a-guest"
+KEYS = f"home:send+read+delete+administer={KEY},guest:send+read={GUEST_KEY}"
+
+_SERVE = """
+import sys
+import garth.sso.widget_strategy
+garth.sso.widget_strategy.random.uniform = lambda _low, _high: 0.0
+from weighbridge.cli import main
+main(sys.argv[1:], prog_name="weighbridge")
+"""
+
+
+class RunningFunction:
+    """One function for the people with these names; none: for one account."""
+
+    key = KEY
+    guest_key = GUEST_KEY
+
+    def __init__(self, garmin: GarminStandIn, folder: Path, people: Sequence[str] = ()) -> None:
+        self.garmin = garmin
+        self.people = tuple(people)
+        self.tokens, self.kept = folder / "tokens", folder / "kept"
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._log = folder / "log"
+        self.settings: dict[str, str] = {
+            "WEIGHBRIDGE_API_KEYS": KEYS,
+            "WEIGHBRIDGE_DELIVERY": "garmin",
+            "WEIGHBRIDGE_TOKENS": str(self.tokens),
+            "WEIGHBRIDGE_FOLDER": str(self.kept),
+            "WEIGHBRIDGE_CONFIRM_SECONDS": "2",
+            "WEIGHBRIDGE_TIMEZONE": "Europe/Berlin",
+            "GARMIN_DOMAIN": garmin.domain,
+            "GARMIN_CA_BUNDLE": str(garmin.ca_bundle),
+        }
+        if people:
+            file = folder / "people.toml"
+            file.write_text("".join(f'[[person]]\nname = "{name}"\n' for name in people))
+            self.settings["WEIGHBRIDGE_PEOPLE"] = str(file)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, **settings: str) -> None:
+        """Start it, with these settings changed, and wait until it answers."""
+        inherited = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "HOME") if name in os.environ}
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _SERVE, "serve", "--port", str(self.port)],
+                env=inherited | {"PYTHONDONTWRITEBYTECODE": "1"} | self.settings | settings,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        deadline = time.monotonic() + 60
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the function did not start: {self.log()}")
+            time.sleep(0.02)
+
+    def _answers(self) -> bool:
+        try:
+            urllib.request.urlopen(f"{self.url}/health", timeout=30).close()
+        except urllib.error.HTTPError as e:
+            e.close()
+        except OSError:
+            return False
+        return True
+
+    @property
+    def runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait()
+            self._process = None
+
+    def log(self) -> str:
+        """What it has written so far."""
+        return self._log.read_text()
+
+    def sign_in(self, person: str = "", *, days: float = 30) -> None:
+        """Store a token, as a sign-in does, that ends in so many days."""
+        before = self.garmin.sign_in.refresh_token_lifetime_s
+        self.garmin.sign_in.refresh_token_lifetime_s = days * 86_400
+        try:
+            self.garmin.write_token(self.tokens, person.lower())
+        finally:
+            self.garmin.sign_in.refresh_token_lifetime_s = before
+
+    def reset(self) -> None:
+        """As it was at the start: everybody is signed in, and Garmin holds nothing."""
+        for folder in (self.tokens, self.kept):
+            shutil.rmtree(folder, ignore_errors=True)
+        for person in self.people or ("",):
+            self.sign_in(person)
+        if not self.runs:
+            self.start()
+
+    def weights(self, person: str = "") -> list[Mapping[str, object]]:
+        """The weigh-ins that Garmin holds of one person, as its own API shows them."""
+        store = self.garmin.weights_of[person.lower()]
+        return [store.as_json(placed) for placed in store.between(date.min, date.max)]

@@ -20,7 +20,11 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
 from weighbridge.reading.measures import MEASURES
+from weighbridge_form.values import FIELDS
 from weighbridge_form.words import FOLDER, LANGUAGES
+from weighbridge_history.columns import KIND_OF
+from weighbridge_history.send import STATUS_TEXTS
+from weighbridge_history.times import DAY_FIRST, MONTH_FIRST, YEAR_FIRST
 
 KEYWORDS = {"_": None, "say": None, "mark": None, "plural": (1, 2)}
 #: What differs between two runs, or says nothing.
@@ -47,9 +51,14 @@ def extracted() -> Catalog:
 
 
 def texts_of_tables() -> Iterator[str]:
-    """The words that the page takes from a table of the function."""
+    """The words that the page takes from tables of others."""
     for measure in MEASURES.values():
         yield measure.label
+    for field in FIELDS:
+        yield field.key
+    yield from (word for word in KIND_OF if word not in MEASURES)
+    yield from STATUS_TEXTS.values()
+    yield from (DAY_FIRST, MONTH_FIRST, YEAR_FIRST)
 
 
 def file_of(tag: str) -> Path:

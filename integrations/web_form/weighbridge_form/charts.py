@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import altair as alt
 import streamlit as st
 
-from weighbridge_history.left_out import count_of
-
 from .clock import moment, to_display, zone
 from .trend import Axis, axis_of, extent_of, on_axis, title_of
 from .values import Point, moving_average
+from .words import _, language, language_of, number, plural
 
 AVERAGE_DAYS = 7
 DOTS, LINE = "#7d8790", "#1a936a"
@@ -65,8 +65,11 @@ def draw(
         spec, text = _once(title_of(name), tuple(of_names[name]), of_weight, axis, height_px, name == drawn[-1])
         st.vega_lite_chart(spec=spec, alt=text)
     if drawn:
-        triangles = " Triangles are out of line with the others; one at the edge is off the scale." * bool(marked)
-        st.caption(f"{about}Dots are weigh-ins. The line is the mean of {AVERAGE_DAYS} days.{triangles}")
+        texts = [about] if about else []
+        texts.append(_("Dots are weigh-ins. The line is the mean of {days} days.", days=AVERAGE_DAYS))
+        if marked:
+            texts.append(_("Triangles are out of line with the others; one at the edge is off the scale."))
+        st.caption(" ".join(texts))
     return [name for name in names if name not in drawn]
 
 
@@ -81,7 +84,7 @@ def _at(row: Mapping[str, Any]) -> datetime:
 def _once(*what: Any) -> tuple[dict[str, Any], str]:
     """The same as `_chart`, which is called once for the same chart of a session: the page is drawn again at each
     change of a field, and Altair takes longer than all the rest of it."""
-    known, key = st.session_state.setdefault("charts", {}), (*what, zone().key)
+    known, key = st.session_state.setdefault("charts", {}), (*what, zone().key, language())
     if key not in known:
         if len(known) >= MOST_KNOWN:
             known.clear()
@@ -109,7 +112,7 @@ def _chart(
                 "time": on_axis(_local(point.moment)),
                 "value": round(point.value, 3),
                 "when": to_display(point.moment.isoformat()),
-                "says": f"{point.value:.4g}",
+                "says": _in_short(point.value),
             }
             for point in some
         ]
@@ -120,7 +123,7 @@ def _chart(
         title=None,
         scale=alt.Scale(type="utc", domain=[on_axis(axis.start), on_axis(axis.end)]),
         axis=alt.Axis(
-            format=axis.format,
+            format=_(axis.format),
             values=[on_axis(tick) for tick in axis.ticks],
             labels=is_last,
             # Inward at the edges: a label that sticks out would make this chart narrower than the others.
@@ -139,7 +142,7 @@ def _chart(
         scale=alt.Scale(domain=extent, clamp=bool(marked), zero=False, nice=False),
         axis=alt.Axis(format="~g", tickCount=3, labelPadding=8, minExtent=LABELS_WIDTH_PX, maxExtent=LABELS_WIDTH_PX),
     )
-    tooltip = [alt.Tooltip("when:N", title="Time"), alt.Tooltip("says:N", title=title)]
+    tooltip = [alt.Tooltip("when:N", title=_("Time")), alt.Tooltip("says:N", title=title)]
     size = 20 if len(points) > MANY else 45
     layers = [
         alt.Chart(data(points)).mark_point(filled=True, color=DOTS, opacity=0.8, size=size).encode(x, y, tooltip),
@@ -148,11 +151,50 @@ def _chart(
     if marked:
         marks = alt.Chart(data(marked)).mark_point(filled=True, color=MARKED, shape="triangle-up", size=90, opacity=1)
         layers.append(marks.encode(x, y, tooltip))
-    others = f"; {len(marked)} are out of line with them" if marked else ""
-    count, last, mean = count_of(len(points), "weigh-in"), points[-1].value, averages[-1].value
+    count, last = plural("{count} weigh-in", "{count} weigh-ins", len(points)), _in_short(points[-1].value)
+    about = _(
+        "{count} from {low} to {high}, the last is {last}",
+        count=count,
+        low=_in_short(low),
+        high=_in_short(high),
+        last=last,
+    )
+    others = f"; {_('{count} are out of line with them', count=len(marked))}" if marked else ""
+    heading = _("{last} · 7-day mean {mean}", last=last, mean=number(averages[-1].value, 1))
     chart = alt.layer(*layers).properties(
-        title=alt.TitleParams(f"{title}: {last:.4g} · 7-day mean {mean:.1f}", fontSize=14, offset=6),
+        title=alt.TitleParams(f"{title}: {heading}", fontSize=14, offset=6),
         height=height_px,
         padding={"left": 0, "top": 2, "right": 4, "bottom": 0},
     )
-    return chart.to_dict(), f"{title}: {count} from {low:.4g} to {high:.4g}, the last is {last:.4g}{others}"
+    return chart.configure(locale=_locale(language().tag)).to_dict(), f"{title}: {about}{others}"
+
+
+def _in_short(value: float) -> str:
+    """Four digits, as a scale shows them."""
+    return number(float(f"{value:.4g}"))
+
+
+@cache
+def _locale(tag: str) -> alt.Locale:
+    """How Vega writes numbers and dates on an axis (d3-format, d3-time-format)."""
+    of = language_of(tag).locale
+    signs, days, months = of.number_symbols["latn"], of.days["format"], of.months["format"]
+
+    def named(names: Mapping[str, Mapping[int, str]], length: str, numbers: Sequence[int]) -> list[str]:
+        return [names[length][number] for number in numbers]
+
+    # CLDR's week starts with Monday, that of d3 with Sunday.
+    week, year = (6, 0, 1, 2, 3, 4, 5), range(1, 13)
+    return alt.Locale(
+        number=alt.NumberLocale(decimal=signs["decimal"], thousands=signs["group"], grouping=[3], currency=["", ""]),
+        time=alt.TimeLocale(
+            dateTime="%Y-%m-%d %H:%M:%S",
+            date="%Y-%m-%d",
+            time="%H:%M:%S",
+            periods=["AM", "PM"],
+            days=named(days, "wide", week),
+            shortDays=named(days, "abbreviated", week),
+            months=named(months, "wide", year),
+            shortMonths=named(months, "abbreviated", year),
+        ),
+    )

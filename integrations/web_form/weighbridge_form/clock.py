@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
+from .words import language
+
 
 def zone() -> ZoneInfo:
     """The browser's zone, or UTC if it is unknown."""
@@ -29,4 +31,4 @@ def local(measured_at: str) -> str:
 
 def to_display(measured_at: str) -> str:
     at = moment(measured_at).astimezone(zone())
-    return f"{at.day} {at:%b %Y}, {at:%H:%M}"
+    return f"{language().date(at)}, {language().clock(at.time())}"

@@ -24,8 +24,9 @@ from weighbridge.secret import SecretStr
 from weighbridge.settings import LOOPBACK
 
 from .account import FunctionOf
-from .answers import IMPORT_PAGE, by_hand
+from .answers import IMPORT_PAGE, in_own_words, text_of
 from .clock import to_display
+from .words import _, mark, number, plural
 
 #: The card asks for a new sign-in if fewer days are left.
 DAYS_OF_WARNING = 7
@@ -36,8 +37,13 @@ NAMES = {EMAIL: "email", PASSWORD: "password", CODE: "code", TICKET: "ticket"}
 #: Problems after which the own browser is the way.
 BLOCKED = ("sign-in-blocked", "cool-down", "rate-limited", "garmin-refused")
 
-TO_UPLOAD = "set `WEIGHBRIDGE_DELIVERY=garmin,folder` where the function runs, and start it again"
-AS_FILES = f"Weigh-ins are saved as files, to import on [Garmin's import page]({IMPORT_PAGE})."
+#: Sentences of the card.
+AS_FILES = mark("Weigh-ins are saved as files, to import on [Garmin's import page]({page}).")
+TO_UPLOAD = mark(
+    "To send them to Garmin by themselves, set `WEIGHBRIDGE_DELIVERY=garmin,folder` where the function runs, and start "
+    "it again."
+)
+UNTIL_THEN = mark("Until then, download the file and import it by hand on [Garmin's import page]({page}).")
 
 
 def show_connection(account: FunctionOf, delivery: Mapping[str, Any]) -> bool:
@@ -56,30 +62,37 @@ def show_connection(account: FunctionOf, delivery: Mapping[str, Any]) -> bool:
         known = _connection(account)
     signed_in = known.ok and known.body["signed_in"]
     if known.ok and (not signed_in or ends_soon):
-        title = "Sign in again soon" if signed_in else "Connect to Garmin"
+        title = _("Sign in again soon") if signed_in else _("Connect to Garmin")
         if signed_in:
-            text = f"The sign-in to Garmin ends in {days:g} days."
+            text = _ends_in(days)
+        elif files:
+            text = _(AS_FILES, page=IMPORT_PAGE)
         else:
-            text = AS_FILES if files else f"Until somebody has signed in, {by_hand()}"
+            text = _(
+                "Until somebody has signed in, download the file and import it by hand on "
+                "[Garmin's import page]({page}).",
+                page=IMPORT_PAGE,
+            )
         with _card(title, text):
             _sign_in(account, known.body, files=files)
     elif signed_in and files:
-        _card("Connect to Garmin", f"You are signed in. {AS_FILES} To send them there by themselves, {TO_UPLOAD}.")
+        _card(_("Connect to Garmin"), f"{_('You are signed in.')} {_(AS_FILES, page=IMPORT_PAGE)} {_(TO_UPLOAD)}")
     elif files:
-        text = (
-            f"{AS_FILES} To send them there by themselves, sign in with `weighbridge login` where the function runs, "
+        text = _(
+            "To send them there by themselves, sign in with `weighbridge login` where the function runs, set "
+            "`WEIGHBRIDGE_DELIVERY=garmin,folder`, and start it again."
         )
-        _card("Connect to Garmin", f"{text}{TO_UPLOAD.replace('where the function runs, ', '')}.")
+        _card(_("Connect to Garmin"), f"{_(AS_FILES, page=IMPORT_PAGE)} {text}")
     elif not ready:
         was_connected = days is not None or "last_success_at" in delivery
-        title = "Garmin does not take weigh-ins now" if was_connected else "Connect to Garmin"
-        _card(title, f"{delivery.get('detail', 'The function is not ready.')} Until then, {by_hand()}")
+        title = _("Garmin does not take weigh-ins now") if was_connected else _("Connect to Garmin")
+        text = in_own_words(_("The function is not ready."), delivery.get("detail", "The function is not ready."))
+        _card(title, f"{text} {_(UNTIL_THEN, page=IMPORT_PAGE)}")
     else:
-        text = delivery.get("detail", f"The sign-in to Garmin ends in {days:g} days.")
-        _card("Sign in again soon", text)
+        _card(_("Sign in again soon"), in_own_words(_ends_in(days), delivery.get("detail", _ends_in(days))))
     if known.kind == "forbidden":
-        with st.expander("Why not here?"):
-            st.markdown(known.body.get("detail", ""))
+        with st.expander(_("Why not here?")):
+            st.markdown(text_of(known, str(known.body.get("detail", ""))))
     return known.ok and not signed_in and not files
 
 
@@ -90,18 +103,22 @@ def show_signed_in(account: FunctionOf) -> None:
         return
     with st.expander(_signed_in(known)):
         if until := known.body.get("until"):
-            st.markdown(f"Until {to_display(until)}. Each weigh-in extends it.")
-        if st.button("Sign out of Garmin"):
+            st.markdown(_("Until {time}. Each weigh-in extends it.", time=to_display(until)))
+        if st.button(_("Sign out of Garmin")):
             answer = account.client.sign_out(person=account.person)
             _forget(account)
             if answer.ok:
                 st.rerun()
-            st.error(answer.text)
+            st.error(text_of(answer))
+
+
+def _ends_in(days: float | None) -> str:
+    return _("The sign-in to Garmin ends in {days} days.", days=number(days or 0))
 
 
 def _signed_in(known: Reply) -> str:
     name = known.body.get("signed_in_as")
-    return f"Signed in to Garmin as {name}" if name else "Signed in to Garmin"
+    return _("Signed in to Garmin as {name}", name=name) if name else _("Signed in to Garmin")
 
 
 def _card(title: str, text: str) -> Any:
@@ -165,8 +182,10 @@ def _is_private() -> bool:
 def _sign_in(account: FunctionOf, known: Mapping[str, Any], *, files: bool) -> None:
     if not _is_private():
         st.markdown(
-            "To sign in here, open this page with https://, or on the computer on which it runs. Or run "
-            "`weighbridge login` where the function runs."
+            _(
+                "To sign in here, open this page with https://, or on the computer on which it runs. Or run "
+                "`weighbridge login` where the function runs."
+            )
         )
         return
     if typed := st.session_state.pop("typed for Garmin", None):
@@ -177,28 +196,33 @@ def _sign_in(account: FunctionOf, known: Mapping[str, Any], *, files: bool) -> N
         _ask_for_code(attempt)
         return
     _ask_for_password(attempt, files=files)
-    with st.expander("Use your own browser instead", expanded=bool(attempt.answer and attempt.answer.kind in BLOCKED)):
+    with st.expander(
+        _("Use your own browser instead"), expanded=bool(attempt.answer and attempt.answer.kind in BLOCKED)
+    ):
         st.markdown(
-            "This works wherever you can sign in to Garmin yourself. Open Garmin's page and sign in there. The next "
-            "page is empty or shows an error. Copy its address and paste it here at once: it works once, and only for "
-            "some seconds."
+            _(
+                "This works wherever you can sign in to Garmin yourself. Open Garmin's page and sign in there. The "
+                "next page is empty or shows an error. Copy its address and paste it here at once: it works once, and "
+                "only for some seconds."
+            )
         )
-        st.link_button("Open Garmin's page", str(known["browser_page"]))
+        st.link_button(_("Open Garmin's page"), str(known["browser_page"]))
         with st.form("own browser", border=False):
-            st.text_input("Address of the next page, with ticket=ST-…", key=TICKET, autocomplete="off")
-            st.form_submit_button("Sign in with this address", on_click=_take, args=(TICKET,))
+            st.text_input(_("Address of the next page, with ticket=ST-…"), key=TICKET, autocomplete="off")
+            st.form_submit_button(_("Sign in with this address"), on_click=_take, args=(TICKET,))
 
 
 def _ask_for_password(attempt: _Attempt, *, files: bool) -> None:
     waits = attempt.from_s > time.monotonic()
-    then = f" Then {TO_UPLOAD}." if files else ""
-    st.markdown(f"Sign in once. The password is used for that alone, and not stored.{then}")
+    st.markdown(_("Sign in once. The password is used for that alone, and not stored."))
+    if files:
+        st.markdown(_("Then set `WEIGHBRIDGE_DELIVERY=garmin,folder` where the function runs, and start it again."))
     with st.form("sign in to Garmin", border=False):
-        st.text_input("Garmin e-mail", key=EMAIL, autocomplete="username")
-        st.text_input("Garmin password", key=PASSWORD, type="password", autocomplete="current-password")
+        st.text_input(_("Garmin e-mail"), key=EMAIL, autocomplete="username")
+        st.text_input(_("Garmin password"), key=PASSWORD, type="password", autocomplete="current-password")
         _show_problem(attempt.answer)
         st.form_submit_button(
-            "Sign in to Garmin", type="primary", disabled=waits, on_click=_take, args=(EMAIL, PASSWORD)
+            _("Sign in to Garmin"), type="primary", disabled=waits, on_click=_take, args=(EMAIL, PASSWORD)
         )
     if waits:
         _count_down(attempt)
@@ -206,12 +230,12 @@ def _ask_for_password(attempt: _Attempt, *, files: bool) -> None:
 
 def _ask_for_code(attempt: _Attempt) -> None:
     with st.form("code of Garmin", border=False):
-        st.markdown("Garmin sends you a code, or your authenticator app shows one. You have five minutes.")
-        st.text_input("Code", key=CODE, autocomplete="one-time-code")
+        st.markdown(_("Garmin sends you a code, or your authenticator app shows one. You have five minutes."))
+        st.text_input(_("Code"), key=CODE, autocomplete="one-time-code")
         _show_problem(attempt.answer)
         with st.container(horizontal=True):
-            st.form_submit_button("Continue", type="primary", on_click=_take, args=(CODE,))
-            st.form_submit_button("Start again", on_click=_start_again)
+            st.form_submit_button(_("Continue"), type="primary", on_click=_take, args=(CODE,))
+            st.form_submit_button(_("Start again"), on_click=_start_again)
 
 
 def _take(*keys: str) -> None:
@@ -240,7 +264,7 @@ def _send(account: FunctionOf, typed: Mapping[str, SecretStr]) -> None:
     attempt = _attempt(account)
     if "code" in typed:
         typed = {"state": attempt.state or SecretStr(""), **typed}
-    with st.spinner("Signing in to Garmin. This can take a minute …"):
+    with st.spinner(_("Signing in to Garmin. This can take a minute …")):
         answer = account.client.sign_in(typed, person=account.person)
     if answer.http_status == 202:
         attempt.state, attempt.answer = SecretStr(str(answer.body["state"])), None
@@ -258,7 +282,7 @@ def _send(account: FunctionOf, typed: Mapping[str, SecretStr]) -> None:
 def _show_problem(answer: Reply | None) -> None:
     if answer is not None:
         # The title would say the same once more.
-        text = str(answer.body.get("detail") or answer.text)
+        text = text_of(answer, str(answer.body.get("detail", "")))
         (st.warning if answer.kind == "cool-down" else st.error)(text)
 
 
@@ -268,10 +292,12 @@ def _count_down(attempt: _Attempt) -> None:
     if left_s <= 0:
         st.session_state.pop("sign-in", None)
         st.rerun(scope="app")
-    st.markdown(f"You can try a password again in {_duration(left_s)}.")
+    st.markdown(_("You can try a password again in {duration}.", duration=_duration(left_s)))
 
 
 def _duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.0f} hours"
+    if seconds < 7200:
+        return plural("{count} minute", "{count} minutes", round(seconds / 60))
+    return plural("{count} hour", "{count} hours", round(seconds / 3600))

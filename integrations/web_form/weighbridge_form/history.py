@@ -28,7 +28,7 @@ from weighbridge_history.errors import (
     TimeOfDayMissing,
     UnitUnclear,
 )
-from weighbridge_history.left_out import by_kind, count_of, left_out_columns, ranges, unsendable
+from weighbridge_history.left_out import by_kind, left_out_columns, ranges, unsendable
 from weighbridge_history.outliers import Outlier, find_outliers
 from weighbridge_history.questions import MASSES, samples, without_unit
 from weighbridge_history.read import Choices, History, WeighInLine, check_people, columns_of, read
@@ -36,18 +36,25 @@ from weighbridge_history.send import STATUS_TEXTS, ImportReport, Stopped, check,
 from weighbridge_history.times import DAY_FIRST, MONTH_FIRST, YEAR_FIRST, time_of_day
 
 from .account import FunctionOf
+from .answers import in_own_words, text_of_kind
 from .charts import axis_over, draw
 from .clock import moment, to_display, zone
 from .trend import AT_FIRST, with_calculated
-from .values import Point
+from .values import Point, capital, name_of
+from .words import _, language, mark, number, plural
 
 KINDS = ["csv", "xls", "xlsx", "xml", "zip", "json", "ndjson", "jsonl"]
 #: How many weigh-ins are drawn, and how many lines of a list are on the page. A longer list can be downloaded.
 MOST_DRAWN, MOST_LINES = 2_000, 500
 #: A list of more lines is folded.
 FOLDED = 10
-RECOGNIZED = "as recognized"
-LEFT_OUT = "(left out)"
+RECOGNIZED, LEFT_OUT = mark("as recognized"), mark("(left out)")
+#: What happens to columns of the file that are not used, in the words of weighbridge_history.
+COLUMNS = (
+    mark("Not recognized, so left out"),
+    mark("Not recognized, and sent, because it could change the meaning"),
+    mark("Left out"),
+)
 
 
 class File(NamedTuple):
@@ -66,9 +73,9 @@ class Preview(NamedTuple):
 
 def show_history(account: FunctionOf, *, to_files: bool) -> None:
     """`to_files`: the function keeps files, and sends nothing to Garmin."""
-    st.header("Import a file", anchor=False)
+    st.header(_("Import a file"), anchor=False)
     uploaded = st.file_uploader(
-        "Export of Fitdays, Garmin, openScale, Withings or Apple Health; or JSON lines", type=KINDS
+        _("Export of Fitdays, Garmin, openScale, Withings or Apple Health; or JSON lines"), type=KINDS
     )
     if uploaded is None:
         st.session_state.pop("history", None)
@@ -82,21 +89,24 @@ def show_history(account: FunctionOf, *, to_files: bool) -> None:
     try:
         asked, preview = st.session_state.get("history", (None, None))
         if asked != question:
-            with st.spinner("Reading the file and checking each row …"):
+            with st.spinner(_("Reading the file and checking each row …")):
                 preview = _read(file, choices, account)
             st.session_state["history"] = (question, preview)
     except Question as e:
         if type(e).__name__ in _questions(file):
-            st.error(e.what)  # the answer does not help
+            st.error(_what(e))  # the answer does not help
             return
         _questions(file)[type(e).__name__] = e
         st.rerun()
     except MappingInvalid as e:
-        st.error(e.what)
+        st.error(in_own_words(_("The columns do not make a weigh-in. Choose what each one is."), e.what))
         _choose_columns(file, choices, opened=True)
         return
-    except (FileUnusable, Stopped) as e:
-        st.error(str(e))
+    except FileUnusable as e:
+        st.error(in_own_words(_("The file cannot be read."), str(e)))
+        return
+    except Stopped as e:
+        st.error(_why_stopped(e))
         return
     if Code.LEFT_OUT_IN_DOUBT in preview.checked.codes and _ask_for_units(file, preview.history):
         st.rerun()
@@ -104,12 +114,12 @@ def show_history(account: FunctionOf, *, to_files: bool) -> None:
         _choose_columns(file, choices)
     _show(preview)
     st.download_button(
-        "Save these answers",
+        _("Save these answers"),
         answers.write(choices),
         f"{PurePath(file.name).stem}.answers.toml",
         "application/toml",
         on_click="ignore",
-        help="For the next export of the same app: upload them next to it, or pass them with --mapping.",
+        help=_("For the next export of the same app: upload them next to it, or pass them with --mapping."),
     )
     _offer_to_send(preview, account, question, to_files=to_files)
 
@@ -130,15 +140,15 @@ def _read(file: File, choices: Choices, account: FunctionOf) -> Preview:
 
 def _given_answers() -> Choices | None:
     """The answers in an uploaded mapping file, or None if it is wrong."""
-    with st.expander("Answers of an earlier import"):
-        file = st.file_uploader("Mapping file", type=["toml"], key="answers")
+    with st.expander(_("Answers of an earlier import")):
+        file = st.file_uploader(_("Mapping file"), type=["toml"], key="answers")
         if file is None:
             return Choices()
         try:
             return answers.parse(file.getvalue())
         except AnswersInvalid as e:
-            st.error(str(e))
-    st.error(f"The answers in {file.name} cannot be used.")
+            st.error(in_own_words(_("The file does not hold such answers."), str(e)))
+    st.error(_("The answers in {file} cannot be used.", file=file.name))
     return None
 
 
@@ -152,7 +162,7 @@ def _ask(file: File, given: Choices) -> Choices | None:
     """All answers: those given, and those on the page, which come before them. None if one is missing."""
     names = sorted(available_timezones() | {zone().key})
     chosen: str = st.selectbox(
-        "Time zone of times without an offset",
+        _("Time zone of times without an offset"),
         names,
         index=names.index((given.timezone or zone()).key),
         key=f"zone {file.id} {given.timezone}",
@@ -167,7 +177,11 @@ def _ask(file: File, given: Choices) -> Choices | None:
         said = answers.override(said, answer or Choices())
     units = dict(said.units)
     for header, values in st.session_state.get(f"without unit {file.id}", {}).items():
-        unit = st.segmented_control(f"{header} ({values}): kg or %?", ["kg", "%"], key=f"unit {file.id} {header}")
+        unit = st.segmented_control(
+            _("{column} ({values}): kg or %?", column=header, values=values),
+            ["kg", "%"],
+            key=f"unit {file.id} {header}",
+        )
         units |= {header: unit} if unit else {}
     return answers.override(given, said._replace(units=units)) if complete else None
 
@@ -187,23 +201,38 @@ def _is_answered(question: Question, given: Choices) -> bool:
 def _ask_one(question: Question, key: str) -> Choices | None:
     match question:
         case OrderUnclear():
-            order = st.segmented_control(question.what, [DAY_FIRST, MONTH_FIRST, YEAR_FIRST], key=key)
+            order = st.segmented_control(_what(question), [DAY_FIRST, MONTH_FIRST, YEAR_FIRST], format_func=_, key=key)
             return Choices(order=order) if order else None
         case TimeOfDayMissing():
-            text = st.text_input(f"{question.what} One time for all of them, such as 07:00:", key=key)
+            text = st.text_input(f"{_what(question)} {_('One time for all of them, such as 07:00:')}", key=key)
             if at := time_of_day(text):
                 return Choices(time_of_day=at)
             if text.strip():
-                st.error(f"Expected a time of day such as 07:00, got {text.strip()!r}.")
+                st.error(_("Expected a time of day such as 07:00, got {typed}.", typed=repr(text.strip())))
         case UnitUnclear():
-            unit = st.segmented_control(question.what, MASSES, key=key)
+            unit = st.segmented_control(_what(question), MASSES, key=key)
             return Choices(units={question.column: unit}) if unit else None
         case SeveralPeople(people=people):
-            person = st.segmented_control(question.what, people, key=key)
+            person = st.segmented_control(_what(question), people, key=key)
             return Choices(person=person) if person else None
         case _:
-            st.error(str(question))
+            st.error(_what(question))
     return None
+
+
+def _what(question: Question) -> str:
+    match question:
+        case OrderUnclear():
+            words = _("What is first in the dates of the file?")
+        case TimeOfDayMissing():
+            words = _("The file has dates and no times of day.")
+        case UnitUnclear():
+            words = _("In which unit are the weights of the file?")
+        case SeveralPeople():
+            words = _("The file holds weigh-ins of several people. Whose do you want?")
+        case _:
+            words = ""
+    return in_own_words(words, question.what)
 
 
 def _ask_for_units(file: File, history: History) -> bool:
@@ -226,19 +255,27 @@ def _choose_columns(file: File, choices: Choices, *, opened: bool = False) -> No
     except MappingInvalid:  # the answers are those for another file
         columns = columns_of(file.data, {})
     known = [column for column in columns if column.word]
-    with st.expander(f"Columns: {len(known)} of {len(columns)} recognized", expanded=opened):
+    title = _("Columns: {known} of {all} recognized", known=len(known), all=len(columns))
+    with st.expander(title, expanded=opened):
         for column in columns:
-            meaning = f"{column.word}, recognized by {column.recognized_by}" if column.word else "left out"
+            meaning = _("left out")
+            if column.word:
+                meaning = _("{word}, recognized by {sign}", word=name_of(column.word), sign=column.recognized_by)
             options = [RECOGNIZED, LEFT_OUT, *KIND_OF]
             word = _mapping(file).get(column.header)
             st.selectbox(
                 f"{column.header}: {meaning}",
                 options,
                 index=0 if word is None else options.index(word or LEFT_OUT),
+                format_func=_option,
                 key=f"column {file.id} {column.header}",
                 on_change=_remember_column,
                 args=(file, column.header),
             )
+
+
+def _option(word: str) -> str:
+    return _(word) if word in (RECOGNIZED, LEFT_OUT) else name_of(word)
 
 
 def _remember_column(file: File, header: str) -> None:
@@ -256,8 +293,8 @@ def _remember_column(file: File, header: str) -> None:
 def _show(preview: Preview) -> None:
     history, checked, outliers = preview
     good = sum(checked.counts.values())
-    kind = history.kind[0].upper() + history.kind[1:]
-    st.markdown(f"{kind}: {good:,} of {len(history.rows):,} weigh-ins can be sent.")
+    ready = _("{good} of {all} weigh-ins can be sent.", good=good, all=len(history.rows))
+    st.markdown(f"{capital(history.kind)}: {ready}")
     wrong = {outlier.weight.row for outlier in outliers}
     rows: list[dict[str, Any]] = [
         {"measured_at": receipt["measured_at"]} | {field["name"]: field["value"] for field in receipt["fields"]}
@@ -269,25 +306,59 @@ def _show(preview: Preview) -> None:
         marked = [Point(_at(outlier), outlier.weight.kg) for outlier in outliers]
         draw(list(map(with_calculated, rows)), AT_FIRST, axis_over(rows), marked)
     for what, names in left_out_columns(history).items():
-        st.markdown(f"{what}: {', '.join(map(_escaped, names))}.")
+        st.markdown(f"{_(what)}: {', '.join(map(_escaped, names))}.")
     refused = unsendable(history, checked)
     _list(
-        f"{count_of(len(refused), 'row')} cannot be sent",
-        [{"row": str(row.number), "why": why} for row, why in refused],
+        plural("{count} row cannot be sent", "{count} rows cannot be sent", len(refused)),
+        [{_("row"): str(row.number), _("why"): why} for row, why in refused],
     )
     warned = len({row.number for row, _ in checked.warnings})
     _list(
-        f"{count_of(warned, 'row')}: what is left out or doubtful",
-        [{"rows": ", ".join(ranges(numbers)), "what": text} for text, numbers in by_kind(checked.warnings).items()],
+        plural("{count} row: what is left out or doubtful", "{count} rows: what is left out or doubtful", warned),
+        [
+            {_("rows"): ", ".join(ranges(numbers)), _("what"): text}
+            for text, numbers in by_kind(checked.warnings).items()
+        ],
     )
     _list(
-        f"{count_of(len(outliers), 'weigh-in')} out of line with the others",
-        [{"row": str(o.weight.row), "measured at": to_display(_at(o).isoformat()), "why": o.reason} for o in outliers],
+        plural(
+            "{count} weigh-in out of line with the others",
+            "{count} weigh-ins out of line with the others",
+            len(outliers),
+        ),
+        [
+            {
+                _("row"): str(outlier.weight.row),
+                _("measured at"): to_display(_at(outlier).isoformat()),
+                _("why"): _reason(outlier),
+            }
+            for outlier in outliers
+        ],
     )
 
 
 def _at(outlier: Outlier) -> datetime:
     return datetime.fromtimestamp(outlier.weight.at_s, UTC)
+
+
+#: What an outlier looks like, in the words of weighbridge_history.
+LOOKS_LIKE = (
+    mark("pounds read as kilograms?"),
+    mark("kilograms read as pounds?"),
+    mark("a slipped decimal point?"),
+    mark("stones read as kilograms?"),
+    mark("jin read as kilograms?"),
+    mark("another person on the scale?"),
+)
+
+
+def _reason(outlier: Outlier) -> str:
+    return _(
+        "{weight} kg among {around} kg: {looks_like}",
+        weight=number(outlier.weight.kg, 1),
+        around=number(outlier.around_kg, 1),
+        looks_like=_(outlier.looks_like),
+    )
 
 
 def _escaped(text: str) -> str:
@@ -307,7 +378,9 @@ def _list(title: str, lines: Sequence[Mapping[str, str]]) -> None:
         )
         if len(lines) > MOST_LINES:
             text = "".join(f"{': '.join(line.values())}\n" for line in lines)
-            st.download_button(f"Download all {len(lines):,} lines", text, "left-out.txt", on_click="ignore")
+            st.download_button(
+                _("Download all {count} lines", count=len(lines)), text, "left-out.txt", on_click="ignore"
+            )
 
 
 # -- sending -----------------------------------------------------------------------------------------------
@@ -330,34 +403,64 @@ def _chosen(good: Sequence[WeighInLine], wrong: set[int], *, to_files: bool) -> 
     """The weigh-ins of the button that was pressed."""
     usual = [row for row in good if row.number not in wrong]
     with st.container(horizontal=True):
-        verb, place = ("Save", "as FIT files") if to_files else ("Send", "to Garmin")
-        label = f"{verb} {count_of(len(usual), 'weigh-in')} that are in line"
-        if wrong and usual and st.button(label, type="primary"):
+        if wrong and usual and st.button(_in_line(len(usual), to_files=to_files), type="primary"):
             return usual
-        all_of_them = "all " * bool(wrong)
-        label = f"{verb} {all_of_them}{count_of(len(good), 'weigh-in')} {place}"
+        label = _all(len(good), to_files=to_files) if wrong else _these(len(good), to_files=to_files)
         if good and st.button(label, type="secondary" if wrong else "primary"):
             return good
     return []
 
 
+def _in_line(count: int, *, to_files: bool) -> str:
+    if to_files:
+        return plural("Save {count} weigh-in that is in line", "Save {count} weigh-ins that are in line", count)
+    return plural("Send {count} weigh-in that is in line", "Send {count} weigh-ins that are in line", count)
+
+
+def _all(count: int, *, to_files: bool) -> str:
+    if to_files:
+        return plural("Save all {count} weigh-in as FIT file", "Save all {count} weigh-ins as FIT files", count)
+    return plural("Send all {count} weigh-in to Garmin", "Send all {count} weigh-ins to Garmin", count)
+
+
+def _these(count: int, *, to_files: bool) -> str:
+    if to_files:
+        return plural("Save {count} weigh-in as FIT file", "Save {count} weigh-ins as FIT files", count)
+    return plural("Send {count} weigh-in to Garmin", "Send {count} weigh-ins to Garmin", count)
+
+
 def _send(rows: Sequence[WeighInLine], account: FunctionOf) -> list[tuple[bool, str]]:
     """What happened, in sentences: whether it is good news, and the words."""
     outcome, why = ImportReport(), ""
-    bar = st.progress(0.0, "Sending …")
+    bar = st.progress(0.0, _("Sending …"))
 
     def show_progress(done: int, words: str) -> None:
-        count = f"{done:,} of {len(rows):,}"
+        count = _("{done} of {all}", done=done, all=len(rows))
         bar.progress(done / len(rows), f"{count} · {words}" if words else count)
 
     try:
         send(account.client, rows, outcome, progress=show_progress)
     except Stopped as e:
         left = len(rows) - outcome.done
-        why = f"{e} {left:,} readings were not sent. Send again; what has arrived is not sent twice."
-    parts = [f"{outcome.counts[status]:,} {words}" for status, words in STATUS_TEXTS.items() if outcome.counts[status]]
-    messages = [(True, f"{outcome.done:,} of {len(rows):,}: {', '.join(parts)}.")] if parts else []
-    messages += [
-        (False, "\n".join(f"- Row {row.number} was refused: {reason}" for row, reason in outcome.refused))
-    ] * bool(outcome.refused)
+        rest = plural(
+            "{count} reading was not sent. Send again; what has arrived is not sent twice.",
+            "{count} readings were not sent. Send again; what has arrived is not sent twice.",
+            left,
+        )
+        why = f"{_why_stopped(e)} {rest}"
+    parts = [
+        f"{language().counted(outcome.counts[status])} {_(words)}"
+        for status, words in STATUS_TEXTS.items()
+        if outcome.counts[status]
+    ]
+    done = _("{done} of {all}", done=outcome.done, all=len(rows))
+    messages = [(True, f"{done}: {', '.join(parts)}.")] if parts else []
+    lines = [
+        _("Row {row} was refused: {reason}", row=str(row.number), reason=reason) for row, reason in outcome.refused
+    ]
+    messages += [(False, "\n".join(f"- {line}" for line in lines))] * bool(lines)
     return messages + [(False, why)] * bool(why)
+
+
+def _why_stopped(stopped: Stopped) -> str:
+    return text_of_kind(stopped.kind, str(stopped))

@@ -26,14 +26,15 @@ import streamlit as st
 from weighbridge.client import Reply
 
 from .account import FunctionOf
-from .answers import asks_for_a_key, show_notes, show_problem
+from .answers import asks_for_a_key, errors_of, show_notes, show_problem, show_warnings, text_of
 from .charts import AVERAGE_DAYS, draw
 from .clock import moment, to_display, zone
 from .trend import AT_FIRST, VALUES, Axis, axis_of, title_of, with_calculated
 from .values import FIELDS, TIME, UNITS, as_typed, label_in, left_out, name_of, reading_of
+from .words import _, language, mark, number
 
 #: In days; None: everything since `BEGINNING`.
-PERIODS = {"1 month": 30, "3 months": 91, "1 year": 365, "All": None}
+PERIODS = {mark("1 month"): 30, mark("3 months"): 91, mark("1 year"): 365, mark("All"): None}
 BEGINNING = "2000-01-01"
 ROWS = 10
 UNDO_S = 10
@@ -56,10 +57,10 @@ class Deleted(NamedTuple):
 def show_look_back(account: FunctionOf) -> bool:
     """Show the weigh-ins of a period. Returns whether the function lets the page in."""
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.header("Trend", anchor=False, width="content")
-        with st.popover("Values"):
+        st.header(_("Trend"), anchor=False, width="content")
+        with st.popover(_("Values")):
             names = st.pills(
-                "Values to draw",
+                _("Values to draw"),
                 VALUES,
                 selection_mode="multi",
                 default=AT_FIRST,
@@ -68,8 +69,9 @@ def show_look_back(account: FunctionOf) -> bool:
                 persist_state="session",
             )
     period = st.segmented_control(
-        "Period",
+        _("Period"),
         list(PERIODS),
+        format_func=_,
         default="1 month",
         required=True,
         key="period",
@@ -87,23 +89,26 @@ def show_look_back(account: FunctionOf) -> bool:
     rows = [row for row in everything if start is None or moment(row["measured_at"]).astimezone(zone()).date() >= start]
     is_folder = answer.body.get("source") == "folder"
     if not rows:
-        st.markdown(f"{'No weigh-ins are kept' if is_folder else 'Garmin has no weigh-ins'} in this period.")
+        none = _("No weigh-ins are kept in this period.")
+        st.markdown(none if is_folder else _("Garmin has no weigh-ins in this period."))
     else:
         first = moment(rows[0]["measured_at"]).astimezone(zone()).date()
         last = max(today, moment(rows[-1]["measured_at"]).astimezone(zone()).date())
-        _trend(everything, names, axis_of(first, last), "From the files that are kept for import. " * is_folder)
+        _trend(
+            everything, names, axis_of(first, last), _("From the files that are kept for import.") if is_folder else ""
+        )
     _list(account, rows)
     return True
 
 
 def _trend(rows: Sequence[Mapping[str, Any]], names: Sequence[str], axis: Axis, about: str) -> None:
     if not names:
-        st.caption("Choose at least one value to draw.")
+        st.caption(_("Choose at least one value to draw."))
     missing = draw(
         [with_calculated(row) for row in rows], [name for name in VALUES if name in names], axis, about=about
     )
     if missing:
-        st.caption(f"Not there in this period: {', '.join(map(name_of, missing))}.")
+        st.caption(_("Not there in this period: {names}.", names=", ".join(map(name_of, missing))))
 
 
 def _entries(account: FunctionOf, days: int | None) -> Reply:
@@ -112,7 +117,7 @@ def _entries(account: FunctionOf, days: int | None) -> Reply:
     question = (account, last, days)
     asked, answer = st.session_state.get("entries", (None, None))
     if asked != question or not isinstance(answer, Reply):
-        with st.spinner("Loading your weigh-ins …"):
+        with st.spinner(_("Loading your weigh-ins …")):
             first = (last - timedelta(days=days + 1 + AVERAGE_DAYS)).isoformat() if days else BEGINNING
             answer = account.client.readings(first, last.isoformat(), person=account.person)
         st.session_state["entries"] = (question, answer)
@@ -128,7 +133,7 @@ def _list(account: FunctionOf, rows: Sequence[Mapping[str, Any]]) -> None:
     listed = [*rows, *(each.row for each in deleted.values())]
     if not listed:
         return
-    st.header("Weigh-ins", anchor=False)
+    st.header(_("Weigh-ins"), anchor=False)
     _say_what_was_done(account)
     shown: int = st.session_state.get("rows", ROWS)
     with st.container(key="weigh-ins", gap=None):
@@ -137,7 +142,7 @@ def _list(account: FunctionOf, rows: Sequence[Mapping[str, Any]]) -> None:
                 _offer_to_undo(account, deleted[id(row)])
             else:
                 _row(account, row)
-    if len(listed) > shown and st.button(f"Show {min(ROWS, len(listed) - shown)} more"):
+    if len(listed) > shown and st.button(_("Show {count} more", count=min(ROWS, len(listed) - shown))):
         st.session_state["rows"] = shown + ROWS
         st.rerun()
 
@@ -150,9 +155,10 @@ def _row(account: FunctionOf, row: Mapping[str, Any]) -> None:
 
 
 def _in_short(row: Mapping[str, Any]) -> str:
-    values = [f"{row['weight_kg']:g} kg"] if "weight_kg" in row else []
-    values += [f"{row['body_fat_percent']:g} % fat"] if "body_fat_percent" in row else []
-    return f"{to_display(row['measured_at'])} · **{' · '.join(values) or 'no weight'}**"
+    values = [f"{number(row['weight_kg'])} kg"] if "weight_kg" in row else []
+    if "body_fat_percent" in row:
+        values.append(_("{percent} % fat", percent=number(row["body_fat_percent"])))
+    return f"{to_display(row['measured_at'])} · **{' · '.join(values) or _('no weight')}**"
 
 
 def _say(account: FunctionOf, text: str, *, is_good: bool = True) -> None:
@@ -212,11 +218,11 @@ def _offer_to_undo(account: FunctionOf, deleted: Deleted) -> None:
         )
     with st.container(key=key):
         if deleted.failed is not None:
-            st.error("The weigh-in could not be sent again.")
+            st.error(_("The weigh-in could not be sent again."))
             show_problem(deleted.failed)
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", wrap=False):
-            st.markdown(f"Deleted: {to_display(deleted.row['measured_at'])}", width="content")
-            label = "Undo" if deleted.failed is None else "Try again"
+            st.markdown(_("Deleted: {time}", time=to_display(deleted.row["measured_at"])), width="content")
+            label = _("Undo") if deleted.failed is None else _("Try again")
             st.button(label, key=f"send {key}", on_click=_undo, args=(account, deleted))
 
 
@@ -230,9 +236,9 @@ def _undo(account: FunctionOf, deleted: Deleted) -> None:
     _remember_deleted(account, deleted.row, None)
     when = to_display(deleted.row["measured_at"])
     if answer.status == "accepted":
-        _say(account, f"Garmin took the weigh-in of {when} again, and does not show it yet.")
+        _say(account, _("Garmin took the weigh-in of {time} again, and does not show it yet.", time=when))
     else:
-        _say(account, f"The weigh-in of {when} is back.")
+        _say(account, _("The weigh-in of {time} is back.", time=when))
     _changed()
 
 
@@ -259,7 +265,7 @@ def _correct(account: FunctionOf, row: Mapping[str, Any]) -> None:
     reading = json.dumps(reading_of(texts | {TIME.key: at}, unit, zone().key, filled.more | _whose(account)))
     checked = client.post(reading, dry_run=True)
     asks_for_a_key(checked)
-    errors = {error["field"]: error["message"] for error in checked.errors}
+    errors = errors_of(checked)
     with fields:
         for field in FIELDS:
             with st.container():
@@ -268,20 +274,19 @@ def _correct(account: FunctionOf, row: Mapping[str, Any]) -> None:
                     st.error(errors.pop(field.key))
     if not checked.ok:
         for name, message in errors.items():
-            st.error(message if name in ("", TIME.key) else f"{name}: {message}")
+            st.error(message if name in ("", TIME.key) else f"{name_of(name)}: {message}")
         if not checked.errors:
             show_problem(checked)
     else:
-        for warning in checked.body["warnings"]:
-            st.warning(warning["text"])
+        show_warnings(checked.body)
     with st.container(horizontal=True, horizontal_alignment="distribute"):
-        save = st.button("Save the correction", type="primary", disabled=not checked.ok, key="correct")
-        delete = st.button("Delete", key="delete", icon=":material/delete:")
+        save = st.button(_("Save the correction"), type="primary", disabled=not checked.ok, key="correct")
+        delete = st.button(_("Delete"), key="delete", icon=":material/delete:")
     if save:
-        with st.spinner("Sending, then looking it up …"):
+        with st.spinner(_("Sending, then looking it up …")):
             _save(account, row, reading, is_moved=at != row["measured_at"])
     elif delete:
-        with st.spinner("Deleting …"):
+        with st.spinner(_("Deleting …")):
             _delete(account, row)
 
 
@@ -289,8 +294,8 @@ def _time_in_dialog(row: Mapping[str, Any]) -> str:
     """The time that was chosen; the exact one of the weigh-in, unless another minute was chosen."""
     local = moment(row["measured_at"]).astimezone(zone())
     of_minute = time(local.hour, local.minute)
-    day = st.date_input("Day", local.date(), key=f"day {row['id']}", format="YYYY-MM-DD", width=150)
-    clock = st.time_input("Time", of_minute, key=f"clock {row['id']}", step=60, width=120)
+    day = st.date_input(_("Day"), local.date(), key=f"day {row['id']}", format=language().picker, width=150)
+    clock = st.time_input(_("Time"), of_minute, key=f"clock {row['id']}", step=60, width=120)
     if (day, clock) == (local.date(), of_minute):
         return str(row["measured_at"])
     return f"{day} {clock:%H:%M}"
@@ -311,14 +316,18 @@ def _save(account: FunctionOf, row: Mapping[str, Any], reading: str, *, is_moved
     if names := left_out([field["name"] for field in receipt["fields"]], held or []):
         _say(
             account,
-            f"The weigh-in of {when} was corrected. It still has {', '.join(map(name_of, names))}, which you left "
-            "empty. To remove a value, delete the weigh-in and send it again.",
+            _(
+                "The weigh-in of {time} was corrected. It still has {names}, which you left empty. To remove a value, "
+                "delete the weigh-in and send it again.",
+                time=when,
+                names=", ".join(map(name_of, names)),
+            ),
             is_good=False,
         )
     elif answer.status == "accepted":
-        _say(account, f"Garmin took the correction of {when}, and does not show it yet.")
+        _say(account, _("Garmin took the correction of {time}, and does not show it yet.", time=when))
     else:
-        _say(account, f"The weigh-in of {when} was corrected.")
+        _say(account, _("The weigh-in of {time} was corrected.", time=when))
     st.rerun()
 
 
@@ -330,20 +339,29 @@ def _make_room(
     if held is None:
         _say(
             account,
-            f"The weigh-in of {when} was sent, and is not shown yet. So the one of {old} was not deleted: delete it "
-            "when the new one is there.",
+            _(
+                "The weigh-in of {time} was sent, and is not shown yet. So the one of {old_time} was not deleted: "
+                "delete it when the new one is there.",
+                time=when,
+                old_time=old,
+            ),
             is_good=False,
         )
         st.rerun()
     if not any(entry["id"] != row["id"] for entry in held):
         show_notes(answer.body)
-        st.error("Nothing was moved: the new time is so near to a weigh-in that both count as one.")
+        st.error(_("Nothing was moved: the new time is so near to a weigh-in that both count as one."))
         return False
     gone = account.client.delete(row["id"], person=account.person)
     if not gone.ok and gone.kind != "not-found":
         _say(
             account,
-            f"The weigh-in of {when} is there, but the one of {old} could not be deleted. Delete it. {gone.text}",
+            _(
+                "The weigh-in of {time} is there, but the one of {old_time} could not be deleted. Delete it. {problem}",
+                time=when,
+                old_time=old,
+                problem=text_of(gone),
+            ),
             is_good=False,
         )
         st.rerun()

@@ -22,6 +22,7 @@ from weighbridge.secret import SecretStr
 from weighbridge.settings import header_text
 
 from .account import FunctionOf
+from .answers import show_problem
 from .browser import remember, remembered
 from .connect import show_connection, show_signed_in
 from .history import show_history
@@ -29,6 +30,7 @@ from .look_back import show_look_back
 from .looks import style
 from .settings import FormSettings, read_settings
 from .weigh_in import clear, last_weigh_in, show_weigh_in
+from .words import _
 
 
 def show() -> None:
@@ -47,7 +49,7 @@ def show() -> None:
     account = _account(settings, name)
     health = account.client.health()
     if not health.ok:
-        st.error(health.text)
+        show_problem(health)
         return
     delivery: Mapping[str, Any] = health.body["delivery"]
     if names := list(delivery.get("people", ())):
@@ -74,7 +76,7 @@ def _choose(names: Sequence[str], key: str) -> str:
     if len(names) == 1:
         return first
     name = st.segmented_control(
-        "Who?",
+        _("Who?"),
         names,
         required=True,
         default=first,
@@ -97,7 +99,7 @@ def _account(settings: FormSettings, name: str) -> FunctionOf:
     st.session_state["function of"] = name
     if f"asks {name}" in st.session_state:
         st.text_input(
-            "Key of the function",
+            _("Key of the function"),
             type="password",
             autocomplete="current-password",
             key=f"key {name}",
@@ -107,7 +109,7 @@ def _account(settings: FormSettings, name: str) -> FunctionOf:
     try:
         target = Target(people[name], SecretStr(header_text(key)) or settings.key)
     except ValueError:
-        st.error("Expected a key of plain letters, digits and punctuation, without spaces. Copy the key again.")
+        st.error(_("Expected a key of plain letters, digits and punctuation, without spaces. Copy the key again."))
         return FunctionOf(Target(people[name]))
     # Whoever sees the page may use the server's key: door.py let them in.
     return FunctionOf(with_local_key(target, settings.local_key))

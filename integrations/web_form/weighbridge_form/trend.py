@@ -1,4 +1,4 @@
-"""Pure: what the charts show of weigh-ins, and the time axis that they share.
+"""What the charts show of weigh-ins, and the time axis that they share.
 
 Rule: all charts have the same axis. It ends with a day, and is at least a week long, so that a single weigh-in has a
 place in time, too. Its ticks are midnights: a few days apart, or first days of months.
@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any, NamedTuple
 
-from weighbridge.reading.measures import MEASURES
+from .values import capital, label_of
+from .words import mark
 
 #: The values of the Fitdays app, and the body mass index.
 VALUES = (
@@ -32,14 +33,15 @@ VALUES = (
 AT_FIRST = ("weight_kg", "body_fat_percent", "muscle_mass_kg")
 
 LEAST_DAYS, MOST_TICKS = 7, 5
+#: How a tick is written, as in strftime.
+DAYS, MONTHS, YEARS = mark("%-d %b"), mark("%b %Y"), "%Y"
 _STEPS_DAYS = (1, 2, 3, 4, 7, 14)
 _STEPS_MONTHS = (1, 2, 3, 6, 12, 24, 60, 120, 240, 600)
 
 
 def title_of(name: str) -> str:
     """A value's name and unit as a title: "Body fat (%)"."""
-    measure = MEASURES[name]
-    return measure.label[0].upper() + measure.label[1:] + (f" ({measure.unit})" if measure.unit else "")
+    return capital(label_of(name))
 
 
 def with_calculated(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,13 +75,13 @@ def _ticks(first: date, last: date) -> tuple[list[date], str]:
     days = (last - first).days
     for step in _STEPS_DAYS:
         if days // step < MOST_TICKS:
-            return [last - timedelta(days=back) for back in range(days // step * step, -1, -step)], "%-d %b"
+            return [last - timedelta(days=back) for back in range(days // step * step, -1, -step)], DAYS
     months = range(first.year * 12 + first.month - (first.day == 1), last.year * 12 + last.month)
     for step in _STEPS_MONTHS:
         starts = [month for month in months if month % step == 0]
         if len(starts) <= MOST_TICKS:
             break
-    return [date(month // 12, month % 12 + 1, 1) for month in starts], "%b %Y" if step < 12 else "%Y"
+    return [date(month // 12, month % 12 + 1, 1) for month in starts], MONTHS if step < 12 else YEARS
 
 
 def _midnight(day: date) -> datetime:

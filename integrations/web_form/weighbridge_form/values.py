@@ -1,4 +1,4 @@
-"""Pure: typed or pasted text -> what the function reads; what it returns -> text for the page; the moving average.
+"""Typed or pasted text -> what the function reads; what it returns -> text for the page; the moving average.
 
 Rule: only the function judges values and times. This module adds what the page knows and the text may lack: the unit
 that was chosen and the zone of the browser. It calculates only the height and the moving average.
@@ -17,6 +17,8 @@ from weighbridge.reading.dialects import VOCABULARY, Role, normal
 from weighbridge.reading.measures import MEASURES
 from weighbridge.reading.quantities import KG_PER
 
+from .words import _, mark, number
+
 
 class Field(NamedTuple):
     """One field of the page. Its key is the app's word, which the function reads and uses in its errors."""
@@ -31,7 +33,7 @@ class Field(NamedTuple):
 
     @property
     def label(self) -> str:
-        return self.key[0].upper() + self.key[1:]
+        return capital(_(self.key))
 
 
 #: In the order of the Fitdays app.
@@ -52,6 +54,8 @@ FIELDS = (*NINE, HEIGHT)
 #: The key for the zone of a time without an offset.
 ZONE = "timezone"
 UNITS = ("kg", "lb", "st")
+#: Units that are words.
+mark("years"), mark("kcal/day")
 
 _BARE_NUMBER = re.compile(r"[\d.,]+", re.ASCII)
 
@@ -99,13 +103,13 @@ def as_typed(values: Mapping[str, object]) -> FieldTexts:
         other, other_unit = field.other
         if (value := values.get(field.name)) is not None:
             unit = "kg" if field.unit == "mass" else field.unit
-            texts[field.key] = f"{value} {unit}".rstrip()
+            texts[field.key] = f"{written(value)} {unit}".rstrip()
         elif (value := values.get(other)) is not None:
-            texts[field.key] = f"{value} {other_unit}"
+            texts[field.key] = f"{written(value)} {other_unit}"
     weight, bmi = values.get("weight_kg"), values.get("bmi")
     if HEIGHT.key not in texts and isinstance(weight, int | float) and isinstance(bmi, int | float) and bmi > 0:
         # When the weight is corrected, the height stays the same; the body mass index does not.
-        texts[HEIGHT.key] = f"{100 * math.sqrt(weight / bmi):.1f} cm"
+        texts[HEIGHT.key] = f"{number(100 * math.sqrt(weight / bmi), 1)} cm"
     have_fields = {name for field in FIELDS for name in (field.name, field.other[0])}
     not_extra = have_fields | {"id", "calendar_date", "measured_at", "bmi"}
     return FieldTexts(texts, {name: value for name, value in values.items() if name not in not_extra})
@@ -158,7 +162,16 @@ def label_in(field: Field, unit: str) -> str:
 def in_unit(field: Field, value: float, unit: str) -> str:
     """A value of the function, as a number in the unit of its field."""
     per_unit = float(KG_PER[unit]) if field.unit == "mass" else 1.0
-    return f"{round(value / per_unit, 2):g}"
+    return number(value / per_unit)
+
+
+def written(value: object) -> str:
+    """A value of the function, with all its digits."""
+    return number(value, 6) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+
+
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 # -- what the function returned, for people -----------------------------------------------------------------
@@ -166,9 +179,13 @@ def in_unit(field: Field, value: float, unit: str) -> str:
 
 def label_of(name: str) -> str:
     """A value's name in the API as a label: "body fat (%)" for `body_fat_percent`."""
-    if (measure := MEASURES.get(name)) is None:
-        return name.replace("_", " ")
-    return f"{measure.label} ({measure.unit})" if measure.unit else measure.label
+    measure = MEASURES.get(name)
+    return f"{name_of(name)} ({_(measure.unit)})" if measure and measure.unit else name_of(name)
+
+
+def formula_of(derived: str) -> str:
+    """How a value was derived, with names for people: "weight × body fat % ÷ 100"."""
+    return " ".join(name_of(word) if word in MEASURES else word for word in derived.split()).replace("_", " ")
 
 
 class Differences(NamedTuple):
@@ -192,7 +209,7 @@ def differences(
     """
 
     def old(name: str) -> str:
-        return " or ".join(dict.fromkeys(_with_unit(name, entry[name]) for entry in theirs if name in entry))
+        return _(" or ").join(dict.fromkeys(_with_unit(name, entry[name]) for entry in theirs if name in entry))
 
     def new(name: str) -> str:
         return _with_unit(name, ours.get(name, ""))
@@ -213,10 +230,11 @@ def left_out(ours: Collection[str], theirs: Iterable[Mapping[str, object]]) -> l
 
 def name_of(name: str) -> str:
     """A value's name for people: "body fat" for `body_fat_percent`."""
-    measure = MEASURES.get(name)
-    return measure.label if measure else name.replace("_", " ")
+    if measure := MEASURES.get(name):
+        return _(measure.label)
+    return _(name).replace("_", " ")
 
 
 def _with_unit(name: str, value: object) -> str:
     measure = MEASURES.get(name)
-    return f"{value} {measure.unit if measure else ''}".rstrip()
+    return f"{written(value)} {_(measure.unit) if measure and measure.unit else ''}".rstrip()

@@ -26,7 +26,7 @@ from weighbridge.client import Client, Reply, Result
 from weighbridge.notes import Code
 
 from .account import FunctionOf
-from .answers import asks_for_a_key, show_notes, show_problem
+from .answers import asks_for_a_key, errors_of, in_own_words, show_notes, show_problem, show_warnings
 from .browser import in_the_browser, remember, remembered
 from .clock import local, moment, to_display, zone
 from .values import (
@@ -36,21 +36,26 @@ from .values import (
     TIME,
     UNITS,
     as_typed,
+    formula_of,
     in_unit,
     label_in,
     label_of,
     name_of,
     pasted_reading,
     reading_of,
+    written,
 )
+from .words import _, language, mark, number
 
-NOW, ANOTHER = "Now", "Another time"
+#: In the session, and in the language of the browser.
+NOW, ANOTHER = "now", "another"
+TIMES = {NOW: mark("Now"), ANOTHER: mark("Another time")}
 #: A receipt's status, in a person's words.
 ARRIVED = {
-    "confirmed": "Arrived in Garmin",
-    "present": "Garmin has it already",
-    "accepted": "Garmin took it, and does not show it yet",
-    "kept": "Saved as a file to import",
+    "confirmed": mark("Arrived in Garmin"),
+    "present": mark("Garmin has it already"),
+    "accepted": mark("Garmin took it, and does not show it yet"),
+    "kept": mark("Saved as a file to import"),
 }
 
 
@@ -94,8 +99,8 @@ def show_weigh_in(account: FunctionOf, delivery: Mapping[str, Any]) -> None:
     checked = None if empty or arrived else client.post(reading, dry_run=True)
     if checked and asks_for_a_key(checked):
         with fields:
-            st.error(checked.text)
-    errors = {error["field"]: error["message"] for error in (checked.errors if checked else ())}
+            show_problem(checked)
+    errors = errors_of(checked) if checked else {}
 
     with fields:
         _fields(account, errors, locked=arrived)
@@ -129,7 +134,9 @@ def _fields(account: FunctionOf, errors: Mapping[str, str], *, locked: bool) -> 
                 key=field.key,
                 disabled=locked,
                 autocomplete="off",
-                placeholder=f"last {in_unit(field, known, unit)}" if isinstance(known, int | float) else None,
+                placeholder=_("last {value}", value=in_unit(field, known, unit))
+                if isinstance(known, int | float)
+                else None,
                 on_change=_remember_height if field is HEIGHT else "rerun",
                 args=(_who(account),) if field is HEIGHT else None,
             )
@@ -151,18 +158,24 @@ def _when(who: str, *, locked: bool) -> None:
     state.setdefault("when", NOW)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom", key="when-line"):
         st.segmented_control(
-            "Time of the weigh-in", (NOW, ANOTHER), required=True, key="when", disabled=locked, on_change=_choose_now
+            _("Time of the weigh-in"),
+            tuple(TIMES),
+            required=True,
+            format_func=lambda when: _(TIMES[when]),
+            key="when",
+            disabled=locked,
+            on_change=_choose_now,
         )
         st.segmented_control(
-            "Unit", UNITS, required=True, key="unit", disabled=locked, on_change=_remember_unit, args=(who,)
+            _("Unit"), UNITS, required=True, key="unit", disabled=locked, on_change=_remember_unit, args=(who,)
         )
         if state["when"] == ANOTHER:
             here = datetime.now(zone())
             # One that was cleared starts again.
             state["day"] = state.get("day") or here.date()
             state["clock"] = state.get("clock") or time(here.hour, here.minute)
-            st.date_input("Day", key="day", disabled=locked, format="YYYY-MM-DD", width=150)
-            st.time_input("Time", key="clock", disabled=locked, step=60, width=110)
+            st.date_input(_("Day"), key="day", disabled=locked, format=language().picker, width=150)
+            st.time_input(_("Time"), key="clock", disabled=locked, step=60, width=110)
 
 
 def _who(account: FunctionOf) -> str:
@@ -220,9 +233,9 @@ def _ready(client: Client, draft: _Draft, sent: Sent | None, delivery: Mapping[s
     pressed: str = state.pop("pressed", "")
     sending = bool(pressed) and draft.is_fine
     said = st.container(key="said")
-    label = "Save the FIT file" if to_folder else "Send to Garmin"
+    label = _("Save the FIT file") if to_folder else _("Send to Garmin")
     st.button(
-        "Sending …" if sending else label,
+        _("Sending …") if sending else label,
         icon="spinner" if sending else None,
         disabled=sending,
         type="primary",
@@ -235,17 +248,17 @@ def _ready(client: Client, draft: _Draft, sent: Sent | None, delivery: Mapping[s
     with st.container(horizontal=True, key="also", gap="small"):
         if draft.is_fine and not to_folder:
             has_file = _download(client, draft.reading)
-        st.button("Clear the fields", on_click=clear, type="tertiary")
+        st.button(_("Clear the fields"), on_click=clear, type="tertiary")
     with said:
         if failed and draft.is_fine and not sending:
             # If the problem is Garmin or its sign-in, the file can still be imported by hand.
             show_problem(failed, import_by_hand=has_file and failed.blame in ("garmin", "owner"))
             if failed.kind == "conflict":
-                st.button("Replace the entry in Garmin", on_click=_press, args=("replace",))
+                st.button(_("Replace the entry in Garmin"), on_click=_press, args=("replace",))
         else:
             _say(draft, pressed=bool(pressed))
     if draft.checked and draft.is_fine:
-        with details, st.expander("What would be sent"):
+        with details, st.expander(_("What would be sent")):
             _preview(draft.checked.body)
     if sending:
         _send(client, draft, replace=pressed == "replace")
@@ -259,26 +272,28 @@ def _say(draft: _Draft, *, pressed: bool) -> None:
     checked, unnamed = draft.checked, [name for name in draft.errors if name not in _SHOWN]
     if checked is None:
         if pressed:
-            st.warning("Nothing was sent: type at least a weight.")
+            st.warning(_("Nothing was sent: type at least a weight."))
         else:
-            st.caption("Type at least a weight. A unit that you type counts: 12 st 11.5 lb.")
+            st.caption(_("Type at least a weight. A unit that you type counts: 12 st 11.5 lb."))
     elif checked.ok:
-        for warning in checked.body["warnings"]:
-            st.warning(warning["text"])
+        show_warnings(checked.body)
         fields: Sequence[Mapping[str, Any]] = checked.body["fields"]
         stored = [name_of(field["name"]) for field in fields if field["fit_field"]]
         others = [name_of(field["name"]) for field in fields if not field["fit_field"] and "derived" not in field]
         others = [name for name in others if name not in (*stored, HEIGHT.key)]  # water may be there in %
-        for title, names in (("For Garmin", stored), ("Garmin cannot store", others)):
-            if names:
-                st.caption(f"{title}: {', '.join(names)}")
+        if stored:
+            st.caption(_("For Garmin: {names}", names=", ".join(stored)))
+        if others:
+            st.caption(_("Garmin cannot store: {names}", names=", ".join(others)))
     elif unnamed:
         for name in unnamed:
-            st.error(f"{name}: {draft.errors[name]}" if name else draft.errors[name])
+            st.error(f"{name_of(name)}: {draft.errors[name]}" if name else draft.errors[name])
     elif draft.errors:
-        st.caption("Nothing was sent. Correct the marked fields first." if pressed else "Correct the marked fields.")
+        st.caption(
+            _("Nothing was sent. Correct the marked fields first.") if pressed else _("Correct the marked fields.")
+        )
     elif checked.kind != "unauthorized":
-        st.error(checked.text)
+        show_problem(checked)
 
 
 #: Their problems are shown at them.
@@ -293,7 +308,7 @@ def _send(client: Client, draft: _Draft, *, replace: bool) -> None:
     state["sent"] = Sent(draft.values, draft.at, answer)
     state.pop("entries", None)
     if answer.ok:
-        state["toast"] = f"{_short(answer.body)}: done"
+        state["toast"] = _("{values}: done", values=_short(answer.body))
     st.rerun()
 
 
@@ -302,7 +317,7 @@ def _download(client: Client, reading: str) -> bool:
     fit = client.fit(reading)
     if fit.content:
         st.download_button(
-            "Download the FIT file",
+            _("Download the FIT file"),
             fit.content,
             fit.file_name,
             "application/vnd.ant.fit",
@@ -325,27 +340,31 @@ def _arrived(client: Client, reading: str, sent: Sent, details: Any) -> None:
         show_as = st.success if status in ("confirmed", "present") else st.info
         parts = [_short(receipt), to_display(receipt["measured_at"])]
         if page := receipt.get("import_page"):
-            parts.append(f"[Garmin's import page]({page})")
+            parts.append(_("[Garmin's import page]({page})", page=page))
         show_as(
-            f"**{ARRIVED[status]}**  \n{' · '.join(parts)}",
+            f"**{_(ARRIVED[status])}**  \n{' · '.join(parts)}",
             icon=":material/check_circle:" if show_as is st.success else None,
         )
         show_notes(receipt)
-    st.button("New weigh-in", type="primary", width="stretch", on_click=clear, key="new")
+    st.button(_("New weigh-in"), type="primary", width="stretch", on_click=clear, key="new")
     with st.container(horizontal=True, key="also", gap="small"):
         _download(client, reading)
     held: Mapping[str, Any] = receipt["garmin"] or {}
     with details:
         if held:
-            with st.expander("What Garmin shows now"):
+            with st.expander(_("What Garmin shows now")):
                 st.table(
-                    [{"value": label_of(k), "in Garmin": str(v)} for k, v in held.items() if k != "measured_at"],
+                    [
+                        {_("value"): label_of(k), _("in Garmin"): written(v)}
+                        for k, v in held.items()
+                        if k != "measured_at"
+                    ],
                     hide_index=True,
                 )
         else:
-            with st.expander("What was sent"):
+            with st.expander(_("What was sent")):
                 if name := receipt["fit"].get("file_name"):
-                    st.markdown(f"The file is `{name}`.")
+                    st.markdown(_("The file is `{name}`.", name=name))
                 _preview(receipt)
 
 
@@ -353,7 +372,10 @@ def _short(receipt: Mapping[str, Any]) -> str:
     """The weight and the body fat of a receipt: "81.4 kg, 18.2 % fat"."""
     values, unit = {field["name"]: field["value"] for field in receipt["fields"]}, st.session_state["unit"]
     parts = [f"{in_unit(NINE[0], values['weight_kg'], unit)} {unit}"] if "weight_kg" in values else []
-    return ", ".join(parts + ([f"{values['body_fat_percent']:g} % fat"] if "body_fat_percent" in values else []))
+    return ", ".join(
+        parts
+        + ([_("{percent} % fat", percent=number(values["body_fat_percent"]))] if "body_fat_percent" in values else [])
+    )
 
 
 def _preview(receipt: Mapping[str, Any]) -> None:
@@ -361,22 +383,28 @@ def _preview(receipt: Mapping[str, Any]) -> None:
     st.table(
         [
             {
-                "value": label_of(field["name"]),
-                "sent as": f"{field['fit_field']} {field['sent']:g}",
-                "derived": field.get("derived", "").replace("_", " "),
+                _("value"): label_of(field["name"]),
+                _("sent as"): f"{field['fit_field']} {number(field['sent'], 6)}",
+                _("derived"): formula_of(field.get("derived", "")),
             }
             for field in fields
             if field["fit_field"]
         ],
         hide_index=True,
-        alt="The values that would be sent",
+        alt=_("The values that would be sent"),
     )
     unmapped = [field for field in fields if not field["fit_field"]]
     if unmapped:
-        st.markdown("**Not stored by Garmin**")
-        st.markdown("\n".join(f"- {label_of(f['name'])} {f['value']}: {f.get('note', '')}" for f in unmapped))
-    for note in receipt["notes"]:
-        st.info(note["text"])
+        st.markdown(f"**{_('Not stored by Garmin')}**")
+        st.markdown("\n".join(f"- {label_of(f['name'])} {written(f['value'])}{_why(f)}" for f in unmapped))
+    show_notes(receipt, warnings=False)
+
+
+def _why(field: Mapping[str, Any]) -> str:
+    """Why Garmin does not store it, in a clause."""
+    if not (why := field.get("note", "")):
+        return ""
+    return ": " + in_own_words(_("Garmin has no field for it."), why, is_all=True)
 
 
 # -- pasting -----------------------------------------------------------------------------------------------
@@ -384,13 +412,13 @@ def _preview(receipt: Mapping[str, Any]) -> None:
 
 def _paste(account: FunctionOf) -> None:
     """Fill the fields from a text. What may be several people's is the chosen person's; another person's is refused."""
-    with st.expander("Paste instead: JSON, or the text of the share screen"):
+    with st.expander(_("Paste instead: JSON, or the text of the share screen")):
         with st.form("paste", border=False):
-            text = st.text_area("A reading", key="pasted")
-            submitted = st.form_submit_button("Fill the fields")
+            text = st.text_area(_("A reading"), key="pasted")
+            submitted = st.form_submit_button(_("Fill the fields"))
         if submitted and not text.strip():
             st.session_state.pop("pasted answer", None)
-            st.error("Paste a reading first: JSON, or the text of the share screen.")
+            st.error(_("Paste a reading first: JSON, or the text of the share screen."))
         elif submitted:
             reading = pasted_reading(text, zone().key)
             asked = account.client.post(reading, dry_run=True)
@@ -406,7 +434,11 @@ def _paste(account: FunctionOf) -> None:
         if answers is None:
             return
         if len(answers) != 1:
-            st.error(f"Expected one reading, got {len(answers)}. Paste them one at a time, or import them as a file.")
+            text = _(
+                "Expected one reading, got {count}. Paste them one at a time, or import them as a file.",
+                count=len(answers),
+            )
+            st.error(text)
             return
         (answer,) = answers
         if asks_for_a_key(answer):
@@ -415,11 +447,13 @@ def _paste(account: FunctionOf) -> None:
             show_problem(answer)
         elif not _has_values(answer):
             # It is a test, or it deletes a weigh-in.
-            st.info(answer.text)
+            st.info(in_own_words(_("There is no weigh-in in it."), answer.text))
         elif whose := _of_another(account, answer):
-            st.error(f"This weigh-in is {whose}'s. Choose {whose} at the top, and fill the fields again.")
+            st.error(
+                _("This weigh-in is {person}'s. Choose {person} at the top, and fill the fields again.", person=whose)
+            )
         else:
-            st.success("The fields above are filled.")
+            st.success(_("The fields above are filled."))
             show_notes(answer.body)
 
 

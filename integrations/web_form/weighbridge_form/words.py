@@ -57,7 +57,8 @@ class Language(NamedTuple):
 
     def say(self, text: str, /, **values: object) -> str:
         """This text in this language. Values are put into its {braces}."""
-        return self._fill(_translations(self.tag).gettext(text), values)
+        # GNU gettext has its header under "".
+        return self._fill(_translations(self.tag).gettext(text), values) if text else ""
 
     def plural(self, one: str, many: str, count: int, /, **values: object) -> str:
         """The text for one thing or for many, with {count} in it."""
@@ -70,8 +71,11 @@ class Language(NamedTuple):
 
     def _written(self, value: object) -> object:
         if isinstance(value, int):
-            return format_decimal(value, locale=self.locale)
+            return self.counted(value)
         return self.number(value) if isinstance(value, float) else value
+
+    def counted(self, how_many: int) -> str:
+        return format_decimal(how_many, locale=self.locale)
 
     def number(self, value: float, most_digits: int = 2) -> str:
         """A measured number, without what groups its digits: who copies it into a field means the same number."""

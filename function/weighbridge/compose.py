@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from .garmin.watch import SignInWatch
     from .notify.send import Notifier
 
+#: The settings for an account -> the store of its token.
+Stores = Callable[[Settings], "Store"]
+
 
 @dataclass(frozen=True, slots=True)
 class Composed:
@@ -46,6 +49,8 @@ class Composed:
     people: tuple[Person, ...] = ()
     #: What is done after an answer, if anything is.
     afterwards: Afterwards | None = None
+    #: The settings of an account -> the store of its token.
+    token_store: Stores = lambda settings: token_store(settings)
 
     def settings_of(self, name: str | None) -> Settings:
         """The settings for the account of the person with this name or alias, or for the only one. Raises `NotFound`,
@@ -62,24 +67,35 @@ class Composed:
         return found.name if found else None
 
 
-def compose(settings: Settings) -> Composed:
-    """Raises `TemplateUnusable` or `SettingsInvalid`."""
+def compose(settings: Settings, people: Sequence[Person] | None = None, stores: Stores | None = None) -> Composed:
+    """`people`, `stores`: instead of the configured ones, for a program that keeps people and tokens itself.
+
+    Raises `TemplateUnusable` or `SettingsInvalid`.
+    """
+    stores = stores or token_store
     template = usable_template(settings)
-    if settings.people is None:
-        account = _account(settings)
+    people = people_of(settings) if people is None else tuple(people)
+    if not people:
+        account = _account(settings, stores)
         weighbridge = Weighbridge(template, account.delivery, settings.timezone)
         afterwards = _afterwards(settings, [(settings, account)])
         return Composed(
-            settings, weighbridge, lambda name: _only(account, name), keys_of(settings, ()), afterwards=afterwards
+            settings,
+            weighbridge,
+            lambda name: _only(account, name),
+            keys_of(settings, ()),
+            afterwards=afterwards,
+            token_store=stores,
         )
-    people = people_of(settings)
     keys = keys_of(settings, people)
     theirs = [settings.for_person(person.token) for person in people]
-    accounts = [_account(each) for each in theirs]
+    accounts = [_account(each, stores) for each in theirs]
     per_person = PerPerson(dict(zip(people, accounts, strict=True)))
     afterwards = _afterwards(settings, zip(theirs, accounts, strict=True))
     weighbridge = Weighbridge(template, per_person, settings.timezone, per_person.settle)
-    return Composed(settings, weighbridge, lambda name: per_person.account(name).store, keys, people, afterwards)
+    return Composed(
+        settings, weighbridge, lambda name: per_person.account(name).store, keys, people, afterwards, stores
+    )
 
 
 def keys_of(settings: Settings, people: Sequence[Person]) -> tuple[Key, ...]:
@@ -117,11 +133,11 @@ def usable_template(settings: Settings) -> Template:
     return template
 
 
-def _account(settings: Settings) -> Destination:
+def _account(settings: Settings, stores: Stores) -> Destination:
     links = [
         Folder(settings.folder, join_s=settings.join_s, timezone=settings.timezone)
         if name == FOLDER
-        else garmin_connect(name, settings)
+        else garmin_connect(name, settings, stores)
         for name in settings.delivery
     ]
     store = next((link for link in links if not isinstance(link, Folder)), links[0])
@@ -189,15 +205,15 @@ def token_library(settings: Settings) -> str:
     return next((name for name in garmin_names(settings) if name in GARMIN), GARMIN[0])
 
 
-def garmin_connect(name: str, settings: Settings) -> GarminConnect:
-    """Garmin Connect over the session called `name`."""
+def garmin_connect(name: str, settings: Settings, stores: Stores | None = None) -> GarminConnect:
+    """Garmin Connect over the session called `name`. `stores`: instead of the configured one."""
     from .garmin.connect import GarminConnect
 
     session: BrowserSession | TokenSession
     if name == "browser":
         session = browser_session(settings)
     else:
-        session = token_session(name, settings)
+        session = token_session(name, settings, (stores or token_store)(settings))
         session.warm()
     return GarminConnect(
         session, name=name, confirm_s=settings.confirm_s, join_s=settings.join_s, official=personal_api(settings)

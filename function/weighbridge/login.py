@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from .commands import command, sign_in_again
+from .commands import command
 from .compose import token_library, token_session, token_store
 from .errors import (
     GarminRefused,
@@ -40,7 +40,7 @@ from .garmin.sessions.port import Session
 from .garmin.sessions.steps import Pending, Where, WrongCode
 from .garmin.sessions.token_session import REFRESH_BEFORE_EXPIRY_S
 from .garmin.sign_in import LONGEST_NAME, SignIn
-from .garmin.tokens import Candidate, Token
+from .garmin.tokens import Candidate, Store, Token
 from .secret import SecretStr
 from .settings import Settings
 
@@ -101,10 +101,11 @@ def no_news(_fault: WeighbridgeError, _next: str) -> None: ...
 class Login:
     """Signs in to the account that the settings are for. `now`: Unix seconds."""
 
-    def __init__(self, settings: Settings, now: Callable[[], float]) -> None:
+    def __init__(self, settings: Settings, now: Callable[[], float], store: Store | None = None) -> None:
+        """`store`: instead of the configured one."""
         self._settings = settings
         self._now = now
-        self._store = token_store(settings)
+        self._store = store or token_store(settings)
         self._where = Where(settings.garmin_domain, settings.garmin_ca_bundle)
         # On this machine, wherever the token is.
         self._attempts = Attempts(settings.tokens, settings.token_name, now=now)
@@ -226,7 +227,7 @@ class Login:
             return "Garmin did not say when the sign-in ends; usually after 30 days without use."
         days = (token.refresh_expires_at - self._now()) / 86_400
         if days <= 0:
-            raise SignInNeeded(f"This token has already ended. {sign_in_again(self._settings.token_name)}")
+            raise SignInNeeded(f"This token has already ended. Sign in again: {self._store.sign_in}.")
         return f"The sign-in ends in {days:.0f} days. Each renewal of the token extends it."
 
     # -- a new token -------------------------------------------------------------------------------------------
@@ -242,7 +243,7 @@ class Login:
         if obstacle := self._store.obstacle():
             raise TokenStoreUnusable(obstacle)  # before a renewal, whose token would be lost
         is_due = token.expires_at - self._now() < REFRESH_BEFORE_EXPIRY_S
-        candidate = Candidate(token, self._settings.token_name, is_due=is_due)
+        candidate = Candidate(token, self._store, is_due=is_due)
         session = self._session(candidate)
         today = datetime.fromtimestamp(self._now(), UTC).date()
         try:

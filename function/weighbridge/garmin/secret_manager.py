@@ -33,7 +33,7 @@ from google.auth import default as google_default
 from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.requests import AuthorizedSession
 
-from ..commands import DEFAULT_TOKEN, sign_in_again
+from ..commands import DEFAULT_TOKEN, command
 from ..errors import SignInNeeded, TokenStoreUnusable
 from .tokens import Token, parse_token
 
@@ -59,6 +59,7 @@ class SecretTokenStore:
     ) -> None:
         """`endpoint` is for a stand-in; by default it follows from the secret's name."""
         self.name = name
+        self.sign_in = command("login", name)
         secret += "" if name == DEFAULT_TOKEN else f"-{name}"
         found = NAME.fullmatch(secret)
         if not found:
@@ -100,7 +101,7 @@ class SecretTokenStore:
         with self._lock, self._lease():
             current = self._read()
             if current is None:
-                raise SignInNeeded(f"The Garmin token is gone. {sign_in_again(self.name)}")
+                raise SignInNeeded(f"The Garmin token is gone. Sign in again: {self.sign_in}.")
             if current != stale:
                 return current
             self._may_add()
@@ -124,7 +125,9 @@ class SecretTokenStore:
         try:
             self._seen = parse_token(data.decode("utf-8", "replace"))
         except SignInNeeded:
-            raise TokenStoreUnusable(f"Secret {self.place} does not hold a token. {sign_in_again(self.name)}") from None
+            raise TokenStoreUnusable(
+                f"Secret {self.place} does not hold a token. Sign in again: {self.sign_in}."
+            ) from None
         return self._seen
 
     def _may_add(self) -> None:

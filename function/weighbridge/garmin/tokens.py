@@ -1,4 +1,4 @@
-"""The token store: one Garmin token in one file, renewed by one process at a time.
+"""The token stores: one Garmin token in one file, or with the program around us; renewed by one process at a time.
 
 Rule: the file on disk holds a complete token at every moment, the old one or the new one. Whoever renews it holds the
 lock, and checks that the new token can be saved before it asks Garmin.
@@ -23,12 +23,14 @@ import fcntl
 import json
 import os
 import re
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from ..commands import DEFAULT_TOKEN, command, sign_in_again
+from ..commands import DEFAULT_TOKEN, command
 from ..errors import SignInNeeded, TokenStoreUnusable
 from ..private import make_private_folder
 from ..secret import SecretStr
@@ -153,6 +155,8 @@ class Store(Protocol):
     name: str
     #: Where it is, for messages.
     place: str
+    #: What a person does to sign in, for messages: a command, or a page.
+    sign_in: str
     #: The file for the state of the sign-in, if there can be one.
     state_path: Path | None
 
@@ -179,9 +183,10 @@ class Candidate:
     place = "memory"
     state_path: Path | None = None
 
-    def __init__(self, token: Token, name: str, *, is_due: bool) -> None:
+    def __init__(self, token: Token, store: Store, *, is_due: bool) -> None:
+        """`store`: where it will go."""
         self.token = token
-        self.name = name
+        self.name, self.sign_in = store.name, store.sign_in
         self._may_renew = is_due
 
     def read(self) -> Token:
@@ -207,6 +212,73 @@ class Candidate:
         return ""
 
 
+class OwnersStore:
+    """A `Store` for a program that keeps the token itself, such as Home Assistant in its entry.
+
+    A renewed token is used once the owner has said that it is saved. If it cannot be saved, it is kept here, and the
+    owner gets it again before Garmin is asked for another: the one that it replaces is worthless.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        token: Token | None,
+        *,
+        saved_at: float,
+        save: Callable[[Token | None], None],
+        obstacle: Callable[[], str],
+        place: str,
+        sign_in: str,
+        state_path: Path | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """`saved_at`: Unix seconds. `save`: returns once the token is saved (None: deleted), or raises
+        `TokenStoreUnusable`."""
+        self.name, self.place, self.sign_in = name, place, sign_in
+        self.state_path = state_path
+        self.obstacle = obstacle
+        self._token, self._saved_at = token, saved_at
+        self._unsaved: Token | None = None
+        self._save, self._now = save, now
+        self._lock = threading.Lock()
+
+    def read(self) -> Token | None:
+        return self._token
+
+    def renewed_at(self) -> float:
+        return self._saved_at
+
+    def save(self, token: Token) -> None:
+        """Replace the stored token. Raises `TokenStoreUnusable`; then the old one stays."""
+        with self._lock:
+            self._commit(token)
+
+    def forget(self) -> None:
+        """Delete the stored token, if there is one. Raises `TokenStoreUnusable`."""
+        with self._lock:
+            self._commit(None)
+
+    def refreshed(self, stale: Token, refresh: Callable[[Token], Token]) -> Token:
+        """See `TokenStore.refreshed`."""
+        with self._lock:
+            if self._unsaved is None:
+                current = self._token
+                if current is None:
+                    raise SignInNeeded(f"The Garmin token is gone. Sign in again: {self.sign_in}.")
+                if current != stale:
+                    return current
+                if obstacle := self.obstacle():
+                    raise TokenStoreUnusable(obstacle)
+                self._unsaved = refresh(current)
+            token = self._unsaved
+            self._commit(token)
+            return token
+
+    def _commit(self, token: Token | None) -> None:
+        self._save(token)
+        self._token, self._saved_at, self._unsaved = token, self._now(), None
+
+
 class TokenStore:
     """The token called `name` in a folder: the file `{name}.json`, readable only by its owner."""
 
@@ -214,6 +286,7 @@ class TokenStore:
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name, re.ASCII):
             raise ValueError(f"A token's name may have letters, digits, - and _; got {name!r}.")
         self.name = name
+        self.sign_in = command("login", name)
         self.folder = folder
         self.path = folder / f"{name}.json"
         self.place = str(folder)
@@ -234,7 +307,7 @@ class TokenStore:
         try:
             return parse_token(text)
         except SignInNeeded:
-            raise TokenStoreUnusable(f"The token file {self.path} is damaged. {sign_in_again(self.name)}") from None
+            raise TokenStoreUnusable(f"The token file {self.path} is damaged. Sign in again: {self.sign_in}.") from None
 
     def renewed_at(self) -> float:
         """When the token was last saved, in Unix seconds. Raises `OSError` if there is none."""
@@ -262,7 +335,7 @@ class TokenStore:
         with self._locked():
             current = self.read()
             if current is None:
-                raise SignInNeeded(f"The Garmin token is gone. {sign_in_again(self.name)}")
+                raise SignInNeeded(f"The Garmin token is gone. Sign in again: {self.sign_in}.")
             if current != stale:
                 return current
             with self._room() as commit:
@@ -325,7 +398,7 @@ class TokenStore:
         return TokenStoreUnusable(
             f"The token file {self.path} {what}: {fault.strerror}. Its folder must be writable and have free space, "
             f"because each refresh makes a new token. Fix that first. If Garmin then refuses the token: "
-            f"{command('login', self.name)}."
+            f"{self.sign_in}."
         )
 
 

@@ -97,6 +97,13 @@ class Shell:
         self._log(json_bytes(entry, pretty=False).decode())
         return Response(body, answer.status, headers)
 
+    def close(self) -> None:
+        """Wait for what is being worked on, and end the threads: for a program that goes on without the function.
+        Nothing may be answered afterwards."""
+        for pool in (self._health, self._aside, self._deliveries):
+            if pool is not None:
+                pool.close()
+
     async def _answer(
         self, scope: Scope, headers: Mapping[str, str], upload: Upload, entry: dict[str, object]
     ) -> Answer:

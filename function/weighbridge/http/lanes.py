@@ -40,6 +40,10 @@ class Pool:
         future.add_done_callback(self._leave)
         return await asyncio.wrap_future(future)
 
+    def close(self) -> None:
+        """Wait for the work that was taken, and end the threads. Nothing may be run afterwards."""
+        self._executor.shutdown()
+
     def _leave(self, _future: object) -> None:
         with self._lock:
             self._inside -= 1

@@ -250,7 +250,7 @@ class Application:
         # Imported when needed: a reading does not wait for what signs in.
         from ..login import Login
 
-        return Login(settings, lambda: self.now().timestamp())
+        return Login(settings, lambda: self.now().timestamp(), self.composed.token_store(settings))
 
     def _account(self, call: Call) -> Settings:
         person = call.query.get("person")
@@ -295,8 +295,8 @@ _SMALL_BODY_BYTES = 4096
 
 def _readings_lane(application: Application, call: Call) -> Lane:
     # To find a person by weight, recent weights are read from Garmin.
-    small = len(call.content) <= _SMALL_BODY_BYTES and application.composed.settings.people is None
-    return Lane.LOOP if small else Lane.ASIDE
+    small = len(call.content) <= _SMALL_BODY_BYTES
+    return Lane.LOOP if small and not application.composed.people else Lane.ASIDE
 
 
 def _health_lane(_application: Application, _call: Call) -> Lane:

@@ -16,6 +16,8 @@ from ..commands import DEFAULT_TOKEN
 from ..commands import command as typed
 from ..compose import garmin_names, notifier_of, sign_in_watch, token_library, token_session, token_store
 from ..errors import WeighbridgeError
+from ..garmin.sessions.token_session import TokenSession
+from ..garmin.tokens import Store
 from ..notify.send import Notifier
 from ..settings import Settings, read_settings
 from . import options
@@ -83,16 +85,21 @@ def _names(settings: Settings) -> Sequence[str]:
     return options.tokens_of_people(settings) or [DEFAULT_TOKEN]
 
 
+def renew_if_due(session: TokenSession, store: Store, now_s: float, *, force: bool = False) -> str:
+    """Renew the token of this store if it is due, and say whether it was. Raises as `TokenSession.renew` does, and
+    `OSError` if there is no token."""
+    age_days = (now_s - store.renewed_at()) / DAY_S
+    if force or age_days >= RENEW_AFTER_DAYS or session.renewal_failure():
+        session.renew()
+        return "renewed now"
+    return f"renewed {age_days:.0f} day(s) ago, and left alone"
+
+
 def _renew(settings: Settings, now_s: float, *, force: bool) -> int:
     name = settings.token_name
     try:
         session = token_session(token_library(settings), settings)
-        age_days = (now_s - token_store(settings).renewed_at()) / DAY_S
-        if force or age_days >= RENEW_AFTER_DAYS or session.renewal_failure():
-            session.renew()
-            word = "renewed now"
-        else:
-            word = f"renewed {age_days:.0f} day(s) ago, and left alone"
+        word = renew_if_due(session, token_store(settings), now_s, force=force)
         days = session.token_days_left()
     except (WeighbridgeError, ValueError, OSError) as fault:  # a file with another name; a token that is gone
         print(f"{name}: {fault}", file=sys.stderr, flush=True)

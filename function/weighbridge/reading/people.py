@@ -68,6 +68,11 @@ def read_people(text: str) -> tuple[Person, ...]:
     entries = document.get("person")
     if set(document) != {"person"} or not isinstance(entries, list) or not entries:
         raise SettingsInvalid("The file named by WEIGHBRIDGE_PEOPLE must hold [[person]] tables, and nothing else.")
+    return make_people(entries)
+
+
+def make_people(entries: Sequence[object]) -> tuple[Person, ...]:
+    """The people of these tables. Raises `SettingsInvalid`, which names the person and the key."""
     people = tuple(_person(number, entry) for number, entry in enumerate(entries, 1))
     for kind, words in (
         ("name or alias", [word for person in people for word in _words(person)]),

@@ -25,6 +25,7 @@ import contextlib
 import math
 import os
 import re
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -55,6 +56,8 @@ IMPERSONATE = "chrome120"  # the browser whose TLS handshake garth shows
 
 #: `oauth.DI_TOKEN_URL` is global to the process, so its users take turns.
 _token_url_lock = threading.Lock()
+#: So is the table of modules.
+_import_lock = threading.Lock()
 
 
 class GarthSession(TokenSession):
@@ -279,14 +282,29 @@ def import_garth() -> Any:
     for name in [name for name in os.environ if name.upper().startswith("GARTH_")]:
         os.environ.pop(name, None)
     try:
-        import garth
-        import garth.exc
-        import garth.sso
+        with _without_telemetry():
+            import garth
+            import garth.exc
+            import garth.sso
     except ImportError:
         raise SettingsInvalid(
             "The delivery `garth` needs garth-ng, which is not installed: pip install garth-ng."
         ) from None
     return garth
+
+
+@contextlib.contextmanager
+def _without_telemetry() -> Iterator[None]:
+    """garth does without logfire if that cannot be imported. It is half of the import and 20 MiB, and not used here."""
+    with _import_lock:
+        hidden = "logfire" not in sys.modules
+        if hidden:
+            sys.modules["logfire"] = None  # type: ignore[assignment]  # so that its import fails (importlib)
+        try:
+            yield
+        finally:
+            if hidden:
+                del sys.modules["logfire"]
 
 
 @contextlib.contextmanager

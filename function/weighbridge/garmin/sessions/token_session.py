@@ -13,7 +13,6 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 
-from ...commands import command, sign_in_again
 from ...delivery.last_outcome import LastOutcome
 from ...delivery.port import Outcome
 from ...errors import GarminUnreachable, RateLimited, SignInNeeded, TokenStoreUnusable, WeighbridgeError
@@ -68,7 +67,7 @@ class TokenSession(ABC):
     @property
     def sign_in_again(self) -> str:
         """See `port.Session`."""
-        return sign_in_again(self._store.name)
+        return f"Sign in again: {self._store.sign_in}."
 
     def warm(self) -> None:  # noqa: B027  # most have nothing to prepare
         """Start what the first request would otherwise wait for."""
@@ -118,9 +117,7 @@ class TokenSession(ABC):
     def _token(self) -> Token:
         token = self._store.read()
         if token is None:
-            raise SignInNeeded(
-                f"There is no Garmin token in {self._store.place}. Sign in once: {command('login', self._store.name)}."
-            )
+            raise SignInNeeded(f"There is no Garmin token in {self._store.place}. Sign in once: {self._store.sign_in}.")
         return token
 
     def _refresh(self, token: Token) -> Token:

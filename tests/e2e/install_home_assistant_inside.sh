@@ -1,0 +1,39 @@
+#!/bin/sh
+# The second half of install_home_assistant.sh, run inside the Debian root: TESTS HOME_ASSISTANT
+set -eu
+tests=$1 home_assistant=$2
+#: As Home Assistant itself does. uv takes a third of pip's time here.
+export UV_SYSTEM_CERTS=true UV_NATIVE_TLS=true UV_NO_PROGRESS=true HOME=/root
+
+# VENV: with uv in it
+venv() {
+    [ -x "$1/bin/uv" ] || { python3 -m venv "$1" && "$1/bin/pip" install --quiet --disable-pip-version-check uv; }
+}
+
+# VENV ARGUMENT…
+install() {
+    python=$1/bin/python uv=$1/bin/uv
+    shift
+    # The package index of this machine, where pip has one.
+    index=$("$python" -m pip config get global.index-url 2>/dev/null || true)
+    env ${index:+UV_DEFAULT_INDEX="$index"} "$uv" pip install --quiet --python "$python" "$@"
+}
+
+constraints() {
+    "$1/bin/python" -c 'import homeassistant, pathlib; print(pathlib.Path(homeassistant.__file__).with_name("package_constraints.txt"))'
+}
+
+venv /phacc
+install /phacc "pytest-homeassistant-custom-component==$tests"
+/phacc/bin/python - >/phacc/function.txt <<END
+import tomllib
+print(*tomllib.load(open("/weighbridge/pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")
+END
+install /phacc --constraints "$(constraints /phacc)" --requirements /phacc/function.txt \
+    trustme mypy paho-mqtt hassil home-assistant-intents zeroconf ifaddr
+
+[ -n "$home_assistant" ] || exit 0
+venv /ha
+install /ha "homeassistant==$home_assistant"
+install /ha --constraints "$(constraints /ha)" home-assistant-frontend paho-mqtt jsonpath xmltodict sqlalchemy \
+    fnv-hash-fast psutil-home-assistant psycopg2-binary zeroconf ifaddr

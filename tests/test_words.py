@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from datetime import date, time
+from pathlib import Path
 
 import pytest
 
-from scripts.words import extracted, file_of, texts_in, untranslated, updated, written
+from scripts.words import extracted, file_of, texts_in, texts_in_code, untranslated, updated, written
 from weighbridge_form.words import LANGUAGES, language_of
 
 OTHERS = [language.tag for language in LANGUAGES[1:]]
@@ -75,3 +76,15 @@ def test_numbers_and_dates(tag: str, expected: list[str]) -> None:
     of = language_of(tag)
     said = [of.number(81.4), of.number(1812.25), of.say("{count}", count=1812), of.date(date(2026, 11, 22))]
     assert [*said, of.clock(time(7, 31))] == expected
+
+
+def test_texts_are_found(tmp_path: Path) -> None:
+    """A text is found wherever it is in the code, and one that is put together from parts is refused."""
+    code = tmp_path / "code.py"
+    code.write_text(
+        """x = f"{_('one')} {language.say('two')}"; y = plural('{count} row', '{count} rows', n); _(table)"""
+    )
+    assert sorted(texts_in_code(code), key=str) == [("{count} row", "{count} rows"), "one", "two"]
+    code.write_text('_(f"{count} rows")')
+    with pytest.raises(ValueError, match="braces"):
+        list(texts_in_code(code))

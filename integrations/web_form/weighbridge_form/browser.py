@@ -21,12 +21,15 @@ from urllib.parse import unquote
 import streamlit as st
 from streamlit.components.v2 import component
 
+from .words import _, language
+
 COOKIE = "weighbridge_form_remembers"
 #: The longest that a browser keeps a cookie.
 KEPT_S = 400 * 86_400
 
 _SCRIPT = """
 let keyboards = [];
+let words = {};
 let observer;
 function complete() {
   for (const [name, mode] of keyboards) {
@@ -36,11 +39,12 @@ function complete() {
   for (const field of document.querySelectorAll(".st-key-correction-fields input")) field.inputMode = "decimal";
   for (const toast of document.querySelectorAll("[data-testid=stToast]:not([aria-label])")) {
     toast.removeAttribute("aria-labelledby");
-    toast.setAttribute("aria-label", "What was done");
+    toast.setAttribute("aria-label", words.toast);
   }
 }
 export default function ({ data }) {
-  keyboards = data.keyboards;
+  ({ keyboards, words } = data);
+  document.documentElement.lang = data.language;
   complete();
   observer ??= new MutationObserver(complete);
   observer.observe(document.body, { childList: true, subtree: true });
@@ -63,7 +67,14 @@ def in_the_browser(decimal: Collection[str], text: Collection[str] = ()) -> None
     remember = json.dumps(_remembered(), separators=(",", ":")) if changed else ""
     _mount(
         key="browser",
-        data={"keyboards": modes, "remember": remember, "cookie": COOKIE, "kept_s": KEPT_S},
+        data={
+            "keyboards": modes,
+            "language": language().tag,
+            "words": {"toast": _("What was done")},
+            "remember": remember,
+            "cookie": COOKIE,
+            "kept_s": KEPT_S,
+        },
     )
 
 

@@ -49,6 +49,7 @@ from weighbridge.settings import LOOPBACK
 
 from .home_screen import HEAD, PUBLIC
 from .looks import COLORS
+from .words import Language, language_of, mark
 
 if TYPE_CHECKING:
     # Its library is loaded only where Access is configured.
@@ -79,15 +80,17 @@ OWN_ANSWER = {
     "form-action 'self'; base-uri 'none'",
 }
 
-NO_SIGN_IN = (
+NO_SIGN_IN = mark(
     "This page has no password, so it is not served through a proxy or a tunnel. Set WEIGHBRIDGE_FORM_PASSWORD, or "
     "WEIGHBRIDGE_FORM_ACCESS_TEAM and WEIGHBRIDGE_FORM_ACCESS_AUDIENCE for Cloudflare Access, or "
     "WEIGHBRIDGE_FORM_SIGN_IN=proxy if another proxy asks for a sign-in."
 )
 #: For a request that Cloudflare Access has not let in, and for one that cannot be checked.
 NOT_BY_ACCESS = {
-    HTTPStatus.FORBIDDEN: "Open this page under its address at Cloudflare Access, and sign in there.",
-    HTTPStatus.SERVICE_UNAVAILABLE: "The sign-in cannot be checked now. Try again in a minute; the log has the reason.",
+    HTTPStatus.FORBIDDEN: mark("Open this page under its address at Cloudflare Access, and sign in there."),
+    HTTPStatus.SERVICE_UNAVAILABLE: mark(
+        "The sign-in cannot be checked now. Try again in a minute; the log has the reason."
+    ),
 }
 
 
@@ -134,7 +137,7 @@ class Door:
             if self._sessions and not self._sessions.holds(request.cookies.get(self._cookie, ""), self._now()):
                 answer = await self._sign_in(request, receive)
             elif self._access and (status := await self._access.refuses(request)):
-                answer = _refuse(status, NOT_BY_ACCESS[status])
+                answer = _refuse(status, _words(request).say(NOT_BY_ACCESS[status]))
         await (answer or self._app)(scope, receive, send_with_headers)
 
     def _refusal(self, request: HTTPConnection) -> Response | None:
@@ -142,13 +145,16 @@ class Door:
         if host is None or host[0] not in self._hosts:
             return _refuse(
                 HTTPStatus.MISDIRECTED_REQUEST,
-                "This page is not served under this name. Name it in WEIGHBRIDGE_FORM_HOSTS to allow it.",
+                _words(request).say(
+                    "This page is not served under this name. Name it in WEIGHBRIDGE_FORM_HOSTS to allow it."
+                ),
             )
         origins = request.headers.getlist("origin")
         if origins and (len(origins) > 1 or _origin(origins[0]) != host):
-            return _refuse(HTTPStatus.FORBIDDEN, "Another web page may not use this one. Open this page by itself.")
+            said = _words(request).say("Another web page may not use this one. Open this page by itself.")
+            return _refuse(HTTPStatus.FORBIDDEN, said)
         if not self._sessions and not self._behind_proxy and any(name in request.headers for name in FORWARDED):
-            return _refuse(HTTPStatus.FORBIDDEN, NO_SIGN_IN)
+            return _refuse(HTTPStatus.FORBIDDEN, _words(request).say(NO_SIGN_IN))
         return None
 
     # -- the sign-in -----------------------------------------------------------------------------------------
@@ -158,20 +164,21 @@ class Door:
         if method == "POST" and request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
             return await self._try(request, receive)
         if method in ("GET", "HEAD") and "text/html" in request.headers.get("accept", ""):
-            return _ask()
-        return _refuse(HTTPStatus.UNAUTHORIZED, "Sign in first: open this page in a browser.")
+            return _ask(_words(request))
+        said = _words(request).say("Sign in first: open this page in a browser.")
+        return _refuse(HTTPStatus.UNAUTHORIZED, said)
 
     async def _try(self, request: HTTPConnection, receive: Receive) -> Response:
         assert self._sessions is not None  # noqa: S101  # there is a password to try
-        typed = await _password_in(receive)
+        typed, words = await _password_in(receive), _words(request)
         # Nothing is awaited from here to the note of a wrong password, so no two tries count as one.
         address, now = _network(request.client.host if request.client else ""), self._now()
         if wait_s := ceil(self._wrong.wait_s(address, now)):
-            said = f"Wait after a wrong password. Try again in {wait_s} s."
-            return _ask(said, HTTPStatus.TOO_MANY_REQUESTS, {"Retry-After": str(wait_s)})
+            said = words.say("Wait after a wrong password. Try again in {seconds} s.", seconds=wait_s)
+            return _ask(words, said, HTTPStatus.TOO_MANY_REQUESTS, {"Retry-After": str(wait_s)})
         if typed is None or not self._sessions.is_password(typed):
             self._wrong.note(address, now)
-            return _ask("This is not the password. Try again.")
+            return _ask(words, words.say("This is not the password. Try again."))
         self._wrong.forget(address)
         # "?": this address, wherever a proxy has put it, and never another.
         answer = Response(status_code=HTTPStatus.SEE_OTHER, headers={**OWN_ANSWER, "Location": "?"})
@@ -262,6 +269,10 @@ def host_of(request: HTTPConnection) -> tuple[str, str] | None:
     return _host(hosts[0]) if len(hosts) == 1 else None
 
 
+def _words(request: HTTPConnection) -> Language:
+    return language_of(request.headers.get("accept-language", ""))
+
+
 def _host(text: str) -> tuple[str, str] | None:
     found = _HOST.fullmatch(text)
     if not found:
@@ -312,12 +323,23 @@ def _refuse(status: HTTPStatus, said: str) -> Response:
 
 
 def _ask(
-    said: str = "", status: HTTPStatus = HTTPStatus.UNAUTHORIZED, headers: dict[str, str] | None = None
+    words: Language, said: str = "", status: HTTPStatus = HTTPStatus.UNAUTHORIZED, headers: dict[str, str] | None = None
 ) -> Response:
     wrong = f'<p id="wrong" role="alert">{escape(said)}</p>' if said else ""
     named = ' aria-invalid="true" aria-describedby="wrong"' if said else ""
     return HTMLResponse(
-        _PAGE.format(wrong=wrong, named=named, head=HEAD, **_COLORS), status, {**OWN_ANSWER, **(headers or {})}
+        _PAGE.format(
+            language=words.tag,
+            title=escape(words.say("Sign in to Weighbridge")),
+            label=escape(words.say("Password of this page")),
+            sign_in=escape(words.say("Sign in")),
+            wrong=wrong,
+            named=named,
+            head=HEAD,
+            **_COLORS,
+        ),
+        status,
+        {**OWN_ANSWER, **(headers or {})},
     )
 
 
@@ -329,11 +351,11 @@ _COLORS = {
 }
 _PAGE = """\
 <!doctype html>
-<html lang="en">
+<html lang="{language}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-{head}<title>Sign in to Weighbridge</title>
+{head}<title>{title}</title>
 <style>
 :root {{ {light} }}
 @media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}
@@ -351,10 +373,10 @@ button {{ border: 0; background: var(--accent); color: var(--page); font-weight:
 <main>
 <h1>Weighbridge</h1>
 <form method="post">
-<label for="password">Password of this page</label>
+<label for="password">{label}</label>
 <input id="password" name="password" type="password" autocomplete="current-password" required autofocus{named}>
 {wrong}
-<button>Sign in</button>
+<button>{sign_in}</button>
 </form>
 </main>
 </body>

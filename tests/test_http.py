@@ -731,6 +731,21 @@ def test_health_holds_no_measurement(http: FunctionClient) -> None:
     assert "weight" in health.json["template"]["fields"]
 
 
+def test_health_says_what_a_key_is_for(make: Make) -> None:
+    """With a key, health says what it is for, so that a page can tell a key that only sends; others learn nothing."""
+    keys = "home=a-key-of-sixteen-letters,phone:send=another-key-of-sixteen"
+    http = make(WEIGHBRIDGE_API_KEYS=keys, WEIGHBRIDGE_TIMEZONE="Europe/Berlin")
+
+    def said(key: str) -> tuple[object, object]:
+        health = http.get("/health", headers={"X-API-Key": key} if key else {}).json
+        return health.get("key", {}).get("rights"), health.get("timezone")
+
+    everything = ["administer", "delete", "read", "send"]
+    assert said("a-key-of-sixteen-letters") == (everything, "Europe/Berlin")
+    assert said("another-key-of-sixteen") == (["send"], None)
+    assert said("a-wrong-key-of-sixteen") == said("") == (None, None)
+
+
 # --- bad bodies ---
 
 BAD_BODIES = {

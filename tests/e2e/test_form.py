@@ -548,22 +548,54 @@ def test_people_of_one_function_stay_apart(open_page: Open, garmin: GarminStandI
 
 
 def test_pasted_reading_of_several_people(open_page: Open, garmin: GarminStandIn, tmp_path: Path) -> None:
-    """A pasted reading that may be several people's is the chosen person's; another person's fills no field."""
+    """A pasted reading that may be several people's, or nobody's, is asked about, and the answer chooses the person;
+    another person's fills no field."""
     for token in ("anna", "ben"):
         garmin.write_token(tmp_path / "tokens", token)
     page = open_page(WEIGHBRIDGE_PEOPLE=ROOT / "examples" / "people.toml")
     page.segmented_control(key="person of the function").set_value("Ben").run()
-    for pasted, weight, said in (
-        ({"weight": 60}, "", "This weigh-in is Anna's. Choose Anna at the top, and fill the fields again."),
-        ({"weight": 68}, "68 kg", "The fields above are filled."),
+    for pasted, said in (
+        ({"weight": 60}, "This weigh-in is Anna's. Choose Anna at the top, and fill the fields again."),
+        ({"weight": 68}, "This weight fits Anna and Ben."),
+        ({"weight": 178}, "This weight fits no one's range"),
     ):
         page.text_area(key="pasted").set_value(json.dumps(pasted))
         button(page, "Fill the fields").click().run()
         assert said in shown(page)
-        assert page.text_input(key="weight").value == weight
-    button(page, "Send to Garmin").click().run()
-    assert "**Arrived in Garmin**" in shown(page)
-    assert [len(garmin.weights_of[name].visible()) for name in ("anna", "ben")] == [0, 1]
+        assert page.text_input(key="weight").value == ""
+    for name, weight in (("Anna", "67"), ("Ben", "68")):
+        page.text_area(key="pasted").set_value(json.dumps({"weight": weight}))
+        button(page, "Fill the fields").click().run()
+        button(page, name).click().run()
+        assert "The fields above are filled." in shown(page)
+        assert page.segmented_control(key="person of the function").value == name
+        assert page.text_input(key="weight").value == f"{weight} kg"
+        button(page, "Send to Garmin").click().run()
+        assert "**Arrived in Garmin**" in shown(page)
+    held = [[entry.raw["weight"] for entry in garmin.weights_of[name].visible()] for name in ("anna", "ben")]
+    assert held == [[6700], [6800]]
+
+
+def test_typed_weigh_in_of_several_people(open_page: Open, garmin: GarminStandIn, tmp_path: Path) -> None:
+    """Where the page does not know the people, a weigh-in that fits two is asked about, and the answer sends it; what
+    the answer brings to light is shown first."""
+    for token in ("anna", "ben"):
+        garmin.write_token(tmp_path / "tokens", token)
+    key = "page:send+read=a-key-for-the-function"
+    page = open_page(WEIGHBRIDGE_PEOPLE=ROOT / "examples" / "people.toml", WEIGHBRIDGE_API_KEYS=key)
+    page.text_input(key="key ").set_value("a-key-for-the-function").run()
+    for name, values, taps in (("Anna", ("68",), 1), ("Ben", ("178", "182"), 2)):
+        page = fill(page, values)
+        assert "Whose weigh-in is this?" in shown(page)
+        assert "Send to Garmin" not in [each.label for each in page.button]
+        button(page, name).click().run()
+        if taps == 2:
+            assert "'body fat' was left out" in page.warning[0].value
+            button(page, "Send to Garmin").click().run()
+        assert f"**Arrived in Garmin**  \n{name} · {values[0]} kg" in shown(page)
+        button(page, "New weigh-in").click().run()
+    held = [[entry.raw["weight"] for entry in garmin.weights_of[name].visible()] for name in ("anna", "ben")]
+    assert held == [[6800], [17800]]
 
 
 def test_banner_warns_before_the_sign_in_ends(open_page: Open, garmin: GarminStandIn) -> None:

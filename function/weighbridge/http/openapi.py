@@ -514,6 +514,10 @@ _HEALTH: Mapping[str, object] = {
             },
         },
         "template": {"type": "object"},
+        "timezone": {
+            "type": "string",
+            "description": "For times without an offset, such as Europe/Berlin. Only with a key that may `administer`.",
+        },
         "delivery": {
             "type": "object",
             "required": ["name", "ready"],

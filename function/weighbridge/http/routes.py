@@ -204,6 +204,8 @@ class Application:
             },
             "delivery": delivery,
         }
+        if Right.ADMINISTER in call.key.rights:
+            health["timezone"] = str(self.composed.settings.timezone)
         if call.key is not ANONYMOUS:
             people = call.key.people or tuple(person.name for person in self.composed.people)
             health |= {

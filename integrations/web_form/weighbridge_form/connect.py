@@ -55,11 +55,11 @@ def show_connection(account: FunctionOf, delivery: Mapping[str, Any]) -> bool:
     ends_soon = days is not None and days < DAYS_OF_WARNING
     if ready and not files and not ends_soon:
         return False
-    known = _connection(account)
+    known = known_connection(account)
     if not ready and known.ok and known.body["signed_in"]:
         # It may have ended since it was asked for.
         st.session_state.pop("sign-in", None)
-        known = _connection(account)
+        known = known_connection(account)
     signed_in = known.ok and known.body["signed_in"]
     if known.ok and (not signed_in or ends_soon):
         title = _("Sign in again soon") if signed_in else _("Connect to Garmin")
@@ -98,7 +98,7 @@ def show_connection(account: FunctionOf, delivery: Mapping[str, Any]) -> bool:
 
 def show_signed_in(account: FunctionOf) -> None:
     """Who is signed in, and a way to sign out; nothing if nobody is, or if whoever is at the page may not do that."""
-    known = _connection(account)
+    known = known_connection(account)
     if not (known.ok and known.body["signed_in"]):
         return
     with st.expander(_signed_in(known)):
@@ -158,7 +158,8 @@ def _attempt(account: FunctionOf) -> _Attempt:
     return attempt
 
 
-def _connection(account: FunctionOf) -> Reply:
+def known_connection(account: FunctionOf) -> Reply:
+    """What the function said about the sign-in. It is asked once, until something changes."""
     return _attempt(account).connection
 
 

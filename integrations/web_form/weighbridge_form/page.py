@@ -24,6 +24,7 @@ from weighbridge.settings import header_text
 from .account import FunctionOf
 from .answers import show_problem
 from .browser import remember, remembered
+from .checklist import is_set_up, show_checklist
 from .connect import show_connection, show_signed_in
 from .history import show_history
 from .look_back import show_look_back
@@ -31,6 +32,9 @@ from .looks import style
 from .settings import FormSettings, read_settings
 from .weigh_in import clear, last_weigh_in, show_weigh_in
 from .words import _
+
+#: The key of the choice between the people of one function.
+PERSON = "person of the function"
 
 
 def show() -> None:
@@ -54,11 +58,15 @@ def show() -> None:
     delivery: Mapping[str, Any] = health.body["delivery"]
     if names := list(delivery.get("people", ())):
         with people:
-            account = account._replace(person=_choose(names, "person of the function"))
-    show_weigh_in(account, delivery)
+            account = account._replace(person=_choose(names, PERSON))
+    show_weigh_in(account, delivery, _choose_person)
     asks = show_connection(account, delivery)
+    # Drawn last: whether there is a first weigh-in is known then.
+    set_up = st.container() if not is_set_up(account, health.body) else None
     if asks or show_look_back(account):
         show_history(account, to_files=delivery.get("name") == "folder")
+    with set_up or st.container():
+        show_checklist(account, health.body, str(last_weigh_in(account).get("measured_at", "")), settings)
     show_signed_in(account)
     if last_weigh_in(account) and st.session_state.get("looked back at") != account:
         # Once more, now that the fields can show the values of the last weigh-in.
@@ -75,11 +83,13 @@ def _choose(names: Sequence[str], key: str) -> str:
     first = last if last in names else names[0]
     if len(names) == 1:
         return first
+    # Not as a default: an answer to whose a weigh-in is chooses another.
+    if st.session_state.get(key) not in names:
+        st.session_state[key] = first
     name = st.segmented_control(
         _("Who?"),
         names,
         required=True,
-        default=first,
         key=key,
         label_visibility="collapsed",
         on_change=_change_person,
@@ -91,6 +101,11 @@ def _choose(names: Sequence[str], key: str) -> str:
 def _change_person(key: str) -> None:
     remember(key, st.session_state[key])
     _clear()
+
+
+def _choose_person(name: str) -> None:
+    st.session_state[PERSON] = name
+    _change_person(PERSON)
 
 
 def _account(settings: FormSettings, name: str) -> FunctionOf:

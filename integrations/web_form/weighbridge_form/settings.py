@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from weighbridge.client.settings import VARIABLES as OF_A_CALLER
 from weighbridge.errors import SettingsInvalid
 from weighbridge.secret import SecretStr
-from weighbridge.settings import LOOPBACK, Variable, http_url, read_variables, split_url
+from weighbridge.settings import LOOPBACK, Variable, header_text, http_url, read_variables, split_url
 
 #: Below that, a password can be guessed over the network in reasonable time.
 SHORTEST_PASSWORD = 12
@@ -33,6 +33,9 @@ class FormSettings(NamedTuple):
     #: The team domain of Cloudflare Access and the AUD tag of the page there; both are "" without it.
     access_team: str
     access_audience: str
+    #: Where a phone reaches the function of each person, and the key for it; for the code of the set-up.
+    phone_urls: Mapping[str, str]
+    phone_key: SecretStr
 
 
 def people_of(text: str) -> dict[str, str]:
@@ -142,6 +145,23 @@ VARIABLES = (
         _audience,
         "the AUD tag of an application: 64 digits and letters from a to f",
     ),
+    Variable(
+        "WEIGHBRIDGE_FORM_PHONE_URL",
+        "phone_urls",
+        "",
+        "the address at which a phone reaches the function, such as `http://192.168.1.10:8080`; for the QR code with "
+        "which an app of the phone is set up",
+        lambda text: people_of(text) if text else {},
+        "an http:// or https:// address, or name=address pairs as in WEIGHBRIDGE_URL",
+    ),
+    Variable(
+        "WEIGHBRIDGE_FORM_PHONE_KEY",
+        "phone_key",
+        "",
+        "the key in that code, one of the function's WEIGHBRIDGE_API_KEYS that may only send: `phone:send=…`",
+        lambda text: SecretStr(header_text(text)),
+        "a key without spaces, of characters that an HTTP header can carry",
+    ),
 )
 
 
@@ -151,6 +171,12 @@ def read_settings(environment: Mapping[str, str]) -> FormSettings:
     settings = FormSettings(**values)
     if bool(settings.access_team) is not bool(settings.access_audience):
         raise SettingsInvalid("Set both WEIGHBRIDGE_FORM_ACCESS_TEAM and WEIGHBRIDGE_FORM_ACCESS_AUDIENCE, or neither.")
+    if bool(settings.phone_urls) is not bool(settings.phone_key):
+        raise SettingsInvalid("Set both WEIGHBRIDGE_FORM_PHONE_URL and WEIGHBRIDGE_FORM_PHONE_KEY, or neither.")
+    if settings.phone_urls and settings.phone_urls.keys() != settings.people.keys():
+        raise SettingsInvalid(
+            "Expected the names of WEIGHBRIDGE_URL in WEIGHBRIDGE_FORM_PHONE_URL, each with its address."
+        )
     return settings
 
 

@@ -10,13 +10,16 @@ open for a night cannot send today's values as yesterday's.
 
 Rule: after a weigh-in has arrived, the fields are locked until "New weigh-in" empties them.
 
+Rule: a weigh-in that may be several people's, or nobody's, is asked about where the page has no person chosen for it:
+a button for each candidate takes the place of the button to send. The answer goes along as `?person=`.
+
 Weakness: the pickers choose a minute.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, time
 from typing import Any, NamedTuple
 
@@ -67,7 +70,8 @@ class Sent(NamedTuple):
     answer: Reply | None
 
 
-def show_weigh_in(account: FunctionOf, delivery: Mapping[str, Any]) -> None:
+def show_weigh_in(account: FunctionOf, delivery: Mapping[str, Any], choose: Callable[[str], None]) -> None:
+    """`choose` chooses another person on the page."""
     state, client = st.session_state, account.client
     who = _who(account)
     if state.get("locked") and "sent" not in state:
@@ -80,7 +84,7 @@ def show_weigh_in(account: FunctionOf, delivery: Mapping[str, Any]) -> None:
     # Drawn in another order than they are on the page: pasting fills the fields.
     fields, when, bar = st.container(key="fields"), st.container(key="when-row"), st.container(key="bar")
     details = st.container(key="details")
-    _paste(account)
+    _paste(account, choose)
 
     texts = {field.key: str(state.get(field.key, "")) for field in FIELDS}
     more = state["more"] | ({"person": account.person} if account.person else {})
@@ -96,7 +100,8 @@ def show_weigh_in(account: FunctionOf, delivery: Mapping[str, Any]) -> None:
         for key in (*texts, "unit", "when", "day", "clock"):
             if key in state:
                 state[key] = state[key]
-    checked = None if empty or arrived else client.post(reading, dry_run=True)
+    whose = _answered(values)
+    checked = None if empty or arrived else client.post(reading, dry_run=True, person=whose)
     if checked and asks_for_a_key(checked):
         with fields:
             show_problem(checked)
@@ -110,9 +115,9 @@ def show_weigh_in(account: FunctionOf, delivery: Mapping[str, Any]) -> None:
             st.error(errors[TIME.key])
     with bar:
         if arrived and sent and sent.answer:
-            _arrived(client, reading, sent, details)
+            _arrived(client, reading, whose, sent, details)
         else:
-            _ready(client, _Draft(values, at, reading, checked, errors), sent, delivery, details)
+            _ready(client, _Draft(values, at, reading, whose, checked, errors), sent, delivery, details)
     mass = [field.key for field in NINE if field.unit == "mass"]
     # Stones are written with their unit: 12 st 11.5 lb.
     letters = mass if state["unit"] == "st" else []
@@ -218,6 +223,8 @@ class _Draft(NamedTuple):
     values: str
     at: str
     reading: str
+    #: The answer to whose it is; "" if that was not asked.
+    whose: str
     checked: Reply | None
     errors: Mapping[str, str]
 
@@ -231,23 +238,28 @@ def _ready(client: Client, draft: _Draft, sent: Sent | None, delivery: Mapping[s
     to_folder = delivery.get("name") == "folder"
     failed = sent.answer if sent and sent.values == draft.values else None
     pressed: str = state.pop("pressed", "")
-    sending = bool(pressed) and draft.is_fine
+    # What the answer to a question brings to light is seen before it is sent.
+    sending = bool(pressed) and draft.is_fine and not (pressed == "answer" and _warns(draft))
+    candidates = draft.checked.candidates if draft.checked else ()
     said = st.container(key="said")
     label = _("Save the FIT file") if to_folder else _("Send to Garmin")
-    st.button(
-        _("Sending …") if sending else label,
-        icon="spinner" if sending else None,
-        disabled=sending,
-        type="primary",
-        width="stretch",
-        key="send",
-        on_click=_press,
-        args=("send",),
-    )
+    if candidates:
+        _ask_whose(candidates, _answer, draft.values)
+    else:
+        st.button(
+            _("Sending …") if sending else label,
+            icon="spinner" if sending else None,
+            disabled=sending,
+            type="primary",
+            width="stretch",
+            key="send",
+            on_click=_press,
+            args=("send",),
+        )
     has_file = False
     with st.container(horizontal=True, key="also", gap="small"):
         if draft.is_fine and not to_folder:
-            has_file = _download(client, draft.reading)
+            has_file = _download(client, draft.reading, draft.whose)
         st.button(_("Clear the fields"), on_click=clear, type="tertiary")
     with said:
         if failed and draft.is_fine and not sending:
@@ -268,6 +280,28 @@ def _press(way: str) -> None:
     st.session_state["pressed"] = way
 
 
+def _warns(draft: _Draft) -> bool:
+    return draft.checked is not None and bool(draft.checked.body["warnings"])
+
+
+def _ask_whose(candidates: Sequence[str], answer: Callable[..., None], *args: object) -> None:
+    """A button for each person whose weigh-in it may be. `answer` gets these arguments, and the name."""
+    with st.container(horizontal=True, key="whose"):
+        for name in candidates:
+            st.button(name, type="primary", width="stretch", key=f"whose {name}", on_click=answer, args=(*args, name))
+
+
+def _answer(values: str, name: str) -> None:
+    st.session_state["whose"] = (values, name)
+    _press("answer")
+
+
+def _answered(values: str) -> str:
+    """Whose these values are, if a person has said so; else ""."""
+    of, name = st.session_state.get("whose", ("", ""))
+    return str(name) if of == values else ""
+
+
 def _say(draft: _Draft, *, pressed: bool) -> None:
     checked, unnamed = draft.checked, [name for name in draft.errors if name not in _SHOWN]
     if checked is None:
@@ -285,6 +319,8 @@ def _say(draft: _Draft, *, pressed: bool) -> None:
             st.caption(_("For Garmin: {names}", names=", ".join(stored)))
         if others:
             st.caption(_("Garmin cannot store: {names}", names=", ".join(others)))
+    elif checked.candidates:
+        _say_why_it_asks(checked)
     elif unnamed:
         for name in unnamed:
             st.error(f"{name_of(name)}: {draft.errors[name]}" if name else draft.errors[name])
@@ -296,6 +332,13 @@ def _say(draft: _Draft, *, pressed: bool) -> None:
         show_problem(checked)
 
 
+def _say_why_it_asks(unclear: Result) -> None:
+    question = _("Whose weigh-in is this?")
+    st.markdown(f"**{question}**")
+    for reason in errors_of(unclear).values():
+        st.caption(reason)
+
+
 #: Their problems are shown at them.
 _SHOWN = frozenset(field.key for field in FIELDS) | {TIME.key}
 
@@ -304,7 +347,7 @@ def _send(client: Client, draft: _Draft, *, replace: bool) -> None:
     state = st.session_state
     # Its time is fixed before it leaves: whatever happens then, the same values are the same weigh-in.
     state["sent"] = Sent(draft.values, draft.at, None)
-    answer = client.post(draft.reading, replace=replace)
+    answer = client.post(draft.reading, replace=replace, person=draft.whose)
     state["sent"] = Sent(draft.values, draft.at, answer)
     state.pop("entries", None)
     if answer.ok:
@@ -312,9 +355,9 @@ def _send(client: Client, draft: _Draft, *, replace: bool) -> None:
     st.rerun()
 
 
-def _download(client: Client, reading: str) -> bool:
+def _download(client: Client, reading: str, whose: str) -> bool:
     """Offer the proven file for download. Returns whether there is one."""
-    fit = client.fit(reading)
+    fit = client.fit(reading, person=whose)
     if fit.content:
         st.download_button(
             _("Download the FIT file"),
@@ -332,13 +375,13 @@ def _download(client: Client, reading: str) -> bool:
 # -- what became of it -------------------------------------------------------------------------------------
 
 
-def _arrived(client: Client, reading: str, sent: Sent, details: Any) -> None:
+def _arrived(client: Client, reading: str, whose: str, sent: Sent, details: Any) -> None:
     assert sent.answer is not None  # noqa: S101  # it has arrived
     receipt = sent.answer.body
     status = receipt["status"]
     with st.container(key="said"):
         show_as = st.success if status in ("confirmed", "present") else st.info
-        parts = [_short(receipt), to_display(receipt["measured_at"])]
+        parts = [*filter(None, [whose]), _short(receipt), to_display(receipt["measured_at"])]
         if page := receipt.get("import_page"):
             parts.append(_("[Garmin's import page]({page})", page=page))
         show_as(
@@ -348,7 +391,7 @@ def _arrived(client: Client, reading: str, sent: Sent, details: Any) -> None:
         show_notes(receipt)
     st.button(_("New weigh-in"), type="primary", width="stretch", on_click=clear, key="new")
     with st.container(horizontal=True, key="also", gap="small"):
-        _download(client, reading)
+        _download(client, reading, whose)
     held: Mapping[str, Any] = receipt["garmin"] or {}
     with details:
         if held:
@@ -410,8 +453,9 @@ def _why(field: Mapping[str, Any]) -> str:
 # -- pasting -----------------------------------------------------------------------------------------------
 
 
-def _paste(account: FunctionOf) -> None:
-    """Fill the fields from a text. What may be several people's is the chosen person's; another person's is refused."""
+def _paste(account: FunctionOf, choose: Callable[[str], None]) -> None:
+    """Fill the fields from a text. What may be several people's, or nobody's, is asked about; another person's than the
+    chosen one's is refused."""
     with st.expander(_("Paste instead: JSON, or the text of the share screen")):
         with st.form("paste", border=False):
             text = st.text_area(_("A reading"), key="pasted")
@@ -420,16 +464,7 @@ def _paste(account: FunctionOf) -> None:
             st.session_state.pop("pasted answer", None)
             st.error(_("Paste a reading first: JSON, or the text of the share screen."))
         elif submitted:
-            reading = pasted_reading(text, zone().key)
-            asked = account.client.post(reading, dry_run=True)
-            if account.person in asked.candidates:
-                asked = account.client.post(reading, dry_run=True, person=account.person)
-            # A list, or a body of another app, may hold several weigh-ins.
-            results = asked.each()
-            st.session_state["pasted answer"] = results
-            if len(results) == 1 and _has_values(results[0]) and not _of_another(account, results[0]):
-                st.session_state.pop("sent", None)
-                _fill_from(results[0])
+            _take(account, pasted_reading(text, zone().key))
         answers: Sequence[Result] | None = st.session_state.get("pasted answer")
         if answers is None:
             return
@@ -443,7 +478,11 @@ def _paste(account: FunctionOf) -> None:
         (answer,) = answers
         if asks_for_a_key(answer):
             return
-        if not answer.ok:
+        if answer.candidates:
+            _say_why_it_asks(answer)
+            # As it was pasted: the field may hold another text by now.
+            _ask_whose(answer.candidates, _answer_pasted, account, st.session_state["pasted reading"], choose)
+        elif not answer.ok:
             show_problem(answer)
         elif not _has_values(answer):
             # It is a test, or it deletes a weigh-in.
@@ -455,6 +494,24 @@ def _paste(account: FunctionOf) -> None:
         else:
             st.success(_("The fields above are filled."))
             show_notes(answer.body)
+
+
+def _take(account: FunctionOf, reading: str, whose: str = "") -> None:
+    """Ask what this reading is, and fill the fields with it if they can show it."""
+    state = st.session_state
+    # A list, or a body of another app, may hold several weigh-ins.
+    results = account.client.post(reading, dry_run=True, person=whose).each()
+    state["pasted answer"], state["pasted reading"] = results, reading
+    if len(results) == 1 and _has_values(results[0]) and not _of_another(account, results[0]):
+        state.pop("sent", None)
+        _fill_from(results[0])
+
+
+def _answer_pasted(account: FunctionOf, reading: str, choose: Callable[[str], None], name: str) -> None:
+    if account.person and name != account.person:
+        choose(name)
+        account = account._replace(person=name)
+    _take(account, reading, name)
 
 
 def _has_values(checked: Result) -> bool:
@@ -495,5 +552,5 @@ def clear() -> None:
     """Empty the fields, for the next weigh-in, which is now."""
     fill({}, None)
     st.session_state.pop(HEIGHT.key)  # it is remembered
-    for name in ("sent", "pasted answer"):
+    for name in ("sent", "whose", "pasted answer", "pasted reading"):
         st.session_state.pop(name, None)

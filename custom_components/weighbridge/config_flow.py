@@ -272,7 +272,7 @@ def sign_in_abort(answer: Answer) -> dict[str, Any]:
 
 def _url(address: str) -> str | None:
     """The address of a function; None if it is none. Without a scheme, HTTP is meant."""
-    address = address.strip().rstrip("/")
+    address = address.strip()
     try:
         url = URL(address if "://" in address else f"http://{address}")
         port = url.port

@@ -135,10 +135,13 @@ class SignInSteps(FlowHandler[Any, Any, Any]):
                 return await self.async_step_signed_in(connection=answer.body)
             if answer.kind == "sign-in-blocked":
                 return await self.async_step_browser(failed=answer)
+            if answer.kind == "rate-limited":
+                # Garmin says how long it waits for; the function lets nobody try for longer.
+                self._wait_s = (await self._function.connection(person=self._person)).retry_after_s or 0.0
             failed = answer
         elif failed is None and self._wait_s:
             # Known before anybody has typed a password in vain.
-            return self._form("password", _PASSWORD_FORM, {"base": "cool_down"}, wait_s=self._wait_s)
+            return self._form("password", _PASSWORD_FORM, {"base": "cool_down"})
         schema = self.add_suggested_values_to_schema(
             _PASSWORD_FORM, {_EMAIL: user_input[_EMAIL] if user_input is not None else None}
         )
@@ -195,10 +198,8 @@ class SignInSteps(FlowHandler[Any, Any, Any]):
         schema: vol.Schema,
         errors: dict[str, str],
         failed: Answer | None = None,
-        *,
-        wait_s: float = 0.0,
     ) -> Any:
-        wait_s = (failed and failed.retry_after_s) or wait_s
+        wait_s = max(self._wait_s, (failed and failed.retry_after_s) or 0.0)
         return self.async_show_form(
             step_id=step_id,
             data_schema=schema,

@@ -97,6 +97,11 @@ def read_answer(status: int, content: bytes) -> Answer:
         # /health is 503 with a document of its own when a reading could not be delivered.
         if not answer.ok or status < 300 or "delivery" in body:
             return answer
+    return not_the_function(status)
+
+
+def not_the_function(status: int) -> Answer:
+    """Something else is at the address, or before the function."""
     detail = f"This response (HTTP {status}) is not the function's. Is this its address?"
     # A proxy sends a 5xx while the function behind it is down.
     again: Again = "later" if status >= 500 else "after_repair"

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
-from .answers import Answer, no_answer, read_answer
+from .answers import Answer, no_answer, not_the_function, read_answer
 
 #: The function looks in Garmin Connect, uploads, and looks again. That takes time.
 _TIMEOUT = ClientTimeout(total=300, connect=10)
@@ -70,9 +70,10 @@ class Function:
         """Whether a reading could be delivered now."""
         try:
             async with asyncio.timeout(_HEALTH_S):
-                return await self._ask("GET", "/health")
+                answer = await self._ask("GET", "/health")
         except TimeoutError:
             return no_answer(f"It did not answer within {_HEALTH_S} seconds.")
+        return answer if not answer.ok or "delivery" in answer.body else not_the_function(answer.status)
 
     async def post(
         self, reading: Mapping[str, Any], *, person: str = "", replace: bool = False, dry_run: bool = False

@@ -64,6 +64,8 @@ class HealthState:
     people: tuple[str, ...] = ()
     rights: frozenset[str] = frozenset()
     version: str = ""
+    #: The id of the process that answered.
+    instance: str = ""
 
 
 def read_health(answer: Answer) -> HealthState:
@@ -78,14 +80,20 @@ def read_health(answer: Answer) -> HealthState:
         {name: _account(_mapping(state)) for name, state in people.items()} or {"": worst},
         tuple(name for name in _list(key.get("people")) if isinstance(name, str)),
         frozenset(right for right in _list(key.get("rights")) if isinstance(right, str)),
-        version if isinstance(version := body.get("version"), str) else "",
+        _text(body, "version"),
+        _text(body, "instance"),
     )
 
 
 def _account(state: Mapping[str, Any]) -> Account:
-    code, detail = (text if isinstance(text := state.get(name), str) else "" for name in ("code", "detail"))
     days = state.get("token_days_left")
-    return Account(state.get("ready") is True, code, detail, float(days) if isinstance(days, int | float) else None)
+    days = float(days) if isinstance(days, int | float) else None
+    return Account(state.get("ready") is True, _text(state, "code"), _text(state, "detail"), days)
+
+
+def _text(state: Mapping[str, Any], name: str) -> str:
+    text = state.get(name)
+    return text if isinstance(text, str) else ""
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

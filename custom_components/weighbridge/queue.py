@@ -310,9 +310,7 @@ class Queue:
             self._tell(Outcome(item, Answer(0, {}), "discarded"))
             return
         subentry_id = self._subentry_of(person) or item.subentry_id
-        self._items[item_id] = replace(
-            item, person=person, subentry_id=subentry_id, state=State.WAITING, candidates=()
-        )
+        self._items[item_id] = replace(item, person=person, subentry_id=subentry_id, state=State.WAITING, candidates=())
         self._answers.pop(item_id, None)
         await self._save()
         self._send(self._items[item_id])

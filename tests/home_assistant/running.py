@@ -23,7 +23,9 @@ from tests.garmin.server import GarminStandIn
 KEY = "planted-key-with-all-rights"
 #: May send and read only.
 GUEST_KEY = "planted-key-of-a-guest"
-KEYS = f"home:send+read+delete+administer={KEY},guest:send+read={GUEST_KEY}"
+#: May send only.
+SENDER_KEY = "planted-key-of-a-sender"
+KEYS = f"home:send+read+delete+administer={KEY},guest:send+read={GUEST_KEY},sender:send={SENDER_KEY}"
 
 _SERVE = """
 import sys
@@ -32,6 +34,8 @@ garth.sso.widget_strategy.random.uniform = lambda _low, _high: 0.0
 from weighbridge.cli import main
 main(sys.argv[1:], prog_name="weighbridge")
 """
+#: As a host starts it that does not check the settings first.
+_SERVE_UNCHECKED = "import sys; from weighbridge.http.server import run; run('127.0.0.1', int(sys.argv[-1]))"
 
 
 class RunningFunction:
@@ -62,13 +66,17 @@ class RunningFunction:
             file.write_text("".join(f'[[person]]\nname = "{name}"\n' for name in people))
             self.settings["WEIGHBRIDGE_PEOPLE"] = str(file)
         self._process: subprocess.Popen[bytes] | None = None
+        #: Whether it runs with other settings than its own.
+        self._changed = False
 
-    def start(self, **settings: str) -> None:
-        """Start it, with these settings changed, and wait until it answers."""
+    def start(self, *, checked: bool = True, **settings: str) -> None:
+        """Start it, with these settings changed, and wait until it answers. `checked`: unusable ones stop it."""
+        self.stop()
+        self._changed = bool(settings) or not checked
         inherited = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "HOME") if name in os.environ}
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _SERVE, "serve", "--port", str(self.port)],
+                [sys.executable, "-c", _SERVE if checked else _SERVE_UNCHECKED, "serve", "--port", str(self.port)],
                 env=inherited | {"PYTHONDONTWRITEBYTECODE": "1"} | self.settings | settings,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -111,13 +119,23 @@ class RunningFunction:
         finally:
             self.garmin.sign_in.refresh_token_lifetime_s = before
 
+    def sign_out(self, person: str = "") -> None:
+        """Forget the sign-in, and what is known of the attempts."""
+        self.forget_attempts(person)
+        for path in self.tokens.glob(f"{person.lower() or 'default'}.*"):
+            path.unlink()
+
+    def forget_attempts(self, person: str = "") -> None:
+        """As if the time to wait after a failed sign-in were over."""
+        (self.tokens / f".{person.lower() or 'default'}.attempt").unlink(missing_ok=True)
+
     def reset(self) -> None:
         """As it was at the start: everybody is signed in, and Garmin holds nothing."""
         for folder in (self.tokens, self.kept):
             shutil.rmtree(folder, ignore_errors=True)
         for person in self.people or ("",):
             self.sign_in(person)
-        if not self.runs:
+        if self._changed or not self.runs:
             self.start()
 
     def weights(self, person: str = "") -> list[Mapping[str, object]]:

@@ -502,6 +502,7 @@ _HEALTH: Mapping[str, object] = {
     "properties": {
         "status": {"type": "string", "enum": ["ok", "not ready"]},
         "version": {"type": "string", "description": "Of the function. Only with a key."},
+        "instance": {"type": "string", "description": "The id of the process. Only with a key."},
         "key": {
             "type": "object",
             "description": "The key that was sent, and whose weigh-ins it is for: nobody's name if there is one "

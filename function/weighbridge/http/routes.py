@@ -18,6 +18,7 @@ from ..compose import Composed
 from ..delivery.port import WeighInStore, file_name
 from ..errors import FieldError, WeighbridgeError
 from ..fit.patch import READINGS_PER_FILE
+from ..instance import instance_id
 from ..pipeline import Step, TakeBack, Understood, is_to_do
 from ..settings import Key, Right, Settings
 from .access import ANONYMOUS, check, check_person
@@ -210,6 +211,7 @@ class Application:
             people = call.key.people or tuple(person.name for person in self.composed.people)
             health |= {
                 "version": __version__,
+                "instance": instance_id(),
                 "key": {"name": call.key.name, "rights": sorted(call.key.rights), "people": people},
             }
         return Answer(200 if delivery["ready"] else 503, health)

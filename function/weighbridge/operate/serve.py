@@ -42,8 +42,10 @@ def command(around: Surroundings, host: str, port: int) -> None:
     sys.stderr.flush()
     # Imported when needed: a fault in the settings does not wait for the server.
     from ..http.server import run
+    from .announce import announced
 
-    run(host, port)
+    with announced(host, port):
+        run(host, port)
 
 
 def check_port(host: str, port: int) -> None:

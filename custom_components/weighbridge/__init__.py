@@ -23,7 +23,6 @@ import asyncio
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import config_validation as cv
-from homeassistant.helpers import device_registry
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.device_registry import DeviceEntry
 from homeassistant.helpers.typing import ConfigType
@@ -32,8 +31,8 @@ from . import actions, embedded, health, history, sources
 from .const import CONF_KEY, CONF_URL, DOMAIN, PERSON
 from .function import Function, Http, Transport
 from .health import Health
-from .hub import hub_device
 from .person import Person
+from .person_entity import add_devices
 from .queue import Queue
 from .runtime import Runtime, WeighbridgeEntry
 from .unshown import Unshown
@@ -56,9 +55,10 @@ async def async_setup_entry(hass: HomeAssistant, entry: WeighbridgeEntry) -> boo
         if subentry.subentry_type == PERSON
     }
     await unshown.async_load(people)
+    entry.async_on_unload(unshown.async_save)
     entry.runtime_data = Runtime(function, Health(hass, entry, function), queue, people)
     await entry.runtime_data.health.async_start()
-    device_registry.async_get(hass).async_get_or_create(config_entry_id=entry.entry_id, **hub_device(entry))
+    add_devices(hass, entry)
     await asyncio.gather(*(person.async_start() for person in people.values()))
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     # What waits is sent when there is somebody to hear of its outcome.

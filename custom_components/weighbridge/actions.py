@@ -21,6 +21,7 @@ from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, Supp
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import config_validation as cv
 from homeassistant.util import dt as dt_util
+from homeassistant.util.json import JsonValueType
 
 from .answers import Answer
 from .const import DOMAIN
@@ -164,7 +165,7 @@ async def _import_history(call: ServiceCall) -> ServiceResponse:
     if not rows:
         raise _invalid("no_rows")
     counts: Counter[str] = Counter()
-    rejected: list[dict[str, Any]] = []
+    rejected: list[JsonValueType] = []
     for start in range(0, len(rows), _BATCH):
         batch = [_plain(row) for row in rows[start : start + _BATCH]]
         name = person.name_in_function if person else ""
@@ -183,8 +184,8 @@ async def _import_history(call: ServiceCall) -> ServiceResponse:
                     person.keep(each)
                 if not each.ok:
                     rejected.append({"row": number, "reason": _reason(each), "again": each.again})
-    for person in [person] if person else entry.runtime_data.people.values():
-        entry.async_create_background_task(hass, person.async_read_history(), "weighbridge history")
+    for each_person in [person] if person else entry.runtime_data.people.values():
+        entry.async_create_background_task(hass, each_person.async_read_history(), "weighbridge history")
     return {"rows": len(rows), "outcomes": dict(counts), "rejected": rejected}
 
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.recorder import get_instance
 from homeassistant.util.unit_conversion import MassConverter
 
 from .const import DOMAIN
@@ -87,7 +88,6 @@ class Statistics:
 
     async def _write(self, series: _Series, hours: dict[datetime, Hour]) -> None:
         # Imported when needed: without the recorder, its libraries are not installed.
-        from homeassistant.components.recorder import get_instance
         from homeassistant.components.recorder.models import StatisticData, StatisticMeanType, StatisticMetaData
         from homeassistant.components.recorder.statistics import async_add_external_statistics
 
@@ -137,7 +137,6 @@ async def async_clear(hass: HomeAssistant, entry_id: str) -> None:
 async def _async_clear(hass: HomeAssistant, *, but: Collection[str] = (), only: Collection[str] | None = None) -> None:
     if not _is_recorded(hass):
         return
-    from homeassistant.components.recorder import get_instance
     from homeassistant.components.recorder.statistics import get_metadata
 
     def ours() -> Mapping[str, object]:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers.debounce import Debouncer
 from homeassistant.helpers.dispatcher import async_dispatcher_connect, async_dispatcher_send
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
 from homeassistant.util import dt as dt_util
@@ -50,6 +51,8 @@ _DAY = timedelta(days=1)
 _BEGINNING = date(2000, 1, 1)
 #: How much is asked of Garmin in one request.
 _YEARS_AT_ONCE = 5
+#: Between two looks because of outcomes.
+_COOLDOWN_S = 2
 #: How long the start waits for the first answer.
 _START_S = 10
 #: What is asked again once the function is there again, or has been repaired.
@@ -97,7 +100,13 @@ class Person(DataUpdateCoordinator[Current]):
         unshown: Unshown,
     ) -> None:
         super().__init__(
-            hass, _LOGGER, config_entry=entry, name="Weigh-ins", update_interval=_INTERVAL, always_update=False
+            hass,
+            _LOGGER,
+            config_entry=entry,
+            name="Weigh-ins",
+            update_interval=_INTERVAL,
+            request_refresh_debouncer=Debouncer(hass, _LOGGER, cooldown=_COOLDOWN_S, immediate=True),
+            always_update=False,
         )
         self.subentry = subentry
         self.name_in_function: str = subentry.data.get(CONF_NAME_IN_FUNCTION, "")
@@ -243,7 +252,7 @@ class Person(DataUpdateCoordinator[Current]):
         # An attempt that fails like the one before is no news.
         if self._said.get(item.id) != (said := (kind, answer.kind)):
             self._said[item.id] = said
-            text = at and at.isoformat()
+            text = at.isoformat() if at else None
             delivery = Delivery(self.subentry_id, kind, item.id, item.source, answer.text, text, answer.kind)
             async_dispatcher_send(self.hass, SIGNAL_DELIVERY, delivery)
         if answer.final or kind in _ENDED:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import device_registry
 from homeassistant.helpers.device_registry import DeviceEntryType, DeviceInfo
 from homeassistant.helpers.entity import EntityDescription
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .const import DOMAIN
+from .hub import hub_device
 from .person import Person
+from .runtime import WeighbridgeEntry
 
 
 def person_device(person: Person) -> DeviceInfo:
@@ -16,8 +20,22 @@ def person_device(person: Person) -> DeviceInfo:
         entry_type=DeviceEntryType.SERVICE,
         name=person.subentry.title,
         manufacturer="Weighbridge",
-        via_device=(DOMAIN, person.config_entry.entry_id),
     )
+
+
+@callback
+def add_devices(hass: HomeAssistant, entry: WeighbridgeEntry) -> None:
+    """Add the device of the function, and those of its people below it.
+
+    Facts: an entity of 2026.2 knows `via_device`, one of 2026.11 `via_device_id`. The registry itself is the same.
+    """
+    registry = device_registry.async_get(hass)
+    hub = registry.async_get_or_create(config_entry_id=entry.entry_id, **hub_device(entry))
+    for subentry_id, person in entry.runtime_data.people.items():
+        device = registry.async_get_or_create(
+            config_entry_id=entry.entry_id, config_subentry_id=subentry_id, **person_device(person)
+        )
+        registry.async_update_device(device.id, via_device_id=hub.id)
 
 
 class PersonEntity(CoordinatorEntity[Person]):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.storage import Store
@@ -31,20 +31,23 @@ _WEIGHT: Final = "weight_kg"
 _SAME_WEIGHT_KG = 0.05
 _SAVE_DELAY_S = 1.0
 
-type _Values = dict[str, float]
 
 
 class Unshown:
     """Those of the people of one entry, by the second of the weigh-in."""
 
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
-        self._store: Store[dict[str, dict[str, _Values]]] = Store(hass, 1, f"weighbridge.{entry_id}.values")
-        self._people: dict[str, dict[str, _Values]] = {}
+        self._store: Store[dict[str, dict[str, dict[str, float]]]] = Store(hass, 1, f"weighbridge.{entry_id}.values")
+        self._people: dict[str, dict[str, dict[str, float]]] = {}
 
     async def async_load(self, people: Collection[str]) -> None:
         """Read what is kept of these people. Of others, nothing stays."""
         kept = await self._store.async_load() or {}
         self._people = {person: kept.get(person, {}) for person in people}
+
+    async def async_save(self) -> None:
+        """Write what is not written yet."""
+        await self._store.async_save(self._people)
 
     async def async_remove(self) -> None:
         await self._store.async_remove()
@@ -83,10 +86,7 @@ class Unshown:
             self._save()
 
     def _save(self) -> None:
-        self._store.async_delay_save(self._as_stored, _SAVE_DELAY_S)
-
-    def _as_stored(self) -> dict[str, Any]:
-        return self._people
+        self._store.async_delay_save(lambda: self._people, _SAVE_DELAY_S)
 
 
 def _key(at: datetime) -> str:

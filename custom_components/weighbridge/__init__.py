@@ -8,14 +8,17 @@
     queue.py, questions.py    readings on their way, and whose one is
     sources/                  where readings come from: MQTT, the entities of a device
     sensor.py, event.py       what a person sees; hub.py, what is shown of the function
+    unshown.py                values that Garmin does not show
     history.py                long-term statistics
-    actions.py                actions with response data
+    actions.py                actions with response data; trigger.py, condition.py, of automations
 
 Rule: an entry is set up whether its function answers or not. Readings that arrive while it is away are stored, and sent
 when it is back.
 """
 
 from __future__ import annotations
+
+import asyncio
 
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
@@ -24,13 +27,15 @@ from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.device_registry import DeviceEntry
 from homeassistant.helpers.typing import ConfigType
 
-from . import actions, embedded, health, sources
+from . import actions, embedded, health, history, sources
 from .const import CONF_KEY, CONF_URL, DOMAIN, PERSON
 from .function import Function, Http, Transport
 from .health import Health
 from .person import Person
+from .person_entity import add_devices
 from .queue import Queue
 from .runtime import Runtime, WeighbridgeEntry
+from .unshown import Unshown
 
 PLATFORMS = [Platform.BINARY_SENSOR, Platform.EVENT, Platform.SENSOR]
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
@@ -43,19 +48,22 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
 
 async def async_setup_entry(hass: HomeAssistant, entry: WeighbridgeEntry) -> bool:
     function = Function(await _transport(hass, entry))
-    queue = Queue(hass, entry, function)
+    queue, unshown = Queue(hass, entry, function), Unshown(hass, entry.entry_id)
     people = {
-        subentry.subentry_id: Person(hass, entry, subentry, function)
+        subentry.subentry_id: Person(hass, entry, subentry, function, unshown)
         for subentry in entry.subentries.values()
         if subentry.subentry_type == PERSON
     }
+    await unshown.async_load(people)
+    entry.async_on_unload(unshown.async_save)
     entry.runtime_data = Runtime(function, Health(hass, entry, function), queue, people)
+    await entry.runtime_data.health.async_start()
+    add_devices(hass, entry)
+    await asyncio.gather(*(person.async_start() for person in people.values()))
+    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    # What waits is sent when there is somebody to hear of its outcome.
     await queue.async_start()
     entry.async_on_unload(queue.async_stop)
-    await entry.runtime_data.health.async_start()
-    for person in people.values():
-        await person.async_start()
-    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     await sources.async_start(hass, entry)
     entry.async_on_unload(entry.add_update_listener(_reload))
     return True
@@ -66,9 +74,11 @@ async def async_unload_entry(hass: HomeAssistant, entry: WeighbridgeEntry) -> bo
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: WeighbridgeEntry) -> None:
-    """Leave nothing behind but the history, which is the user's: statistics stay, as those of every integration do."""
+    """Leave nothing behind. What Garmin holds stays there."""
     health.delete_issues(hass, entry)
     await Queue.async_remove(hass, entry)
+    await Unshown(hass, entry.entry_id).async_remove()
+    await history.async_clear(hass, entry.entry_id)
     await embedded.async_remove(hass, entry)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote
 
@@ -76,9 +76,14 @@ class Function:
         return answer if not answer.ok or "delivery" in answer.body else not_the_function(answer.status)
 
     async def post(
-        self, reading: Mapping[str, Any], *, person: str = "", replace: bool = False, dry_run: bool = False
+        self,
+        reading: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        *,
+        person: str = "",
+        replace: bool = False,
+        dry_run: bool = False,
     ) -> Answer:
-        """Deliver one reading."""
+        """Deliver one reading, or each of several."""
         query = {"replace": "true"} if replace else {}
         query |= {"dry_run": "true"} if dry_run else {}
         return await self._ask("POST", "/readings", query, person, reading)
@@ -108,7 +113,7 @@ class Function:
         path: str,
         query: Mapping[str, str] | None = None,
         person: str = "",
-        document: Mapping[str, Any] | None = None,
+        document: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
     ) -> Answer:
         query = {**(query or {}), **({"person": person} if person else {})}
         body = json.dumps(document).encode() if document is not None else None

@@ -1,0 +1,67 @@
+"""What became of a reading, in one word: for the event, the sensor of the last delivery, and the trigger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from homeassistant.util import dt as dt_util
+from homeassistant.util.signal_type import SignalType
+
+from .answers import Answer
+
+#: The kinds of an `Outcome` of the queue that a person sees. A test message is about no weigh-in.
+OUTCOMES: Final = (
+    "confirmed",
+    "present",
+    "accepted",
+    "kept",
+    "taken_back",
+    "waiting",
+    "repair_needed",
+    "question",
+    "rejected",
+    "unknown_time",
+    "discarded",
+)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Delivery:
+    """What became of a person's reading."""
+
+    subentry_id: str
+    outcome: str
+    #: The item of the queue.
+    item_id: str
+    source: str
+    #: What a person should read.
+    message: str
+    #: As the receipt has it.
+    measured_at: str | None
+    #: The name of the problem, such as "conflict"; "" if there is none.
+    problem: str
+
+    def attributes(self) -> dict[str, Any]:
+        """For the event and the trigger."""
+        return {
+            "message": self.message,
+            "measured_at": self.measured_at,
+            "problem": self.problem or None,
+            "source": self.source,
+            "item_id": self.item_id,
+        }
+
+
+#: Sent for each person's reading when its outcome is known, or has become another one.
+SIGNAL_DELIVERY: SignalType[Delivery] = SignalType("weighbridge_delivery")
+
+
+def measured_at(answer: Answer) -> datetime | None:
+    """When the weigh-in of a receipt was: in Garmin, if it is shown there, because messages of one weigh-in are joined."""
+    if not answer.ok:
+        return None
+    shown = answer.body.get("garmin")
+    text = (shown if isinstance(shown, dict) else answer.body).get("measured_at")
+    return dt_util.parse_datetime(text) if isinstance(text, str) else None

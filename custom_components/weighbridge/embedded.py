@@ -271,7 +271,7 @@ async def async_transport(hass: HomeAssistant, entry: WeighbridgeEntry) -> Embed
         ) from None
     await _async_sort_tokens(hass, entry)
     embedded = await hass.async_add_executor_job(_start, hass, entry.data, _tables(entry), Tokens(hass, entry))
-    entry.async_on_unload(embedded.async_close)  # type: ignore[arg-type]  # its argument is optional
+    entry.async_on_unload(embedded.async_close)
     entry.async_on_unload(hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, embedded.async_close))
     entry.async_on_unload(async_track_time_interval(hass, embedded.renew, _DAILY, cancel_on_shutdown=True))
     zone = hass.config.time_zone

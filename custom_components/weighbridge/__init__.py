@@ -19,6 +19,8 @@ when it is back.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
@@ -65,7 +67,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: WeighbridgeEntry) -> boo
     await queue.async_start()
     entry.async_on_unload(queue.async_stop)
     await sources.async_start(hass, entry)
-    entry.async_on_unload(entry.add_update_listener(_reload))
+    entry.async_on_unload(entry.add_update_listener(_reload_if_changed(entry)))
     return True
 
 
@@ -94,6 +96,14 @@ async def _transport(hass: HomeAssistant, entry: WeighbridgeEntry) -> Transport:
     return await embedded.async_transport(hass, entry)
 
 
-async def _reload(hass: HomeAssistant, entry: WeighbridgeEntry) -> None:
-    """After a change of the entry or of one of its people."""
-    hass.config_entries.async_schedule_reload(entry.entry_id)
+def _reload_if_changed(
+    loaded: WeighbridgeEntry,
+) -> Callable[[HomeAssistant, WeighbridgeEntry], Coroutine[Any, Any, None]]:
+    """What reloads the entry after a change of it or of one of its people. A renewed token is none."""
+    made_of = embedded.made_of(loaded)
+
+    async def reload_if_changed(hass: HomeAssistant, entry: WeighbridgeEntry) -> None:
+        if embedded.made_of(entry) != made_of:
+            hass.config_entries.async_schedule_reload(entry.entry_id)
+
+    return reload_if_changed

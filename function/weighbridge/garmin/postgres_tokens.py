@@ -22,7 +22,7 @@ from typing import Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from ..commands import DEFAULT_TOKEN, sign_in_again
+from ..commands import DEFAULT_TOKEN, command
 from ..errors import SettingsInvalid, SignInNeeded, TokenStoreUnusable
 from ..secret import SecretStr
 from .tokens import Token, parse_token
@@ -43,6 +43,7 @@ class PostgresTokenStore:
 
     def __init__(self, database: SecretStr, name: str = DEFAULT_TOKEN) -> None:
         self.name = name
+        self.sign_in = command("login", name)
         self._database = database
         self.place = f"{_place(database)}/{name}"
         self.state_path: Path | None = None
@@ -64,7 +65,7 @@ class PostgresTokenStore:
                 "SELECT extract(epoch FROM renewed_at)::float8 FROM weighbridge_tokens WHERE name = %s", [self.name]
             ).fetchone()
         if row is None:
-            raise TokenStoreUnusable(f"There is no Garmin token in {self.place}. {sign_in_again(self.name)}")
+            raise TokenStoreUnusable(f"There is no Garmin token in {self.place}. Sign in again: {self.sign_in}.")
         return float(row[0])
 
     def save(self, token: Token) -> None:
@@ -93,7 +94,7 @@ class PostgresTokenStore:
                 database.execute("UPDATE weighbridge_tokens SET token = token WHERE name = %s", [self.name])
                 current = self._read(database)
                 if current is None:
-                    raise SignInNeeded(f"The Garmin token is gone. {sign_in_again(self.name)}")
+                    raise SignInNeeded(f"The Garmin token is gone. Sign in again: {self.sign_in}.")
                 if current != stale:
                     return current
                 token = refresh(current)
@@ -121,7 +122,7 @@ class PostgresTokenStore:
         try:
             self._seen = parse_token(row[0])
         except SignInNeeded:
-            raise TokenStoreUnusable(f"The token in {self.place} is damaged. {sign_in_again(self.name)}") from None
+            raise TokenStoreUnusable(f"The token in {self.place} is damaged. Sign in again: {self.sign_in}.") from None
         return self._seen
 
     @contextlib.contextmanager

@@ -31,6 +31,7 @@ from weighbridge.client import Reply, Target
 from weighbridge.secret import SecretStr
 
 from .account import FunctionOf
+from .answers import text_of
 from .clock import to_display, zone
 from .connect import DAYS_OF_WARNING, known_connection
 from .settings import FormSettings
@@ -241,7 +242,7 @@ def _hide_code() -> None:
 def refusal_of(health: Reply, person: str) -> str:
     """Why a key cannot be drawn, by what the function says it is for; "" if it can."""
     if not health.ok:
-        return health.text
+        return text_of(health)
     key = health.body.get("key")
     if not isinstance(key, Mapping):
         return _(

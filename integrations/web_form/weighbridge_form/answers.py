@@ -58,6 +58,7 @@ PROBLEMS: Mapping[str, Words] = {
     "folder-unusable": Words(mark("The file could not be saved.")),
     "token-store-unusable": Words(mark("The sign-in to Garmin cannot be read or saved.")),
     "sign-in-needed": Words(mark("Sign in to Garmin first.")),
+    "sign-in-not-renewed": Words(mark("The sign-in to Garmin could not be renewed.")),
     "garmin-unreachable": Words(mark("Garmin cannot be reached now. Nothing was sent.")),
     "rate-limited": Words(mark("Garmin asks to wait. Try again later.")),
     "outcome-unknown": Words(mark("Garmin did not answer. It is safe to send the same again."), is_all=True),

@@ -31,6 +31,7 @@ from weighbridge.client import Reply, Target
 from weighbridge.secret import SecretStr
 
 from .account import FunctionOf
+from .answers import text_of, text_of_kind
 from .clock import to_display, zone
 from .connect import DAYS_OF_WARNING, known_connection
 from .settings import FormSettings
@@ -110,7 +111,12 @@ def _delivery(facts: Facts) -> Step:
         next_step = _("Set `WEIGHBRIDGE_DELIVERY=garmin,folder` where the function runs, and start it again.")
         return Step(title, State.TO_DO, _("Weigh-ins are saved as files, to import by hand."), next_step)
     if not delivery["ready"] and _is_signed_in(facts):
-        return Step(title, State.LOOK, _("Garmin does not take weigh-ins now."), str(delivery.get("detail", "")))
+        return Step(
+            title,
+            State.LOOK,
+            _("Garmin does not take weigh-ins now."),
+            text_of_kind(delivery.get("code", ""), str(delivery.get("detail", ""))),
+        )
     return Step(title, State.DONE, _("Weigh-ins go to Garmin Connect."))
 
 
@@ -241,7 +247,7 @@ def _hide_code() -> None:
 def refusal_of(health: Reply, person: str) -> str:
     """Why a key cannot be drawn, by what the function says it is for; "" if it can."""
     if not health.ok:
-        return health.text
+        return text_of(health)
     key = health.body.get("key")
     if not isinstance(key, Mapping):
         return _(

@@ -24,7 +24,7 @@ from weighbridge.secret import SecretStr
 from weighbridge.settings import LOOPBACK
 
 from .account import FunctionOf
-from .answers import IMPORT_PAGE, in_own_words, text_of
+from .answers import IMPORT_PAGE, in_own_words, text_of, text_of_kind
 from .clock import to_display
 from .words import _, mark, number, plural
 
@@ -86,7 +86,7 @@ def show_connection(account: FunctionOf, delivery: Mapping[str, Any]) -> bool:
     elif not ready:
         was_connected = days is not None or "last_success_at" in delivery
         title = _("Garmin does not take weigh-ins now") if was_connected else _("Connect to Garmin")
-        text = in_own_words(_("The function is not ready."), delivery.get("detail", "The function is not ready."))
+        text = text_of_kind(delivery.get("code", ""), delivery.get("detail", _("The function is not ready.")))
         _card(title, f"{text} {_(UNTIL_THEN, page=IMPORT_PAGE)}")
     else:
         _card(_("Sign in again soon"), in_own_words(_ends_in(days), delivery.get("detail", _ends_in(days))))

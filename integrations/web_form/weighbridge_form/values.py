@@ -184,8 +184,8 @@ def label_of(name: str) -> str:
 
 
 def formula_of(derived: str) -> str:
-    """How a value was derived, with names for people: "weight × body fat % ÷ 100"."""
-    return " ".join(name_of(word) if word in MEASURES else word for word in derived.split()).replace("_", " ")
+    """How a value was derived, with names for people: "100 × body water kg ÷ weight kg"."""
+    return " ".join(_with_unit(word, name_of(word)) for word in derived.split())
 
 
 class Differences(NamedTuple):

@@ -50,9 +50,7 @@ from .values import (
 )
 from .words import _, language, mark, number
 
-#: In the session, and in the language of the browser.
-NOW, ANOTHER = "now", "another"
-TIMES = {NOW: mark("Now"), ANOTHER: mark("Another time")}
+NOW, ANOTHER = mark("Now"), mark("Another time")
 #: A receipt's status, in a person's words.
 ARRIVED = {
     "confirmed": mark("Arrived in Garmin"),
@@ -164,9 +162,9 @@ def _when(who: str, *, locked: bool) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom", key="when-line"):
         st.segmented_control(
             _("Time of the weigh-in"),
-            tuple(TIMES),
+            (NOW, ANOTHER),
             required=True,
-            format_func=lambda when: _(TIMES[when]),
+            format_func=_,
             key="when",
             disabled=locked,
             on_change=_choose_now,

@@ -37,6 +37,7 @@ from babel.dates import format_date, format_time
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 FOLDER = Path(__file__).with_name("languages")
 
@@ -97,7 +98,9 @@ ENGLISH = LANGUAGES[0]
 
 
 def language() -> Language:
-    """The language of the browser that the page is drawn for."""
+    """The language of the browser that the page is drawn for; English where no page is drawn."""
+    if get_script_run_ctx(suppress_warning=True) is None:
+        return ENGLISH
     return language_of(st.context.locale or "")
 
 

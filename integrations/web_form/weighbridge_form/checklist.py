@@ -85,10 +85,9 @@ def show_checklist(account: FunctionOf, health: Mapping[str, Any], newest: str, 
 
 def is_set_up(account: FunctionOf, health: Mapping[str, Any]) -> bool:
     """Whether somebody has signed in, and weigh-ins go to Garmin: then the set-up is at the end of the page."""
-    known = known_connection(account)
-    return health["delivery"].get("name") != "folder" and (
-        known.body["signed_in"] if known.ok else health["delivery"]["ready"]
-    )
+    known, delivery = known_connection(account), health["delivery"]
+    signed_in: bool = known.body["signed_in"] if known.ok else delivery["ready"]
+    return signed_in and delivery.get("name") != "folder"
 
 
 def _draw(step: Step) -> None:

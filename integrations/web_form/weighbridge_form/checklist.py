@@ -31,6 +31,7 @@ from weighbridge.client import Reply, Target
 from weighbridge.secret import SecretStr
 
 from .account import FunctionOf
+from .answers import text_of
 from .clock import to_display, zone
 from .connect import DAYS_OF_WARNING, known_connection
 from .settings import FormSettings
@@ -239,14 +240,14 @@ def _hide_code() -> None:
 
 def refusal_of(health: Reply, person: str) -> str:
     """Why a key cannot be drawn, by what the function says it is for; "" if it can."""
-    if not health.ok:
-        return health.text
-    key = health.body.get("key")
-    if not isinstance(key, Mapping):
+    if health.kind == "unauthorized":
         return _(
             "The function does not know the key in `WEIGHBRIDGE_FORM_PHONE_KEY`. Add it to `WEIGHBRIDGE_API_KEYS`: "
             "`phone:send=KEY`."
         )
+    if not health.ok:
+        return text_of(health)
+    key = health.body.get("key", {})
     if key.get("rights") != ["send"]:
         return _(
             "The key in `WEIGHBRIDGE_FORM_PHONE_KEY` may do more than send, so it is not shown. Use one that may only "

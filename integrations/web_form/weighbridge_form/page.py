@@ -22,7 +22,7 @@ from weighbridge.secret import SecretStr
 from weighbridge.settings import header_text
 
 from .account import FunctionOf
-from .answers import show_problem
+from .answers import asks_for_a_key, show_problem
 from .browser import remember, remembered
 from .checklist import is_set_up, show_checklist
 from .connect import show_connection, show_signed_in
@@ -53,6 +53,7 @@ def show() -> None:
     account = _account(settings, name)
     health = account.client.health()
     if not health.ok:
+        asks_for_a_key(health)
         show_problem(health)
         return
     delivery: Mapping[str, Any] = health.body["delivery"]

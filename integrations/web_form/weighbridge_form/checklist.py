@@ -211,9 +211,10 @@ def _phone(account: FunctionOf, settings: FormSettings) -> None:
     _draw(Step(title, State.IF_WANTED, text, _("A code has the address and a key that may only send.")))
     shown = st.session_state.get("phone code")
     if not isinstance(shown, Shown) or shown.account != account:
-        st.button(
-            _("Show the code"), on_click=_ask_for_code, args=(account, address, settings.phone_key), key="show code"
-        )
+        # Not in a callback: its arguments would be in the session.
+        if st.button(_("Show the code"), key="show code"):
+            st.session_state["phone code"] = _ask_for_code(account, address, settings.phone_key)
+            st.rerun()
         return
     if shown.refusal:
         st.warning(shown.refusal)
@@ -226,12 +227,11 @@ def _phone(account: FunctionOf, settings: FormSettings) -> None:
     st.button(_("Hide the code"), on_click=_hide_code, key="hide code")
 
 
-def _ask_for_code(account: FunctionOf, address: str, key: SecretStr) -> None:
+def _ask_for_code(account: FunctionOf, address: str, key: SecretStr) -> Shown:
     """Ask the function what the key is for, and try the address without it."""
-    said = account._replace(target=Target(account.target.url, key)).client.health()
+    said = FunctionOf(Target(account.target.url, key)).client.health()
     refusal = refusal_of(said, account.person)
-    is_reached = not refusal and FunctionOf(Target(address)).client.health().ok
-    st.session_state["phone code"] = Shown(account, refusal, is_reached)
+    return Shown(account, refusal, is_reached=not refusal and FunctionOf(Target(address)).client.health().ok)
 
 
 def _hide_code() -> None:

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from streamlit.testing.v1 import AppTest
 
-from tests.e2e.parts.form import function
+from tests.e2e.parts.form import form, function
 from tests.e2e.test_form_page import (
     DESKTOP,
     KEY,
@@ -26,7 +26,7 @@ from tests.e2e.test_form_page import (
     settle,
     site,
 )
-from tests.function_client import local_headers
+from tests.function_client import local_headers, process
 from tests.garmin.server import GarminStandIn
 from weighbridge.secret import SecretStr
 
@@ -201,6 +201,63 @@ def test_nothing_typed_is_left(site: FormSite, tmp_path: Path) -> None:
     traces = [site.form.log.read_text(), "\n".join([*asked, page.url]), page.content(), stored]
     for typed in ("planted-Pa55word", "918273", "564738"):
         assert [trace for trace in traces if typed in trace] == []
+
+
+def test_planted_secrets_leave_no_trace(site: FormSite, tmp_path: Path) -> None:
+    """Password, codes, tickets and the token that Garmin gives are in no log of the function or the page, no exception
+    there or in the browser, no address, no list of processes, and nothing that the browser keeps; right, wrong, or cut
+    off by a fault."""
+    garmin, tokens = site.garmin, tmp_path / "tokens"
+    garmin.account.password, garmin.account.mfa_code = "planted-Pa55word", "918273"
+    settings = {"WEIGHBRIDGE_DELIVERY": "garth", "WEIGHBRIDGE_FOLDER": tmp_path / "kept", "WEIGHBRIDGE_TOKENS": tokens,
+                "GARMIN_DOMAIN": garmin.domain, "GARMIN_CA_BUNDLE": garmin.ca_bundle}  # fmt: skip
+    with process(settings) as (site.function, running), form(tmp_path, site.function) as site.form:
+        page = site.on(PHONE, "light")
+        asked: list[str] = []
+        said: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        password(page, site)
+        code(page, "564738")
+        code(page, "918273")
+        page.locator("summary", has_text="Signed in to Garmin as runner").click()
+        secrets = {garmin.account.password, "564738", "918273", *long_texts(read_token(tokens))}
+        click(page, "Sign out of Garmin")
+        for fault, words in (("firewall-html", "not a token"), ("", "Signed in to Garmin as runner")):
+            if fault:
+                garmin.faults.add("diauth/token", fault, times=None)
+            else:
+                garmin.faults.clear()
+            page.get_by_text("Use your own browser instead").click()
+            service = f"https://mobile.integration.{garmin.domain}/gcm/android"
+            ticket = garmin.sign_in.issue_ticket(service)
+            secrets.add(ticket)
+            page.get_by_label("Address of the next page").fill(f"{service}?ticket={ticket}")
+            click(page, "Sign in with this address")
+            expect(page.get_by_text(words).first).to_be_visible()
+            settle(page)
+        secrets |= long_texts(read_token(tokens))
+        assert len(secrets) >= 3 + 2 + 4, "the password, two codes, two tickets, and the tokens of two sign-ins"
+        programs = [Path(f"/proc/{pid}/cmdline").read_bytes().decode() for pid in (running.pid, site.form.pid)]
+        stored = page.evaluate("JSON.stringify([document.cookie, {...localStorage}, {...sessionStorage}])")
+        logs = [running.log(), site.form.log.read_text()]
+        traces = [*logs, *programs, *said, *asked, page.url, page.content(), stored]
+        assert [(secret, trace) for secret in secrets for trace in traces if secret in trace] == []
+        assert [log for log in logs if "Traceback" in log] == []
+
+
+def read_token(folder: Path) -> object:
+    return json.loads((folder / "default.json").read_text())
+
+
+def long_texts(value: object) -> set[str]:
+    """What could be a secret in this document."""
+    if isinstance(value, dict):
+        return set().union(*map(long_texts, value.values()))
+    if isinstance(value, list):
+        return set().union(*map(long_texts, value))
+    return {value} if isinstance(value, str) and len(value) >= 20 and " " not in value else set()
 
 
 # -- without a browser -------------------------------------------------------------------------------------

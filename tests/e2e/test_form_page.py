@@ -59,6 +59,10 @@ def launch(playwright: Playwright) -> Browser:
     )
 
 
+def _is_of_form(setting: str) -> bool:
+    return setting.startswith("WEIGHBRIDGE_FORM_") or setting == "WEIGHBRIDGE_KEY"
+
+
 class FormSite:
     def __init__(self, garmin: GarminStandIn, folder: Path, stack: ExitStack, chromium: Browser) -> None:
         self.garmin, self._folder, self._stack, self._chromium = garmin, folder, stack, chromium
@@ -66,8 +70,12 @@ class FormSite:
         self.form: Form | None = None
 
     def open(self, viewport: ViewportSize = DESKTOP, scheme: Scheme = "light", **settings: object) -> Page:
+        """The page, with these settings of the function and of the page; `{function}` is the function's address."""
         self.function = self._stack.enter_context(function(self.garmin, self._folder, **settings))
-        self.form = self._stack.enter_context(form(self._folder, self.function))
+        of_form = {
+            name: str(value).format(function=self.function) for name, value in settings.items() if _is_of_form(name)
+        }
+        self.form = self._stack.enter_context(form(self._folder, self.function, **of_form))
         return self.on(viewport, scheme)
 
     def on(self, viewport: ViewportSize, scheme: Scheme) -> Page:
@@ -185,6 +193,13 @@ def test_whole_life_of_a_weigh_in(site: FormSite, viewport: ViewportSize) -> Non
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page is wider than the window"
 
 
+#: What the browser itself says of each tap that is not on a field.
+COUNT_TAPS = """() => {
+    window.taps = 0;
+    addEventListener("click", (it) => { if (it.isTrusted && !it.target.closest("input")) window.taps += 1; }, true);
+}"""
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_morning_takes_one_tap(site: FormSite, viewport: ViewportSize, scheme: Scheme) -> None:
@@ -198,11 +213,14 @@ def test_morning_takes_one_tap(site: FormSite, viewport: ViewportSize, scheme: S
     assert (second["y"], second["x"] > first["x"]) == (first["y"], True), "two columns"
     for label in NINE:
         expect(page.get_by_label(label, exact=True)).to_have_attribute("inputmode", "decimal")
-    weight.fill("81,4")
-    fat.fill("18.2")
+    page.evaluate(COUNT_TAPS)
+    for field, number in ((weight, "81,4"), (fat, "18.2")):
+        field.click()
+        page.keyboard.type(number)
     tapped = box(button(page, "Send to Garmin"))
     button(page, "Send to Garmin").click()
     expect_arrived(page)
+    assert page.evaluate("taps") == 1
     settle(page)
     assert box(button(page, "New weigh-in")) == tapped
     assert box(weight) == first
@@ -330,6 +348,23 @@ def test_keyboard_alone_is_enough(site: FormSite) -> None:
     press(page, "Delete")
     expect(page.get_by_text("Deleted: 22 Nov 2026, 07:31")).to_be_visible()
     assert site.weights() == []
+
+
+def test_key_field_by_tab(site: FormSite) -> None:
+    """The key of the function is reached with Tab, typed and taken, without a mouse; it is shown as dots."""
+    page = site.open(WEIGHBRIDGE_API_KEYS=f"home={KEY}")
+    field = page.get_by_label("Key of the function", exact=True)
+    expect(field).to_have_attribute("type", "password")
+    page.keyboard.press("Tab")
+    walk_to(page, "Key of the function")
+    page.keyboard.type(KEY)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Garmin has no weigh-ins in this period.")).to_be_visible()
+    walk_to(page, "Weight (kg)")
+    page.keyboard.type("81.4")
+    press(page, "Send to Garmin")
+    expect_arrived(page)
+    assert site.weights() == [81.4]
 
 
 FOCUSED = """() => {

@@ -86,10 +86,9 @@ def show_checklist(account: FunctionOf, health: Mapping[str, Any], newest: str, 
 
 def is_set_up(account: FunctionOf, health: Mapping[str, Any]) -> bool:
     """Whether somebody has signed in, and weigh-ins go to Garmin: then the set-up is at the end of the page."""
-    known = known_connection(account)
-    return health["delivery"].get("name") != "folder" and (
-        known.body["signed_in"] if known.ok else health["delivery"]["ready"]
-    )
+    known, delivery = known_connection(account), health["delivery"]
+    signed_in: bool = known.body["signed_in"] if known.ok else delivery["ready"]
+    return signed_in and delivery.get("name") != "folder"
 
 
 def _draw(step: Step) -> None:
@@ -217,9 +216,10 @@ def _phone(account: FunctionOf, settings: FormSettings) -> None:
     _draw(Step(title, State.IF_WANTED, text, _("A code has the address and a key that may only send.")))
     shown = st.session_state.get("phone code")
     if not isinstance(shown, Shown) or shown.account != account:
-        st.button(
-            _("Show the code"), on_click=_ask_for_code, args=(account, address, settings.phone_key), key="show code"
-        )
+        # Not in a callback: its arguments would be in the session.
+        if st.button(_("Show the code"), key="show code"):
+            st.session_state["phone code"] = _ask_for_code(account, address, settings.phone_key)
+            st.rerun()
         return
     if shown.refusal:
         st.warning(shown.refusal)
@@ -232,12 +232,11 @@ def _phone(account: FunctionOf, settings: FormSettings) -> None:
     st.button(_("Hide the code"), on_click=_hide_code, key="hide code")
 
 
-def _ask_for_code(account: FunctionOf, address: str, key: SecretStr) -> None:
+def _ask_for_code(account: FunctionOf, address: str, key: SecretStr) -> Shown:
     """Ask the function what the key is for, and try the address without it."""
-    said = account._replace(target=Target(account.target.url, key)).client.health()
+    said = FunctionOf(Target(account.target.url, key)).client.health()
     refusal = refusal_of(said, account.person)
-    is_reached = not refusal and FunctionOf(Target(address)).client.health().ok
-    st.session_state["phone code"] = Shown(account, refusal, is_reached)
+    return Shown(account, refusal, is_reached=not refusal and FunctionOf(Target(address)).client.health().ok)
 
 
 def _hide_code() -> None:
@@ -246,14 +245,14 @@ def _hide_code() -> None:
 
 def refusal_of(health: Reply, person: str) -> str:
     """Why a key cannot be drawn, by what the function says it is for; "" if it can."""
-    if not health.ok:
-        return text_of(health)
-    key = health.body.get("key")
-    if not isinstance(key, Mapping):
+    if health.kind == "unauthorized":
         return _(
             "The function does not know the key in `WEIGHBRIDGE_FORM_PHONE_KEY`. Add it to `WEIGHBRIDGE_API_KEYS`: "
             "`phone:send=KEY`."
         )
+    if not health.ok:
+        return text_of(health)
+    key = health.body.get("key", {})
     if key.get("rights") != ["send"]:
         return _(
             "The key in `WEIGHBRIDGE_FORM_PHONE_KEY` may do more than send, so it is not shown. Use one that may only "

@@ -550,5 +550,5 @@ def clear() -> None:
     """Empty the fields, for the next weigh-in, which is now."""
     fill({}, None)
     st.session_state.pop(HEIGHT.key)  # it is remembered
-    for name in ("sent", "whose", "pasted answer", "pasted reading"):
+    for name in ("sent", "locked", "whose", "pasted answer", "pasted reading"):
         st.session_state.pop(name, None)

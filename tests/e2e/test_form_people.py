@@ -1,0 +1,94 @@
+"""Several people at one scale, and whose a weigh-in is: the page asks, in a real Chromium."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, ViewportSize, expect
+
+from tests.e2e.test_form_look_back import findings
+from tests.e2e.test_form_page import (
+    DESKTOP,
+    PHONE,
+    FormSite,
+    Scheme,
+    axe,
+    button,
+    chromium,
+    click,
+    expect_arrived,
+    settle,
+    site,
+    type_in,
+)
+from tests.function_client import ROOT
+
+__all__ = ["axe", "chromium", "site"]  # fixtures
+
+PAGE_KEY = "page-key-of-sixteen-letters"
+
+
+def open_home(site: FormSite, folder: Path, viewport: ViewportSize, scheme: Scheme = "light", **more: Any) -> Page:
+    """The page of a function for Anna, who weighs 55 to 70 kg, and Ben, who weighs 65 to 95."""
+    for token in ("anna", "ben"):
+        site.garmin.write_token(folder / "tokens", token)
+    return site.open(viewport, scheme, WEIGHBRIDGE_PEOPLE=ROOT / "examples" / "people.toml", **more)
+
+
+def held(site: FormSite) -> dict[str, list[float]]:
+    return {
+        name: [entry.raw["weight"] / 100 for entry in site.garmin.weights_of[name].visible()]
+        for name in ("anna", "ben")
+    }
+
+
+def paste(page: Page, text: str) -> None:
+    page.get_by_label("A reading").fill(text)
+    click(page, "Fill the fields")
+    expect(page.get_by_text("Whose weigh-in is this?")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("viewport", "scheme"), [(DESKTOP, "dark"), (PHONE, "light")], ids=["desktop, dark", "phone, light"]
+)
+def test_pasted_weigh_in_asks_whose_it_is(
+    site: FormSite, tmp_path: Path, viewport: ViewportSize, scheme: Scheme, axe: str
+) -> None:
+    """A pasted weigh-in that fits two people, or nobody, is asked about by a button for each; the answer fills the
+    fields for that person, whoever was chosen before, and nothing is sent until then."""
+    page = open_home(site, tmp_path, viewport, scheme)
+    page.get_by_text("Paste instead").click()
+    paste(page, "Weight 178kg")
+    expect(page.get_by_text("This weight fits no one's range")).to_be_visible()
+    paste(page, "Weight 68kg")
+    expect(page.get_by_text("This weight fits Anna and Ben.")).to_be_visible()
+    assert findings(page, axe) == []
+    expect(page.get_by_label("Weight (kg)", exact=True)).to_have_value("")
+    expect(page.get_by_role("radio", name="Anna")).to_be_checked()
+    page.get_by_role("button", name="Ben", exact=True).click()
+    expect(page.get_by_label("Weight (kg)", exact=True)).to_have_value("68 kg")
+    expect(page.get_by_role("radio", name="Ben")).to_be_checked()
+    assert held(site) == {"anna": [], "ben": []}
+    click(page, "Send to Garmin")
+    expect_arrived(page)
+    assert held(site) == {"anna": [], "ben": [68.0]}
+    page.reload()
+    expect(page.get_by_role("radio", name="Ben")).to_be_checked()
+
+
+def test_typed_weigh_in_asks_whose_it_is(site: FormSite, tmp_path: Path, axe: str) -> None:
+    """Where the key of the page does not show it the people, a weigh-in that fits two is asked about in place of the
+    button to send, and one tap on the answer sends it to that person."""
+    keys = f"page:send+read={PAGE_KEY}"
+    page = open_home(site, tmp_path, PHONE, WEIGHBRIDGE_API_KEYS=keys, WEIGHBRIDGE_KEY=PAGE_KEY)
+    type_in(page, {"Weight (kg)": "68"})
+    expect(page.get_by_text("Whose weigh-in is this?")).to_be_visible()
+    expect(button(page, "Send to Garmin")).to_have_count(0)
+    assert findings(page, axe) == []
+    page.get_by_role("button", name="Anna", exact=True).click()
+    expect_arrived(page)
+    settle(page)
+    expect(page.get_by_text("Anna · 68 kg")).to_be_visible()
+    assert held(site) == {"anna": [68.0], "ben": []}

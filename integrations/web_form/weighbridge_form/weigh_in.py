@@ -96,8 +96,6 @@ def _type_in(account: FunctionOf, delivery: Mapping[str, Any]) -> None:
     if HEIGHT.key not in state:
         state[HEIGHT.key] = remembered("height", who)
 
-    fields, when, bar = st.container(key="fields"), st.container(key="when-row"), st.container(key="bar")
-    details = st.container(key="details")
     texts = {field.key: str(state.get(field.key, "")) for field in FIELDS}
     more = state["more"] | ({"person": account.person} if account.person else {})
     empty = not any(texts[field.key].strip() for field in NINE)
@@ -114,6 +112,9 @@ def _type_in(account: FunctionOf, delivery: Mapping[str, Any]) -> None:
                 state[key] = state[key]
     whose = _answered(values)
     checked = None if empty or arrived else client.post(reading, dry_run=True, person=whose)
+    # Nothing is drawn before that, so that a browser gets all of it at once, and draws it at once.
+    fields, when, bar = st.container(key="fields"), st.container(key="when-row"), st.container(key="bar")
+    details = st.container(key="details")
     if checked and asks_for_a_key(checked):
         with fields:
             show_problem(checked)

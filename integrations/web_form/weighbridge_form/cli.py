@@ -8,7 +8,9 @@ and nothing stops that. So the page is an ASGI application here, on a server tha
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,8 +81,16 @@ def command(around: Surroundings, options: Sequence[str]) -> None:
             log_level="warning",
         )
     )
+    _load()
     click.echo(f"The page: http{'s' if server.config.is_ssl else ''}://{host}:{port}", err=True)
     server.run()
+
+
+def _load() -> None:
+    """Load what the page needs before the first person opens it, and let no collection of garbage look at it again."""
+    import_module("weighbridge_form.page")
+    gc.collect()
+    gc.freeze()
 
 
 def access_of(settings: FormSettings) -> Access | None:

@@ -1,8 +1,9 @@
 """Weigh in: type or paste a weigh-in, see what would be sent, send it, see where it arrived.
 
-Strategy: Streamlit runs this from its top at each change, and by then the typed texts are in `st.session_state`. So the
-function is asked first, and each field is drawn with the problem that the function found. The button to send is always
-there: a tap on it right after typing also reads the field that was left with it.
+Strategy: at each change of a field, Streamlit runs the fields alone (a fragment), and by then the typed texts are in
+`st.session_state`. So the function is asked first, and each field is drawn with the problem that the function found.
+The button to send is always there: a tap on it right after typing also reads the field that was left with it. The rest
+of the page is drawn again once something was sent or pasted.
 
 Rule: the time is that of sending, until a person chooses another one. It is fixed when these values are sent for the
 first time, so sending the same again is the same weigh-in; other values get a time of their own. A tab that was left
@@ -50,7 +51,11 @@ from .values import (
 )
 from .words import _, language, mark, number
 
-NOW, ANOTHER = mark("Now"), mark("Another time")
+#: In the session: the whole page has to be drawn again, not only the fields.
+REDRAW = "draw the whole page"
+#: In the session, and in the language of the browser.
+NOW, ANOTHER = "now", "another"
+TIMES = {NOW: mark("Now"), ANOTHER: mark("Another time")}
 #: A receipt's status, in a person's words.
 ARRIVED = {
     "confirmed": mark("Arrived in Garmin"),
@@ -70,6 +75,18 @@ class Sent(NamedTuple):
 
 def show_weigh_in(account: FunctionOf, delivery: Mapping[str, Any], choose: Callable[[str], None]) -> None:
     """`choose` chooses another person on the page."""
+    st.session_state.pop(REDRAW, None)
+    typed = st.container()
+    _paste(account, choose)  # first: it fills the fields
+    with typed:
+        _type_in(account, delivery)
+
+
+@st.fragment
+def _type_in(account: FunctionOf, delivery: Mapping[str, Any]) -> None:
+    """The fields, and what becomes of them. Streamlit runs it alone at each change in it."""
+    if st.session_state.pop(REDRAW, False):
+        st.rerun()
     state, client = st.session_state, account.client
     who = _who(account)
     if state.get("locked") and "sent" not in state:
@@ -78,11 +95,6 @@ def show_weigh_in(account: FunctionOf, delivery: Mapping[str, Any], choose: Call
     state.setdefault("unit", remembered("unit", who) or UNITS[0])
     if HEIGHT.key not in state:
         state[HEIGHT.key] = remembered("height", who)
-
-    # Drawn in another order than they are on the page: pasting fills the fields.
-    fields, when, bar = st.container(key="fields"), st.container(key="when-row"), st.container(key="bar")
-    details = st.container(key="details")
-    _paste(account, choose)
 
     texts = {field.key: str(state.get(field.key, "")) for field in FIELDS}
     more = state["more"] | ({"person": account.person} if account.person else {})
@@ -100,6 +112,9 @@ def show_weigh_in(account: FunctionOf, delivery: Mapping[str, Any], choose: Call
                 state[key] = state[key]
     whose = _answered(values)
     checked = None if empty or arrived else client.post(reading, dry_run=True, person=whose)
+    # Nothing is drawn before that, so that a browser gets all of it at once, and draws it at once.
+    fields, when, bar = st.container(key="fields"), st.container(key="when-row"), st.container(key="bar")
+    details = st.container(key="details")
     if checked and asks_for_a_key(checked):
         with fields:
             show_problem(checked)
@@ -268,8 +283,9 @@ def _ready(client: Client, draft: _Draft, sent: Sent | None, delivery: Mapping[s
         else:
             _say(draft, pressed=bool(pressed))
     if draft.checked and draft.is_fine:
-        with details, st.expander(_("What would be sent")):
-            _preview(draft.checked.body)
+        with details, st.expander(_("What would be sent"), key="what would be sent", on_change="rerun") as preview:
+            if preview.open:
+                _preview(draft.checked.body)
     if sending:
         _send(client, draft, replace=pressed == "replace")
 
@@ -550,5 +566,7 @@ def clear() -> None:
     """Empty the fields, for the next weigh-in, which is now."""
     fill({}, None)
     st.session_state.pop(HEIGHT.key)  # it is remembered
-    for name in ("sent", "locked", "whose", "pasted answer", "pasted reading"):
+    for name in ("sent", "locked", "whose", "pasted reading"):
         st.session_state.pop(name, None)
+    if st.session_state.pop("pasted answer", None) is not None:
+        st.session_state[REDRAW] = True  # it is drawn below the fields

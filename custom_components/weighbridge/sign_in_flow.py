@@ -77,7 +77,6 @@ class SignInSteps(FlowHandler[Any, Any, Any]):
     _state = ""
     _browser_page = ""
     _wait_s = 0.0
-    _connection: Mapping[str, Any] = {}
 
     @abstractmethod
     async def _after_sign_in(self) -> Any:
@@ -199,7 +198,8 @@ class SignInSteps(FlowHandler[Any, Any, Any]):
         errors: dict[str, str],
         failed: Answer | None = None,
     ) -> Any:
-        wait_s = max(self._wait_s, (failed and failed.retry_after_s) or 0.0)
+        is_known = failed is not None and failed.kind != "rate-limited"
+        wait_s = (failed.retry_after_s or 0.0) if failed and is_known else self._wait_s
         return self.async_show_form(
             step_id=step_id,
             data_schema=schema,

@@ -119,11 +119,13 @@ class WeighbridgeFlow(SignInSteps, ConfigFlow, domain=DOMAIN):
     async def async_step_zeroconf(self, discovery_info: ZeroconfServiceInfo) -> ConfigFlowResult:
         """A function announces itself. Nothing is sent to it before somebody has typed the key."""
         url = str(URL.build(scheme="http", host=discovery_info.host, port=discovery_info.port))
-        instance = discovery_info.properties.get("id")
-        for entry in self._async_current_entries(include_ignore=False):
-            if entry.state is ConfigEntryState.LOADED and (state := entry.runtime_data.health.data):
-                if state.instance and state.instance == instance:
-                    return self.async_abort(reason="already_configured")
+        known = {
+            state.instance
+            for entry in self._async_current_entries(include_ignore=False)
+            if entry.state is ConfigEntryState.LOADED and (state := entry.runtime_data.health.data)
+        }
+        if discovery_info.properties.get("id") in known - {""}:
+            return self.async_abort(reason="already_configured")
         await self.async_set_unique_id(_unique_id(url))
         self._abort_if_unique_id_configured()
         self._data = {CONF_URL: url}

@@ -32,7 +32,7 @@ from .answers import Answer
 from .function import Function
 
 _EMAIL: Final = "email"
-_PASSWORD: Final = "password"
+_PASSWORD: Final = "password"  # noqa: S105  # the name of a field
 _CODE: Final = "code"
 _TICKET: Final = "ticket"
 _PERSON: Final = "person"

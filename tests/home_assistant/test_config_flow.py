@@ -23,7 +23,7 @@ from homeassistant.helpers.service_info.hassio import HassioServiceInfo
 from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.weighbridge.const import CONF_KEY, CONF_NAME_IN_FUNCTION, CONF_URL, DOMAIN
+from custom_components.weighbridge.const import CONF_KEY, CONF_NAME_IN_FUNCTION, CONF_URL, DOMAIN, PERSON
 from tests.function_client import free_port
 from tests.garmin.server import GarminStandIn
 from weighbridge.garmin.attempts import Attempts
@@ -84,6 +84,7 @@ async def test_add(hass: HomeAssistant, function: RunningFunction) -> None:
     await hass.async_block_till_done()
     entry = dialog.result["result"]
     assert entry.state is ConfigEntryState.LOADED
+    assert list(entry.supported_subentry_types) == [PERSON]
     assert [dict(each.data) for each in entry.subentries.values()] == [{CONF_NAME_IN_FUNCTION: ""}]
 
 

@@ -22,6 +22,7 @@ from custom_components.weighbridge.health import AWAY
 from tests.garmin.server import GarminStandIn
 
 from .dialog import Dialog, texts
+from .other_server import other_server
 from .running import KEY, RunningFunction
 from .test_config_flow import ANNA_AND_BEN, credentials, pasted
 
@@ -72,7 +73,7 @@ async def test_ends_soon(
     assert dialog.step == "signed_in"
     assert (await dialog.send()).is_done
     assert issues(hass) == {}
-    assert hass.states.get("sensor.weighbridge_sign_in_days_left").state == "30.0"
+    assert hass.states.get("sensor.weighbridge_sign_in_remaining").state == "30.0"
 
 
 @ANNA_AND_BEN
@@ -163,8 +164,8 @@ async def test_wrong_settings(hass: HomeAssistant, function: RunningFunction, lo
     """A function whose settings are wrong answers, is a problem, and is an issue until it is repaired."""
     function.start(checked=False, WEIGHBRIDGE_TIMEZONE="Europe/Nowhere")
     assert await asked(hass, loaded) == {"not_ready"}
-    states = {name: hass.states.get(f"binary_sensor.weighbridge_{name}").state for name in ("problem", "connectivity")}
-    assert states == {"problem": "on", "connectivity": "on"}
+    states = {name: hass.states.get(f"binary_sensor.weighbridge_{name}").state for name in ("problem", "connection")}
+    assert states == {"problem": "on", "connection": "on"}
     function.start()
     assert await asked(hass, loaded) == set()
 
@@ -190,7 +191,7 @@ async def test_away(
     caplog.set_level(logging.INFO, logger="custom_components.weighbridge")
     function.stop()
     assert await asked(hass, loaded) == set()
-    assert hass.states.get("binary_sensor.weighbridge_connectivity").state == "off"
+    assert hass.states.get("binary_sensor.weighbridge_connection").state == "off"
     assert hass.states.get("binary_sensor.weighbridge_problem").state == "unavailable"
     asked_at = []
     loaded.runtime_data.health.async_add_listener(lambda: asked_at.append(freezer()))
@@ -216,17 +217,15 @@ async def test_set_up_while_away(
     assert entry.state is ConfigEntryState.LOADED
     function.start()
     assert await asked(hass, entry) == set()
-    assert hass.states.get("binary_sensor.weighbridge_connectivity").state == "on"
+    assert hass.states.get("binary_sensor.weighbridge_connection").state == "on"
 
 
 async def test_something_else_answers(hass: HomeAssistant, function: RunningFunction, loaded: MockConfigEntry) -> None:
     """A proxy that answers instead of the function is no function."""
-    from .other_server import other_server
-
     async with other_server(502, b"<html>Bad Gateway</html>") as url:
         hass.config_entries.async_update_entry(loaded, data={**loaded.data, "url": url})
         await hass.async_block_till_done()
-        assert hass.states.get("binary_sensor.weighbridge_connectivity").state == "off"
+        assert hass.states.get("binary_sensor.weighbridge_connection").state == "off"
 
 
 # -- what shows it -----------------------------------------------------------------------------------------
@@ -240,11 +239,11 @@ async def test_days_of_each_person(hass: HomeAssistant, function: RunningFunctio
     assert await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done()
     states = hass.states.async_all("sensor")
-    days = {state.entity_id: state.state for state in states if state.entity_id.endswith("sign_in_days_left")}
+    days = {state.entity_id: state.state for state in states if state.entity_id.endswith("sign_in_remaining")}
     assert days == {
-        "sensor.weighbridge_sign_in_days_left": "20.0",
-        "sensor.anna_sign_in_days_left": "25.0",
-        "sensor.ben_sign_in_days_left": "20.0",
+        "sensor.weighbridge_sign_in_remaining": "20.0",
+        "sensor.anna_sign_in_remaining": "25.0",
+        "sensor.ben_sign_in_remaining": "20.0",
     }
 
 
@@ -258,7 +257,7 @@ async def test_removal(hass: HomeAssistant, function: RunningFunction, loaded: M
     assert await hass.config_entries.async_remove(loaded.entry_id)
     await hass.async_block_till_done()
     assert issues(hass) == {}
-    assert dr.async_get(hass).devices.get_devices_for_config_entry_id(loaded.entry_id) == []
+    assert dr.async_entries_for_config_entry(dr.async_get(hass), loaded.entry_id) == []
     assert hass.states.async_all() == []
 
 
@@ -266,15 +265,11 @@ async def test_removal(hass: HomeAssistant, function: RunningFunction, loaded: M
 async def test_stale_device(hass: HomeAssistant, loaded: MockConfigEntry) -> None:
     """A device may be deleted if nobody has it any more."""
     registry = dr.async_get(hass)
-    hub = registry.async_get_device({(DOMAIN, loaded.entry_id)})
     old = registry.async_get_or_create(config_entry_id=loaded.entry_id, identifiers={(DOMAIN, "somebody who was")})
-    assert hub is not None
-    assert not await async_remove_config_entry_device(hass, loaded, hub)
-    assert await async_remove_config_entry_device(hass, loaded, old)
-    for subentry_id in loaded.subentries:
-        theirs = registry.async_get_device({(DOMAIN, subentry_id)})
-        assert theirs is not None
-        assert not await async_remove_config_entry_device(hass, loaded, theirs)
+    devices = dr.async_entries_for_config_entry(registry, loaded.entry_id)
+    assert len(devices) == 4
+    removable = [device for device in devices if await async_remove_config_entry_device(hass, loaded, device)]
+    assert removable == [old]
 
 
 def test_repairs_are_the_sign_in() -> None:

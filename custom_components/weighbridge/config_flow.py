@@ -63,7 +63,7 @@ _ERRORS: Final = {
 _NEEDED_RIGHTS: Final = frozenset({"send", "read"})
 
 
-class WeighbridgeFlow(SignInSteps, ConfigFlow, domain=DOMAIN):
+class WeighbridgeFlow(ConfigFlow, SignInSteps, domain=DOMAIN):
     VERSION = 1
 
     _health: HealthState

@@ -10,8 +10,8 @@
 
 Rule: an address and a key are stored only after the function has answered at that address and knows the key.
 
-Strategy: the address is what tells entries apart, because a function has no identity that outlives it. What is
-announced in the network is told apart from what is set up by the address, and by the id of the running process.
+Strategy: an entry is identified by its address, because a function has no identity that outlives it. What is announced
+in the network is set up already if it has the address of an entry, or the id of the process that answers it.
 
 Weakness: an address that is announced is never put into an entry by itself, although it may be the new one of the same
 function: whoever announces it would be sent the key.
@@ -186,7 +186,7 @@ class WeighbridgeFlow(ConfigFlow, SignInSteps, domain=DOMAIN):
     async def _without_sign_in(self, answer: Answer) -> ConfigFlowResult:
         if self.source == SOURCE_RECONFIGURE:
             return self.async_abort(**sign_in_abort(answer))
-        # Whoever adds it is told by an issue that nobody is signed in, and how that is repaired.
+        # An issue shows that nobody is signed in, and how to repair it.
         return self._create()
 
     # -- what the steps share ------------------------------------------------------------------------------
@@ -273,7 +273,7 @@ def sign_in_abort(answer: Answer) -> dict[str, Any]:
 
 
 def _url(address: str) -> str | None:
-    """The address of a function; None if it is none. Without a scheme, HTTP is meant."""
+    """The address of a function; None if it is not one. Without a scheme, HTTP is meant."""
     address = address.strip()
     try:
         url = URL(address if "://" in address else f"http://{address}")

@@ -4,8 +4,8 @@
                         │          └ code ─┤
                         └ browser ─────────┘
 
-Rule: a password, a code and a ticket go to the function and nowhere else: nothing here keeps, logs or shows them. What
-the function answers is told apart by `kind`; its sentence is only shown, as the reason.
+Rule: a password, a code and a ticket go to the function and nowhere else: nothing here keeps, logs or shows them. The
+`kind` of an answer decides what follows. Its sentence is only shown, as the reason.
 
 Facts: a form cannot say that it failed and lead to another step, so a step that leads elsewhere gives its errors along.
 """

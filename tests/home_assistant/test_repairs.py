@@ -1,4 +1,4 @@
-"""What a person has to repair: when they are told, how it is repaired, and that nothing stays behind."""
+"""What a person has to repair: when it is shown, how it is repaired, and that nothing stays behind."""
 
 from __future__ import annotations
 
@@ -186,8 +186,8 @@ async def test_away(
     caplog: pytest.LogCaptureFixture,
     until: Until,
 ) -> None:
-    """A function that is away is one line in the log, and after an hour an issue, also if nobody weighs in. Back again,
-    it is one line more, and no issue."""
+    """A function that is away is one line in the log, and after an hour an issue, even if nobody weighs in. Back again,
+    it is one line more, and the issue is gone."""
     caplog.set_level(logging.INFO, logger="custom_components.weighbridge")
     function.stop()
     assert await asked(hass, loaded) == set()
@@ -221,7 +221,7 @@ async def test_set_up_while_away(
 
 
 async def test_something_else_answers(hass: HomeAssistant, function: RunningFunction, loaded: MockConfigEntry) -> None:
-    """A proxy that answers instead of the function is no function."""
+    """If a proxy answers instead of the function, the function is away."""
     async with other_server(502, b"<html>Bad Gateway</html>") as url:
         hass.config_entries.async_update_entry(loaded, data={**loaded.data, "url": url})
         await hass.async_block_till_done()

@@ -20,7 +20,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
 from .. import __version__
-from ..instance import instance_id
+from ..http.instance import instance_id
 
 if TYPE_CHECKING:
     from zeroconf import ServiceInfo, Zeroconf

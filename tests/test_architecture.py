@@ -50,6 +50,7 @@ ALONE: dict[str, tuple[str, ...]] = {
     "dotenv": ("operate",),
     "httpx": ("client",),
     "apprise": ("notify.courier",),
+    "zeroconf": ("operate.announce",),
 }
 
 #: Pure: bytes and values in, bytes and values out.

@@ -486,7 +486,7 @@ def test_open_routes_need_no_key(make: Make) -> None:
 
 @pytest.mark.parametrize("path", ["/health", "/openapi.json"])
 def test_wrong_key_on_an_open_route(make: Make, path: str) -> None:
-    """Who sends a wrong key learns it at once, also where none is needed."""
+    """Who sends a wrong key learns it at once, even where a key is not needed."""
     problem(make(**KEYS).get(path, headers={"X-API-Key": "planted-planted-planted"}), 401, "unauthorized")
 
 

@@ -10,8 +10,8 @@
 
 Rule: an address and a key are stored only after the function has answered at that address and knows the key.
 
-Strategy: the address is what tells entries apart, because a function has no identity that outlives it. What is
-announced in the network is told apart from what is set up by the address, and by the id of the running process.
+Strategy: an entry is identified by its address, because a function has no identity that outlives it. What is announced
+in the network is set up already if it has the address of an entry, or the id of the process that answers it.
 
 Weakness: an address that is announced is never put into an entry by itself, although it may be the new one of the same
 function: whoever announces it would be sent the key.
@@ -63,7 +63,7 @@ _ERRORS: Final = {
 _NEEDED_RIGHTS: Final = frozenset({"send", "read"})
 
 
-class WeighbridgeFlow(SignInSteps, ConfigFlow, domain=DOMAIN):
+class WeighbridgeFlow(ConfigFlow, SignInSteps, domain=DOMAIN):
     VERSION = 1
 
     _health: HealthState
@@ -119,11 +119,13 @@ class WeighbridgeFlow(SignInSteps, ConfigFlow, domain=DOMAIN):
     async def async_step_zeroconf(self, discovery_info: ZeroconfServiceInfo) -> ConfigFlowResult:
         """A function announces itself. Nothing is sent to it before somebody has typed the key."""
         url = str(URL.build(scheme="http", host=discovery_info.host, port=discovery_info.port))
-        instance = discovery_info.properties.get("id")
-        for entry in self._async_current_entries(include_ignore=False):
-            if entry.state is ConfigEntryState.LOADED and (state := entry.runtime_data.health.data):
-                if state.instance and state.instance == instance:
-                    return self.async_abort(reason="already_configured")
+        known = {
+            state.instance
+            for entry in self._async_current_entries(include_ignore=False)
+            if entry.state is ConfigEntryState.LOADED and (state := entry.runtime_data.health.data)
+        }
+        if discovery_info.properties.get("id") in known - {""}:
+            return self.async_abort(reason="already_configured")
         await self.async_set_unique_id(_unique_id(url))
         self._abort_if_unique_id_configured()
         self._data = {CONF_URL: url}
@@ -184,7 +186,7 @@ class WeighbridgeFlow(SignInSteps, ConfigFlow, domain=DOMAIN):
     async def _without_sign_in(self, answer: Answer) -> ConfigFlowResult:
         if self.source == SOURCE_RECONFIGURE:
             return self.async_abort(**sign_in_abort(answer))
-        # Whoever adds it is told by an issue that nobody is signed in, and how that is repaired.
+        # An issue shows that nobody is signed in, and how to repair it.
         return self._create()
 
     # -- what the steps share ------------------------------------------------------------------------------
@@ -271,7 +273,7 @@ def sign_in_abort(answer: Answer) -> dict[str, Any]:
 
 
 def _url(address: str) -> str | None:
-    """The address of a function; None if it is none. Without a scheme, HTTP is meant."""
+    """The address of a function; None if it is not one. Without a scheme, HTTP is meant."""
     address = address.strip()
     try:
         url = URL(address if "://" in address else f"http://{address}")

@@ -3,7 +3,7 @@
 Rule: what a person has to repair is an issue, and it is deleted as soon as it is repaired. No text of the function is
 parsed: `code` says what is wrong. One line in the log when the function goes away, one when it is back.
 
-Strategy: `/health` has the days that each sign-in lasts, also where `/sign-in` is refused because there is no HTTPS.
+Strategy: `/health` has the days that each sign-in lasts, even where `/sign-in` is refused because there is no HTTPS.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _LOGGER = logging.getLogger(__name__)
 _INTERVAL = timedelta(minutes=5)
 #: From how many days before its end a sign-in is announced to end.
 ANNOUNCED_DAYS: Final = 14
-#: How long the function may be away before somebody is told. A restart or an update takes minutes.
+#: How long the function may be away before an issue shows it. A restart or an update takes minutes.
 AWAY: Final = timedelta(hours=1)
 
 SIGN_IN_NEEDED: Final = "sign-in-needed"

@@ -14,7 +14,7 @@ from .runtime import WeighbridgeEntry
 from .sign_in_flow import SignInSteps
 
 
-class SignInRepair(SignInSteps, RepairsFlow):
+class SignInRepair(RepairsFlow, SignInSteps):
     def __init__(self, entry_id: str, person: str) -> None:
         self._entry_id = entry_id
         self._people = (person,) if person else ()

@@ -4,8 +4,8 @@
                         │          └ code ─┤
                         └ browser ─────────┘
 
-Rule: a password, a code and a ticket go to the function and nowhere else: nothing here keeps, logs or shows them. What
-the function answers is told apart by `kind`; its sentence is only shown, as the reason.
+Rule: a password, a code and a ticket go to the function and nowhere else: nothing here keeps, logs or shows them. The
+`kind` of an answer decides what follows. Its sentence is only shown, as the reason.
 
 Facts: a form cannot say that it failed and lead to another step, so a step that leads elsewhere gives its errors along.
 """
@@ -32,7 +32,7 @@ from .answers import Answer
 from .function import Function
 
 _EMAIL: Final = "email"
-_PASSWORD: Final = "password"
+_PASSWORD: Final = "password"  # noqa: S105  # the name of a field
 _CODE: Final = "code"
 _TICKET: Final = "ticket"
 _PERSON: Final = "person"
@@ -77,7 +77,6 @@ class SignInSteps(FlowHandler[Any, Any, Any]):
     _state = ""
     _browser_page = ""
     _wait_s = 0.0
-    _connection: Mapping[str, Any] = {}
 
     @abstractmethod
     async def _after_sign_in(self) -> Any:
@@ -199,7 +198,8 @@ class SignInSteps(FlowHandler[Any, Any, Any]):
         errors: dict[str, str],
         failed: Answer | None = None,
     ) -> Any:
-        wait_s = max(self._wait_s, (failed and failed.retry_after_s) or 0.0)
+        is_known = failed is not None and failed.kind != "rate-limited"
+        wait_s = (failed.retry_after_s or 0.0) if failed and is_known else self._wait_s
         return self.async_show_form(
             step_id=step_id,
             data_schema=schema,

@@ -10,12 +10,12 @@ from homeassistant.components.sensor import (
 )
 from homeassistant.const import EntityCategory, UnitOfTime
 from homeassistant.core import callback
-from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .const import CONF_NAME_IN_FUNCTION, DOMAIN, PERSON
 from .health import Account
 from .hub import HubEntity
+from .person import Person
+from .person_entity import person_device
 from .runtime import WeighbridgeEntry
 
 _DAYS = SensorEntityDescription(
@@ -32,20 +32,21 @@ _DAYS = SensorEntityDescription(
 @callback
 def add(entry: WeighbridgeEntry, async_add_entities: AddConfigEntryEntitiesCallback) -> None:
     async_add_entities([_DaysLeft(entry)])
-    for subentry in entry.subentries.values():
-        if subentry.subentry_type == PERSON and (name := subentry.data.get(CONF_NAME_IN_FUNCTION)):
-            async_add_entities([_DaysLeft(entry, subentry.subentry_id, name)], config_subentry_id=subentry.subentry_id)
+    for subentry_id, person in entry.runtime_data.people.items():
+        # Without a name, the account of the function is theirs.
+        if person.name_in_function:
+            async_add_entities([_DaysLeft(entry, person)], config_subentry_id=subentry_id)
 
 
 class _DaysLeft(HubEntity, SensorEntity):
     """Of the account whose sign-in ends first, or of one person."""
 
-    def __init__(self, entry: WeighbridgeEntry, subentry_id: str = "", person: str = "") -> None:
+    def __init__(self, entry: WeighbridgeEntry, person: Person | None = None) -> None:
         super().__init__(entry, _DAYS)
-        self._person = person
-        if subentry_id:
-            self._attr_unique_id = f"{subentry_id}_{_DAYS.key}"
-            self._attr_device_info = DeviceInfo(identifiers={(DOMAIN, subentry_id)})
+        self._person = person.name_in_function if person else ""
+        if person:
+            self._attr_unique_id = f"{person.subentry_id}_{_DAYS.key}"
+            self._attr_device_info = person_device(person)
 
     @property
     def available(self) -> bool:

@@ -23,7 +23,7 @@ from homeassistant.helpers.service_info.hassio import HassioServiceInfo
 from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.weighbridge.const import CONF_KEY, CONF_NAME_IN_FUNCTION, CONF_URL, DOMAIN
+from custom_components.weighbridge.const import CONF_KEY, CONF_NAME_IN_FUNCTION, CONF_URL, DOMAIN, PERSON
 from tests.function_client import free_port
 from tests.garmin.server import GarminStandIn
 from weighbridge.garmin.attempts import Attempts
@@ -84,6 +84,7 @@ async def test_add(hass: HomeAssistant, function: RunningFunction) -> None:
     await hass.async_block_till_done()
     entry = dialog.result["result"]
     assert entry.state is ConfigEntryState.LOADED
+    assert list(entry.supported_subentry_types) == [PERSON]
     assert [dict(each.data) for each in entry.subentries.values()] == [{CONF_NAME_IN_FUNCTION: ""}]
 
 
@@ -113,7 +114,7 @@ BROKEN = {"type": "urn:weighbridge:settings-invalid", "title": "x", "blame": "ow
 async def test_something_else_answers(
     hass: HomeAssistant, function: RunningFunction, status: int, body: object, error: str
 ) -> None:
-    """What answers there and is no function that can be used is named, and the right address can be typed then."""
+    """Something else at the address, or a function that cannot be used, is named. Then the right address works."""
     async with other_server(status, body) as url:
         dialog = await (await address(hass)).send(url=url, api_key=KEY)
         assert (dialog.step, dialog.error) == ("address", error)
@@ -124,7 +125,7 @@ async def test_something_else_answers(
     "url", ["", "ftp://127.0.0.1", "http://", "http://me:secret@nas", "http://nas:port", "http://nas?x=1"]
 )
 async def test_no_address(hass: HomeAssistant, function: RunningFunction, url: str) -> None:
-    """What is no address is named beside the field, and nobody is asked."""
+    """A text that is not an address is named beside the field, and nobody is asked."""
     dialog = await (await address(hass)).send(url=url, api_key=KEY)
     assert dialog.result["errors"] == {CONF_URL: "invalid_url"}
     assert (await dialog.send(url=function.url, api_key=KEY)).is_done
@@ -345,7 +346,7 @@ async def test_sign_in_is_off(hass: HomeAssistant, function: RunningFunction) ->
 
 
 async def test_wrong_password(hass: HomeAssistant, function: RunningFunction, garmin: GarminStandIn) -> None:
-    """A wrong password is named, the e-mail stays, and the next attempt is told how long to wait."""
+    """A wrong password is named, the e-mail stays, and the next attempt shows how long to wait."""
     dialog = await (await at_password(hass, function)).send(**credentials(garmin, "planted-wr0ng"))
     assert (dialog.step, dialog.error) == ("password", "sign_in_rejected")
     (email, password) = dialog.result["data_schema"].schema

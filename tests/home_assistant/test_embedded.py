@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import logging
 import threading
 from collections.abc import AsyncIterator, Mapping
-from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import homeassistant.block_async_io as detector
 import pytest
-from homeassistant.config_entries import ConfigEntryState, ConfigSubentry, ConfigSubentryData
+from homeassistant.config_entries import ConfigEntryState, ConfigSubentryData
 from homeassistant.core import HomeAssistant
-from homeassistant.requirements import RequirementsNotFound
-from homeassistant.util import dt as dt_util
 from homeassistant.util import loop as protected
-from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
+from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.weighbridge import embedded
 from custom_components.weighbridge.const import CONF_KEY, CONF_NAME_IN_FUNCTION, CONF_URL, DOMAIN, PERSON
-from custom_components.weighbridge.embedded import CONF_TOKENS, Embedded
+from custom_components.weighbridge.embedded import CONF_TOKENS
 from custom_components.weighbridge.function import Function
-from sdk_fallback.golden import GOLDEN
 from tests.garmin.server import GarminStandIn
 
 EMAIL, PASSWORD, CODE = "runner@example.com", "correct horse", "123456"

@@ -92,9 +92,7 @@ async def test_late_reading(
     assert await rows(hass) == {late: (86.0, 86.0, 86.0), HOUR: (81.4, 81.4, 81.4)}
 
 
-async def test_deletion_and_correction(
-    hass: HomeAssistant, function: RunningFunction, entry: MockConfigEntry
-) -> None:
+async def test_deletion_and_correction(hass: HomeAssistant, function: RunningFunction, entry: MockConfigEntry) -> None:
     """What is deleted in Garmin leaves no hour behind, and what is corrected has its new value."""
     weigh(function, (LONG_AGO, 90.0), (HOUR + minutes(5), 20.0), (HOUR - timedelta(hours=5), 82.0))
     assert await hass.config_entries.async_setup(entry.entry_id)

@@ -18,12 +18,12 @@ from ..compose import Composed
 from ..delivery.port import WeighInStore, file_name
 from ..errors import FieldError, WeighbridgeError
 from ..fit.patch import READINGS_PER_FILE
-from ..instance import instance_id
 from ..pipeline import Step, TakeBack, Understood, is_to_do
 from ..settings import Key, Right, Settings
 from .access import ANONYMOUS, check, check_person
 from .body import Headers, Payloads, read_body, read_json
 from .encoding import PRETTY
+from .instance import instance_id
 from .problems import problem
 from .sign_in import code_needed, connection, read_step
 

@@ -20,7 +20,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
 from .. import __version__
-from ..instance import instance_id
+from ..http.instance import instance_id
 
 if TYPE_CHECKING:
     from zeroconf import ServiceInfo, Zeroconf
@@ -87,8 +87,8 @@ def _service(addresses: list[IPv4Address | IPv6Address], port: int) -> ServiceIn
 
 def reachable_addresses(host: str) -> list[IPv4Address | IPv6Address]:
     """The addresses at which other machines reach a server that listens on this one; none if it is a loopback one."""
-    family, *_, (name, *_rest) = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)[0]
-    listens = ip_address(name.partition("%")[0])
+    family, *_, address = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)[0]
+    listens = ip_address(str(address[0]).partition("%")[0])
     if not listens.is_unspecified:
         return [] if listens.is_loopback else [listens]
     # ifaddr comes with zeroconf.
@@ -101,7 +101,7 @@ def reachable_addresses(host: str) -> list[IPv4Address | IPv6Address]:
     ]
     # A server on 0.0.0.0 does not answer on IPv6. An address of a link is of no use without the name of the link.
     return [
-        address
-        for address in found
-        if not (address.is_loopback or address.is_link_local) and (address.version == 4 or family is socket.AF_INET6)
+        ip
+        for ip in found
+        if not (ip.is_loopback or ip.is_link_local) and (ip.version == 4 or family == socket.AF_INET6)
     ]

@@ -14,13 +14,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import voluptuous as vol
-from homeassistant.components.repairs import RepairsFlow, RepairsFlowResult
+from homeassistant.components.repairs import RepairsFlow
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.selector import SelectSelector, SelectSelectorConfig, SelectSelectorMode
 from homeassistant.helpers.translation import async_get_translations
+from homeassistant.util import dt as dt_util
 from homeassistant.util import slugify
 
 from .const import CONF_NAME_IN_FUNCTION, CONF_PERSON, DOMAIN, PERSON
@@ -52,17 +53,21 @@ class Questions:
     @callback
     def async_ask(self, item: Item, *, again: bool = False) -> None:
         """Ask whose a reading is. `again`: the phones have been asked already."""
-        from .queue import local_time
-
+        placeholders = _placeholders(item)
         ir.async_create_issue(
             self._hass,
             DOMAIN,
             _issue_id(self._entry.entry_id, item),
-            data={"entry_id": self._entry.entry_id, "item_id": item.id, "candidates": "\n".join(self._order(item))},
+            data={
+                "entry_id": self._entry.entry_id,
+                "item_id": item.id,
+                "candidates": "\n".join(self._order(item)),
+                **placeholders,
+            },
             is_fixable=True,
             severity=ir.IssueSeverity.WARNING,
             translation_key="question",
-            translation_placeholders={"received": local_time(item.received_at), "source": item.source},
+            translation_placeholders=placeholders,
         )
         if not again:
             self._entry.async_create_task(self._hass, self._notify(item), "weighbridge question")
@@ -76,13 +81,11 @@ class Questions:
             self._entry.async_create_task(self._hass, self._call(service, clear), "weighbridge question")
 
     async def _notify(self, item: Item) -> None:
-        from .queue import local_time
-
         words = await async_get_translations(self._hass, self._hass.config.language, "issues", [DOMAIN])
         words |= await async_get_translations(self._hass, self._hass.config.language, "selector", [DOMAIN])
         title = words.get(f"component.{DOMAIN}.issues.question.title", "")
         nobody = words.get(f"component.{DOMAIN}.selector.whose.options.{NOBODY}", NOBODY)
-        for name, value in {"received": local_time(item.received_at), "source": item.source}.items():
+        for name, value in _placeholders(item).items():
             title = title.replace(f"{{{name}}}", value)
         actions = [{"action": f"{_tag(item)}_{item.candidates.index(n)}", "title": n} for n in self._order(item)]
         actions.append({"action": f"{_tag(item)}_{NOBODY}", "title": nobody})
@@ -134,6 +137,16 @@ class Questions:
         return list(services)
 
 
+def _placeholders(item: Item) -> dict[str, str]:
+    return {"received": local_time(item.received_at), "source": item.source}
+
+
+def local_time(received_at: str) -> str:
+    """A stored time for a person to read."""
+    received = dt_util.parse_datetime(received_at)
+    return dt_util.as_local(received).strftime("%Y-%m-%d %H:%M") if received else received_at
+
+
 def _tag(item: Item) -> str:
     return f"weighbridge_{item.id}"
 
@@ -148,8 +161,9 @@ class QuestionFlow(RepairsFlow):
     def __init__(self, data: dict[str, Any]) -> None:
         self._entry_id, self._item_id = str(data["entry_id"]), str(data["item_id"])
         self._candidates = str(data["candidates"]).split("\n")
+        self._placeholders = {name: str(data[name]) for name in ("received", "source")}
 
-    async def async_step_init(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
+    async def async_step_init(self, user_input: dict[str, str] | None = None) -> Any:
         if user_input is not None:
             entry = self.hass.config_entries.async_get_entry(self._entry_id)
             whose = user_input["whose"]
@@ -160,12 +174,11 @@ class QuestionFlow(RepairsFlow):
             except (LookupError, AttributeError):
                 return self.async_abort(reason="answered")
             return self.async_create_entry(data={})
-        issue = ir.async_get(self.hass).async_get_issue(DOMAIN, self.issue_id)
         options = SelectSelectorConfig(
             options=[*self._candidates, NOBODY], mode=SelectSelectorMode.LIST, translation_key="whose"
         )
         return self.async_show_form(
             step_id="init",
             data_schema=vol.Schema({vol.Required("whose"): SelectSelector(options)}),
-            description_placeholders=issue.translation_placeholders if issue else None,
+            description_placeholders=self._placeholders,
         )

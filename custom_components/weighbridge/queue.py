@@ -42,7 +42,7 @@ from homeassistant.util.uuid import random_uuid_hex
 from .answers import Answer
 from .const import CONF_NAME_IN_FUNCTION, DOMAIN, PERSON
 from .function import Function
-from .questions import Questions
+from .questions import Questions, local_time
 
 if TYPE_CHECKING:
     from .runtime import WeighbridgeEntry
@@ -556,9 +556,3 @@ def plain(value: Any) -> Any:
         return value
     # Enumerations, and whatever else an attribute holds.
     return str(value)
-
-
-def local_time(received_at: str) -> str:
-    """A stored time for a person to read."""
-    received = dt_util.parse_datetime(received_at)
-    return dt_util.as_local(received).strftime("%Y-%m-%d %H:%M") if received else received_at

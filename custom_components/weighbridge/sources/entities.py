@@ -18,10 +18,10 @@ settled, with the same time, is not sent.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final
 
 from homeassistant.components.sensor import SensorDeviceClass
@@ -154,9 +154,9 @@ class Entities:
         if name := entity and (entity.translation_key or entity.original_name):
             return name
         # The part of the names by which they differ: sensor.anna_weight and sensor.anna_body_fat.
-        names = [entity_id.partition(".")[2] for entity_id in self._ids]
-        common = os.path.commonprefix(names).rpartition("_")[0] if len(names) > 1 else ""
-        return state.object_id.removeprefix(common).strip("_") or state.object_id
+        words = [entity_id.partition(".")[2].split("_") for entity_id in self._ids]
+        same = sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, zip(*words, strict=False)))
+        return "_".join(state.object_id.split("_")[same:]) or state.object_id
 
     # -- changes -------------------------------------------------------------------------------------------
 

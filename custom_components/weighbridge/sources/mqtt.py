@@ -111,8 +111,9 @@ class Topic:
             document = json_loads(payload)
         except ValueError:
             document = None
-        readings = document if isinstance(document, list) else [document]
-        if not readings or not all(isinstance(reading, dict) for reading in readings):
+        found = document if isinstance(document, list) else [document]
+        readings = [reading for reading in found if isinstance(reading, dict)]
+        if not readings or len(readings) != len(found):
             # Such as the state of a device, under the same wildcard. Once for each topic.
             if message.topic not in self._not_read:
                 self._not_read.add(message.topic)
@@ -120,7 +121,6 @@ class Topic:
             return
         owner = self._owner_of(message.topic)
         for reading in readings:
-            assert isinstance(reading, dict)
             # In order: each stores itself before the next message is looked at.
             self._entry.async_create_task(
                 self._hass,

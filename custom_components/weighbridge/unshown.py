@@ -32,7 +32,6 @@ _SAME_WEIGHT_KG = 0.05
 _SAVE_DELAY_S = 1.0
 
 
-
 class Unshown:
     """Those of the people of one entry, by the second of the weigh-in."""
 

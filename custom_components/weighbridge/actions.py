@@ -28,7 +28,7 @@ from .const import DOMAIN
 from .outcomes import measured_at
 from .people import find_people, loaded_entries
 from .person import Person
-from .queue import Item
+from .queue import Item, State
 from .runtime import WeighbridgeEntry
 
 #: The values of a weigh-in, as the function names them.
@@ -141,7 +141,7 @@ async def _delete_weigh_in(call: ServiceCall) -> ServiceResponse:
 
 async def _answer(call: ServiceCall) -> ServiceResponse:
     item_id, named = call.data["item_id"], call.data["person"]
-    entry, item = _waiting_item(call.hass, item_id)
+    entry, item = _asking_item(call.hass, item_id)
     names = [person.name_in_function for _, person in find_people(call.hass, named)] or [named]
     name = next((name for name in names if name in item.candidates), named)
     try:
@@ -276,10 +276,10 @@ def _one_person(hass: HomeAssistant, named: str | None) -> tuple[WeighbridgeEntr
     return entry, person
 
 
-def _waiting_item(hass: HomeAssistant, item_id: str) -> tuple[WeighbridgeEntry, Item]:
+def _asking_item(hass: HomeAssistant, item_id: str) -> tuple[WeighbridgeEntry, Item]:
     for entry in loaded_entries(hass):
         for item in entry.runtime_data.queue.waiting:
-            if item.id == item_id:
+            if item.id == item_id and item.state is State.ASKING:
                 return entry, item
     raise _invalid("no_question", item_id=item_id)
 

@@ -59,7 +59,7 @@ SIGNAL_DELIVERY: SignalType[Delivery] = SignalType("weighbridge_delivery")
 
 
 def measured_at(answer: Answer) -> datetime | None:
-    """When the weigh-in of a receipt was: in Garmin, if it is shown there, because messages of one weigh-in are joined."""
+    """When the weigh-in of a receipt was. Messages of one weigh-in are joined, so its time in Garmin counts."""
     if not answer.ok:
         return None
     shown = answer.body.get("garmin")

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -53,8 +53,8 @@ _BEGINNING = date(2000, 1, 1)
 _YEARS_AT_ONCE = 5
 #: Between two looks because of outcomes.
 _COOLDOWN_S = 2
-#: How long the start waits for the first answer.
-_START_S = 10
+#: How long the start, or an event, waits for Garmin.
+_WAIT_S = 10
 #: What is asked again once the function is there again, or has been repaired.
 _AWAY: Final = ("no-answer", "not-the-function")
 #: No receipt follows.
@@ -141,8 +141,7 @@ class Person(DataUpdateCoordinator[Current]):
             async_dispatcher_connect(self.hass, f"weighbridge_outcome_{entry.entry_id}", self._after_outcome)
         )
         entry.async_on_unload(entry.runtime_data.health.async_add_listener(self._after_health))
-        first = entry.async_create_background_task(self.hass, self.async_refresh(), f"weighbridge {self.subentry_id}")
-        await asyncio.wait([first], timeout=_START_S)
+        await self._wait_a_little(self.async_refresh())
 
     async def async_look(self, *days: date) -> None:
         """Look at these days, too, as soon as possible."""
@@ -159,7 +158,7 @@ class Person(DataUpdateCoordinator[Current]):
         self._history_due = dt_util.utcnow() + _HISTORY_INTERVAL
         asked_at = dt_util.utcnow()
         for first, last in _years(_tomorrow()):
-            if not await self._read(first, last):
+            if await self._read(first, last):
                 self._history_due = None
                 return False
         self.complete = True
@@ -183,7 +182,11 @@ class Person(DataUpdateCoordinator[Current]):
         recent = tomorrow - _RECENT
         wanted = [(recent, tomorrow), *((day - _DAY, day + _DAY) for day in sorted(self._days) if day <= recent)]
         for first, last in wanted:
-            if not await self._read(first, last):
+            trouble = await self._read(first, last)
+            if trouble or self.trouble:
+                self.trouble = trouble
+                self.async_update_listeners()
+            if trouble:
                 return self._current()
             self._days = {day for day in self._days if not first < day < last}
         if self._history_due is None or dt_util.utcnow() >= self._history_due:
@@ -194,23 +197,18 @@ class Person(DataUpdateCoordinator[Current]):
             await self.async_update_statistics()
         return self._current()
 
-    async def _read(self, first: date, last: date) -> bool:
-        """Take over what Garmin holds from one day to another."""
+    async def _read(self, first: date, last: date) -> Answer | None:
+        """Take over what Garmin holds from one day to another. Returns why that was not possible."""
         answer = await self._function.readings(first.isoformat(), last.isoformat(), person=self.name_in_function)
         listed = answer.body.get("readings") if answer.ok else None
         if not isinstance(listed, list):
-            self.trouble = answer
             if answer.kind == "rate-limited":
                 self._quiet_until = dt_util.utcnow() + timedelta(seconds=answer.retry_after_s or 0)
-            self.async_update_listeners()
-            return False
-        if self.trouble:
-            self.trouble = None
-            self.async_update_listeners()
+            return answer
         read = [weigh_in for each in listed if (weigh_in := self._weigh_in(each))]
         others = [each for each in self._weigh_ins.values() if not first <= each.day <= last]
         self._weigh_ins = {each.id: each for each in (*others, *read)}
-        return True
+        return None
 
     def _weigh_in(self, document: Mapping[str, Any]) -> WeighIn | None:
         at = dt_util.parse_datetime(document["measured_at"])
@@ -248,18 +246,25 @@ class Person(DataUpdateCoordinator[Current]):
         item, answer, kind = outcome.item, outcome.answer, outcome.kind
         if kind not in OUTCOMES or not self._is_mine(item.subentry_id):
             return
-        at = measured_at(answer)
         # An attempt that fails like the one before is no news.
-        if self._said.get(item.id) != (said := (kind, answer.kind)):
-            self._said[item.id] = said
+        is_news = self._said.get(item.id) != (said := (kind, answer.kind))
+        self._said[item.id] = said
+        if answer.final or kind in _ENDED:
+            del self._said[item.id]
+        if at := measured_at(answer):
+            self.keep(answer)
+            self._days.add(at.date())
+            # Whoever hears of the outcome finds the sensors as they are then.
+            await self._wait_a_little(self.async_refresh())
+        if is_news:
             text = at.isoformat() if at else None
             delivery = Delivery(self.subentry_id, kind, item.id, item.source, answer.text, text, answer.kind)
             async_dispatcher_send(self.hass, SIGNAL_DELIVERY, delivery)
-        if answer.final or kind in _ENDED:
-            self._said.pop(item.id, None)
-        if at:
-            self.keep(answer)
-            await self.async_look(at.date())
+
+    async def _wait_a_little(self, reading: Coroutine[Any, Any, None]) -> None:
+        """Wait for what is read, but not for long. It goes on."""
+        task = self.config_entry.async_create_background_task(self.hass, reading, f"weighbridge {self.subentry_id}")
+        await asyncio.wait([task], timeout=_WAIT_S)
 
     def _is_mine(self, subentry_id: str | None) -> bool:
         if subentry_id is None:

@@ -18,6 +18,8 @@ from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.components.recorder.common import async_wait_recording_done
 
+from tests.garmin.faults import Planned
+
 from .running import RunningFunction
 from .test_sensor import add, refresh, state
 
@@ -164,13 +166,23 @@ async def test_removal(
 
 
 async def test_part_of_a_history_deletes_nothing(
-    hass: HomeAssistant, function: RunningFunction, entry: MockConfigEntry
+    hass: HomeAssistant, function: RunningFunction, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If only the last weeks can be read after a restart, the statistics of the years before stay."""
     weigh(function, (LONG_AGO, 90.0), (HOUR, 81.0))
     assert await hass.config_entries.async_setup(entry.entry_id)
     before = await rows(hass)
     assert await hass.config_entries.async_unload(entry.entry_id)
-    function.garmin.faults.set("weight-range", "500", times=1000)
+    function.garmin.faults.add("weight/range", "429", times=None)
+    planned, asked = function.garmin.faults.next_for, []
+
+    def after_the_first(route: str) -> Planned | None:
+        asked.append(route)
+        return planned(route) if len(asked) > 1 else None
+
+    monkeypatch.setattr(function.garmin.faults, "next_for", after_the_first)
     assert await hass.config_entries.async_setup(entry.entry_id)
     assert await rows(hass) == before
+    [person] = entry.runtime_data.people.values()
+    assert (person.count, person.complete, len(asked)) == (1, False, 2)
+    assert state(hass, "weight").state == "81.0"

@@ -84,7 +84,7 @@ async def test_every_value(hass: HomeAssistant, loaded: MockConfigEntry, until: 
     assert {s.attributes["state_class"] for s in shown.values()} == {"measurement"}
     assert {s.attributes["measured_at"] for s in shown.values()} == {MORNING.isoformat()}
     assert state(hass, "last_weigh_in").state == MORNING.isoformat()
-    assert state(hass, "last_delivery").state == "confirmed"
+    await until(lambda: state(hass, "last_delivery").state == "confirmed")
 
 
 async def test_late_reading_is_not_current(
@@ -195,7 +195,7 @@ async def test_away(
     function.start()
     await loaded.runtime_data.health.async_refresh()
     await until(lambda: state(hass, "weight").state == "81.4")
-    assert state(hass, "last_delivery").state == "confirmed"
+    await until(lambda: state(hass, "last_delivery").state == "confirmed")
     lines = [r for r in caplog.records if r.name.startswith("custom_components.weighbridge") and r.levelname != "DEBUG"]
     assert len(lines) == 2, [r.getMessage() for r in lines]
 

@@ -1,0 +1,195 @@
+"""The actions and their responses, the trigger and the condition."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers import device_registry as dr
+from homeassistant.setup import async_setup_component
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from .running import RunningFunction
+from .test_sensor import MORNING, NINE, add, state
+
+Until = Callable[[Callable[[], object]], Awaitable[None]]
+
+
+async def act(hass: HomeAssistant, action: str, **data: object) -> Any:
+    return await hass.services.async_call("weighbridge", action, data, blocking=True, return_response=True)
+
+
+async def test_receipt(hass: HomeAssistant, loaded: MockConfigEntry, function: RunningFunction) -> None:
+    """The response of a weigh-in is its receipt, with every value, and what Garmin holds."""
+    receipt = await add(hass)
+    assert (receipt["status"], receipt["final"]) == ("confirmed", True)
+    assert {field["name"] for field in receipt["fields"]} >= set(NINE)
+    assert receipt["garmin"]["weight_kg"] == 81.4
+    [weigh_in] = function.weights()
+    assert weigh_in["weight"] == 81400
+    assert loaded.runtime_data.queue.waiting == ()
+
+
+async def test_texts_with_units(hass: HomeAssistant, loaded: MockConfigEntry) -> None:
+    """A value may be a text with its unit; a time without an offset is in Home Assistant's zone."""
+    receipt = await act(
+        hass, "add_weigh_in", weight_kg="179.5 lb", body_fat_percent="18,2 %", measured_at="2026-11-23 07:31:00"
+    )
+    values = {field["name"]: field["value"] for field in receipt["fields"]}
+    assert values["weight_kg"] == pytest.approx(81.42, abs=0.01)
+    assert values["body_fat_percent"] == 18.2
+    assert receipt["measured_at"] == "2026-11-23T15:31:00Z"  # the harness is in US/Pacific
+
+
+async def test_rejected_value(hass: HomeAssistant, loaded: MockConfigEntry) -> None:
+    """A value that is wrong is named with what was received and why; nothing waits."""
+    with pytest.raises(ServiceValidationError) as raised:
+        await act(hass, "add_weigh_in", weight_kg=814)
+    assert raised.value.translation_key == "value_rejected"
+    assert raised.value.translation_placeholders == {
+        "field": "weight_kg",
+        "input": "814.0",
+        "reason": "A weight of 2 to 400 kg was expected.",
+    }
+    assert str(raised.value) == "weight_kg: received 814.0. A weight of 2 to 400 kg was expected."
+    assert loaded.runtime_data.queue.waiting == ()
+
+
+async def test_conflict_and_replacement(
+    hass: HomeAssistant, loaded: MockConfigEntry, function: RunningFunction, until: Until
+) -> None:
+    """Other values at the same time are a conflict. With `replace`, they take the place of the old ones."""
+    await add(hass, weight_kg=82.0)
+    with pytest.raises(ServiceValidationError, match="replace=true"):
+        await add(hass, weight_kg=81.4)
+    receipt = await add(hass, weight_kg=81.4, replace=True)
+    assert receipt["status"] == "confirmed"
+    assert [weigh_in["weight"] for weigh_in in function.weights()] == [81400]
+    await until(lambda: state(hass, "weight").state == "81.4")
+
+
+async def test_list_and_delete(
+    hass: HomeAssistant, loaded: MockConfigEntry, function: RunningFunction, until: Until
+) -> None:
+    """What Garmin holds is listed, and can be deleted by its id. The sensors follow."""
+    await add(hass, MORNING - timedelta(days=1), weight_kg=82.0)
+    await add(hass)
+    response = await act(hass, "get_weigh_ins")
+    assert response["source"] == "garmin"
+    assert [each["weight_kg"] for each in response["weigh_ins"]] == [82.0, 81.4]
+    assert await act(hass, "delete_weigh_in", id=response["weigh_ins"][1]["id"])
+    assert len(function.weights()) == 1
+    await until(lambda: state(hass, "weight").state == "82.0")
+    day = (MORNING - timedelta(days=60)).date().isoformat()
+    assert (await act(hass, "get_weigh_ins", start_date=day, end_date=day))["weigh_ins"] == []
+    with pytest.raises(ServiceValidationError, match="no such weigh-in"):
+        await act(hass, "delete_weigh_in", id="2026-01-01.5")
+    with pytest.raises(ServiceValidationError, match="An id is a day"):
+        await act(hass, "delete_weigh_in", id="yesterday")
+
+
+async def test_import(hass: HomeAssistant, loaded: MockConfigEntry, function: RunningFunction, tmp_path: Path) -> None:
+    """Rows of a CSV text, a list or a file go to the function with their own headers. Wrong rows are named; the same
+    import again sends nothing."""
+    csv = "Date;Weight (kg);Body fat\n2026-11-20 07:00;81,4;18,2 %\n2026-11-21 07:00;heavy;\n2026-11-22 07:00;81,2;\n"
+    response = await act(hass, "import_history", csv=csv)
+    assert (response["rows"], response["outcomes"]) == (3, {"confirmed": 2, "rejected": 1})
+    [rejected] = response["rejected"]
+    assert rejected["row"] == 2
+    assert "heavy" in rejected["reason"]
+    rows = [{"time": "2026-11-20T07:00:00", "weight": 81.4, "body fat": 18.2}]
+    file = tmp_path / "rows.json"
+    file.write_text(json.dumps(rows))
+    with pytest.raises(ServiceValidationError, match="allowlist_external_dirs"):
+        await act(hass, "import_history", file=str(file))
+    hass.config.allowlist_external_dirs = {str(tmp_path)}
+    assert (await act(hass, "import_history", file=str(file)))["outcomes"] == {"present": 1}
+    assert (await act(hass, "import_history", rows=rows))["outcomes"] == {"present": 1}
+    assert len(function.weights()) == 2
+
+
+@pytest.mark.parametrize(
+    ("csv", "key"),
+    [
+        ("weight\n", "no_rows"),
+        ("weight,weight\n81,82\n", "csv_headers_twice"),
+        ("weight,time\n81,2026-11-20,7\n", "csv_cells"),
+        ('weight,time\n"81,2026-11-20\n', "csv_damaged"),
+    ],
+)
+async def test_csv_that_cannot_be_read(hass: HomeAssistant, loaded: MockConfigEntry, csv: str, key: str) -> None:
+    """A CSV that could be read wrongly is refused, with the reason."""
+    with pytest.raises(ServiceValidationError) as raised:
+        await act(hass, "import_history", csv=csv)
+    assert raised.value.translation_key == key
+
+
+async def test_import_while_away(hass: HomeAssistant, loaded: MockConfigEntry, function: RunningFunction) -> None:
+    """An import that cannot go on says how far it came, and that it may be run again."""
+    function.stop()
+    with pytest.raises(HomeAssistantError, match="stopped after 0 of 1 rows"):
+        await act(hass, "import_history", rows=[{"weight": 81}])
+
+
+@pytest.mark.parametrize("people", [("Anna", "Ben")])
+async def test_whose(hass: HomeAssistant, loaded: MockConfigEntry, function: RunningFunction, until: Until) -> None:
+    """A person is meant by the device or the name. Without one, a doubtful weigh-in asks, and the action answers."""
+    [anna] = [p for p in loaded.runtime_data.people.values() if p.name_in_function == "Anna"]
+    devices = dr.async_entries_for_config_entry(dr.async_get(hass), loaded.entry_id)
+    [device] = [each for each in devices if ("weighbridge", anna.subentry_id) in each.identifiers]
+    await add(hass, person=device.id, weight_kg=61.0)
+    await add(hass, person="ben", weight_kg=61.2)
+    with pytest.raises(ServiceValidationError, match="got Carl"):
+        await add(hass, person="Carl", weight_kg=61.0)
+    with pytest.raises(ServiceValidationError, match="several people"):
+        await act(hass, "get_weigh_ins")
+    response = await add(hass, MORNING + timedelta(hours=1), weight_kg=61.1)
+    assert (response["status"], response["candidates"]) == ("question", ["Anna", "Ben"])
+    with pytest.raises(ServiceValidationError, match="got Carl"):
+        await act(hass, "answer", item_id=response["item_id"], person="Carl")
+    await act(hass, "answer", item_id=response["item_id"], person=device.id)
+    await until(lambda: len(function.weights("Anna")) == 2)
+    with pytest.raises(ServiceValidationError, match="asks whose it is"):
+        await act(hass, "answer", item_id=response["item_id"], person="Anna")
+
+
+async def test_trigger_and_condition(hass: HomeAssistant, loaded: MockConfigEntry, until: Until) -> None:
+    """An automation runs with the outcome of a weigh-in; whether somebody has weighed in lately is a condition."""
+    ran: list[dict[str, Any]] = []
+    hass.services.async_register("test", "ran", lambda call: ran.append(dict(call.data)))
+    automation = {
+        "triggers": {
+            "trigger": "weighbridge.weigh_in_sent",
+            "options": {"person": ["Runner"], "outcome": ["confirmed", "rejected"]},
+        },
+        "actions": {
+            "if": {
+                "condition": "weighbridge.has_weighed_in",
+                "options": {"person": "Runner", "within": {"hours": 12}},
+            },
+            "then": {
+                "action": "test.ran",
+                "data": {"text": "{{ trigger.message }} {{ states('sensor.runner_weight') }}"},
+            },
+            "else": {"action": "test.ran", "data": {"text": "{{ trigger.outcome }} {{ trigger.problem }}"}},
+        },
+    }
+    assert await async_setup_component(hass, "automation", {"automation": [automation]})
+    await hass.async_block_till_done()
+    with pytest.raises(ServiceValidationError):
+        await add(hass, weight_kg=814)
+    await until(lambda: len(ran) == 1)
+    await add(hass, weight_kg=81.4)
+    await until(lambda: len(ran) == 2)
+    await add(hass, weight_kg=81.4)  # present: not chosen
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert [each["text"] for each in ran] == [
+        "rejected reading-rejected",
+        "81.4 kg: confirmed in Garmin Connect. 81.4",
+    ]

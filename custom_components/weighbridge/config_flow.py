@@ -28,7 +28,6 @@ from homeassistant.config_entries import (
     SOURCE_RECONFIGURE,
     ConfigEntry,
     ConfigEntryState,
-    ConfigFlow,
     ConfigFlowResult,
     ConfigSubentryData,
     ConfigSubentryFlow,
@@ -42,8 +41,9 @@ from yarl import URL
 
 from .answers import Answer
 from .const import CONF_KEY, CONF_NAME_IN_FUNCTION, CONF_URL, DOMAIN, PERSON
+from .embedded_flow import EmbeddedStep
 from .function import Function, Http
-from .health import SIGN_IN_NEEDED, HealthState, read_health
+from .health import SIGN_IN_NEEDED, read_health
 from .person_flow import PersonFlow
 from .sign_in_flow import SignInSteps
 
@@ -63,11 +63,8 @@ _ERRORS: Final = {
 _NEEDED_RIGHTS: Final = frozenset({"send", "read"})
 
 
-class WeighbridgeFlow(SignInSteps, ConfigFlow, domain=DOMAIN):
+class WeighbridgeFlow(SignInSteps, EmbeddedStep, domain=DOMAIN):
     VERSION = 1
-
-    _health: HealthState
-    _data: dict[str, str]
 
     @classmethod
     @callback
@@ -157,11 +154,6 @@ class WeighbridgeFlow(SignInSteps, ConfigFlow, domain=DOMAIN):
                 return await self._new()
         return self._ask_again("hassio_confirm", vol.Schema({}), failed)
 
-    # -- inside this Home Assistant ------------------------------------------------------------------------
-
-    async def async_step_embedded(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        return self.async_abort(reason="not_yet")
-
     # -- the sign-in ---------------------------------------------------------------------------------------
 
     async def async_step_sign_in(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
@@ -230,10 +222,10 @@ class WeighbridgeFlow(SignInSteps, ConfigFlow, domain=DOMAIN):
         """The entry, with a person for each account."""
         title = "Weighbridge"
         if any(entry.title == title for entry in self._async_current_entries()):
-            title = f"{title} ({URL(self._data[CONF_URL]).host})"
+            title = f"{title} ({URL(self._data[CONF_URL]).host or 'Home Assistant'})"
         return self.async_create_entry(
             title=title,
-            data=self._data,
+            data=self._stored(),
             subentries=[
                 ConfigSubentryData(
                     data=MappingProxyType({CONF_NAME_IN_FUNCTION: name}),

@@ -20,7 +20,6 @@ function: whoever announces it would be sent the key.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, Final
 
 import voluptuous as vol
@@ -228,7 +227,8 @@ class WeighbridgeFlow(SignInSteps, EmbeddedStep, domain=DOMAIN):
             data=self._stored(),
             subentries=[
                 ConfigSubentryData(
-                    data=MappingProxyType({CONF_NAME_IN_FUNCTION: name}),
+                    # Not a mappingproxy: the frontend gets this result, too.
+                    data={CONF_NAME_IN_FUNCTION: name},
                     subentry_type=PERSON,
                     title=name or "Garmin Connect",
                     unique_id=name,

@@ -20,7 +20,6 @@ from typing import Any
 import pytest
 
 from tests.function_client import free_port
-from tests.garmin.account import Account
 from tests.garmin.server import GarminStandIn
 from tests.skips import NOT_HERE
 
@@ -28,7 +27,6 @@ HASS = Path("/ha/bin/hass")
 ROOT = Path(__file__).parents[2]
 CODE = "123456"
 MOST_MIB = 40
-READING = {"measured_at": "2026-11-23T06:31:00Z", "weight_kg": 81.4, "body_fat_percent": 18.2}
 CONFIGURATION = """
 homeassistant:
   time_zone: Europe/Berlin
@@ -127,8 +125,10 @@ class Running:
             step = self.ask("POST", f"{flows}/{step['flow_id']}", typed)
         assert step["type"] == "create_entry", step
 
-    def weigh_in(self, **values: object) -> None:
-        self.ask("POST", "/api/services/weighbridge/add_weigh_in?return_response", {**READING, **values})
+    def weigh_in(self, **values: object) -> Any:
+        """The answer of the action."""
+        answer = self.ask("POST", "/api/services/weighbridge/add_weigh_in?return_response", values)
+        return answer["service_response"]
 
 
 def until(condition: Callable[[], object], seconds: float = 120) -> None:
@@ -149,12 +149,23 @@ def home(tmp_path: Path, garmin: GarminStandIn) -> Iterator[Running]:
     running.kill()
 
 
-def test_memory(home: Running, garmin: GarminStandIn) -> None:
-    """The function inside Home Assistant takes 40 MiB at most, with its first weigh-in confirmed; nothing it does blocks
-    the loop."""
+def test_real(home: Running, garmin: GarminStandIn) -> None:
+    """Added by the flow with a second factor, the function takes 40 MiB at most, blocks nothing, and a weigh-in is
+    confirmed. After kill -9 right after a renewal, the renewed token is used."""
     without = home.resident_mib()
     home.add()
-    added = home.resident_mib()
-    print(f"without {without:.1f} MiB, with the sign-in {added - without:+.1f}")
-    print(home.log())
-    assert added - without <= MOST_MIB
+    assert home.weigh_in(measured_at="2026-11-23T06:31:00Z", weight_kg=81.4)["status"] == "confirmed"
+    more = home.resident_mib() - without
+    print(f"without {without:.1f} MiB, with the function inside {more:+.1f} MiB")
+    garmin.expire_access_tokens()
+    before = garmin.sign_in.refreshes
+    assert home.weigh_in(measured_at="2026-11-24T06:31:00Z", weight_kg=81.2)["status"] == "confirmed"
+    home.kill()
+    assert garmin.sign_in.refreshes == before + 1
+    home.start()
+    garmin.expire_access_tokens()
+    assert home.weigh_in(measured_at="2026-11-25T06:31:00Z", weight_kg=81.0)["status"] == "confirmed"
+    assert (garmin.sign_in.refreshes, garmin.sign_in.refused_refreshes) == (before + 2, 0)
+    assert "blocking call" not in home.log()
+    assert not [line for line in home.log().splitlines() if "ERROR" in line and "weighbridge" in line]
+    assert more <= MOST_MIB

@@ -99,7 +99,7 @@ async def _transport(hass: HomeAssistant, entry: WeighbridgeEntry) -> Transport:
 def _reload_if_changed(
     loaded: WeighbridgeEntry,
 ) -> Callable[[HomeAssistant, WeighbridgeEntry], Coroutine[Any, Any, None]]:
-    """What reloads the entry after a change of it or of one of its people. A renewed token is none."""
+    """What reloads the entry after a change of it or of one of its people, but not after the renewal of a token."""
     made_of = embedded.made_of(loaded)
 
     async def reload_if_changed(hass: HomeAssistant, entry: WeighbridgeEntry) -> None:

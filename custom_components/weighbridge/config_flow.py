@@ -20,7 +20,6 @@ function: whoever announces it would be sent the key.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, Final
 
 import voluptuous as vol
@@ -28,7 +27,6 @@ from homeassistant.config_entries import (
     SOURCE_RECONFIGURE,
     ConfigEntry,
     ConfigEntryState,
-    ConfigFlow,
     ConfigFlowResult,
     ConfigSubentryData,
     ConfigSubentryFlow,
@@ -42,8 +40,9 @@ from yarl import URL
 
 from .answers import Answer
 from .const import CONF_KEY, CONF_NAME_IN_FUNCTION, CONF_URL, DOMAIN, PERSON
+from .embedded_flow import EmbeddedStep
 from .function import Function, Http
-from .health import SIGN_IN_NEEDED, HealthState, read_health
+from .health import SIGN_IN_NEEDED, read_health
 from .person_flow import PersonFlow
 from .sign_in_flow import SignInSteps
 
@@ -63,11 +62,8 @@ _ERRORS: Final = {
 _NEEDED_RIGHTS: Final = frozenset({"send", "read"})
 
 
-class WeighbridgeFlow(ConfigFlow, SignInSteps, domain=DOMAIN):
+class WeighbridgeFlow(EmbeddedStep, SignInSteps, domain=DOMAIN):
     VERSION = 1
-
-    _health: HealthState
-    _data: dict[str, str]
 
     @classmethod
     @callback
@@ -159,11 +155,6 @@ class WeighbridgeFlow(ConfigFlow, SignInSteps, domain=DOMAIN):
                 return await self._new()
         return self._ask_again("hassio_confirm", vol.Schema({}), failed)
 
-    # -- inside this Home Assistant ------------------------------------------------------------------------
-
-    async def async_step_embedded(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        return self.async_abort(reason="not_yet")
-
     # -- the sign-in ---------------------------------------------------------------------------------------
 
     async def async_step_sign_in(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
@@ -232,13 +223,14 @@ class WeighbridgeFlow(ConfigFlow, SignInSteps, domain=DOMAIN):
         """The entry, with a person for each account."""
         title = "Weighbridge"
         if any(entry.title == title for entry in self._async_current_entries()):
-            title = f"{title} ({URL(self._data[CONF_URL]).host})"
+            title = f"{title} ({URL(self._data[CONF_URL]).host or 'Home Assistant'})"
         return self.async_create_entry(
             title=title,
-            data=self._data,
+            data=self._stored(),
             subentries=[
                 ConfigSubentryData(
-                    data=MappingProxyType({CONF_NAME_IN_FUNCTION: name}),
+                    # Not a mappingproxy: the frontend gets this result, too.
+                    data={CONF_NAME_IN_FUNCTION: name},
                     subentry_type=PERSON,
                     title=name or "Garmin Connect",
                     unique_id=name,

@@ -9,8 +9,9 @@ Facts (Home Assistant 2026.2 to 2026.11):
 - While Home Assistant stops, nothing is saved before the very end. So no token is renewed then.
 - Whoever changes an entry has its listeners called. They reload it, unless only a token has changed (`made_of`).
 
-Strategy: during the config flow there is no entry yet. The function then runs with the tokens in memory, and the flow
-makes an entry with them (`Tokens.kept`).
+Strategy: readings go to Garmin only, and not to a folder if that fails. The queue keeps them and sends them when Garmin
+takes them again, which nobody does with a file in a folder. During the config flow there is no entry yet: the function
+then runs with the tokens in memory, and the flow makes an entry with them (`Tokens.kept`).
 
 Weakness: an older version of the package stays imported until Home Assistant restarts.
 """
@@ -26,6 +27,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -33,14 +35,14 @@ from urllib.parse import unquote, urlencode
 
 from homeassistant.config_entries import ConfigEntryStore, UnknownEntry
 from homeassistant.const import EVENT_CORE_CONFIG_UPDATE, EVENT_HOMEASSISTANT_STOP
-from homeassistant.core import Event, HomeAssistant
+from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryNotReady, HomeAssistantError
 from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.storage import STORAGE_DIR
 from homeassistant.loader import async_get_integration
 from homeassistant.requirements import RequirementsNotFound, async_process_requirements
 
-from .const import CONF_NAME_IN_FUNCTION, CONF_URL, DOMAIN, PERSON
+from .const import CONF_HEIGHT, CONF_MUSCLE, CONF_NAME_IN_FUNCTION, CONF_URL, DOMAIN, PERSON
 from .function import Response
 
 if TYPE_CHECKING:
@@ -55,15 +57,8 @@ _LOGGER = logging.getLogger(__name__)
 
 #: Of the entry's data: the tokens, by name. Each has `token` (as in a token file) and `saved_at` (Unix seconds).
 CONF_TOKENS: Final = "tokens"
-#: Where readings go, and where the account is.
-CONF_DELIVERY: Final = "delivery"
+#: Where the account is.
 CONF_GARMIN_DOMAIN: Final = "garmin_domain"
-#: Of the data of a person: their height, and the value that Garmin shows as their muscle.
-CONF_HEIGHT_CM: Final = "height_cm"
-CONF_MUSCLE: Final = "muscle"
-
-DEFAULT_DELIVERY: Final = "garmin,folder"
-GARMIN_DOMAINS: Final = ("garmin.com", "garmin.cn")
 
 #: The name of the token of somebody who signed in before there was a person.
 _FIRST = "default"
@@ -235,6 +230,7 @@ class Embedded:
 
     # -- renewal ---------------------------------------------------------------------------------------------
 
+    @callback
     def renew(self, _now: datetime | None = None) -> None:
         """Renew each token that is due, as `weighbridge refresh` does."""
         if not self._closed and (self._renewal is None or self._renewal.done()):
@@ -307,12 +303,10 @@ async def async_install(hass: HomeAssistant) -> None:
 
 
 async def async_remove(hass: HomeAssistant, entry: WeighbridgeEntry) -> None:
-    """Delete what the function of this entry has stored, if it is inside this Home Assistant.
-
-    FIT files that it kept for import by hand are the user's.
-    """
+    """Delete what the function of this entry has stored, if it is inside this Home Assistant."""
     if not entry.data[CONF_URL]:
-        await hass.async_add_executor_job(_remove, hass)
+        folder = hass.config.path(STORAGE_DIR, DOMAIN)
+        await hass.async_add_executor_job(partial(shutil.rmtree, folder, ignore_errors=True))
 
 
 def made_of(entry: WeighbridgeEntry) -> object:
@@ -351,11 +345,10 @@ def _start(hass: HomeAssistant, data: Mapping[str, Any], tables: list[dict[str, 
     key = secrets.token_hex(24)
     environment = {
         "WEIGHBRIDGE_API_KEYS": f"home_assistant:{_RIGHTS}={key}",
-        "WEIGHBRIDGE_DELIVERY": data.get(CONF_DELIVERY, DEFAULT_DELIVERY),
-        "WEIGHBRIDGE_FOLDER": hass.config.path(DOMAIN),
+        "WEIGHBRIDGE_DELIVERY": "garmin",
         "WEIGHBRIDGE_TIMEZONE": hass.config.time_zone,
         "WEIGHBRIDGE_TOKENS": hass.config.path(STORAGE_DIR, DOMAIN),
-        "GARMIN_DOMAIN": data.get(CONF_GARMIN_DOMAIN, GARMIN_DOMAINS[0]),
+        "GARMIN_DOMAIN": data.get(CONF_GARMIN_DOMAIN, "garmin.com"),
         **{name: os.environ[name] for name in _OF_THE_MACHINE if name in os.environ},
     }
     people: tuple[Person, ...] = make_people(tables)
@@ -365,13 +358,6 @@ def _start(hass: HomeAssistant, data: Mapping[str, Any], tables: list[dict[str, 
 
     shell = Shell(environment, lambda line: _LOGGER.debug("%s", line), compose=composed)
     return Embedded(hass, shell, read_settings(environment), key, tokens)
-
-
-def _remove(hass: HomeAssistant) -> None:
-    shutil.rmtree(hass.config.path(STORAGE_DIR, DOMAIN), ignore_errors=True)
-    folder = Path(hass.config.path(DOMAIN))
-    if folder.is_dir() and not any(path.suffix == ".fit" for path in folder.rglob("*")):
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 # -- the people --------------------------------------------------------------------------------------------
@@ -385,7 +371,7 @@ def _tables(entry: WeighbridgeEntry) -> list[dict[str, Any]]:
             "name": subentry.data.get(CONF_NAME_IN_FUNCTION) or subentry.title,
             "token": subentry.subentry_id,
         }
-        table |= {name: subentry.data[name] for name in (CONF_HEIGHT_CM, CONF_MUSCLE) if subentry.data.get(name)}
+        table |= {name: subentry.data[name] for name in (CONF_HEIGHT, CONF_MUSCLE) if subentry.data.get(name)}
         tables.append(table)
     return tables
 

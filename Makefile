@@ -10,18 +10,21 @@ NAMED = $(if $(NAME),--name "$(NAME)")
 DOCUMENTS = README.md templates/README.md integrations/*/README.md sdk_fallback/*/README.md docs/*.md docs/*/*.md
 COG = $(BIN)/cog -p 'from scripts import docs'
 SUPPLY := .venv-supply/installed
-HOME_ASSISTANT := .venv-ha/installed
-HOME_ASSISTANT_CURRENT := 2026.2.3
-HOME_ASSISTANT_ROOT := .ha-current/root
+# Home Assistant needs a newer Python than many machines have: it runs in a Debian root of its own. The tests of the
+# integration use the Home Assistant that their tool pins: 0.13.375 has 2026.10.4, and 0.13.316 has 2026.2.3, the floor.
+HOME_ASSISTANT_ROOT = $(CURDIR)/.home-assistant/forky
+HOME_ASSISTANT = forky 0.13.375 2026.11.0
+HOME_ASSISTANT_FLOOR_ROOT = $(CURDIR)/.home-assistant/trixie
+HOME_ASSISTANT_FLOOR = trixie 0.13.316
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run login doctor up down test test-e2e test-ha-current test-garminconnect check fix docs bench verify-sdk lock base-images sbom audit clean
+.PHONY: help demo run login doctor up down test test-e2e test-home-assistant test-home-assistant-floor test-garminconnect check fix docs bench verify-sdk lock base-images sbom audit clean
 
 ##@ To use Weighbridge
 
 help: ## show this list
 	@awk -F ':.*## ' '/^##@ / {printf "%s%s:\n", blank, substr($$0, 5); blank = "\n"} \
-	  /^[a-z0-9-]+:.*## / {printf "  make %-18s  %s\n", $$1, $$2}' Makefile
+	  /^[a-z0-9-]+:.*## / {printf "  make %-26s  %s\n", $$1, $$2}' Makefile
 
 demo: $(RUN) ## start the function, post a reading, show the receipt and decode the file
 	@$(BIN)/weighbridge demo $(ARGS)
@@ -47,15 +50,20 @@ down: ## stop these containers and keep their data
 test: $(DEV) ## run the tests
 	@$(BIN)/python -m pytest -n 3 $(ARGS)
 
-test-e2e: $(DEV) $(SUPPLY) $(HOME_ASSISTANT) ## run the tests with real programs around the function: Postgres, Home Assistant …
+test-e2e: $(DEV) $(SUPPLY) ## run the tests with real programs around the function: Postgres, Mosquitto, Chromium …
 	@$(BIN)/python -m pytest tests/e2e $(ARGS)
 
-test-ha-current: $(DEV) ## run those of Home Assistant with a current one, in its own Debian root (as root on Debian)
-	@tests/e2e/install_home_assistant_current.sh "$(CURDIR)/$(HOME_ASSISTANT_ROOT)" $(HOME_ASSISTANT_CURRENT)
-	@HOME_ASSISTANT_ROOT="$(CURDIR)/$(HOME_ASSISTANT_ROOT)" $(BIN)/python -m pytest tests/e2e/test_home_assistant.py tests/e2e/test_house.py tests/e2e/test_containers_home_assistant.py $(ARGS)
+test-home-assistant: $(DEV) ## test the integration, and all of it in a current Home Assistant (as root on Debian)
+	@tests/e2e/install_home_assistant.sh "$(HOME_ASSISTANT_ROOT)" $(HOME_ASSISTANT)
+	@tests/e2e/in_root.sh "$(HOME_ASSISTANT_ROOT)" tests/home_assistant/run.sh --cov=custom_components.weighbridge $(ARGS)
+	@HOME_ASSISTANT_ROOT="$(HOME_ASSISTANT_ROOT)" $(BIN)/python -m pytest tests/e2e/home_assistant $(ARGS)
 
-test-garminconnect: ## test the library garminconnect with Python 3.13, in that Debian root
-	@tests/e2e/test_garminconnect_current.sh "$(CURDIR)/$(HOME_ASSISTANT_ROOT)" "$(CURDIR)" -q $(ARGS)
+test-home-assistant-floor: ## test the integration in the oldest Home Assistant that it supports (as root on Debian)
+	@tests/e2e/install_home_assistant.sh "$(HOME_ASSISTANT_FLOOR_ROOT)" $(HOME_ASSISTANT_FLOOR)
+	@tests/e2e/in_root.sh "$(HOME_ASSISTANT_FLOOR_ROOT)" tests/home_assistant/run.sh $(ARGS)
+
+test-garminconnect: ## test the library garminconnect with Python 3.13 (after test-home-assistant-floor)
+	@tests/e2e/test_garminconnect_current.sh "$(HOME_ASSISTANT_FLOOR_ROOT)" -q $(ARGS)
 
 verify-sdk: $(DEV) ## cross-check our encoding with Garmin's own FitCSVTool
 	@$(BIN)/weighbridge sdk verify $(ARGS)
@@ -94,7 +102,7 @@ audit: $(DEV) $(SUPPLY) ## look up known vulnerabilities of every locked package
 	@$(BIN)/python -m scripts.audit
 
 clean: ## remove everything that was built
-	rm -rf --one-file-system .venv .venv-supply .venv-ha .ha-current .mypy_cache .ruff_cache .pytest_cache .hypothesis dist site sdk_fallback/js/node_modules tests/e2e/*/node_modules
+	rm -rf --one-file-system .venv .venv-supply .home-assistant .mypy_cache .ruff_cache .pytest_cache .hypothesis dist site sdk_fallback/js/node_modules tests/e2e/*/node_modules
 
 .venv/created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
@@ -120,14 +128,3 @@ $(SUPPLY): scripts/requirements-supply.txt | .venv/created
 	@$(PYTHON) -m venv .venv-supply
 	@.venv-supply/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
-
-# If it cannot be installed, its tests are skipped, or fail with CI set if this Python could have run it.
-$(HOME_ASSISTANT): tests/e2e/requirements-home-assistant.txt | .venv/created
-	@if ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))'; then \
-	  echo "This Home Assistant needs Python 3.11 or 3.12. Name one: make PYTHON=/path/to/python3.11"; \
-	elif echo "Installing Home Assistant into .venv-ha …" && $(PYTHON) -m venv .venv-ha \
-	  && .venv-ha/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<; then \
-	  touch $@; \
-	else \
-	  echo "Home Assistant could not be installed."; \
-	fi

@@ -39,5 +39,3 @@ lock requirements-form.txt requirements.txt pyproject.toml --extra form
 lock requirements-browser.txt requirements.txt pyproject.toml --extra browser
 lock requirements-dev.txt "requirements.txt requirements-form.txt requirements-browser.txt" pyproject.toml --extra all --group dev
 lock scripts/requirements-supply.txt "" scripts/supply.in
-# Home Assistant pins its own dependencies, some of them old, so it has its own environment.
-lock tests/e2e/requirements-home-assistant.txt "" tests/e2e/home-assistant.in

@@ -5,10 +5,9 @@
 #   /ha     Home Assistant of this version, with what its integrations in these tests would install while it runs
 #   /phacc  the tools that test an integration (they pin a Home Assistant of their own), and the function's dependencies
 #
-# Root on Debian only. No mount is left behind: what is mounted is so in a namespace of its own, and gone with it.
+# Root on Debian only.
 set -eu
 root=$1 suite=$2 tests=$3 home_assistant=${4-}
-repository=$(cd "$(dirname "$0")/../.." && pwd)
 [ "$(id -u)" -eq 0 ] || { echo "Only root can make a Debian root: run it with sudo" >&2; exit 1; }
 command -v debootstrap >/dev/null || { echo "debootstrap is not installed (Debian: apt install debootstrap)" >&2; exit 1; }
 if [ ! -e "$root/.bootstrapped" ]; then
@@ -19,23 +18,14 @@ if [ ! -e "$root/.bootstrapped" ]; then
     mirror=$(sed -n 's/^URIs: *//p' /etc/apt/sources.list.d/debian.sources 2>/dev/null | head -1)
     rm -rf --one-file-system "$root"
     mkdir -p "$(dirname "$root")"
-    # For the Python of trixie some packages have no wheel.
-    [ "$suite" = forky ] || compiler=,gcc,libc6-dev,python3-dev
-    debootstrap --variant=minbase --include="python3,python3-venv,ca-certificates${compiler-}" \
-        "$suite" "$root" "${mirror:-http://deb.debian.org/debian}" "$script" >"$root.log" 2>&1 || { tail "$root.log" >&2; exit 1; }
+    # A few packages have no wheel for the Python there.
+    debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates,python3-dev,g++ \
+        "$suite" "$root" "${mirror:-http://deb.debian.org/debian}" "$script" >"$root.log" 2>&1 ||
+        { tail "$root.log" >&2; exit 1; }
     # The machine's own certificates.
     cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
     touch "$root/.bootstrapped"
 fi
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 [ ! -e /etc/pip.conf ] || cp /etc/pip.conf "$root/etc/pip.conf"
-mkdir -p "$root/weighbridge"
-exec env -u PIP_FIND_LINKS -u VIRTUAL_ENV unshare -m sh -euc '
-    root=$1 repository=$2
-    shift 2
-    mount --make-rprivate /
-    mount -t proc proc "$root/proc"
-    mount --rbind /dev "$root/dev"
-    mount --bind "$repository" "$root/weighbridge"
-    exec chroot "$root" sh -eu /weighbridge/tests/e2e/install_home_assistant_inside.sh "$@"
-' sh "$root" "$repository" "$tests" "$home_assistant"
+exec "$(dirname "$0")/in_root.sh" "$root" tests/e2e/install_home_assistant_inside.sh "$tests" "$home_assistant"

@@ -35,5 +35,22 @@ install /phacc --constraints "$(constraints /phacc)" --requirements /phacc/funct
 [ -n "$home_assistant" ] || exit 0
 venv /ha
 install /ha "homeassistant==$home_assistant"
-install /ha --constraints "$(constraints /ha)" home-assistant-frontend paho-mqtt jsonpath xmltodict sqlalchemy \
-    fnv-hash-fast psutil-home-assistant psycopg2-binary zeroconf ifaddr
+# What the integrations that start by default and those of the tests would otherwise install while it runs.
+/ha/bin/python - >/ha/integrations.txt <<END
+import json
+from pathlib import Path
+from homeassistant import bootstrap, components
+
+def requirements(domain, seen):
+    manifest = json.loads((Path(components.__path__[0]) / domain / "manifest.json").read_text())
+    seen.add(domain)
+    yield from manifest.get("requirements", ())
+    for other in manifest.get("dependencies", ()):
+        if other not in seen:
+            yield from requirements(other, seen)
+
+seen = set()
+for domain in sorted(bootstrap.DEFAULT_INTEGRATIONS | {"hassio", "history", "mqtt", "recorder", "rest", "stream", "zeroconf"}):
+    print(*requirements(domain, seen), sep="\n")
+END
+install /ha --constraints "$(constraints /ha)" --requirements /ha/integrations.txt psycopg2-binary

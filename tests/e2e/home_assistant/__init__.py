@@ -1,0 +1,1 @@
+"""Tests with a real, current Home Assistant: make test-home-assistant."""

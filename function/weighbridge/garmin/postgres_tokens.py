@@ -3,8 +3,8 @@
 Rule: a new token is committed before it is used. Whoever renews it holds the row, and has written to it before Garmin
 is asked, so that a database that cannot be written fails first.
 
-Facts: a row that one transaction has changed is locked for every other one until it ends, and it ends when its
-process is killed or its connection breaks (PostgreSQL, "Explicit Locking"). A pooler that hands out connections by transaction
+Facts: a row that one transaction has changed is locked for every other one until it ends, and it ends when its process
+is killed or its connection breaks (PostgreSQL, "Explicit Locking"). A pooler that hands out connections by transaction
 keeps that. The table is made at the first use if the account may; otherwise by `TABLE`, once, by somebody else.
 
 Weakness: what Garmin has refused is remembered by each process for itself (`sign_in.py`). A commit whose answer is lost

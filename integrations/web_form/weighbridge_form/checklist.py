@@ -71,6 +71,8 @@ class Facts(NamedTuple):
 
 
 def show_checklist(account: FunctionOf, health: Mapping[str, Any], newest: str, settings: FormSettings) -> None:
+    if "key" not in health:
+        return  # the page has no key yet, and knows too little
     delivery: Mapping[str, Any] = health["delivery"]
     delivery = delivery.get("people", {}).get(account.person, delivery)
     facts = Facts(health, delivery, known_connection(account), newest, zone(), datetime.now(UTC))
@@ -129,7 +131,7 @@ def _zone(facts: Facts) -> Step:
             title, State.UNKNOWN, text, _("To see it, give the page a key that may administer.") if not name else ""
         )
     if _same_time(there, here, facts.now):
-        return Step(title, State.DONE, _("The function and this browser are both in {zone}.", zone=there.key))
+        return Step(title, State.DONE, _("The function and this browser show the same time ({zone}).", zone=here.key))
     text = _(
         "The function takes a time without a zone as {there}. This browser is in {here}.",
         there=there.key,
@@ -156,7 +158,7 @@ def _same_time(one: ZoneInfo, other: ZoneInfo, now: datetime) -> bool:
 
 def _is_signed_in(facts: Facts) -> bool:
     known = facts.connection
-    # Who may not ask is told only whether the token is there.
+    # Who may not ask learns only whether there is a token.
     return bool(known.body["signed_in"]) if known.ok else "token_days_left" in facts.delivery
 
 
@@ -215,21 +217,22 @@ def _phone(account: FunctionOf, settings: FormSettings) -> None:
         return
     _draw(Step(title, State.IF_WANTED, text, _("A code has the address and a key that may only send.")))
     shown = st.session_state.get("phone code")
-    if not isinstance(shown, Shown) or shown.account != account:
-        # Not in a callback: its arguments would be in the session.
-        if st.button(_("Show the code"), key="show code"):
-            st.session_state["phone code"] = _ask_for_code(account, address, settings.phone_key)
-            st.rerun()
-        return
-    if shown.refusal:
+    if isinstance(shown, Shown) and shown.account == account:
+        if not shown.refusal:
+            _draw_code(address, account.person, settings.phone_key)
+            if not shown.is_reached:
+                text = _(
+                    "This page does not reach {address}. Open it on the phone to see whether that does.",
+                    address=address,
+                )
+                st.warning(text)
+            st.button(_("Hide the code"), on_click=_hide_code, key="hide code")
+            return
         st.warning(shown.refusal)
-    else:
-        _draw_code(address, account.person, settings.phone_key)
-        if not shown.is_reached:
-            st.warning(
-                _("This page does not reach {address}. Open it on the phone to see whether that does.", address=address)
-            )
-    st.button(_("Hide the code"), on_click=_hide_code, key="hide code")
+    # Not in a callback: its arguments would be in the session.
+    if st.button(_("Show the code"), key="show code"):
+        st.session_state["phone code"] = _ask_for_code(account, address, settings.phone_key)
+        st.rerun()
 
 
 def _ask_for_code(account: FunctionOf, address: str, key: SecretStr) -> Shown:

@@ -249,7 +249,7 @@ def _key(entry: str) -> Key:
     return Key(found["name"], SecretStr(header_text(secret)), rights, people, found["rights"] is not None)
 
 
-def _networks(text: str) -> tuple[Network, ...]:
+def networks_of(text: str) -> tuple[Network, ...]:
     return tuple(ip_network(part.strip()) for part in text.split(",")) if text.strip() else ()
 
 
@@ -380,7 +380,7 @@ VARIABLES = (
         "",
         "the addresses of your own proxies, such as `127.0.0.1,10.0.0.0/8`. If a wrong key comes through one of them, "
         "the log names the address in `X-Forwarded-For`. What they say in `X-Forwarded-Proto` counts",
-        _networks,
+        networks_of,
         "addresses or networks separated by commas, such as 127.0.0.1,10.0.0.0/8",
     ),
     Variable(

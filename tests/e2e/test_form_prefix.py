@@ -13,9 +13,9 @@ from typing import NamedTuple
 import pytest
 from playwright.sync_api import Browser, FilePayload, Frame, Page, expect
 
-from tests.e2e.parts import find_program, free_port, histories, is_listening, wait_until
+from tests.e2e.parts import free_port, histories, is_listening, wait_until
 from tests.e2e.parts.form import Form, form, function
-from tests.e2e.test_form_door import PASSWORD, ask
+from tests.e2e.test_form_door import PASSWORD
 from tests.e2e.test_form_page import PHONE, button, chromium, click, expect_arrived, settle, type_in
 from tests.e2e.test_proxy import nginx
 from tests.function_client import ROOT

@@ -177,8 +177,8 @@ VARIABLES = (
         "WEIGHBRIDGE_FORM_INGRESS",
         "ingress",
         "",
-        "the address from which Home Assistant's ingress reaches the page (`172.30.32.2`). Who is signed in there needs "
-        "no password here, and may open the page under every name and in Home Assistant's frame",
+        "the address from which Home Assistant's ingress reaches the page (`172.30.32.2`). Who is signed in there "
+        "needs no password here, and may open the page under every name and in Home Assistant's frame",
         networks_of,
         "addresses or networks separated by commas, such as 172.30.32.2",
     ),

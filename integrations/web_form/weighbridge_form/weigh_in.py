@@ -177,9 +177,9 @@ def _when(who: str, *, locked: bool) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom", key="when-line"):
         st.segmented_control(
             _("Time of the weigh-in"),
-            (NOW, ANOTHER),
+            tuple(TIMES),
             required=True,
-            format_func=_,
+            format_func=lambda when: _(TIMES[when]),
             key="when",
             disabled=locked,
             on_change=_choose_now,

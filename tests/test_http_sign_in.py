@@ -6,6 +6,7 @@ import importlib.util
 import json
 import logging
 import os
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -412,6 +413,42 @@ def test_private_way(
     answer = caller.password(address=address, headers=headers)
     assert answer.status_code == (200 if allowed else 403), answer.text
     assert allowed or "HTTPS" in answer.json["detail"]
+
+
+@pytest.mark.parametrize(
+    ("address", "headers", "callers", "allowed"),
+    [
+        ("10.0.0.5", {}, "form", True),
+        ("::ffff:10.0.0.5", {}, "nobody.example, form", True),
+        ("10.0.0.5", {}, "10.0.0.0/29", True),
+        ("10.0.0.6", {}, "form", False),
+        ("10.0.0.5", {}, "nobody.example", False),
+        ("10.0.0.5", {"CF-Connecting-IP": "192.168.1.7"}, "form", False),
+        ("10.0.0.5", {"X-Forwarded-Proto": "http"}, "form", False),
+    ],
+)
+def test_private_caller(
+    garmin: GarminStandIn,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    address: str,
+    headers: dict[str, str],
+    callers: str,
+    allowed: bool,
+) -> None:
+    """A caller that is named, as Compose's page is, needs no HTTPS, unless a proxy has sent its request on."""
+
+    def look_up(name: str, *_: object, **__: object) -> list[tuple[object, ...]]:
+        if name != "form":
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.5", 0))]
+
+    caller = Caller(garmin, tmp_path / "tokens", {"WEIGHBRIDGE_PRIVATE_CALLERS": callers})
+    with monkeypatch.context() as network:
+        network.setattr(socket, "getaddrinfo", look_up)
+        answer = caller.ask("GET", address=address, headers=headers)
+    assert answer.status_code == (200 if allowed else 403), answer.text
+    assert allowed or "WEIGHBRIDGE_PRIVATE_CALLERS" in answer.json["detail"]
 
 
 # -- what is sent ------------------------------------------------------------------------------------------

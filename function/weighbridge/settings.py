@@ -160,6 +160,8 @@ class Settings:
     local_key: Path
     #: Whose X-Forwarded-For says which address a request came from.
     trusted_proxies: tuple[Network, ...]
+    #: Addresses, or names of machines.
+    private_callers: tuple[Network | str, ...]
     template: Path
     #: For times without an offset.
     timezone: ZoneInfo
@@ -249,8 +251,17 @@ def _key(entry: str) -> Key:
     return Key(found["name"], SecretStr(header_text(secret)), rights, people, found["rights"] is not None)
 
 
-def _networks(text: str) -> tuple[Network, ...]:
+def networks_of(text: str) -> tuple[Network, ...]:
     return tuple(ip_network(part.strip()) for part in text.split(",")) if text.strip() else ()
+
+
+def _callers(text: str) -> tuple[Network | str, ...]:
+    return tuple(_caller(part.strip().lower()) for part in text.split(",")) if text.strip() else ()
+
+
+def _caller(text: str) -> Network | str:
+    # A name begins with a letter; whatever else is no address is a mistake.
+    return text if re.fullmatch(r"[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)*", text) else ip_network(text)
 
 
 def _seconds(text: str) -> float:
@@ -380,8 +391,17 @@ VARIABLES = (
         "",
         "the addresses of your own proxies, such as `127.0.0.1,10.0.0.0/8`. If a wrong key comes through one of them, "
         "the log names the address in `X-Forwarded-For`. What they say in `X-Forwarded-Proto` counts",
-        _networks,
+        networks_of,
         "addresses or networks separated by commas, such as 127.0.0.1,10.0.0.0/8",
+    ),
+    Variable(
+        "WEIGHBRIDGE_PRIVATE_CALLERS",
+        "private_callers",
+        "",
+        "names or addresses of callers on a network that nobody else can read, such as `form` between containers. With "
+        "a key that names `administer`, they may sign in to Garmin without HTTPS, unless a proxy sent the request on",
+        _callers,
+        "names or addresses separated by commas, such as form,10.0.0.5",
     ),
     Variable(
         "WEIGHBRIDGE_TEMPLATE",

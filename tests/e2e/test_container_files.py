@@ -16,7 +16,7 @@ import yaml
 from scripts.base_images import IMAGE
 from tests.e2e.parts.npm import installed
 from weighbridge import __version__
-from weighbridge.settings import VARIABLES
+from weighbridge.settings import VARIABLES, Right, read_settings
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = (ROOT / "compose.yaml").read_text()
@@ -87,6 +87,23 @@ def test_function_gets_each_setting() -> None:
     fixed |= {"WEIGHBRIDGE_TOKEN_SECRET", "WEIGHBRIDGE_TOKEN_DATABASE"}
     fixed |= {"WEIGHBRIDGE_BROWSER", "WEIGHBRIDGE_BROWSER_PROFILE", "WEIGHBRIDGE_BROWSER_ARGS"}
     assert {variable.name for variable in VARIABLES} - fixed - set(function) == set()
+
+
+def test_page_alone_may_sign_in() -> None:
+    """The page has a key with which it may sign in to Garmin, and is the only caller that needs no HTTPS for that."""
+    services = yaml.safe_load(COMPOSE)["services"]
+    secrets = {"WEIGHBRIDGE_KEY": "a-key-of-sixteen-letters"}
+    given = {
+        name: re.sub(r"\$\{(\w+).*?\}", lambda found: secrets.get(found[1], ""), value)
+        for name, value in services["function"]["environment"].items()
+        if value and name in ("WEIGHBRIDGE_API_KEYS", "WEIGHBRIDGE_PRIVATE_CALLERS")
+    }
+    settings = read_settings(given)
+    (key,) = settings.api_keys
+    assert key.is_explicit
+    assert Right.ADMINISTER in key.rights
+    assert settings.private_callers == ("form",)
+    assert services["form"]["environment"]["WEIGHBRIDGE_KEY"] == "${WEIGHBRIDGE_KEY}"
 
 
 def test_only_the_function_is_pulled_or_built() -> None:

@@ -335,6 +335,8 @@ def test_form_profile_sends_a_weigh_in(house: House) -> None:
         type_in(page, {"Weight (kg)": "81,4", "Body fat (%)": "18.2"})
         click(page, "Send to Garmin")
         expect_arrived(page)
+        # Shown to who may administer alone: the function takes the page for private.
+        expect(page.get_by_text("Signed in to Garmin as")).to_be_visible()
     house.published += 1
     house.all_arrived()
 

@@ -7,6 +7,7 @@ import http.client
 import socket
 from collections.abc import Callable, Iterator
 from email.message import Message
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -174,6 +175,48 @@ def test_sign_in_of_a_proxy(tmp_path: Path) -> None:
         assert ask(served, host="evil.example").status == 421
 
 
+def through(guarded: Door, address: str, **headers: str) -> httpx.Response:
+    """What a door answers to this address."""
+
+    async def call() -> httpx.Response:
+        transport = httpx.ASGITransport(guarded, client=(address, 50_000))
+        async with httpx.AsyncClient(transport=transport, base_url="http://home.example:8123") as client:
+            return await client.get("/", headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+    return asyncio.run(call())
+
+
+INGRESS, PREFIX = "172.30.32.2", "/api/hassio_ingress/token"
+
+
+@pytest.mark.parametrize("password", [None, SecretStr(PASSWORD)])
+def test_ingress_has_asked_for_a_sign_in(password: SecretStr | None) -> None:
+    """Home Assistant's ingress opens the page without a password, under every name and in a frame of its own origin."""
+    guarded = Door(PlainTextResponse("the page"), password=password, ingress=[ip_network(INGRESS)])
+    answer = through(guarded, INGRESS, x_ingress_path=PREFIX, x_forwarded_for="192.0.2.1")
+    assert (answer.status_code, answer.text) == (200, "the page")
+    assert answer.headers["content-security-policy"] == "frame-ancestors 'self'"
+    assert through(guarded, f"::ffff:{INGRESS}", x_ingress_path=PREFIX).status_code == 200
+    assert through(guarded, INGRESS, x_ingress_path=PREFIX, origin="http://home.example:8123").status_code == 200
+    assert through(guarded, INGRESS, x_ingress_path=PREFIX, origin="http://evil.example").status_code == 403
+
+
+@pytest.mark.parametrize("password", [None, SecretStr(PASSWORD)])
+def test_only_ingress_is_ingress(password: SecretStr | None) -> None:
+    """Who only says to be ingress, or has its address alone, is let in like anyone else: not at all, without a
+    password on another machine."""
+    guarded = Door(
+        PlainTextResponse("the page"), password=password, ingress=[ip_network(INGRESS)], hosts=["home.example"]
+    )
+    refused = 401 if password else 403
+    for address, headers in (("172.30.32.3", {"x_ingress_path": PREFIX}), (INGRESS, {}), ("192.0.2.1", {})):
+        answer = through(guarded, address, **headers)
+        assert answer.status_code == refused
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    unnamed = Door(PlainTextResponse("the page"), password=password, ingress=[ip_network(INGRESS)])
+    assert through(unnamed, "172.30.32.3", x_ingress_path=PREFIX).status_code == 421
+
+
 # -- the start ---------------------------------------------------------------------------------------------
 
 SET_PASSWORD, SET_HOSTS = "Set WEIGHBRIDGE_FORM_PASSWORD", "WEIGHBRIDGE_FORM_HOSTS is not set."
@@ -191,6 +234,8 @@ SET_PASSWORD, SET_HOSTS = "Set WEIGHBRIDGE_FORM_PASSWORD", "WEIGHBRIDGE_FORM_HOS
         ("127.0.0.1", {"WEIGHBRIDGE_FORM_PASSWORD": "planted-0a1"}, "must be a password of 12 to 200 characters"),
         ("127.0.0.1", {"WEIGHBRIDGE_FORM_HOSTS": "http://scales.example"}, "without http:// and ports"),
         ("127.0.0.1", {"WEIGHBRIDGE_FORM_HOSTS": "scales.example:8501"}, "without http:// and ports"),
+        ("0.0.0.0", {"WEIGHBRIDGE_FORM_INGRESS": INGRESS, "WEIGHBRIDGE_FORM_PASSWORD": PASSWORD}, SET_HOSTS),
+        ("127.0.0.1", {"WEIGHBRIDGE_FORM_INGRESS": "home.example"}, "WEIGHBRIDGE_FORM_INGRESS must be addresses"),
         ("127.0.0.1", {"WEIGHBRIDGE_FORM_SIGN_IN": "none"}, "WEIGHBRIDGE_FORM_SIGN_IN must be proxy"),
     ],
 )

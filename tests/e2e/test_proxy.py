@@ -26,7 +26,7 @@ EVERY_CALL = (
     *(("GET", "/sign-in"), ("POST", "/sign-in"), ("DELETE", "/sign-in")),
 )
 
-#: As in the manual of nginx; `headers` are more lines of the location.
+#: As in the manual of nginx; `headers` are more lines of the location, and its prefix is removed from the path.
 NGINX = """
 daemon off;
 {user}
@@ -42,8 +42,8 @@ http {{
     scgi_temp_path {folder}/scgi;
     server {{
         listen 127.0.0.1:{port};
-        location / {{
-            proxy_pass http://127.0.0.1:{function};
+        location {prefix} {{
+            proxy_pass http://127.0.0.1:{function}{removed};
             {headers}
         }}
     }}
@@ -51,10 +51,11 @@ http {{
 """
 
 
-def nginx(folder: Path, port: int, function: int, headers: str = "") -> list[str]:
+def nginx(folder: Path, port: int, function: int, headers: str = "", prefix: str = "/") -> list[str]:
     program = find_program("nginx", Path("/usr/sbin"), package="nginx")
     user = "user root;" if os.getuid() == 0 else ""  # else its worker may not enter the folder
-    text = NGINX.format(folder=folder, user=user, port=port, function=function, headers=headers)
+    names = {"folder": folder, "user": user, "port": port, "function": function, "headers": headers}
+    text = NGINX.format(**names, prefix=prefix, removed="/" * (prefix != "/"))
     (folder / "nginx.conf").write_text(text)
     return [str(program), "-p", str(folder), "-e", "stderr", "-c", str(folder / "nginx.conf")]
 

@@ -7,6 +7,7 @@ a password of Garmin's needs more: a key that names the right to administer, and
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,8 @@ ANONYMOUS = Key("", SecretStr(""), frozenset())
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 3.0
 FORGOTTEN_AFTER = timedelta(minutes=15)
 MOST_ADDRESSES = 1_000
+#: For the addresses of a private caller.
+LOOK_UP_S = 2
 
 
 def admit(keys: Sequence[Key], headers: Mapping[str, str]) -> Key:
@@ -47,18 +50,24 @@ def check(key: Key, right: Right) -> None:
         raise Forbidden(f"The key {key.name!r} lacks the right to {right}.")
 
 
-def check_guarded(key: Key, scope: Mapping[str, Any], headers: Mapping[str, str], trusted: Sequence[Network]) -> None:
+async def check_guarded(
+    key: Key,
+    scope: Mapping[str, Any],
+    headers: Mapping[str, str],
+    trusted: Sequence[Network],
+    private: Sequence[Network | str],
+) -> None:
     """Raises `Forbidden` unless the key names the right to administer, and nobody on the way could read the request."""
     if not key.is_explicit:
         raise Forbidden(
             f"Signing in to Garmin is off for the key {key.name!r}: its rights are not named. Name them in "
             f"WEIGHBRIDGE_API_KEYS, {key.name}:send+read+delete+administer=…, or sign in with `weighbridge login`."
         )
-    if not _is_private(scope, headers, trusted):
+    if not _is_private(scope, headers, trusted) and not await _is_private_caller(scope, headers, private):
         raise Forbidden(
             "Signing in to Garmin needs HTTPS, or a caller on the same machine. Behind a proxy with HTTPS, name its "
-            "address in WEIGHBRIDGE_TRUSTED_PROXIES and let it set X-Forwarded-Proto. Or sign in with `weighbridge "
-            "login`."
+            "address in WEIGHBRIDGE_TRUSTED_PROXIES and let it set X-Forwarded-Proto. On a network that nobody else "
+            "can read, name the caller in WEIGHBRIDGE_PRIVATE_CALLERS. Or sign in with `weighbridge login`."
         )
 
 
@@ -82,6 +91,28 @@ def _is_private(scope: Mapping[str, Any], headers: Mapping[str, str], trusted: S
         return {scheme.strip().lower() for scheme in schemes.split(",")} == {"https"}
     # A proxy on this machine that nobody has named may have got the request in the clear.
     return _is_address(peer) and ip_address(peer).is_loopback and not any(name in headers for name in FORWARDED)
+
+
+async def _is_private_caller(
+    scope: Mapping[str, Any], headers: Mapping[str, str], private: Sequence[Network | str]
+) -> bool:
+    peer = (scope.get("client") or ("",))[0].removeprefix("::ffff:")
+    if not private or not _is_address(peer) or any(name in headers for name in FORWARDED):
+        return False
+    # Looked up each time: a container that starts again has another address.
+    found = await asyncio.gather(*(_addresses_of(caller) for caller in private if isinstance(caller, str)))
+    named = {address for addresses in found for address in addresses}
+    return peer in named or _is_in(peer, [caller for caller in private if not isinstance(caller, str)])
+
+
+async def _addresses_of(name: str) -> set[str]:
+    """The addresses of a machine; none if it is not there, or nobody says so in time."""
+    try:
+        async with asyncio.timeout(LOOK_UP_S):
+            found = await asyncio.get_running_loop().getaddrinfo(name, None)
+    except (OSError, UnicodeError, TimeoutError):
+        return set()
+    return {str(address[0]) for *_, address in found}
 
 
 def check_person(key: Key, person: str | None) -> None:

@@ -136,7 +136,8 @@ class Shell:
         if route.right is not None:
             check(key, route.right)
         if route.guarded:
-            check_guarded(key, scope, headers, application.composed.settings.trusted_proxies)
+            settings = application.composed.settings
+            await check_guarded(key, scope, headers, settings.trusted_proxies, settings.private_callers)
         query = read_query(scope["query_string"].decode("utf-8", "replace"), route.query)
         content = await upload.read() if route.method == "POST" else b""
         call = Call(query, id_, key, headers, content)

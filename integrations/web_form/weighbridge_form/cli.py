@@ -65,6 +65,7 @@ def command(around: Surroundings, options: Sequence[str]) -> None:
         password=settings.password,
         access=access_of(settings),
         behind_proxy=settings.behind_proxy,
+        ingress=settings.ingress,
         port=port,
     )
     server = IdleServer(

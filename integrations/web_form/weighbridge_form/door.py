@@ -9,9 +9,14 @@ icons and the manifest of home_screen.py need no session:
     a session    a signed cookie, if there is a password                   else 401, and a page that asks for it
     a token      of Cloudflare Access, if that is configured (`access`)    else 403, or 503 if it cannot be checked
 
+What Home Assistant's ingress sends on needs only the origin: it has asked for a sign-in, its cookie stops other names,
+and its page, of the same origin, frames this one. It is known by its address and by `X-Ingress-Path`.
+
 The password is in no log, no address and no exception. It is compared in constant time.
 
 Facts: browsers always send `Origin` with a WebSocket and with a POST; with the policy `no-referrer` it would be "null".
+A proxy may remove a prefix from the path, and only the browser knows it then. So every address that the page uses is
+relative, and a cookie without a path belongs to the page that set it, as the browser sees it (RFC 6265, 5.1.4).
 
 Strategy: nothing is stored. The key that signs the cookies is derived from the password by scrypt, so sessions outlive
 a restart, a new password ends them all, and a stolen cookie does not help much in guessing the password. After a wrong
@@ -31,10 +36,10 @@ import re
 import time
 import unicodedata
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from html import escape
 from http import HTTPStatus
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from math import ceil
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
@@ -45,7 +50,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from weighbridge.secret import SecretStr
-from weighbridge.settings import LOOPBACK
+from weighbridge.settings import LOOPBACK, Network
 
 from .home_screen import HEAD, PUBLIC
 from .looks import COLORS
@@ -69,11 +74,15 @@ OPEN = PUBLIC | {HEALTH}
 #: What proxies and tunnels add to a request.
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "cf-connecting-ip", "via")
 
+#: From Home Assistant's ingress.
+INGRESS = "x-ingress-path"
+
 EVERY_ANSWER = {
     "Content-Security-Policy": "frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
 }
+IN_A_FRAME = EVERY_ANSWER | {"Content-Security-Policy": "frame-ancestors 'self'"}
 OWN_ANSWER = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; manifest-src 'self'; "
@@ -105,6 +114,7 @@ class Door:
         password: SecretStr | None = None,
         access: Access | None = None,
         behind_proxy: bool = False,
+        ingress: Sequence[Network] = (),
         port: int = 0,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -114,6 +124,7 @@ class Door:
         self._access = access
         #: Whether what a proxy or a tunnel sends on may pass without a session.
         self._behind_proxy = behind_proxy or access is not None
+        self._ingress = tuple(ingress)
         #: A browser sends a cookie to every port of a host, so each port has one with its own name.
         self._cookie = f"weighbridge_form_{port}"
         self._wrong = WrongPasswords()
@@ -123,26 +134,34 @@ class Door:
             await self._app(scope, receive, send)
             return
 
+        request = HTTPConnection(scope)
+        by_ingress = self._is_by_ingress(request)
+
         async def send_with_headers(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 headers = MutableHeaders(scope=message)
-                for name, value in EVERY_ANSWER.items():
+                for name, value in (IN_A_FRAME if by_ingress else EVERY_ANSWER).items():
                     # Two of Content-Security-Policy hold both.
                     headers.append(name, value)
             await send(message)
 
-        request = HTTPConnection(scope)
-        answer = self._refusal(request)
-        if answer is None and not _is_open(request):
+        answer = self._refusal(request, by_ingress=by_ingress)
+        if answer is None and not by_ingress and not _is_open(request):
             if self._sessions and not self._sessions.holds(request.cookies.get(self._cookie, ""), self._now()):
                 answer = await self._sign_in(request, receive)
             elif self._access and (status := await self._access.refuses(request)):
                 answer = _refuse(status, _words(request).say(NOT_BY_ACCESS[status]))
         await (answer or self._app)(scope, receive, send_with_headers)
 
-    def _refusal(self, request: HTTPConnection) -> Response | None:
+    def _is_by_ingress(self, request: HTTPConnection) -> bool:
+        if INGRESS not in request.headers:
+            return False
+        peer = _peer(request)
+        return peer is not None and any(peer in network for network in self._ingress)
+
+    def _refusal(self, request: HTTPConnection, *, by_ingress: bool) -> Response | None:
         host = host_of(request)
-        if host is None or host[0] not in self._hosts:
+        if host is None or (host[0] not in self._hosts and not by_ingress):
             return _refuse(
                 HTTPStatus.MISDIRECTED_REQUEST,
                 _words(request).say(
@@ -153,7 +172,9 @@ class Door:
         if origins and (len(origins) > 1 or _origin(origins[0]) != host):
             said = _words(request).say("Another web page may not use this one. Open this page by itself.")
             return _refuse(HTTPStatus.FORBIDDEN, said)
-        if not self._sessions and not self._behind_proxy and any(name in request.headers for name in FORWARDED):
+        if by_ingress or self._sessions or self._behind_proxy:
+            return None
+        if any(name in request.headers for name in FORWARDED) or not _is_from_here(request):
             return _refuse(HTTPStatus.FORBIDDEN, _words(request).say(NO_SIGN_IN))
         return None
 
@@ -186,6 +207,7 @@ class Door:
             self._cookie,
             self._sessions.new(now),
             max_age=SESSION_S,
+            path=None,
             httponly=True,
             samesite="lax",
             secure=request.url.scheme == "https" or request.headers.get("x-forwarded-proto") == "https",
@@ -284,6 +306,20 @@ def _host(text: str) -> tuple[str, str] | None:
 def _origin(text: str) -> tuple[str, str] | None:
     scheme, _, host = text.partition("://")
     return _host(host) if scheme in ("http", "https") else None
+
+
+def _peer(request: HTTPConnection) -> IPv4Address | IPv6Address | None:
+    """Where the connection comes from."""
+    try:
+        found = ip_address(request.client.host if request.client else "")
+    except ValueError:
+        return None
+    return (found.ipv4_mapped if isinstance(found, IPv6Address) else None) or found
+
+
+def _is_from_here(request: HTTPConnection) -> bool:
+    peer = _peer(request)
+    return peer is not None and peer.is_loopback
 
 
 def _network(address: str) -> str:

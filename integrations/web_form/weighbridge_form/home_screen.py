@@ -1,7 +1,8 @@
 """The page on a home screen: its icon, its web manifest, and the head of its document.
 
 Facts (Streamlit 1.67): its document has Streamlit's title and icon, and no manifest; nothing sets them. `st.App` takes
-routes that come before its own. Every address here is relative, so it also holds behind a prefix that a proxy removes.
+routes that come before its own. Its script asks under the address at which the browser opened it. So with relative
+addresses, the page also holds behind a prefix that a proxy removes, whichever it is.
 
 Rule: these files say nothing about anyone, so door.py serves them without a session: phones ask for icons without one.
 """
@@ -42,6 +43,8 @@ HEAD = f"""\
 _REPLACED = {
     "<title>Streamlit</title>": "<title>Weighbridge</title>",
     '<link rel="shortcut icon" href="./favicon.png" />': "",
+    # Without the slash, relative addresses would lead to the parent.
+    "<head>": '<head><script>location.pathname.endsWith("/") || location.replace(`${location.pathname}/`)</script>',
     "</head>": f"{HEAD}</head>",
 }
 

@@ -11,7 +11,16 @@ from typing import Any, NamedTuple
 from weighbridge.client.settings import VARIABLES as OF_A_CALLER
 from weighbridge.errors import SettingsInvalid
 from weighbridge.secret import SecretStr
-from weighbridge.settings import LOOPBACK, Variable, header_text, http_url, read_variables, split_url
+from weighbridge.settings import (
+    LOOPBACK,
+    Network,
+    Variable,
+    header_text,
+    http_url,
+    networks_of,
+    read_variables,
+    split_url,
+)
 
 #: Below that, a password can be guessed over the network in reasonable time.
 SHORTEST_PASSWORD = 12
@@ -36,6 +45,8 @@ class FormSettings(NamedTuple):
     #: Where a phone reaches the function of each person, and the key for it; for the code of the set-up.
     phone_urls: Mapping[str, str]
     phone_key: SecretStr
+    #: Where Home Assistant's ingress comes from.
+    ingress: tuple[Network, ...]
 
 
 def people_of(text: str) -> dict[str, str]:
@@ -162,6 +173,15 @@ VARIABLES = (
         lambda text: SecretStr(header_text(text)),
         "a key without spaces, of characters that an HTTP header can carry",
     ),
+    Variable(
+        "WEIGHBRIDGE_FORM_INGRESS",
+        "ingress",
+        "",
+        "the address from which Home Assistant's ingress reaches the page (`172.30.32.2`). Who is signed in there "
+        "needs no password here, and may open the page under every name and in Home Assistant's frame",
+        networks_of,
+        "addresses or networks separated by commas, such as 172.30.32.2",
+    ),
 )
 
 
@@ -194,13 +214,13 @@ def names_of(settings: FormSettings, address: str) -> tuple[str, ...]:
     bare = address.strip("[]").lower()
     everywhere = bare in ("0.0.0.0", "::")  # noqa: S104  # only a comparison
     if not is_loopback(bare):
-        if not sign_ins:
+        if not sign_ins and not settings.ingress:
             raise SettingsInvalid(
                 f"Others can reach a page that listens on {address}. Set WEIGHBRIDGE_FORM_PASSWORD "
                 f"({SHORTEST_PASSWORD} characters or more), or WEIGHBRIDGE_FORM_ACCESS_TEAM for Cloudflare Access, or "
                 "WEIGHBRIDGE_FORM_SIGN_IN=proxy if another proxy asks for a sign-in."
             )
-        if everywhere and not settings.hosts:
+        if everywhere and sign_ins and not settings.hosts:
             raise SettingsInvalid(
                 "WEIGHBRIDGE_FORM_HOSTS is not set. Set it to the names under which the page is opened, such as "
                 "192.168.1.10,scales.example."

@@ -312,7 +312,9 @@ async def async_remove(hass: HomeAssistant, entry: WeighbridgeEntry) -> None:
 def made_of(entry: WeighbridgeEntry) -> object:
     """What an entry has to be loaded again for, if it changes: all but the tokens."""
     data = {name: value for name, value in entry.data.items() if name != CONF_TOKENS}
-    return data, dict(entry.options), entry.title, dict(entry.subentries)
+    # Home Assistant changes a subentry in place.
+    people = [(each.subentry_id, each.title, dict(each.data)) for each in entry.subentries.values()]
+    return data, dict(entry.options), entry.title, people
 
 
 # -- in the executor ---------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from homeassistant.core import HomeAssistant, callback
@@ -163,6 +164,7 @@ class Queue:
             if item.state is State.ASKING:
                 self._questions.async_ask(item, again=True)
         health = self._entry.runtime_data.health
+        self._health_changed()
         self._entry.async_on_unload(health.async_add_listener(self._health_changed))
         for item in tuple(self._items.values()):
             self._send(item)
@@ -508,6 +510,7 @@ def _ensure_written(store: Store[dict[str, Any]], document: dict[str, Any]) -> N
         stored = load_json(store.path)
         if isinstance(stored, dict) and stored.get("data") == document:
             return
+    Path(store.path).parent.mkdir(exist_ok=True)
     whole = {"version": _VERSION, "minor_version": 1, "key": store.key, "data": document}
     save_json(store.path, whole, private=True, atomic_writes=True)
 

@@ -61,6 +61,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: WeighbridgeEntry) -> boo
     entry.runtime_data = Runtime(function, Health(hass, entry, function), queue, people)
     await entry.runtime_data.health.async_start()
     add_devices(hass, entry)
+    # Somebody may have been removed.
+    entry.async_create_background_task(hass, history.async_clear_others(hass), "weighbridge statistics")
     await asyncio.gather(*(person.async_start() for person in people.values()))
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     # What waits is sent when there is somebody to hear of its outcome.

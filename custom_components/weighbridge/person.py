@@ -35,7 +35,7 @@ from .outcomes import OUTCOMES, SIGNAL_DELIVERY, Delivery, measured_at
 from .unshown import Unshown
 
 if TYPE_CHECKING:
-    from .queue import Outcome
+    from .queue import Item, Outcome
     from .runtime import WeighbridgeEntry
 
 _LOGGER = logging.getLogger(__name__)
@@ -120,6 +120,9 @@ class Person(DataUpdateCoordinator[Current]):
         self._history_due: datetime | None = None
         #: Whether all years were read.
         self.complete = False
+        #: Whether the statistics are those of the weigh-ins.
+        self._is_written = False
+        self._reading_history = asyncio.Lock()
         #: Garmin asked to wait.
         self._quiet_until: datetime | None = None
         #: The items of the queue that are not done, and what was said of them.
@@ -155,24 +158,26 @@ class Person(DataUpdateCoordinator[Current]):
 
     async def async_read_history(self) -> bool:
         """Read all years. Returns whether that was possible."""
-        self._history_due = dt_util.utcnow() + _HISTORY_INTERVAL
-        asked_at = dt_util.utcnow()
-        for first, last in _years(_tomorrow()):
-            if await self._read(first, last):
-                self._history_due = None
-                return False
-        self.complete = True
-        instants = [weigh_in.measured_at for weigh_in in self._weigh_ins.values()]
-        # What was taken a moment ago may not be visible yet.
-        self._unshown.forget_others(self.subentry_id, instants, before=asked_at - _DAY)
-        self.async_set_updated_data(self._current())
-        await self.async_update_statistics()
+        async with self._reading_history:
+            asked_at = dt_util.utcnow()
+            self._history_due = asked_at + _HISTORY_INTERVAL
+            for first, last in _years(_tomorrow()):
+                if await self._read(first, last):
+                    self._history_due = None
+                    return False
+            self.complete = True
+            instants = [weigh_in.measured_at for weigh_in in self._weigh_ins.values()]
+            # What was taken a moment ago may not be visible yet.
+            self._unshown.forget_others(self.subentry_id, instants, before=asked_at - _DAY)
+            self.async_set_updated_data(self._current())
+            await self.async_update_statistics()
         await async_clear_others(self.hass)
         return True
 
     async def async_update_statistics(self) -> None:
         # Before all years are read, the statistics of the others would be deleted.
         if self.complete:
+            self._is_written = True
             await self.statistics.async_update(self._weigh_ins.values())
 
     async def _async_update_data(self) -> Current:
@@ -193,7 +198,7 @@ class Person(DataUpdateCoordinator[Current]):
             self.config_entry.async_create_background_task(
                 self.hass, self.async_read_history(), f"weighbridge history {self.subentry_id}"
             )
-        else:
+        elif not self._is_written:
             await self.async_update_statistics()
         return self._current()
 
@@ -207,7 +212,9 @@ class Person(DataUpdateCoordinator[Current]):
             return answer
         read = [weigh_in for each in listed if (weigh_in := self._weigh_in(each))]
         others = [each for each in self._weigh_ins.values() if not first <= each.day <= last]
-        self._weigh_ins = {each.id: each for each in (*others, *read)}
+        weigh_ins = {each.id: each for each in (*others, *read)}
+        if weigh_ins != self._weigh_ins:
+            self._weigh_ins, self._is_written = weigh_ins, False
         return None
 
     def _weigh_in(self, document: Mapping[str, Any]) -> WeighIn | None:
@@ -244,7 +251,7 @@ class Person(DataUpdateCoordinator[Current]):
 
     async def _after_outcome(self, outcome: Outcome) -> None:
         item, answer, kind = outcome.item, outcome.answer, outcome.kind
-        if kind not in OUTCOMES or not self._is_mine(item.subentry_id):
+        if kind not in OUTCOMES or not self._is_mine(item, answer):
             return
         # An attempt that fails like the one before is no news.
         is_news = self._said.get(item.id) != (said := (kind, answer.kind))
@@ -266,10 +273,15 @@ class Person(DataUpdateCoordinator[Current]):
         task = self.config_entry.async_create_background_task(self.hass, reading, f"weighbridge {self.subentry_id}")
         await asyncio.wait([task], timeout=_WAIT_S)
 
-    def _is_mine(self, subentry_id: str | None) -> bool:
-        if subentry_id is None:
-            return len(self.config_entry.runtime_data.people) == 1
-        return subentry_id == self.subentry_id
+    def _is_mine(self, item: Item, answer: Answer) -> bool:
+        if item.subentry_id is not None:
+            return item.subentry_id == self.subentry_id
+        if answer.candidates:
+            return self.name_in_function in answer.candidates
+        # Whom the function recognized is in its receipt.
+        fields = answer.body.get("fields")
+        names = [field["value"] for field in fields if field["name"] == "person"] if isinstance(fields, list) else []
+        return self.name_in_function in names if names else len(self.config_entry.runtime_data.people) == 1
 
 
 def _tomorrow() -> date:

@@ -14,6 +14,7 @@ from homeassistant.components.recorder.statistics import (
 )
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.recorder import get_instance
 from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.components.recorder.common import async_wait_recording_done
@@ -27,6 +28,12 @@ Until = Callable[[Callable[[], object]], Awaitable[None]]
 
 HOUR = dt_util.utcnow().replace(minute=0, second=0, microsecond=0) - timedelta(hours=30)
 LONG_AGO = datetime(2009, 3, 1, 6, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def persistent_database() -> bool:
+    """A database in a file, as people have it. The harness shares one connection to one in memory among all threads."""
+    return True
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +53,7 @@ async def rows(hass: HomeAssistant, name: str = "runner_weight") -> dict[datetim
     await hass.async_block_till_done(wait_background_tasks=True)
     await async_wait_recording_done(hass)
     series = f"weighbridge:{name}"
-    found = await hass.async_add_executor_job(
+    found = await get_instance(hass).async_add_executor_job(
         statistics_during_period,
         hass,
         datetime(1990, 1, 1, tzinfo=UTC),
@@ -73,7 +80,7 @@ async def test_whole_history(
     weigh(function, (LONG_AGO, 90.0), (HOUR + minutes(5), 82.0), (HOUR + minutes(50), 81.0))
     assert await hass.config_entries.async_setup(entry.entry_id)
     assert await rows(hass) == {LONG_AGO: (90.0, 90.0, 90.0), HOUR: (81.5, 81.0, 82.0)}
-    [listed] = await hass.async_add_executor_job(list_statistic_ids, hass, {"weighbridge:runner_weight"})
+    [listed] = await get_instance(hass).async_add_executor_job(list_statistic_ids, hass, {"weighbridge:runner_weight"})
     assert (listed["name"], listed["statistics_unit_of_measurement"], listed["unit_class"]) == (
         "Runner Weight",
         "kg",
@@ -161,7 +168,7 @@ async def test_removal(
     assert await rows(hass)
     assert await hass.config_entries.async_remove(entry.entry_id)
     assert await rows(hass) == {}
-    left = await hass.async_add_executor_job(lambda: get_metadata(hass, statistic_source="weighbridge"))
+    left = await get_instance(hass).async_add_executor_job(lambda: get_metadata(hass, statistic_source="weighbridge"))
     assert left == {}
 
 

@@ -210,6 +210,20 @@ async def test_people_are_apart(hass: HomeAssistant, loaded: MockConfigEntry, un
     assert hass.states.get("event.anna_weigh_in").attributes["message"].startswith("61 kg")
 
 
+@pytest.mark.parametrize("people", [("Anna", "Ben")])
+async def test_recognized_person(hass: HomeAssistant, loaded: MockConfigEntry, until: Until) -> None:
+    """What comes from a scale of several is an event of whom it names; a question, of all whom it may be."""
+    reading = {"weight": 81.4, "user": "Ben", "time": MORNING.isoformat()}
+    await loaded.runtime_data.queue.add(reading, subentry_id=None, source="scale", received_at=MORNING)
+    await until(lambda: state(hass, "last_delivery", "ben").state == "confirmed")
+    assert state(hass, "weight", "ben").state == "81.4"
+    assert state(hass, "last_delivery", "anna").state == "unknown"
+    response = await add(hass, MORNING + timedelta(hours=1), weight_kg=71.0)
+    for name in ("anna", "ben"):
+        assert hass.states.get(f"event.{name}_weigh_in").attributes["event_type"] == "question"
+        assert hass.states.get(f"event.{name}_weigh_in").attributes["item_id"] == response["item_id"]
+
+
 async def test_rarely_used_are_disabled(hass: HomeAssistant, loaded: MockConfigEntry) -> None:
     """What few scales have is there, and disabled."""
     registry = er.async_get(hass)

@@ -26,61 +26,19 @@ INTEGRATION = ROOT / "custom_components" / "weighbridge"
 LANGUAGES = ("en", "de", "pt")
 
 RULES = [
-    "action-setup",
-    "appropriate-polling",
-    "brands",
-    "common-modules",
-    "config-flow",
-    "config-flow-test-coverage",
-    "dependency-transparency",
-    "docs-actions",
-    "docs-conditions",
-    "docs-high-level-description",
-    "docs-installation-instructions",
-    "docs-removal-instructions",
-    "docs-triggers",
-    "entity-event-setup",
-    "entity-unique-id",
-    "has-entity-name",
-    "runtime-data",
-    "test-before-configure",
-    "test-before-setup",
-    "unique-config-entry",
-    "action-exceptions",
-    "config-entry-unloading",
-    "docs-configuration-parameters",
-    "docs-installation-parameters",
-    "entity-unavailable",
-    "integration-owner",
-    "log-when-unavailable",
-    "parallel-updates",
-    "reauthentication-flow",
-    "test-coverage",
-    "devices",
-    "diagnostics",
-    "discovery",
-    "discovery-update-info",
-    "docs-data-update",
-    "docs-examples",
-    "docs-known-limitations",
-    "docs-supported-devices",
-    "docs-supported-functions",
-    "docs-troubleshooting",
-    "docs-use-cases",
-    "dynamic-devices",
-    "entity-category",
-    "entity-device-class",
-    "entity-disabled-by-default",
-    "entity-translations",
-    "exception-translations",
-    "icon-translations",
-    "reconfiguration-flow",
-    "repair-issues",
-    "stale-devices",
-    "async-dependency",
-    "inject-websession",
-    "strict-typing",
-]
+    "action-setup", "appropriate-polling", "brands", "common-modules", "config-flow", "config-flow-test-coverage",
+    "dependency-transparency", "docs-actions", "docs-conditions", "docs-high-level-description",
+    "docs-installation-instructions", "docs-removal-instructions", "docs-triggers", "entity-event-setup",
+    "entity-unique-id", "has-entity-name", "runtime-data", "test-before-configure", "test-before-setup",
+    "unique-config-entry", "action-exceptions", "config-entry-unloading", "docs-configuration-parameters",
+    "docs-installation-parameters", "entity-unavailable", "integration-owner", "log-when-unavailable",
+    "parallel-updates", "reauthentication-flow", "test-coverage", "devices", "diagnostics", "discovery",
+    "discovery-update-info", "docs-data-update", "docs-examples", "docs-known-limitations", "docs-supported-devices",
+    "docs-supported-functions", "docs-troubleshooting", "docs-use-cases", "dynamic-devices", "entity-category",
+    "entity-device-class", "entity-disabled-by-default", "entity-translations", "exception-translations",
+    "icon-translations", "reconfiguration-flow", "repair-issues", "stale-devices", "async-dependency",
+    "inject-websession", "strict-typing",
+]  # fmt: skip
 
 #: Keys of a manifest, as hassfest knows them.
 MANIFEST_KEYS = {
@@ -90,8 +48,8 @@ MANIFEST_KEYS = {
 }  # fmt: skip
 #: Sections of a translation, as hassfest knows them.
 SECTIONS = {
-    "title", "common", "conditions", "config", "config_subentries", "device", "entity", "exceptions", "issues", "options",
-    "selector", "services", "system_health", "triggers",
+    "title", "common", "conditions", "config", "config_subentries", "device", "entity", "exceptions", "issues",
+    "options", "selector", "services", "system_health", "triggers",
 }  # fmt: skip
 #: Not a key of the translations, but of where they are kept.
 PLACEHOLDER = re.compile(r"{(\w+)}")
@@ -198,7 +156,7 @@ def test_icon(name: str, side: int) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_translation(language: str) -> None:
-    """Each language has the keys and placeholders of English. No text is empty, has HTML, a link, or a space at its end."""
+    """Each language has the keys and placeholders of English. No text has HTML or a link, or is empty."""
     english, found = dict(texts(translation("en"))), dict(texts(translation(language)))
     assert found.keys() == english.keys()
     for path, text in found.items():

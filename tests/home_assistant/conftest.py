@@ -37,8 +37,8 @@ def _garmin() -> Iterator[GarminStandIn]:
     with GarminStandIn() as stand_in:
         serve = stand_in._server.process_request_thread
 
-        # The harness fails a test that leaves a thread, unless it is called like one of Home Assistant's own. The process
-        # of the function may go on asking after a test.
+        # The harness fails a test that leaves a thread, unless it is called like one of its own. The process of the
+        # function may go on asking after a test.
         def _run_safe_shutdown_loop(*connection: Any) -> None:
             serve(*connection)
 

@@ -40,9 +40,9 @@ SKELETAL = "skeletal_muscle_mass_kg"
 
 
 @pytest.fixture
-def hass_config_dir(hass_tmp_config_dir: str) -> str:
+def hass_config_dir(tmp_path: Path) -> str:
     """A configuration folder of its own: the function keeps files in it."""
-    return hass_tmp_config_dir
+    return str(tmp_path)
 
 
 @pytest.fixture(autouse=True)
@@ -307,6 +307,14 @@ async def test_other_version(hass: HomeAssistant, entry: MockConfigEntry, monkey
     assert not await hass.config_entries.async_setup(entry.entry_id)
     assert entry.error_reason_translation_key == "other_version"
     assert entry.error_reason_translation_placeholders == {"version": __version__, "found": "0.0.9"}
+
+
+async def test_same_name_twice(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    """Two people with one name stop the setup, and the reason is shown: a reading must not go to the wrong one."""
+    hass.config_entries.async_add_subentry(entry, ConfigSubentry(**person("ANNA")))
+    assert not await hass.config_entries.async_setup(entry.entry_id)
+    assert (entry.state, entry.error_reason_translation_key) == (ConfigEntryState.SETUP_ERROR, "people_invalid")
+    assert "'anna' is used for two people" in str(entry.error_reason_translation_placeholders)
 
 
 async def test_other_time_zone(

@@ -326,7 +326,7 @@ async def test_other_time_zone(
     for zone, hour in ((None, "14"), ("Europe/Lisbon", "06")):
         if zone is not None:
             await hass.config.async_update(time_zone=zone)
-            await until(lambda: entry.runtime_data.function is not function and entry.state is ConfigEntryState.LOADED)
+            await until(lambda: entry.state is ConfigEntryState.LOADED and entry.runtime_data.function is not function)
         receipt = await entry.runtime_data.function.post(local, person="Anna", dry_run=True)
         assert receipt.body["measured_at"] == f"2026-11-23T{hour}:31:00Z"
     await hass.config.async_update(time_zone="UTC")

@@ -55,6 +55,7 @@ test-e2e: $(DEV) $(SUPPLY) ## run the tests with real programs around the functi
 
 test-home-assistant: $(DEV) ## test the integration, and all of it in a current Home Assistant (as root on Debian)
 	@tests/e2e/install_home_assistant.sh "$(HOME_ASSISTANT_ROOT)" $(HOME_ASSISTANT)
+	@tests/e2e/in_root.sh "$(HOME_ASSISTANT_ROOT)" /phacc/bin/python -m mypy --config-file tests/home_assistant/mypy.ini
 	@tests/e2e/in_root.sh "$(HOME_ASSISTANT_ROOT)" tests/home_assistant/run.sh --cov=custom_components.weighbridge $(ARGS)
 	@HOME_ASSISTANT_ROOT="$(HOME_ASSISTANT_ROOT)" $(BIN)/python -m pytest tests/e2e/home_assistant $(ARGS)
 

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from weighbridge.errors import SignInNeeded, TokenStoreUnusable
-from weighbridge.garmin.tokens import Token, TokenStore, parse_token
+from weighbridge.garmin.tokens import OwnersStore, Token, TokenStore, parse_token
 from weighbridge.secret import SecretStr
 
 from .garmin.account import jwt
@@ -327,3 +327,84 @@ def test_unwritable_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TokenStoreUnusable, match="must be writable"):
         TokenStore(tmp_path / "file" / "tokens").save(token())
+
+
+# -- a token that a program around us keeps ------------------------------------------------------------------
+
+
+class Owner:
+    """Keeps one token. Its disk may be full."""
+
+    def __init__(self) -> None:
+        self.saved: list[Token | None] = []
+        self.obstacle = ""
+        self.is_full = False
+
+    def save(self, new: Token | None) -> None:
+        if self.is_full:
+            raise TokenStoreUnusable("not saved")
+        self.saved.append(new)
+
+    def store(self, kept: Token | None) -> OwnersStore:
+        return OwnersStore(
+            "anna",
+            kept,
+            saved_at=5.0,
+            save=self.save,
+            obstacle=lambda: self.obstacle,
+            place="a program",
+            sign_in="on its page",
+            now=lambda: 9.0,
+        )
+
+
+def test_owner_saves_before_use() -> None:
+    """A renewed token is the owner's before anybody else has it; the time of its renewal is known."""
+    owner = Owner()
+    store = owner.store(token(1))
+    assert (store.read(), store.renewed_at()) == (token(1), 5.0)
+    assert store.refreshed(token(1), lambda _old: token(2)) == token(2)
+    assert owner.saved == [token(2)]
+    assert (store.read(), store.renewed_at()) == (token(2), 9.0)
+    # Somebody else has renewed it.
+    assert store.refreshed(token(1), lambda _old: token(3)) == token(2)
+    assert owner.saved == [token(2)]
+
+
+def test_owner_cannot_save() -> None:
+    """A renewed token that could not be saved is not used, and saved before Garmin is asked for another."""
+    owner, asked = Owner(), []
+    store = owner.store(token(1))
+
+    def refresh(old: Token) -> Token:
+        asked.append(old)
+        return token(2)
+
+    owner.is_full = True
+    for _ in range(2):
+        with pytest.raises(TokenStoreUnusable):
+            store.refreshed(token(1), refresh)
+        assert store.read() == token(1)
+    owner.is_full = False
+    assert store.refreshed(token(1), refresh) == token(2)
+    assert (asked, owner.saved) == ([token(1)], [token(2)])
+
+
+def test_owner_says_no_before() -> None:
+    """If the owner could not save a token now, Garmin is not asked."""
+    owner = Owner()
+    owner.obstacle = "no room"
+    with pytest.raises(TokenStoreUnusable, match="no room"):
+        owner.store(token(1)).refreshed(token(1), lambda _old: pytest.fail("asked"))
+
+
+def test_owner_forgets() -> None:
+    """After signing out there is no token, and the message says where to sign in."""
+    owner = Owner()
+    store = owner.store(token(1))
+    store.forget()
+    assert (store.read(), owner.saved) == (None, [None])
+    with pytest.raises(SignInNeeded, match="Sign in again: on its page"):
+        store.refreshed(token(1), lambda _old: token(2))
+    store.save(token(3))
+    assert store.read() == token(3)

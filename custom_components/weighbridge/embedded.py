@@ -36,7 +36,7 @@ from urllib.parse import unquote, urlencode
 from homeassistant.config_entries import ConfigEntryStore, UnknownEntry
 from homeassistant.const import EVENT_CORE_CONFIG_UPDATE, EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import Event, HomeAssistant, callback
-from homeassistant.exceptions import ConfigEntryNotReady, HomeAssistantError
+from homeassistant.exceptions import ConfigEntryError, ConfigEntryNotReady, HomeAssistantError
 from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.storage import STORAGE_DIR
 from homeassistant.loader import async_get_integration
@@ -256,7 +256,7 @@ class Embedded:
 
 
 async def async_transport(hass: HomeAssistant, entry: WeighbridgeEntry) -> Embedded:
-    """The function of this entry, until it is unloaded. Raises `ConfigEntryNotReady`."""
+    """The function of this entry, until it is unloaded. Raises `ConfigEntryNotReady` or `ConfigEntryError`."""
     try:
         await async_install(hass)
     except NotInstalled as missing:
@@ -266,7 +266,17 @@ async def async_transport(hass: HomeAssistant, entry: WeighbridgeEntry) -> Embed
             translation_placeholders=missing.translation_placeholders,
         ) from None
     await _async_sort_tokens(hass, entry)
-    embedded = await hass.async_add_executor_job(_start, hass, entry.data, _tables(entry), Tokens(hass, entry))
+    from weighbridge.errors import SettingsInvalid
+
+    try:
+        embedded = await hass.async_add_executor_job(_start, hass, entry.data, _tables(entry), Tokens(hass, entry))
+    except SettingsInvalid as invalid:
+        # Such as two people whose names differ in case only.
+        raise ConfigEntryError(
+            translation_domain=DOMAIN,
+            translation_key="people_invalid",
+            translation_placeholders={"reason": str(invalid)},
+        ) from None
     entry.async_on_unload(embedded.async_close)
     entry.async_on_unload(hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, embedded.async_close))
     entry.async_on_unload(async_track_time_interval(hass, embedded.renew, _DAILY, cancel_on_shutdown=True))

@@ -53,4 +53,6 @@ seen = set()
 for domain in sorted(bootstrap.DEFAULT_INTEGRATIONS | {"hassio", "history", "mqtt", "recorder", "rest", "stream", "zeroconf"}):
     print(*requirements(domain, seen), sep="\n")
 END
-install /ha --constraints "$(constraints /ha)" --requirements /ha/integrations.txt psycopg2-binary
+# And what the function needs, which may run inside it.
+install /ha --constraints "$(constraints /ha)" --requirements /ha/integrations.txt --requirements /phacc/function.txt \
+    psycopg2-binary

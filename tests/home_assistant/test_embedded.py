@@ -40,9 +40,9 @@ SKELETAL = "skeletal_muscle_mass_kg"
 
 
 @pytest.fixture
-def hass_config_dir(hass_tmp_config_dir: str) -> str:
+def hass_config_dir(tmp_path: Path) -> str:
     """A configuration folder of its own: the function keeps files in it."""
-    return hass_tmp_config_dir
+    return str(tmp_path)
 
 
 @pytest.fixture(autouse=True)
@@ -309,6 +309,14 @@ async def test_other_version(hass: HomeAssistant, entry: MockConfigEntry, monkey
     assert entry.error_reason_translation_placeholders == {"version": __version__, "found": "0.0.9"}
 
 
+async def test_same_name_twice(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    """Two people with one name stop the setup, and the reason is shown: a reading must not go to the wrong one."""
+    hass.config_entries.async_add_subentry(entry, ConfigSubentry(**person("ANNA")))
+    assert not await hass.config_entries.async_setup(entry.entry_id)
+    assert (entry.state, entry.error_reason_translation_key) == (ConfigEntryState.SETUP_ERROR, "people_invalid")
+    assert "'anna' is used for two people" in str(entry.error_reason_translation_placeholders)
+
+
 async def test_other_time_zone(
     hass: HomeAssistant, entry: MockConfigEntry, until: Callable[[Callable[[], object]], Awaitable[None]]
 ) -> None:
@@ -318,7 +326,7 @@ async def test_other_time_zone(
     for zone, hour in ((None, "14"), ("Europe/Lisbon", "06")):
         if zone is not None:
             await hass.config.async_update(time_zone=zone)
-            await until(lambda: entry.runtime_data.function is not function and entry.state is ConfigEntryState.LOADED)
+            await until(lambda: entry.state is ConfigEntryState.LOADED and entry.runtime_data.function is not function)
         receipt = await entry.runtime_data.function.post(local, person="Anna", dry_run=True)
         assert receipt.body["measured_at"] == f"2026-11-23T{hour}:31:00Z"
     await hass.config.async_update(time_zone="UTC")

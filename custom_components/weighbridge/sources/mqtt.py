@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from homeassistant.config_entries import (
     SIGNAL_CONFIG_ENTRY_CHANGED,
@@ -146,10 +146,10 @@ class Topic:
         return self._owners[0] if len(self._owners) == 1 and not wild else None
 
 
-def with_height(reading: dict[str, object], owner: ConfigSubentry | None) -> dict[str, object]:
+def with_height(reading: Mapping[str, Any], owner: ConfigSubentry | None) -> dict[str, Any]:
     """The reading with the height of its person, if it is a flat one without any."""
     height = owner.data.get(CONF_HEIGHT) if owner else None
     nested = any(isinstance(value, dict | list) for value in reading.values())
     if not height or nested or any("height" in key.casefold() for key in reading):
-        return reading
+        return dict(reading)
     return {**reading, CONF_HEIGHT: height}

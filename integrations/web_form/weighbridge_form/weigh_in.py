@@ -53,9 +53,7 @@ from .words import _, language, mark, number
 
 #: In the session: the whole page has to be drawn again, not only the fields.
 REDRAW = "draw the whole page"
-#: In the session, and in the language of the browser.
-NOW, ANOTHER = "now", "another"
-TIMES = {NOW: mark("Now"), ANOTHER: mark("Another time")}
+NOW, ANOTHER = mark("Now"), mark("Another time")
 #: A receipt's status, in a person's words.
 ARRIVED = {
     "confirmed": mark("Arrived in Garmin"),

@@ -577,11 +577,11 @@ def test_pasted_reading_of_several_people(open_page: Open, garmin: GarminStandIn
 
 
 def test_typed_weigh_in_of_several_people(open_page: Open, garmin: GarminStandIn, tmp_path: Path) -> None:
-    """Where the page does not know the people, a weigh-in that fits two is asked about, and the answer sends it; what
+    """Where the key of the page may only send, a weigh-in that fits two is asked about, and the answer sends it; what
     the answer brings to light is shown first."""
     for token in ("anna", "ben"):
         garmin.write_token(tmp_path / "tokens", token)
-    key = "page:send+read=a-key-for-the-function"
+    key = "page:send=a-key-for-the-function"
     page = open_page(WEIGHBRIDGE_PEOPLE=ROOT / "examples" / "people.toml", WEIGHBRIDGE_API_KEYS=key)
     page.text_input(key="key ").set_value("a-key-for-the-function").run()
     for name, values, taps in (("Anna", ("68",), 1), ("Ben", ("178", "182"), 2)):

@@ -75,7 +75,7 @@ def test_steps_of_a_fresh_install(site: FormSite, tmp_path: Path, viewport: View
     assert "Look at this" in step(page, "Time zone")
     assert "WEIGHBRIDGE_TIMEZONE=Europe/Berlin" in step(page, "Time zone")
     assert "Connect to Garmin" in step(page, "Sign-in to Garmin")
-    assert "There is none yet." in step(page, "First weigh-in")
+    assert "The page has seen none yet." in step(page, "First weigh-in")
     assert "phone:send=KEY" in step(page, "An app of your phone")
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
@@ -215,7 +215,7 @@ def test_session_holds_no_key_of_a_phone(open_app: OpenApp) -> None:
 )
 def test_zones_are_compared_over_the_year(there: str | None, here: str, state: State) -> None:
     """Two zones are the same if their clocks are, in summer and in winter; one that is not known is not judged."""
-    health = {"timezone": there} if there else {}
+    health = {"key": {"rights": ["read"]}} | ({"timezone": there} if there else {})
     delivery = {"name": "garth", "ready": True}
     now = datetime(2026, 11, 27, tzinfo=UTC)
     steps = steps_of(Facts(health, delivery, Reply({"type": "urn:weighbridge:forbidden"}), "", ZoneInfo(here), now))

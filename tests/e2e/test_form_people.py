@@ -79,13 +79,14 @@ def test_pasted_weigh_in_asks_whose_it_is(
 
 
 def test_typed_weigh_in_asks_whose_it_is(site: FormSite, tmp_path: Path, axe: str) -> None:
-    """Where the key of the page does not show it the people, a weigh-in that fits two is asked about in place of the
-    button to send, and one tap on the answer sends it to that person."""
-    keys = f"page:send+read={PAGE_KEY}"
+    """Where the key of the page may only send, a weigh-in that fits two is asked about in place of the button to send,
+    and one tap on the answer sends it to that person. There is no problem in sight."""
+    keys = f"page:send={PAGE_KEY}"
     page = open_home(site, tmp_path, PHONE, WEIGHBRIDGE_API_KEYS=keys, WEIGHBRIDGE_KEY=PAGE_KEY)
     type_in(page, {"Weight (kg)": "68"})
     expect(page.get_by_text("Whose weigh-in is this?")).to_be_visible()
     expect(button(page, "Send to Garmin")).to_have_count(0)
+    expect(page.get_by_test_id("stAlertContentError")).to_have_count(0)
     assert findings(page, axe) == []
     page.get_by_role("button", name="Anna", exact=True).click()
     expect_arrived(page)

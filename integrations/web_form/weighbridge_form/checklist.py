@@ -183,7 +183,11 @@ def _first_weigh_in(facts: Facts) -> Step:
     title = _("First weigh-in")
     if newest := max((facts.newest, str(facts.delivery.get("last_success_at", ""))), key=_moment):
         return Step(title, State.DONE, _("The last one: {time}.", time=to_display(newest)))
-    return Step(title, State.TO_DO, _("There is none yet."), _("Type your weight at the top of the page, and send it."))
+    if "read" not in facts.health["key"]["rights"]:
+        return Step(title, State.UNKNOWN, _("The key of this page may not read what Garmin has."))
+    return Step(
+        title, State.TO_DO, _("The page has seen none yet."), _("Type your weight at the top of the page, and send it.")
+    )
 
 
 def _moment(text: str) -> datetime:

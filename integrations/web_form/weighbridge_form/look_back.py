@@ -81,6 +81,9 @@ def show_look_back(account: FunctionOf) -> bool:
     today = datetime.now(zone()).date()
     days = PERIODS[period]
     answer = _entries(account, days)
+    if answer.kind == "forbidden":
+        st.caption(_("The key of this page may not read what Garmin has."))
+        return True
     if asks_for_a_key(answer) or not answer.ok:
         show_problem(answer)
         return answer.kind != "unauthorized"

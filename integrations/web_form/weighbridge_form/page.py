@@ -57,7 +57,9 @@ def show() -> None:
         show_problem(health)
         return
     delivery: Mapping[str, Any] = health.body["delivery"]
-    if names := list(delivery.get("people", ())):
+    key: Mapping[str, Any] = health.body.get("key", {"rights": (), "people": ()})
+    # Who may only send has nothing to look back at, and is asked about a weigh-in that may be several people's.
+    if names := list(key["people"]) if "read" in key["rights"] else []:
         with people:
             account = account._replace(person=_choose(names, PERSON))
     show_weigh_in(account, delivery, _choose_person)

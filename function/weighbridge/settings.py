@@ -260,7 +260,7 @@ def _callers(text: str) -> tuple[Network | str, ...]:
 
 
 def _caller(text: str) -> Network | str:
-    # A name begins with a letter; whatever else is no address is a mistake.
+    # A name begins with a letter. Anything else has to be an address.
     return text if re.fullmatch(r"[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)*", text) else ip_network(text)
 
 

@@ -69,7 +69,7 @@ def behind_nginx(folder: Path, people: str) -> Iterator[Way]:
 
 @contextmanager
 def behind_ingress(folder: Path, people: str) -> Iterator[Way]:
-    """Without a password, under a name that the page was never told."""
+    """Without a password, under a name that the page does not know."""
     port, token = free_port(), secrets.token_urlsafe(32)
     with form(folder, people, WEIGHBRIDGE_FORM_INGRESS="127.0.0.1") as served:
         words = [sys.executable, "-m", "tests.e2e.parts.ingress", str(port), token, served.address]

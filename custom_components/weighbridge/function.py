@@ -55,8 +55,8 @@ class Http:
                 allow_redirects=False,
             ) as response:
                 return Response(response.status, await response.read())
-        except (ClientError, TimeoutError, ValueError) as e:
-            # Only the class: the text may hold what was sent.
+        except (ClientError, TimeoutError, ValueError, RuntimeError, AssertionError) as e:
+            # Only the class: the text may hold what was sent. The last two: Home Assistant stops, so the session is closed.
             return f"The attempt ended with {type(e).__name__}."
 
 

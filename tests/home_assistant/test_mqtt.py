@@ -159,6 +159,8 @@ async def test_mqtt_set_up_later(
 ) -> None:
     """Once MQTT is set up, its messages count. After a reload of MQTT, each counts once."""
     choose(hass, entry, {CONF_TOPIC: "scale/data"})
+    outcomes: list[object] = []
+    async_dispatcher_connect(hass, f"weighbridge_outcome_{entry.entry_id}", outcomes.append)
     assert await hass.config_entries.async_setup(entry.entry_id)
     await mqtt_mock_entry()
     await hass.async_block_till_done()
@@ -167,11 +169,10 @@ async def test_mqtt_set_up_later(
     mqtt_entry = hass.config_entries.async_entries("mqtt")[0]
     assert await hass.config_entries.async_reload(mqtt_entry.entry_id)
     await hass.async_block_till_done()
-    outcomes: list[object] = []
-    async_dispatcher_connect(hass, f"weighbridge_outcome_{entry.entry_id}", outcomes.append)
     publish(hass, "scale/data", {"weight": 81.6, "timestamp": (AT + timedelta(days=1)).isoformat()})
     await delivered(entry, function, 2)
-    assert len(outcomes) == 1
+    await hass.async_block_till_done()
+    assert len(outcomes) == 2
 
 
 @TWO

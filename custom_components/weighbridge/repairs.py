@@ -1,4 +1,4 @@
-"""The fix of an issue about a sign-in: the sign-in itself."""
+"""The fix of an issue: the sign-in itself, or the answer to a question."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from homeassistant.core import HomeAssistant
 
 from .answers import Answer
 from .config_flow import sign_in_abort
+from .questions import QuestionFlow
 from .runtime import WeighbridgeEntry
 from .sign_in_flow import SignInSteps
 
@@ -43,4 +44,6 @@ async def async_create_fix_flow(
     hass: HomeAssistant, issue_id: str, data: dict[str, str | int | float | None] | None
 ) -> RepairsFlow:
     data = data or {}
+    if "item_id" in data:
+        return QuestionFlow(data)
     return SignInRepair(str(data.get("entry_id")), str(data.get("person") or ""))

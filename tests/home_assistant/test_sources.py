@@ -12,6 +12,7 @@ import pytest
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
+from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
     mock_restore_cache_with_extra_data,
@@ -118,34 +119,30 @@ async def scale(hass: HomeAssistant, entry: MockConfigEntry, timed: bool) -> Sca
 UNTIMED = pytest.mark.parametrize("timed", [False])
 
 
-async def test_bodymiscale(entry: MockConfigEntry, scale: Scale, function: RunningFunction, until: Until) -> None:
+async def test_bodymiscale(entry: MockConfigEntry, scale: Scale, function: RunningFunction) -> None:
     """A weigh-in of bodymiscale arrives with all values and its own time, which is a `datetime` (it was dropped, and
     arrival counted)."""
     await scale.weigh(AT, **WHOLE)
     (item,) = waiting(entry)
     assert (item.state, item.source) == (ItemState.SETTLING, "Anna")
     await scale.settled()
-    await delivered(entry, function, until, 1)
+    await delivered(entry, function, 1)
     (weight,) = function.weights()
     assert weight["timestampGMT"] == AT.timestamp() * 1000
     assert (weight["weight"], weight["bodyFat"], weight["boneMass"]) == (81_400, pytest.approx(18.2, abs=0.01), 3_200)
 
 
-async def test_equal_on_another_day(
-    entry: MockConfigEntry, scale: Scale, function: RunningFunction, until: Until
-) -> None:
+async def test_equal_on_another_day(entry: MockConfigEntry, scale: Scale, function: RunningFunction) -> None:
     """The same numbers on another day are another weigh-in (the second was dropped without a word)."""
     for day in range(2):
         await scale.weigh(AT + timedelta(days=day), **WHOLE)
         await scale.settled()
-    await delivered(entry, function, until, 2)
+    await delivered(entry, function, 2)
     assert [weight["bodyFat"] for weight in function.weights()] == [pytest.approx(18.2, abs=0.01)] * 2
 
 
 @pytest.mark.parametrize("timed", [True, False])
-async def test_one_after_another(
-    entry: MockConfigEntry, scale: Scale, function: RunningFunction, until: Until, timed: bool
-) -> None:
+async def test_one_after_another(entry: MockConfigEntry, scale: Scale, function: RunningFunction, timed: bool) -> None:
     """Values that come one after another are one reading, which is stored at the first of them."""
     if not timed:
         await scale.weigh(**{**WHOLE, "weight": 80, "body_fat": 20, "water": 50, "bone_mass": 3})
@@ -155,7 +152,7 @@ async def test_one_after_another(
         await asyncio.sleep(SETTLE_S / 2)
         await scale.weigh(**{name: WHOLE[name]})
     assert [item.state for item in waiting(entry)] == [ItemState.SETTLING]
-    await delivered(entry, function, until, 1)
+    await delivered(entry, function, 1)
     (weight,) = function.weights()
     assert (weight["weight"], weight["boneMass"]) == (81_400, 3_200)
 
@@ -173,25 +170,25 @@ async def test_longest(entry: MockConfigEntry, scale: Scale, until: Until) -> No
 
 
 async def test_kill_while_settling(
-    hass: HomeAssistant, entry: MockConfigEntry, scale: Scale, function: RunningFunction, until: Until
+    hass: HomeAssistant, entry: MockConfigEntry, scale: Scale, function: RunningFunction
 ) -> None:
     """A reading that settles when Home Assistant ends is sent after its start."""
     await scale.weigh(AT, **WHOLE)
     assert await hass.config_entries.async_reload(entry.entry_id)
-    await delivered(entry, function, until, 1)
+    await delivered(entry, function, 1)
     await scale.settled()
     assert waiting(entry) == ()
 
 
 @pytest.mark.parametrize("timed", [True, False])
 async def test_unavailable(
-    hass: HomeAssistant, entry: MockConfigEntry, scale: Scale, function: RunningFunction, until: Until, timed: bool
+    hass: HomeAssistant, entry: MockConfigEntry, scale: Scale, function: RunningFunction, timed: bool
 ) -> None:
     """A device that returns from unavailable with what it had is no weigh-in; with something newer it is one."""
     await scale.weigh(**{**WHOLE, "weight": 80})
     await scale.weigh(AT if timed else None, **WHOLE)
     await scale.settled()
-    await delivered(entry, function, until, 1)
+    await delivered(entry, function, 1)
     states = [s for s in hass.states.async_all("sensor") if s.object_id.startswith("anna_")]
     for away in ("unavailable", "unknown"):
         for state in states:
@@ -218,12 +215,12 @@ async def test_what_was_there(entry: MockConfigEntry, scale: Scale, function: Ru
 
 @pytest.mark.parametrize("timed", [True, False])
 async def test_restored(
-    hass: HomeAssistant, entry: MockConfigEntry, scale: Scale, function: RunningFunction, until: Until, timed: bool
+    hass: HomeAssistant, entry: MockConfigEntry, scale: Scale, function: RunningFunction, timed: bool
 ) -> None:
     """States that are restored at a start are no weigh-in."""
     await scale.weigh(AT if timed else None, **WHOLE)
     await scale.settled()
-    await delivered(entry, function, until, int(timed))
+    await delivered(entry, function, int(timed))
     await hass.config_entries.async_unload(entry.entry_id)
     shown = [s for s in hass.states.async_all("sensor") if s.object_id.startswith("anna_")]
     await hass.config_entries.async_unload(scale.entry.entry_id)
@@ -247,39 +244,37 @@ async def test_restored(
 
 
 async def test_weighed_while_away(
-    hass: HomeAssistant, entry: MockConfigEntry, scale: Scale, function: RunningFunction, until: Until
+    hass: HomeAssistant, entry: MockConfigEntry, scale: Scale, function: RunningFunction
 ) -> None:
     """A newer time after a start is a weigh-in that was made meanwhile."""
     await scale.weigh(AT, **WHOLE)
     await scale.settled()
-    await delivered(entry, function, until, 1)
+    await delivered(entry, function, 1)
     await hass.config_entries.async_unload(entry.entry_id)
     await scale.weigh(AT + timedelta(hours=1), **WHOLE)
     assert await hass.config_entries.async_setup(entry.entry_id)
-    await scale.weigh(body_score=80)
     await scale.settled()
-    await delivered(entry, function, until, 2)
+    await delivered(entry, function, 2)
 
 
-async def test_older(entry: MockConfigEntry, scale: Scale, function: RunningFunction, until: Until) -> None:
+async def test_older(entry: MockConfigEntry, scale: Scale, function: RunningFunction) -> None:
     """A time before the last one is no new weigh-in: somebody deleted the last one in the app."""
     await scale.weigh(AT, **WHOLE)
     await scale.settled()
-    await delivered(entry, function, until, 1)
+    await delivered(entry, function, 1)
     await scale.weigh(AT - timedelta(days=1), **WHOLE)
     await scale.settled()
     assert waiting(entry) == ()
 
 
-async def test_in_shoes(entry: MockConfigEntry, scale: Scale, function: RunningFunction, until: Until) -> None:
-    """Without an impedance, only the weight is new: the body fat of yesterday stays out."""
-    await scale.weigh(AT, **WHOLE)
+async def test_in_shoes(entry: MockConfigEntry, scale: Scale) -> None:
+    """Without an impedance, only the weight is new: the body fat of the last time stays out."""
+    await scale.weigh(dt_util.utcnow(), **WHOLE)
     await scale.settled()
-    await scale.weigh(AT + timedelta(hours=1), weight=81.6, bmi=25.2)
-    await scale.settled()
-    await delivered(entry, function, until, 2)
-    last = max(function.weights(), key=lambda weight: weight["timestampGMT"])
-    assert (last["weight"], last["bodyFat"]) == (81_600, None)
+    await scale.weigh(dt_util.utcnow(), weight=81.6, bmi=25.2)
+    reading = waiting(entry)[-1].reading
+    assert reading["weight"] == "81.6 kg"
+    assert "body_fat" not in reading
 
 
 @UNTIMED
@@ -308,7 +303,7 @@ async def test_shared_scale(
     await until(lambda: [item.state for item in waiting(entry)] == [ItemState.ASKING])
 
 
-async def test_attributes(hass: HomeAssistant, entry: MockConfigEntry, function: RunningFunction, until: Until) -> None:
+async def test_attributes(hass: HomeAssistant, entry: MockConfigEntry, function: RunningFunction) -> None:
     """An entity with the values as attributes is a source, with its `datetime`."""
     choose(hass, entry, {CONF_ENTITIES: ["bodymiscale.anna"]})
     assert await hass.config_entries.async_setup(entry.entry_id)
@@ -316,13 +311,11 @@ async def test_attributes(hass: HomeAssistant, entry: MockConfigEntry, function:
     for at in (AT - timedelta(days=1), AT):
         hass.states.async_set("bodymiscale.anna", "ok", {**WHOLE, "last_measurement_time": at, "problem": "none"})
         await hass.async_block_till_done()
-    await delivered(entry, function, until, 1)
+    await delivered(entry, function, 1)
     assert function.weights()[0]["timestampGMT"] == AT.timestamp() * 1000
 
 
-async def test_single_sensors(
-    hass: HomeAssistant, entry: MockConfigEntry, function: RunningFunction, until: Until
-) -> None:
+async def test_single_sensors(hass: HomeAssistant, entry: MockConfigEntry, function: RunningFunction) -> None:
     """Sensors without a device are a source: their names differ in what they measure. Units come along."""
     names = {"weight": ("179.5", "lb"), "body_fat": ("18.2", "%"), "weight_non_stabilized": ("80", "lb")}
     ids = [f"sensor.bath_scale_{name}" for name in names]
@@ -334,13 +327,13 @@ async def test_single_sensors(
     for name, (value, unit) in names.items():
         hass.states.async_set(f"sensor.bath_scale_{name}", value, {"unit_of_measurement": unit})
     await hass.async_block_till_done()
-    await delivered(entry, function, until, 1)
+    await delivered(entry, function, 1)
     assert function.weights()[0]["weight"] == pytest.approx(81_420, abs=5)
 
 
 @UNTIMED
 async def test_not_of_a_body(
-    hass: HomeAssistant, entry: MockConfigEntry, scale: Scale, function: RunningFunction, until: Until
+    hass: HomeAssistant, entry: MockConfigEntry, scale: Scale, function: RunningFunction
 ) -> None:
     """The battery of a scale is no weigh-in. An entity that is added later counts, and so does an equal value that is
     forced."""
@@ -364,4 +357,4 @@ async def test_not_of_a_body(
     assert item.reading["impedance"] == "500 Ω"
     assert "battery" not in item.reading
     await scale.settled()
-    await delivered(entry, function, until, 1)
+    await delivered(entry, function, 1)

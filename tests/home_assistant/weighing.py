@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
 from typing import Any
 
 from homeassistant.core import HomeAssistant
@@ -11,8 +11,6 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.weighbridge.queue import Item
 
 from .running import RunningFunction
-
-Until = Callable[[Callable[[], object]], Awaitable[None]]
 
 
 def choose(hass: HomeAssistant, entry: MockConfigEntry, *data: dict[str, Any]) -> None:
@@ -25,9 +23,9 @@ def waiting(entry: MockConfigEntry) -> tuple[Item, ...]:
     return entry.runtime_data.queue.waiting  # type: ignore[no-any-return]
 
 
-async def delivered(
-    entry: MockConfigEntry, function: RunningFunction, until: Until, count: int, person: str = ""
-) -> None:
+async def delivered(entry: MockConfigEntry, function: RunningFunction, count: int, person: str = "") -> None:
     """Wait until so many weigh-ins are in Garmin and nothing waits."""
-    await until(lambda: len(function.weights(person)) >= count and not waiting(entry))
+    async with asyncio.timeout(30):
+        while len(function.weights(person)) < count or waiting(entry):
+            await asyncio.sleep(0.02)
     assert len(function.weights(person)) == count

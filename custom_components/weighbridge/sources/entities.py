@@ -109,6 +109,9 @@ class Entities:
         if measured_at and queue.mark_of(self._source) is None:
             # What it shows when it is chosen was there before.
             await queue.remember(self._source, measured_at.isoformat())
+        elif measured_at and self._is_newer(measured_at):
+            # Somebody weighed in while this was not running.
+            self._begin_or_go_on()
         self._entry.async_on_unload(
             self._hass.bus.async_listen(er.EVENT_ENTITY_REGISTRY_UPDATED, self._registry_changed)
         )
@@ -203,7 +206,9 @@ class Entities:
                 if queue.mark_of(self._source) is None and mark:
                     await queue.remember(*mark)
                 return
-            if (reading := self._reading(self._since)) is None:
+            # What was reported after the weigh-in belongs to it.
+            since = min(self._since, measured_at) if measured_at else self._since
+            if (reading := self._reading(since)) is None:
                 return
             if self._item_id is not None:
                 await queue.change(self._item_id, reading, mark)

@@ -6,7 +6,8 @@ restart; otherwise the queue sends it only if it has a time of its own.
 Strategy: the word in the place of a wildcard may name the person, as `scale/+` does for ble-scale-sync. A topic without
 a wildcard that one person has is that person's. Otherwise the function decides.
 
-Facts: after a reload of the MQTT integration, it restores the subscriptions of others itself.
+Facts: when the MQTT integration is loaded again, it restores the subscriptions that others had. They are ended before,
+so that there is one, whoever makes it.
 """
 
 from __future__ import annotations
@@ -84,9 +85,9 @@ class Topic:
     def _entry_changed(self, change: ConfigEntryChange, entry: ConfigEntry) -> None:
         if entry.domain != _MQTT:
             return
-        if change is ConfigEntryChange.REMOVED:
-            self._unsubscribe = None
-        elif entry.state is ConfigEntryState.LOADED and self._unsubscribe is None:
+        if change is ConfigEntryChange.REMOVED or entry.state is not ConfigEntryState.LOADED:
+            self._stop()
+        elif self._unsubscribe is None:
             self._entry.async_create_task(self._hass, self._subscribe(), "weighbridge mqtt")
 
     async def _subscribe(self) -> None:

@@ -47,7 +47,7 @@ _RECENT = timedelta(days=35)
 #: How long before the last weigh-in a value may have been measured to be shown.
 CARRIED: Final = timedelta(days=31)
 _DAY = timedelta(days=1)
-#: No weigh-in is older: the function takes days from 2000 on.
+#: The function takes no older day.
 _BEGINNING = date(2000, 1, 1)
 #: How much is asked of Garmin in one request.
 _YEARS_AT_ONCE = 5
@@ -253,8 +253,8 @@ class Person(DataUpdateCoordinator[Current]):
         item, answer, kind = outcome.item, outcome.answer, outcome.kind
         if kind not in OUTCOMES or not self._is_mine(item, answer):
             return
-        # An attempt that fails like the one before is no news.
-        is_news = self._said.get(item.id) != (said := (kind, answer.kind))
+        # An attempt that fails like the one before changes nothing.
+        is_new = self._said.get(item.id) != (said := (kind, answer.kind))
         self._said[item.id] = said
         if answer.final or kind in _ENDED:
             del self._said[item.id]
@@ -263,7 +263,7 @@ class Person(DataUpdateCoordinator[Current]):
             self._days.add(at.date())
             # Whoever hears of the outcome finds the sensors as they are then.
             await self._wait_a_little(self.async_refresh())
-        if is_news:
+        if is_new:
             text = at.isoformat() if at else None
             delivery = Delivery(self.subentry_id, kind, item.id, item.source, answer.text, text, answer.kind)
             async_dispatcher_send(self.hass, SIGNAL_DELIVERY, delivery)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,12 @@ import pytest
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers.service import async_get_all_descriptions
+from homeassistant.helpers.translation import async_get_translations
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.weighbridge import actions
 
 from .running import RunningFunction
 from .test_sensor import MORNING, NINE, add, state
@@ -193,3 +199,49 @@ async def test_trigger_and_condition(hass: HomeAssistant, loaded: MockConfigEntr
         "rejected reading-rejected",
         "81.4 kg: confirmed in Garmin Connect. 81.4",
     ]
+
+
+@pytest.mark.parametrize("language", ["en", "de", "pt"])
+async def test_descriptions(hass: HomeAssistant, loaded: MockConfigEntry, language: str) -> None:
+    """Each action, trigger and condition is described field by field, in each language."""
+    texts = {
+        kind: await async_get_translations(hass, language, kind, ["weighbridge"])
+        for kind in ("services", "triggers", "conditions")
+    }
+    fields = dict(_schemas(hass))
+    described = await async_get_all_descriptions(hass)
+    for name, schema in fields.items():
+        shown = described["weighbridge"][name]["fields"]
+        flat = {key for key, field in shown.items() if "fields" not in field}
+        flat |= {key for field in shown.values() for key in field.get("fields", ())}
+        assert flat == schema
+        for key in schema:
+            for what in ("name", "description"):
+                assert texts["services"][f"component.weighbridge.services.{name}.fields.{key}.{what}"]
+    for kind, name, keys in (
+        ("triggers", "weigh_in_sent", ("person", "outcome")),
+        ("conditions", "has_weighed_in", ("person", "within")),
+    ):
+        for key in keys:
+            assert texts[kind][f"component.weighbridge.{kind}.{name}.fields.{key}.description"]
+
+
+def _schemas(hass: HomeAssistant) -> Iterator[tuple[str, set[str]]]:
+    for name, service in hass.services.async_services_for_domain("weighbridge").items():
+        schema = service.schema.schema
+        fields = schema if isinstance(schema, dict) else schema.validators[0]
+        yield name, {str(key) for key in fields}
+
+
+async def test_every_error_has_its_words(hass: HomeAssistant, loaded: MockConfigEntry) -> None:
+    """Each error of an action has a sentence in each language, with the same parts."""
+    keys = set(re.findall(r'_invalid\(\s*"(\w+)"|translation_key="(\w+)"', inspect.getsource(actions)))
+    keys = {a or b for a, b in keys}
+    assert len(keys) >= 15
+    parts: dict[str, set[frozenset[str]]] = {key: set() for key in keys}
+    for language in ("en", "de", "pt"):
+        texts = await async_get_translations(hass, language, "exceptions", ["weighbridge"])
+        for key in keys:
+            text = texts[f"component.weighbridge.exceptions.{key}.message"]
+            parts[key].add(frozenset(re.findall(r"{(\w+)}", text)))
+    assert {key: len(found) for key, found in parts.items()} == dict.fromkeys(keys, 1)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from homeassistant.components.recorder import Recorder
@@ -193,3 +195,16 @@ async def test_part_of_a_history_deletes_nothing(
     [person] = entry.runtime_data.people.values()
     assert (person.count, person.complete, len(asked)) == (1, False, 2)
     assert state(hass, "weight").state == "81.0"
+
+
+async def test_trend_card(hass: HomeAssistant, loaded: MockConfigEntry, until: Until) -> None:
+    """Every series and every sensor of the trend card is there after a weigh-in."""
+    await add(hass)
+    await until(lambda: state(hass, "weight").state == "81.4")
+    await refresh(hass, loaded)
+    assert await rows(hass)
+    series = await get_instance(hass).async_add_executor_job(lambda: get_metadata(hass, statistic_source="weighbridge"))
+    card = Path("integrations/home_assistant/trend.yaml").read_text()
+    named = set(re.findall(r"(?:sensor\.|weighbridge:)runner_\w+", card))
+    assert len(named) == 8
+    assert named <= {*series, *hass.states.async_entity_ids("sensor")}

@@ -117,7 +117,7 @@ async def test_deleted_in_garmin(
 
 
 async def test_restart(hass: HomeAssistant, loaded: MockConfigEntry, until: Until) -> None:
-    """After a restart everything is as before, also what Garmin does not show."""
+    """After a restart everything is as before, and so is what Garmin does not show."""
     await add(hass)
     await until(lambda: state(hass, "subcutaneous_fat").state == "16.1")
     before = {s.entity_id: s.state for s in hass.states.async_all("sensor")}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -30,6 +31,13 @@ pytest_socket.disable_socket = lambda **_options: None
 @pytest.fixture(autouse=True)
 def _custom_integrations(enable_custom_integrations: None) -> None:
     """Let Home Assistant find custom_components/."""
+
+
+@pytest.fixture
+def hass_config_dir(tmp_path: Path) -> str:
+    """A configuration of its own for each test, because the one of the harness is shared by all that run at a time."""
+    (tmp_path / "configuration.yaml").touch()
+    return str(tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -39,12 +39,6 @@ READING = {"measured_at": "2026-11-23T06:31:00Z", "weight_kg": 81.4, "body_fat_p
 SKELETAL = "skeletal_muscle_mass_kg"
 
 
-@pytest.fixture
-def hass_config_dir(tmp_path: Path) -> str:
-    """A configuration folder of its own: the function keeps files in it."""
-    return str(tmp_path)
-
-
 @pytest.fixture(autouse=True)
 def _machine(garmin: GarminStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine's Garmin is the stand-in, and a sign-in does not imitate a person's pauses."""

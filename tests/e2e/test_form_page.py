@@ -234,6 +234,28 @@ def box(it: Any) -> dict[str, float]:
     return found
 
 
+#: Of every shift, also of those right after a click, which the browser's own score leaves out.
+SHIFTS = """
+(window.shifted = 0, new PerformanceObserver(list => list.getEntries().forEach(it => window.shifted += it.value))
+  .observe({ type: "layout-shift" }))
+"""
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_nothing_jumps_after_send(site: FormSite, viewport: ViewportSize) -> None:
+    """From Send to the drawn outcome, what is in sight keeps its place: a layout shift of less than 0.1."""
+    page = site.open(viewport)
+    type_in(page, {"Weight (kg)": "81,4", "Body fat (%)": "18.2"})
+    page.evaluate(SHIFTS)
+    click(page, "Send to Garmin")
+    expect_arrived(page)
+    expect(page.get_by_test_id("stVegaLiteChart")).to_have_count(2)
+    settle(page)
+    assert page.evaluate("window.shifted") < 0.1
+    page.evaluate("document.querySelector('[data-testid=stMainBlockContainer]').style.paddingTop = '300px'")
+    page.wait_for_function("window.shifted > 0.1")  # it does count
+
+
 def test_two_mornings_in_one_tab(site: FormSite) -> None:
     """A tab that was left open sends today's weigh-in with today's time, and shows the last one's values meanwhile."""
     page = site.open(PHONE)

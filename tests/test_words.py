@@ -9,6 +9,12 @@ from pathlib import Path
 import pytest
 
 from scripts.words import extracted, file_of, texts_in, texts_in_code, untranslated, updated, written
+from weighbridge.http.problems import FAULTS
+from weighbridge.notes import Code
+from weighbridge.reading.keys import meaning_of
+from weighbridge.reading.quantities import quantity
+from weighbridge_form.answers import NOTES, PROBLEMS
+from weighbridge_form.values import FIELDS
 from weighbridge_form.words import LANGUAGES, language_of
 
 OTHERS = [language.tag for language in LANGUAGES[1:]]
@@ -88,3 +94,20 @@ def test_texts_are_found(tmp_path: Path) -> None:
     code.write_text('_(f"{count} rows")')
     with pytest.raises(ValueError, match="braces"):
         list(texts_in_code(code))
+
+
+def test_every_code_has_words() -> None:
+    """Each kind of problem and each code of a note that the function may answer with has words of the page."""
+    kinds = {kind.slug for kind in FAULTS.values()} | {"no-answer", "not-the-function", "sign-in-not-renewed"}
+    assert kinds == set(PROBLEMS)
+    assert set(Code) == set(NOTES)
+
+
+@pytest.mark.parametrize("tag", OTHERS)
+def test_labels_are_understood(tag: str) -> None:
+    """Whoever sends a weigh-in under the label of a field in another language means what the English key means."""
+    for field in FIELDS:
+        own = language_of(tag).say(field.key)
+        value = f"1 {field.unit.replace('mass', 'kg')}".strip()
+        read = [quantity(value, meaning_of(key)) for key in (field.key, own)]  # type: ignore[arg-type]
+        assert read[0] == read[1], own

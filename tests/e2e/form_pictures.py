@@ -2,46 +2,176 @@
 
     python -m tests.e2e.form_pictures      (needs Debian's chromium)
 
-The weigh-ins of the weeks before are made up.
+Beside each picture is a text with the words that the page showed. test_form_pictures.py makes each state again and
+compares them. The weigh-ins of the weeks before are made up.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import re
 import tempfile
 import urllib.request
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.e2e.parts.form import form, function
+from tests.e2e.test_form_connect import CODE, password
+from tests.e2e.test_form_history import answer_all, days, upload
 from tests.e2e.test_form_page import (
     DESKTOP,
     NINE,
     PHONE,
     FormSite,
-    Scheme,
+    button,
+    choose_time,
     click,
     expect_arrived,
-    fill_nine,
     launch,
     settle,
     type_in,
 )
-from tests.function_client import local_headers
+from tests.function_client import ROOT, local_headers
 from tests.garmin.server import GarminStandIn
 from weighbridge_form.looks import FILES
 
-FOLDER = Path(__file__).parents[2] / "integrations" / "web_form"
-AT = datetime(2026, 11, 22, 6, 31, tzinfo=UTC)
+FOLDER = ROOT / "integrations" / "web_form" / "pictures"
+#: The morning of yesterday: of the newest weigh-in that is there already.
+AT = datetime.now(UTC).replace(hour=6, minute=31, second=0, microsecond=0) - timedelta(days=1)
+#: What is typed by the keys of the fields, whatever the language.
+TYPED = {"weight": "81,4", "body fat": "18,2"}
+#: The page, in a state, under the name of its picture.
+State = tuple[str, Page]
+
+
+def states(site: FormSite, folder: Path) -> Iterator[State]:
+    """The page in each state, each until the next is asked for."""
+    yield from without_garmin(site, folder)
+    yield from with_garmin(site, folder)
+    yield from with_people(site, folder)
+
+
+def without_garmin(site: FormSite, folder: Path) -> Iterator[State]:
+    """A fresh install: the set-up, a file, and signing in with a code."""
+    site.garmin.account.mfa_code = CODE
+    here = {"WEIGHBRIDGE_TOKENS": folder / "nobody", "WEIGHBRIDGE_TIMEZONE": "Europe/Berlin"}
+    page = site.open(PHONE, WEIGHBRIDGE_DELIVERY="folder", WEIGHBRIDGE_FOLDER=folder / "files", **here)
+    expect(page.get_by_role("heading", name="Connect to Garmin")).to_be_visible()
+    yield "fresh", page
+    show(page, page.locator("summary", has_text="Set-up"))
+    yield "set-up", page
+    show(page, page.get_by_role("heading", name="Connect to Garmin"))
+    yield "sign-in", page
+    password(page, site)
+    expect(page.get_by_label("Code", exact=True)).to_be_visible()
+    show(page, page.get_by_role("heading", name="Connect to Garmin"))
+    yield "code", page
+    type_in(page, {"Weight (kg)": "81,4", "Body fat (%)": "18.2"})
+    click(page, "Save the FIT file")
+    expect(page.get_by_text("Saved as a file to import")).to_be_visible()
+    end_of_toast(page)
+    show(page, page.get_by_role("heading", name="Weighbridge"))
+    yield "file", page
+    site.garmin.account.mfa_code = ""
+
+
+def with_garmin(site: FormSite, folder: Path) -> Iterator[State]:
+    """A weigh-in, what became of it, looking back, and an import: in a light and a dark page, in each language."""
+    page = site.open(DESKTOP)
+    send_weeks_before(site.function)
+    page.reload()
+    choose_time(page, f"{AT + timedelta(hours=1):%Y-%m-%d %H:%M}")
+    type_in(page, NINE)
+    page.get_by_text("What would be sent").click()
+    page.set_viewport_size({"width": 900, "height": 1180})
+    yield "preview", page
+    page.set_viewport_size(DESKTOP)
+    upload(page, "days.csv", days())
+    answer_all(page)
+    expect(page.get_by_text("24 of 24 weigh-ins can be sent.")).to_be_visible()
+    page.set_viewport_size({"width": 900, "height": 1180})
+    show(page, page.get_by_text("24 of 24 weigh-ins can be sent."))
+    yield "import", page
+
+    page = again(site, page, "light")
+    type_in(page, NINE)
+    click(page, "Send to Garmin")
+    expect_arrived(page)
+    end_of_toast(page)
+    show(page, page.get_by_role("heading", name="Weighbridge"))
+    yield "confirmed", page
+    show(page, page.get_by_role("heading", name="Trend"))
+    yield "trend", page
+    click(page, "New weigh-in")
+    settle(page)
+    choose_time(page, AT.isoformat())
+    type_in(page, {"Weight (kg)": "82", "Body fat (%)": "18.2"})
+    click(page, "Send to Garmin")
+    expect(button(page, "Replace the entry in Garmin")).to_be_visible()
+    yield "conflict", page
+    click(page, "Clear the fields")
+    # The offer would be gone before a slow machine has its picture.
+    page.add_style_tag(content="[class*='st-key-undo-'] { animation: none !important }")
+    settle(page)
+    page.locator(".st-key-weigh-ins button").first.click()
+    expect(button(page, "Save the correction")).to_be_visible()
+    settle(page)
+    yield "correct", page
+    button(page, "Delete").click()
+    expect(button(page, "Undo")).to_be_visible()
+    show(page, page.get_by_role("heading", name="Weigh-ins"))
+    yield "undo", page
+
+    page = again(site, page, "dark")
+    type_keys(page, TYPED)
+    yield "dark", page
+    for locale, send in (("de-DE", "An Garmin senden"), ("pt-BR", "Enviar ao Garmin")):
+        page = again(site, page, "light", locale)
+        tag = locale[:2]
+        type_keys(page, TYPED)
+        yield tag, page
+        click(page, send)
+        expect(page.locator(".st-key-new")).to_be_visible()
+        end_of_toast(page)
+        show(page, page.locator("h2").first)
+        yield f"{tag}-trend", page
+
+
+def with_people(site: FormSite, folder: Path) -> Iterator[State]:
+    """The page that asks for a password, and a weigh-in that may be two people's."""
+    for token in ("anna", "ben"):
+        site.garmin.write_token(folder / "tokens", token)
+    with (
+        function(site.garmin, folder, WEIGHBRIDGE_PEOPLE=ROOT / "examples" / "people.toml") as address,
+        form(folder, address, WEIGHBRIDGE_FORM_PASSWORD="for the pictures") as served,
+    ):
+        page = site.open_in(served.address, PHONE, "light")
+        yield "password", page
+        page.get_by_label("Password of this page").fill("for the pictures")
+        button(page, "Sign in").click()
+        page.get_by_text("Paste instead").click()
+        settle(page)
+        page.get_by_label("A reading").fill('{"weight": 68}')
+        click(page, "Fill the fields")
+        expect(page.get_by_text("Whose weigh-in is this?")).to_be_visible()
+        show(page, page.get_by_text("Paste instead"))
+        yield "whose", page
+        page.context.close()
+
+
+# -- what a state needs --------------------------------------------------------------------------------------
 
 
 def send_weeks_before(address: str) -> None:
     readings = []
-    for day in range(1, 28):
+    for day in range(28):
         weight = round(81.4 + day * 0.06 + 0.5 * math.sin(day * 2.1), 1)
         fat = round(18.2 + day * 0.03 + 0.3 * math.sin(day * 1.3), 1)
         readings.append(
@@ -61,6 +191,66 @@ def send_weeks_before(address: str) -> None:
     assert [result["status"] for result in results] == ["confirmed"] * len(readings)
 
 
+def type_keys(page: Page, values: Mapping[str, str]) -> None:
+    """Fill the fields with these keys, in any language."""
+    for key, value in values.items():
+        field = page.locator(f".st-key-{key.replace(' ', '-')} input")
+        field.fill(value)
+        field.press("Tab")
+    settle(page)
+
+
+def again(site: FormSite, page: Page, scheme: str, locale: str = "en-US") -> Page:
+    """The same page, opened on a phone."""
+    page.context.close()
+    page = site.on(PHONE, scheme, locale)  # type: ignore[arg-type]
+    expect(page.locator(".st-key-weight input")).to_have_attribute("placeholder", re.compile("[0-9]"))
+    return page
+
+
+def end_of_toast(page: Page) -> None:
+    """The toast goes away by itself."""
+    expect(page.get_by_test_id("stToast")).to_be_visible()
+    expect(page.get_by_test_id("stToast")).to_have_count(0)
+
+
+def show(page: Page, it: object) -> None:
+    """Scroll this to the top."""
+    settle(page)
+    it.evaluate("it => it.scrollIntoView()")  # type: ignore[attr-defined]
+
+
+# -- words and pictures --------------------------------------------------------------------------------------
+
+_WORDS = """() => {
+  const placeholders = [...document.querySelectorAll("input, textarea")].map(it => it.placeholder);
+  return [document.body.innerText, ...placeholders].join("\\n");
+}"""
+#: Numbers, times and dates, in any of the languages.
+_NUMBERS = re.compile(r"\d{1,2} (?:[A-Z][a-z]{2,4}) \d{4}|\d+(?:[.,:/-]\d+)*")
+#: What Streamlit shows while a page is idle or not: names of icons.
+_ICON = re.compile(r"[a-z]+(_[a-z]+)+|(edit|delete|upload|error|help|close)\n")
+
+
+def words_of(page: Page) -> str:
+    """The words on the page, line by line, with # for each number."""
+    if page.get_by_test_id("stApp").count():
+        settle(page)
+    lines = (_NUMBERS.sub("#", line).strip() for line in page.evaluate(_WORDS).splitlines())
+    return "".join(
+        f"{line}\n" for line in lines if line and not _ICON.fullmatch(f"{line}") and not _ICON.fullmatch(f"{line}\n")
+    )
+
+
+def take(page: Page, name: str) -> None:
+    page.mouse.move(0, 0)
+    for chart in page.get_by_test_id("stVegaLiteChart").all():
+        expect(chart.locator("canvas, svg").first).to_be_visible()
+    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    # A page has few colors.
+    picture.quantize(256, dither=Image.Dither.NONE).save(FOLDER / f"{name}.png", optimize=True)
+
+
 def take_icons(chromium: Browser) -> None:
     """The icons of a home screen, from icon.svg."""
     svg = (FILES / "icon.svg").read_text(encoding="utf-8")
@@ -71,54 +261,24 @@ def take_icons(chromium: Browser) -> None:
         page.close()
 
 
-def main() -> None:
+def each_state(do: Callable[[str, Page], None], chromium: Browser, folder: Path) -> None:
     expect.set_options(timeout=20_000)
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        chromium = launch(stack.enter_context(sync_playwright()))
+    with GarminStandIn() as garmin, ExitStack() as stack:
+        for name, page in states(FormSite(garmin, folder, stack, chromium), folder):
+            do(name, page)
+
+
+def main() -> None:
+    def picture(name: str, page: Page) -> None:
+        (FOLDER / f"{name}.txt").write_text(words_of(page), encoding="utf-8")
+        take(page, name)
+        print(name)
+
+    FOLDER.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        chromium = launch(playwright)
         take_icons(chromium)
-        garmin = stack.enter_context(GarminStandIn())
-        site = FormSite(garmin, Path(folder), stack, chromium)
-        page = site.open(DESKTOP)
-        send_weeks_before(site.function)
-        fill_nine(page, f"{AT + timedelta(hours=1):%Y-%m-%d %H:%M}")
-        page.get_by_text("What would be sent").click()
-        page.set_viewport_size({"width": 900, "height": 1180})
-        take(page, "preview")
-        click(page, "Send to Garmin")
-        expect_arrived(page)
-
-        page = again(site, page, "light")
-        type_in(page, NINE)
-        click(page, "Send to Garmin")
-        expect_arrived(page)
-        # The toast goes away by itself.
-        expect(page.get_by_test_id("stToast")).to_be_visible()
-        expect(page.get_by_test_id("stToast")).to_have_count(0)
-        page.get_by_test_id("stMain").evaluate("it => it.scrollTo(0, 0)")
-        take(page, "confirmed")
-        page.get_by_role("heading", name="Trend").evaluate("it => it.scrollIntoView()")
-        take(page, "trend")
-        click(page, "New weigh-in")
-        page = again(site, page, "dark")
-        type_in(page, {"Weight (kg)": "81.2", "Body fat (%)": "18.1"})
-        take(page, "dark")
-
-
-def again(site: FormSite, page: Page, scheme: Scheme) -> Page:
-    """The same page, opened on a phone."""
-    page.context.close()
-    assert site.form
-    page = site.on(PHONE, scheme)
-    expect(page.get_by_label("Weight (kg)", exact=True)).to_have_attribute("placeholder", re.compile("last"))
-    return page
-
-
-def take(page: Page, name: str) -> None:
-    settle(page)
-    page.mouse.move(0, 0)
-    for chart in page.get_by_test_id("stVegaLiteChart").all():
-        expect(chart.locator("canvas, svg").first).to_be_visible()
-    page.screenshot(path=FOLDER / f"{name}.png")
+        each_state(picture, chromium, Path(folder))
 
 
 if __name__ == "__main__":

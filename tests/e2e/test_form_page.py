@@ -78,17 +78,25 @@ class FormSite:
         self.form = self._stack.enter_context(form(self._folder, self.function, **of_form))
         return self.on(viewport, scheme)
 
-    def on(self, viewport: ViewportSize, scheme: Scheme) -> Page:
+    def on(self, viewport: ViewportSize, scheme: Scheme, locale: str = "en-US") -> Page:
         """The page in another browser profile."""
         assert self.form
+        page = self.open_in(self.form.address, viewport, scheme, locale)
+        expect(page.get_by_role("heading", name="Weighbridge")).to_be_visible(timeout=20_000)
+        return page
+
+    def open_in(self, address: str, viewport: ViewportSize, scheme: Scheme, locale: str = "en-US") -> Page:
         context = self._chromium.new_context(
-            viewport=viewport, timezone_id="Europe/Berlin", accept_downloads=True, color_scheme=scheme
+            viewport=viewport,
+            timezone_id="Europe/Berlin",
+            accept_downloads=True,
+            color_scheme=scheme,
+            locale=locale,
         )
         self._stack.callback(context.close)
         context.set_default_timeout(20_000)
         page = context.new_page()
-        page.goto(self.form.address)
-        expect(page.get_by_role("heading", name="Weighbridge")).to_be_visible(timeout=20_000)
+        page.goto(address)
         return page
 
     def weights(self) -> list[float]:

@@ -1,8 +1,8 @@
 """What the page keeps in the browser and does there: a keyboard with digits, and what is remembered of each person.
 
-Facts (Streamlit 1.67): it has no `inputmode`, so a phone would offer letters for nine numbers, and its toasts have no
-name. A component runs in the page itself (not in a frame), so its script reaches both. It does so again whenever
-Streamlit draws something again.
+Facts (Streamlit 1.67): it has no `inputmode`, so a phone would offer letters for nine numbers, its toasts have no
+name, and its own words (Upload, Close) are English. A component runs in the page itself (not in a frame), so its script
+reaches them all. It does so again whenever Streamlit draws something again.
 
 Strategy: what is remembered is in a cookie, which the first run of the page can read, so that nothing is drawn twice.
 A script of the page sets it; Streamlit itself cannot.
@@ -21,22 +21,51 @@ from urllib.parse import unquote
 import streamlit as st
 from streamlit.components.v2 import component
 
-from .words import _, language
+from .words import _, language, mark
 
 COOKIE = "weighbridge_form_remembers"
 #: The longest that a browser keeps a cookie.
 KEPT_S = 400 * 86_400
 
+#: Streamlit's own words, in its fields and dialogs.
+OWN_WORDS = (
+    mark("Press Enter to apply"),
+    mark("Press Enter to submit form"),
+    mark("Press Ctrl+Enter to submit form"),
+    mark("Press ⌘+Enter to submit form"),
+    mark("Upload"),
+    mark("per file"),
+    mark("Close"),
+)
+
 _SCRIPT = """
 let keyboards = [];
 let words = {};
 let observer;
+function* textsOf(selector) {
+  for (const it of document.querySelectorAll(selector)) {
+    const texts = document.createTreeWalker(it, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) yield texts.currentNode;
+  }
+}
+// Streamlit's own words, which cannot be set.
+function translate(text) {
+  for (const [english, own] of Object.entries(words.own)) text = text.replace(english, own);
+  return text;
+}
 function complete() {
   for (const [name, mode] of keyboards) {
     const field = document.querySelector(`.st-key-${name} input`);
     if (field && field.inputMode !== mode) field.inputMode = mode;
   }
   for (const field of document.querySelectorAll(".st-key-correction-fields input")) field.inputMode = "decimal";
+  for (const text of textsOf("[data-testid=stFileUploaderDropzone], [data-testid=InputInstructions]")) {
+    const translated = translate(text.data);
+    if (translated !== text.data) text.data = translated;
+  }
+  for (const it of document.querySelectorAll("[data-testid=stDialog] button[aria-label=Close]")) {
+    it.ariaLabel = words.own.Close;
+  }
   for (const toast of document.querySelectorAll("[data-testid=stToast]:not([aria-label])")) {
     toast.removeAttribute("aria-labelledby");
     toast.setAttribute("aria-label", words.toast);
@@ -70,7 +99,7 @@ def in_the_browser(decimal: Collection[str], text: Collection[str] = ()) -> None
         data={
             "keyboards": modes,
             "language": language().tag,
-            "words": {"toast": _("What was done")},
+            "words": {"toast": _("What was done"), "own": {text: _(text) for text in OWN_WORDS}},
             "remember": remember,
             "cookie": COOKIE,
             "kept_s": KEPT_S,

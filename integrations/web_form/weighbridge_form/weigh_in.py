@@ -175,9 +175,9 @@ def _when(who: str, *, locked: bool) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom", key="when-line"):
         st.segmented_control(
             _("Time of the weigh-in"),
-            tuple(TIMES),
+            (NOW, ANOTHER),
             required=True,
-            format_func=lambda when: _(TIMES[when]),
+            format_func=_,
             key="when",
             disabled=locked,
             on_change=_choose_now,

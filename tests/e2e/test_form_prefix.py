@@ -8,10 +8,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
-from playwright.sync_api import Browser, FilePayload, Frame, Page, expect
+from playwright.sync_api import Browser, FilePayload, Page, expect
 
 from tests.e2e.parts import free_port, histories, is_listening, wait_until
 from tests.e2e.parts.form import Form, form, function
@@ -84,8 +84,8 @@ def port_of(served: Form) -> int:
     return int(served.address.rpartition(":")[2])
 
 
-def opened(page: Page, way: Way) -> Page | Frame:
-    """The page, or the frame in which it is."""
+def opened(page: Page, way: Way) -> Any:
+    """The page, or the frame in which it is: a `Frame` finds its elements as a `Page` does."""
     if not way.is_ingress:
         return page
     frame = page.frame("app")

@@ -39,7 +39,6 @@ homeassistant:
   time_zone: Europe/Berlin
 logger:
   default: warning
-mqtt:
 """
 
 
@@ -124,10 +123,10 @@ def test_kill(tmp_path: Path) -> None:
                 if is_retained:
                     broker.publish(topic, message(n), retain=True)
                 home.start()
-                wait_until("Home Assistant listens", lambda: broker.log().count(SUBSCRIBED) > subscriptions, 120)
+                wait_until("Home Assistant listens", lambda n=subscriptions: broker.log().count(SUBSCRIBED) > n, 120)
                 if not is_retained:
                     broker.publish(topic, message(n))
-                    wait_until("the reading is on the disk", lambda: f"mqtt:{topic}" in home.stored(), 60)
+                    wait_until("the reading is on the disk", lambda t=topic: f"mqtt:{t}" in home.stored(), 60)
                 time.sleep(chance.uniform(0, LONGEST_S))
                 home.kill()
                 between += '"items":[{' in home.stored().replace(" ", "")

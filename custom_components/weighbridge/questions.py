@@ -164,6 +164,10 @@ class QuestionFlow(RepairsFlow):
         self._placeholders = {name: str(data[name]) for name in ("received", "source")}
 
     async def async_step_init(self, user_input: dict[str, str] | None = None) -> Any:
+        # What comes here is the id of the issue.
+        return await self.async_step_whose()
+
+    async def async_step_whose(self, user_input: dict[str, str] | None = None) -> Any:
         if user_input is not None:
             entry = self.hass.config_entries.async_get_entry(self._entry_id)
             whose = user_input["whose"]
@@ -178,7 +182,7 @@ class QuestionFlow(RepairsFlow):
             options=[*self._candidates, NOBODY], mode=SelectSelectorMode.LIST, translation_key="whose"
         )
         return self.async_show_form(
-            step_id="init",
+            step_id="whose",
             data_schema=vol.Schema({vol.Required("whose"): SelectSelector(options)}),
             description_placeholders=self._placeholders,
         )

@@ -193,7 +193,7 @@ async def test_question_in_the_repairs(
             response = await client.post("/api/repairs/issues/fix", json={"handler": DOMAIN, "issue_id": issue_id})
             shown.append(await response.json())
         texts_ = texts()["issues"]["question"]["fix_flow"]
-        assert texts_["step"]["init"]["description"].format(**shown[0]["description_placeholders"])
+        assert texts_["step"]["whose"]["description"].format(**shown[0]["description_placeholders"])
         ends = []
         for form in shown:
             response = await client.post(f"/api/repairs/issues/fix/{form['flow_id']}", json={"whose": whose})

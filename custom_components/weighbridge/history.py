@@ -15,7 +15,7 @@ nothing. If an hour has to go, the series is cleared and written again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -78,13 +78,15 @@ class Statistics:
         """The sensor of a value has this entity id. It may be another one than before."""
         self._series[key] = _Series(statistic_id(entity_id), name, unit)
 
-    async def async_update(self, weigh_ins: Collection[WeighIn]) -> None:
+    async def async_update(self, weigh_ins: Sequence[WeighIn]) -> None:
         """Make the statistics those of these weigh-ins."""
         if not _is_recorded(self._hass):
             return
         async with self._one_at_a_time:
             for key, series in list(self._series.items()):
-                await self._write(series, hours_of(key, weigh_ins))
+                # Years of weigh-ins would hold up the loop.
+                hours = await self._hass.async_add_executor_job(hours_of, key, weigh_ins)
+                await self._write(series, hours)
 
     async def _write(self, series: _Series, hours: dict[datetime, Hour]) -> None:
         # Imported when needed: without the recorder, its libraries are not installed.

@@ -178,7 +178,7 @@ class Person(DataUpdateCoordinator[Current]):
         # Before all years are read, the statistics of the others would be deleted.
         if self.complete:
             self._is_written = True
-            await self.statistics.async_update(self._weigh_ins.values())
+            await self.statistics.async_update(list(self._weigh_ins.values()))
 
     async def _async_update_data(self) -> Current:
         if self._quiet_until and dt_util.utcnow() < self._quiet_until:
@@ -210,9 +210,10 @@ class Person(DataUpdateCoordinator[Current]):
             if answer.kind == "rate-limited":
                 self._quiet_until = dt_util.utcnow() + timedelta(seconds=answer.retry_after_s or 0)
             return answer
-        read = [weigh_in for each in listed if (weigh_in := self._weigh_in(each))]
+        # Years of weigh-ins would hold up the loop.
+        read = await self.hass.async_add_executor_job(lambda: [self._weigh_in(each) for each in listed])
         others = [each for each in self._weigh_ins.values() if not first <= each.day <= last]
-        weigh_ins = {each.id: each for each in (*others, *read)}
+        weigh_ins = {each.id: each for each in (*others, *read) if each}
         if weigh_ins != self._weigh_ins:
             self._weigh_ins, self._is_written = weigh_ins, False
         return None

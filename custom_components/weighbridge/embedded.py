@@ -41,6 +41,7 @@ from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.storage import STORAGE_DIR
 from homeassistant.loader import async_get_integration
 from homeassistant.requirements import RequirementsNotFound, async_process_requirements
+from homeassistant.util.hass_dict import HassKey
 
 from .const import CONF_HEIGHT, CONF_MUSCLE, CONF_NAME_IN_FUNCTION, CONF_URL, DOMAIN, PERSON
 from .function import Response
@@ -255,6 +256,10 @@ class Embedded:
         _LOGGER.debug("Token %s: %s", name, done)
 
 
+#: The last function of an entry that was started.
+_LAST: HassKey[Embedded] = HassKey(f"{DOMAIN}_embedded")
+
+
 async def async_transport(hass: HomeAssistant, entry: WeighbridgeEntry) -> Embedded:
     """The function of this entry, until it is unloaded. Raises `ConfigEntryNotReady` or `ConfigEntryError`."""
     try:
@@ -265,9 +270,12 @@ async def async_transport(hass: HomeAssistant, entry: WeighbridgeEntry) -> Embed
             translation_key=missing.translation_key,
             translation_placeholders=missing.translation_placeholders,
         ) from None
-    await _async_sort_tokens(hass, entry)
     from weighbridge.errors import SettingsInvalid
 
+    if before := hass.data.get(_LAST):
+        # An unload is waited for only so long, and a renewal that still runs has a token that is not in the entry yet.
+        await before.async_close()
+    await _async_sort_tokens(hass, entry)
     try:
         embedded = await hass.async_add_executor_job(_start, hass, entry.data, _tables(entry), Tokens(hass, entry))
     except SettingsInvalid as invalid:
@@ -277,6 +285,7 @@ async def async_transport(hass: HomeAssistant, entry: WeighbridgeEntry) -> Embed
             translation_key="people_invalid",
             translation_placeholders={"reason": str(invalid)},
         ) from None
+    hass.data[_LAST] = embedded
     entry.async_on_unload(embedded.async_close)
     entry.async_on_unload(hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, embedded.async_close))
     entry.async_on_unload(async_track_time_interval(hass, embedded.renew, _DAILY, cancel_on_shutdown=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import sys
@@ -236,6 +237,29 @@ async def test_saved_before_used(
     assert (garmin.sign_in.refreshes, garmin.weigh_ins()) == (before + 1, [])
     assert (await function.post(READING, person="Anna")).outcome == "confirmed"
     assert garmin.sign_in.refreshes == before + 1
+
+
+async def test_reload_while_renewed(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    garmin: GarminStandIn,
+    hass_storage: dict[str, Any],
+    until: Callable[[Callable[[], object]], Awaitable[None]],
+) -> None:
+    """A reload waits for a renewal, so that it has the new token; the old one is not used again."""
+    function = await set_up(hass, entry)
+    await sign_in(function, garmin)
+    before = garmin.sign_in.refreshes
+    garmin.expire_access_tokens()
+    garmin.faults.add("diauth/token", "slow")
+    sent = asyncio.create_task(function.post(READING, person="Anna"))
+    await until(lambda: garmin.sign_in.refreshes == before + 1)
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    assert (await sent).outcome == "confirmed"
+    garmin.expire_access_tokens()
+    again = await entry.runtime_data.function.post(READING | {"measured_at": "2026-11-24T06:31:00Z"}, person="Anna")
+    assert again.outcome == "confirmed"
+    assert (garmin.sign_in.refreshes, garmin.sign_in.refused_refreshes) == (before + 2, 0)
 
 
 async def test_people(hass: HomeAssistant, entry: MockConfigEntry, garmin: GarminStandIn) -> None:

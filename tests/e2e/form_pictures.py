@@ -89,6 +89,7 @@ def with_garmin(site: FormSite, folder: Path) -> Iterator[State]:
     page.reload()
     choose_time(page, f"{AT + timedelta(hours=1):%Y-%m-%d %H:%M}")
     type_in(page, NINE)
+    expect(page.locator(".st-key-said")).to_contain_text("visceral fat")
     page.get_by_text("What would be sent").click()
     page.set_viewport_size({"width": 900, "height": 1180})
     yield "preview", page
@@ -110,13 +111,14 @@ def with_garmin(site: FormSite, folder: Path) -> Iterator[State]:
     show(page, page.get_by_role("heading", name="Trend"))
     yield "trend", page
     click(page, "New weigh-in")
-    settle(page)
+    expect(page.get_by_label("Weight (kg)", exact=True)).to_have_value("")
     choose_time(page, AT.isoformat())
     type_in(page, {"Weight (kg)": "82", "Body fat (%)": "18.2"})
     click(page, "Send to Garmin")
     expect(button(page, "Replace the entry in Garmin")).to_be_visible()
     yield "conflict", page
     click(page, "Clear the fields")
+    expect(page.get_by_text("Type at least a weight.")).to_be_visible()
     # The offer would be gone before a slow machine has its picture.
     page.add_style_tag(content="[class*='st-key-undo-'] { animation: none !important }")
     settle(page)
@@ -197,7 +199,8 @@ def type_keys(page: Page, values: Mapping[str, str]) -> None:
         field = page.locator(f".st-key-{key.replace(' ', '-')} input")
         field.fill(value)
         field.press("Tab")
-    settle(page)
+    # The names of both values are there.
+    expect(page.locator(".st-key-said")).to_contain_text(", ")
 
 
 def again(site: FormSite, page: Page, scheme: str, locale: str = "en-US") -> Page:
@@ -222,14 +225,19 @@ def show(page: Page, it: object) -> None:
 
 # -- words and pictures --------------------------------------------------------------------------------------
 
+#: The labels of an axis are left out: they are today's.
 _WORDS = """() => {
+  document.querySelectorAll("svg .role-axis").forEach(it => it.style.visibility = "hidden");
+  const parts = [...document.querySelectorAll("[data-testid=stMain], [role=dialog], body > main")];
   const placeholders = [...document.querySelectorAll("input, textarea")].map(it => it.placeholder);
-  return [document.body.innerText, ...placeholders].join("\\n");
+  const words = [...parts.map(it => it.innerText), ...placeholders].join("\\n");
+  document.querySelectorAll("svg .role-axis").forEach(it => it.style.visibility = "");
+  return words;
 }"""
 #: Numbers, times and dates, in any of the languages.
 _NUMBERS = re.compile(r"\d{1,2} (?:[A-Z][a-z]{2,4}) \d{4}|\d+(?:[.,:/-]\d+)*")
-#: What Streamlit shows while a page is idle or not: names of icons.
-_ICON = re.compile(r"[a-z]+(_[a-z]+)+|(edit|delete|upload|error|help|close)\n")
+#: A line without a letter, such as the parts of a picker; and the names of icons, which are text to a browser.
+_NO_WORDS = re.compile(r"[^a-zA-Z]*|[a-z]+(_[a-z]+)+|edit|delete|upload|error|help|close")
 
 
 def words_of(page: Page) -> str:
@@ -237,9 +245,7 @@ def words_of(page: Page) -> str:
     if page.get_by_test_id("stApp").count():
         settle(page)
     lines = (_NUMBERS.sub("#", line).strip() for line in page.evaluate(_WORDS).splitlines())
-    return "".join(
-        f"{line}\n" for line in lines if line and not _ICON.fullmatch(f"{line}") and not _ICON.fullmatch(f"{line}\n")
-    )
+    return "".join(f"{line}\n" for line in lines if not _NO_WORDS.fullmatch(line))
 
 
 def take(page: Page, name: str) -> None:

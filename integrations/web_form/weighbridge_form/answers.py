@@ -1,7 +1,7 @@
 """The function's answers, drawn: problems, notes, and what a conflict is about.
 
 Rule: the function's own sentences are English. What has a code there has words in the catalog too: the kind of a
-problem, the code of a note, the code of an error. A page in English shows the function's sentence. One in another
+problem, the code of a note. A page in English shows the function's sentence. One in another
 language shows its own words, and below them the English sentence, unless its words say everything. What has no words
 here is shown in English. No English is parsed.
 """
@@ -15,9 +15,8 @@ import streamlit as st
 
 from weighbridge.client import Result
 from weighbridge.notes import Code
-from weighbridge.reading.measures import MEASURES
 
-from .values import FIELDS, differences, name_of, written
+from .values import differences, name_of
 from .words import ENGLISH, _, language, mark
 
 IMPORT_PAGE = "https://connect.garmin.com/app/import-data"
@@ -157,14 +156,6 @@ def errors_of(answer: Result) -> dict[str, str]:
 
 
 def _text_of_error(error: Mapping[str, Any]) -> str:
-    name = next((field.name for field in FIELDS if field.key == error["field"]), error["field"])
-    code, measure = error.get("code"), MEASURES.get(name)
-    if code == "out-of-range" and measure:
-        least, most, unit = written(float(measure.minimum)), written(float(measure.maximum)), _(measure.unit)
-        words = _("Expected {least} to {most} {unit}.", least=least, most=most, unit=unit).replace(" .", ".")
-        return in_own_words(words, error["message"], is_all=True)
-    if code == "not-a-number":
-        return in_own_words(_("Expected a number."), error["message"])
     return in_own_words(_("Check this value."), error["message"])
 
 

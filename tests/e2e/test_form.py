@@ -84,6 +84,12 @@ def shown(page: AppTest) -> str:
     return "\n".join(str(getattr(element, "value", "")) for kind in kinds for element in page.get(kind))
 
 
+def open_preview(page: AppTest) -> AppTest:
+    """Open "What would be sent", which is drawn only then."""
+    page.session_state["what would be sent"] = True
+    return page.run()
+
+
 def button(page: AppTest, label: str) -> Button:
     (found,) = [b for b in page.button if b.label.startswith(label)]
     return found
@@ -225,7 +231,7 @@ def test_empty_page_shows_no_problem(open_page: Open, garmin: GarminStandIn) -> 
 
 def test_preview_sends_nothing(open_page: Open, garmin: GarminStandIn) -> None:
     """The preview shows nine values as they would be sent, and sends nothing."""
-    page = fill(open_page())
+    page = open_preview(fill(open_page()))
     assert not page.exception
     assert not page.error
     (table,) = page.table
@@ -246,7 +252,7 @@ def test_mistake_is_shown_and_blocks_sending(open_page: Open, garmin: GarminStan
 
 def test_doubtful_value_is_named_before_sending(open_page: Open) -> None:
     """A value that would be left out is named before the weight is sent without it."""
-    page = fill(open_page(), ("81.4", "182"))
+    page = open_preview(fill(open_page(), ("81.4", "182")))
     assert not page.error
     (warning,) = page.warning
     assert "'body fat' was left out" in warning.value
@@ -259,7 +265,7 @@ def test_pounds_and_stones_give_the_same_weight(open_page: Open) -> None:
     """The same weight in pounds and in stones is sent as the same value."""
     page = open_page()
     page.segmented_control(key="unit").set_value("lb")
-    page = fill(page, ("179.5",))
+    page = open_preview(fill(page, ("179.5",)))
     assert list(page.table[0].value["sent as"]) == ["weight 81.42"]
     page = fill(page, ("12 st 11.5 lb",))
     assert list(page.table[0].value["sent as"]) == ["weight 81.42"]

@@ -56,7 +56,8 @@ class Http:
             ) as response:
                 return Response(response.status, await response.read())
         except (ClientError, TimeoutError, ValueError, RuntimeError, AssertionError) as e:
-            # Only the class: the text may hold what was sent. The last two: Home Assistant stops, so the session is closed.
+            # Only the class: the text may hold what was sent. The last two come from a session that Home Assistant has
+            # closed because it stops.
             return f"The attempt ended with {type(e).__name__}."
 
 

@@ -126,6 +126,9 @@ class Health(DataUpdateCoordinator[HealthState]):
     async def _async_update_data(self) -> HealthState:
         answer = await self._function.health()
         if answer.kind == "unauthorized":
+            # It is there. The flow for another key is the repair.
+            self._away_since = None
+            delete_issues(self.hass, self.config_entry)
             raise ConfigEntryAuthFailed(translation_domain=DOMAIN, translation_key="unauthorized")
         if answer.kind in _NOT_THERE or (answer.again == "later" and not answer.ok):
             now = dt_util.utcnow()

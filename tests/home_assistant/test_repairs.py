@@ -14,6 +14,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.setup import async_setup_component
+from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
 from custom_components.weighbridge import async_remove_config_entry_device
@@ -93,12 +94,13 @@ async def test_has_ended(
 
 
 async def test_refused_token(
-    hass: HomeAssistant, function: RunningFunction, garmin: GarminStandIn, loaded: MockConfigEntry
+    hass: HomeAssistant, function: RunningFunction, garmin: GarminStandIn, loaded: MockConfigEntry, until: Until
 ) -> None:
     """A sign-in that Garmin has ended is an issue as soon as a delivery meets it, although its date is good."""
     garmin.faults.add("weight", "401", times=None)
-    await loaded.runtime_data.function.post(READING)
-    assert await asked(hass, loaded) == {"sign_in_ended"}
+    queue = loaded.runtime_data.queue
+    await queue.add(READING, subentry_id=next(iter(loaded.subentries)), source="test", received_at=dt_util.utcnow())
+    await until(lambda: set(issues(hass)) == {"sign_in_ended"})
 
 
 async def test_repaired_elsewhere(hass: HomeAssistant, function: RunningFunction, loaded: MockConfigEntry) -> None:
@@ -184,7 +186,6 @@ async def test_away(
     loaded: MockConfigEntry,
     freezer: FrozenDateTimeFactory,
     caplog: pytest.LogCaptureFixture,
-    until: Until,
 ) -> None:
     """A function that is away is one line in the log, and after an hour an issue, even if nobody weighs in. Back again,
     it is one line more, and the issue is gone."""
@@ -193,8 +194,6 @@ async def test_away(
     assert await asked(hass, loaded) == set()
     assert hass.states.get("binary_sensor.weighbridge_connection").state == "off"
     assert hass.states.get("binary_sensor.weighbridge_problem").state == "unavailable"
-    asked_at = []
-    loaded.runtime_data.health.async_add_listener(lambda: asked_at.append(freezer()))
     for minutes in range(5, round(AWAY / timedelta(minutes=1)) + 10, 5):
         freezer.tick(timedelta(minutes=5, seconds=1))
         async_fire_time_changed(hass)
@@ -207,9 +206,7 @@ async def test_away(
     assert lines == ["ERROR", "INFO"]
 
 
-async def test_set_up_while_away(
-    hass: HomeAssistant, function: RunningFunction, entry: MockConfigEntry, until: Until
-) -> None:
+async def test_set_up_while_away(hass: HomeAssistant, function: RunningFunction, entry: MockConfigEntry) -> None:
     """An entry is set up while its function is away, so that readings are taken, and goes on when it is back."""
     function.stop()
     assert await hass.config_entries.async_setup(entry.entry_id)

@@ -21,7 +21,7 @@ import pytest
 
 from tests.e2e.parts import free_port, wait_until
 from tests.e2e.parts.home_assistant import BROKER_ENTRY, HOME_ASSISTANT_ROOT, IN_ROOT, ROOT
-from tests.e2e.parts.mosquitto import mosquitto
+from tests.e2e.parts.mosquitto import Mosquitto, mosquitto
 from tests.garmin.server import GarminStandIn
 from tests.home_assistant.running import RunningFunction
 from tests.skips import NOT_HERE
@@ -33,6 +33,27 @@ LONGEST_S = 0.4
 #: In the log of the broker.
 SUBSCRIBED = "scale/# (QoS 1"
 ENTRY = "weighbridge"
+#: Home Assistant's own start, in a new process for each life. What takes longest, the imports, is done once, before the
+#: fork. It prints the id of each process.
+SERVER = """
+import importlib, os, signal, sys
+sys.path = [path for path in sys.path if path]
+from homeassistant import __main__, bootstrap
+for domain in sorted({*bootstrap.DEFAULT_INTEGRATIONS, "mqtt", "sensor", "event", "binary_sensor", "repairs"}):
+    for name in (domain, f"{domain}.config_flow"):
+        try:
+            importlib.import_module(f"homeassistant.components.{name}")
+        except ImportError:
+            pass
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+for _ in sys.stdin:
+    if (pid := os.fork()) == 0:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        sys.stdin.close()
+        sys.argv = ["hass", "--skip-pip", "-c", "/config", "--log-no-color"]
+        sys.exit(__main__.main())
+    print(pid, file=sys.stdout, flush=True)
+"""
 CONFIGURATION = """\
 homeassistant:
   name: Home
@@ -47,6 +68,7 @@ class Home:
 
     def __init__(self, folder: Path, mqtt_port: int, url: str, key: str) -> None:
         self._folder = folder
+        self._pid = 0
         self.store = folder / ".storage" / f"weighbridge.{ENTRY}"
         self.store.parent.mkdir(parents=True)
         (folder / "configuration.yaml").write_text(CONFIGURATION)
@@ -75,34 +97,67 @@ class Home:
         document = {"version": 1, "minor_version": 1, "key": name, "data": data}
         (self._folder / ".storage" / name).write_text(json.dumps(document))
 
-    def start(self) -> None:
+    def __enter__(self) -> Home:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("WEIGHBRIDGE_", "GARMIN_"))}
         with (self._folder / "output").open("ab") as output:
-            self._process = subprocess.Popen(
-                (IN_ROOT, HOME_ASSISTANT_ROOT, "/ha/bin/hass", "--skip-pip", "-c", "/config", "--log-no-color"),
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
+            self._server = subprocess.Popen(
+                (IN_ROOT, HOME_ASSISTANT_ROOT, "/ha/bin/python", "-c", SERVER),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=output,
+                text=True,
                 env=inherited | {"CONFIG": str(self._folder)},
             )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+        self._server.kill()
+        self._server.communicate()
+
+    def start(self) -> None:
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        self._server.stdin.write("start\n")
+        self._server.stdin.flush()
+        self._pid = int(self._server.stdout.readline())
 
     def kill(self) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        if self._pid:
+            with suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
+            wait_until("Home Assistant has ended", lambda: not Path(f"/proc/{self._pid}").exists())
+        self._pid = 0
 
     def stored(self) -> str:
         with suppress(FileNotFoundError):
             return self.store.read_text()
         return ""
 
-    def log(self) -> str:
-        return (self._folder / "output").read_text(errors="replace")
+    def waiting(self) -> int:
+        """How many readings are on their way."""
+        stored = self.stored()
+        return len(json.loads(stored)["data"]["items"]) if stored else 0
 
 
 def message(n: int) -> bytes:
     """The nth weigh-in, with a time and a weight of its own."""
     return json.dumps({"weight": 70 + n / 10, "timestamp": (AT + timedelta(hours=6 * n)).isoformat()}).encode()
+
+
+def live(home: Home, broker: Mosquitto, n: int, after_s: float) -> bool:
+    """One life. Returns whether a reading was on its way when it ended."""
+    topic, is_retained, subscriptions = f"scale/{n}", n % 2 == 0, broker.log().count(SUBSCRIBED)
+    if is_retained:
+        broker.publish(topic, message(n), retain=True)
+    home.start()
+    wait_until("Home Assistant listens", lambda: broker.log().count(SUBSCRIBED) > subscriptions, 120)
+    if not is_retained:
+        broker.publish(topic, message(n))
+        wait_until("the reading is on the disk", lambda: f"mqtt:{topic}" in home.stored(), 60)
+    time.sleep(after_s)
+    home.kill()
+    return home.waiting() > 0
 
 
 @pytest.mark.skipif(not HOME_ASSISTANT_ROOT, reason=f"{NOT_HERE}Home Assistant is in a Debian root")
@@ -117,25 +172,13 @@ def test_kill(tmp_path: Path) -> None:
         function.reset()
         home = Home(tmp_path / "home", broker.port, function.url, function.key)
         try:
-            for n in range(KILLS):
-                topic, is_retained = f"scale/{n}", n % 2 == 0
-                subscriptions = broker.log().count(SUBSCRIBED)
-                if is_retained:
-                    broker.publish(topic, message(n), retain=True)
+            with home:
+                for n in range(KILLS):
+                    between += live(home, broker, n, chance.uniform(0, LONGEST_S))
                 home.start()
-                wait_until("Home Assistant listens", lambda n=subscriptions: broker.log().count(SUBSCRIBED) > n, 120)
-                if not is_retained:
-                    broker.publish(topic, message(n))
-                    wait_until("the reading is on the disk", lambda t=topic: f"mqtt:{t}" in home.stored(), 60)
-                time.sleep(chance.uniform(0, LONGEST_S))
-                home.kill()
-                between += '"items":[{' in home.stored().replace(" ", "")
-            home.start()
-            wait_until(
-                "all is delivered", lambda: len(function.weights()) >= KILLS and '"id"' not in home.stored(), 120
-            )
+                wait_until("all arrived", lambda: len(function.weights()) >= KILLS, 120)
+                wait_until("nothing waits", lambda: not home.waiting(), 120)
         finally:
-            home.kill()
             function.stop()
         found = sorted(weight["timestampGMT"] for weight in function.weights())
         print(f"{KILLS} kills, {between} of them while a reading was on its way")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Awaitable, Callable
 
 import pytest
 from homeassistant.core import HomeAssistant
@@ -16,9 +17,15 @@ from .test_sensor import MORNING, NINE, add
 
 
 @pytest.mark.parametrize("people", [("AnnaPlanted", "BenPlanted")])
-async def test_no_secret_and_no_value(hass: HomeAssistant, loaded: MockConfigEntry, function: RunningFunction) -> None:
+async def test_no_secret_and_no_value(
+    hass: HomeAssistant,
+    loaded: MockConfigEntry,
+    function: RunningFunction,
+    until: Callable[[Callable[[], object]], Awaitable[None]],
+) -> None:
     """Diagnostics hold counts, states and codes: no key, address, name, time or value, whatever happened before."""
     await add(hass, person="AnnaPlanted", **NINE)
+    await until(lambda: any(person.count for person in loaded.runtime_data.people.values()))
     function.stop()
     await add(hass, person="BenPlanted", weight_kg=77.7)
     for person in loaded.runtime_data.people.values():

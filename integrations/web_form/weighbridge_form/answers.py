@@ -1,9 +1,11 @@
 """The function's answers, drawn: problems, notes, and what a conflict is about.
 
 Rule: the function's own sentences are English. What has a code there has words in the catalog too: the kind of a
-problem, the code of a note. A page in English shows the function's sentence. One in another
-language shows its own words, and below them the English sentence, unless its words say everything. What has no words
-here is shown in English. No English is parsed.
+problem, the code of a note. A page in English shows the function's sentence. One in another language shows its own
+words, and below them the English sentence, unless its words say everything. What has no words here is shown in English.
+No English is parsed.
+
+Weakness: an error of a value has no code, so another language says only to check it, above the English sentence.
 """
 
 from __future__ import annotations

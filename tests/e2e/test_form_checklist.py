@@ -103,7 +103,7 @@ def test_set_up_that_is_done_is_one_line(site: FormSite) -> None:
     expect(page.locator(".st-key-set-up")).to_be_hidden()
     set_up.click()
     assert "show the same time (Europe/Berlin)" in step(page, "Time zone")
-    assert "each weigh-in extends it" in step(page, "Sign-in to Garmin")
+    assert "Until" in step(page, "Sign-in to Garmin")
     assert "The last one:" in step(page, "First weigh-in")
 
 

@@ -173,7 +173,7 @@ def _sign_in(facts: Facts) -> Step:
     name, until = (known.body.get("signed_in_as"), known.body.get("until")) if known.ok else (None, None)
     parts = [_("Signed in as {name}.", name=name) if name else _("Somebody is signed in.")]
     if until:
-        parts.append(_("Until {time}; each weigh-in extends it.", time=to_display(until)))
+        parts.append(_("Until {time}.", time=to_display(until)))
     if days is not None and days < DAYS_OF_WARNING:
         return Step(title, State.LOOK, " ".join(parts), _("It ends soon. Sign in again before."))
     return Step(title, State.DONE, " ".join(parts))

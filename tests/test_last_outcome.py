@@ -204,6 +204,18 @@ def test_no_token_yet(garmin: GarminStandIn, function: Function, settings: dict[
     assert health(function())[0] == 200
 
 
+@pytest.mark.parametrize(
+    ("fault", "code", "again"), [("412", "garmin-refused", "after_repair"), ("429", "rate-limited", "later")]
+)
+def test_why_it_is_not_ready(garmin: GarminStandIn, function: Function, fault: str, code: str, again: str) -> None:
+    """Health says by a code why it is not ready, and whether that passes by itself."""
+    garmin.faults.add("upload", fault, times=None)
+    http = function()
+    post(http)
+    delivery = http.get("/health").json["delivery"]
+    assert (delivery["code"], delivery["again"]) == (code, again)
+
+
 def test_strangers_see_no_outcome(garmin: GarminStandIn, function: Function, settings: dict[str, str]) -> None:
     """Without a key, health shows that a delivery failed, but neither why nor when, and writes nothing."""
     garmin.faults.add("upload", "403-cloudflare", times=None)

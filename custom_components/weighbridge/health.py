@@ -50,6 +50,8 @@ class Account:
     code: str = ""
     #: The sentence for a person, in English.
     detail: str = ""
+    #: Whether it will be ready by itself.
+    passes: bool = False
     #: Until the sign-in ends, unless it is renewed. None if it is not known.
     days_left: float | None = None
 
@@ -88,7 +90,8 @@ def read_health(answer: Answer) -> HealthState:
 def _account(state: Mapping[str, Any]) -> Account:
     days = state.get("token_days_left")
     days = float(days) if isinstance(days, int | float) else None
-    return Account(state.get("ready") is True, _text(state, "code"), _text(state, "detail"), days)
+    passes = state.get("again") == "later"
+    return Account(state.get("ready") is True, _text(state, "code"), _text(state, "detail"), passes, days)
 
 
 def _text(state: Mapping[str, Any], name: str) -> str:
@@ -162,9 +165,9 @@ def _issues(state: HealthState) -> Iterator[_Issue]:
     for person, account in state.accounts.items() or [("", state.worst)]:
         if account.code == SIGN_IN_NEEDED:
             yield _Issue("sign_in_ended", person, {"detail": account.detail})
-        elif not account.ready:
+        elif not account.ready and not account.passes:
             yield _Issue("not_ready", person, {"detail": account.detail})
-        elif account.days_left is not None and account.days_left < ANNOUNCED_DAYS:
+        if account.code != SIGN_IN_NEEDED and account.days_left is not None and account.days_left < ANNOUNCED_DAYS:
             yield _Issue("sign_in_ends", person, {"days": f"{account.days_left:.0f}"})
 
 

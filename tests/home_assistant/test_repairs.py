@@ -162,6 +162,16 @@ async def test_delivery_fails(
     assert await asked(hass, loaded) == set()
 
 
+async def test_delivery_fails_for_a_while(
+    hass: HomeAssistant, function: RunningFunction, garmin: GarminStandIn, loaded: MockConfigEntry
+) -> None:
+    """What passes by itself is a problem, but nobody has to repair it."""
+    garmin.faults.add("upload", "503", times=None)
+    await loaded.runtime_data.function.post(READING)
+    assert await asked(hass, loaded) == set()
+    assert hass.states.get("binary_sensor.weighbridge_problem").state == "on"
+
+
 async def test_wrong_settings(hass: HomeAssistant, function: RunningFunction, loaded: MockConfigEntry) -> None:
     """A function whose settings are wrong answers, is a problem, and is an issue until it is repaired."""
     function.start(checked=False, WEIGHBRIDGE_TIMEZONE="Europe/Nowhere")

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .. import errors
-from ..errors import CallerFault, GarminRefused, RateLimited, SignInNeeded, WeighbridgeError
+from ..errors import Again, CallerFault, GarminRefused, RateLimited, SignInNeeded, WeighbridgeError
 from ..state_file import number
 from .port import Delivered, Outcome
 
@@ -42,6 +42,11 @@ class LastOutcome:
     def trouble(self, now_s: float) -> str:
         """Why the next reading would probably not arrive either, with the fix; "" if nothing is known."""
         return self.why if not self.lasts_s or 0 <= now_s - self.at < self.lasts_s else ""
+
+    @property
+    def again(self) -> Again:
+        """Whether its trouble passes by itself."""
+        return "later" if self.lasts_s else "after_repair"
 
     def shown(self) -> dict[str, object]:
         """As it is shown in `/health`."""

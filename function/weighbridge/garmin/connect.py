@@ -177,25 +177,26 @@ class GarminConnect:
         last = self.last_outcome()
         state: dict[str, object] = {"name": self.name, "ready": True, **last.shown()}
         if trouble := last.trouble(self._now()):
-            state |= {"ready": False, "code": last.code, "detail": trouble}
+            state |= {"ready": False, "code": last.code, "again": last.again, "detail": trouble}
         try:
             days = self._session.token_days_left()
             failure = self._session.renewal_failure()
         except WeighbridgeError as fault:
-            state |= {"ready": False, "code": code_of(fault), "detail": str(fault)}
+            state |= {"ready": False, "code": code_of(fault), "again": fault.again, "detail": str(fault)}
         else:
             if days is not None:
                 state["token_days_left"] = round(max(days, 0.0), 1)
                 if days <= 0:
                     detail = f"The Garmin token has ended. {self._session.sign_in_again}"
-                    state |= {"ready": False, "code": SIGN_IN_NEEDED, "detail": detail}
+                    state |= {"ready": False, "code": SIGN_IN_NEEDED, "again": "after_repair", "detail": detail}
                 elif days < ANNOUNCED_DAYS and state["ready"]:
                     state["detail"] = (
                         f"The sign-in to Garmin ends in {days:.0f} day(s), unless `weighbridge refresh` renews it. "
                         f"{self._session.sign_in_again}"
                     )
             if failure:
-                state |= {"ready": False, "code": "sign-in-not-renewed", "detail": failure}
+                code = "sign-in-not-renewed"
+                state |= {"ready": False, "code": code, "again": "after_repair", "detail": failure}
         if success := self._session.last_success_at():
             state["last_success_at"] = f"{success:%Y-%m-%dT%H:%M:%SZ}"
         return state if self._official is None else state | {"read_back": self._official.health()}

@@ -530,6 +530,11 @@ _HEALTH: Mapping[str, object] = {
                     "description": "Why it is not ready: the type of a problem, or `sign-in-not-renewed`. Only with a "
                     "key that may `administer`.",
                 },
+                "again": {
+                    "type": "string",
+                    "enum": ["later", "after_repair"],
+                    "description": "Whether it will be ready by itself, or once somebody has repaired something.",
+                },
                 "detail": {
                     "type": "string",
                     "description": "How to fix it, also before a sign-in ends. Only with a key that may `administer`.",

@@ -1,6 +1,6 @@
 """The readings that are on their way to the function, kept on disk from their arrival on.
 
-Rule: a reading is on the disk before anybody is told that it was taken, and leaves it only with a final answer, or when
+Rule: a reading is on the disk before anybody hears that it was taken, and leaves it only with a final answer, or when
 somebody discards it. What was understood as seen is stored in the same write as the reading that it led to, so a crash
 between the two neither loses nor doubles it.
 

@@ -35,16 +35,16 @@ TWO = pytest.mark.parametrize("people", [("Anna", "Ben")])
 
 async def start(hass: HomeAssistant, entry: MockConfigEntry) -> SubentryFlowResult:
     result = await hass.config_entries.subentries.async_init((entry.entry_id, PERSON), context={"source": SOURCE_USER})
-    return told(result)
+    return worded(result)
 
 
 async def send(hass: HomeAssistant, result: SubentryFlowResult, **typed: Any) -> SubentryFlowResult:
     result = await hass.config_entries.subentries.async_configure(result["flow_id"], typed)
     await hass.async_block_till_done()
-    return told(result)
+    return worded(result)
 
 
-def told(result: SubentryFlowResult) -> SubentryFlowResult:
+def worded(result: SubentryFlowResult) -> SubentryFlowResult:
     """The result, once each of its words is known to be in the translations."""
     words = texts()["config_subentries"][PERSON]
     if result["type"] is FlowResultType.FORM:
@@ -120,7 +120,7 @@ async def test_reconfigure(hass: HomeAssistant, loaded: MockConfigEntry) -> None
     anna = next(iter(loaded.subentries.values()))
     hass.config_entries.async_update_subentry(loaded, anna, data={**anna.data, CONF_TOPIC: "scale/anna"})
     await hass.async_block_till_done()
-    result = told(await loaded.start_subentry_reconfigure_flow(hass, anna.subentry_id))
+    result = worded(await loaded.start_subentry_reconfigure_flow(hass, anna.subentry_id))
     suggested = {str(field): (field.description or {}).get("suggested_value") for field in result["data_schema"].schema}
     assert (suggested[CONF_TOPIC], suggested[CONF_NAME_IN_FUNCTION]) == ("scale/anna", "Anna")
     assert fields(result)[CONF_NAME_IN_FUNCTION].config["options"] == ["Anna"]
@@ -151,7 +151,7 @@ async def test_function_away(hass: HomeAssistant, entry: MockConfigEntry, functi
     """While the function is away since the start, sources can be changed."""
     function.stop()
     assert await hass.config_entries.async_setup(entry.entry_id)
-    result = told(await entry.start_subentry_reconfigure_flow(hass, only(entry).subentry_id))
+    result = worded(await entry.start_subentry_reconfigure_flow(hass, only(entry).subentry_id))
     assert (await send(hass, result, topic="scale/#"))["reason"] == "reconfigure_successful"
 
 

@@ -215,7 +215,7 @@ async def test_several_in_one(
 async def test_retained_without_a_time(
     hass: HomeAssistant, loaded: MockConfigEntry, function: RunningFunction, until: Until, outcomes: list[Outcome]
 ) -> None:
-    """A retained reading without a time is not sent. Somebody is told once, not after each restart."""
+    """A retained reading without a time is not sent. An issue says so once, not after each restart."""
     await add(loaded, retained=True, mark=("mqtt:scale", "hash"))
     await until(lambda: outcomes)
     assert [outcome.kind for outcome in outcomes] == ["unknown_time"]

@@ -122,7 +122,7 @@ class Person(DataUpdateCoordinator[Current]):
         self.complete = False
         #: Whether the statistics are those of the weigh-ins.
         self._is_written = False
-        self._reading_history = asyncio.Lock()
+        self._reading, self._reading_history = asyncio.Lock(), asyncio.Lock()
         #: Garmin asked to wait.
         self._quiet_until: datetime | None = None
         #: The items of the queue that are not done, and what was said of them.
@@ -204,6 +204,11 @@ class Person(DataUpdateCoordinator[Current]):
 
     async def _read(self, first: date, last: date) -> Answer | None:
         """Take over what Garmin holds from one day to another. Returns why that was not possible."""
+        # One at a time: an answer must not take the place of one that was asked for later.
+        async with self._reading:
+            return await self._read_now(first, last)
+
+    async def _read_now(self, first: date, last: date) -> Answer | None:
         answer = await self._function.readings(first.isoformat(), last.isoformat(), person=self.name_in_function)
         listed = answer.body.get("readings") if answer.ok else None
         if not isinstance(listed, list):
@@ -259,7 +264,8 @@ class Person(DataUpdateCoordinator[Current]):
         self._said[item.id] = said
         if answer.final or kind in _ENDED:
             del self._said[item.id]
-        if at := measured_at(answer):
+        at = measured_at(answer)
+        if at and (is_new or answer.final):
             self.keep(answer)
             self._days.add(at.date())
             # Whoever hears of the outcome finds the sensors as they are then.

@@ -127,9 +127,10 @@ def test_secrets_to_copy_are_those_used() -> None:
     assert used == set(load(HOME_ASSISTANT / "secrets.yaml"))
 
 
-def test_blueprint_uses_each_of_its_inputs() -> None:
-    """The blueprint uses each of its inputs, and no other."""
-    blueprint = load(BLUEPRINT)
+@pytest.mark.parametrize("path", BLUEPRINT.parent.glob("*.yaml"), ids=lambda path: path.stem)
+def test_blueprint_uses_each_of_its_inputs(path: Path) -> None:
+    """A blueprint uses each of its inputs, and no other."""
+    blueprint = load(path)
     used = {value.removeprefix("!input ") for value in walk(blueprint) if isinstance(value, Tagged)}
     assert used == set(blueprint["blueprint"]["input"])
 

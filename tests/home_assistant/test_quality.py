@@ -314,7 +314,7 @@ def is_session(node: ast.AST) -> bool:
 
 def test_documented() -> None:
     """The page says how it is removed, and names every action, trigger and condition."""
-    page = (ROOT / "docs" / "home-assistant-integration.md").read_text()
+    page = (ROOT / "docs" / "home-assistant.md").read_text()
     assert re.search(r"^#+ .*[Rr]emov", page, re.MULTILINE)
     for name in (*read_yaml("services.yaml"), *read_yaml("triggers.yaml"), *read_yaml("conditions.yaml")):
         assert f"weighbridge.{name}" in page, name

@@ -17,8 +17,8 @@ from pytest_homeassistant_custom_component.typing import MqttMockHAClientGenerat
 from custom_components.weighbridge.const import CONF_HEIGHT, CONF_TOPIC
 from custom_components.weighbridge.queue import State as ItemState
 
+from .arrivals import choose, delivered, waiting
 from .running import RunningFunction
-from .weighing import choose, delivered, waiting
 
 Until = Callable[[Callable[[], object]], Awaitable[None]]
 AT = datetime(2026, 11, 20, 7, 12, 33, tzinfo=UTC)
@@ -76,7 +76,7 @@ async def test_mqtt(hass: HomeAssistant, entry: MockConfigEntry, topic: str, fun
 
 @pytest.mark.parametrize("payload", ["online", "81.4", "", "[]", "[1]", "null", "{", '["a"]'])
 async def test_mqtt_other_messages(hass: HomeAssistant, entry: MockConfigEntry, topic: str, payload: str) -> None:
-    """What is no JSON object is no reading."""
+    """A message that is not a JSON object is not a reading."""
     publish(hass, topic, payload)
     publish(hass, topic, payload)
     await hass.async_block_till_done()
@@ -106,7 +106,7 @@ async def test_retained(hass: HomeAssistant, entry: MockConfigEntry, topic: str,
 async def test_retained_without_a_time(
     hass: HomeAssistant, entry: MockConfigEntry, topic: str, function: RunningFunction, until: Until
 ) -> None:
-    """Retained messages without a time are reported once for each message, and not again after a restart, also if the
+    """Retained messages without a time are reported once for each message, and not again after a restart, even if the
     message came live before (two undated topics were reported after each restart)."""
     choose(hass, entry, {CONF_TOPIC: "scale/#"})
     await hass.async_block_till_done()

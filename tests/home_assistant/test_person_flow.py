@@ -130,7 +130,7 @@ async def test_reconfigure(hass: HomeAssistant, loaded: MockConfigEntry) -> None
 
 
 async def test_wrong_topic(hass: HomeAssistant, loaded: MockConfigEntry) -> None:
-    """A topic that is none is said at its field, and what was typed stays."""
+    """An invalid topic is reported at its field, and what was typed stays."""
     anna = only(loaded)
     result = await loaded.start_subentry_reconfigure_flow(hass, anna.subentry_id)
     result = await send(hass, result, topic="scale/#/anna", height_cm=170)
@@ -169,7 +169,7 @@ async def test_inside(hass: HomeAssistant, loaded: MockConfigEntry) -> None:
 
 
 def test_topic_filter() -> None:
-    """What is a topic filter of MQTT, and what is none."""
+    """What is a topic filter of MQTT, and what is not."""
     assert all(map(is_topic_filter, ("a", "a/b", "+", "#", "a/+/b", "a/#", "/", "+/+/#")))
     assert not any(map(is_topic_filter, ("", "a#", "a/b#", "#/a", "a+", "a/+b", "a\0b", "a" * 70_000)))
 

@@ -394,7 +394,7 @@ async def test_phone(
     whose: str,
 ) -> None:
     """The phone of a candidate asks, who is at home first, without a value; a button answers, and the question goes."""
-    phone = MockConfigEntry(domain="mobile_app", data={"device_name": "Ben's phone"})
+    phone = MockConfigEntry(domain="mobile_app", data={"device_name": "Phone of Ben"})
     phone.add_to_hass(hass)
     from homeassistant.helpers import entity_registry as er
 
@@ -405,7 +405,7 @@ async def test_phone(
         person = f"person.{subentry.data[CONF_NAME_IN_FUNCTION].lower()}"
         hass.config_entries.async_update_subentry(loaded, subentry, data={**subentry.data, CONF_PERSON: person})
     await hass.async_block_till_done()
-    calls = async_mock_service(hass, "notify", "mobile_app_ben_s_phone")
+    calls = async_mock_service(hass, "notify", "mobile_app_phone_of_ben")
     await ask(hass, loaded, until)
     await until(lambda: calls)
     (call,) = calls

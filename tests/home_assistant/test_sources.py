@@ -25,8 +25,8 @@ from custom_components.weighbridge.const import (
 from custom_components.weighbridge.queue import State as ItemState
 from custom_components.weighbridge.sources import entities as module
 
+from .arrivals import choose, delivered, waiting
 from .running import RunningFunction
-from .weighing import choose, delivered, waiting
 
 Until = Callable[[Callable[[], object]], Awaitable[None]]
 AT = datetime(2026, 11, 20, 7, 12, 33, tzinfo=UTC)
@@ -184,7 +184,7 @@ async def test_kill_while_settling(
 async def test_unavailable(
     hass: HomeAssistant, entry: MockConfigEntry, scale: Scale, function: RunningFunction, timed: bool
 ) -> None:
-    """A device that returns from unavailable with what it had is no weigh-in; with something newer it is one."""
+    """A device that returns from unavailable with what it had does not count; with something newer it does."""
     await scale.weigh(**{**WHOLE, "weight": 80})
     await scale.weigh(AT if timed else None, **WHOLE)
     await scale.settled()
@@ -205,7 +205,7 @@ async def test_unavailable(
 
 
 async def test_what_was_there(entry: MockConfigEntry, scale: Scale, function: RunningFunction) -> None:
-    """What a device shows when it is chosen was there before: it is no weigh-in."""
+    """What a device shows when it is chosen was there before, so it does not count."""
     # The month-old weigh-in of the fixture, and what is calculated again from it.
     await scale.weigh(body_score=82)
     await scale.settled()
@@ -217,7 +217,7 @@ async def test_what_was_there(entry: MockConfigEntry, scale: Scale, function: Ru
 async def test_restored(
     hass: HomeAssistant, entry: MockConfigEntry, scale: Scale, function: RunningFunction, timed: bool
 ) -> None:
-    """States that are restored at a start are no weigh-in."""
+    """States that are restored at a start do not count."""
     await scale.weigh(AT if timed else None, **WHOLE)
     await scale.settled()
     await delivered(entry, function, int(timed))
@@ -258,7 +258,7 @@ async def test_weighed_while_away(
 
 
 async def test_older(entry: MockConfigEntry, scale: Scale, function: RunningFunction) -> None:
-    """A time before the last one is no new weigh-in: somebody deleted the last one in the app."""
+    """A time before the last one does not count: somebody deleted the last one in the app."""
     await scale.weigh(AT, **WHOLE)
     await scale.settled()
     await delivered(entry, function, 1)
@@ -335,7 +335,7 @@ async def test_single_sensors(hass: HomeAssistant, entry: MockConfigEntry, funct
 async def test_not_of_a_body(
     hass: HomeAssistant, entry: MockConfigEntry, scale: Scale, function: RunningFunction
 ) -> None:
-    """The battery of a scale is no weigh-in. An entity that is added later counts, and so does an equal value that is
+    """The battery of a scale does not count. An entity that is added later counts, and so does an equal value that is
     forced."""
     registry = er.async_get(hass)
     for key, more in {"battery": {"original_device_class": "battery"}, "impedance": {}}.items():

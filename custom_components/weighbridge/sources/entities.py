@@ -1,8 +1,8 @@
 """Readings from the entities of a device: bodymiscale, HA-Fitdays, Renpho, a scale by Bluetooth or MQTT discovery.
 
 Rule: a weigh-in is a newer time of measurement or, from a device without a time, a value that changed while Home
-Assistant was looking. A state that is unknown, unavailable or restored is none, and one that returns with the value
-that it had is none.
+Assistant was looking. A state that is unknown, unavailable or restored does not count, nor does one that returns with
+the value that it had.
 
 Strategy: values that come one after another are one reading: it is stored at the first, extended at each, and sent when
 none came for a while. A value belongs to it if it was reported meanwhile. Integrations that report only what changed

@@ -97,7 +97,9 @@ def test_mentioned_entities_exist() -> None:
 
 def test_form_shows_every_value_of_the_package() -> None:
     """The form of the page shows each field that the package creates, and its button."""
-    found = re.search(r"<!-- example: form -->\n```yaml\n(.*?)```", (HOME_ASSISTANT / "README.md").read_text(), re.DOTALL)
+    found = re.search(
+        r"<!-- example: form -->\n```yaml\n(.*?)```", (HOME_ASSISTANT / "README.md").read_text(), re.DOTALL
+    )
     assert found
     package = load(PACKAGE)
     fields = [f"{domain}.{key}" for domain in ("input_number", "input_button") for key in package[domain]]
@@ -255,9 +257,7 @@ def test_files_have_no_tabs_or_trailing_spaces() -> None:
 )
 def test_home_assistant_ignores_other_programs(content: object, counts: bool) -> None:
     """Home Assistant's package takes nothing from another program, even in words that the function uses."""
-    found = re.search(
-        r"^ +said: >-\n( +\{% set content.*?)^ +# ", PACKAGE.read_text(), re.DOTALL | re.MULTILINE
-    )
+    found = re.search(r"^ +said: >-\n( +\{% set content.*?)^ +# ", PACKAGE.read_text(), re.DOTALL | re.MULTILINE)
     assert found
     environment = jinja2.Environment(autoescape=True, extensions=[])
     environment.tests["match"] = lambda value, pattern: re.match(pattern, value) is not None  # as Home Assistant does

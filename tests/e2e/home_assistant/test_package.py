@@ -38,7 +38,11 @@ def automations() -> str:
     """The automations that the page describes. Notifications in Home Assistant replace those on the phone."""
     phone = json.dumps(example("example: phone"))
     assert "notify.mobile_app_your_phone" in phone
-    scale = {"weight": "sensor.scale_weight", "body_fat": "sensor.scale_body_fat", "bone_mass": "sensor.scale_bone_mass"}
+    scale = {
+        "weight": "sensor.scale_weight",
+        "body_fat": "sensor.scale_body_fat",
+        "bone_mass": "sensor.scale_bone_mass",
+    }
     sleepy = {"weight": "sensor.sleepy_weight", "sleepy": True, "settle": 1}
     return json.dumps(
         [

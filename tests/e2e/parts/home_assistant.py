@@ -6,8 +6,8 @@ with home_assistant(folder, mqtt_port=broker.port, weighbridge_readings_url="htt
     home.call("input_number.set_value", entity_id="…", value=81.4)
     home.restart()
 
-Rule: nothing of it listens beyond this machine. Its address is in `.storage/http`: from `http:` in configuration.yaml it
-would make a trial, and restart after five minutes on all addresses, unless a person confirms it.
+Rule: nothing of it listens beyond this machine. Its address is in `.storage/http`: from `http:` in configuration.yaml
+it would make a trial, and restart after five minutes on all addresses, unless a person confirms it.
 Strategy: an account is created as at a first start (onboarding). Everything else uses the REST and WebSocket interfaces
 of the frontend. It is stopped and started as a process, and keeps its folder.
 """

@@ -111,7 +111,7 @@ def test_set_up_that_is_done_is_one_line(site: FormSite) -> None:
 def test_code_sets_up_a_phone(site: FormSite, viewport: ViewportSize, axe: str) -> None:
     """The code is drawn when asked for, holds what a recipe needs, and a weigh-in that is sent with it arrives. Its key
     is in no address, no log and nothing that the browser keeps."""
-    page = site.open(viewport, **FOR_A_PHONE)
+    page = site.open(viewport, "light", **FOR_A_PHONE)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     settle(page)

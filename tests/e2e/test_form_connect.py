@@ -37,7 +37,7 @@ CODE = "734512"
 
 def open_signed_out(site: FormSite, folder: Path, viewport: Any = PHONE, **settings: object) -> Page:
     """The page of a function to which nobody has signed in."""
-    page = site.open(viewport, WEIGHBRIDGE_TOKENS=folder / "nobody", **settings)
+    page = site.open(viewport, "light", WEIGHBRIDGE_TOKENS=folder / "nobody", **settings)
     expect(page.get_by_role("heading", name="Connect to Garmin")).to_be_visible()
     return page
 

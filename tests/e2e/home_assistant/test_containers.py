@@ -1,4 +1,4 @@
-"""The shipped compose.yaml with its Home Assistant, run by a real Docker engine (make test-ha-current).
+"""The shipped compose.yaml with its Home Assistant, run by a real Docker engine (make test-home-assistant).
 
 Strategy: without a registry no image can be pulled. So the image is made from the Debian root with a current Home
 Assistant, and has the name and the start program of the official image.
@@ -16,7 +16,7 @@ import pytest
 
 from tests.e2e.parts import wait_until
 from tests.e2e.parts.docker import ROOT, Engine, engine
-from tests.e2e.parts.home_assistant import CURRENT, Frontend
+from tests.e2e.parts.home_assistant import HOME_ASSISTANT_ROOT, Frontend
 from tests.e2e.test_containers import GARMIN_PORT, SECRETS, garmin_for, gateway, name_server
 from tests.garmin.server import GarminStandIn
 from tests.skips import NOT_HERE
@@ -27,8 +27,8 @@ INIT = '#!/bin/sh\nexec /ha/bin/hass --skip-pip -c /config "$@"\n'
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, GarminStandIn]]:
-    if not CURRENT:
-        pytest.skip(f"{NOT_HERE}its image is made from the root that make test-ha-current builds")
+    if not HOME_ASSISTANT_ROOT:
+        pytest.skip(f"{NOT_HERE}its image is made from the root that make test-home-assistant builds")
     garmin = GarminStandIn(port=GARMIN_PORT, host_name="garmin.test", address="0.0.0.0")
     with engine(targets=("weighbridge",)) as docker, garmin, name_server():
         import_image(docker, tmp_path_factory.mktemp("image"))
@@ -43,7 +43,16 @@ def import_image(docker: Engine, folder: Path) -> None:
     assert found
     (folder / "init").write_text(INIT)
     (folder / "init").chmod(0o755)
-    root = ("--create", "--numeric-owner", "--directory", CURRENT, "--exclude=./config", "--exclude=./proc", ".")
+    root = (
+        "--create",
+        "--numeric-owner",
+        "--directory",
+        HOME_ASSISTANT_ROOT,
+        "--exclude=./config",
+        "--exclude=./proc",
+        "--exclude=./phacc",
+        ".",
+    )
     archive = docker.folder / "home-assistant.tar"
     subprocess.run(["tar", "--file", archive, *root, "--directory", folder, "init"], check=True)
     docker.docker("import", "--change", 'ENTRYPOINT ["/init"]', archive, found[1])

@@ -19,7 +19,7 @@ from tests.e2e.parts.mosquitto import Mosquitto, mosquitto
 from tests.e2e.parts.outbox import Outbox
 from tests.garmin.server import GarminStandIn
 
-PAGE = Path(__file__).parents[2] / "integrations" / "postgres" / "README.md"
+PAGE = Path(__file__).parents[3] / "integrations" / "postgres" / "README.md"
 SCALE = "sensor.bathroom_scale"
 TOPIC = "scale/bathroom"
 

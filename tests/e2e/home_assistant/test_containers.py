@@ -43,16 +43,8 @@ def import_image(docker: Engine, folder: Path) -> None:
     assert found
     (folder / "init").write_text(INIT)
     (folder / "init").chmod(0o755)
-    root = (
-        "--create",
-        "--numeric-owner",
-        "--directory",
-        HOME_ASSISTANT_ROOT,
-        "--exclude=./config",
-        "--exclude=./proc",
-        "--exclude=./phacc",
-        ".",
-    )
+    without = (f"--exclude=./{name}" for name in ("config", "proc", "phacc", "weighbridge"))
+    root = ("--create", "--numeric-owner", "--directory", HOME_ASSISTANT_ROOT, *without, ".")
     archive = docker.folder / "home-assistant.tar"
     subprocess.run(["tar", "--file", archive, *root, "--directory", folder, "init"], check=True)
     docker.docker("import", "--change", 'ENTRYPOINT ["/init"]', archive, found[1])

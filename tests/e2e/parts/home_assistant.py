@@ -60,6 +60,8 @@ api:
 automation: !include automations.yaml
 logger:
   default: warning
+  logs:
+    custom_components.weighbridge: info
 """
 
 BROKER_ENTRY: Mapping[str, Any] = {

@@ -129,7 +129,7 @@ def test_secrets_to_copy_are_those_used() -> None:
     assert used == set(load(HOME_ASSISTANT / "secrets.yaml"))
 
 
-@pytest.mark.parametrize("path", BLUEPRINT.parent.glob("*.yaml"), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(BLUEPRINT.parent.glob("*.yaml")), ids=lambda path: path.stem)
 def test_blueprint_uses_each_of_its_inputs(path: Path) -> None:
     """A blueprint uses each of its inputs, and no other."""
     blueprint = load(path)

@@ -40,7 +40,6 @@ from homeassistant.exceptions import ConfigEntryError, ConfigEntryNotReady, Home
 from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.storage import STORAGE_DIR
 from homeassistant.loader import async_get_integration
-from homeassistant.requirements import RequirementsNotFound, async_process_requirements
 from homeassistant.util.hass_dict import HassKey
 
 from .const import CONF_HEIGHT, CONF_MUSCLE, CONF_NAME_IN_FUNCTION, CONF_URL, DOMAIN, PERSON
@@ -73,7 +72,7 @@ _OF_THE_MACHINE = ("GARMIN_CA_BUNDLE", "GARMIN_DOMAIN")
 
 
 class NotInstalled(HomeAssistantError):
-    """The package `weighbridge` is not installed in this version, and cannot be."""
+    """The package `weighbridge` is not installed in this version."""
 
     translation_domain = DOMAIN
 
@@ -263,7 +262,7 @@ _LAST: HassKey[Embedded] = HassKey(f"{DOMAIN}_embedded")
 async def async_transport(hass: HomeAssistant, entry: WeighbridgeEntry) -> Embedded:
     """The function of this entry, until it is unloaded. Raises `ConfigEntryNotReady` or `ConfigEntryError`."""
     try:
-        await async_install(hass)
+        await async_import(hass)
     except NotInstalled as missing:
         raise ConfigEntryNotReady(
             translation_domain=DOMAIN,
@@ -303,18 +302,17 @@ async def async_transport(hass: HomeAssistant, entry: WeighbridgeEntry) -> Embed
 async def async_draft(hass: HomeAssistant, data: Mapping[str, Any]) -> Embedded:
     """The function for a config flow, before there is an entry with this data. It has to be closed. Raises
     `NotInstalled`."""
-    await async_install(hass)
+    await async_import(hass)
     return await hass.async_add_executor_job(_start, hass, data, [], Tokens(hass, None))
 
 
-async def async_install(hass: HomeAssistant) -> None:
-    """Have the package of the integration's own version. Raises `NotInstalled`."""
+async def async_import(hass: HomeAssistant) -> None:
+    """Have the package of the integration's own version, imported. Raises `NotInstalled`.
+
+    Home Assistant is not asked to install it: no index has it yet, and whoever took the name there could run anything
+    here. Once the name is ours, `async_process_requirements` belongs here.
+    """
     version = str((await async_get_integration(hass, DOMAIN)).version)
-    if not await hass.async_add_import_executor_job(_installed_version):
-        try:
-            await async_process_requirements(hass, DOMAIN, [f"{DOMAIN}=={version}"])
-        except RequirementsNotFound:
-            raise NotInstalled(version, found="") from None
     found = await hass.async_add_import_executor_job(_installed_version)
     if found != version:
         raise NotInstalled(version, found=found)

@@ -305,6 +305,7 @@ async def test_not_installed(hass: HomeAssistant, entry: MockConfigEntry, monkey
     """Without the package, the entry and the flow say what to do, and no index is asked for it."""
     hass.config.skip_pip = False
     monkeypatch.setitem(sys.modules, "weighbridge", None)
+    monkeypatch.setattr(pkg_util, "is_installed", lambda requirement: not requirement.startswith(DOMAIN))
     asked: list[str] = []
     monkeypatch.setattr(pkg_util, "install_package", lambda requirement, **_options: bool(asked.append(requirement)))
     assert not await hass.config_entries.async_setup(entry.entry_id)

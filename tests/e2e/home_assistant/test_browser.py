@@ -66,15 +66,14 @@ def picture(page: Page, name: str) -> None:
 
 
 def take_more_pictures(house: House, page: Page) -> None:
-    """The device of the person, the dashboard, and a repair."""
+    """The device of the person, and a repair."""
     if not PICTURES:
         return
     registry = house.home.ask(type="config/entity_registry/list")
     device = next(row["device_id"] for row in registry if row["entity_id"].endswith("_weight"))
-    for name, path in (("device", f"/config/devices/device/{device}"), ("dashboard", "/home")):
-        page.goto(house.home.address + path)
-        page.wait_for_timeout(4000)
-        picture(page, name)
+    page.goto(f"{house.home.address}/config/devices/device/{device}")
+    page.wait_for_timeout(4000)
+    picture(page, "device")
     house.garmin.sign_in.revoke()
     house.garmin.sign_in.expire_access_tokens()
     house.broker.publish("scale/bathroom", b'{"weight": "81.3 kg", "time": "2026-11-23T06:31:00Z"}')

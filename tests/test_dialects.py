@@ -195,6 +195,10 @@ SAID: dict[str, tuple[str, dict[str, str]]] = {
             "person": "Anna",
         },
     ),
+    "HA-Fitdays": (
+        """{"weight": "81.4 kg", "body_fat_mass": "14.8 kg", "body_water_mass": "45.9 kg"}""",
+        {"weight_kg": "81.4", "fat_mass_kg": "14.8", "body_water_kg": "45.9"},
+    ),
     "MyTanita": (
         """{"Date": "2026-11-21T06:31:00+01:00", "Weight (kg)": 81.4, "Body Fat (%)": 18.2, "Visc Fat": 7,
             "Muscle Mass (kg)": 63.2, "Muscle Quality": 61, "BMR (kcal)": 1812, "Metab Age": 38}""",

@@ -382,6 +382,11 @@ DIALECTS: Mapping[str, Mapping[str, Meaning]] = {
         "icon": _UNUSED,
         "attribution": _UNUSED,
     },
+    # Sensors of HA-Fitdays that are named otherwise than in the app.
+    "HA-Fitdays": {
+        "body_fat_mass": Quantity("fat_mass_kg", KG),
+        "body_water_mass": Quantity("body_water_kg", KG),
+    },
     # The fields of the Home Assistant action add_body_composition.
     "garmin_connect": {
         "weight": BARE_WEIGHT,

@@ -74,6 +74,7 @@ _NAMES: Mapping[str, str] = {
     "kcal": "kcal kcal/day kcal/d calories cal ккал 千卡 大卡 キロカロリー",
     "years": "years year yr yrs y",
     "kg/m²": "kg/m² kg/m2 kg/m^2",
+    "level": "level levels",
 }
 #: An underscore stands for a space.
 UNITS = {fold(name.casefold().replace("_", " ")): unit for unit, names in _NAMES.items() for name in names.split()}
@@ -94,8 +95,9 @@ SAID_IN: Mapping[tuple[str | Share, str], str | Share] = {
     (Share.BONE, "kg"): "bone_mass_kg",
     ("fat_free_mass_kg", "%"): Share.FAT_FREE,
     (Share.FAT_FREE, "kg"): "fat_free_mass_kg",
-    # The rating is a number without a unit, which apps show with %.
+    # The rating is a number without a unit. Apps show it with %, and Renpho's integration in levels.
     ("visceral_fat_rating", "%"): "visceral_fat_rating",
+    ("visceral_fat_rating", "level"): "visceral_fat_rating",
 }
 
 #: Templates of Home Assistant write floats in full: 18.200000000000003.

@@ -137,7 +137,7 @@ def garmin_for(docker: Engine, garmin: GarminStandIn, *services: str, **settings
 
 
 @contextmanager
-def gateway() -> Iterator[Callable[[str, Mapping[str, Any]], None]]:
+def gateway() -> Iterator[Callable[..., None]]:
     """A function that publishes as a scale's bridge does: it repeats a message until the broker has it."""
     client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="gateway", clean_session=False)
     client.username_pw_set("weighbridge", SECRETS["MQTT_PASSWORD"])
@@ -146,8 +146,8 @@ def gateway() -> Iterator[Callable[[str, Mapping[str, Any]], None]]:
     client.loop_start()
     wait_until("the scale is connected to the broker", client.is_connected, 60)
 
-    def publish(topic: str, reading: Mapping[str, Any]) -> None:
-        message = client.publish(topic, json.dumps(reading), qos=1)
+    def publish(topic: str, reading: Mapping[str, Any], *, retain: bool = False) -> None:
+        message = client.publish(topic, json.dumps(reading), qos=1, retain=retain)
         wait_until("the broker has taken the weigh-in", message.is_published)
 
     try:

@@ -138,6 +138,25 @@ class Frontend:
             socket.send(json.dumps({"id": 1, **command}))
             return json.loads(socket.recv())["result"]
 
+    def add(self, integration: str, *answers: Mapping[str, object]) -> str:
+        """Add an integration by its dialog, with these answers. The id of its entry."""
+        path = "/api/config/config_entries/flow"
+        step = self.request("POST", path, json.dumps({"handler": integration}).encode())
+        for typed in answers:
+            step = self.request("POST", f"{path}/{step['flow_id']}", json.dumps(typed).encode())
+        assert step["type"] == "create_entry", step
+        return str(step["result"]["entry_id"])
+
+    def take_readings_from(self, topic: str, entry_id: str) -> None:
+        """Change the only person of the integration: this is the topic of their scale."""
+        (person,) = self.ask(type="config_entries/subentries/list", entry_id=entry_id)
+        path = "/api/config/config_entries/subentries/flow"
+        begin = {"handler": [entry_id, "person"], "subentry_id": person["subentry_id"]}
+        step = self.request("POST", path, json.dumps(begin).encode())
+        typed = {"name": person["title"], "topic": topic}
+        step = self.request("POST", f"{path}/{step['flow_id']}", json.dumps(typed).encode())
+        assert step["reason"] == "reconfigure_successful", step
+
     def notifications(self) -> dict[str, str]:
         """Notifications: notification_id -> message."""
         return {n["notification_id"]: n["message"] for n in self.ask(type="persistent_notification/get")}

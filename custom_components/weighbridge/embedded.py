@@ -43,7 +43,7 @@ from homeassistant.loader import async_get_integration
 from homeassistant.util.hass_dict import HassKey
 
 from .const import CONF_HEIGHT, CONF_MUSCLE, CONF_NAME_IN_FUNCTION, CONF_URL, DOMAIN, PERSON
-from .function import Response
+from .function import USER_AGENT, Response
 
 if TYPE_CHECKING:
     from weighbridge.garmin.tokens import OwnersStore, Token
@@ -189,8 +189,7 @@ class Embedded:
         self.tokens = tokens
         self._closed = False
         self._renewal: asyncio.Task[None] | None = None
-        # As those of a function with an address; see function.py.
-        self._headers = [(b"host", b"localhost"), (b"user-agent", b"weighbridge-home-assistant")]
+        self._headers = [(b"host", b"localhost"), (b"user-agent", USER_AGENT.encode())]
         self._headers += [(b"x-api-key", key.encode())]
 
     async def send(self, method: str, path: str, query: Mapping[str, str], body: bytes | None) -> Response | str:

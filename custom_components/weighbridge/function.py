@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import quote
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
@@ -20,6 +20,9 @@ from .answers import Answer, no_answer, not_the_function, read_answer
 _TIMEOUT = ClientTimeout(total=300, connect=10)
 #: Its health needs neither.
 _HEALTH_S = 15
+
+#: By its beginning the function knows that what it refuses is shown to a person here, so it sends no notice of it.
+USER_AGENT: Final = "weighbridge/home-assistant"
 
 
 class Response(NamedTuple):
@@ -39,8 +42,7 @@ class Http:
     def __init__(self, session: ClientSession, url: str, key: str) -> None:
         self._session = session
         self._url = url.rstrip("/")
-        # The name says that the outcome is shown to a person here (see docs/notifications.md).
-        self._headers = {"User-Agent": "weighbridge-home-assistant"} | ({"X-API-Key": key} if key else {})
+        self._headers = {"User-Agent": USER_AGENT} | ({"X-API-Key": key} if key else {})
 
     async def send(self, method: str, path: str, query: Mapping[str, str], body: bytes | None) -> Response | str:
         headers = self._headers | ({"Content-Type": "application/json"} if body is not None else {})

@@ -51,20 +51,24 @@ class House:
         }
         self.function = self._stack.enter_context(process(environment, port=self.port))[1]
 
-    def start_node_red(self, key: str = KEY, **more: str) -> NodeRed:
+    def start_node_red(self, key: str = KEY, *, flow: str = "", in_the_tab: bool = False, **more: str) -> NodeRed:
+        """`in_the_tab`: with its settings in the properties of the flow's tab, not in its environment."""
         folder = self.folder / "node-red"
         folder.mkdir()
-        red = self._stack.enter_context(
-            node_red(
-                folder,
-                WEIGHBRIDGE_URL=f"http://127.0.0.1:{self.port}",
-                WEIGHBRIDGE_KEY=key,
-                WEIGHBRIDGE_TOPIC="scale/#",
-                MQTT_HOST="127.0.0.1",
-                MQTT_PORT=str(self.broker.port),
-                **more,
-            )
-        )
+        settings = {
+            "WEIGHBRIDGE_URL": f"http://127.0.0.1:{self.port}",
+            "WEIGHBRIDGE_KEY": key,
+            "WEIGHBRIDGE_TOPIC": "scale/#",
+            "MQTT_HOST": "127.0.0.1",
+            "MQTT_PORT": str(self.broker.port),
+            **more,
+        }
+        nodes = json.loads(flow or FLOW.read_text())
+        if in_the_tab:
+            (tab,) = (node for node in nodes if node["type"] == "tab")
+            written = {name: {"name": name, "value": value, "type": "str"} for name, value in settings.items()}
+            tab["env"] = [written.get(variable["name"], variable) for variable in tab["env"]]
+        red = self._stack.enter_context(node_red(folder, json.dumps(nodes), **({} if in_the_tab else settings)))
         self.wait_until_it_listens(1)
         return red
 
@@ -299,3 +303,12 @@ def test_wrong_key_is_named_and_reading_waits(house: House) -> None:
     assert wait_for(red, LATER).startswith("A key is needed.")
     assert house.weigh_ins() == []
     assert "a-wrong-key" not in red.log()
+
+
+def test_settings_in_the_tab(house: House) -> None:
+    """Who cannot give Node-RED an environment, as in its app, writes the settings into the properties of the tab."""
+    house.start_function()
+    red = house.start_node_red(in_the_tab=True)
+    house.publish(READING | {"time": "2026-11-22T06:31:00Z"})
+    wait_for(red, CONFIRMED)
+    assert len(house.weigh_ins()) == 1

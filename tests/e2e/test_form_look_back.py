@@ -240,7 +240,7 @@ def test_time_of_another_weigh_in(site: FormSite) -> None:
     open_dialog(page, "20 Nov 2026, 07:31")
     set_time(page, "09", "00")
     click(page, "Save the correction")
-    expect(page.get_by_role("dialog").get_by_text("weight 80.0 kg → 81.4 kg")).to_be_visible()
+    expect(page.get_by_role("dialog").get_by_text("weight 80 kg → 81.4 kg")).to_be_visible()
     assert held(site.function) == readings
 
 

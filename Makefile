@@ -18,7 +18,7 @@ HOME_ASSISTANT_FLOOR_ROOT = $(CURDIR)/.home-assistant/trixie
 HOME_ASSISTANT_FLOOR = trixie 0.13.316
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run login doctor up down test test-e2e test-home-assistant test-home-assistant-floor test-garminconnect check fix docs bench verify-sdk lock base-images sbom audit clean
+.PHONY: help demo run login doctor up down test test-e2e test-form test-home-assistant test-home-assistant-floor test-garminconnect check fix docs bench verify-sdk lock base-images sbom audit clean
 
 ##@ To use Weighbridge
 
@@ -50,8 +50,12 @@ down: ## stop these containers and keep their data
 test: $(DEV) ## run the tests
 	@$(BIN)/python -m pytest -n 3 $(ARGS)
 
-test-e2e: $(DEV) $(SUPPLY) ## run the tests with real programs around the function: Postgres, Mosquitto, Chromium …
-	@$(BIN)/python -m pytest tests/e2e $(ARGS)
+test-e2e: $(DEV) $(SUPPLY) ## run the tests with real programs around the function: Postgres, Mosquitto, containers …
+	@$(BIN)/python -m pytest tests/e2e --ignore-glob="*/test_form*.py" $(ARGS)
+
+# Two at a time: a page mostly waits for its browser.
+test-form: $(DEV) ## run the tests of the page, in Chromium
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/e2e/test_form*.py $(ARGS)
 
 test-home-assistant: $(DEV) ## test the integration, and all of it in a current Home Assistant (as root on Debian)
 	@tests/e2e/install_home_assistant.sh "$(HOME_ASSISTANT_ROOT)" $(HOME_ASSISTANT)

@@ -171,6 +171,7 @@ async def test_mqtt_set_up_later(
     await hass.async_block_till_done()
     publish(hass, "scale/data", {"weight": 81.6, "timestamp": (AT + timedelta(days=1)).isoformat()})
     await delivered(entry, function, 2)
+    await until(lambda: len(outcomes) >= 2)
     await hass.async_block_till_done()
     assert len(outcomes) == 2
 

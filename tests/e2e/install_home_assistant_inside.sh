@@ -16,7 +16,7 @@ install() {
     shift
     # The package index of this machine, where pip has one.
     index=$("$python" -m pip config get global.index-url 2>/dev/null || true)
-    env ${index:+UV_DEFAULT_INDEX="$index"} "$uv" pip install --quiet --python "$python" "$@"
+    env ${index:+UV_DEFAULT_INDEX="$index"} "$uv" pip install --quiet --compile-bytecode --python "$python" "$@"
 }
 
 constraints() {

@@ -29,7 +29,8 @@ RUN /pip/bin/pip --python /weighbridge/bin/python3 install --no-deps /wheel/*.wh
 
 
 # Separate, so that the other images do not have to install Streamlit. What the page never imports is removed: the
-# function's and the outbox's libraries, maps, tests, and the parts of pyarrow for networks and clouds.
+# function's and the outbox's libraries, maps, tests, the languages that the page does not have, and the parts of pyarrow
+# for networks and clouds.
 FROM packages AS form-packages
 COPY requirements-form.txt integrations/containers/unused-form.txt /
 RUN /pip/bin/pip --python /weighbridge/bin/python3 install --no-cache-dir --require-hashes -r /requirements-form.txt
@@ -37,6 +38,8 @@ COPY --from=wheel /wheel /wheel
 RUN /pip/bin/pip --python /weighbridge/bin/python3 install --no-deps /wheel/*.whl \
  && /pip/bin/pip --python /weighbridge/bin/python3 uninstall --yes --requirement /unused-form.txt \
  && find /weighbridge/lib -type d -name tests -prune -exec rm -r {} + \
+ && find /weighbridge/lib/python3.*/site-packages/babel/locale-data -type f \
+        ! -name 'root.dat' ! -name 'en*.dat' ! -name 'de*.dat' ! -name 'pt*.dat' -delete \
  && rm -r /weighbridge/lib/python3.*/site-packages/pyarrow/include \
  && find /weighbridge/lib/python3.*/site-packages/pyarrow \
         \( -name '*_flight.*' -o -name 'libarrow_s3.*' -o -name '_s3fs.*' \) -delete

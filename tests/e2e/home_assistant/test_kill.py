@@ -166,7 +166,8 @@ def test_kill(tmp_path: Path) -> None:
     were on the disk."""
     chance = random.Random(19)
     between = 0
-    with GarminStandIn() as garmin, mosquitto() as broker:
+    # A reading is on its way until Garmin shows it, so that a kill falls into that time.
+    with GarminStandIn(show_delay_s=0.3) as garmin, mosquitto() as broker:
         function = RunningFunction(garmin, tmp_path / "function")
         (tmp_path / "function").mkdir()
         function.reset()

@@ -65,7 +65,9 @@ def test_home_assistant_delivers_from_its_topic(
     home.sign_in()
     wait_until("Home Assistant has started", home.has_started, 240)
     typed = {"broker": "broker", "port": 1883, "username": "weighbridge", "password": SECRETS["MQTT_PASSWORD"]}
-    home.add("mqtt", typed)
+    # As they are when the dialog opens.
+    others = {"set_client_cert": False, "set_ca_cert": "off", "transport": "tcp"}
+    home.add("mqtt", {**typed, "other_settings": others})
     at = {"url": "http://function:8080", "api_key": SECRETS["WEIGHBRIDGE_KEY"]}
     entry = home.add("weighbridge", {"next_step_id": "address"}, at)
     home.take_readings_from(TOPIC, entry)

@@ -2,6 +2,8 @@
 
 Rule: `final`, `again` and `blame` are read from the answer, so there is no table of statuses here, and no text is
 parsed. Whatever the answer, nothing here raises. Nothing of an answer is in a repr, because it holds measurements.
+
+Why not `weighbridge.client`: for a function at an address, Home Assistant has no package `weighbridge`.
 """
 
 from __future__ import annotations

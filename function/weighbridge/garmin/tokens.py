@@ -149,7 +149,8 @@ def is_token(text: str) -> bool:
 
 
 class Store(Protocol):
-    """Stores one token: in a folder (`TokenStore`), in `secret_manager.py`, or in `postgres_tokens.py`."""
+    """Stores one token: in a folder (`TokenStore`), with the program around us (`OwnersStore`), in
+    `secret_manager.py`, or in `postgres_tokens.py`."""
 
     #: Whose token it is: the `--name` of `weighbridge login`.
     name: str

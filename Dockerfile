@@ -100,3 +100,23 @@ COPY --from=browser-packages /weighbridge /weighbridge
 # Its sandbox needs permissions that a container does not have. The container is the sandbox.
 ENV WEIGHBRIDGE_BROWSER_PROFILE=/data/browser WEIGHBRIDGE_BROWSER_ARGS="--no-sandbox --disable-dev-shm-usage"
 USER 10001:10001
+
+
+# The app of Home Assistant: the function, the page and the poller (integrations/home_assistant_app). It is the last
+# target, because Home Assistant builds the last one.
+FROM form-packages AS app-packages
+COPY --from=product /weighbridge /weighbridge
+
+
+FROM runtime AS weighbridge-app
+LABEL io.hass.type="app" io.hass.arch="aarch64|amd64" io.hass.version="0.2.0"
+# Where Home Assistant's ingress and Home Assistant itself come from, on a network that nobody else can read.
+# hadolint ignore=DL3064  # none of this is a secret
+ENV WEIGHBRIDGE_FORM_INGRESS=172.30.32.2 WEIGHBRIDGE_PRIVATE_CALLERS=172.30.32.1 \
+    STREAMLIT_SERVER_ADDRESS=0.0.0.0 STREAMLIT_SERVER_PORT=8099
+COPY --from=app-packages /weighbridge /weighbridge
+EXPOSE 8099
+# Root only takes over /data, which the Supervisor mounts from a folder of root.
+# hadolint ignore=DL3002  # see above
+USER 0:0
+CMD ["weighbridge", "app", "--user", "10001"]

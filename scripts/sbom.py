@@ -32,17 +32,20 @@ CYCLONEDX = ROOT / ".venv-supply/bin/cyclonedx-py"
 EVERYTHING = ("requirements.txt", "requirements-form.txt", "requirements-browser.txt")
 
 
-class Image(NamedTuple):
-    """What an image is made of: lock files, and the file that lists what it leaves out of them."""
+class Part(NamedTuple):
+    """What is installed together: lock files, and the file that lists what is left out of them."""
 
     locks: Sequence[str]
     unused: str
 
 
-IMAGES: Mapping[str, Image] = {
-    "weighbridge": Image(("requirements.txt",), "unused.txt"),
-    "weighbridge-browser": Image(("requirements.txt", "requirements-browser.txt"), "unused.txt"),
-    "weighbridge-form": Image(("requirements.txt", "requirements-form.txt"), "unused-form.txt"),
+PROGRAMS = Part(("requirements.txt",), "unused.txt")
+FORM = Part(("requirements.txt", "requirements-form.txt"), "unused-form.txt")
+IMAGES: Mapping[str, Sequence[Part]] = {
+    "weighbridge": (PROGRAMS,),
+    "weighbridge-browser": (Part(("requirements.txt", "requirements-browser.txt"), "unused.txt"),),
+    "weighbridge-form": (FORM,),
+    "weighbridge-app": (PROGRAMS, FORM),
 }
 
 
@@ -53,20 +56,22 @@ def pins_in(*locks: str) -> Iterator[tuple[Requirement, str]]:
             yield Requirement(lines.partition("\\")[0]), lines
 
 
-def unused(image: Image) -> set[str]:
-    """The packages that an image leaves out."""
-    text = (ROOT / "integrations/containers" / image.unused).read_text(encoding="utf-8")
+def unused(part: Part) -> set[str]:
+    """The packages that are left out."""
+    text = (ROOT / "integrations/containers" / part.unused).read_text(encoding="utf-8")
     return {line for line in text.splitlines() if line and not line.startswith("#")}
 
 
-def pins_of(image: Image) -> list[tuple[Requirement, str]]:
+def pins_of(image: Sequence[Part]) -> list[tuple[Requirement, str]]:
     """The pins that are in an image. None of their conditions is about the processor."""
-    left_out, there = unused(image), on_linux(python_of_the_images())
-    return [
-        (pin, lines)
-        for pin, lines in pins_in(*image.locks)
-        if pin.name not in left_out and (not pin.marker or pin.marker.evaluate(there))
-    ]
+    there = on_linux(python_of_the_images())
+    found = {
+        pin.name: (pin, lines)
+        for part in image
+        for pin, lines in pins_in(*part.locks)
+        if pin.name not in unused(part) and (not pin.marker or pin.marker.evaluate(there))
+    }
+    return list(found.values())
 
 
 def python_of_the_images() -> str:

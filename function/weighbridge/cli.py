@@ -50,6 +50,7 @@ COMMANDS: Mapping[str, Place] = {
     "form": Place("weighbridge_form.cli", "Serve a page to enter, view and correct weigh-ins.", "form"),
     "outbox": Place("weighbridge_outbox.cli", "Store readings in Postgres, and send them until they arrive.", "outbox"),
     "fitdays": Place("weighbridge_fitdays.cli", "Fetch new weigh-ins from the Fitdays cloud.", "fitdays"),
+    "app": Place("weighbridge.operate.app", "Run the app of Home Assistant. The Supervisor starts it."),
     "sdk": Place("sdk_fallback.cli", "Cross-check the encoding with Garmin's FitCSVTool.", "sdk"),
     "demo": Place("weighbridge.operate.demo", "Follow a reading from start to finish. Needs no account."),
 }

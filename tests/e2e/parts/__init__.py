@@ -47,9 +47,9 @@ def wait_for_another_second() -> None:
     wait_until("it is another second", lambda: int(time.time()) > second)
 
 
-def is_listening(port: int) -> bool:
+def is_listening(port: int, host: str = "127.0.0.1") -> bool:
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        socket.create_connection((host, port), timeout=1).close()
     except OSError:
         return False
     return True

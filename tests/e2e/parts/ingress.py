@@ -1,6 +1,8 @@
 """A stand-in for Home Assistant and its ingress: its panel, with an app of this machine in a frame.
 
-    python -m tests.e2e.parts.ingress PORT TOKEN ADDRESS
+    python -m tests.e2e.parts.ingress PORT TOKEN ADDRESS [FROM]
+
+FROM is the address from which it asks the app, as the Supervisor has one of its own.
 
 Facts: as homeassistant/components/hassio/ingress.py of 2026.11 does it. The app is at /api/hassio_ingress/TOKEN/, which
 is removed from the path. All headers of the browser are passed on, Host and Origin too, without those of the WebSocket
@@ -12,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from aiohttp import ClientSession, ClientTimeout, WSMsgType, web
+from aiohttp import ClientSession, ClientTimeout, TCPConnector, WSMsgType, web
 
 NOT_PASSED_ON = {
     *("content-length", "content-encoding", "transfer-encoding", "accept-encoding"),
@@ -22,7 +24,7 @@ NOT_PASSED_BACK = {"transfer-encoding", "content-length", "content-encoding"}
 CHUNK_BYTES = 1 << 16
 
 
-def app_of(token: str, target: str) -> web.Application:
+def app_of(token: str, target: str, local: str = "") -> web.Application:
     path = f"/api/hassio_ingress/{token}"
 
     async def panel(_: web.Request) -> web.Response:
@@ -70,16 +72,19 @@ def app_of(token: str, target: str) -> web.Application:
         return browser
 
     app = web.Application(client_max_size=1 << 30)
+    app[LOCAL] = (local, 0) if local else None
     app.cleanup_ctx.append(session)
     app.add_routes([web.get("/", panel), web.route("*", f"{path}/{{path:.*}}", pass_on)])
     return app
 
 
 SESSION = web.AppKey("session", ClientSession)
+LOCAL: web.AppKey[tuple[str, int] | None] = web.AppKey("local")
 
 
 async def session(app: web.Application):  # type: ignore[no-untyped-def]  # as aiohttp has it
-    async with ClientSession(auto_decompress=False, timeout=ClientTimeout(total=None)) as opened:
+    way = TCPConnector(local_addr=app[LOCAL])
+    async with ClientSession(connector=way, auto_decompress=False, timeout=ClientTimeout(total=None)) as opened:
         app[SESSION] = opened
         yield
 
@@ -93,4 +98,4 @@ async def forward(source, sink) -> None:  # type: ignore[no-untyped-def]  # both
 
 
 if __name__ == "__main__":
-    web.run_app(app_of(sys.argv[2], sys.argv[3]), host="127.0.0.1", port=int(sys.argv[1]), print=None)
+    web.run_app(app_of(*sys.argv[2:]), host="127.0.0.1", port=int(sys.argv[1]), print=None)

@@ -217,7 +217,7 @@ def test_keys_are_made_once(tmp_path: Path) -> None:
     assert len(set(keys.values())) == len(CALLERS) == len(keys)
     assert keys_of(path) == keys
     path.write_text("{")
-    with pytest.raises(SettingsInvalid, match="keys.json cannot be read"):
+    with pytest.raises(SettingsInvalid, match=r"keys\.json cannot be read"):
         keys_of(path)
     assert path.read_text() == "{"
 

@@ -25,9 +25,11 @@ from paho.mqtt.enums import CallbackAPIVersion
 from playwright.sync_api import expect, sync_playwright
 
 from scripts.sbom import IMAGES, pins_of
-from tests.e2e.parts import wait_until
-from tests.e2e.parts.docker import GATEWAY, ROOT, Engine, engine
+from tests.e2e.parts import family, is_listening, wait_until
+from tests.e2e.parts.docker import GATEWAY, ROOT, TARGETS, Engine, engine, run
+from tests.e2e.parts.supervisor import Supervisor, supervisor
 from tests.e2e.test_form_page import choose_time, click, expect_arrived, launch, settle, type_in
+from tests.e2e.test_home_assistant_app import panel, sign_in
 from tests.garmin.server import SERVICES, GarminStandIn
 from weighbridge import __version__
 
@@ -43,6 +45,8 @@ IN_THE_FOLDER = "planted-in-the-folder-0a1b2c3d"
 LONG_RUNNING = ("broker", "relay", "postgres", "worker", "function", "refresh")
 FIRST = datetime(2024, 3, 1, 6, 30, tzinfo=UTC)
 GARMIN_PORT = 8443
+#: The app of Home Assistant, and where its Supervisor always is.
+APP, SUPERVISOR = "app_local_weighbridge", "172.30.32.2"
 
 #: The test's addition to a service: where its Garmin is, and whose certificate to trust.
 ADDITION = """
@@ -111,7 +115,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     context = tmp_path_factory.mktemp("context") / "weighbridge"
     copy_with_secrets(context)
     garmin = GarminStandIn(port=GARMIN_PORT, host_name="garmin.test", address="0.0.0.0")
-    with engine(context) as docker, garmin, name_server():
+    with engine(context, (*TARGETS, "weighbridge-app")) as docker, garmin, name_server():
         garmin_for(docker, garmin, "function")
         docker.compose("up", "--wait", "--no-build", "--pull", "never")
         # What is published before the relay has subscribed for the first time, no broker keeps for it.
@@ -202,7 +206,12 @@ def is_confined(container: Mapping[str, Any]) -> None:
 def test_images_are_small_and_have_no_secret(house: House, capsys: pytest.CaptureFixture[str]) -> None:
     """No secret is in a layer of an image. Each image has at most a tenth more than docs/docker.md says."""
     sizes = []
-    for target, most_mb in (("weighbridge", 180), ("weighbridge-browser", 950), ("weighbridge-form", 380)):
+    for target, most_mb in (
+        ("weighbridge", 180),
+        ("weighbridge-browser", 950),
+        ("weighbridge-form", 380),
+        ("weighbridge-app", 460),
+    ):
         archive = house.engine.folder / f"{target}.tar"
         found = subprocess.run(["grep", "-c", "-a", "-F", IN_THE_FOLDER, archive], stdout=subprocess.PIPE, check=False)
         assert found.stdout == b"0\n"
@@ -339,6 +348,94 @@ def test_form_profile_sends_a_weigh_in(house: House) -> None:
         expect(page.get_by_text("Signed in to Garmin as")).to_be_visible()
     house.published += 1
     house.all_arrived()
+
+
+def test_app_of_home_assistant(house: House, tmp_path: Path) -> None:
+    """The image of the app, started as the Supervisor does, with an empty /data of root: somebody signs in on the page
+    behind ingress, and a weigh-in typed there is in Garmin. Nobody else reaches the page. Its programs run as a user
+    without rights. It stops in time, and a restart keeps the key and the sign-in."""
+    with hassio(house.engine), supervisor(tmp_path, {}, host=SUPERVISOR, port=80) as it:
+        (tmp_path / "config").mkdir()
+        start(house, it, tmp_path / "config")
+        container = json.loads(house.engine.docker("inspect", APP))[0]
+        address = container["NetworkSettings"]["Networks"]["hassio"]["IPAddress"]
+        wait_until("it is announced", lambda: bool(it.messages), 60)
+        message = it.messages["weighbridge"]
+        assert (message["config"]["host"], message["config"]["port"]) == ("local-weighbridge", 8080)
+        key = message["config"]["key"]
+        wait_until("the page listens", lambda: is_listening(8099, address), 60)
+        assert asked(address, 8099, {"Host": "localhost", "X-Ingress-Path": "/"}) == 403, "not from ingress"
+        with sync_playwright() as playwright:
+            expect.set_options(timeout=30_000)
+            with panel(f"http://{address}:8099", tmp_path, launch(playwright), SUPERVISOR) as page:
+                sign_in(page, house.garmin)
+                choose_time(page, "2025-02-02T06:30:00")
+                type_in(page, {"Weight (kg)": "81,4"})
+                click(page, "Send to Garmin")
+                expect_arrived(page)
+        house.published += 1
+        house.all_arrived()
+        _, *programs = family(container["State"]["Pid"])
+        assert len(programs) >= 4
+        for pid in programs:
+            status = Path(f"/proc/{pid}/status").read_text()
+            assert "Uid:\t10001\t10001\t10001\t10001" in status
+            assert "CapEff:\t0000000000000000" in status
+        for path in (it.data, *it.data.rglob("*")):
+            assert path.stat().st_uid == 10001, path
+        house.engine.docker("stop", "--time", "10", APP)
+        assert json.loads(house.engine.docker("inspect", APP))[0]["State"]["ExitCode"] == 0, "it was not killed"
+        house.engine.docker("start", APP)
+        wait_until("it is signed in", lambda: asked(address, 8080, {"Authorization": f"Bearer {key}"}) == 200, 60)
+        assert it.messages["weighbridge"] == message
+        said = house.engine.docker("logs", APP)
+        for planted in (key, it.token, house.garmin.account.password, "81.4"):
+            assert planted not in said
+
+
+@contextmanager
+def hassio(docker: Engine) -> Iterator[None]:
+    """The network of the Supervisor, which has an address of its own there."""
+    network = ("--subnet", "172.30.32.0/23", "--gateway", "172.30.32.1", "--ip-range", "172.30.33.0/24")
+    docker.docker("network", "create", *network, "--opt", "com.docker.network.bridge.name=hassio", "hassio")
+    run("ip", "address", "add", f"{SUPERVISOR}/32", "dev", "hassio")
+    try:
+        yield
+    finally:
+        docker.docker("rm", "--force", APP)
+        docker.docker("network", "rm", "hassio")
+
+
+def start(house: House, it: Supervisor, config: Path) -> None:
+    """Start the app as supervisor/docker/app.py does, and say where its Garmin is."""
+    garmin = ["garmin.test", *(f"{service}.garmin.test" for service in SERVICES)]
+    hosts = {"supervisor": SUPERVISOR, "hassio": SUPERVISOR, **dict.fromkeys(garmin, GATEWAY)}
+    environment = {
+        "SUPERVISOR_TOKEN": it.token,
+        "HASSIO_TOKEN": it.token,
+        "TZ": "Europe/Berlin",
+        "GARMIN_DOMAIN": house.garmin.domain,
+        "GARMIN_CA_BUNDLE": "/garmin-ca.pem",
+        "WEIGHBRIDGE_CONFIRM_SECONDS": "2",
+    }
+    house.engine.docker(
+        *("run", "--detach", "--init", "--name", APP, "--hostname", "local-weighbridge", "--network", "hassio"),
+        *(f"--add-host={name}:{address}" for name, address in hosts.items()),
+        *(f"--env={name}={value}" for name, value in environment.items()),
+        *("--dns", GATEWAY, "--tmpfs", "/dev/shm"),
+        *("--volume", f"{it.data}:/data", "--volume", f"{config}:/config:ro"),
+        *("--volume", f"{house.garmin.ca_bundle}:/garmin-ca.pem:ro", f"weighbridge-app:{__version__}"),
+    )
+
+
+def asked(address: str, port: int, headers: Mapping[str, str]) -> int:
+    """The status of `GET /health`; 0 if there is no answer."""
+    try:
+        with closing(http.client.HTTPConnection(address, port, timeout=40)) as connection:
+            connection.request("GET", "/health", headers=headers)
+            return connection.getresponse().status
+    except OSError:
+        return 0
 
 
 def test_logs_have_no_secret_and_no_measurement(house: House) -> None:

@@ -263,41 +263,47 @@ async def _run(programs: Sequence[Program], supervisor: Supervisor, message: Map
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    running = {
-        asyncio.create_task(process.wait()): (program, process)
-        for program in programs
-        for process in [await _start(program)]
-    }
     stopping = asyncio.create_task(stop.wait())
-    announcing = asyncio.create_task(_announce(supervisor, message))
-    await asyncio.wait([*running, stopping], return_when=asyncio.FIRST_COMPLETED)
+    function, *callers = programs
+    running = dict([await _start(function)])
+    # A caller that finds no function would wait before it asks again.
+    answering = asyncio.create_task(_until_it_answers(message["port"]))
+    await asyncio.wait([*running, stopping, answering], return_when=asyncio.FIRST_COMPLETED)
+    background = [answering, stopping]
+    if answering.done():
+        running |= [await _start(program) for program in callers]
+        background.append(asyncio.create_task(_announce(supervisor, message)))
+        await asyncio.wait([*running, stopping], return_when=asyncio.FIRST_COMPLETED)
     code = 0
     for ended, (program, process) in running.items():
         if ended.done() and not stop.is_set():
             _say(f"weighbridge {' '.join(program.words)} ended with {process.returncode}, so the app ends.")
             code = process.returncode or 1
-    announcing.cancel()
+    for task in background:
+        task.cancel()
     for _, process in running.values():
         with suppress(ProcessLookupError):
             process.terminate()
     _, late = await asyncio.wait(running, timeout=GRACE_S)
     for task in late:
         running[task][1].kill()
-    stopping.cancel()
     # A signal has a negative number.
     return code if 0 <= code <= 255 else 1
 
 
-async def _start(program: Program) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
+async def _start(program: Program) -> tuple[asyncio.Task[int], tuple[Program, asyncio.subprocess.Process]]:
+    process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "weighbridge", *program.words, env=program.environment, stdin=asyncio.subprocess.DEVNULL
     )
+    return asyncio.create_task(process.wait()), (program, process)
+
+
+async def _until_it_answers(port: int) -> None:
+    while not await asyncio.to_thread(_answers, port):
+        await asyncio.sleep(PAUSE_S)
 
 
 async def _announce(supervisor: Supervisor, message: Mapping[str, Any]) -> None:
-    """Announce the function once it answers, because Home Assistant asks it at once."""
-    while not await asyncio.to_thread(_answers, message["port"]):
-        await asyncio.sleep(PAUSE_S)
     said = ""
     while True:
         try:
@@ -321,7 +327,7 @@ def _answers(port: int) -> bool:
             return True
     except urllib.error.HTTPError as e:
         e.close()
-        return True  # not without a key, or nobody is signed in
+        return True  # nobody is signed in
     except OSError:
         return False
 

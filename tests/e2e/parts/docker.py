@@ -73,6 +73,10 @@ exec postgres -c 'listen_addresses=*'
 """
 
 
+#: The images of compose.yaml.
+TARGETS = ("weighbridge", "weighbridge-browser", "weighbridge-form")
+
+
 def without_digest(image: str) -> str:
     return image.partition("@")[0]
 
@@ -124,9 +128,7 @@ class Engine:
 
 
 @contextmanager
-def engine(
-    context: Path = ROOT, targets: Sequence[str] = ("weighbridge", "weighbridge-browser", "weighbridge-form")
-) -> Iterator[Engine]:
+def engine(context: Path = ROOT, targets: Sequence[str] = TARGETS) -> Iterator[Engine]:
     """A Docker engine with the images of compose.yaml. Ours are built from the context, as archives in `folder`.
 
     While it runs, this thread is in the engine's network.

@@ -1,6 +1,8 @@
 """A stand-in for the Supervisor of Home Assistant: what an app may ask, and the options that it gives the app.
 
-    python -m tests.e2e.parts.supervisor ADDRESS PORT TOKEN DATA [BROKER]
+    python -m tests.e2e.parts.supervisor HOST PORT TOKEN FILE BROKER
+
+What is announced is written to FILE. BROKER is the address of an MQTT broker, or empty.
 
 with supervisor(folder, options) as it:
     it.address, it.token    what the app is given
@@ -121,7 +123,9 @@ def app_of(token: str, seen: Path, broker: str) -> web.Application:
         if not broker:
             return error(400, "Service not enabled")
         parts = urlsplit(broker)
-        user = {"username": unquote(parts.username), "password": unquote(parts.password or "")} if parts.username else {}
+        user = (
+            {"username": unquote(parts.username), "password": unquote(parts.password or "")} if parts.username else {}
+        )
         found = {"addon": "core_mosquitto", "host": parts.hostname, "port": parts.port, "protocol": "3.1.1", **user}
         return ok({**found, "ssl": parts.scheme == "mqtts"})
 
@@ -154,7 +158,16 @@ def supervisor(
     port = port or free_port()
     this = Supervisor(folder, f"http://{host}:{port}")
     this.set_options(options)
-    words = [sys.executable, "-m", "tests.e2e.parts.supervisor", host, port, this.token, folder / "announced.json", broker]
+    words = [
+        sys.executable,
+        "-m",
+        "tests.e2e.parts.supervisor",
+        host,
+        port,
+        this.token,
+        folder / "announced.json",
+        broker,
+    ]
     with (folder / "supervisor.log").open("wb") as log:
         process = subprocess.Popen([str(word) for word in words], cwd=ROOT, stdout=log, stderr=log)
     try:

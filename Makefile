@@ -18,7 +18,7 @@ HOME_ASSISTANT_FLOOR_ROOT = $(CURDIR)/.home-assistant/trixie
 HOME_ASSISTANT_FLOOR = trixie 0.13.316
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run login doctor up down test test-e2e test-form test-home-assistant test-home-assistant-floor test-garminconnect check fix docs bench verify-sdk lock base-images sbom audit clean
+.PHONY: help demo run login doctor up down test test-e2e test-form test-home-assistant test-home-assistant-floor test-garminconnect check fix docs bench verify-sdk lock base-images home-assistant-app sbom audit clean
 
 ##@ To use Weighbridge
 
@@ -99,6 +99,9 @@ lock: .venv/created ## compile the requirements again from pyproject.toml
 
 base-images: $(RUN) ## renew the digests of the base images in Dockerfile and compose.yaml; needs the internet
 	@$(BIN)/python -m scripts.base_images
+
+home-assistant-app: ## write the app of Home Assistant, as a folder that it builds by itself, into dist/
+	@$(PYTHON) -m scripts.home_assistant_app
 
 sbom: $(RUN) $(SUPPLY) ## write the bills of materials (CycloneDX) of the wheel and of each image into dist/
 	@$(BIN)/python -m scripts.sbom

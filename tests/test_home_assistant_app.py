@@ -14,6 +14,7 @@ import yaml
 
 import weighbridge_fitdays.settings
 import weighbridge_form.settings
+from scripts.home_assistant_app import main
 from tests.skips import unavailable
 from weighbridge import __version__, settings
 from weighbridge.broker import mqtt_broker
@@ -162,6 +163,24 @@ def test_apparmor_profile_is_valid() -> None:
         [program, "--skip-kernel-load", "--skip-cache", profile], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_home_assistant_can_build_it(tmp_path: Path) -> None:
+    """The folder of `make home-assistant-app` is an app without an image, with what its Dockerfile needs."""
+    main(tmp_path / "app")
+    config = yaml.safe_load((tmp_path / "app/config.yaml").read_text(encoding="utf-8"))
+    assert config == {key: value for key, value in CONFIG.items() if key != "image"}
+    assert (tmp_path / "app/Dockerfile").read_text(encoding="utf-8") == DOCKERFILE
+    assert (tmp_path / "app/README.md").read_bytes() == (APP / "README.md").read_bytes()
+    for name in (
+        "pyproject.toml",
+        "LICENSE",
+        "function/weighbridge/operate/app.py",
+        "integrations/containers/unused.txt",
+    ):
+        assert (tmp_path / "app" / name).read_bytes() == (ROOT / name).read_bytes()
+    assert list((tmp_path / "app").rglob("config.*")) == [tmp_path / "app/config.yaml"]
+    assert not (tmp_path / "app/tests").exists()
 
 
 # -- what becomes of the options ---------------------------------------------------------------------------

@@ -147,11 +147,11 @@ def test_from_nothing_to_garmin(garmin: GarminStandIn, tmp_path: Path, chromium:
         with app(it, garmin, tmp_path) as first:
             message = announced(it, first)
             assert message["config"].keys() == {"host", "port", "key"}
-            health, sign_in = first.ask(message["config"]["key"])
+            health, connection = first.ask(message["config"]["key"])
             assert health.http_status == 503, "nobody has signed in"
             assert set(health.body["key"]["rights"]) == {"send", "read", "delete", "administer"}
             assert health.body["timezone"] == "Europe/Berlin", "that of the Supervisor"
-            assert sign_in.ok, "it may sign in, too"
+            assert connection.ok, "it may sign in, too"
             with panel(first.page, tmp_path, chromium) as page:
                 sign_in(page, garmin)
                 type_in(page, {"Weight (kg)": "81.4"})

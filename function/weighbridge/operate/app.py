@@ -174,7 +174,7 @@ def take_people(config: Path, data: Path) -> Path | None:
 def become(user: int, data: Path) -> None:
     """Become this user, who owns the folder and all that is in it."""
     try:
-        # Also what a restored backup brought.
+        # A restored backup may have brought files of root.
         for path in (data, *data.rglob("*")):
             os.chown(path, user, user, follow_symlinks=False)
         os.setgroups([])

@@ -285,8 +285,8 @@ async def _run(programs: Sequence[Program], supervisor: Supervisor, message: Map
         with suppress(ProcessLookupError):
             process.terminate()
     _, late = await asyncio.wait(running, timeout=GRACE_S)
-    for task in late:
-        running[task][1].kill()
+    for unended in late:
+        running[unended][1].kill()
     # A signal has a negative number.
     return code if 0 <= code <= 255 else 1
 

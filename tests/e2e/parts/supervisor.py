@@ -91,7 +91,8 @@ def app_of(token: str, seen: Path, broker: str) -> web.Application:
             return web.Response(status=401, text="401: Unauthorized")
         if scheme != "Bearer" or not secrets.compare_digest(sent, token):
             return web.Response(status=403, text="403: Forbidden")
-        return await handler(request)
+        answer: web.StreamResponse = await handler(request)
+        return answer
 
     def ok(data: Mapping[str, Any]) -> web.Response:
         return web.json_response({"result": "ok", "data": data})

@@ -220,6 +220,7 @@ def test_each_program_gets_what_it_needs(tmp_path: Path) -> None:
     poller = weighbridge_fitdays.settings.read_settings(poll.environment)
     assert poller.function.key.get_secret_value() == keys["fitdays"]
     assert poller.state == tmp_path / "fitdays"
+    assert "WEIGHBRIDGE_API_KEYS" not in poll.environment
     for program in (serve, form, refresh):
         assert "planted" not in program.environment.values()
         assert keys["integration"] not in program.environment.values()

@@ -224,7 +224,7 @@ def test_wrong_option_ends_the_app(garmin: GarminStandIn, tmp_path: Path) -> Non
         assert "ended with 1, so the app ends." in ended.log
 
 
-@pytest.mark.parametrize("word", [b"serve", b"form", b"refresh"])
+@pytest.mark.parametrize("word", [b"serve", b"form"])
 def test_one_ends_all_end(garmin: GarminStandIn, tmp_path: Path, word: bytes) -> None:
     """If one program is killed, all end, the log says which one it was, and the Supervisor sees a failure."""
     with supervisor(tmp_path, {}) as it, app(it, garmin, tmp_path) as killed:

@@ -81,6 +81,8 @@ class PubSub:
 
     def __init__(self, certificates: str, signer: Signer) -> None:
         self.certificates, self.signer = certificates, signer
+        #: How often the certificates were asked for.
+        self.fetched = 0
         self.endpoint = ""
         self.deadline_s, self.first_pause_s, self.longest_pause_s = 120.0, 0.02, 0.5
         self.max_attempts = 100
@@ -159,6 +161,7 @@ def pubsub() -> Iterator[PubSub]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            topic.fetched += 1
             known = self.path == "/oauth2/v1/certs"
             body = json.dumps({signer.name: signer.certificate} if known else {}).encode()
             self.send_response(200 if known else 404)
@@ -171,8 +174,9 @@ def pubsub() -> Iterator[PubSub]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    topic = PubSub(f"http://127.0.0.1:{server.server_address[1]}/oauth2/v1/certs", signer)
     try:
-        yield PubSub(f"http://127.0.0.1:{server.server_address[1]}/oauth2/v1/certs", signer)
+        yield topic
     finally:
         server.shutdown()
         server.server_close()

@@ -1,4 +1,4 @@
-"""A real PgBouncer in front of a database, which hands out connections by transaction, as managed databases offer it."""
+"""A real PgBouncer in front of a database, which hands out connections by transaction, as hosts of databases do."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ NEVER, LATER, REPAIR = ({"again": again} for again in ("never", "later", "after_
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "told"),
+    ("status", "body", "answered"),
     [
         (201, {"status": "confirmed"}, 201),
         (422, NEVER, 200),
@@ -133,9 +133,9 @@ NEVER, LATER, REPAIR = ({"again": again} for again in ("never", "later", "after_
         (207, {"results": [REPAIR]}, 503),
     ],
 )
-def test_what_is_acknowledged(status: int, body: object, told: int) -> None:
+def test_what_is_acknowledged(status: int, body: object, answered: int) -> None:
     """A push is acknowledged if all of it arrived, or can never arrive."""
-    assert status_for(status, body) == told
+    assert status_for(status, body) == answered
 
 
 def test_message_id() -> None:

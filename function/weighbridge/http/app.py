@@ -79,11 +79,11 @@ class Shell:
         upload = Upload(request.receive, _announced_bytes(sent))
         pretty = b"pretty" in scope["query_string"] and request.query_params.get(PRETTY) == "true"
         try:
-            answer = self._as_told(await self._answer(scope, sent, upload, entry), upload, sent, entry)
+            answer = self._for_push(await self._answer(scope, sent, upload, entry), upload, sent, entry)
             body = _encode(answer, pretty=pretty)
         except Exception as fault:  # noqa: BLE001  # a caller gets problem+json, never a traceback
             answer = Answer(kind_of(fault).status, problem(fault), "application/problem+json", headers_of(fault))
-            answer = self._as_told(answer, upload, sent, entry)
+            answer = self._for_push(answer, upload, sent, entry)
             body = _encode(answer, pretty=pretty)
             entry |= {"fault": type(fault).__name__}
             if not isinstance(fault, WeighbridgeError):
@@ -165,7 +165,7 @@ class Shell:
                 return await self._aside.run(lambda: pushes.admit(headers))
         return admit(self._keys, headers)
 
-    def _as_told(self, answer: Answer, upload: Upload, headers: Mapping[str, str], entry: dict[str, object]) -> Answer:
+    def _for_push(self, answer: Answer, upload: Upload, headers: Mapping[str, str], entry: dict[str, object]) -> Answer:
         """The answer, with the status that acknowledges a push, or does not."""
         if self._pushes is None:
             return answer

@@ -1,4 +1,4 @@
-"""Pushes of Google Pub/Sub and Eventarc: who may push without a key, and what a push is told.
+"""Pushes of Google Pub/Sub and Eventarc: who may push without a key, and what a push is answered.
 
 Rule: a push is let in by its token alone: signed by Google, valid now, for our audience, and of the one account that
 the settings name. It may send readings and nothing else. It is acknowledged if sending it again could not help; `again`

@@ -1,4 +1,4 @@
-"""Several functions behind nginx, one Postgres and many people, in small: `python -m scripts.scale` measures the same."""
+"""Several functions behind nginx, one Postgres and many people: `python -m scripts.scale`, in small."""
 
 from __future__ import annotations
 

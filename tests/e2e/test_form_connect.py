@@ -194,6 +194,7 @@ def test_nothing_typed_is_left(site: FormSite, tmp_path: Path) -> None:
     page.on("request", lambda request: asked.append(request.url))
     password(page, site)
     code(page, "564738")
+    expect(page.get_by_text("Garmin rejected this code. Use the newest one.")).to_be_visible()
     code(page, "918273")
     expect(page.get_by_role("heading", name="Connect to Garmin")).to_be_hidden()
     assert site.form

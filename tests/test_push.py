@@ -25,7 +25,7 @@ UNFIT: dict[str, tuple[str, Callable[[Signer], str]]] = {
     "expired": ("not valid now", lambda signer: signer.token(iat=1_700_000_000, exp=1_700_003_600)),
     "from the future": ("not valid now", lambda signer: signer.token(iat=4_000_000_000, exp=4_000_003_600)),
     "without an end": ("not valid now", lambda signer: signer.token(exp=None)),
-    "an end that is no number": ("not valid now", lambda signer: signer.token(exp="never")),
+    "an end that is a word": ("not valid now", lambda signer: signer.token(exp="never")),
     "another key of the same name": ("signature is wrong", lambda _signer: STRANGER.token()),
     "an unknown key": ("unknown key", lambda _signer: DECEMBER.token()),
     "no algorithm": ("RS256", lambda signer: f"{HEADER}.{signer.token().split('.')[1]}."),

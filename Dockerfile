@@ -112,8 +112,7 @@ FROM runtime AS weighbridge-app
 LABEL io.hass.type="app" io.hass.arch="aarch64|amd64" io.hass.version="0.2.0"
 # Where Home Assistant's ingress and Home Assistant itself come from, on a network that nobody else can read.
 # hadolint ignore=DL3064  # none of this is a secret
-ENV WEIGHBRIDGE_FORM_INGRESS=172.30.32.2 WEIGHBRIDGE_PRIVATE_CALLERS=172.30.32.1 \
-    STREAMLIT_SERVER_ADDRESS=0.0.0.0 STREAMLIT_SERVER_PORT=8099
+ENV WEIGHBRIDGE_FORM_INGRESS=172.30.32.2 WEIGHBRIDGE_PRIVATE_CALLERS=172.30.32.1 STREAMLIT_SERVER_PORT=8099
 COPY --from=app-packages /weighbridge /weighbridge
 EXPOSE 8099
 # Root only takes over /data, which the Supervisor mounts from a folder of root.

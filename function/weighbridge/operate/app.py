@@ -145,7 +145,8 @@ def programs(environment: Mapping[str, str], keys: Mapping[str, str], data: Path
         page["WEIGHBRIDGE_FORM_PHONE_KEY"] = keys["phone"]
     found = [
         Program(("serve", "--host", "0.0.0.0", "--port", str(port)), function),  # noqa: S104  # of the container
-        Program(("form",), page),
+        # Only ingress is let in: WEIGHBRIDGE_FORM_INGRESS.
+        Program(("form", "--server.address", "0.0.0.0"), page),  # noqa: S104  # as above
         Program(("refresh", "--daily"), common),
     ]
     fitdays = {name: value for name, value in environment.items() if name.startswith(("FITDAYS_", "MQTT_"))}

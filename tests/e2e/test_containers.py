@@ -369,7 +369,6 @@ def test_app_of_home_assistant(house: House, tmp_path: Path) -> None:
             expect.set_options(timeout=30_000)
             with panel(f"http://{address}:8099", tmp_path, launch(playwright), SUPERVISOR) as page:
                 sign_in(page, house.garmin)
-                choose_time(page, "2025-02-02T06:30:00")
                 type_in(page, {"Weight (kg)": "81,4"})
                 click(page, "Send to Garmin")
                 expect_arrived(page)

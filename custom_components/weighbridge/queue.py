@@ -14,7 +14,10 @@ are fsync and rename: a kill before the rename leaves the file as it was, and a 
 not JSON is set aside by the Store itself, with an issue.
 
 Weakness: Home Assistant acknowledges a message of MQTT before anybody has stored it. A kill within those milliseconds
-loses a message that the broker does not retain.
+loses a message that the broker does not retain. Home Assistant gives no way around that: components/mqtt/client.py makes
+its client without `manual_ack`, so paho acknowledges as soon as the callback of the client returns, and that only
+dispatches. It also has a new client id and a clean session at each start unless the owner sets an id, so a broker holds
+nothing for it. The outbox (integrations/postgres) acknowledges after it has stored.
 """
 
 from __future__ import annotations
@@ -85,6 +88,8 @@ class Item:
     candidates: tuple[str, ...] = ()
     #: The broker had kept it, so its age is unknown: it is sent only if it has a time of its own.
     retained: bool = False
+    #: It takes the place of what Garmin holds at its time.
+    replaces: bool = False
 
     def __repr__(self) -> str:
         return f"<Item {self.id} {self.state}>"
@@ -100,6 +105,7 @@ class Item:
             "state": self.state.value,
             "candidates": list(self.candidates),
             "retained": self.retained,
+            "replaces": self.replaces,
         }
 
 
@@ -202,6 +208,7 @@ class Queue:
         source: str,
         received_at: datetime,
         retained: bool = False,
+        replaces: bool = False,
         mark: tuple[str, str] | None = None,
         settling: bool = False,
     ) -> str:
@@ -219,6 +226,7 @@ class Queue:
             self._name_of(subentry_id),
             State.SETTLING if settling else State.WAITING,
             retained=retained,
+            replaces=replaces,
         )
         self._items[item.id] = item
         self._remember(mark)
@@ -411,7 +419,7 @@ class Queue:
                 return checked
             if untimed := next(filter(_is_untimed, _parts(checked)), None):
                 return untimed
-        return _deciding(await self._function.post(item.reading, person=item.person))
+        return _deciding(await self._function.post(item.reading, person=item.person, replace=item.replaces))
 
     @callback
     def _tell(self, outcome: Outcome) -> None:

@@ -103,6 +103,7 @@ async def test_retained(hass: HomeAssistant, entry: MockConfigEntry, topic: str,
     assert function.weights() == []
 
 
+@pytest.mark.fault(7)
 async def test_retained_without_a_time(
     hass: HomeAssistant, entry: MockConfigEntry, topic: str, function: RunningFunction, until: Until
 ) -> None:
@@ -144,6 +145,7 @@ async def test_live_again(hass: HomeAssistant, entry: MockConfigEntry, topic: st
     await delivered(entry, function, 2)
 
 
+@pytest.mark.fault(13)
 async def test_without_mqtt(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     """Without the MQTT integration, the entry is set up all the same."""
     choose(hass, entry, {CONF_TOPIC: "scale/data"})
@@ -177,6 +179,7 @@ async def test_mqtt_set_up_later(
 
 
 @TWO
+@pytest.mark.fault(3)
 async def test_person_in_the_topic(
     hass: HomeAssistant, entry: MockConfigEntry, broker: None, function: RunningFunction, until: Until
 ) -> None:

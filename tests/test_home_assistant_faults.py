@@ -15,7 +15,10 @@ import pytest
 TESTS = Path(__file__).parent
 #: What version 0.1 did wrong, and whether what is left of the package still does such a thing.
 FAULTS = {
-    1: ("a time that an integration gives as a datetime is dropped, and arrival counts", False),  # it sends states, which are texts
+    1: (
+        "a time that an integration gives as a datetime is dropped, and arrival counts",
+        False,
+    ),  # it sends states, which are texts
     2: ("the same numbers on another day are dropped without a word", True),
     3: ("people are mixed into one set of entities", True),
     4: ("an older weigh-in that arrives late becomes the current one", False),  # it has no sensors of values

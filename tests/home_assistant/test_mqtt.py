@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from homeassistant.components.mqtt import client as mqtt_client
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
@@ -210,3 +212,12 @@ async def test_shared_topic(
     publish(hass, "scale/data", TIMED)
     await until(lambda: [item.state for item in waiting(entry)] == [ItemState.ASKING])
     assert function.weights("Anna") == []
+
+
+def test_weakness_holds() -> None:
+    """Home Assistant's client acknowledges by itself and keeps no session. Should that change, queue.py can do better."""
+    source = inspect.getsource(mqtt_client)
+    assert "AsyncMQTTClient(" in source
+    assert "manual_ack" not in source
+    assert "clean_session" not in source
+    assert "SessionExpiryInterval" not in source

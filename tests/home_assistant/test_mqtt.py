@@ -215,7 +215,7 @@ async def test_shared_topic(
 
 
 def test_weakness_holds() -> None:
-    """Home Assistant's client acknowledges by itself and keeps no session. Should that change, queue.py can do better."""
+    """Home Assistant's client acknowledges by itself and keeps no session. Should that change, queue.py can use it."""
     source = inspect.getsource(mqtt_client)
     assert "AsyncMQTTClient(" in source
     assert "manual_ack" not in source

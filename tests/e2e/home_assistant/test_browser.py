@@ -165,7 +165,7 @@ def test_first_weigh_in_takes_ten_clicks(house: House, page: Page) -> None:
 
 
 def test_blueprints_run(house: House) -> None:
-    """An automation of each blueprint for the integration does what its name says: one tells the outcome of a weigh-in,
+    """An automation of each blueprint for the integration does what its name says: one shows the outcome of a weigh-in,
     one reminds whoever has not weighed in for a while, and nobody else."""
     home = house.home
     registry = home.ask(type="config/entity_registry/list")
@@ -180,13 +180,13 @@ def test_blueprints_run(house: House) -> None:
         home.request("POST", f"/api/config/automation/config/{name}", json.dumps(automation).encode())
         wait_until(f"{name} is on", lambda: home.state(f"automation.{name}") == "on", 30)
 
-    create("tell", "outcome", people=[person], tell=notify("told {{ trigger.outcome }}: {{ trigger.message }}"))
+    create("show", "outcome", people=[person], tell=notify("shown {{ trigger.outcome }}: {{ trigger.message }}"))
     create("fresh", "reminder", person=person, remind=notify("fresh"))
     create("stale", "reminder", person=person, within={"seconds": 1}, remind=notify("stale"))
     now = datetime.now(UTC).isoformat(timespec="seconds")
     house.broker.publish("scale/bathroom", json.dumps({"weight": "81.2 kg", "time": now}).encode())
-    wait_until("the outcome is told", lambda: "told" in home.notifications(), 60)
-    assert home.notifications()["told"] == "told confirmed: 81.2 kg: confirmed in Garmin Connect."
+    wait_until("the outcome is shown", lambda: "shown" in home.notifications(), 60)
+    assert home.notifications()["shown"] == "shown confirmed: 81.2 kg: confirmed in Garmin Connect."
     for name in ("fresh", "stale"):  # as its time of day would, but now
         home.call("automation.trigger", entity_id=f"automation.{name}", skip_condition=False)
     wait_until("the reminder is there", lambda: "stale" in home.notifications(), 30)

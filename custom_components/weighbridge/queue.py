@@ -15,7 +15,7 @@ not JSON is set aside by the Store itself, with an issue.
 
 Weakness: Home Assistant acknowledges a message of MQTT before it is stored, and connects with a clean session. So what
 came while it was away, or was not on the disk when it was killed, is lost unless the broker retains it. An integration
-can change neither: components/mqtt/client.py makes its client without `manual_ack` and without `clean_session`. Paho
+can change neither: components/mqtt/client.py makes its client without `manual_ack`, and starts each session clean. Paho
 sends the PUBACK when `on_message` returns, which only starts our callback, and a broker forgets the session at the next
 connection. The outbox (integrations/postgres) has a session of its own, and acknowledges what it has committed.
 """

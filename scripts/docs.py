@@ -23,6 +23,7 @@ from typing import Any
 
 import click
 
+from scripts import reckon
 from scripts.licenses import FOR_MAINTAINERS, FOR_USERS, identifiers, locked, read_record
 from weighbridge.errors import WeighbridgeError
 from weighbridge.fit.patch import READINGS_PER_FILE as MOST_IN_A_FILE
@@ -48,6 +49,13 @@ ROOT = Path(__file__).parent.parent
 REPOSITORY = "https://github.com/weighbridge/weighbridge"
 
 # -- tables ------------------------------------------------------------------------------------------------
+
+
+def scale(what: str) -> None:
+    """One of the tables of docs/scale.md."""
+    parts = (reckon.measured, reckon.assumed, reckon.reckoning, reckon.commands)
+    cog().outl({part.__name__: part for part in parts}[what]())
+
 
 #: A field's name in Garmin Connect, and what to know about it.
 SHOWN = {

@@ -44,7 +44,7 @@ ALONE: dict[str, tuple[str, ...]] = {
     "garth": ("garmin.sessions.garth",),
     "garminconnect": ("garmin.sessions.garminconnect",),
     "playwright": ("garmin.sessions.browser_process",),
-    "google": ("garmin.secret_manager",),
+    "google": ("garmin.secret_manager", "http.push"),
     "psycopg": ("garmin.postgres_tokens",),
     "click": ("operate", "cli"),
     "dotenv": ("operate",),

@@ -11,7 +11,7 @@ import yaml
 
 from weighbridge import __version__
 from weighbridge.http.routes import find_route
-from weighbridge.settings import VARIABLES, read_settings
+from weighbridge.settings import VARIABLES, Right, read_settings
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "integrations" / "cloud"
@@ -59,3 +59,17 @@ def test_documented_role_is_sufficient() -> None:
     granted = set(re.findall(r"secretmanager\.\w+\.\w+", page.partition("--permissions ")[2].partition("\n")[0]))
     assert {secret_manager.ADD, secret_manager.UPDATE} < granted
     assert {f"secretmanager.{what}" for what in ("secrets.get", "versions.get", "versions.access")} < granted
+
+
+def test_documented_push() -> None:
+    """The documented settings of a push exist, are accepted, and are those of the subscription beside them."""
+    page = (ROOT / "docs" / "cloud.md").read_text()
+    (block,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    values = {variable["name"]: variable["value"] for variable in yaml.safe_load(block)["env"]}
+    assert values.keys() <= {variable.name for variable in VARIABLES}
+    push = read_settings({name: value.replace("PROJECT", "my-project") for name, value in values.items()}).push
+    assert push
+    options = dict(re.findall(r"--(push-[a-z-]+) (\S+)", page.replace("PROJECT", "my-project")))
+    assert options["push-auth-service-account"] == push.account
+    assert options["push-auth-token-audience"] == push.audience
+    assert find_route("POST", options["push-endpoint"].removeprefix("ADDRESS"))[0].right is Right.SEND

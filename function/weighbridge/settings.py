@@ -151,6 +151,15 @@ class Key(NamedTuple):
     is_explicit: bool = False
 
 
+class Push(NamedTuple):
+    """Whose pushes of Pub/Sub are let in without a key."""
+
+    account: str
+    audience: str
+    #: Where Google's certificates are.
+    certificates: str
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     delivery: tuple[str, ...]
@@ -162,6 +171,10 @@ class Settings:
     trusted_proxies: tuple[Network, ...]
     #: Addresses, or names of machines.
     private_callers: tuple[Network | str, ...]
+    #: Empty without pushes.
+    push_account: str
+    push_audience: str
+    push_certificates: str
     template: Path
     #: For times without an offset.
     timezone: ZoneInfo
@@ -193,6 +206,10 @@ class Settings:
     def tokens_in_folder(self) -> bool:
         """Whether tokens are files, with files of state beside them."""
         return not self.token_secret and self.token_database is None
+
+    @property
+    def push(self) -> Push | None:
+        return Push(self.push_account, self.push_audience, self.push_certificates) if self.push_account else None
 
     def for_person(self, token_name: str) -> Self:
         """These settings for the account of one person, with a folder and browser profile of their own.
@@ -262,6 +279,16 @@ def _callers(text: str) -> tuple[Network | str, ...]:
 def _caller(text: str) -> Network | str:
     # A name begins with a letter. Anything else has to be an address.
     return text if re.fullmatch(r"[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)*", text) else ip_network(text)
+
+
+def _account(text: str) -> str:
+    if text and not re.fullmatch(r"[\w.+-]+@[\w.-]+\w", text, re.ASCII):
+        raise ValueError
+    return text
+
+
+def _audience(text: str) -> str:
+    return header_text(text) if text else ""
 
 
 def _seconds(text: str) -> float:
@@ -402,6 +429,31 @@ VARIABLES = (
         "a key that names `administer`, they may sign in to Garmin without HTTPS, unless a proxy sent the request on",
         _callers,
         "names or addresses separated by commas, such as form,10.0.0.5",
+    ),
+    Variable(
+        "WEIGHBRIDGE_PUSH_ACCOUNT",
+        "push_account",
+        "",
+        "the service account of a push subscription of Google Pub/Sub, such as `push@PROJECT.iam.gserviceaccount.com`: "
+        "its pushes need no key, and may only send",
+        _account,
+        "the e-mail address of a service account",
+    ),
+    Variable(
+        "WEIGHBRIDGE_PUSH_AUDIENCE",
+        "push_audience",
+        "",
+        "the audience of that subscription, as in its `--push-auth-token-audience`",
+        _audience,
+        "a text without spaces",
+    ),
+    Variable(
+        "WEIGHBRIDGE_PUSH_CERTIFICATES",
+        "push_certificates",
+        "https://www.googleapis.com/oauth2/v1/certs",
+        "where Google's certificates are, with which the token of a push is checked",
+        http_url,
+        "an http:// or https:// address",
     ),
     Variable(
         "WEIGHBRIDGE_TEMPLATE",
@@ -554,6 +606,11 @@ def read_settings(environment: Mapping[str, str], *, root: Path = Path("/")) -> 
     if values["token_secret"] and values["token_database"]:
         raise SettingsInvalid(
             "WEIGHBRIDGE_TOKEN_SECRET and WEIGHBRIDGE_TOKEN_DATABASE are both set. The token has one place: remove one."
+        )
+    if bool(values["push_account"]) != bool(values["push_audience"]):
+        raise SettingsInvalid(
+            "WEIGHBRIDGE_PUSH_ACCOUNT and WEIGHBRIDGE_PUSH_AUDIENCE belong together, and one is missing. Set both, or "
+            "remove both."
         )
     if values["timezone"] is None:
         values["timezone"], values["timezone_from"] = machine_zone(environment, root)

@@ -153,7 +153,42 @@ def test_a_read_only_copy(database: str) -> None:
     store_of(database).save(OLD)
     assert store_of(database).obstacle() == ""
     query(database, f"ALTER DATABASE {database.rpartition('/')[2]} SET default_transaction_read_only = on")
-    assert "cannot be written: it is a read-only copy" in store_of(database).obstacle()
+    # Another host: this one has just seen that it can be written.
+    other = f"{database}?application_name=other"
+    assert "cannot be written: it is a read-only copy" in store_of(other).obstacle()
+
+
+def test_connection_ended(server: Postgres, database: str) -> None:
+    """When Postgres ends its connections, as it does when it restarts, a store goes on with another."""
+    store = store_of(database)
+    store.save(OLD)
+    end = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
+    assert query(server.url(), end, database.rpartition("/")[2]) == [(True,)]
+    store.save(NEW)
+    assert store_of(database).read() == NEW
+
+
+def test_a_few_connections_for_everyone(database: str) -> None:
+    """Two hundred people's tokens are looked at over one connection, which another one's renewal does not hold up."""
+    stores = [store_of(database, f"p{number}") for number in range(200)]
+    stores[0].save(OLD)
+    more = "INSERT INTO weighbridge_tokens SELECT 'p' || n, token FROM weighbridge_tokens, generate_series(1, 199) AS n"
+    query(database, more)
+    before = sessions(database)
+
+    def look(_: Token) -> Token:
+        assert [store.read() for store in stores] == [OLD] * 200
+        assert {store.obstacle() for store in stores} == {""}
+        return NEW
+
+    assert stores[0].refreshed(OLD, look) == NEW
+    assert sessions(database) - before < 10  # those of this test among them
+
+
+def sessions(database: str) -> int:
+    """How many connections were made to the database so far."""
+    ((number,),) = query(database, "SELECT sessions FROM pg_stat_database WHERE datname = current_database()")
+    return int(number)
 
 
 def test_database_away(database: str) -> None:

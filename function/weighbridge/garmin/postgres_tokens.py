@@ -7,6 +7,9 @@ Facts: a row that one transaction has changed is locked for every other one unti
 is killed or its connection breaks (PostgreSQL, "Explicit Locking"). A pooler that hands out connections by transaction
 keeps that. The table is made at the first use if the account may; otherwise by `TABLE`, once, by somebody else.
 
+Strategy: a new connection costs more than all that it is used for, and `/health` looks at everyone's token. So the
+stores of one database share its connections, and keep a few open. One whose server has ended it is not used again.
+
 Weakness: what Garmin has refused is remembered by each process for itself (`sign_in.py`). A commit whose answer is lost
 may have lost the new token; then someone has to sign in again.
 """
@@ -14,7 +17,9 @@ may have lost the new token; then someone has to sign in again.
 from __future__ import annotations
 
 import contextlib
+import select
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -36,6 +41,83 @@ CREATE TABLE IF NOT EXISTS weighbridge_tokens (
 #: For how long a host may wait for another one that renews: two requests to Garmin with time-outs of 30 s.
 LOCK_S = 90
 CONNECT_S = 10
+#: Connections that are kept open, and for how long without use.
+MOST_IDLE, LONGEST_IDLE_S = 2, 60.0
+#: How long it counts that a database can be written: it has the tokens of everyone.
+WRITABLE_S = 10.0
+
+
+class _Connections:
+    """The connections of this process to one database. Safe to share between threads."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._lock = threading.Lock()
+        #: Those without a transaction, the one used last at the end, and when that was.
+        self._idle: list[tuple[float, psycopg.Connection[Any]]] = []
+        #: When it was last seen that the database can be written.
+        self.writable_at = -WRITABLE_S
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[psycopg.Connection[Any]]:
+        """A transaction on a connection that nobody else uses. Raises `psycopg.Error`."""
+        connection = self._kept() or self._new()
+        try:
+            with connection.transaction():
+                # The transaction waits for Garmin, which takes longer than many servers let one wait.
+                connection.execute(
+                    f"SET LOCAL idle_in_transaction_session_timeout = '{LOCK_S}s'; SET LOCAL lock_timeout = '{LOCK_S}s'"
+                )
+                yield connection
+        except BaseException:
+            connection.close()
+            raise
+        with self._lock:
+            self._idle.append((time.monotonic(), connection))
+            surplus = [self._idle.pop(0) for _ in range(len(self._idle) - MOST_IDLE)]
+        for _, each in surplus:
+            each.close()
+
+    def _kept(self) -> psycopg.Connection[Any] | None:
+        while True:
+            with self._lock:
+                if not self._idle:
+                    return None
+                used_at, connection = self._idle.pop()
+            # A server says nothing unasked, except that it ends the connection.
+            ended = connection.closed or select.select([connection], [], [], 0)[0]
+            if not ended and time.monotonic() - used_at < LONGEST_IDLE_S:
+                return connection
+            connection.close()
+
+    def _new(self) -> psycopg.Connection[Any]:
+        # prepare_threshold=None: a pooler may run each statement on another connection.
+        # tcp_user_timeout: a server that is gone without a word is noticed as soon as one that cannot be reached.
+        connection = psycopg.connect(
+            self._address,
+            autocommit=True,
+            connect_timeout=CONNECT_S,
+            tcp_user_timeout=1000 * CONNECT_S,
+            prepare_threshold=None,
+        )
+        try:
+            if not _exists(connection):
+                connection.execute(TABLE)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+#: Address -> its connections.
+_databases: dict[str, _Connections] = {}
+_databases_lock = threading.Lock()
+
+
+def _connections(address: SecretStr) -> _Connections:
+    with _databases_lock:
+        text = address.get_secret_value()
+        return _databases.setdefault(text, _Connections(text))
 
 
 class PostgresTokenStore:
@@ -44,7 +126,7 @@ class PostgresTokenStore:
     def __init__(self, database: SecretStr, name: str = DEFAULT_TOKEN) -> None:
         self.name = name
         self.sign_in = command("login", name)
-        self._database = database
+        self._connections = _connections(database)
         self.place = f"{_place(database)}/{name}"
         self.state_path: Path | None = None
         self._lock = threading.Lock()
@@ -107,13 +189,18 @@ class PostgresTokenStore:
 
     def obstacle(self) -> str:
         """See `TokenStore.obstacle`."""
+        if time.monotonic() - self._connections.writable_at < WRITABLE_S:
+            return ""
         try:
             with self._transaction() as database:
                 row = database.execute("SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::bool")
                 is_read_only = bool((row.fetchone() or [False])[0])
         except TokenStoreUnusable as fault:
             return str(fault)
-        return str(self._unusable("cannot be written: it is a read-only copy")) if is_read_only else ""
+        if is_read_only:
+            return str(self._unusable("cannot be written: it is a read-only copy"))
+        self._connections.writable_at = time.monotonic()
+        return ""
 
     def _read(self, database: psycopg.Connection[Any]) -> Token | None:
         row = database.execute("SELECT token FROM weighbridge_tokens WHERE name = %s", [self.name]).fetchone()
@@ -127,17 +214,9 @@ class PostgresTokenStore:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[psycopg.Connection[Any]]:
-        """A transaction on its own connection. Raises `TokenStoreUnusable`."""
+        """A transaction. Raises `TokenStoreUnusable`."""
         try:
-            # prepare_threshold=None: a pooler may run each statement on another connection.
-            with psycopg.connect(
-                self._database.get_secret_value(), connect_timeout=CONNECT_S, prepare_threshold=None
-            ) as database:
-                # The transaction waits for Garmin, which takes longer than many servers let one wait.
-                database.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{LOCK_S}s'")
-                database.execute(f"SET LOCAL lock_timeout = '{LOCK_S}s'")
-                if not _exists(database):
-                    database.execute(TABLE)
+            with self._connections.transaction() as database:
                 yield database
         except psycopg.Error as e:
             # Only the code and its name: the message may hold the address or what was sent.

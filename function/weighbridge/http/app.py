@@ -19,13 +19,15 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
+from ..commands import needs_extra
 from ..compose import Composed, compose
-from ..errors import FieldError, QueryInvalid, Unauthorized, WeighbridgeError
+from ..errors import FieldError, QueryInvalid, SettingsInvalid, Unauthorized, WeighbridgeError
 from ..local_key import local_key
 from ..settings import Key, Network, Settings, read_settings
 from .access import ANONYMOUS, WrongKeys, address_of, admit, check, check_guarded
@@ -35,6 +37,9 @@ from .page import PAGE, PAGE_HEADERS
 from .problems import headers_of, kind_of, problem
 from .receive import Upload
 from .routes import Answer, Application, Call, Lane, Later, find_route, read_query
+
+if TYPE_CHECKING:
+    from .push import Pushes
 
 #: Large batches and looks for a person, for requests that deliver nothing.
 _ASIDE_THREADS, _ASIDE_WAITING = 4, 64
@@ -62,6 +67,7 @@ class Shell:
         self._aside = Pool("aside", _ASIDE_THREADS, _ASIDE_WAITING)
         self._deliveries: Pool | None = None
         self._keys: tuple[Key, ...] = ()
+        self._pushes: Pushes | None = None
         self._wrong_keys = WrongKeys()
 
     async def answer(self, request: Request) -> Response:
@@ -73,10 +79,11 @@ class Shell:
         upload = Upload(request.receive, _announced_bytes(sent))
         pretty = b"pretty" in scope["query_string"] and request.query_params.get(PRETTY) == "true"
         try:
-            answer = await self._answer(scope, sent, upload, entry)
+            answer = self._for_push(await self._answer(scope, sent, upload, entry), upload, sent, entry)
             body = _encode(answer, pretty=pretty)
         except Exception as fault:  # noqa: BLE001  # a caller gets problem+json, never a traceback
             answer = Answer(kind_of(fault).status, problem(fault), "application/problem+json", headers_of(fault))
+            answer = self._for_push(answer, upload, sent, entry)
             body = _encode(answer, pretty=pretty)
             entry |= {"fault": type(fault).__name__}
             if not isinstance(fault, WeighbridgeError):
@@ -125,7 +132,7 @@ class Shell:
                 raise type(fault)("The log of the function says what is wrong.") from fault
         key = ANONYMOUS
         try:
-            key = admit(self._keys, headers)
+            key = await self._admit(headers)
             entry["key"] = key.name
         except Unauthorized as fault:
             if fault.sent:
@@ -147,6 +154,34 @@ class Shell:
         if self._deliveries is None:
             raise RuntimeError("the application is composed before it is used")
         return await self._deliveries.run(found.answer)
+
+    async def _admit(self, headers: Mapping[str, str]) -> Key:
+        """The key that came, or that of a push. Raises `Unauthorized`."""
+        if self._pushes is not None:
+            from .push import is_token
+
+            if is_token(headers):
+                pushes = self._pushes
+                return await self._aside.run(lambda: pushes.admit(headers))
+        return admit(self._keys, headers)
+
+    def _for_push(self, answer: Answer, upload: Upload, headers: Mapping[str, str], entry: dict[str, object]) -> Answer:
+        """The answer, with the status that acknowledges a push, or does not."""
+        if self._pushes is None:
+            return answer
+        from .push import PUSH, message_id, status_for
+
+        if entry.get("key") != PUSH.name:
+            return answer
+        status = status_for(answer.status, answer.body)
+        if answer.status >= 300 or answer.status == 207:
+            # The topic holds the message under this identifier.
+            entry |= {
+                "severity": "WARNING",
+                "message_id": message_id(headers, upload.content),
+                "problem": answer.status,
+            }
+        return answer._replace(status=status)
 
     async def _refuse_key(
         self, scope: Scope, headers: Mapping[str, str], trusted: Sequence[Network], entry: dict[str, object]
@@ -175,9 +210,21 @@ class Shell:
                     # Who can read the file may administer: it is the user of this function.
                     Key("local", local_key(settings.local_key), is_explicit=True),
                 )
+                self._pushes = _pushes(settings)
                 self._deliveries = Pool("delivery", composed.settings.deliveries_at_once, _DELIVERIES_WAITING)
                 self._application = Application(composed, self._now)
             return self._application
+
+
+def _pushes(settings: Settings) -> Pushes | None:
+    """What lets pushes in, if they are configured. Raises `SettingsInvalid`."""
+    if settings.push is None:
+        return None
+    try:
+        from .push import Pushes
+    except ModuleNotFoundError:
+        raise SettingsInvalid(needs_extra("WEIGHBRIDGE_PUSH_ACCOUNT", "google")) from None
+    return Pushes(settings.push)
 
 
 def _announced_bytes(headers: Mapping[str, str]) -> int | None:

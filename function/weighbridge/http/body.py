@@ -264,6 +264,9 @@ def _json(body: bytes, _content_type: str) -> Payloads:
     value = parse_json(body)
     if isinstance(value, list):
         return _listed(value)
+    if isinstance(value, dict) and {"message", "subscription"} <= value.keys():
+        # A push of Pub/Sub, without an event around it.
+        return _event({"data": value})
     return _payloads([value])
 
 

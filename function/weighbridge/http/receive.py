@@ -30,6 +30,8 @@ class Upload:
         self._announced_bytes = announced_bytes
         #: Whether nothing of the body is left to read.
         self.done = False
+        #: What `read` returned.
+        self.content = b""
 
     async def read(self) -> bytes:
         """The whole body. Raises `TooLarge`, `TooSlow`, or `NotJson` if it ends before its announced length."""
@@ -50,7 +52,8 @@ class Upload:
             if size > LARGEST_BODY_BYTES:
                 raise too_large
             pieces.append(piece)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self.content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return self.content
 
     async def discard(self) -> None:
         """Read and discard what is left, within limits. `done` says whether that was all of it."""

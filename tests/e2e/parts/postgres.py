@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import trustme
 
 from tests.e2e.parts import find_program, free_port
 
@@ -63,6 +64,29 @@ class Postgres:
         """From now on, this role must sign in with its password."""
         rules = self._data / "pg_hba.conf"
         rules.write_text(f"host all {role} 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
+        query(self.url(), "SELECT pg_reload_conf()")
+
+    def use_tls(self) -> Path:
+        """From now on, it offers TLS as `localhost`. Returns the certificate to trust."""
+        ca = trustme.CA()
+        certificate = ca.issue_cert("localhost")
+        trusted, chain, key = (self._data.parent / name for name in ("ca.pem", "server.crt", "server.key"))
+        ca.cert_pem.write_to_path(trusted)
+        chain.write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
+        key.touch(mode=0o600)
+        key.write_bytes(certificate.private_key_pem.bytes())
+        if os.getuid() == 0:
+            shutil.chown(key, "postgres", "postgres")
+        for name, value in (("ssl_cert_file", chain), ("ssl_key_file", key), ("ssl", "on")):
+            query(self.url(), f"ALTER SYSTEM SET {name} = '{value}'")
+        query(self.url(), "SELECT pg_reload_conf()")
+        return trusted
+
+    def require_tls(self, role: str) -> None:
+        """From now on, this role must use TLS, and sign in with its password."""
+        rules = self._data / "pg_hba.conf"
+        only = f"hostssl all {role} all scram-sha-256\nhost all {role} all reject\n"
+        rules.write_text(only + rules.read_text())
         query(self.url(), "SELECT pg_reload_conf()")
 
     def new_database(self, options: str = "") -> str:

@@ -115,6 +115,12 @@ def test_package_is_short_and_modern() -> None:
     assert not re.search(r"^ *(- )?(service|platform):", PACKAGE.read_text() + BLUEPRINT.read_text(), re.MULTILINE)
 
 
+@pytest.mark.fault(13, 14)
+def test_package_needs_no_broker() -> None:
+    """The package runs without a broker, and leaves no retained topic behind when its file is deleted."""
+    assert not [word for word in walk(load(PACKAGE)) if "mqtt" in str(word).lower()]
+
+
 def test_examples_match_their_fences() -> None:
     """Every example of a page is valid JSON or YAML, as its fence says."""
     for page in INTEGRATIONS.glob("*/README.md"):

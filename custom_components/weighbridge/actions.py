@@ -25,7 +25,6 @@ from homeassistant.util.json import JsonValueType
 
 from .answers import Answer
 from .const import DOMAIN
-from .outcomes import measured_at
 from .people import find_people, loaded_entries
 from .person import Person
 from .queue import Item, State
@@ -95,17 +94,15 @@ async def _add_weigh_in(call: ServiceCall) -> ServiceResponse:
     reading: dict[str, Any] = {name: call.data[name] for name in VALUES if name in call.data}
     if at := call.data.get("measured_at"):
         reading["measured_at"] = (at if at.tzinfo else at.replace(tzinfo=dt_util.get_default_time_zone())).isoformat()
-    if call.data["replace"]:
-        name = person.name_in_function if person else ""
-        reading.setdefault("received_at", now.isoformat())
-        answer = await entry.runtime_data.function.post(reading, person=name, replace=True)
-        if not answer.ok:
-            raise _error(answer)
-        await _look(entry, person, answer)
-        return dict(answer.body)
     queue = entry.runtime_data.queue
     subentry_id = person.subentry_id if person else None
-    item_id = await queue.add(reading, subentry_id=subentry_id, source="Home Assistant", received_at=now)
+    item_id = await queue.add(
+        reading,
+        subentry_id=subentry_id,
+        source="Home Assistant",
+        received_at=now,
+        replaces=call.data["replace"],
+    )
     answer = await queue.send_now(item_id)
     if answer.ok:
         return {"item_id": item_id, **answer.body}
@@ -282,14 +279,6 @@ def _asking_item(hass: HomeAssistant, item_id: str) -> tuple[WeighbridgeEntry, I
             if item.id == item_id and item.state is State.ASKING:
                 return entry, item
     raise _invalid("no_question", item_id=item_id)
-
-
-async def _look(entry: WeighbridgeEntry, person: Person | None, answer: Answer) -> None:
-    """Show what a receipt changed."""
-    for each in [person] if person else entry.runtime_data.people.values():
-        if at := measured_at(answer):
-            each.keep(answer)
-            await each.async_look(at.date())
 
 
 # -- errors ------------------------------------------------------------------------------------------------

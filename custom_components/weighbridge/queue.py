@@ -13,8 +13,11 @@ writes nothing while Home Assistant stops. So each write is read back, and made 
 are fsync and rename: a kill before the rename leaves the file as it was, and a temporary file beside it. A file that is
 not JSON is set aside by the Store itself, with an issue.
 
-Weakness: Home Assistant acknowledges a message of MQTT before anybody has stored it. A kill within those milliseconds
-loses a message that the broker does not retain.
+Weakness: Home Assistant acknowledges a message of MQTT before it is stored, and connects with a clean session. So what
+came while it was away, or was not on the disk when it was killed, is lost unless the broker retains it. An integration
+can change neither: components/mqtt/client.py makes its client without `manual_ack`, and starts each session clean. Paho
+sends the PUBACK when `on_message` returns, which only starts our callback, and a broker forgets the session at the next
+connection. The outbox (integrations/postgres) has a session of its own, and acknowledges what it has committed.
 """
 
 from __future__ import annotations
@@ -85,6 +88,8 @@ class Item:
     candidates: tuple[str, ...] = ()
     #: The broker had kept it, so its age is unknown: it is sent only if it has a time of its own.
     retained: bool = False
+    #: It takes the place of what Garmin holds at its time.
+    replaces: bool = False
 
     def __repr__(self) -> str:
         return f"<Item {self.id} {self.state}>"
@@ -100,6 +105,7 @@ class Item:
             "state": self.state.value,
             "candidates": list(self.candidates),
             "retained": self.retained,
+            "replaces": self.replaces,
         }
 
 
@@ -202,6 +208,7 @@ class Queue:
         source: str,
         received_at: datetime,
         retained: bool = False,
+        replaces: bool = False,
         mark: tuple[str, str] | None = None,
         settling: bool = False,
     ) -> str:
@@ -219,6 +226,7 @@ class Queue:
             self._name_of(subentry_id),
             State.SETTLING if settling else State.WAITING,
             retained=retained,
+            replaces=replaces,
         )
         self._items[item.id] = item
         self._remember(mark)
@@ -411,7 +419,7 @@ class Queue:
                 return checked
             if untimed := next(filter(_is_untimed, _parts(checked)), None):
                 return untimed
-        return _deciding(await self._function.post(item.reading, person=item.person))
+        return _deciding(await self._function.post(item.reading, person=item.person, replace=item.replaces))
 
     @callback
     def _tell(self, outcome: Outcome) -> None:

@@ -53,6 +53,7 @@ async def test_texts_with_units(hass: HomeAssistant, loaded: MockConfigEntry) ->
     assert receipt["measured_at"] == "2026-11-23T15:31:00Z"  # the harness is in US/Pacific
 
 
+@pytest.mark.fault(6)
 async def test_rejected_value(hass: HomeAssistant, loaded: MockConfigEntry) -> None:
     """A value that is wrong is named with what was received and why; nothing waits."""
     with pytest.raises(ServiceValidationError) as raised:
@@ -78,6 +79,22 @@ async def test_conflict_and_replacement(
     assert receipt["status"] == "confirmed"
     assert [weigh_in["weight"] for weigh_in in function.weights()] == [81400]
     await until(lambda: state(hass, "weight").state == "81.4")
+
+
+async def test_replacement_waits(
+    hass: HomeAssistant, loaded: MockConfigEntry, function: RunningFunction, until: Until
+) -> None:
+    """A replacement waits on the disk like every weigh-in while the function is away, and still replaces after a
+    restart of Home Assistant."""
+    await add(hass, weight_kg=82.0)
+    function.stop()
+    response = await add(hass, weight_kg=81.4, replace=True)
+    assert (response["status"], response["problem"]) == ("waiting", "no-answer")
+    await hass.config_entries.async_unload(loaded.entry_id)
+    function.start()
+    assert await hass.config_entries.async_setup(loaded.entry_id)
+    await until(lambda: not loaded.runtime_data.queue.waiting)
+    assert [weigh_in["weight"] for weigh_in in function.weights()] == [81400]
 
 
 async def test_list_and_delete(

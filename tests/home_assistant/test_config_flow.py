@@ -206,6 +206,7 @@ async def test_reconfigure_to_another_entry(
     assert other.data[CONF_URL] == "http://nas:8080"
 
 
+@pytest.mark.fault(10)
 async def test_reauthentication(
     hass: HomeAssistant, function: RunningFunction, loaded: MockConfigEntry, until: Until
 ) -> None:

@@ -161,6 +161,7 @@ async def test_renamed_sensor(hass: HomeAssistant, function: RunningFunction, en
     assert await rows(hass) == {}
 
 
+@pytest.mark.fault(14)
 async def test_removal(
     hass: HomeAssistant, function: RunningFunction, entry: MockConfigEntry, recorder_mock: Recorder
 ) -> None:

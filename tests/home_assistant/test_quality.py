@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers import selector
 
 from weighbridge import __version__
 
@@ -259,6 +260,22 @@ def test_described(kind: str) -> None:
         assert sections == set(shown[name].get("sections", {})), name
         assert all(set(field) == {"name", "description"} for field in shown[name].get("fields", {}).values()), name
         assert {"name", "description"} <= set(shown[name]), name
+
+
+@pytest.mark.parametrize("kind", ["services", "triggers", "conditions"])
+def test_selectors(kind: str) -> None:
+    """Each field has one selector, with options that Home Assistant knows, and no other key than those of a field."""
+
+    def check(fields: dict[str, Any]) -> None:
+        for options in fields.values():
+            if "fields" in options:
+                check(options["fields"])
+            else:
+                assert set(options) <= {"example", "default", "required", "selector"}
+                selector.validate_selector(options["selector"])
+
+    for description in read_yaml(f"{kind}.yaml").values():
+        check((description or {}).get("fields") or {})
 
 
 def test_icons() -> None:

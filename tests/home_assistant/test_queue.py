@@ -131,6 +131,7 @@ async def test_in_order(
     assert [outcome.item.id for outcome in outcomes] == ids
 
 
+@pytest.mark.fault(12)
 async def test_function_away(
     loaded: MockConfigEntry, function: RunningFunction, until: Until, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -163,6 +164,7 @@ async def test_garmin_away(
     assert len(function.weights()) == 1
 
 
+@pytest.mark.fault(5)
 async def test_rejected(
     loaded: MockConfigEntry, function: RunningFunction, until: Until, outcomes: list[Outcome]
 ) -> None:
@@ -177,6 +179,7 @@ async def test_rejected(
     assert [outcome.kind for outcome in outcomes if outcome.kind != "waiting"] == ["rejected"] * 3 + ["confirmed"]
 
 
+@pytest.mark.fault(2)
 async def test_equal_numbers(
     loaded: MockConfigEntry, function: RunningFunction, until: Until, outcomes: list[Outcome]
 ) -> None:

@@ -93,6 +93,7 @@ async def test_has_ended(
     assert (hass.states.get("binary_sensor.weighbridge_problem").state) == "on"
 
 
+@pytest.mark.fault(8)
 async def test_refused_token(
     hass: HomeAssistant, function: RunningFunction, garmin: GarminStandIn, loaded: MockConfigEntry, until: Until
 ) -> None:
@@ -190,6 +191,7 @@ async def test_only_files(hass: HomeAssistant, function: RunningFunction, loaded
     assert hass.states.get("binary_sensor.weighbridge_problem").state == "off"
 
 
+@pytest.mark.fault(9)
 async def test_away(
     hass: HomeAssistant,
     function: RunningFunction,
@@ -239,6 +241,7 @@ async def test_something_else_answers(hass: HomeAssistant, function: RunningFunc
 
 
 @ANNA_AND_BEN
+@pytest.mark.fault(11)
 async def test_days_of_each_person(hass: HomeAssistant, function: RunningFunction, entry: MockConfigEntry) -> None:
     """The function shows the sign-in that ends first, and each person their own."""
     function.sign_in("Anna", days=25)
@@ -257,6 +260,7 @@ async def test_days_of_each_person(hass: HomeAssistant, function: RunningFunctio
 # -- what stays --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(14)
 async def test_removal(hass: HomeAssistant, function: RunningFunction, loaded: MockConfigEntry) -> None:
     """With an entry go its issues, devices and entities."""
     function.sign_out()

@@ -125,6 +125,7 @@ def test_first_weigh_in_takes_ten_clicks(house: House, page: Page) -> None:
     assert house.garmin.unexpected == []
 
 
+@pytest.mark.fault(12)
 def test_absence_of_the_function_is_one_line(house: House) -> None:
     """A function that goes away and comes back leaves one line each in the log, and nothing listens beyond this
     machine."""

@@ -158,6 +158,7 @@ def test_it_is_the_expected_version(house: House) -> None:
     assert house.home.get("/api/config")["version"] == wanted[1]
 
 
+@pytest.mark.fault(12)
 def test_script_answers_with_the_receipt(house: House) -> None:
     """The script sends a reading and returns its receipt. Its notification is replaced by that of the next one."""
     days = ("2026-11-21T06:31:00+00:00", "2026-11-22T06:31:00+00:00")
@@ -169,6 +170,7 @@ def test_script_answers_with_the_receipt(house: House) -> None:
     assert house.shown() == {"weighbridge_": "81.4 kg, 18.2 % fat: confirmed in Garmin Connect."}
 
 
+@pytest.mark.fault(2)
 def test_equal_readings_without_a_time_are_two(house: House) -> None:
     """The same numbers without a time, sent twice, are two weigh-ins, each at the time at which it came in."""
     before = len(list(house.garmin.weights.visible()))
@@ -179,6 +181,7 @@ def test_equal_readings_without_a_time_are_two(house: House) -> None:
     assert len(list(house.garmin.weights.visible())) == before + 2
 
 
+@pytest.mark.fault(5)
 def test_each_rejected_reading_is_shown(house: House) -> None:
     """Of readings that are rejected within a second, each is shown with its reason, and none stops another one."""
     at = "2026-11-22T06:42:00+00:00"
@@ -192,6 +195,7 @@ def test_each_rejected_reading_is_shown(house: House) -> None:
     assert house.weigh_ins_at(at) == 1
 
 
+@pytest.mark.fault(6)
 def test_form_keeps_what_was_rejected(house: House) -> None:
     """The form keeps its values while they are rejected, and is empty once they were sent."""
     wait_for_the_next_second()
@@ -210,6 +214,7 @@ def test_form_keeps_what_was_rejected(house: House) -> None:
     assert len(list(house.garmin.weights.visible())) == before + 1
 
 
+@pytest.mark.fault(9, 12)
 def test_weigh_in_waits_for_the_function(house: House) -> None:
     """A function that is down is noticed before anybody weighs in. A weigh-in waits, and is then delivered once; what
     was shown is then gone, and none of it is in the log."""
@@ -236,6 +241,7 @@ def test_retry_after_of_garmin_is_honored(house: House) -> None:
     assert house.weigh_ins_at(at) == 1
 
 
+@pytest.mark.fault(8)
 def test_lost_sign_in_is_shown_before_it_is_needed(house: House) -> None:
     """A sign-in that was lost is shown before a weigh-in needs it, until it is there again."""
     token = house.tokens / "default.json"
@@ -249,6 +255,7 @@ def test_lost_sign_in_is_shown_before_it_is_needed(house: House) -> None:
     wait_until("it is no longer asked for", lambda: house.shown() == {})
 
 
+@pytest.mark.fault(10)
 def test_wrong_key_is_shown_before_it_is_needed(house: House) -> None:
     """A wrong key is shown before a weigh-in needs it, until it is right again."""
     house.start_function(WEIGHBRIDGE_API_KEYS="house=another-key-of-this-test")
@@ -259,6 +266,7 @@ def test_wrong_key_is_shown_before_it_is_needed(house: House) -> None:
     wait_until("it is no longer shown", lambda: house.shown() == {}, 30)
 
 
+@pytest.mark.fault(3, 11)
 def test_each_person_has_their_own_notification(house: House) -> None:
     """With several people, each has their own account and notification, and the days of the sign-in are known."""
     for name in ("anna", "ben"):

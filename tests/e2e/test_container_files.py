@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -126,8 +127,7 @@ def test_each_address_is_a_setting() -> None:
     for path in (ROOT / "compose.yaml", *SMALL):
         for name, service in yaml.safe_load(path.read_text())["services"].items():
             for port in service.get("ports", []):
-                address = port["host_ip"] if isinstance(port, dict) else port
-                assert re.match(r"\$\{(WEIGHBRIDGE_)?([A-Z]+_)?ADDRESS:-127\.0\.0\.1\}", address), (path.name, name)
+                assert re.fullmatch(r"\$\{[A-Z_]+_ADDRESS:-127\.0\.0\.1\}", port["host_ip"]), (path.name, name)
 
 
 def test_small_files_agree_with_compose_yaml() -> None:
@@ -251,6 +251,7 @@ def test_only_migrate_has_the_owner() -> None:
     }
 
 
+@pytest.mark.parametrize("script", ["up.sh", "down.sh"])
 @pytest.mark.parametrize(
     ("compose", "engine", "said"),
     [
@@ -262,17 +263,43 @@ def test_only_migrate_has_the_owner() -> None:
         ("echo 5.0.1", "echo 27", "The file .env is missing"),
     ],
 )
-def test_up_names_what_is_missing(tmp_path: Path, compose: str, engine: str, said: str) -> None:
-    """`make up` names what is missing, in one message, before it starts anything."""
-    script = tmp_path / "integrations" / "containers" / "up.sh"
-    script.parent.mkdir(parents=True)
-    shutil.copy(ROOT / "integrations/containers/up.sh", script)
+def test_missing_program_is_named(tmp_path: Path, script: str, compose: str, engine: str, said: str) -> None:
+    """`make up` and `make down` name what is missing, in one message, before they do anything."""
+    folder = tmp_path / "integrations" / "containers"
+    folder.mkdir(parents=True)
+    for name in (script, "checks.sh"):
+        shutil.copy(ROOT / "integrations/containers" / name, folder)
     docker = tmp_path / "bin" / "docker"
     docker.parent.mkdir()
     docker.write_text(f'#!/bin/sh\ncase "$1" in\ncompose) {compose} ;;\nversion) {engine or ":"} ;;\nesac\n')
     docker.chmod(0o755)
     path = f"{docker.parent}:/usr/bin:/bin"
-    done = subprocess.run([script], env={"PATH": path}, capture_output=True, text=True, check=False)
+    done = subprocess.run([folder / script], env={"PATH": path}, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert said in done.stderr
     assert done.stdout == ""
+
+
+def test_cloudflared_accepts_its_file() -> None:
+    """The configuration of the tunnel fulfils what `cloudflared tunnel ingress validate` checks, and every rule that leads
+    to the page demands a token of Access."""
+    file = yaml.safe_load((STACKS / "cloudflared.yml").read_text())
+    assert set(file) == {"tunnel", "credentials-file", "ingress"}
+    *rules, last = file["ingress"]
+    assert set(last) == {"service"}, "the last rule must match everything"
+    assert re.fullmatch(r"http_status:[1-5]\d\d", last["service"])
+    for rule in rules:
+        assert set(rule) <= {"hostname", "path", "service", "originRequest"}
+        assert rule["hostname"] not in ("", "*"), "only the last rule matches everything"
+        assert ":" not in rule["hostname"]
+        assert "*" not in rule["hostname"][1:]
+        service = urlsplit(rule["service"])
+        assert service.scheme
+        assert service.hostname in yaml.safe_load((STACKS / "own-tunnel.yaml").read_text())["services"]
+        assert service.path == "", "a rule cannot lead to another path"
+        access = rule["originRequest"]["access"]
+        assert set(access) == {"required", "teamName", "audTag"}
+        assert access["required"] is True
+        assert access["teamName"]
+        assert all(re.fullmatch(r"[0-9a-f]{64}", tag) for tag in access["audTag"])
+        assert len(access["audTag"]) == 1

@@ -194,6 +194,7 @@ def test_nothing_typed_is_left(site: FormSite, tmp_path: Path) -> None:
     page.on("request", lambda request: asked.append(request.url))
     password(page, site)
     code(page, "564738")
+    expect(page.get_by_text("Garmin rejected this code. Use the newest one.")).to_be_visible()
     code(page, "918273")
     expect(page.get_by_role("heading", name="Connect to Garmin")).to_be_hidden()
     assert site.form
@@ -220,6 +221,7 @@ def test_planted_secrets_leave_no_trace(site: FormSite, tmp_path: Path) -> None:
         page.on("pageerror", lambda error: said.append(str(error)))
         password(page, site)
         code(page, "564738")
+        expect(page.get_by_text("Garmin rejected this code. Use the newest one.")).to_be_visible()
         code(page, "918273")
         page.locator("summary", has_text="Signed in to Garmin as runner").click()
         secrets = {garmin.account.password, "564738", "918273", *long_texts(read_token(tokens))}

@@ -324,6 +324,30 @@ def test_home_screen(site: FormSite) -> None:
         assert (answer.status, answer.headers["content-type"]) == (200, "image/png")
 
 
+def test_document_names_what_is_drawn(site: FormSite) -> None:
+    """The document names each script of the page, so a browser fetches none of them only when it is needed."""
+    page = site.open()
+    settle(page)
+    document = page.request.get(page.url).text()
+    fetched = page.evaluate(
+        "performance.getEntriesByType('resource').map(e => e.name).filter(name => name.endsWith('.js'))"
+    )
+    assert len(fetched) > 50
+    assert [name for name in fetched if name.rpartition("/")[2] not in document] == []
+
+
+def test_files_are_kept_by_the_browser(site: FormSite) -> None:
+    """What Streamlit's page is made of is fetched once: it is in one piece, of its type, and kept for a year."""
+    page = site.open()
+    for name in page.evaluate("performance.getEntriesByType('resource').map(e => e.name)"):
+        if "/static/" in name:
+            answer = page.request.get(name)
+            assert (answer.status, int(answer.headers["content-length"])) == (200, len(answer.body())), name
+            assert "immutable" in answer.headers["cache-control"], name
+    answer = page.request.get(f"{page.url}static/js/none.js")
+    assert "javascript" not in answer.headers["content-type"], "a name that Streamlit does not have is its affair"
+
+
 def test_mistake_is_shown_at_its_field(site: FormSite) -> None:
     """A mistake is shown at its field in the function's words, and disappears when it is fixed."""
     page = site.open()
@@ -372,6 +396,7 @@ def test_keyboard_alone_is_enough(site: FormSite) -> None:
     press(page, "Send to Garmin")
     expect_arrived(page)
     settle(page)
+    expect(page.get_by_text("22 Nov 2026, 07:31 · 81.4 kg")).to_be_visible()
     press(page, "22 Nov 2026, 07:31 · 81.4 kg")
     expect(button(page, "Save the correction")).to_be_visible()
     settle(page)

@@ -80,8 +80,7 @@ def show_checklist(account: FunctionOf, health: Mapping[str, Any], newest: str, 
     done = sum(step.state is State.DONE for step in steps)
     label = _("Set-up") if done == len(steps) else _("Set-up: {done} of {all} steps done", done=done, all=len(steps))
     with st.expander(label, expanded=_first_weigh_in(facts).state is State.TO_DO), st.container(key="set-up"):
-        for step in steps:
-            _draw(step)
+        _draw(*steps)
         _phone(account, settings)
         st.caption(_("`weighbridge doctor`, where the function runs, tries each link to Garmin."))
 
@@ -93,10 +92,14 @@ def is_set_up(account: FunctionOf, health: Mapping[str, Any]) -> bool:
     return signed_in and delivery.get("name") != "folder"
 
 
-def _draw(step: Step) -> None:
+def _draw(*steps: Step) -> None:
+    st.markdown("\n\n".join(map(_written, steps)))
+
+
+def _written(step: Step) -> str:
     icon, word = step.state.value
     lines = [f"{icon} **{step.title}**: {_(word)}", step.text, step.next_step]
-    st.markdown("  \n".join(filter(None, lines)))
+    return "  \n".join(filter(None, lines))
 
 
 # -- the steps, pure but for their words -------------------------------------------------------------------

@@ -25,6 +25,7 @@ from weighbridge.operate.serve import check_port
 from weighbridge.operate.surroundings import Surroundings
 
 from .door import Door
+from .frontend import Frontend
 from .home_screen import routes
 from .looks import THEME
 from .settings import FormSettings, names_of, read_settings
@@ -60,7 +61,7 @@ def command(around: Surroundings, options: Sequence[str]) -> None:
     hosts = names_of(settings, host)
     check_port(host, port)
     door = Door(
-        st.App(Path(__file__).with_name("app.py"), routes=routes()),
+        Frontend(st.App(Path(__file__).with_name("app.py"), routes=routes())),
         hosts=hosts,
         password=settings.password,
         access=access_of(settings),

@@ -34,6 +34,8 @@ DAYS_OF_WARNING = 7
 EMAIL, PASSWORD, CODE, TICKET = "garmin e-mail", "garmin password", "garmin code", "garmin ticket"
 #: The key of a field in the session -> its name in the function's contract.
 NAMES = {EMAIL: "email", PASSWORD: "password", CODE: "code", TICKET: "ticket"}
+#: The key of what is opened for the other way.
+OWN_BROWSER = "own browser"
 #: Problems after which the own browser is the way.
 BLOCKED = ("sign-in-blocked", "cool-down", "rate-limited", "garmin-refused")
 
@@ -197,9 +199,11 @@ def _sign_in(account: FunctionOf, known: Mapping[str, Any], *, files: bool) -> N
         _ask_for_code(attempt)
         return
     _ask_for_password(attempt, files=files)
-    with st.expander(
-        _("Use your own browser instead"), expanded=bool(attempt.answer and attempt.answer.kind in BLOCKED)
-    ):
+    if typed and attempt.answer and attempt.answer.kind in BLOCKED:
+        st.session_state[OWN_BROWSER] = True
+    with st.expander(_("Use your own browser instead"), key=OWN_BROWSER, on_change="rerun") as own_browser:
+        if not own_browser.open:
+            return
         st.markdown(
             _(
                 "This works wherever you can sign in to Garmin yourself. Open Garmin's page and sign in there. The "
@@ -208,7 +212,7 @@ def _sign_in(account: FunctionOf, known: Mapping[str, Any], *, files: bool) -> N
             )
         )
         st.link_button(_("Open Garmin's page"), str(known["browser_page"]))
-        with st.form("own browser", border=False):
+        with st.form("address of the own browser", border=False):
             st.text_input(_("Address of the next page, with ticket=ST-…"), key=TICKET, autocomplete="off")
             st.form_submit_button(_("Sign in with this address"), on_click=_take, args=(TICKET,))
 

@@ -9,13 +9,11 @@ Rule: these files say nothing about anyone, so door.py serves them without a ses
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import streamlit as st
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from .frontend import document
 from .looks import COLORS, FILES
 
 #: The name in the address -> the type.
@@ -50,12 +48,12 @@ _REPLACED = {
 
 
 def routes() -> list[BaseRoute]:
-    document = (Path(st.__file__).parent / "static" / "index.html").read_text(encoding="utf-8")
+    page = document()
     for old, new in _REPLACED.items():
-        document = document.replace(old, new)
+        page = page.replace(old, new)
 
     async def index(_: Request) -> Response:
-        return HTMLResponse(document, headers={"Cache-Control": "no-cache"})
+        return HTMLResponse(page, headers={"Cache-Control": "no-cache"})
 
     async def file(request: Request) -> Response:
         return served(request.url.path)

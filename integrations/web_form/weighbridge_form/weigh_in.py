@@ -407,7 +407,9 @@ def _arrived(client: Client, reading: str, whose: str, sent: Sent, details: Any)
     held: Mapping[str, Any] = receipt["garmin"] or {}
     with details:
         if held:
-            with st.expander(_("What Garmin shows now")):
+            with st.expander(_("What Garmin shows now"), key="what Garmin shows", on_change="rerun") as shown:
+                if not shown.open:
+                    return
                 st.table(
                     [
                         {_("value"): label_of(k), _("in Garmin"): written(v)}
@@ -417,7 +419,9 @@ def _arrived(client: Client, reading: str, whose: str, sent: Sent, details: Any)
                     hide_index=True,
                 )
         else:
-            with st.expander(_("What was sent")):
+            with st.expander(_("What was sent"), key="what was sent", on_change="rerun") as shown:
+                if not shown.open:
+                    return
                 if name := receipt["fit"].get("file_name"):
                     st.markdown(_("The file is `{name}`.", name=name))
                 _preview(receipt)
@@ -468,7 +472,11 @@ def _why(field: Mapping[str, Any]) -> str:
 def _paste(account: FunctionOf, choose: Callable[[str], None]) -> None:
     """Fill the fields from a text. What may be several people's, or nobody's, is asked about; another person's than the
     chosen one's is refused."""
-    with st.expander(_("Paste instead: JSON, or the text of the share screen")):
+    title = _("Paste instead: JSON, or the text of the share screen")
+    with st.expander(title, key="paste instead", on_change="rerun") as pasting:
+        # What is not open costs time at each change, too.
+        if not pasting.open:
+            return
         with st.form("paste", border=False):
             text = st.text_area(_("A reading"), key="pasted")
             submitted = st.form_submit_button(_("Fill the fields"))

@@ -162,7 +162,11 @@ def test_kept_is_delivered(garmin: GarminStandIn, env: dict[str, str], tmp_path:
     """With --deliver-kept, each person's kept files arrive once, by themselves. A file that is there already, or that
     another run has just moved, is no fault."""
     folder = tmp_path / "weigh-ins"
-    env |= {"WEIGHBRIDGE_FOLDER": str(folder), "WEIGHBRIDGE_DELIVERY": "garth,folder", "WEIGHBRIDGE_CONFIRM_SECONDS": "2"}
+    env |= {
+        "WEIGHBRIDGE_FOLDER": str(folder),
+        "WEIGHBRIDGE_DELIVERY": "garth,folder",
+        "WEIGHBRIDGE_CONFIRM_SECONDS": "2",
+    }
     assert run(["refresh", "--deliver-kept"], env) == 0, "nothing is kept"
     keep(folder, reading(0))
     keep(folder / "anna", reading(1))
@@ -185,7 +189,11 @@ def test_kept_waits_for_the_sign_in(
 ) -> None:
     """Without a sign-in nothing is sent or lost, and the first look after the next sign-in delivers it."""
     folder = tmp_path / "weigh-ins"
-    env |= {"WEIGHBRIDGE_FOLDER": str(folder), "WEIGHBRIDGE_DELIVERY": "garth,folder", "WEIGHBRIDGE_CONFIRM_SECONDS": "2"}
+    env |= {
+        "WEIGHBRIDGE_FOLDER": str(folder),
+        "WEIGHBRIDGE_DELIVERY": "garth,folder",
+        "WEIGHBRIDGE_CONFIRM_SECONDS": "2",
+    }
     kept = keep(folder, reading(0))
     garmin.revoke()
     assert run(["refresh", "--force", "--deliver-kept"], env) == 1

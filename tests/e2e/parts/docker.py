@@ -232,7 +232,7 @@ def compose_program() -> Path:
                 module, version = COMPOSE_MODULE.split("@")
                 Path(folder, "go.mod").write_text("module build\n\ngo 1.24\n")
                 run(go, "get", "-tool", f"{module}@{version}", cwd=folder)
-                run(go, "build", "-o", "docker-compose", module, cwd=folder)
+                run(go, "build", "-o", "docker-compose", module, cwd=folder, timeout_s=1800)
                 program.parent.mkdir(parents=True, exist_ok=True)
                 shutil.move(Path(folder, "docker-compose"), program)
     return program

@@ -281,8 +281,8 @@ def test_missing_program_is_named(tmp_path: Path, script: str, compose: str, eng
 
 
 def test_cloudflared_accepts_its_file() -> None:
-    """The configuration of the tunnel fulfils what `cloudflared tunnel ingress validate` checks, and every rule that leads
-    to the page demands a token of Access."""
+    """The configuration of the tunnel fulfils what `cloudflared tunnel ingress validate` checks, and every rule that
+    leads to the page demands a token of Access."""
     file = yaml.safe_load((STACKS / "cloudflared.yml").read_text())
     assert set(file) == {"tunnel", "credentials-file", "ingress"}
     *rules, last = file["ingress"]

@@ -1,10 +1,10 @@
 """weighbridge kept deliver: deliver the kept files once a sign-in works, and confirm each.
 
-Rule: nothing is sent until somebody has seen and confirmed it, or has passed --yes (or `refresh --deliver-kept`). A file is put away only when each
-of its weigh-ins was read back from Garmin Connect, with all values that Garmin can show, or was there already. A fault
-that every file would have (no sign-in, no network, a rate limit) ends the run; a fault of one file does not. Run it as
-often as you like: the same file stays the same weigh-in. Measurements are printed at a terminal only, before the
-question, never to a log.
+Rule: nothing is sent until somebody has seen and confirmed it, or has passed --yes (or `refresh --deliver-kept`). A
+file is put away only when each of its weigh-ins was read back from Garmin Connect, with all values that Garmin can
+show, or was there already. A fault that every file would have (no sign-in, no network, a rate limit) ends the run; a
+fault of one file does not. Run it as often as you like: the same file stays the same weigh-in. Measurements are printed
+at a terminal only, before the question, never to a log.
 """
 
 from __future__ import annotations

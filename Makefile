@@ -42,7 +42,7 @@ up: ## start everything in containers: function, outbox, broker, Postgres (setti
 	@integrations/containers/up.sh
 
 down: ## stop these containers and keep their data
-	@docker compose --profile "*" down --remove-orphans
+	@integrations/containers/down.sh
 
 ##@ To maintain Weighbridge
 

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from weighbridge.compose import token_library, token_session
+from weighbridge.delivery.kept import kept_files
 from weighbridge.errors import SignInNeeded
 from weighbridge.garmin.tokens import TokenStore
 from weighbridge.operate.refresh import RENEW_AFTER_DAYS
@@ -21,6 +22,7 @@ from weighbridge.settings import read_settings
 
 from .commands import WEIGHBRIDGE, clean, run, with_sources
 from .garmin.server import GarminStandIn
+from .test_kept import keep, reading
 
 ROOT = Path(__file__).parent.parent
 DAY_S = 86_400
@@ -156,6 +158,52 @@ def test_daily(garmin: GarminStandIn, env: dict[str, str]) -> None:
     assert garmin.sign_in.refreshes == 6
 
 
+def test_kept_is_delivered(garmin: GarminStandIn, env: dict[str, str], tmp_path: Path) -> None:
+    """With --deliver-kept, each person's kept files arrive once, by themselves. A file that is there already, or that
+    another run has just moved, is no fault."""
+    folder = tmp_path / "weigh-ins"
+    env |= {
+        "WEIGHBRIDGE_FOLDER": str(folder),
+        "WEIGHBRIDGE_DELIVERY": "garth,folder",
+        "WEIGHBRIDGE_CONFIRM_SECONDS": "2",
+    }
+    assert run(["refresh", "--deliver-kept"], env) == 0, "nothing is kept"
+    keep(folder, reading(0))
+    keep(folder / "anna", reading(1))
+    assert run(["refresh"], env) == 0
+    assert run(["refresh", "--deliver-kept"], env | {"WEIGHBRIDGE_DELIVERY": "folder"}) == 0
+    assert garmin.weigh_ins() == [], "only on demand, and not if files are all that is wanted"
+    runs = [
+        subprocess.Popen([*WEIGHBRIDGE, "refresh", "--deliver-kept"], env=with_sources(clean(env)), cwd=tmp_path)
+        for _ in range(2)
+    ]
+    assert [each.wait(60) for each in runs] == [0, 0]
+    assert (len(garmin.weigh_ins()), kept_files(folder), kept_files(folder / "anna")) == (2, [], [])
+    keep(folder, reading(0))  # as if it had been sent by hand
+    assert run(["refresh", "--deliver-kept"], env) == 0
+    assert (len(garmin.weigh_ins()), kept_files(folder)) == (2, [])
+
+
+def test_kept_waits_for_the_sign_in(
+    garmin: GarminStandIn, env: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a sign-in nothing is sent or lost, and the first look after the next sign-in delivers it."""
+    folder = tmp_path / "weigh-ins"
+    env |= {
+        "WEIGHBRIDGE_FOLDER": str(folder),
+        "WEIGHBRIDGE_DELIVERY": "garth,folder",
+        "WEIGHBRIDGE_CONFIRM_SECONDS": "2",
+    }
+    kept = keep(folder, reading(0))
+    garmin.revoke()
+    assert run(["refresh", "--force", "--deliver-kept"], env) == 1
+    assert kept_files(folder) == [kept]
+    garmin.write_token(tmp_path / "tokens")
+    assert run(["refresh", "--deliver-kept"], env) == 1, "anna's sign-in is still missing"
+    assert (len(garmin.weigh_ins()), kept_files(folder)) == (1, [])
+    assert "81.4" not in "".join(capsys.readouterr())
+
+
 @pytest.mark.parametrize(
     ("delivery", "library"),
     [
@@ -204,9 +252,9 @@ def test_crontab(garmin: GarminStandIn, env: dict[str, str], tmp_path: Path) -> 
 def test_compose_service(garmin: GarminStandIn, env: dict[str, str]) -> None:
     """The command of the compose service exists."""
     text = (ROOT / "compose.yaml").read_text()
-    (words,) = re.findall(r"command: \[(?:weighbridge, )?(refresh), --daily\]", text)
+    (words,) = re.findall(r"command: \[weighbridge, (refresh, --daily, --deliver-kept)\]", text)
 
     def sleep(_seconds: float) -> None:
         raise KeyboardInterrupt
 
-    assert run([words, "--daily"], env, sleep=sleep) == 130
+    assert run(words.split(", "), env, sleep=sleep) == 130

@@ -8,7 +8,10 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -20,6 +23,11 @@ from weighbridge.settings import VARIABLES, Right, read_settings
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = (ROOT / "compose.yaml").read_text()
+STACKS = ROOT / "integrations/containers/stacks"
+#: The files for a stack that exists already.
+SMALL = sorted(STACKS.glob("*.yaml"))
+#: A reference to a setting, with at most one more in it.
+REFERENCE = re.compile(r"\$\{(\w+)((?:[^{}]|\{[^{}]*\})*)\}")
 
 
 def test_hadolint_finds_nothing() -> None:
@@ -29,10 +37,10 @@ def test_hadolint_finds_nothing() -> None:
 
 
 def test_dclint_finds_nothing() -> None:
-    """dclint finds nothing in compose.yaml."""
+    """dclint finds nothing in compose.yaml and the small files."""
     dclint = installed(ROOT / "tests/e2e/compose_linter", "dclint")
     rules = ROOT / "integrations/containers/dclint.yaml"
-    subprocess.run([dclint, "--config", rules, "--max-warnings", "0", ROOT / "compose.yaml"], check=True)
+    subprocess.run([dclint, "--config", rules, "--max-warnings", "0", ROOT / "compose.yaml", *SMALL], check=True)
 
 
 def test_env_example_names_each_setting() -> None:
@@ -94,7 +102,7 @@ def test_page_alone_may_sign_in() -> None:
     services = yaml.safe_load(COMPOSE)["services"]
     secrets = {"WEIGHBRIDGE_KEY": "a-key-of-sixteen-letters"}
     given = {
-        name: re.sub(r"\$\{(\w+).*?\}", lambda found: secrets.get(found[1], ""), value)
+        name: REFERENCE.sub(lambda found: secrets.get(found[1], ""), value)
         for name, value in services["function"]["environment"].items()
         if value and name in ("WEIGHBRIDGE_API_KEYS", "WEIGHBRIDGE_PRIVATE_CALLERS")
     }
@@ -104,6 +112,83 @@ def test_page_alone_may_sign_in() -> None:
     assert Right.ADMINISTER in key.rights
     assert settings.private_callers == ("form",)
     assert services["form"]["environment"]["WEIGHBRIDGE_KEY"] == "${WEIGHBRIDGE_KEY}"
+
+
+def test_daily_look_delivers_as_the_function() -> None:
+    """What delivers later has every setting of delivery that the function has, and no key of a caller."""
+    services = yaml.safe_load(COMPOSE)["services"]
+    function, refresh = (services[name]["environment"] for name in ("function", "refresh"))
+    callers = {"WEIGHBRIDGE_API_KEYS", "WEIGHBRIDGE_PRIVATE_CALLERS", "WEIGHBRIDGE_TRUSTED_PROXIES"}
+    assert refresh == {name: value for name, value in function.items() if name not in callers}
+
+
+def test_each_address_is_a_setting() -> None:
+    """Each port is open to this machine only, until a setting says otherwise."""
+    for path in (ROOT / "compose.yaml", *SMALL):
+        for name, service in yaml.safe_load(path.read_text())["services"].items():
+            for port in service.get("ports", []):
+                assert re.fullmatch(r"\$\{[A-Z_]+_ADDRESS:-127\.0\.0\.1\}", port["host_ip"]), (path.name, name)
+
+
+def test_small_files_agree_with_compose_yaml() -> None:
+    """A service of a small file is confined, checked and limited as that of compose.yaml, and runs the same."""
+    whole = yaml.safe_load(COMPOSE)["services"]
+    # What a place to run decides.
+    differs = {"environment", "env_file", "ports", "volumes", "networks", "depends_on", "image", "build", "pull_policy"}
+    seen = set()
+    for path in SMALL:
+        content = yaml.safe_load(path.read_text())
+        for name, service in content["services"].items():
+            if set(service) == {"networks"}:
+                continue
+            seen.add(name)
+            theirs = whole[name.removeprefix("weighbridge-")]
+            assert comparable(service, differs) == comparable(theirs, differs), name
+            assert service["image"].endswith(f":${{WEIGHBRIDGE_VERSION:-{__version__}}}")
+            assert service["pull_policy"] == "never"
+    assert {"function", "form", "refresh", "worker", "relay", "migrate", "backup", "fitdays"} == {
+        name.removeprefix("weighbridge-") for name in seen
+    }
+
+
+def comparable(service: Mapping[str, Any], without: Collection[str]) -> dict[str, Any]:
+    kept = {key: value for key, value in service.items() if key not in without}
+    profiles = [profile.removeprefix("weighbridge-") for profile in kept.pop("profiles", [])]
+    # The page is what the small file is for.
+    return kept | {"profiles": [profile for profile in profiles if profile != "form"]}
+
+
+def test_small_files_collide_with_nothing() -> None:
+    """Every service, volume, network and profile of a small file starts with `weighbridge-`, and so does every setting:
+    a variable of the stack that includes the file would override it."""
+    for path in SMALL:
+        content = yaml.safe_load(path.read_text())
+        names = [name for kind in ("services", "volumes", "networks") for name in content.get(kind, {})]
+        names += [name for service in content["services"].values() for name in service.get("profiles", [])]
+        assert [name for name in names if not name.startswith("weighbridge-")] == []
+        assert not {"name"} & set(content)
+        read = set(re.findall(r"\$\{(\w+)", path.read_text()))
+        assert {name for name in read if not name.startswith(("WEIGHBRIDGE_", "FITDAYS_"))} == set()
+
+
+def test_example_of_small_files_names_what_is_needed() -> None:
+    """weighbridge.env.example names each setting that a small file demands, and only settings that exist."""
+    example = set(re.findall(r"^(\w+)=", (STACKS / "weighbridge.env.example").read_text(), re.MULTILINE))
+    text = "".join(path.read_text() for path in SMALL)
+    assert set(re.findall(r"\$\{(\w+):\?", text)) - example == set()
+    read = set(re.findall(r"\$\{(\w+)", text)) | {variable.name for variable in VARIABLES}
+    assert example - read == set()
+
+
+def test_function_gets_no_secret_of_others() -> None:
+    """The function and its daily look get all of weighbridge.env, except the secrets of other services."""
+    services = yaml.safe_load((STACKS / "page.yaml").read_text())["services"]
+    text = "".join(path.read_text() for path in SMALL) + (STACKS / "weighbridge.env.example").read_text()
+    secrets = set(re.findall(r"\b((?:WEIGHBRIDGE|FITDAYS)_(?:\w+_)?(?:PASSWORD|KEY|TOKEN|URL))\b", text))
+    theirs = secrets - {variable.name for variable in VARIABLES} - {"WEIGHBRIDGE_URL", "WEIGHBRIDGE_FORM_PHONE_URL"}
+    for name in ("weighbridge-function", "weighbridge-refresh"):
+        assert services[name]["env_file"] == ["weighbridge.env"]
+        assert {each for each, value in services[name]["environment"].items() if value == ""} == theirs
 
 
 def test_only_the_function_is_pulled_or_built() -> None:
@@ -166,6 +251,7 @@ def test_only_migrate_has_the_owner() -> None:
     }
 
 
+@pytest.mark.parametrize("script", ["up.sh", "down.sh"])
 @pytest.mark.parametrize(
     ("compose", "engine", "said"),
     [
@@ -177,17 +263,43 @@ def test_only_migrate_has_the_owner() -> None:
         ("echo 5.0.1", "echo 27", "The file .env is missing"),
     ],
 )
-def test_up_names_what_is_missing(tmp_path: Path, compose: str, engine: str, said: str) -> None:
-    """`make up` names what is missing, in one message, before it starts anything."""
-    script = tmp_path / "integrations" / "containers" / "up.sh"
-    script.parent.mkdir(parents=True)
-    shutil.copy(ROOT / "integrations/containers/up.sh", script)
+def test_missing_program_is_named(tmp_path: Path, script: str, compose: str, engine: str, said: str) -> None:
+    """`make up` and `make down` name what is missing, in one message, before they do anything."""
+    folder = tmp_path / "integrations" / "containers"
+    folder.mkdir(parents=True)
+    for name in (script, "checks.sh"):
+        shutil.copy(ROOT / "integrations/containers" / name, folder)
     docker = tmp_path / "bin" / "docker"
     docker.parent.mkdir()
     docker.write_text(f'#!/bin/sh\ncase "$1" in\ncompose) {compose} ;;\nversion) {engine or ":"} ;;\nesac\n')
     docker.chmod(0o755)
     path = f"{docker.parent}:/usr/bin:/bin"
-    done = subprocess.run([script], env={"PATH": path}, capture_output=True, text=True, check=False)
+    done = subprocess.run([folder / script], env={"PATH": path}, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert said in done.stderr
     assert done.stdout == ""
+
+
+def test_cloudflared_accepts_its_file() -> None:
+    """The configuration of the tunnel fulfils what `cloudflared tunnel ingress validate` checks, and every rule that
+    leads to the page demands a token of Access."""
+    file = yaml.safe_load((STACKS / "cloudflared.yml").read_text())
+    assert set(file) == {"tunnel", "credentials-file", "ingress"}
+    *rules, last = file["ingress"]
+    assert set(last) == {"service"}, "the last rule must match everything"
+    assert re.fullmatch(r"http_status:[1-5]\d\d", last["service"])
+    for rule in rules:
+        assert set(rule) <= {"hostname", "path", "service", "originRequest"}
+        assert rule["hostname"] not in ("", "*"), "only the last rule matches everything"
+        assert ":" not in rule["hostname"]
+        assert "*" not in rule["hostname"][1:]
+        service = urlsplit(rule["service"])
+        assert service.scheme
+        assert service.hostname in yaml.safe_load((STACKS / "own-tunnel.yaml").read_text())["services"]
+        assert service.path == "", "a rule cannot lead to another path"
+        access = rule["originRequest"]["access"]
+        assert set(access) == {"required", "teamName", "audTag"}
+        assert access["required"] is True
+        assert access["teamName"]
+        assert all(re.fullmatch(r"[0-9a-f]{64}", tag) for tag in access["audTag"])
+        assert len(access["audTag"]) == 1

@@ -51,6 +51,8 @@ def read_all(settings: Settings) -> tuple[list[Kept], int]:
         try:
             kept.append(read_kept(path))
         except FolderUnusable as fault:
+            if not path.exists():
+                continue  # another run has moved it
             unusable += 1
             say("unknown", place_in_folder(path), str(fault))
     return kept, unusable

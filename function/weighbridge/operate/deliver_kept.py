@@ -1,10 +1,10 @@
 """weighbridge kept deliver: deliver the kept files once a sign-in works, and confirm each.
 
-Rule: nothing is sent until somebody has seen and confirmed it, or has passed --yes. A file is put away only when each
-of its weigh-ins was read back from Garmin Connect, with all values that Garmin can show, or was there already. A fault
-that every file would have (no sign-in, no network, a rate limit) ends the run; a fault of one file does not. Run it as
-often as you like: the same file stays the same weigh-in. Measurements are printed at a terminal only, before the
-question, never to a log.
+Rule: nothing is sent until somebody has seen and confirmed it, or has passed --yes (or `refresh --deliver-kept`). A
+file is put away only when each of its weigh-ins was read back from Garmin Connect, with all values that Garmin can
+show, or was there already. A fault that every file would have (no sign-in, no network, a rate limit) ends the run; a
+fault of one file does not. Run it as often as you like: the same file stays the same weigh-in. Measurements are printed
+at a terminal only, before the question, never to a log.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import click
 
 from ..commands import DEFAULT_TOKEN
 from ..commands import command as typed
-from ..compose import garmin_connect, garmin_names
+from ..compose import garmin_connect, garmin_names, only_files
 from ..delivery.chain import Chain
 from ..delivery.joining import would
 from ..delivery.kept import Kept, place_in_folder, put_away
@@ -33,7 +33,7 @@ from ..errors import (
 from ..notes import Code
 from ..pipeline import Prover
 from ..reading.reading import Reading
-from ..settings import Settings, read_settings
+from ..settings import GARMIN, Settings, read_settings
 from . import options
 from .confirm import read_all, say
 from .surroundings import Surroundings, Terminal
@@ -59,7 +59,19 @@ def command(around: Surroundings, name: str, *, replace: bool, yes: bool) -> int
         return 1 if unusable else 0
     if not yes and not _agreed(kept, settings, around.terminal):
         return 1
-    return 1 if _deliver_all(kept, settings, replace=replace) or unusable else 0
+    return 1 if _deliver_all(kept, settings, garmin_names(settings), replace=replace) or unusable else 0
+
+
+def deliver_unasked(settings: Settings) -> bool:
+    """Deliver the kept files of this account with its token, without a question. True when no file is left.
+
+    Not with a browser: its profile allows one session, which is the function's.
+    """
+    names = [name for name in garmin_names(settings) if name in GARMIN]
+    if only_files(settings) or not names:
+        return True
+    kept, unusable = read_all(settings)
+    return not (_deliver_all(kept, settings, names, replace=False) if kept else 0) and not unusable
 
 
 def _agreed(kept: Sequence[Kept], settings: Settings, terminal: Terminal) -> bool:
@@ -93,11 +105,11 @@ def shown(reading: Reading, settings: Settings) -> str:
     return f"{reading.measured_at.astimezone(settings.timezone):%Y-%m-%d %H:%M}  {reading.weight_kg:.2f} kg"
 
 
-def _deliver_all(kept: Sequence[Kept], settings: Settings, *, replace: bool) -> int:
+def _deliver_all(kept: Sequence[Kept], settings: Settings, names: Sequence[str], *, replace: bool) -> int:
     """Deliver the files. Returns how many are left."""
     left, waiting = 0, len(kept)
     try:
-        delivery = Chain([garmin_connect(name, settings) for name in garmin_names(settings)])
+        delivery = Chain([garmin_connect(name, settings) for name in names])
         for number, each in enumerate(kept):
             waiting = len(kept) - number
             try:

@@ -61,7 +61,8 @@ def part(content: Mapping[str, Any] | bytes) -> str:
 class AccessStandIn:
     """A team with one application, from `with` to the end of the block."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = "127.0.0.1") -> None:
+        self.address = address
         self.keys = [SigningKey()]
         self.fetched = 0
         #: The answer with the keys, instead of the usual one: its status and body.
@@ -102,9 +103,9 @@ class AccessStandIn:
         self.ca_bundle = Path(self._folder.name, "ca.pem")
         ca.cert_pem.write_to_path(self.ca_bundle)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        ca.issue_cert("127.0.0.1").configure_cert(context)
-        self._server = Server(("127.0.0.1", 0), self, context)
-        self.domain = f"127.0.0.1:{self._server.server_port}"
+        ca.issue_cert(self.address).configure_cert(context)
+        self._server = Server((self.address, 0), self, context)
+        self.domain = f"{self.address}:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         return self
 

@@ -34,6 +34,8 @@ from weighbridge import __version__
 
 ROOT = Path(__file__).parents[3]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "weighbridge"
+#: Not in CACHE, which CI keeps from run to run.
+BUILT = CACHE.with_name("weighbridge-built")
 COMPOSE_MODULE = "github.com/docker/compose/v2/cmd@v2.40.3"
 SUITE = "trixie"
 #: The address that containers know as `host-gateway`: the engine's side of their network.
@@ -232,7 +234,7 @@ def compose_program() -> Path:
                 module, version = COMPOSE_MODULE.split("@")
                 Path(folder, "go.mod").write_text("module build\n\ngo 1.24\n")
                 run(go, "get", "-tool", f"{module}@{version}", cwd=folder)
-                run(go, "build", "-o", "docker-compose", module, cwd=folder)
+                run(go, "build", "-o", "docker-compose", module, cwd=folder, timeout_s=1800)
                 program.parent.mkdir(parents=True, exist_ok=True)
                 shutil.move(Path(folder, "docker-compose"), program)
     return program
@@ -284,35 +286,60 @@ def _commit(root: Path, name: str, start: str, archive: Path) -> None:
 
 
 def built_images(folder: Path, context: Path, targets: Sequence[str]) -> list[Path]:
-    """Archives of the images that compose.yaml builds, from the shipped Dockerfile."""
+    """Archives of the images that compose.yaml builds, from the shipped Dockerfile, in `folder`.
+
+    What was built from the same context is taken again, so that several engines of one run need one build.
+    """
+    content = _digest(context)
+    BUILT.mkdir(mode=0o700, parents=True, exist_ok=True)
+    archives = [folder / f"{target}.tar" for target in targets]
+    with _once("built"):
+        missing = [target for target in targets if not (BUILT / f"{target}-{content}.tar").exists()]
+        if missing:
+            _build(folder, context, missing, content)
+        for target, archive in zip(targets, archives, strict=True):
+            _same_file(BUILT / f"{target}-{content}.tar", archive)
+    return archives
+
+
+def _digest(context: Path) -> str:
+    """A digest of the names and the content of all files of a context."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in context.rglob("*") if path.is_file()):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{path.relative_to(context)} {content}\n".encode())
+    return digest.hexdigest()[:12]
+
+
+def _same_file(source: Path, target: Path) -> None:
+    try:
+        target.hardlink_to(source)
+    except OSError:  # another file system
+        shutil.copy(source, target)
+
+
+def _build(folder: Path, context: Path, targets: Sequence[str], content: str) -> None:
     store = folder / "buildah"
     driver = "overlay" if can_overlay(folder) else "vfs"
     buildah = ("buildah", "--root", store / "root", "--runroot", store / "run", "--storage-driver", driver)
     python = "python:3.13-slim-trixie"
     run(*buildah, "pull", "--quiet", f"docker-archive:{base_image(python)}")
     certificates = "/etc/ssl/certs/ca-certificates.crt"
-    archives = []
+    options = ("--isolation", "chroot", "--network", "host", "--pull-never", "--format", "docker", "--layers")
     for target in targets:
-        archive = folder / f"{target}.tar"
         run(
-            *(*buildah, "bud", "--isolation", "chroot", "--network", "host", "--pull-never", "--format", "docker"),
-            *(
-                "--layers",
-                "--volume",
-                f"{certificates}:{certificates}:ro",
-                "--target",
-                target,
-                "--build-arg",
-                f"PYTHON={python}",
-                "--tag",
-                target,
-                context,
-            ),
+            *(*buildah, "bud", *options, "--volume", f"{certificates}:{certificates}:ro"),
+            *("--build-arg", f"PYTHON={python}", "--target", target, "--tag", target, context),
+            timeout_s=1800,
         )
-        run(*buildah, "push", "--quiet", target, f"docker-archive:{archive}:{target}:{__version__}")
-        archives.append(archive)
+        partial = BUILT / f"{target}.partial"
+        partial.unlink(missing_ok=True)
+        run(*buildah, "push", "--quiet", target, f"docker-archive:{partial}:{target}:{__version__}")
+        # One of each: nobody else would delete those of earlier contexts.
+        for earlier in BUILT.glob(f"{target}-????????????.tar"):
+            earlier.unlink()
+        partial.rename(BUILT / f"{target}-{content}.tar")
     run(*buildah, "rmi", "--all", "--force")
-    return archives
 
 
 @contextmanager

@@ -1,0 +1,300 @@
+"""The small Compose files, as people copy them: from an empty folder, and next to the Postgres, the broker and the
+cloudflared of a stack that exists already. A real engine runs them; the repository is not there.
+
+Weakness: cloudflared itself cannot be had here. A container in its place sends what it sends, and a check of the
+configuration follows the rules of its own validator (cloudflare/cloudflared, ingress/ingress.go).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+from playwright.sync_api import expect, sync_playwright
+
+from tests.e2e.parts import wait_until
+from tests.e2e.parts.access import AUDIENCE, AccessStandIn
+from tests.e2e.parts.docker import GATEWAY, ROOT, Engine, engine
+from tests.e2e.test_containers import ADDITION, GARMIN_PORT, copy_with_secrets, name_server
+from tests.e2e.test_form_page import choose_time, click, expect_arrived, launch, settle, type_in
+from tests.garmin.server import SERVICES, GarminStandIn
+
+STACKS = ROOT / "integrations/containers/stacks"
+OURS = "planted-ours-0a1b2c3d4e"
+OF_THE_STACK = "planted-of-the-stack-0a1b"
+FOREIGN = """
+name: mine
+services:
+  db:
+    image: postgres:17-trixie
+    user: postgres
+    environment: {POSTGRES_USER: admin, POSTGRES_PASSWORD: "${POSTGRES_PASSWORD}", POSTGRES_DB: admin}
+    networks: [backend]
+  mosquitto:
+    image: eclipse-mosquitto:2.0.22
+    user: "1883:1883"
+    entrypoint: [sh, -c]
+    command:
+      - |
+        printf 'listener 1883\\npassword_file /tmp/passwords\\n' > /tmp/mosquitto.conf
+        mosquitto_passwd -b -c /tmp/passwords scale ${POSTGRES_PASSWORD} && exec mosquitto -c /tmp/mosquitto.conf
+    networks: [iot]
+networks:
+  backend: {name: backend}
+  iot: {name: iot}
+"""
+#: What a cloudflared does with one request, as far as the page sees it: it asks the address of its rule for the host.
+CLOUDFLARED = """
+import http.client, json, sys
+address, headers = json.loads(sys.argv[1])
+connection = http.client.HTTPConnection(address, timeout=20)
+connection.request("GET", "/", headers=headers)
+print(connection.getresponse().status)
+"""
+
+
+class Stack:
+    """A folder with the small files in `weighbridge/`, and Compose in it."""
+
+    def __init__(self, docker: Engine, garmin: GarminStandIn, name: str) -> None:
+        self.docker, self.garmin = docker, garmin
+        self.folder = docker.folder / name
+        (self.folder / "weighbridge").mkdir(parents=True)
+        self.steps = 0
+
+    def compose(self, *words: object, **options: Any) -> str:
+        self.steps += 1
+        return self.docker.docker("compose", *words, cwd=self.folder, **options)
+
+    def include(self, *files: str, text: str = "", more: str = "", **settings: object) -> None:
+        """What a person does: copy the files, fill in the settings, and name the files in compose.yaml."""
+        for file in files:
+            shutil.copy(STACKS / file, self.folder / "weighbridge")
+        example = (STACKS / "weighbridge.env.example").read_text()
+        for name, value in settings.items():
+            line = f"{name}={value}"
+            example, found = re.subn(rf"^{name}=.*$", line, example, flags=re.MULTILINE)
+            example += "" if found else f"{line}\n"
+        (self.folder / "weighbridge" / "weighbridge.env").write_text(example)
+        hosts = ["garmin.test", *(f"{service}.garmin.test" for service in SERVICES)]
+        names = ", ".join(f'"{host}:host-gateway"' for host in hosts)
+        addition = ADDITION.format(
+            service="weighbridge-function", ca_bundle=self.garmin.ca_bundle, hosts=names, gateway=GATEWAY
+        )
+        (self.folder / "weighbridge" / "test.yaml").write_text(f"services:{addition}{more}")
+        paths = ", ".join(f"weighbridge/{file}" for file in (*files, "test.yaml"))
+        (self.folder / "compose.yaml").write_text(
+            f"{text}\ninclude:\n  - path: [{paths}]\n    env_file: weighbridge/weighbridge.env\n"
+        )
+
+    def up(self) -> None:
+        self.compose("up", "--wait", "--pull", "never")
+
+    def sign_in(self) -> None:
+        self.garmin.write_token(self.folder)
+        token = (self.folder / "default.json").read_text()
+        login = ("exec", "-T", "weighbridge-function", "weighbridge", "login", "--import", "-")
+        assert "Stored in /data/tokens/default.json." in self.compose(*login, said=token)
+
+    def container(self, service: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.docker.docker("inspect", self.compose("ps", "-aq", service).strip()))[0]
+        return found
+
+
+@pytest.fixture(scope="module")
+def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    context = tmp_path_factory.mktemp("context") / "weighbridge"
+    copy_with_secrets(context)
+    with engine(context, targets=("weighbridge", "weighbridge-form")) as docker, name_server():
+        yield docker
+
+
+@pytest.fixture(scope="module")
+def garmin(docker: Engine) -> Iterator[GarminStandIn]:
+    with GarminStandIn(port=GARMIN_PORT, host_name="garmin.test", address="0.0.0.0") as garmin:
+        yield garmin
+
+
+def test_page_from_an_empty_folder(docker: Engine, garmin: GarminStandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    """From an empty folder, without the repository, one file and two secrets are enough: a weigh-in that is typed on
+    the page arrives in Garmin Connect."""
+    stack = Stack(docker, garmin, "empty")
+    started = time.monotonic()
+    stack.include(
+        "page.yaml",
+        WEIGHBRIDGE_KEY=f"{OURS}-key",
+        WEIGHBRIDGE_FORM_PASSWORD=f"{OURS}-form",
+        GARMIN_DOMAIN=garmin.domain,
+        WEIGHBRIDGE_DELIVERY="garth,folder",
+    )
+    stack.up()
+    stack.sign_in()
+    steps = stack.steps
+    with sync_playwright() as playwright:
+        page = launch(playwright).new_page()
+        page.set_default_timeout(30_000)
+        expect.set_options(timeout=30_000)
+        page.goto("http://127.0.0.1:8501")
+        field = page.get_by_label("Password of this page", exact=True)
+        field.fill(f"{OURS}-form")
+        field.press("Enter")
+        expect(page.get_by_role("heading", name="Trend")).to_be_visible()
+        settle(page)
+        choose_time(page, "2025-02-01T06:30:00")
+        type_in(page, {"Weight (kg)": "81,4", "Body fat (%)": "18.2"})
+        click(page, "Send to Garmin")
+        expect_arrived(page)
+    assert len(garmin.weights.entries) == 1
+    took_s = time.monotonic() - started
+    with capsys.disabled():
+        print(f"\n  from an empty folder to a weigh-in in Garmin: {took_s:.0f} s, {steps} commands of Docker")
+    said = stack.compose("exec", "-T", "weighbridge-function", "weighbridge", "doctor", "--json")
+    assert json.loads(said)["ok"]
+    stack.compose("down", "--volumes", "--timeout", "5")
+
+
+def test_every_setting_reaches_the_function_alone(docker: Engine, garmin: GarminStandIn) -> None:
+    """Whatever is in weighbridge.env reaches the function, with `$` and `#` as the example explains; secrets of other
+    services do not. A setting that is missing is named."""
+    stack = Stack(docker, garmin, "settings")
+    files = ("page.yaml", "own-postgres.yaml", "own-broker.yaml")
+    stack.include(*files)
+    with pytest.raises(RuntimeError, match=r"Set WEIGHBRIDGE_KEY in weighbridge\.env"):
+        stack.compose("config")
+    stack.include(
+        *files,
+        WEIGHBRIDGE_KEY=f"{OURS}-key",
+        WEIGHBRIDGE_API_KEYS=f"scale:send={OURS}-scale",
+        WEIGHBRIDGE_POSTGRES_NETWORK="backend",
+        WEIGHBRIDGE_POSTGRES_PASSWORD=f"{OURS}-postgres",
+        WEIGHBRIDGE_RELAY_PASSWORD=f"{OURS}-relay",
+        WEIGHBRIDGE_WORKER_PASSWORD=f"{OURS}-worker",
+        WEIGHBRIDGE_MQTT_NETWORK="iot",
+        WEIGHBRIDGE_MQTT_URL=f"mqtt://scale:{OURS}-mqtt@mosquitto:1883",
+        WEIGHBRIDGE_NOTIFY="'ntfys://ntfy.sh/a$b'",
+        WEIGHBRIDGE_PING_URL='"https://hc-ping.com/a #b"',
+        GARMIN_PERSONAL_API_KEY="a$$b#c",
+    )
+    services = json.loads(stack.compose("config", "--format", "json"))["services"]
+    function = services["weighbridge-function"]["environment"]
+    # `config` shows $ as $$, so that its output can be read again.
+    assert function["WEIGHBRIDGE_NOTIFY"].replace("$$", "$") == "ntfys://ntfy.sh/a$b"
+    assert function["WEIGHBRIDGE_PING_URL"] == "https://hc-ping.com/a #b"
+    assert function["GARMIN_PERSONAL_API_KEY"].replace("$$", "$") == "a$b#c"
+    assert function["WEIGHBRIDGE_API_KEYS"].endswith(f"{OURS}-key,scale:send={OURS}-scale")
+    secrets = {f"{OURS}-{name}" for name in ("postgres", "relay", "worker", "mqtt")}
+    held = {name: {secret for secret in secrets if secret in str(service)} for name, service in services.items()}
+    assert {name: {secret.rpartition("-")[2] for secret in found} for name, found in held.items() if found} == {
+        "weighbridge-migrate": {"postgres", "relay", "worker"},
+        "weighbridge-worker": {"worker"},
+        "weighbridge-relay": {"relay", "mqtt"},
+    }
+
+
+def test_next_to_an_existing_stack(docker: Engine, garmin: GarminStandIn) -> None:
+    """With the Postgres, the broker and the cloudflared of a stack that exists already: a message at its broker arrives
+    in Garmin Connect once; who comes through the tunnel with a token of Access sees the page, and nobody else; no
+    secret of the stack is in our containers; and the backup is restored into an empty stack."""
+    before = len(garmin.weights.entries)
+    stack = Stack(docker, garmin, "mine")
+    (stack.folder / ".env").write_text(f"POSTGRES_PASSWORD={OF_THE_STACK}\n")
+    (stack.folder / "compose.yaml").write_text(FOREIGN)
+    stack.compose("up", "--detach", "--pull", "never")
+    docker.docker("network", "create", "edge")
+    psql = ("exec", "-T", "db", "psql", "--username", "admin", "--set", "ON_ERROR_STOP=1")
+    wait_until("the stack's Postgres answers", lambda: answers(stack, *psql, "-c", "SELECT 1"), 60)
+    stack.compose(*psql, said=sql_of_the_page().replace("PASSWORD_OF_YOURS", f"{OURS}-postgres"))
+    with AccessStandIn(GATEWAY) as team:
+        trust = (
+            "  weighbridge-form:\n    environment: {SSL_CERT_FILE: /access.pem}\n"
+            f'    volumes: ["{team.ca_bundle}:/access.pem:ro"]\n'
+        )
+        stack.include(
+            *("page.yaml", "own-postgres.yaml", "own-broker.yaml", "own-tunnel.yaml"),
+            text=FOREIGN,
+            more=trust,
+            WEIGHBRIDGE_KEY=f"{OURS}-key",
+            WEIGHBRIDGE_DELIVERY="garth,folder",
+            GARMIN_DOMAIN=garmin.domain,
+            WEIGHBRIDGE_PORT=8081,
+            WEIGHBRIDGE_FORM_PORT=8502,
+            WEIGHBRIDGE_FORM_HOSTS="weigh.example.org",
+            WEIGHBRIDGE_FORM_ACCESS_TEAM=team.domain,
+            WEIGHBRIDGE_FORM_ACCESS_AUDIENCE=AUDIENCE,
+            WEIGHBRIDGE_TUNNEL_NETWORK="edge",
+            WEIGHBRIDGE_POSTGRES_NETWORK="backend",
+            WEIGHBRIDGE_POSTGRES_HOST="db",
+            WEIGHBRIDGE_POSTGRES_PASSWORD=f"{OURS}-postgres",
+            WEIGHBRIDGE_RELAY_PASSWORD=f"{OURS}-relay",
+            WEIGHBRIDGE_WORKER_PASSWORD=f"{OURS}-worker",
+            WEIGHBRIDGE_MQTT_NETWORK="iot",
+            WEIGHBRIDGE_MQTT_URL=f"mqtt://scale:{OF_THE_STACK}@mosquitto:1883",
+        )
+        stack.up()
+        stack.sign_in()
+        logs = ("logs", "--no-color", "weighbridge-relay")
+        wait_until("the relay listens", lambda: "connected to the broker" in stack.compose(*logs), 60)
+        weigh_in = '{"measured_at": "2024-05-01T06:30:00Z", "weight_kg": 80.5}'
+        publish = ("mosquitto_pub", "-u", "scale", "-P", OF_THE_STACK, "-q", "1", "-t", "scale/anna", "-m", weigh_in)
+        stack.compose("exec", "-T", "mosquitto", *publish)
+        wait_until("it is at Garmin", lambda: len(garmin.weights.entries) == before + 1, 60)
+
+        (rule,) = [rule for rule in cloudflared()["ingress"] if "hostname" in rule]
+        come = {"Host": rule["hostname"], "Cf-Connecting-Ip": "203.0.113.7", "X-Forwarded-Proto": "https"}
+        assert through_tunnel(docker, rule, come | {"Cf-Access-Jwt-Assertion": team.token()}) == 200
+        assert through_tunnel(docker, rule, come) == 403
+    edge = json.loads(docker.docker("network", "inspect", "edge"))[0]["Containers"]
+    assert [each["Name"] for each in edge.values()] == ["mine-weighbridge-form-1"], "and not the function"
+    for name in ("function", "refresh", "form", "worker", "migrate"):
+        assert OF_THE_STACK not in str(stack.container(f"weighbridge-{name}")["Config"])
+    # As text, because it passes through this test. Without the shell, it is the command of the documents.
+    backup = ("run", "--rm", "-T", "weighbridge-backup")
+    house = stack.compose(*backup, "sh", "-c", "weighbridge backup - 2>/dev/null | base64 -w 0")
+    stack.compose("down", "--volumes", "--timeout", "5")
+    stack.compose("up", "--detach", "--pull", "never", "db")
+    wait_until("the new Postgres answers", lambda: answers(stack, *psql, "-c", "SELECT 1"), 60)
+    stack.compose(*psql, said=sql_of_the_page().replace("PASSWORD_OF_YOURS", f"{OURS}-postgres"))
+    assert "were restored" in stack.compose(
+        *backup, "sh", "-c", "base64 -d | weighbridge restore -", said=last_line(house)
+    )
+    assert "2024-05-01T06:30:00" in stack.compose(*backup, "weighbridge", "outbox", "dump")
+    assert "default.json" in stack.compose(*backup, "ls", "/data/tokens")
+    stack.compose("down", "--volumes", "--timeout", "5")
+
+
+def last_line(said: str) -> str:
+    """Without what Compose says about its containers."""
+    return said.strip().splitlines()[-1]
+
+
+def answers(stack: Stack, *words: object) -> bool:
+    try:
+        stack.compose(*words)
+    except RuntimeError:
+        return False
+    return True
+
+
+def sql_of_the_page() -> str:
+    """What docs/docker.md tells the superuser of a foreign Postgres to run."""
+    (found,) = re.findall(r"```sql\n(.*?)```", (ROOT / "docs/docker.md").read_text(), re.DOTALL)
+    return str(found)
+
+
+def through_tunnel(docker: Engine, rule: dict[str, Any], headers: dict[str, str]) -> int:
+    """The status that a container in the network of cloudflared gets from the service of this rule."""
+    said = json.dumps([urlsplit(rule["service"]).netloc, headers])
+    run = ("run", "--rm", "--network", "edge", "python:3.13-slim-trixie", "python3", "-c", CLOUDFLARED, said)
+    return int(docker.docker(*run))
+
+
+def cloudflared() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((STACKS / "cloudflared.yml").read_text())
+    return found

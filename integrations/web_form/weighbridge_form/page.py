@@ -63,10 +63,6 @@ def show() -> None:
         with people:
             account = account._replace(person=_choose(names, PERSON))
     show_weigh_in(account, delivery, _choose_person)
-    if "opened" not in st.session_state:
-        # The browser shows the fields before the rest is known.
-        st.session_state["opened"] = True
-        st.rerun()
     asks = show_connection(account, delivery)
     # Drawn last: whether there is a first weigh-in is known then.
     set_up = st.container() if not is_set_up(account, health.body) else None

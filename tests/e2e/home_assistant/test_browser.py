@@ -7,18 +7,22 @@ pictures of the docs there.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import yaml
 from playwright.sync_api import Page, sync_playwright
 
 from tests.e2e.parts import wait_until
-from tests.e2e.parts.home_assistant import HomeAssistant, home_assistant
+from tests.e2e.parts.home_assistant import SHIPPED, HomeAssistant, home_assistant
 from tests.e2e.parts.mosquitto import Mosquitto, mosquitto
 from tests.garmin.server import GarminStandIn
 from tests.home_assistant.running import RunningFunction
@@ -37,7 +41,9 @@ class House:
         self.function = RunningFunction(self.garmin, folder / "function")
         self.function.reset()
         stack.callback(self.function.stop)
-        self.home: HomeAssistant = stack.enter_context(home_assistant(folder / "home", mqtt_port=self.broker.port))
+        self.home: HomeAssistant = stack.enter_context(
+            home_assistant(folder / "home", mqtt_port=self.broker.port, configuration="recorder:\n")
+        )
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +72,10 @@ def picture(page: Page, name: str) -> None:
 
 
 def take_more_pictures(house: House, page: Page) -> None:
-    """The device of the person, and a repair."""
+    """The device of the person, a dashboard with the trend of some weeks, and a repair."""
     if not PICTURES:
         return
+    take_picture_of_trend(house, page)
     registry = house.home.ask(type="config/entity_registry/list")
     device = next(row["device_id"] for row in registry if row["entity_id"].endswith("_weight"))
     page.goto(f"{house.home.address}/config/devices/device/{device}")
@@ -82,6 +89,40 @@ def take_more_pictures(house: House, page: Page) -> None:
     page.wait_for_timeout(3000)
     picture(page, "repairs")
     house.function.reset()
+
+
+def take_picture_of_trend(house: House, page: Page) -> None:
+    """The trend card of the docs, for a person who has weighed in for a year."""
+    now = int(time.time())
+    for day in range(365, 0, -1):
+        wave = math.sin(day * 2.3) / 3 + math.sin(day / 20)
+        kg, fat = 80 + day / 80 + wave, 17.5 + day / 150 + wave / 2
+        values = {
+            "weight": kg * 100,
+            "percent_fat": fat * 100,
+            "percent_hydration": (76 - fat) * 100,
+            "muscle_mass": 6150,
+        }
+        raw = {name: round(value) for name, value in values.items()}
+        house.garmin.weights.add({"timestamp": now - day * 86_400 + 3_600 - 631_065_600, **raw})
+    (entry,) = house.home.ask(type="config_entries/get", domain="weighbridge")
+    house.home.call("homeassistant.reload_config_entry", entry_id=entry["entry_id"])
+    prefix = next(
+        state["entity_id"] for state in house.home.get("/api/states") if state["entity_id"].endswith("_weight")
+    )
+    name = prefix.removeprefix("sensor.").removesuffix("_weight")
+    series = lambda: house.home.ask(type="recorder/list_statistic_ids")  # noqa: E731  (asked again and again)
+    wait_until("the history is there", lambda: f"weighbridge:{name}_body_fat" in json.dumps(series()), 120)
+    card = yaml.safe_load((SHIPPED / "trend.yaml").read_text().replace("runner", name))
+    house.home.ask(type="lovelace/dashboards/create", url_path="weigh-ins", title="Weigh-ins", mode="storage")
+    config = {"views": [{"title": "Weight", "cards": [card]}]}
+    house.home.ask(type="lovelace/config/save", url_path="weigh-ins", config=config)
+    for picture_name, width, height in (("trend", 1000, 900), ("trend-phone", 390, 844)):
+        page.set_viewport_size({"width": width, "height": height})
+        page.goto(f"{house.home.address}/weigh-ins/0")
+        page.wait_for_timeout(6000)
+        picture(page, picture_name)
+    page.set_viewport_size({"width": 1000, "height": 760})
 
 
 def test_first_weigh_in_takes_ten_clicks(house: House, page: Page) -> None:
@@ -123,6 +164,35 @@ def test_first_weigh_in_takes_ten_clicks(house: House, page: Page) -> None:
     assert page.evaluate("clicks") <= 10
     take_more_pictures(house, page)
     assert house.garmin.unexpected == []
+
+
+def test_blueprints_run(house: House) -> None:
+    """An automation of each blueprint for the integration does what its name says: one shows the outcome of a weigh-in,
+    one reminds whoever has not weighed in for a while, and nobody else."""
+    home = house.home
+    registry = home.ask(type="config/entity_registry/list")
+    person = next(row["device_id"] for row in registry if row["entity_id"].endswith("_last_weigh_in"))
+
+    def notify(words: str) -> list[dict[str, object]]:
+        data = {"notification_id": words.split()[0], "message": words}
+        return [{"action": "persistent_notification.create", "data": data}]
+
+    def create(name: str, blueprint: str, **inputs: object) -> None:
+        automation = {"alias": name, "use_blueprint": {"path": f"weighbridge/{blueprint}.yaml", "input": inputs}}
+        home.request("POST", f"/api/config/automation/config/{name}", json.dumps(automation).encode())
+        wait_until(f"{name} is on", lambda: home.state(f"automation.{name}") == "on", 30)
+
+    create("show", "outcome", people=[person], tell=notify("shown {{ trigger.outcome }}: {{ trigger.message }}"))
+    create("fresh", "reminder", person=person, remind=notify("fresh"))
+    create("stale", "reminder", person=person, within={"seconds": 1}, remind=notify("stale"))
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    house.broker.publish("scale/bathroom", json.dumps({"weight": "81.2 kg", "time": now}).encode())
+    wait_until("the outcome is shown", lambda: "shown" in home.notifications(), 60)
+    assert home.notifications()["shown"] == "shown confirmed: 81.2 kg: confirmed in Garmin Connect."
+    for name in ("fresh", "stale"):  # as its time of day would, but now
+        home.call("automation.trigger", entity_id=f"automation.{name}", skip_condition=False)
+    wait_until("the reminder is there", lambda: "stale" in home.notifications(), 30)
+    assert "fresh" not in home.notifications()
 
 
 @pytest.mark.fault(12)

@@ -187,9 +187,8 @@ class HomeAssistant(Frontend):
             self._install(secrets)
 
     def _install(self, secrets: Mapping[str, str]) -> None:
-        """Install as the README says: the package, the blueprint, and the lines of secrets.yaml with these values."""
+        """Install as the README says: the package, and the lines of secrets.yaml with these values."""
         shutil.copy(SHIPPED / "weighbridge.yaml", self._folder / "packages" / "weighbridge.yaml")
-        shutil.copytree(SHIPPED / "blueprints", self._folder / "blueprints")
         lines = []
         for line in (SHIPPED / "secrets.yaml").read_text().splitlines():
             name = line.partition(":")[0]
@@ -197,13 +196,14 @@ class HomeAssistant(Frontend):
         (self._folder / "secrets.yaml").write_text("\n".join(lines))
 
     def _set_up(self, mqtt_port: int, *, automations: str = "[]", configuration: str = "") -> None:
-        """Prepare a Home Assistant without Weighbridge, with a broker and its owner's files."""
+        """Prepare a Home Assistant with the integration and the blueprints, a broker and its owner's files."""
         (self._folder / "packages").mkdir()
         (self._folder / "automations.yaml").write_text(automations)
         (self._folder / "configuration.yaml").write_text(CONFIGURATION + configuration)
         shutil.copytree(
             ROOT / "custom_components", self._folder / "custom_components", ignore=shutil.ignore_patterns("__pycache__")
         )
+        shutil.copytree(SHIPPED / "blueprints", self._folder / "blueprints")
         storage = self._folder / ".storage"
         storage.mkdir()
         # In the format of its first version, which Home Assistant brings up to date itself.

@@ -113,6 +113,7 @@ USER 0:0
 RUN printf 'path-exclude=%s\n' '/usr/lib/*/libLLVM*' '/usr/lib/*/libgallium*' '/usr/lib/*/libz3*' '/usr/lib/*/dri/*' \
         '/usr/lib/chromium/libVkLayer_*' '/usr/share/icons/Adwaita/cursors/*' '/usr/share/doc/*' '/usr/share/man/*' \
         > /etc/dpkg/dpkg.cfg.d/no-graphics \
+ && printf 'path-include=%s\n' '/usr/share/doc/*/copyright' >> /etc/dpkg/dpkg.cfg.d/no-graphics \
  && apt-get update \
  && apt-get install --yes --no-install-recommends chromium \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt

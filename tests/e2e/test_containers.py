@@ -250,8 +250,12 @@ def test_images_hold_the_licenses(house: House, name: str) -> None:
 def test_any_user_can_run_an_image(house: House, name: str, user: str) -> None:
     """Each image starts as any user, on a read-only file system without a volume, and answers."""
     confined = ("--user", user, "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL")
-    secrets = ("WEIGHBRIDGE_API_KEYS=home=" + SECRETS["WEIGHBRIDGE_KEY"], "WEIGHBRIDGE_FORM_PASSWORD=" + IN_THE_FOLDER)
-    given = [word for secret in secrets for word in ("--env", secret)]
+    settings = {
+        "WEIGHBRIDGE_API_KEYS": f"home={SECRETS['WEIGHBRIDGE_KEY']}",
+        "WEIGHBRIDGE_FORM_PASSWORD": SECRETS["WEIGHBRIDGE_FORM_PASSWORD"],
+        "WEIGHBRIDGE_FORM_HOSTS": "scales.example",
+    }
+    given = [word for setting, value in settings.items() for word in ("--env", f"{setting}={value}")]
     identifier = house.engine.docker("run", "--detach", *confined, *given, f"{name}:{__version__}").strip()
     try:
         address = json.loads(house.engine.docker("inspect", identifier))[0]["NetworkSettings"]["IPAddress"]

@@ -6,11 +6,21 @@
 # Docker goes by the digest, so every build has the same base. `make base-images` renews it from the tag.
 ARG PYTHON=python:3.13-slim-trixie@sha256:9d2e5553305c7c7b0097999bb17187c69b921ccd6bc9d40e4bb5ebe652c00285
 
+# The time of each file that is added, and of the bytecode: none of when it was built. scripts/images.py gives the commit's.
+ARG SOURCE_DATE_EPOCH=1577836800
+
 FROM ${PYTHON} AS packages
-RUN python3 -m venv /pip \
+# For `strip`, a part of it.
+# hadolint ignore=DL3008
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends binutils \
+ && rm -rf /var/lib/apt/lists/* \
+ && python3 -m venv /pip \
  && python3 -m venv --without-pip /weighbridge
 COPY requirements.txt /
-RUN /pip/bin/pip --python /weighbridge/bin/python3 install --no-cache-dir --require-hashes -r /requirements.txt
+RUN /pip/bin/pip --python /weighbridge/bin/python3 install --no-cache-dir --no-compile --require-hashes -r /requirements.txt
+ARG SOURCE_DATE_EPOCH
+ENV SOURCE_DATE_EPOCH=$SOURCE_DATE_EPOCH
 
 
 FROM packages AS wheel
@@ -19,34 +29,40 @@ WORKDIR /source
 RUN /weighbridge/bin/python3 -m hatchling build --target wheel --directory /wheel
 
 
-# pip compiles every module that it installs, so no container compiles at its start. What no image needs is removed:
-# the tools that built the wheel, and a telemetry library.
 FROM packages AS product
-COPY integrations/containers/unused.txt /
+COPY integrations/containers/finish.sh integrations/containers/unused.txt /
 COPY --from=wheel /wheel /wheel
-RUN /pip/bin/pip --python /weighbridge/bin/python3 install --no-deps /wheel/*.whl \
- && /pip/bin/pip --python /weighbridge/bin/python3 uninstall --yes --requirement /unused.txt
+RUN /pip/bin/pip --python /weighbridge/bin/python3 install --no-compile --no-deps /wheel/*.whl \
+ && /finish.sh /unused.txt
 
 
-# Separate, so that the other images do not have to install Streamlit. What the page never imports is removed: the
-# function's and the outbox's libraries, maps, tests, the languages that the page does not have, and the parts of pyarrow
-# for networks and clouds.
+# Separate, so that the other images do not have to install Streamlit. What the page never imports is removed: maps and
+# large charts, the languages that the page does not have, and the parts of pyarrow for networks and clouds.
 FROM packages AS form-packages
-COPY requirements-form.txt integrations/containers/unused-form.txt /
-RUN /pip/bin/pip --python /weighbridge/bin/python3 install --no-cache-dir --require-hashes -r /requirements-form.txt
+COPY requirements-form.txt integrations/containers/finish.sh integrations/containers/unused-form.txt /
+RUN /pip/bin/pip --python /weighbridge/bin/python3 install --no-cache-dir --no-compile --require-hashes -r /requirements-form.txt
 COPY --from=wheel /wheel /wheel
-RUN /pip/bin/pip --python /weighbridge/bin/python3 install --no-deps /wheel/*.whl \
- && /pip/bin/pip --python /weighbridge/bin/python3 uninstall --yes --requirement /unused-form.txt \
- && find /weighbridge/lib -type d -name tests -prune -exec rm -r {} + \
- && find /weighbridge/lib/python3.*/site-packages/babel/locale-data -type f \
+RUN /pip/bin/pip --python /weighbridge/bin/python3 install --no-compile --no-deps /wheel/*.whl \
+ && find /weighbridge/lib -path '*/babel/locale-data/*' \
         ! -name 'root.dat' ! -name 'en*.dat' ! -name 'de*.dat' ! -name 'pt*.dat' -delete \
- && rm -r /weighbridge/lib/python3.*/site-packages/pyarrow/include \
- && find /weighbridge/lib/python3.*/site-packages/pyarrow \
-        \( -name '*_flight.*' -o -name 'libarrow_s3.*' -o -name '_s3fs.*' \) -delete
+ && find /weighbridge/lib \( -path '*/pyarrow/include/*' -o -path '*/pyarrow/*_flight.*' -o -path '*/pyarrow/libarrow_s3.*' \
+        -o -path '*/pyarrow/_*fs.*' -o -path '*/pyarrow/libarrow_python*.so.*.*' -o -path '*/pyarrow/libarrow_python*.so' \
+        -o -name '_avif.*' -o -name 'libavif-*' -o -path '*/streamlit/static/*/PlotlyChart.*' \
+        -o -path '*/streamlit/static/*/DeckGlJsonChart.*' -o -path '*/streamlit/static/*/EChartsChart.*' \) -type f -delete \
+ && /finish.sh /unused-form.txt
 
 
-FROM ${PYTHON} AS weighbridge-form
+FROM ${PYTHON} AS base
+LABEL org.opencontainers.image.version="0.2.0" \
+      org.opencontainers.image.source="https://github.com/weighbridge/weighbridge" \
+      org.opencontainers.image.documentation="https://github.com/weighbridge/weighbridge/blob/main/docs/docker.md" \
+      org.opencontainers.image.licenses="MIT"
 ENV PATH=/weighbridge/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
+
+
+FROM base AS weighbridge-form
+LABEL org.opencontainers.image.title="weighbridge-form" \
+      org.opencontainers.image.description="The page of Weighbridge"
 COPY --from=form-packages /weighbridge /weighbridge
 WORKDIR /tmp
 USER 10001:10001
@@ -58,13 +74,13 @@ HEALTHCHECK --interval=2s --timeout=70s --start-period=30s \
 CMD ["weighbridge", "form", "--server.address=0.0.0.0"]
 
 
-FROM ${PYTHON} AS runtime
+FROM base AS runtime
 # hadolint ignore=DL3064  # the path of the tokens is not a secret
-ENV PATH=/weighbridge/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
-    HOME=/tmp PORT=8080 WEIGHBRIDGE_FOLDER=/data/weigh-ins WEIGHBRIDGE_TOKENS=/data/tokens \
+ENV PORT=8080 WEIGHBRIDGE_FOLDER=/data/weigh-ins WEIGHBRIDGE_TOKENS=/data/tokens \
     WEIGHBRIDGE_LOCAL_KEY=/data/key
-# A volume that is mounted here for the first time takes this owner.
-RUN install -d -m 0700 -o 10001 -g 10001 /data
+# A volume that is mounted here for the first time takes this owner. Where a host chooses the user (OpenShift), it is in
+# group 0.
+RUN install -d -m 0770 -o 10001 -g 0 /data
 WORKDIR /data
 USER 10001:10001
 EXPOSE 8080
@@ -73,19 +89,23 @@ CMD ["weighbridge", "serve", "--host", "0.0.0.0"]
 
 
 FROM runtime AS weighbridge
+LABEL org.opencontainers.image.title="weighbridge" \
+      org.opencontainers.image.description="Takes weigh-ins from any smart scale to Garmin Connect"
 COPY --from=product /weighbridge /weighbridge
 
 
 # The same with a browser, for the delivery `browser`. Separate, because it is several times as large.
 FROM packages AS browser-packages
-COPY requirements-browser.txt integrations/containers/unused.txt /
-RUN /pip/bin/pip --python /weighbridge/bin/python3 install --no-cache-dir --require-hashes -r /requirements-browser.txt
+COPY requirements-browser.txt integrations/containers/finish.sh integrations/containers/unused.txt /
+RUN /pip/bin/pip --python /weighbridge/bin/python3 install --no-cache-dir --no-compile --require-hashes -r /requirements-browser.txt
 COPY --from=wheel /wheel /wheel
-RUN /pip/bin/pip --python /weighbridge/bin/python3 install --no-deps /wheel/*.whl \
- && /pip/bin/pip --python /weighbridge/bin/python3 uninstall --yes --requirement /unused.txt
+RUN /pip/bin/pip --python /weighbridge/bin/python3 install --no-compile --no-deps /wheel/*.whl \
+ && /finish.sh /unused.txt
 
 
 FROM runtime AS weighbridge-browser
+LABEL org.opencontainers.image.title="weighbridge-browser" \
+      org.opencontainers.image.description="Weighbridge with Chromium, for where every token is blocked"
 # hadolint ignore=DL3002  # only for the installation
 USER 0:0
 # Without what only a graphics card or a screen needs: Chromium runs with --disable-gpu, and draws by itself.
@@ -93,6 +113,7 @@ USER 0:0
 RUN printf 'path-exclude=%s\n' '/usr/lib/*/libLLVM*' '/usr/lib/*/libgallium*' '/usr/lib/*/libz3*' '/usr/lib/*/dri/*' \
         '/usr/lib/chromium/libVkLayer_*' '/usr/share/icons/Adwaita/cursors/*' '/usr/share/doc/*' '/usr/share/man/*' \
         > /etc/dpkg/dpkg.cfg.d/no-graphics \
+ && printf 'path-include=%s\n' '/usr/share/doc/*/copyright' >> /etc/dpkg/dpkg.cfg.d/no-graphics \
  && apt-get update \
  && apt-get install --yes --no-install-recommends chromium \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt

@@ -16,9 +16,10 @@ HOME_ASSISTANT_ROOT = $(CURDIR)/.home-assistant/forky
 HOME_ASSISTANT = forky 0.13.375 2026.11.0
 HOME_ASSISTANT_FLOOR_ROOT = $(CURDIR)/.home-assistant/trixie
 HOME_ASSISTANT_FLOOR = trixie 0.13.316
+IN_CONTAINERS = tests/e2e/test_containers.py tests/e2e/test_existing_stacks.py tests/e2e/test_base_images.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run login doctor up down test test-e2e test-form test-home-assistant test-home-assistant-floor test-garminconnect check fix docs bench verify-sdk lock base-images home-assistant-app sbom audit clean
+.PHONY: help demo run login doctor up down test test-e2e test-containers test-form test-home-assistant test-home-assistant-floor test-garminconnect check fix docs bench verify-sdk lock base-images home-assistant-app sbom audit clean
 
 ##@ To use Weighbridge
 
@@ -50,8 +51,11 @@ down: ## stop these containers and keep their data
 test: $(DEV) ## run the tests
 	@$(BIN)/python -m pytest -n 3 $(ARGS)
 
-test-e2e: $(DEV) $(SUPPLY) ## run the tests with real programs around the function: Postgres, Mosquitto, containers …
-	@$(BIN)/python -m pytest tests/e2e --ignore-glob="*/test_form*.py" $(ARGS)
+test-e2e: $(DEV) $(SUPPLY) ## run the tests with real programs around the function: Postgres, Mosquitto, Node-RED …
+	@$(BIN)/python -m pytest tests/e2e --ignore-glob="*/test_form*.py" $(IN_CONTAINERS:%=--ignore=%) $(ARGS)
+
+test-containers: $(DEV) $(SUPPLY) ## run the tests of the images and of Compose, with a real engine (as root on Debian)
+	@$(BIN)/python -m pytest $(IN_CONTAINERS) $(ARGS)
 
 # Two at a time: a page mostly waits for its browser.
 test-form: $(DEV) ## run the tests of the page, in Chromium

@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from scripts.base_images import IMAGE
+from scripts.sbom import IMAGES
 from tests.e2e.parts.npm import installed
 from weighbridge import __version__
 from weighbridge.settings import VARIABLES, Right, read_settings
@@ -78,6 +79,28 @@ def test_images_are_of_this_version() -> None:
         r"^ *image: (?:\$\{WEIGHBRIDGE_IMAGE:-weighbridge\}|weighbridge-form):(\S+)", COMPOSE, re.MULTILINE
     )
     assert found == [__version__] * 2
+
+
+def test_images_say_what_they_are() -> None:
+    """Each image is labeled with its name, what it is, its version, its source and its license."""
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    stages = {found[2]: (found[1], found[3]) for found in re.finditer(STAGE, dockerfile)}
+    for image in IMAGES:
+        labels: dict[str, str] = {}
+        stage = image
+        while stage in stages:
+            stage, text = stages[stage]
+            labels = dict(re.findall(r'org\.opencontainers\.image\.(\w+)="([^"]*)"', text)) | labels
+        assert labels.pop("title") == image
+        assert labels.pop("description")
+        assert labels.pop("documentation").endswith("/docs/docker.md")
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        source = project["urls"]["Homepage"]
+        assert labels == {"version": __version__, "source": source, "licenses": project["license"]}
+
+
+#: A stage of the Dockerfile: its base, its name, its lines.
+STAGE = r"(?ms)^FROM (\S+) AS (\S+)$(.*?)(?=^FROM |\Z)"
 
 
 def test_images_of_others_have_a_digest() -> None:

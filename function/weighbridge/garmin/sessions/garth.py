@@ -22,6 +22,7 @@ exceptions), so an update of garth may break it.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import math
 import os
 import re
@@ -29,6 +30,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from ...errors import GarminUnreachable, SettingsInvalid, SignInBlocked, SignInRejected, WeighbridgeError
@@ -282,7 +284,7 @@ def import_garth() -> Any:
     for name in [name for name in os.environ if name.upper().startswith("GARTH_")]:
         os.environ.pop(name, None)
     try:
-        with _without_telemetry():
+        with _import_lock, _without_telemetry(), _without_the_sdk():
             import garth
             import garth.exc
             import garth.sso
@@ -296,15 +298,37 @@ def import_garth() -> Any:
 @contextlib.contextmanager
 def _without_telemetry() -> Iterator[None]:
     """garth does without logfire if that cannot be imported. It is half of the import and 20 MiB, and not used here."""
-    with _import_lock:
-        hidden = "logfire" not in sys.modules
+    hidden = "logfire" not in sys.modules
+    if hidden:
+        sys.modules["logfire"] = None  # type: ignore[assignment]  # so that its import fails (importlib)
+    try:
+        yield
+    finally:
         if hidden:
-            sys.modules["logfire"] = None  # type: ignore[assignment]  # so that its import fails (importlib)
-        try:
-            yield
-        finally:
-            if hidden:
-                del sys.modules["logfire"]
+            del sys.modules["logfire"]
+
+
+@contextlib.contextmanager
+def _without_the_sdk() -> Iterator[None]:
+    """Let garth be imported where garmin-fit-sdk is not installed, as in the images, which may not pass it on.
+
+    garth takes its `Encoder` at import, and uses it only to build a FIT file of its own, which nothing here asks for.
+    """
+    if "garth" in sys.modules or importlib.util.find_spec("garmin_fit_sdk"):
+        yield
+        return
+    stand_in = ModuleType("garmin_fit_sdk")
+    stand_in.Encoder = _NoEncoder  # type: ignore[attr-defined]
+    sys.modules["garmin_fit_sdk"] = stand_in
+    try:
+        yield
+    finally:
+        del sys.modules["garmin_fit_sdk"]
+
+
+class _NoEncoder:
+    def __init__(self) -> None:
+        raise ImportError("garth makes FIT files with garmin-fit-sdk, which is not installed here.")
 
 
 @contextlib.contextmanager

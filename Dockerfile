@@ -108,15 +108,17 @@ LABEL org.opencontainers.image.title="weighbridge-browser" \
       org.opencontainers.image.description="Weighbridge with Chromium, for where every token is blocked"
 # hadolint ignore=DL3002  # only for the installation
 USER 0:0
-# Without what only a graphics card or a screen needs: Chromium runs with --disable-gpu, and draws by itself.
+# Without what only a graphics card or a screen needs: Chromium runs with --disable-gpu, and draws by itself. Nor does
+# anybody read a dialog of GTK, in any language.
 # hadolint ignore=DL3008  # a browser should be the newest
 RUN printf 'path-exclude=%s\n' '/usr/lib/*/libLLVM*' '/usr/lib/*/libgallium*' '/usr/lib/*/libz3*' '/usr/lib/*/dri/*' \
         '/usr/lib/chromium/libVkLayer_*' '/usr/share/icons/Adwaita/cursors/*' '/usr/share/doc/*' '/usr/share/man/*' \
+        '/usr/share/locale/*' '/usr/share/gtk-3.0/emoji/*' \
         > /etc/dpkg/dpkg.cfg.d/no-graphics \
  && printf 'path-include=%s\n' '/usr/share/doc/*/copyright' >> /etc/dpkg/dpkg.cfg.d/no-graphics \
  && apt-get update \
  && apt-get install --yes --no-install-recommends chromium \
- && rm -rf /var/lib/apt/lists/* /var/cache/apt
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/cache/debconf/*-old /var/lib/dpkg/*-old /var/log/*.log /var/log/apt
 COPY --from=browser-packages /weighbridge /weighbridge
 # Its sandbox needs permissions that a container does not have. The container is the sandbox.
 ENV WEIGHBRIDGE_BROWSER_PROFILE=/data/browser WEIGHBRIDGE_BROWSER_ARGS="--no-sandbox --disable-dev-shm-usage"

@@ -13,6 +13,9 @@ find "$packages" -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -
 # Apprise's translations, whose compiled form stays.
 find "$packages" -path '*/apprise/i18n/*' -name '*.po*' -delete
 
+# Playwright's types, and the pages of its recorder and its viewer.
+[ ! -e "$packages/playwright" ] || (cd "$packages/playwright/driver/package" && rm -r types lib/vite)
+
 # psycopg's own copy of OpenSSL makes way for that of Debian, which is the one of Python: there is one in a process, and
 # it is updated with the base image. Both are of a branch whose interface is fixed (3.5).
 for name in libcrypto libssl; do

@@ -29,7 +29,10 @@ def read_dot_env(environment: Mapping[str, str]) -> dict[str, str] | None:
 
     Raises `SettingsInvalid`.
     """
-    if not DOT_ENV.is_file():
+    try:
+        if not DOT_ENV.is_file():
+            return None
+    except PermissionError:  # a folder of somebody else, such as that of a container which runs as any user
         return None
     from dotenv import dotenv_values
 

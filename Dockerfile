@@ -1,5 +1,5 @@
-# Three images: `weighbridge` (every command: the function, the outbox, the poller), `weighbridge-browser` (the same
-# with Chromium), and `weighbridge-form` (the page).
+# Four images: `weighbridge` (every command: the function, the outbox, the poller), `weighbridge-browser` (the same with
+# Chromium), `weighbridge-form` (the page), and `weighbridge-app` (the app of Home Assistant).
 # Rule: no build tool is in an image that runs, no secret is in a layer, nothing runs as root, and the root file system
 # may be read-only (Streamlit needs a writable /tmp).
 
@@ -132,7 +132,9 @@ COPY --from=product /weighbridge /weighbridge
 
 
 FROM runtime AS weighbridge-app
-LABEL io.hass.type="app" io.hass.arch="aarch64|amd64" io.hass.version="0.2.0"
+LABEL org.opencontainers.image.title="weighbridge-app" \
+      org.opencontainers.image.description="The app of Home Assistant" \
+      io.hass.type="app" io.hass.arch="aarch64|amd64" io.hass.version="0.2.0"
 # Where Home Assistant's ingress and Home Assistant itself come from, on a network that nobody else can read.
 # hadolint ignore=DL3064  # none of this is a secret
 ENV WEIGHBRIDGE_FORM_INGRESS=172.30.32.2 WEIGHBRIDGE_PRIVATE_CALLERS=172.30.32.1 STREAMLIT_SERVER_PORT=8099

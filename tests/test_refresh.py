@@ -160,7 +160,7 @@ def test_daily(garmin: GarminStandIn, env: dict[str, str]) -> None:
 
 def test_kept_is_delivered(garmin: GarminStandIn, env: dict[str, str], tmp_path: Path) -> None:
     """With --deliver-kept, each person's kept files arrive once, by themselves. A file that is there already, or that
-    another run has just moved, is no fault."""
+    another run has just moved, is not a fault."""
     folder = tmp_path / "weigh-ins"
     env |= {
         "WEIGHBRIDGE_FOLDER": str(folder),

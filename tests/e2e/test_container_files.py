@@ -142,6 +142,7 @@ def test_daily_look_delivers_as_the_function() -> None:
     services = yaml.safe_load(COMPOSE)["services"]
     function, refresh = (services[name]["environment"] for name in ("function", "refresh"))
     callers = {"WEIGHBRIDGE_API_KEYS", "WEIGHBRIDGE_PRIVATE_CALLERS", "WEIGHBRIDGE_TRUSTED_PROXIES"}
+    callers |= {"WEIGHBRIDGE_PUSH_ACCOUNT", "WEIGHBRIDGE_PUSH_AUDIENCE", "WEIGHBRIDGE_PUSH_CERTIFICATES"}
     assert refresh == {name: value for name, value in function.items() if name not in callers}
 
 

@@ -283,7 +283,7 @@ def answers(stack: Stack, *words: object) -> bool:
 
 
 def sql_of_the_page() -> str:
-    """What docs/docker.md tells the superuser of a foreign Postgres to run."""
+    """What docs/docker.md has the superuser of a foreign Postgres run."""
     (found,) = re.findall(r"```sql\n(.*?)```", (ROOT / "docs/docker.md").read_text(), re.DOTALL)
     return str(found)
 

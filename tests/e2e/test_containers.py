@@ -44,7 +44,8 @@ SECRETS = {
 }
 IN_THE_FOLDER = "planted-in-the-folder-0a1b2c3d"
 LONG_RUNNING = ("broker", "relay", "postgres", "worker", "function", "refresh")
-MOST_MB = {"weighbridge": 95, "weighbridge-browser": 862, "weighbridge-form": 300, "weighbridge-app": 400}
+#: The goals are 90, 700 and 300 MB. Chromium is a few MB larger every other month.
+MOST_MB = {"weighbridge": 92, "weighbridge-browser": 715, "weighbridge-form": 300, "weighbridge-app": 400}
 #: Wheels without the text of their license. This one is under Apache-2.0, whose text comes with others.
 WITHOUT_A_TEXT = {"streamlit"}
 FIRST = datetime(2024, 3, 1, 6, 30, tzinfo=UTC)
@@ -254,11 +255,12 @@ def test_images_hold_the_licenses(house: House, name: str) -> None:
 @pytest.mark.parametrize(
     ("user", "volume"), [("12345:0", True), ("12345:0", False), ("12345:12345", True), ("12345:12345", False)]
 )
-def test_any_user_can_run_an_image(house: House, name: str, user: str, *, volume: bool) -> None:
+def test_any_user_can_run_an_image(house: House, tmp_path: Path, name: str, user: str, *, volume: bool) -> None:
     """Each image starts as any user on a read-only file system, and answers. Without a volume, it says so."""
     confined = ("--user", user, "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL")
     if volume:
-        confined += ("--tmpfs", "/data:mode=1777")
+        tmp_path.chmod(0o777)
+        confined += ("--volume", f"{tmp_path}:/data")
     settings = {
         "WEIGHBRIDGE_API_KEYS": f"home={SECRETS['WEIGHBRIDGE_KEY']}",
         "WEIGHBRIDGE_FORM_PASSWORD": SECRETS["WEIGHBRIDGE_FORM_PASSWORD"],
@@ -298,6 +300,23 @@ def normal(pin: str) -> str:
     return canonicalize_name(name) + equals + version
 
 
+DRIVEN = """
+import os
+from playwright.sync_api import sync_playwright
+from weighbridge.garmin.sessions.garth import import_garth
+
+print(import_garth().__name__)
+with sync_playwright() as playwright:
+    browser = playwright.chromium.launch(
+        executable_path="/usr/bin/chromium", args=os.environ["WEIGHBRIDGE_BROWSER_ARGS"].split()
+    )
+    page = browser.new_page()
+    page.goto("data:text/html,<h1>Here</h1>")
+    print(page.text_content("h1"))
+    browser.close()
+"""
+
+
 def test_confined_browser_image_opens_a_page(house: House) -> None:
     """The image with a browser opens a page as an unprivileged user on a read-only file system."""
     confined = ("--read-only", "--tmpfs", "/tmp:exec", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
@@ -306,7 +325,7 @@ def test_confined_browser_image_opens_a_page(house: House) -> None:
     run = ("run", "--rm", *confined, f"weighbridge-browser:{__version__}")
     assert "<h1>Here</h1>" in house.engine.docker(*run, "sh", "-c", program)
     assert house.engine.docker(*run, "id", "-u").strip() == "10001"
-    assert "playwright" in house.engine.docker(*run, "python3", "-c", "import garth, playwright; print(playwright)")
+    assert house.engine.docker(*run, "python3", "-c", DRIVEN).split() == ["garth", "Here"]
 
 
 @pytest.mark.parametrize("service", LONG_RUNNING)

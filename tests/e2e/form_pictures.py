@@ -91,6 +91,7 @@ def with_garmin(site: FormSite, folder: Path) -> Iterator[State]:
     type_in(page, NINE)
     expect(page.locator(".st-key-said")).to_contain_text("visceral fat")
     page.get_by_text("What would be sent").click()
+    expect(page.get_by_test_id("stTable")).to_be_visible()
     page.set_viewport_size({"width": 900, "height": 1180})
     yield "preview", page
     page.set_viewport_size(DESKTOP)

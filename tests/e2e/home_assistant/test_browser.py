@@ -117,11 +117,10 @@ def take_picture_of_trend(house: House, page: Page) -> None:
     house.home.ask(type="lovelace/dashboards/create", url_path="weigh-ins", title="Weigh-ins", mode="storage")
     config = {"views": [{"title": "Weight", "cards": [card]}]}
     house.home.ask(type="lovelace/config/save", url_path="weigh-ins", config=config)
-    for picture_name, width, height in (("trend", 1000, 900), ("trend-phone", 390, 844)):
-        page.set_viewport_size({"width": width, "height": height})
-        page.goto(f"{house.home.address}/weigh-ins/0")
-        page.wait_for_timeout(6000)
-        picture(page, picture_name)
+    page.set_viewport_size({"width": 1000, "height": 900})
+    page.goto(f"{house.home.address}/weigh-ins/0")
+    page.wait_for_timeout(6000)
+    picture(page, "trend")
     page.set_viewport_size({"width": 1000, "height": 760})
 
 

@@ -283,7 +283,7 @@ def test_any_user_can_run_an_image(house: House, tmp_path: Path, name: str, user
 
 def status_of(address: str, port: int, path: str) -> int:
     with contextlib.suppress(OSError), closing(http.client.HTTPConnection(address, port, timeout=5)) as connection:
-        connection.request("GET", path)
+        connection.request("GET", path, headers={"Host": "scales.example"})
         return connection.getresponse().status
     return 0
 

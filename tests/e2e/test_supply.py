@@ -160,7 +160,7 @@ def test_what_an_image_leaves_out() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
     for part in {part for image in IMAGES.values() for part in image}:
         assert unused(part) - set(locked(*part.locks)) == set()
-        assert f"uninstall --yes --requirement /{part.unused}" in dockerfile
+        assert f"/finish.sh /{part.unused}\n" in dockerfile
 
 
 def check(bill: dict[str, Any], name: str) -> None:

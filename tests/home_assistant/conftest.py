@@ -6,6 +6,7 @@ Rule: the network of a test is this machine. What a module shares is as at its s
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,6 +24,9 @@ from tests.garmin.account import Account
 from tests.garmin.server import GarminStandIn
 
 from .running import RunningFunction
+
+# The harness logs each statement to the database.
+logging.getLogger("sqlalchemy.engine").setLevel(logging.WARNING)
 
 # The harness allows no socket at all. Connections stay limited to 127.0.0.1, as it sets them before each test.
 pytest_socket.disable_socket = lambda **_options: None

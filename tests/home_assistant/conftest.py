@@ -1,6 +1,6 @@
-"""Fixtures: a stand-in for Garmin and the real function as a process, both shared by a module, and an entry.
+"""Fixtures: a stand-in for Garmin and the real function as a process, both shared by all tests, and an entry.
 
-Rule: the network of a test is this machine. What a module shares is as at its start before every test.
+Rule: the network of a test is this machine. What is shared is as at its start before every test.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def hass_config_dir(tmp_path: Path) -> str:
     return str(tmp_path)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def _garmin() -> Iterator[GarminStandIn]:
     with GarminStandIn() as stand_in:
         serve = stand_in._server.process_request_thread
@@ -71,7 +71,7 @@ def garmin(_garmin: GarminStandIn) -> Iterator[GarminStandIn]:
     assert _garmin.unexpected == []
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def _functions(
     _garmin: GarminStandIn, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[Sequence[str]], RunningFunction]]:

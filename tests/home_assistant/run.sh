@@ -8,10 +8,10 @@ export PYTHONPATH=/weighbridge/function:/weighbridge PYTHONDONTWRITEBYTECODE=1 C
 coverage=
 if [ "${1-}" = --coverage ]; then
     shift
-    coverage="--cov=custom_components.weighbridge --cov-report=term-missing:skip-covered --cov-fail-under=95"
+    coverage="--cov=custom_components.weighbridge --cov-config=tests/home_assistant/coverage.ini --cov-report=term-missing:skip-covered --cov-fail-under=95"
 fi
 # Two at a time. Those of a file share what it starts.
 # shellcheck disable=SC2086 # several arguments
 /phacc/bin/python -m pytest -n 2 --dist loadfile -c tests/home_assistant/pytest.ini tests/home_assistant $coverage "$@"
 [ -z "$coverage" ] ||
-    /phacc/bin/python -m coverage report --fail-under=100 --show-missing --include="*/*_flow.py,*/repairs.py"
+    /phacc/bin/python -m coverage report --rcfile=tests/home_assistant/coverage.ini --fail-under=100 --show-missing --include="*/*_flow.py,*/repairs.py"

@@ -72,7 +72,6 @@ class RunningFunction:
     def start(self, *, checked: bool = True, **settings: str) -> None:
         """Start it, with these settings changed, and wait until it answers. `checked`: unusable ones stop it."""
         self.stop()
-        open("/tmp/starts", "a").write(os.environ.get("PYTEST_CURRENT_TEST", "") + chr(10))  # DEBUG
         self._changed = bool(settings) or not checked
         inherited = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "HOME") if name in os.environ}
         with self._log.open("ab") as log:

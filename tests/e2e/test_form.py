@@ -565,7 +565,7 @@ def test_pasted_reading_of_several_people(open_page: Open, garmin: GarminStandIn
     page.segmented_control(key="person of the function").set_value("Ben").run()
     for pasted, said in (
         ({"weight": 60}, "This weigh-in is Anna's. Choose Anna at the top, and fill the fields again."),
-        ({"weight": 68}, "This weight fits Anna and Ben."),
+        ({"weight": 68}, "This weight fits several people: Anna, Ben."),
         ({"weight": 178}, "This weight fits no one's range"),
     ):
         page.text_area(key="pasted").set_value(json.dumps(pasted))

@@ -63,7 +63,7 @@ def test_pasted_weigh_in_asks_whose_it_is(
     paste(page, "Weight 178kg")
     expect(page.get_by_text("This weight fits no one's range")).to_be_visible()
     paste(page, "Weight 68kg")
-    expect(page.get_by_text("This weight fits Anna and Ben.")).to_be_visible()
+    expect(page.get_by_text("This weight fits several people: Anna, Ben.")).to_be_visible()
     assert findings(page, axe) == []
     expect(page.get_by_label("Weight (kg)", exact=True)).to_have_value("")
     expect(page.get_by_role("radio", name="Anna")).to_be_checked()

@@ -22,9 +22,30 @@ Parameter: TypeAlias = "int | float | Decimal | str | Reason | Sequence[Paramete
 _NAME = re.compile(r"\{(\w+)")
 
 
+def parameters_in(sentence: str) -> frozenset[str]:
+    """The names in its braces."""
+    return frozenset(_NAME.findall(sentence.replace("{{", "")))
+
+
+class Sentences(Enum):
+    """A table of codes: each member is the English sentence. Called with its parameters, it is a reason."""
+
+    def __init__(self, sentence: str) -> None:
+        #: For programs: "out-of-range".
+        self.code = self.name.lower().replace("_", "-")
+        self.sentence = sentence
+        #: The names of its parameters.
+        self.parameters = parameters_in(sentence)
+
+    def __call__(self, **parameters: Parameter) -> Reason:
+        if parameters.keys() != self.parameters:
+            raise TypeError(f"{self.code} has the parameters {sorted(self.parameters)}, got {sorted(parameters)}")
+        return Reason(self, parameters)
+
+
 @unique
-class Why(Enum):
-    """The English sentence of each code. Called with its parameters, it is the reason: `Why.DAY_EXPECTED()`."""
+class Why(Sentences):
+    """The reasons of the function: `Why.DAY_EXPECTED()`."""
 
     # Of any value.
     OUT_OF_RANGE = "A {quantity} of {minimum} to {maximum} {unit} was expected."
@@ -157,24 +178,12 @@ class Why(Enum):
     STEP_EXPECTED = "A JSON object with {known} was expected, and nothing else."
     TEXT_EXPECTED = "A text of 1 to {maximum} characters was expected."
 
-    def __init__(self, sentence: str) -> None:
-        #: For programs: "out-of-range".
-        self.code = self.name.lower().replace("_", "-")
-        self.sentence = sentence
-        #: The names of its parameters.
-        self.parameters = frozenset(_NAME.findall(sentence.replace("{{", "")))
-
-    def __call__(self, **parameters: Parameter) -> Reason:
-        if parameters.keys() != self.parameters:
-            raise TypeError(f"{self.code} has the parameters {sorted(self.parameters)}, got {sorted(parameters)}")
-        return Reason(self, parameters)
-
 
 @dataclass(frozen=True, slots=True)
 class Reason:
     """A code and its parameters. As text: the English sentence."""
 
-    why: Why
+    why: Sentences
     parameters: Mapping[str, Parameter]
 
     def __str__(self) -> str:
@@ -225,7 +234,7 @@ def _in_english(_name: str, value: Parameter) -> str:
 def fill(sentence: str, parameters: Mapping[str, Any], text_of: Callable[[str, Any], str] = _in_english) -> str:
     """The sentence with its parameters. `text_of`: the text of one, by its name, in the language of the sentence.
 
-    It begins with a capital letter, and a unit that is empty leaves no space.
+    If a parameter is its first word, it gets a capital letter. A unit that is empty leaves no space.
     """
     if parameters.get("unit") == "":
         sentence = sentence.replace(" {unit}", "")
@@ -234,4 +243,4 @@ def fill(sentence: str, parameters: Mapping[str, Any], text_of: Callable[[str, A
         several = isinstance(value, list | tuple)
         values[name] = _Several([text_of(name, each) for each in value]) if several else text_of(name, value)
     text = sentence.format(**values)
-    return text[:1].upper() + text[1:]
+    return text[:1].upper() + text[1:] if sentence.startswith("{") else text

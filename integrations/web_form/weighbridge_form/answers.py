@@ -44,7 +44,7 @@ PROBLEMS: Mapping[str, Words] = {
     "not-found": Words(mark("There is nothing here any more.")),
     "method-not-allowed": Words(mark("The request is not valid.")),
     "too-slow": Words(mark("The request took too long. Try again."), is_all=True),
-    "conflict": Words(mark("Garmin has other values for the same time."), is_all=True),
+    "conflict": Words(mark("Garmin already has a weigh-in of this time with other values."), is_all=True),
     "too-large": Words(mark("That is too large.")),
     "media-type-unsupported": Words(mark("The request is not valid.")),
     "sign-in-ended": Words(mark("This sign-in has ended. Start again."), is_all=True),
@@ -98,7 +98,9 @@ NOTES: Mapping[str, Words] = {
     Code.SAME_WEIGHING: Words(mark("It belongs to a weigh-in that is there already, and adds nothing."), is_all=True),
     Code.COMPLETES_WEIGH_IN: Words(mark("Its values were added to a weigh-in that was there already.")),
     Code.FELL_BACK: Words(mark("The first way did not work, so another was used.")),
-    Code.OTHER_FILES_KEPT: Words(mark("A file with other values is there for the same time.")),
+    Code.OTHER_FILES_KEPT: Words(
+        mark("A file with other values is there for the same time. Import only one of them."), is_all=True
+    ),
     Code.GARMIN_REMARK: Words(mark("Garmin took the file, with a remark.")),
     Code.NOT_SHOWN: Words(mark("Garmin does not show all values.")),
     Code.NOT_VISIBLE_YET: Words(mark("Garmin does not show it yet.")),
@@ -106,7 +108,9 @@ NOTES: Mapping[str, Words] = {
     Code.LOOK_FAILED: Words(mark("It could not be looked up in Garmin.")),
     Code.PERSONAL_API_FAILED: Words(mark("Garmin's Personal API did not answer.")),
     Code.ENTRIES_UNREADABLE: Words(mark("Garmin lists weigh-ins in a form that is not known.")),
-    Code.REPLACED_ENTRY_REMAINS: Words(mark("The old entry is still there.")),
+    Code.REPLACED_ENTRY_REMAINS: Words(
+        mark("The old entry is still there. Delete it in the list of weigh-ins."), is_all=True
+    ),
     Code.REPLACED_ENTRY_HAD_MORE: Words(mark("The old entry had values that the new one does not have.")),
 }
 

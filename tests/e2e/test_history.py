@@ -29,7 +29,7 @@ from weighbridge.receipt import WORDS
 from weighbridge_history.columns import FITDAYS_ORDER
 from weighbridge_history.errors import FileUnusable, MappingInvalid
 from weighbridge_history.read import History, WeighInLine, read
-from weighbridge_history.send import STATUS_TEXTS, ImportReport, Stopped, send
+from weighbridge_history.send import STATUS_TEXTS, ImportReport, Stopped, reason_of, send
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 11, 22, tzinfo=ZoneInfo("UTC"))
@@ -342,9 +342,9 @@ def test_line_with_several_weigh_ins(garmin: GarminStandIn, tmp_path: Path) -> N
     with function(garmin, tmp_path) as address:
         outcome = send_all(address, rows)
     assert outcome.counts == {"confirmed": 2}
-    ((refused, reason),) = outcome.refused
+    ((refused, problem),) = outcome.refused
     assert refused.number == 3
-    assert "8140" in reason
+    assert "8140" in reason_of(problem)
     assert sorted(entry["weight"] for entry in garmin.weigh_ins()) == [81000, 81100, 81200, 81400]
 
 
@@ -472,8 +472,8 @@ def test_conflicting_row_does_not_stop_others(garmin: GarminStandIn, tmp_path: P
         send_all(address, [rows[1]._replace(line=rows[1].line.replace(b"81.4", b"79.9"))])
         outcome = send_all(address, rows)
     assert outcome.counts == {"confirmed": 2}
-    ((row, why),) = outcome.refused
-    assert (row.number, "This reading would change weight." in why) == (2, True)
+    ((row, problem),) = outcome.refused
+    assert (row.number, "This reading would change weight." in reason_of(problem)) == (2, True)
 
 
 #: A weigh-in as the Fitdays cloud has it, to the second, and as the app exports it: to the minute, muscle in kg.

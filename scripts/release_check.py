@@ -9,10 +9,10 @@ dist/home_assistant_app.
 
 Rule: only what is committed is checked. What cannot be done here is said, and counted.
 
-Strategy: most steps are tests that exist for their own sake, run in the copy. `make check` and the whole test suites are
-not a part of it: the workflow `checks` runs them on every commit.
+Strategy: most steps are tests that exist for their own sake, run in the copy. `make check` and the whole of the
+tests are not a part of it: the workflow `checks` runs them on every commit.
 
-Weakness: what an image installs from Debian is looked at for vulnerabilities only by the workflow, which has a database.
+Weakness: what an image installs from Debian is looked at for vulnerabilities only by the workflow, with a database.
 """
 
 from __future__ import annotations
@@ -191,9 +191,7 @@ def steps(copy: Copy, another: Copy, tag: str, *, images: bool) -> list[Step]:
             lambda: copy.tests("tests/test_workflows.py", "tests/e2e/test_workflows.py"),
             "pytest tests/test_workflows.py tests/e2e/test_workflows.py shows it.",
         ),
-        Step(
-            "vulnerabilities", vulnerabilities, "make lock renews the packages; name one that must stay in the notes."
-        ),
+        Step("vulnerabilities", vulnerabilities, "make lock renews the packages."),
     ]
     if images:
         found += [
@@ -220,7 +218,7 @@ def main() -> None:
     for name in ("release", "site", "home_assistant_app"):
         shutil.rmtree(DIST / name, ignore_errors=True)
     (DIST / "release").mkdir(parents=True)
-    failed, skipped = 0, []
+    failed, skipped = 0, list[str]()
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="weighbridge-release-") as folder:
         copy, another = Copy(Path(folder, "weighbridge")), Copy(Path(folder, "another", "weighbridge"))

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parent.parent
 VERSION = r"\d+\.\d+\.\d+(?:(?:a|b|rc)\d+)?"
 SOURCE = "function/weighbridge/__init__.py"
 
-#: In any file: image:1.0.0, ${IMAGE:-image}:1.0.0, ${WEIGHBRIDGE_VERSION:-1.0.0}, weighbridge-1.0.0.whl.
+#: In any file: a tag of an image, also ${WEIGHBRIDGE_IMAGE:-…}:tag and ${WEIGHBRIDGE_VERSION:-tag}, and a wheel's name.
 ANYWHERE = r"\bweighbridge(?:-[a-z]+)*(?:\}?:|-)|\bWEIGHBRIDGE_VERSION:-"
 #: In one file alone.
 FIELDS = {

@@ -12,7 +12,7 @@ import pytest
 from scripts import release
 from weighbridge import __version__
 
-DAY = date(2030, 1, 31)
+FAR, DAY = "9.9.9rc1", date(2030, 1, 31)
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +26,8 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
     log = root / "CHANGELOG.md"
     text = log.read_text(encoding="utf-8")
     if "(unreleased)" not in text:
-        log.write_text(text.replace("\n## ", "\n## 9.9.9rc1 (unreleased)\n\nNew.\n\n## ", 1), encoding="utf-8")
-    release.write("9.9.9rc1", DAY, root)
+        log.write_text(text.replace("\n## ", "\n## next (unreleased)\n\nNew.\n\n## ", 1), encoding="utf-8")
+    release.write(FAR, DAY, root)
     return root
 
 
@@ -59,21 +59,21 @@ def test_no_place_is_unknown() -> None:
 )
 def test_unknown_place_is_found(tmp_path: Path, line: str) -> None:
     """A version in another shape is found, with its line."""
-    (tmp_path / "new.yaml").write_text(f"image: weighbridge:7.7.7\n{line.format('7.7.7')}\n")
+    (tmp_path / "new.yaml").write_text(f"image: weighbridge:{FAR}\n{line.format(FAR)}\n")
     track(tmp_path)
-    assert release.unknown_places("7.7.7", tmp_path) == [("new.yaml", 2, "7.7.7")]
+    assert release.unknown_places(FAR, tmp_path) == [("new.yaml", 2, FAR)]
 
 
 def test_release_writes_every_place(released: Path) -> None:
     """After a release every place names the new version, and no file names the earlier one as ours."""
-    assert release.source_version(released) == "9.9.9rc1"
-    assert release.places(released) == [place._replace(version="9.9.9rc1") for place in release.places()]
+    assert release.source_version(released) == FAR
+    assert release.places(released) == [place._replace(version=FAR) for place in release.places()]
     assert release.unknown_places(__version__, released) == []
 
 
 def test_release_dates_the_changes(released: Path) -> None:
     """The heading of what was not released gets the version and the day, once."""
-    day, text = release.changes("9.9.9rc1", released)
+    day, text = release.changes(FAR, released)
     assert day == "2030-01-31"
     assert text
     with pytest.raises(LookupError, match="must have one heading"):

@@ -202,7 +202,7 @@ def steps(copy: Copy, another: Copy, tag: str, *, images: bool) -> list[Step]:
             ),
             Step(
                 "images, read-only and as any user",
-                lambda: copy.tests(containers, "-k", "any_user or images or supervisor"),
+                lambda: copy.tests(containers, "-k", "any_user or images or app_of"),
                 f"pytest {containers} shows it.",
             ),
         ]

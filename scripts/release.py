@@ -43,7 +43,7 @@ OTHERS = re.compile(
 
 
 class Place(NamedTuple):
-    """A version of ours in a file."""
+    """A version of Weighbridge in a file."""
 
     file: str
     line: int
@@ -62,13 +62,13 @@ def texts(root: Path = ROOT) -> Iterator[tuple[str, str]]:
 
 
 def shape(file: str) -> re.Pattern[str]:
-    """What a version of ours looks like in this file."""
+    """What the version of Weighbridge looks like in this file."""
     before = f"{ANYWHERE}|{FIELDS[file]}" if file in FIELDS else ANYWHERE
     return re.compile(rf"(?P<before>{before})(?P<version>{VERSION})\b", re.MULTILINE)
 
 
 def places(root: Path = ROOT) -> list[Place]:
-    """Every place with a version of ours, in a shape that is known."""
+    """Every place with a version of Weighbridge, in a shape that is known."""
     return [
         Place(name, text.count("\n", 0, match.start("version")) + 1, match["version"])
         for name, text in texts(root)
@@ -77,10 +77,12 @@ def places(root: Path = ROOT) -> list[Place]:
 
 
 def unknown_places(version: str, root: Path = ROOT) -> list[Place]:
-    """Lines that seem to name this version of ours, in no shape that is known."""
+    """Lines that seem to name this version of Weighbridge, in no shape that is known."""
     alone = re.compile(rf"(?<![\w.-]){re.escape(version)}(?![\w.])|(?<=[/-]){re.escape(version)}\b")
     found = []
     for name, text in texts(root):
+        if version not in text:
+            continue
         rest = shape(name).sub("", text)
         for number, line in enumerate(rest.splitlines(), 1):
             if alone.search(line) and re.search(r"weighbridge|version", line, re.IGNORECASE):

@@ -26,7 +26,7 @@ import tempfile
 import time
 import tomllib
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -102,9 +102,9 @@ def version(tag: str) -> Outcome:
     return Outcome(f"{__version__} in {len(places)} places of {len({place.file for place in places})} files")
 
 
-def changes(tag: str) -> Outcome:
+def changes(tag: str, root: Path = ROOT) -> Outcome:
     try:
-        day, text = release.changes(__version__)
+        day, text = release.changes(__version__, root)
     except LookupError as e:
         raise Failed(e.args[0]) from None
     if tag and day == "unreleased":
@@ -174,7 +174,7 @@ def steps(copy: Copy, another: Copy, tag: str, *, images: bool) -> list[Step]:
         Step("packages", lambda: packages(copy, another), "Find what in the build depends on the place or the time."),
         Step(
             "wheel in an empty environment",
-            # What pipx does is only told apart by the index, and make test-e2e shows it.
+            # Without pipx, which does the same with whatever the index has today. It is in make test-e2e.
             lambda: copy.tests("tests/e2e/test_wheel.py", "-k", "not pipx"),
             "pytest tests/e2e/test_wheel.py shows it.",
         ),
@@ -209,6 +209,27 @@ def steps(copy: Copy, another: Copy, tag: str, *, images: bool) -> list[Step]:
     return found
 
 
+def take(chosen: Iterable[Step], *, strict: bool, left_out: Sequence[str] = ()) -> int:
+    """Take each step, and print a line about it. Returns the exit code."""
+    failed, skipped, started = 0, [*left_out], time.monotonic()
+    for step in chosen:
+        began = time.monotonic()
+        try:
+            outcome = step.run()
+            state = "partly" if outcome.skipped else "ok"
+        except Failed as e:
+            failed += 1
+            state, outcome = "FAILED", Outcome(f"{str(e).strip()}\n  {step.fix}")
+        print(f"{state:6} {time.monotonic() - began:6.1f} s  {step.name}: {outcome.said}", flush=True)
+        for reason in outcome.skipped:
+            print(f"  skipped: {reason}")
+        skipped += outcome.skipped
+    for reason in left_out:
+        print(f"  skipped: {reason}")
+    print(f"{failed} failed, {len(skipped)} skipped, {time.monotonic() - started:.0f} s")
+    return 1 if failed or (strict and skipped) else 0
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--tag", default="")
@@ -218,30 +239,12 @@ def main() -> None:
     for name in ("release", "site", "home_assistant_app"):
         shutil.rmtree(DIST / name, ignore_errors=True)
     (DIST / "release").mkdir(parents=True)
-    failed, skipped = 0, list[str]()
-    started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="weighbridge-release-") as folder:
         copy, another = Copy(Path(folder, "weighbridge")), Copy(Path(folder, "another", "weighbridge"))
         print(f"Weighbridge {__version__}, commit {copy.commit[:12]}")
-        for step in steps(copy, another, asked.tag, images=not asked.no_images):
-            began = time.monotonic()
-            try:
-                outcome = step.run()
-            except Failed as e:
-                failed += 1
-                state, outcome = "FAILED", Outcome(f"{str(e).strip()}\n  {step.fix}")
-            else:
-                state = "ok" if not outcome.skipped else "partly"
-            print(f"{state:6} {time.monotonic() - began:6.1f} s  {step.name}: {outcome.said}", flush=True)
-            for reason in outcome.skipped:
-                print(f"  skipped: {reason}")
-            skipped += outcome.skipped
-    if asked.no_images:
-        print("  skipped: the images (--no-images)")
-        skipped.append("images")
-    print(f"{failed} failed, {len(skipped)} skipped, {time.monotonic() - started:.0f} s")
-    if failed or (asked.strict and skipped):
-        sys.exit(1)
+        left_out = ["the images (--no-images)"] if asked.no_images else []
+        chosen = steps(copy, another, asked.tag, images=not asked.no_images)
+        sys.exit(take(chosen, strict=asked.strict, left_out=left_out))
 
 
 if __name__ == "__main__":

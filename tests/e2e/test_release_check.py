@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import release, release_check
+from scripts import release_check
 from scripts.release_check import Copy, Failed, Outcome, Step
 from weighbridge import __version__
 
@@ -37,7 +37,9 @@ def test_packages_are_reproducible(tmp_path: Path, dist: Path) -> None:
 def test_what_is_not_committed_is_not_checked(tmp_path: Path) -> None:
     """The copy has the files of the commit, and no other."""
     copy = Copy(tmp_path / "copy")
-    listed = subprocess.run(["git", "ls-tree", "-r", "--name-only", "HEAD"], cwd=ROOT, stdout=subprocess.PIPE, check=True)
+    listed = subprocess.run(
+        ["git", "ls-tree", "-r", "--name-only", "HEAD"], cwd=ROOT, stdout=subprocess.PIPE, check=True
+    )
     there = {str(path.relative_to(copy.folder)) for path in copy.folder.rglob("*") if path.is_file()}
     assert {name for name in there if not name.startswith(".git/")} == set(listed.stdout.decode().split())
 
@@ -62,41 +64,41 @@ def test_tag_is_the_version(tag: str) -> None:
         release_check.version(tag)
 
 
-def test_changes_are_dated_before_a_tag(dist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changes_are_dated_before_a_tag(tmp_path: Path, dist: Path) -> None:
     """Without a tag the changes may be unreleased; with one, their heading has a day. They become the notes."""
-    monkeypatch.setattr(release, "changes", lambda version: ("unreleased", f"What is new in {version}."))
-    assert release_check.changes("").said == "unreleased, 1 lines"
-    assert (dist / "release" / "changes.md").read_text() == f"What is new in {__version__}.\n"
+    (tmp_path / "CHANGELOG.md").write_text(
+        f"# Changelog\n\n## {__version__} (unreleased)\n\nNew.\n\n## 0.0.1\n\nOld.\n"
+    )
+    assert release_check.changes("", tmp_path).said == "unreleased, 1 lines"
+    assert (dist / "release" / "changes.md").read_text() == "New.\n"
     with pytest.raises(Failed, match="has no day"):
-        release_check.changes(f"v{__version__}")
+        release_check.changes(f"v{__version__}", tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("outcome", "arguments", "code", "said"),
+    ("outcome", "strict", "code", "said"),
     [
-        (Outcome("3 tests"), [], 0, "0 failed, 1 skipped"),
-        (Outcome("3 tests", ("no scale",)), [], 0, "0 failed, 2 skipped"),
-        (Outcome("3 tests", ("no scale",)), ["--strict"], 1, "  skipped: no scale\n"),
-        (Failed("no scale"), [], 1, "no scale\n  Buy one.\n"),
+        (Outcome("3 tests"), True, 0, "0 failed, 0 skipped"),
+        (Outcome("3 tests", ("no scale",)), False, 0, "0 failed, 1 skipped"),
+        (Outcome("3 tests", ("no scale",)), True, 1, "  skipped: no scale\n"),
+        (Failed("no scale"), False, 1, "no scale\n  Buy one.\n"),
     ],
 )
 def test_end(
-    dist: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
-    outcome: Outcome | Failed, arguments: list[str], code: int, said: str,
-) -> None:  # fmt: skip
-    """A failure ends with 1 and says the fix; what was skipped is said and counted, and a failure only with --strict."""
+    capsys: pytest.CaptureFixture[str], outcome: Outcome | Failed, *, strict: bool, code: int, said: str
+) -> None:
+    """A failure ends with 1 and says the fix; what was skipped is said and counted, and fails only if that is asked."""
 
     def run() -> Outcome:
         if isinstance(outcome, Failed):
             raise outcome
         return outcome
 
-    monkeypatch.setattr(release_check, "steps", lambda *_, images: [Step("scale", run, "Buy one.")])
-    monkeypatch.setattr("sys.argv", ["release-check", "--no-images", *arguments])
-    try:
-        release_check.main()
-    except SystemExit as end:
-        assert end.code == code
-    else:
-        assert code == 0
+    assert release_check.take([Step("scale", run, "Buy one.")], strict=strict) == code
     assert said in capsys.readouterr().out
+
+
+def test_what_is_left_out_is_skipped() -> None:
+    """What is left out on purpose counts as skipped, too."""
+    assert release_check.take([], strict=False, left_out=["the images"]) == 0
+    assert release_check.take([], strict=True, left_out=["the images"]) == 1

@@ -6,7 +6,7 @@ Rule: the version is a fact of function/weighbridge/__init__.py. Where a file ha
 a manifest), it is recognized by what is before it, in any tracked file. A version that is in none of these shapes is a
 place that is not known, and an error (tests/test_release.py).
 
-Facts: such as 1.0.0 or 1.0.0rc1. PEP 440, Docker's tags and Home Assistant (AwesomeVersion) read both as they are. The
+Facts: such as 1.2.3 or 1.2.3rc1. PEP 440, Docker's tags and Home Assistant (AwesomeVersion) read both as they are. The
 git tag is `v` and the version.
 """
 
@@ -100,7 +100,7 @@ def source_version(root: Path = ROOT) -> str:
 def changes(version: str, root: Path = ROOT) -> tuple[str, str]:
     """What is in the brackets of this version's heading in CHANGELOG.md, and the text below. Raises `LookupError`."""
     text = (root / "CHANGELOG.md").read_text(encoding="utf-8")
-    found = re.search(rf"^## {re.escape(version)} \((.*)\)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    found = re.search(rf"^## {re.escape(version)} \(([^)\n]*)\)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     if not found:
         raise LookupError(f"CHANGELOG.md has no heading '## {version} (unreleased)' or '## {version} (YYYY-MM-DD)'")
     return found[1], found[2].strip()
@@ -130,7 +130,7 @@ def main() -> None:
     parser.add_argument("--date", type=date.fromisoformat, default=date.today(), metavar="YYYY-MM-DD")  # noqa: DTZ011
     asked = parser.parse_args()
     if not re.fullmatch(VERSION, asked.version):
-        sys.exit(f"Expected a version such as 1.0.0 or 1.0.0rc1, got {asked.version!r}.")
+        sys.exit(f"Expected a version such as 1.2.3 or 1.2.3rc1, got {asked.version!r}.")
     try:
         written = write(asked.version, asked.date)
     except LookupError as e:

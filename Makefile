@@ -51,8 +51,9 @@ down: ## stop these containers and keep their data
 test: $(DEV) ## run the tests
 	@$(BIN)/python -m pytest -n 3 $(ARGS)
 
+# More workers than cores: most of these tests wait for other programs.
 test-e2e: $(DEV) $(SUPPLY) ## run the tests with real programs around the function: Postgres, Mosquitto, Node-RED …
-	@$(BIN)/python -m pytest tests/e2e --ignore-glob="*/test_form*.py" $(IN_CONTAINERS:%=--ignore=%) $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile tests/e2e --ignore-glob="*/test_form*.py" $(IN_CONTAINERS:%=--ignore=%) $(ARGS)
 
 test-containers: $(DEV) $(SUPPLY) ## run the tests of the images and of Compose, with a real engine (as root on Debian)
 	@$(BIN)/python -m pytest $(IN_CONTAINERS) $(ARGS)

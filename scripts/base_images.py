@@ -1,7 +1,7 @@
 """`make base-images`: asks each registry which image a tag names now, and writes its digest behind the tag.
 
     FROM python:3.13-slim-trixie@sha256:…       in Dockerfile, also as `ARG NAME=…`
-    image: postgres:17-trixie@sha256:…          in compose.yaml
+    image: postgres:17-trixie@sha256:…          in compose.yaml, and cloudflared in tunnel.yaml
 
 Rule: all or nothing. If one answer is missing, no file is changed.
 
@@ -23,7 +23,7 @@ from pathlib import Path
 import httpx
 
 ROOT = Path(__file__).parent.parent
-FILES = ("Dockerfile", "compose.yaml")
+FILES = ("Dockerfile", "compose.yaml", "integrations/containers/stacks/tunnel.yaml")
 
 #: An image of others: ours have no registry.
 IMAGE = re.compile(

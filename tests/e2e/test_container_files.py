@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ import yaml
 
 from scripts.base_images import IMAGE
 from scripts.sbom import IMAGES
+from tests.e2e.parts.docker import compose_program
 from tests.e2e.parts.npm import installed
 from weighbridge import __version__
 from weighbridge.settings import VARIABLES, Right, read_settings
@@ -113,11 +115,8 @@ def test_images_of_others_have_a_digest() -> None:
 def test_function_gets_each_setting() -> None:
     """Every setting of Weighbridge is passed on to the function, or fixed by the image."""
     function = yaml.safe_load(COMPOSE)["services"]["function"]["environment"]
-    # What the image sets, and where only one value makes sense in a container.
-    fixed = {"WEIGHBRIDGE_FOLDER", "WEIGHBRIDGE_TOKENS", "WEIGHBRIDGE_LOCAL_KEY"}
-    fixed |= {"WEIGHBRIDGE_TOKEN_SECRET", "WEIGHBRIDGE_TOKEN_DATABASE"}
-    fixed |= {"WEIGHBRIDGE_BROWSER", "WEIGHBRIDGE_BROWSER_PROFILE", "WEIGHBRIDGE_BROWSER_ARGS"}
-    assert {variable.name for variable in VARIABLES} - fixed - set(function) == set()
+    elsewhere = {"WEIGHBRIDGE_TOKEN_SECRET", "WEIGHBRIDGE_TOKEN_DATABASE"}  # the token is in the volume
+    assert {variable.name for variable in VARIABLES} - FIXED - elsewhere - set(function) == set()
 
 
 def test_page_alone_may_sign_in() -> None:
@@ -141,9 +140,7 @@ def test_daily_look_delivers_as_the_function() -> None:
     """What delivers later has every setting of delivery that the function has, and no key of a caller."""
     services = yaml.safe_load(COMPOSE)["services"]
     function, refresh = (services[name]["environment"] for name in ("function", "refresh"))
-    callers = {"WEIGHBRIDGE_API_KEYS", "WEIGHBRIDGE_PRIVATE_CALLERS", "WEIGHBRIDGE_TRUSTED_PROXIES"}
-    callers |= {"WEIGHBRIDGE_PUSH_ACCOUNT", "WEIGHBRIDGE_PUSH_AUDIENCE", "WEIGHBRIDGE_PUSH_CERTIFICATES"}
-    assert refresh == {name: value for name, value in function.items() if name not in callers}
+    assert refresh == {name: value for name, value in function.items() if name not in CALLERS}
 
 
 def test_each_address_is_a_setting() -> None:
@@ -163,14 +160,17 @@ def test_small_files_agree_with_compose_yaml() -> None:
     for path in SMALL:
         content = yaml.safe_load(path.read_text())
         for name, service in content["services"].items():
-            if set(service) == {"networks"}:
+            if set(service) <= {"networks", "environment"}:  # in addition to another small file
                 continue
             seen.add(name)
             theirs = whole[name.removeprefix("weighbridge-")]
             assert comparable(service, differs) == comparable(theirs, differs), name
+            if name == "weighbridge-tunnel":
+                assert service["image"] == theirs["image"]
+                continue
             assert service["image"].endswith(f":${{WEIGHBRIDGE_VERSION:-{__version__}}}")
             assert service["pull_policy"] == "never"
-    assert {"function", "form", "refresh", "worker", "relay", "migrate", "backup", "fitdays"} == {
+    assert {"function", "form", "refresh", "worker", "relay", "migrate", "backup", "fitdays", "doctor", "tunnel"} == {
         name.removeprefix("weighbridge-") for name in seen
     }
 
@@ -178,8 +178,8 @@ def test_small_files_agree_with_compose_yaml() -> None:
 def comparable(service: Mapping[str, Any], without: Collection[str]) -> dict[str, Any]:
     kept = {key: value for key, value in service.items() if key not in without}
     profiles = [profile.removeprefix("weighbridge-") for profile in kept.pop("profiles", [])]
-    # The page is what the small file is for.
-    return kept | {"profiles": [profile for profile in profiles if profile != "form"]}
+    # The page and the tunnel are what a small file is for.
+    return kept | {"profiles": [profile for profile in profiles if profile not in ("form", "tunnel")]}
 
 
 def test_small_files_collide_with_nothing() -> None:
@@ -192,7 +192,27 @@ def test_small_files_collide_with_nothing() -> None:
         assert [name for name in names if not name.startswith("weighbridge-")] == []
         assert not {"name"} & set(content)
         read = set(re.findall(r"\$\{(\w+)", path.read_text()))
-        assert {name for name in read if not name.startswith(("WEIGHBRIDGE_", "FITDAYS_"))} == set()
+        assert {name for name in read if not name.startswith(("WEIGHBRIDGE_", "FITDAYS_", "GARMIN_"))} == set()
+
+
+@pytest.mark.parametrize("path", [ROOT / "compose.yaml", *SMALL], ids=lambda path: path.name)
+def test_compose_reads_each_file(path: Path, tmp_path: Path) -> None:
+    """Compose reads compose.yaml, and each small file as its first lines say to include it. Each value that its example
+    leaves empty is set."""
+    example = STACKS / "weighbridge.env.example" if path in SMALL else ROOT / ".env.example"
+    settings = tmp_path / ("weighbridge/weighbridge.env" if path in SMALL else ".env")
+    shutil.copytree(STACKS, tmp_path / "weighbridge")
+    settings.write_text(re.sub(r"(?m)^(\w+)=$", r"\1=x", example.read_text()))
+    # The lines of the comment that are set in by two more spaces.
+    included = re.findall(r"(?m)^# {3}(include:| .*)$", path.read_text().partition("\n\n")[0])
+    (tmp_path / "compose.yaml").write_text("\n".join(included) if path in SMALL else path.read_text())
+    environment = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME")}
+    done = subprocess.run(
+        [compose_program(), "--profile", "*", "config"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert yaml.safe_load(path.read_text())["services"].keys() <= yaml.safe_load(done.stdout)["services"].keys()
 
 
 def test_example_of_small_files_names_what_is_needed() -> None:
@@ -204,15 +224,59 @@ def test_example_of_small_files_names_what_is_needed() -> None:
     assert example - read == set()
 
 
-def test_function_gets_no_secret_of_others() -> None:
-    """The function and its daily look get all of weighbridge.env, except the secrets of other services."""
+#: What the image sets, and where only one value makes sense in a container.
+FIXED = {
+    *("WEIGHBRIDGE_FOLDER", "WEIGHBRIDGE_TOKENS", "WEIGHBRIDGE_LOCAL_KEY"),
+    *("WEIGHBRIDGE_BROWSER", "WEIGHBRIDGE_BROWSER_PROFILE", "WEIGHBRIDGE_BROWSER_ARGS"),
+}
+#: Who may call: only for what is called.
+CALLERS = {
+    *("WEIGHBRIDGE_API_KEYS", "WEIGHBRIDGE_PRIVATE_CALLERS", "WEIGHBRIDGE_TRUSTED_PROXIES"),
+    *("WEIGHBRIDGE_PUSH_ACCOUNT", "WEIGHBRIDGE_PUSH_AUDIENCE", "WEIGHBRIDGE_PUSH_CERTIFICATES"),
+}
+
+
+def test_small_files_pass_on_settings_alone() -> None:
+    """The function of page.yaml gets every setting of Weighbridge by its name, and nothing else: no other secret can
+    reach it. What delivers later gets those of delivery."""
     services = yaml.safe_load((STACKS / "page.yaml").read_text())["services"]
-    text = "".join(path.read_text() for path in SMALL) + (STACKS / "weighbridge.env.example").read_text()
-    secrets = set(re.findall(r"\b((?:WEIGHBRIDGE|FITDAYS)_(?:\w+_)?(?:PASSWORD|KEY|TOKEN|URL))\b", text))
-    theirs = secrets - {variable.name for variable in VARIABLES} - {"WEIGHBRIDGE_URL", "WEIGHBRIDGE_FORM_PHONE_URL"}
-    for name in ("weighbridge-function", "weighbridge-refresh"):
-        assert services[name]["env_file"] == ["weighbridge.env"]
-        assert {each for each, value in services[name]["environment"].items() if value == ""} == theirs
+    function, refresh = (services[f"weighbridge-{name}"] for name in ("function", "refresh"))
+    assert set(function["environment"]) == {variable.name for variable in VARIABLES} - FIXED
+    assert set(refresh["environment"]) == set(function["environment"]) - CALLERS
+    for name, value in refresh["environment"].items():
+        assert re.fullmatch(rf"\$\{{{name}:-(folder)?\}}", value), "a setting, and no other one"
+    held = [name for path in SMALL for name in yaml.safe_load(path.read_text())["services"].values() if "env_file" in name]
+    assert held == [], "a whole file would reach a container"
+
+
+#: How the name of a setting ends that may be anywhere. Any other one counts as a secret, so that none is forgotten.
+HARMLESS = (
+    *("IMAGE", "VERSION", "ADDRESS", "PORT", "NETWORK", "HOST", "DATABASE", "USER", "TOPIC"),
+    *("FORM_HOSTS", "FORM_SIGN_IN", "ACCESS_TEAM", "ACCESS_AUDIENCE", "PHONE_URL"),
+    *("FITDAYS_EMAIL", "FITDAYS_API", "FITDAYS_DAYS", "EVERY_SECONDS", "FITDAYS_PEOPLE"),
+)
+
+
+def test_no_service_has_a_secret_of_another() -> None:
+    """Each secret of the small files is in the services that need it, and in no other."""
+    settings = {variable.name for variable in VARIABLES}  # the test above says where these are
+    found: dict[str, set[str]] = {}
+    for path in SMALL:
+        for name, service in yaml.safe_load(path.read_text())["services"].items():
+            for setting in set(re.findall(r"\$\{(\w+)", str(service))) - settings:
+                if not setting.endswith(HARMLESS):
+                    found.setdefault(setting.removeprefix("WEIGHBRIDGE_"), set()).add(name.removeprefix("weighbridge-"))
+    assert found == {
+        "KEY": {"function", "form", "worker", "fitdays", "doctor"},
+        "FORM_PASSWORD": {"form"},
+        "FORM_PHONE_KEY": {"function", "form"},
+        "FITDAYS_PASSWORD": {"fitdays"},
+        "POSTGRES_PASSWORD": {"migrate", "backup"},
+        "RELAY_PASSWORD": {"migrate", "relay"},
+        "WORKER_PASSWORD": {"migrate", "worker", "doctor"},
+        "MQTT_URL": {"relay", "doctor"},
+        "TUNNEL_TOKEN": {"tunnel"},
+    }
 
 
 def test_only_the_function_is_pulled_or_built() -> None:
@@ -229,7 +293,7 @@ def test_each_service_has_limits() -> None:
     limits = {
         name: (service["mem_limit"], service["pids_limit"], service["cpus"]) for name, service in services.items()
     }
-    assert len(limits) == 12
+    assert len(limits) == 13
     assert {cpus for _, _, cpus in limits.values()} == {1}
     assert all(int(pids) <= 1024 for _, pids, _ in limits.values())
     assert {memory for memory, _, _ in limits.values()} <= {"256m", "512m", "1g", "2g"}
@@ -271,6 +335,7 @@ def test_only_migrate_has_the_owner() -> None:
         "migrate": owner,
         "backup": owner,
         "worker": ["weighbridge_worker"],
+        "doctor": ["weighbridge_worker"],
         "relay": ["weighbridge_relay"],
     }
 

@@ -12,12 +12,14 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import yaml
 from playwright.sync_api import expect, sync_playwright
+from procrastinate.schema import SchemaManager
 
 from tests.e2e.parts import wait_until
 from tests.e2e.parts.access import AUDIENCE, AccessStandIn
@@ -25,6 +27,8 @@ from tests.e2e.parts.docker import GATEWAY, ROOT, Engine, engine
 from tests.e2e.test_containers import ADDITION, GARMIN_PORT, copy_with_secrets, name_server
 from tests.e2e.test_form_page import choose_time, click, expect_arrived, launch, settle, type_in
 from tests.garmin.server import SERVICES, GarminStandIn
+from weighbridge import __version__
+from weighbridge_outbox.commands import GENERATION
 
 STACKS = ROOT / "integrations/containers/stacks"
 OURS = "planted-ours-0a1b2c3d4e"
@@ -85,10 +89,11 @@ class Stack:
         (self.folder / "weighbridge" / "weighbridge.env").write_text(example)
         hosts = ["garmin.test", *(f"{service}.garmin.test" for service in SERVICES)]
         names = ", ".join(f'"{host}:host-gateway"' for host in hosts)
-        addition = ADDITION.format(
-            service="weighbridge-function", ca_bundle=self.garmin.ca_bundle, hosts=names, gateway=GATEWAY
-        )
-        (self.folder / "weighbridge" / "test.yaml").write_text(f"services:{addition}{more}")
+        additions = [
+            ADDITION.format(service=service, ca_bundle=self.garmin.ca_bundle, hosts=names, gateway=GATEWAY)
+            for service in ("weighbridge-function", "weighbridge-doctor")
+        ]
+        (self.folder / "weighbridge" / "test.yaml").write_text(f"services:{''.join(additions)}{more}")
         paths = ", ".join(f"weighbridge/{file}" for file in (*files, "test.yaml"))
         (self.folder / "compose.yaml").write_text(
             f"{text}\ninclude:\n  - path: [{paths}]\n    env_file: weighbridge/weighbridge.env\n"
@@ -102,6 +107,14 @@ class Stack:
         token = (self.folder / "default.json").read_text()
         login = ("exec", "-T", "weighbridge-function", "weighbridge", "login", "--import", "-")
         assert "Stored in /data/tokens/default.json." in self.compose(*login, said=token)
+
+    def doctor(self) -> dict[str, str]:
+        """Link -> what the service `weighbridge-doctor` says of it."""
+        run = ("run", "--rm", "-T", "weighbridge-doctor", "weighbridge", "doctor", "--json")
+        said = self.compose(*run)
+        document = json.loads(said[said.index("{") :])
+        assert document["ok"], document
+        return {link["link"]: link["outcome"] for link in document["links"]}
 
     def container(self, service: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.docker.docker("inspect", self.compose("ps", "-aq", service).strip()))[0]
@@ -155,8 +168,9 @@ def test_page_from_an_empty_folder(docker: Engine, garmin: GarminStandIn, capsys
     took_s = time.monotonic() - started
     with capsys.disabled():
         print(f"\n  from an empty folder to a weigh-in in Garmin: {took_s:.0f} s, {steps} commands of Docker")
-    said = stack.compose("exec", "-T", "weighbridge-function", "weighbridge", "doctor", "--json")
-    assert json.loads(said)["ok"]
+    found = stack.doctor()
+    assert {found[link] for link in ("token", "renewal", "reading", "function")} == {"ok"}
+    assert {found[link] for link in ("outbox", "broker")} == {"skipped"}, "there is none"
     stack.compose("down", "--volumes", "--timeout", "5")
 
 
@@ -192,6 +206,7 @@ def test_every_setting_reaches_the_function_alone(docker: Engine, garmin: Garmin
     secrets = {f"{OURS}-{name}" for name in ("postgres", "relay", "worker", "mqtt")}
     held = {name: {secret for secret in secrets if secret in str(service)} for name, service in services.items()}
     assert {name: {secret.rpartition("-")[2] for secret in found} for name, found in held.items() if found} == {
+        # Its profile is not asked for, so `weighbridge-doctor` is not among them.
         "weighbridge-migrate": {"postgres", "relay", "worker"},
         "weighbridge-worker": {"worker"},
         "weighbridge-relay": {"relay", "mqtt"},
@@ -246,6 +261,8 @@ def test_next_to_an_existing_stack(docker: Engine, garmin: GarminStandIn) -> Non
         stack.compose("exec", "-T", "mosquitto", *publish)
         wait_until("it is at Garmin", lambda: len(garmin.weights.entries) == before + 1, 60)
 
+        found = stack.doctor()
+        assert {found[link] for link in ("token", "reading", "outbox", "broker", "function")} == {"ok"}
         (rule,) = [rule for rule in cloudflared()["ingress"] if "hostname" in rule]
         come = {"Host": rule["hostname"], "Cf-Connecting-Ip": "203.0.113.7", "X-Forwarded-Proto": "https"}
         assert through_tunnel(docker, rule, come | {"Cf-Access-Jwt-Assertion": team.token()}) == 200
@@ -267,6 +284,90 @@ def test_next_to_an_existing_stack(docker: Engine, garmin: GarminStandIn) -> Non
     assert "2024-05-01T06:30:00" in stack.compose(*backup, "weighbridge", "outbox", "dump")
     assert "default.json" in stack.compose(*backup, "ls", "/data/tokens")
     stack.compose("down", "--volumes", "--timeout", "5")
+
+
+#: The tables of an earlier version, and what it left in them: a reading that waits, and one that has arrived.
+EARLIER = Path(__file__).with_name("outbox_0_1") / "schema.sql"
+LEFT = """
+INSERT INTO readings (source, payload) VALUES ('former', '{"weight": 81.1, "measured_at": "2024-06-01T06:30:00Z"}');
+INSERT INTO readings (source, payload) VALUES ('former', '{"weight": 81.2, "measured_at": "2024-06-02T06:30:00Z"}');
+UPDATE readings SET state = 'confirmed' WHERE id = 2;
+"""
+#: No image of an earlier version can be pulled here. This is the present one, with other tables: it is `0.1.9`, and as
+#: `0.1.0`, it does not know the generation of the present tables.
+FORMER = """
+FROM weighbridge:{version}
+USER 0
+RUN cd /weighbridge/lib/python3*/site-packages/weighbridge_outbox && echo '-- other tables' >> bounds.sql \\
+    && sed -i 's/^GENERATION = .*/GENERATION = {generation}/' commands.py && rm -f __pycache__/commands.*
+USER 10001:10001
+"""
+
+
+def test_update_and_back(docker: Engine, garmin: GarminStandIn) -> None:
+    """What an earlier version left is sent by this one, once. WEIGHBRIDGE_VERSION leads back to a version that can use
+    the tables; one that cannot says so in one sentence, touches nothing, and the way forward is open. No reading is
+    lost or doubled."""
+    before = len(garmin.weights.entries)
+    for version, generation in (("0.1.9", GENERATION), ("0.1.0", GENERATION - 1)):
+        dockerfile = FORMER.format(version=__version__, generation=generation)
+        docker.docker("build", "--quiet", "--tag", f"weighbridge:{version}", "-", said=dockerfile)
+        docker.docker("tag", f"weighbridge-form:{__version__}", f"weighbridge-form:{version}")
+    stack = Stack(docker, garmin, "versions")
+    database = FOREIGN[: FOREIGN.index("  mosquitto:")] + "networks:\n  backend: {name: versions}\n"
+    settings = {
+        "WEIGHBRIDGE_KEY": f"{OURS}-key",
+        "WEIGHBRIDGE_FORM_PASSWORD": f"{OURS}-form",
+        "WEIGHBRIDGE_DELIVERY": "garth,folder",
+        "GARMIN_DOMAIN": garmin.domain,
+        "WEIGHBRIDGE_POSTGRES_NETWORK": "versions",
+        "WEIGHBRIDGE_POSTGRES_HOST": "db",
+        "WEIGHBRIDGE_POSTGRES_PASSWORD": f"{OURS}-postgres",
+        "WEIGHBRIDGE_RELAY_PASSWORD": f"{OURS}-relay",
+        "WEIGHBRIDGE_WORKER_PASSWORD": f"{OURS}-worker",
+    }
+
+    def up(version: str = __version__) -> None:
+        stack.include("page.yaml", "own-postgres.yaml", text=database, **settings, WEIGHBRIDGE_VERSION=version)
+        stack.up()
+
+    def arrived(count: int) -> None:
+        wait_until("it is at Garmin", lambda: len(garmin.weights.entries) == before + count, 60)
+
+    (stack.folder / ".env").write_text(f"POSTGRES_PASSWORD={OF_THE_STACK}\n")
+    (stack.folder / "compose.yaml").write_text(database)
+    stack.compose("up", "--detach", "--pull", "never")
+    psql = ("exec", "-T", "db", "psql", "--quiet", "--set", "ON_ERROR_STOP=1", "--username")
+    wait_until("Postgres answers", lambda: answers(stack, *psql, "admin", "-c", "SELECT 1"), 60)
+    stack.compose(*psql, "admin", said=sql_of_the_page().replace("PASSWORD_OF_YOURS", f"{OURS}-postgres"))
+    ours = (*psql, "weighbridge", "weighbridge")
+    stack.compose(*ours, said=SchemaManager.get_schema() + EARLIER.read_text() + LEFT)
+
+    stack.include("page.yaml", "own-postgres.yaml", text=database, **settings)
+    stack.compose("up", "--wait", "--pull", "never", "weighbridge-function")
+    stack.sign_in()
+    up()
+    arrived(1)
+    up("0.1.9")
+    stack.compose(*ours, said=WEIGH_IN.format(weight=81.3, day=3))
+    arrived(2)
+    assert stack.doctor()["outbox"] == "ok"
+    with pytest.raises(RuntimeError, match="weighbridge-migrate"):
+        up("0.1.0")
+    said = stack.compose("logs", "--no-color", "--no-log-prefix", "weighbridge-migrate")
+    assert f"A newer version has changed the tables (generation {GENERATION}; this one knows {GENERATION - 1})" in said
+    stack.compose(*ours, said=WEIGH_IN.format(weight=81.4, day=4))
+    up()
+    arrived(3)
+    assert stack.compose(*ours, "-Atc", "SELECT state, count(*) FROM readings GROUP BY state") == "confirmed|4\n"
+    assert len({entry.instant_s for entry in garmin.weights.entries[before:]}) == 3
+    stack.compose("down", "--volumes", "--timeout", "5")
+
+
+WEIGH_IN = """
+INSERT INTO readings (source, payload)
+VALUES ('test', '{{"weight": {weight}, "measured_at": "2024-06-0{day}T06:30:00Z"}}');
+"""
 
 
 def last_line(said: str) -> str:

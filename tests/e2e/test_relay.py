@@ -299,7 +299,7 @@ def test_batch_is_stored_once(box: Outbox) -> None:
 
 @contextmanager
 def in_this_process(box: Outbox) -> Iterator[Relay]:
-    with closing(Relay(RelaySettings(box.database, mqtt_broker("mqtt://127.0.0.1"), ("scale/#",)))) as relay:
+    with closing(Relay(RelaySettings(mqtt_broker("mqtt://127.0.0.1"), ("scale/#",), box.database))) as relay:
         yield relay
 
 

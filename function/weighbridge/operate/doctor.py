@@ -1,14 +1,23 @@
-"""weighbridge doctor: one screen that checks each link to Garmin Connect with the user's own account.
+"""weighbridge doctor: one screen that checks each link from the scale's messages to Garmin Connect, with the user's own
+account.
 
 Rule: each link is checked by using it, never by reading a setting. If no weigh-in is sent, what the last one of the
 function came to counts instead. A link that fails says how to fix it, and links that
 need it are skipped. A weigh-in is sent only when the user enters a weight, and deleted only when the user agrees.
 Nothing printed holds a secret. The weight that was entered is the only measurement that is used.
+
+Rule: what is not configured here is skipped, and is no fault. A caller's container has no token, and a container of the
+function has no broker; the service `doctor` of compose.yaml has all of it.
+
+Strategy: the outbox checks its own links (`weighbridge outbox check`), because only it knows its tables.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -17,6 +26,8 @@ from typing import Literal, NamedTuple
 
 import click
 
+from .. import __version__
+from ..client import Client, read_target
 from ..commands import command as typed
 from ..commands import sign_in_again, to_upload
 from ..compose import (
@@ -31,15 +42,18 @@ from ..compose import (
     usable_template,
 )
 from ..delivery.port import Delivered
-from ..errors import GarminRefused, NotFound, OwnerFault, ReadingRejected, WeighbridgeError
+from ..errors import GarminRefused, NotFound, OwnerFault, ReadingRejected, SettingsInvalid, SignInNeeded, WeighbridgeError
 from ..fit.template import Template
 from ..garmin.connect import GarminConnect
 from ..garmin.sessions.token_session import TokenSession
 from ..pipeline import Prover
 from ..reading.reading import Reading
-from ..settings import Settings
+from ..settings import Settings, text_of
 from . import options
 from .surroundings import Ask, Surroundings
+
+#: The variable that configures a link which not everybody has.
+OUTBOX, BROKER, FUNCTION = "DATABASE_URL", "MQTT_URL", "WEIGHBRIDGE_URL"
 
 DAYS_READ = 30
 SHORT_DAYS = 3
@@ -77,6 +91,23 @@ class Run:
     def garmin(self) -> GarminConnect:
         return garmin_connect(garmin_names(self.settings)[0], self.settings)
 
+    @cached_property  # one process for both of its links
+    def outbox_findings(self) -> Mapping[str, Finding]:
+        words = [sys.executable, "-P", "-m", "weighbridge", "outbox", "check", "--json"]
+        environment = dict(self.around.environment)
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)  # noqa: S603  # ours
+        try:
+            return {each["link"]: Finding(**each) for each in json.loads(done.stdout)}
+        except ValueError:
+            raise SettingsInvalid(done.stderr.strip() or "The outbox could not be checked.") from None
+
+    def is_set(self, name: str) -> bool:
+        return bool(text_of(name, self.around.environment))
+
+    def is_caller(self) -> bool:
+        """Whether this is the environment of a program that calls the function, which has the token."""
+        return not self.is_set("WEIGHBRIDGE_DELIVERY") and any(map(self.is_set, (OUTBOX, BROKER, FUNCTION)))
+
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.around.now(), UTC)
 
@@ -93,6 +124,12 @@ class Run:
         except EOFError:
             print()
             return ""
+
+
+class Finding(NamedTuple):
+    link: str
+    outcome: Literal["ok", "warns", "skipped", "fails"]
+    detail: str
 
 
 class Link(NamedTuple):
@@ -117,7 +154,12 @@ def _template(run: Run) -> str:
 
 
 def _token(run: Run) -> str:
-    days = run.token_session().token_days_left()  # raises if there is none
+    try:
+        days = run.token_session().token_days_left()  # raises if there is none
+    except SignInNeeded:
+        if run.is_caller():
+            raise NotTried("WEIGHBRIDGE_DELIVERY is not set here: the function delivers, and has the token.") from None
+        raise
     age_s = max(run.around.now() - token_store(run.settings).renewed_at(), 0)
     age = f"stored {_span(age_s)} ago"
     if days is None:
@@ -213,6 +255,41 @@ def _notices(run: Run) -> str:
     return f"notices go to: {', '.join(notifier.check())}. To send a test: {typed('notify')}."
 
 
+def _of_the_outbox(link: str, variable: str, without: str) -> Callable[[Run], str]:
+    def prove(run: Run) -> str:
+        if not run.is_set(variable):
+            raise NotTried(f"{variable} is not set here; {without}")
+        finding = run.outbox_findings[link]
+        match finding.outcome:
+            case "ok":
+                return finding.detail
+            case "warns":
+                raise Doubtful(finding.detail)
+            case _:
+                raise OwnerFault(finding.detail)
+
+    return prove
+
+
+def _function(run: Run) -> str:
+    if not run.is_set(FUNCTION):
+        raise NotTried(f"{FUNCTION} is not set here; no caller's way to the function was tried.")
+    with Client(read_target(run.around.environment)) as client:
+        health = client.health()
+    if health.kind == "unauthorized":
+        raise OwnerFault("The function answers, but WEIGHBRIDGE_KEY is not one of its WEIGHBRIDGE_API_KEYS. Set it to one.")
+    if not health.ok:
+        raise OwnerFault(health.text)
+    if "key" not in health.body:
+        raise OwnerFault("WEIGHBRIDGE_KEY is not set, so nothing could be sent. Set it to one of WEIGHBRIDGE_API_KEYS.")
+    if health.http_status != 200:  # noqa: PLR2004  # 503
+        reason = str(health.body["delivery"].get("detail") or "")
+        raise OwnerFault(f"The function answers and knows the key, but cannot deliver now. {reason}".strip())
+    if (version := health.body.get("version")) != __version__:
+        raise Doubtful(f"the function is version {version}, and this is {__version__}. Update the older one.")
+    return "it answers at WEIGHBRIDGE_URL, knows the key, and could deliver a reading now."
+
+
 LINKS = (
     Link("settings", (), _settings),
     Link("template", ("settings",), _template),
@@ -222,17 +299,14 @@ LINKS = (
     Link("reading", ("renewal",), _reading),
     Link("official", ("settings",), _official),
     Link("notices", ("settings",), _notices),
+    Link("outbox", (), _of_the_outbox("outbox", OUTBOX, "no outbox was looked at.")),
+    Link("broker", (), _of_the_outbox("broker", BROKER, "no broker was asked.")),
+    Link("function", (), _function),
     Link("sending", ("template", "reading"), _sending),
     Link("reading back", ("sending",), _reading_back),
     Link("taking back", ("reading back",), _taking_back),
     Link("last delivery", ("settings",), _last_delivery),
 )
-
-
-class Finding(NamedTuple):
-    link: str
-    outcome: Literal["ok", "warns", "skipped", "fails"]
-    detail: str
 
 
 MARKS = {"ok": "ok", "warns": "WARNS", "skipped": "–", "fails": "FAILS"}
@@ -244,6 +318,8 @@ MARKS = {"ok": "ok", "warns": "WARNS", "skipped": "–", "fails": "FAILS"}
 @click.pass_obj
 def command(around: Surroundings, name: str, *, as_json: bool) -> int:
     """Check each link to Garmin Connect with your own account.
+
+    The outbox, the broker and the function are checked if DATABASE_URL, MQTT_URL and WEIGHBRIDGE_URL are set.
 
     With --json there are no questions, so no weigh-in is sent.
     """

@@ -126,6 +126,23 @@ def prune(older_than: timedelta, *, yes: bool) -> None:
 
 
 @command.command()
+@options.as_json
+def check(*, as_json: bool) -> int:
+    """Check Postgres, its tables, and the broker, as far as they are configured. `weighbridge doctor` uses it."""
+    from .check import check as findings_of  # the other commands start without paho
+
+    findings = list(findings_of(os.environ, _connected))
+    if as_json:
+        click.echo(options.to_json([finding._asdict() for finding in findings]))
+    else:
+        for finding in findings:
+            click.echo(f"{finding.link} {finding.outcome}: {finding.detail}")
+        if not findings:
+            click.echo("Neither DATABASE_URL nor MQTT_URL is set.")
+    return int(any(finding.outcome == "fails" for finding in findings))
+
+
+@command.command()
 def dump() -> None:
     """Write every reading to standard output, one JSON object a line. `weighbridge backup` uses it."""
     with _postgres() as connection:
@@ -142,10 +159,13 @@ def load() -> None:
 
 @contextlib.contextmanager
 def _postgres() -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
-    with (
-        _one_sentence(),
-        psycopg.connect(read_database_url(os.environ), autocommit=True, connect_timeout=10) as connection,
-    ):
+    with _connected(read_database_url(os.environ)) as connection:
+        yield connection
+
+
+@contextlib.contextmanager
+def _connected(database_url: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+    with _one_sentence(), psycopg.connect(database_url, autocommit=True, connect_timeout=10) as connection:
         yield connection
 
 

@@ -5,6 +5,7 @@ Rule: `status` shows no measurement, so that it can be shown to others; `show` s
 
 from __future__ import annotations
 
+import hashlib
 import json
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import procrastinate
 import psycopg
@@ -94,8 +95,63 @@ SELECT {0} FROM jsonb_populate_record(NULL::readings, %s::text::jsonb)
 COUNT_ON = "SELECT setval(pg_get_serial_sequence('readings', 'id'), max(id)) FROM readings HAVING max(id) IS NOT NULL"
 
 
+#: The files that make the tables, in this order. The last one only if Home Assistant's recorder is in the database.
+SCHEMA = ("schema.sql", "bounds.sql", "roles.sql")
+RECORDER = "home_assistant.sql"
+
+#: Goes up when the programs of the version before could no longer use the tables. Then there is no way back without a
+#: backup. After any other change, there is: an older version puts its own functions and triggers back.
+GENERATION = 2
+
+#: The stamp in the database: a function, because every role may call it.
+TABLES = "CREATE OR REPLACE FUNCTION weighbridge_tables() RETURNS text LANGUAGE sql IMMUTABLE AS {}"
+
+
 class Refused(WeighbridgeError):
     """The command cannot be carried out; the message says why."""
+
+
+class Tables(NamedTuple):
+    """What `migrate` made."""
+
+    generation: int
+    #: Of the files that it applied.
+    digest: str
+
+
+def tables() -> Tables:
+    """Those of this version."""
+    content = b"".join(_sql(name) for name in (*SCHEMA, RECORDER))
+    return Tables(GENERATION, hashlib.sha256(content).hexdigest()[:16])
+
+
+def tables_of(connection: psycopg.Connection[Any]) -> Tables | None:
+    """Those of this database; None if there are none. Those without a stamp are older than it, so of generation 0."""
+    if not _exists(connection, "readings"):
+        return None
+    if connection.execute("SELECT to_regproc('weighbridge_tables') IS NOT NULL").fetchone() != (True,):
+        return Tables(0, "")
+    (said,) = connection.execute("SELECT weighbridge_tables()").fetchone() or ("0 ",)
+    generation, _, digest = str(said).partition(" ")
+    return Tables(int(generation), digest)
+
+
+def check_tables(connection: psycopg.Connection[Any]) -> None:
+    """Raises `Refused` if the tables are missing, or not those of this version."""
+    found = tables_of(connection)
+    if found is None:
+        raise Refused("The tables are missing. Run: weighbridge outbox migrate")
+    _refuse_newer(found)
+    if found != tables():
+        raise Refused("The tables are those of another version. Run: weighbridge outbox migrate")
+
+
+def _refuse_newer(found: Tables | None) -> None:
+    if found and found.generation > GENERATION:
+        raise Refused(
+            f"A newer version has changed the tables (generation {found.generation}; this one knows {GENERATION}), and "
+            "nothing was touched. Run the newer version, or restore the backup from before into an empty database."
+        )
 
 
 def migrate(
@@ -112,12 +168,15 @@ def migrate(
     with connection.transaction():
         # If two run at once, as the containers of one stack may, the second waits and finds it done.
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('weighbridge'))")
+        _refuse_newer(tables_of(connection))
         if not _exists(connection, "procrastinate_jobs"):
             connection.execute(procrastinate.schema.SchemaManager.get_schema())
         for role, password in passwords.items():
             _sign_in(connection, role, password)
-        for file in ("schema.sql", "bounds.sql", "roles.sql"):
+        for file in SCHEMA:
             connection.execute(_sql(file))
+        ours = tables()
+        connection.execute(sql.SQL(TABLES).format(f"SELECT '{ours.generation} {ours.digest}'"))
         if not home_assistant and not _exists(connection, "weighbridge_entities"):
             return "The outbox is ready."
         if not _exists(connection, "states_meta"):
@@ -125,7 +184,7 @@ def migrate(
                 "Home Assistant's recorder has no tables in this database. Point recorder's db_url at it, start Home "
                 "Assistant once, then run this again."
             )
-        connection.execute(_sql("home_assistant.sql"))
+        connection.execute(_sql(RECORDER))
         connection.execute("DELETE FROM weighbridge_words")
         connection.cursor().executemany("INSERT INTO weighbridge_words VALUES (%s, %s)", sorted(words()))
         for entity in home_assistant:
@@ -164,7 +223,7 @@ def status(connection: psycopg.Connection[Any]) -> str:
         return heading
     table = [("id", "received (UTC)", "source", "state", "tries", "again in", "why")]
     for row in rows[:SHOWN]:
-        again = "–" if row["state"] == "parked" else _span(row["again_s"])
+        again = "–" if row["state"] == "parked" else span(row["again_s"])
         received = f"{row['received_at'].astimezone(UTC):%Y-%m-%d %H:%M}"
         first, *others = textwrap.wrap(row["reason"], 72) or [""]
         table.append((str(row["id"]), received, row["source"], row["state"], str(row["attempts"]), again, first))
@@ -275,7 +334,7 @@ def _sql(name: str) -> bytes:
     return resources.files(__package__).joinpath(name).read_bytes()
 
 
-def _span(seconds: int | None) -> str:
+def span(seconds: int | None) -> str:
     if seconds is None or seconds <= 0:
         return "now"
     for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):

@@ -38,6 +38,8 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 from psycopg.types.json import Jsonb
 
+from weighbridge.broker import Broker
+
 from .message import Rows, as_text, read_message
 from .settings import RelaySettings
 
@@ -173,6 +175,18 @@ def _insert(connection: psycopg.Connection[Any], message: Message, rows: Rows) -
     return stored > 0
 
 
+def broker_client(broker: Broker, *, client_id: str, manual_ack: bool = False) -> mqtt.Client:
+    """A client that signs in as the settings say."""
+    client = mqtt.Client(
+        CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv5, manual_ack=manual_ack
+    )
+    if broker.user:
+        client.username_pw_set(broker.user, broker.password)
+    if broker.tls:
+        client.tls_set()
+    return client
+
+
 class Relay:
     """One connection to the broker and one to Postgres. Both reconnect."""
 
@@ -210,16 +224,7 @@ class Relay:
     def _make_client(self) -> mqtt.Client:
         # Other topics need another session: in the old one, the broker would still send the old topics.
         name = hashlib.sha256(",".join(self._topics).encode()).hexdigest()[:8]
-        client = mqtt.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=f"weighbridge-relay-{name}",
-            protocol=mqtt.MQTTv5,
-            manual_ack=True,
-        )
-        if self._broker.user:
-            client.username_pw_set(self._broker.user, self._broker.password)
-        if self._broker.tls:
-            client.tls_set()
+        client = broker_client(self._broker, client_id=f"weighbridge-relay-{name}", manual_ack=True)
         client.reconnect_delay_set(1, 30)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe

@@ -17,10 +17,14 @@ from weighbridge.settings import Variable, read_variables
 
 
 @dataclass(frozen=True, slots=True)
-class RelaySettings:
-    database_url: str = field(repr=False)
+class BrokerSettings:
     broker: Broker
     topics: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RelaySettings(BrokerSettings):
+    database_url: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,13 +183,17 @@ VARIABLES = (*DATABASE, *ROLES, *BROKER, *client.VARIABLES, *WORKER)
 
 
 def read_database_url(environment: Mapping[str, str]) -> str:
-    """Raises `SettingsInvalid`, as the other two do."""
+    """Raises `SettingsInvalid`, as the others do."""
     return str(_read(DATABASE, environment)["database_url"])
 
 
 def read_role_passwords(environment: Mapping[str, str]) -> dict[str, str]:
     """Role -> password, for those that have one."""
     return {role: str(password) for role, password in _read(ROLES, environment).items() if password}
+
+
+def read_broker_settings(environment: Mapping[str, str]) -> BrokerSettings:
+    return BrokerSettings(**_read(BROKER, environment))
 
 
 def read_relay_settings(environment: Mapping[str, str]) -> RelaySettings:

@@ -183,6 +183,9 @@ class Queue:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._questions.async_stop()
+        if self._written < self._changes:
+            # A write ended with its task. What is delivered must not be sent again after a reload.
+            await self._save()
 
     @staticmethod
     async def async_remove(hass: HomeAssistant, entry: WeighbridgeEntry) -> None:

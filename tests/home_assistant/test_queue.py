@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import resource
@@ -16,6 +17,7 @@ from homeassistant.components import persistent_notification
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
+from homeassistant.helpers.storage import Store
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_mock_service
 
 from custom_components.weighbridge import queue as module
@@ -120,6 +122,28 @@ async def test_sent_again_after_a_cut(
     path.write_bytes(before)
     assert await hass.config_entries.async_setup(loaded.entry_id)
     await until(lambda: [o.kind for o in outcomes] == ["confirmed", "present"])
+    assert len(function.weights()) == 1
+
+
+async def test_reload_while_a_removal_is_written(
+    hass: HomeAssistant, loaded: MockConfigEntry, function: RunningFunction
+) -> None:
+    """What was delivered is not sent again after a reload that cut off the write of its removal."""
+    cut, save = asyncio.Event(), Store.async_save
+
+    async def cut_off(store: Store[Any], document: Any) -> None:
+        if store.key == f"{DOMAIN}.{loaded.entry_id}" and not document["items"] and not cut.is_set():
+            cut.set()
+            await asyncio.Event().wait()
+        await save(store, document)
+
+    with patch.object(Store, "async_save", cut_off):
+        await add(loaded)
+        async with asyncio.timeout(30):
+            await cut.wait()
+        await reload(hass, loaded)
+    assert stored(hass, loaded)["items"] == []
+    assert loaded.runtime_data.queue.waiting == ()
     assert len(function.weights()) == 1
 
 

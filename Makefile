@@ -62,12 +62,13 @@ test-containers: $(DEV) $(SUPPLY) ## run the tests of the images and of Compose,
 test-form: $(DEV) ## run the tests of the page, in Chromium
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/e2e/test_form*.py $(ARGS)
 
-# Three files at a time, because their programs mostly wait. Some selected with -k cover little.
+# Three files at a time, because their programs mostly wait, in their order: the longest do not come last. What -k
+# selects covers little.
 test-home-assistant: $(DEV) ## test the integration, and all of it in a current Home Assistant (as root on Debian)
 	@tests/e2e/install_home_assistant.sh "$(HOME_ASSISTANT_ROOT)" $(HOME_ASSISTANT)
 	@tests/e2e/in_root.sh "$(HOME_ASSISTANT_ROOT)" /phacc/bin/python -m mypy --config-file tests/home_assistant/mypy.ini
 	@tests/e2e/in_root.sh "$(HOME_ASSISTANT_ROOT)" tests/home_assistant/run.sh $(if $(findstring -k,$(ARGS)),,--coverage) $(ARGS)
-	@HOME_ASSISTANT_ROOT="$(HOME_ASSISTANT_ROOT)" $(BIN)/python -m pytest -n 3 --dist loadfile tests/e2e/home_assistant $(ARGS)
+	@HOME_ASSISTANT_ROOT="$(HOME_ASSISTANT_ROOT)" $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder tests/e2e/home_assistant $(ARGS)
 
 test-home-assistant-floor: ## test the integration in the oldest Home Assistant that it supports (as root on Debian)
 	@tests/e2e/install_home_assistant.sh "$(HOME_ASSISTANT_FLOOR_ROOT)" $(HOME_ASSISTANT_FLOOR)

@@ -152,7 +152,7 @@ async def test_one_after_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Values that come one after another are one reading, which is stored at the first of them."""
-    # A busy machine may sleep twice as long as it was told.
+    # A sleep may take twice as long on a busy machine.
     settle_s = 4 * SETTLE_S
     monkeypatch.setattr(module, "SETTLE_S", settle_s)
     monkeypatch.setattr(module, "LONGEST_S", 6 * settle_s)

@@ -2,8 +2,8 @@
 
 Rule: the function's own sentences are English, and for whoever calls it. What has a code there has words of the page:
 the kind of a problem, the code of a note, the reason of a value. Words that say everything take the place of the
-function's sentence, with its parameters as the language writes them. Others stand above it in another language than
-English. A code that has no words here is shown as the function says it. No English is parsed.
+function's sentence, with its parameters as the language writes them. In another language than English, other words
+come above it. A code that has no words here is shown as the function says it. No English is parsed.
 
 Weakness: some problems and notes have no parameters, so another language shows their English sentence, too.
 """

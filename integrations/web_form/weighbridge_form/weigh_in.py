@@ -50,7 +50,7 @@ from .values import (
     reading_of,
     written,
 )
-from .words import _, language, mark, number
+from .words import ENGLISH, _, language, mark, number
 
 #: In the session: the whole page has to be drawn again, not only the fields.
 REDRAW = "draw the whole page"
@@ -495,7 +495,7 @@ def _why(field: Mapping[str, Any]) -> str:
     """Why Garmin does not store it, in a clause."""
     if not (why := field.get("note", "")):
         return ""
-    return ": " + in_own_words(_("Garmin has no field for it."), why, is_all=True)
+    return ": " + (why if language() is ENGLISH else _("Garmin has no field for it."))
 
 
 # -- pasting -----------------------------------------------------------------------------------------------

@@ -285,11 +285,9 @@ def test_missing_extra_is_one_sentence(installed: Installed, command: str) -> No
     )
 
 
-def test_pipx_installs_the_checkout(
-    tmp_path: Path, garmin: GarminStandIn, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """`pipx install .` installs Weighbridge, with packages from the index that pip is set to. After a sign-in, a weigh-in
-    that is sent to `weighbridge serve` is in Garmin."""
+def test_pipx_installs_the_checkout(tmp_path: Path, garmin: GarminStandIn, capsys: pytest.CaptureFixture[str]) -> None:
+    """`pipx install .` installs Weighbridge, with packages from the index that pip is set to. After a sign-in, a
+    weigh-in that is sent to `weighbridge serve` is in Garmin."""
     started = time.monotonic()
     environment = {
         **os.environ,

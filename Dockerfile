@@ -53,7 +53,7 @@ RUN /pip/bin/pip --python /weighbridge/bin/python3 install --no-compile --no-dep
 
 
 FROM ${PYTHON} AS base
-LABEL org.opencontainers.image.version="0.2.0" \
+LABEL org.opencontainers.image.version="1.0.0rc1" \
       org.opencontainers.image.source="https://github.com/weighbridge/weighbridge" \
       org.opencontainers.image.documentation="https://github.com/weighbridge/weighbridge/blob/main/docs/docker.md" \
       org.opencontainers.image.licenses="MIT"
@@ -134,7 +134,7 @@ COPY --from=product /weighbridge /weighbridge
 FROM runtime AS weighbridge-app
 LABEL org.opencontainers.image.title="weighbridge-app" \
       org.opencontainers.image.description="The app of Home Assistant" \
-      io.hass.type="app" io.hass.arch="aarch64|amd64" io.hass.version="0.2.0"
+      io.hass.type="app" io.hass.arch="aarch64|amd64" io.hass.version="1.0.0rc1"
 # Where Home Assistant's ingress and Home Assistant itself come from, on a network that nobody else can read.
 # hadolint ignore=DL3064  # none of this is a secret
 ENV WEIGHBRIDGE_FORM_INGRESS=172.30.32.2 WEIGHBRIDGE_PRIVATE_CALLERS=172.30.32.1 STREAMLIT_SERVER_PORT=8099

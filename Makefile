@@ -19,7 +19,7 @@ HOME_ASSISTANT_FLOOR = trixie 0.13.316
 IN_CONTAINERS = tests/e2e/test_containers.py tests/e2e/test_existing_stacks.py tests/e2e/test_base_images.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run login doctor up down test test-e2e test-containers test-form test-home-assistant test-home-assistant-floor test-garminconnect check fix docs bench verify-sdk lock base-images home-assistant-app sbom audit clean
+.PHONY: help demo run login doctor up down test test-e2e test-containers test-form test-home-assistant test-home-assistant-floor test-garminconnect check fix docs bench verify-sdk lock base-images home-assistant-app sbom audit release-check clean
 
 ##@ To use Weighbridge
 
@@ -51,8 +51,9 @@ down: ## stop these containers and keep their data
 test: $(DEV) ## run the tests
 	@$(BIN)/python -m pytest -n 3 $(ARGS)
 
+# More workers than cores: most of these tests wait for other programs.
 test-e2e: $(DEV) $(SUPPLY) ## run the tests with real programs around the function: Postgres, Mosquitto, Node-RED …
-	@$(BIN)/python -m pytest tests/e2e --ignore-glob="*/test_form*.py" $(IN_CONTAINERS:%=--ignore=%) $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile tests/e2e --ignore-glob="*/test_form*.py" $(IN_CONTAINERS:%=--ignore=%) $(ARGS)
 
 test-containers: $(DEV) $(SUPPLY) ## run the tests of the images and of Compose, with a real engine (as root on Debian)
 	@$(BIN)/python -m pytest $(IN_CONTAINERS) $(ARGS)
@@ -61,11 +62,13 @@ test-containers: $(DEV) $(SUPPLY) ## run the tests of the images and of Compose,
 test-form: $(DEV) ## run the tests of the page, in Chromium
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/e2e/test_form*.py $(ARGS)
 
+# Three files at a time, because their programs mostly wait, in their order: the longest do not come last. What -k
+# selects covers little.
 test-home-assistant: $(DEV) ## test the integration, and all of it in a current Home Assistant (as root on Debian)
 	@tests/e2e/install_home_assistant.sh "$(HOME_ASSISTANT_ROOT)" $(HOME_ASSISTANT)
 	@tests/e2e/in_root.sh "$(HOME_ASSISTANT_ROOT)" /phacc/bin/python -m mypy --config-file tests/home_assistant/mypy.ini
-	@tests/e2e/in_root.sh "$(HOME_ASSISTANT_ROOT)" tests/home_assistant/run.sh --cov=custom_components.weighbridge $(ARGS)
-	@HOME_ASSISTANT_ROOT="$(HOME_ASSISTANT_ROOT)" $(BIN)/python -m pytest tests/e2e/home_assistant $(ARGS)
+	@tests/e2e/in_root.sh "$(HOME_ASSISTANT_ROOT)" tests/home_assistant/run.sh $(if $(findstring -k,$(ARGS)),,--coverage) $(ARGS)
+	@HOME_ASSISTANT_ROOT="$(HOME_ASSISTANT_ROOT)" $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder tests/e2e/home_assistant $(ARGS)
 
 test-home-assistant-floor: ## test the integration in the oldest Home Assistant that it supports (as root on Debian)
 	@tests/e2e/install_home_assistant.sh "$(HOME_ASSISTANT_FLOOR_ROOT)" $(HOME_ASSISTANT_FLOOR)
@@ -112,6 +115,9 @@ sbom: $(RUN) $(SUPPLY) ## write the bills of materials (CycloneDX) of the wheel 
 
 audit: $(DEV) $(SUPPLY) ## look up known vulnerabilities of every locked package; needs the internet
 	@$(BIN)/python -m scripts.audit
+
+release-check: $(DEV) $(SUPPLY) ## do all that a release does, except to publish it (TAG=v…, ARGS=--no-images)
+	@$(BIN)/python -m scripts.release_check $(if $(TAG),--tag "$(TAG)") $(ARGS)
 
 clean: ## remove everything that was built
 	rm -rf --one-file-system .venv .venv-supply .home-assistant .mypy_cache .ruff_cache .pytest_cache .hypothesis dist site sdk_fallback/js/node_modules tests/e2e/*/node_modules

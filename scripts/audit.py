@@ -73,14 +73,27 @@ def found(dependencies: Iterable[Any]) -> dict[tuple[str, str], list[str]]:
     }
 
 
+class NoDatabase(Exception):
+    """There is no database of vulnerabilities here, and why."""
+
+
 def audit(environment: Mapping[str, str]) -> str:
     """A sentence about what was found; `SystemExit` if there is a vulnerability, or if it could not look."""
-    first = answer([VULNERABLE], environment)
-    if isinstance(first, str) or not found(first).get(VULNERABLE):
-        reason = first if isinstance(first, str) else f"it knows nothing about {'=='.join(VULNERABLE)}"
+    try:
+        return look_up(environment)
+    except NoDatabase as e:
         if environment.get("AUDIT") == "if-possible":
-            return f"make audit is skipped: there is no database of vulnerabilities here: {reason}"
-        sys.exit(f"Vulnerabilities could not be looked up: {reason}\nAUDIT=if-possible skips this where it cannot be.")
+            return f"make audit is skipped: there is no database of vulnerabilities here: {e}"
+        sys.exit(f"Vulnerabilities could not be looked up: {e}\nAUDIT=if-possible skips this where it cannot be.")
+
+
+def look_up(environment: Mapping[str, str]) -> str:
+    """A sentence about what was found. Raises `NoDatabase`, or `SystemExit` if there is a vulnerability."""
+    first = answer([VULNERABLE], environment)
+    if isinstance(first, str):
+        raise NoDatabase(first)
+    if not found(first).get(VULNERABLE):
+        raise NoDatabase(f"it knows nothing about {'=='.join(VULNERABLE)}")
     pins = {(pin.name, next(iter(pin.specifier)).version) for pins in locked(*LISTS).values() for pin in pins}
     looked_at: dict[tuple[str, str], list[str]] = {}
     for versions in without_repetition(sorted(pins)):

@@ -41,7 +41,8 @@ from weighbridge.reading.dialects import DIALECTS, Share, Unused
 from weighbridge.reading.identities import LEAN_SOFT_TISSUE, RULES, Outcome, Rule, share_rule
 from weighbridge.reading.languages import LANGUAGES
 from weighbridge.reading.measures import MEASURES
-from weighbridge.reading.steering import EXCEPTED, PATTERNS, UNDERSTOOD, Question
+from weighbridge.reading.steering import COULD_SAY, EXCEPTED, PATTERNS, Question
+from weighbridge.reasons import Why
 from weighbridge.receipt import DEVELOPER_FIELDS, NATIVE, NOT_STORED, WORDS
 from weighbridge.resources import EXAMPLE, TEMPLATES
 
@@ -150,7 +151,7 @@ def steering() -> None:
         (
             question.value,
             _code(PATTERNS[question].split()),
-            UNDERSTOOD[question].removesuffix(", or leave this key out."),
+            COULD_SAY[question].sentence.partition(" known. ")[2].removesuffix(", or leave this key out."),
         )
         for question in Question
     ]
@@ -177,7 +178,7 @@ def media_types() -> None:
 def identities() -> None:
     """Every rule, and what happens to a reading that breaks it."""
     rows = [
-        (rule.quantity, rule.relation.words, rule.way, _outcome(rule))
+        (rule.quantity, rule.relation.value, rule.way, _outcome(rule))
         for rule in (*RULES, LEAN_SOFT_TISSUE, *map(share_rule, SHARES))
     ]
     _table(("this", "is", "that", "if not"), rows)
@@ -240,6 +241,13 @@ CODES = {
     Code.REPLACED_ENTRY_REMAINS: "The old weigh-in is still there. `final` is false: send the same again.",
     Code.REPLACED_ENTRY_HAD_MORE: "The replaced weigh-in had values that the new one does not have.",
 }
+
+
+def reasons() -> None:
+    """The code of each reason, and its sentence."""
+    rows = [(f"`{why.code}`", why.sentence.replace("!r}", "}").replace("{{", "{").replace("}}", "}")) for why in Why]
+    _table(("`code`", "`message`"), rows)
+
 
 AGAIN = {"never": "never", "later": "later", "after_repair": "after a fix"}
 

@@ -15,11 +15,13 @@ in a lock file. It names nothing of Debian, Chromium or Python itself, which com
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -99,7 +101,7 @@ def write(target: Path, name: str, lines: Sequence[str]) -> None:
     target.parent.mkdir(exist_ok=True)
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     # The tool reads what it is a bill of only from such a file.
-    project = project.replace('dynamic = ["version"]', f'version = "{__version__}"')
+    project = project.replace('dynamic = ["version", "readme"]', f'version = "{__version__}"')
     project = project.replace('name = "weighbridge"', f'name = "{name}"', 1)
     with tempfile.TemporaryDirectory() as folder:
         about = Path(folder) / "pyproject.toml"
@@ -118,9 +120,15 @@ def main(folder: Path = ROOT / "dist") -> None:
     bills = {folder / f"weighbridge-{__version__}.cdx.json": ("weighbridge", list(pins_in(*EVERYTHING)))}
     for name, image in IMAGES.items():
         bills[folder / f"image-{name}-{__version__}.cdx.json"] = (name, pins_of(image))
-    for target, (name, pins) in bills.items():
+    # Each takes a processor for seconds: to compare a bill with the schema takes longest.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        writing = {
+            target: pool.submit(write, target, name, [lines for _, lines in pins])
+            for target, (name, pins) in bills.items()
+        }
+    for target, written in writing.items():
         try:
-            write(target, name, [lines for _, lines in pins])
+            written.result()
         except subprocess.CalledProcessError as e:
             sys.exit(f"{target.name} could not be written: cyclonedx-py ended with {e.returncode}.")
         print(f"Written and valid: {target.relative_to(folder.parent)}")

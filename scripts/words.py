@@ -19,7 +19,11 @@ from pathlib import Path
 from babel.messages.catalog import Catalog, Message
 from babel.messages.pofile import read_po, write_po
 
+from weighbridge.reading.dialects import Share
+from weighbridge.reading.identities import LEAN_SOFT_TISSUE, RULES, share_rule
 from weighbridge.reading.measures import MEASURES
+from weighbridge.reading.times import WEEKDAYS
+from weighbridge_form.answers import KNOWN, sentence_of
 from weighbridge_form.values import FIELDS
 from weighbridge_form.words import FOLDER, LANGUAGES
 from weighbridge_history.columns import KIND_OF
@@ -71,6 +75,11 @@ def texts_of_tables() -> Iterator[str]:
     yield from (word for word in KIND_OF if word not in MEASURES)
     yield from STATUS_TEXTS.values()
     yield from (DAY_FIRST, MONTH_FIRST, YEAR_FIRST)
+    yield from (sentence_of(why) for why in KNOWN.values())
+    yield from WEEKDAYS
+    yield from (share.measure.label for share in Share)
+    for rule in (*RULES, LEAN_SOFT_TISSUE, *(share_rule(share.mass) for share in Share)):
+        yield from (rule.quantity, rule.way)
 
 
 def file_of(tag: str) -> Path:

@@ -19,7 +19,8 @@ SDK_FALLBACK = ROOT / "sdk_fallback"
 #: The modules and subpackages (rooms) of the package, from the bottom up. A room imports from itself and from the
 #: layers below it, never from above and never from its own layer.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("weighbridge", "errors", "notes", "commands", "private", "resources", "secret", "space", "idle_server"),
+    ("weighbridge", "reasons"),
+    ("errors", "notes", "commands", "private", "resources", "secret", "space", "idle_server"),
     ("machine_zone", "local_key", "state_file"),
     ("settings", "fit"),
     ("reading", "client", "broker"),
@@ -55,7 +56,7 @@ ALONE: dict[str, tuple[str, ...]] = {
 
 #: Pure: bytes and values in, bytes and values out.
 CORE = (
-    *("errors", "notes", "commands", "reading", "fit", "receipt", "pipeline", "accounts", "notify.events"),
+    *("reasons", "errors", "notes", "commands", "reading", "fit", "receipt", "pipeline", "accounts", "notify.events"),
     *("http.body", "delivery.port", "delivery.chain", "garmin.answers", "garmin.entries"),
 )
 
@@ -64,6 +65,7 @@ FOR_CALLERS = (
     "weighbridge.broker",
     "weighbridge.client",
     "weighbridge.errors",
+    "weighbridge.reasons",
     "weighbridge.secret",
     "weighbridge.fit.encode",  # two messages are compared by their raw integers
     "weighbridge.notes",

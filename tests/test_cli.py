@@ -273,7 +273,7 @@ def test_fit_limit(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     write(folder / "many.json", readings)
     assert run(["fit", "many.json", "-o", "more.fit"], {}) == 1
-    assert "Expected 1 to 200 readings" in capsys.readouterr().err
+    assert "1 to 200 readings make a file" in capsys.readouterr().err
     assert not (folder / "more.fit").exists()
 
 
@@ -313,7 +313,7 @@ def test_fit_rejected(folder: Path, capsys: pytest.CaptureFixture[str], reading:
     problem = json.loads(capsys.readouterr().out)
     assert (problem["blame"], problem["again"]) == ("caller", "never")
     if problem["type"] == "urn:weighbridge:reading-rejected":
-        assert {"field", "input", "message"} == set(problem["errors"][0])
+        assert {"field", "input", "code", "params", "message"} == set(problem["errors"][0])
 
 
 def test_fit_unreadable_or_unwritable(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -71,8 +71,15 @@ def test_summary_names_what_was_not_recognized(http: FunctionClient) -> None:
     """A person who reads only the summary learns of a slip, and a program finds it among the warnings."""
     receipt = http.post("/?dry_run=true", json={**READING, "boddy mass indx": 25, "bone maas": 3.4}).json
     warned = "Not recognized: 'boddy mass indx', 'bone maas' (did you mean 'bone mass'?)."
+    slip = {
+        "code": "did-you-mean",
+        "params": {"key": "bone maas", "meant": "bone mass"},
+        "message": "'bone maas' (did you mean 'bone mass'?)",
+    }
     assert receipt["summary"] == f"81.4 kg, 18.2 % fat: would be sent; nothing was. {warned}"
-    assert receipt["warnings"] == [{"code": "not-recognized", "text": warned}]
+    assert receipt["warnings"] == [
+        {"code": "not-recognized", "text": warned, "params": {"keys": ["boddy mass indx", slip]}}
+    ]
     assert receipt["unknown"] == ["boddy mass indx", "bone maas"]
 
 

@@ -128,7 +128,7 @@ def test_likely_slip(key: str, meant: str | None) -> None:
     """A key that is one slip away from a known one is named with that one, where a person reads it."""
     (warning,) = understood({"weight": 81.4, key: 18.2}).warnings
     hint = f" (did you mean {meant!r}?)" if meant else ""
-    assert warning == Note(Code.NOT_RECOGNIZED, f"Not recognized: {key!r}{hint}.")
+    assert (warning.code, warning.text) == (Code.NOT_RECOGNIZED, f"Not recognized: {key!r}{hint}.")
 
 
 def test_many_unknown_keys() -> None:
@@ -173,7 +173,7 @@ def test_no_place_and_not_recognized_in_one_reading() -> None:
     """A key that Garmin cannot store is a note; one that is not known is a warning."""
     interpreted = understood({"weight": 81.4, "impedance": 480, "mood": "fine"})
     assert notes(interpreted)[0] == (Code.NO_PLACE, "Not stored by Garmin: impedance.")
-    assert interpreted.warnings == (Note(Code.NOT_RECOGNIZED, "Not recognized: 'mood'."),)
+    assert interpreted.warnings == (Note(Code.NOT_RECOGNIZED, "Not recognized: 'mood'.", {"keys": ["mood"]}),)
 
 
 def test_same_value_twice() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from weighbridge import __version__
 from weighbridge.errors import SettingsInvalid
 from weighbridge.garmin.tokens import TokenStore
 from weighbridge.garmin.watch import SEND_WITHIN_S
@@ -306,8 +307,8 @@ def test_values_for_those_who_want_them(make: Make, there: Services) -> None:
 def test_own_programs_show_it_themselves(make: Make, there: Services) -> None:
     """What a program of Weighbridge shows its user by itself makes no notice; what the poller only logs does."""
     function = make()
-    function.post("/", json=HEAVY, headers={"User-Agent": "weighbridge/0.2.0"})
-    function.post("/", json=HEAVY | {"person": "x"}, headers={"User-Agent": "weighbridge-fitdays/0.2.0"})
+    function.post("/", json=HEAVY, headers={"User-Agent": f"weighbridge/{__version__}"})
+    function.post("/", json=HEAVY | {"person": "x"}, headers={"User-Agent": f"weighbridge-fitdays/{__version__}"})
     wait_until("one is sent", lambda: bool(there.notices))
     function.post("/", json=READING)
     wait_until("what came later is done", lambda: bool(there.pings))

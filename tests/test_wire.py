@@ -27,6 +27,7 @@ from weighbridge.login import TokenRefused
 from weighbridge.notes import Code, Note
 from weighbridge.pipeline import Weighbridge
 from weighbridge.reading.reading import Reading
+from weighbridge.reasons import Why
 from weighbridge.resources import TEMPLATES
 
 PACKAGE = Path(notes.__file__).parent
@@ -83,13 +84,13 @@ BRANCHES = {
 
 MORE_ARGUMENTS: Mapping[type[WeighbridgeError], tuple[object, ...]] = {
     errors.MethodNotAllowed: ("words", ["POST"]),
-    errors.QueryInvalid: ([errors.FieldError("a", 1, "words")],),
-    errors.ReadingRejected: ([errors.FieldError("a", 1, "words")],),
-    errors.PersonUnclear: ([errors.FieldError("a", 1, "words")], ["Anna"]),
+    errors.QueryInvalid: ([errors.FieldError("a", 1, Why.DAY_EXPECTED())],),
+    errors.ReadingRejected: ([errors.FieldError("a", 1, Why.DAY_EXPECTED())],),
+    errors.PersonUnclear: ([errors.FieldError("a", 1, Why.DAY_EXPECTED())], ["Anna"]),
     errors.Conflict: ("words", {}, []),
     errors.RateLimited: ("words", 14),
     errors.CoolDown: ("words", 60),
-    errors.SignInInvalid: ([errors.FieldError("a", 1, "words")],),
+    errors.SignInInvalid: ([errors.FieldError("a", 1, Why.DAY_EXPECTED())],),
     WrongCode: (None,),
 }
 

@@ -18,7 +18,7 @@ from weighbridge_form.values import FIELDS
 from weighbridge_form.words import LANGUAGES, language_of
 
 OTHERS = [language.tag for language in LANGUAGES[1:]]
-PLACEHOLDER = re.compile(r"\{\w*\}|`[^`]*`|\]\([^)]*\)")
+PLACEHOLDER = re.compile(r"\{\w*(?:!r)?\}|`[^`]*`|\]\([^)]*\)")
 
 
 @pytest.mark.parametrize("tag", OTHERS)

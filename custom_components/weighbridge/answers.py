@@ -69,7 +69,7 @@ class Answer:
 
     @property
     def errors(self) -> Sequence[Mapping[str, Any]]:
-        """What is wrong with which value: field, input, message."""
+        """What is wrong with which value: field, input, code, params, message."""
         errors = self.body.get("errors")
         return [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
 

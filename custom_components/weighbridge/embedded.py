@@ -84,6 +84,10 @@ class NotInstalled(HomeAssistantError):
         )
 
 
+class Unusable(Exception):
+    """The function cannot run with the settings of this machine, with the reason."""
+
+
 # -- the tokens --------------------------------------------------------------------------------------------
 
 
@@ -300,9 +304,14 @@ async def async_transport(hass: HomeAssistant, entry: WeighbridgeEntry) -> Embed
 
 async def async_draft(hass: HomeAssistant, data: Mapping[str, Any]) -> Embedded:
     """The function for a config flow, before there is an entry with this data. It has to be closed. Raises
-    `NotInstalled`."""
+    `NotInstalled` and `Unusable`."""
     await async_import(hass)
-    return await hass.async_add_executor_job(_start, hass, data, [], Tokens(hass, None))
+    from weighbridge.errors import SettingsInvalid
+
+    try:
+        return await hass.async_add_executor_job(_start, hass, data, [], Tokens(hass, None))
+    except SettingsInvalid as invalid:
+        raise Unusable(str(invalid)) from None
 
 
 async def async_import(hass: HomeAssistant) -> None:

@@ -15,7 +15,7 @@ from homeassistant.core import callback
 from homeassistant.helpers.selector import BooleanSelector, TextSelector
 
 from .const import CONF_KEY, CONF_URL, DOMAIN
-from .embedded import CONF_GARMIN_DOMAIN, CONF_TOKENS, Embedded, NotInstalled, async_draft
+from .embedded import CONF_GARMIN_DOMAIN, CONF_TOKENS, Embedded, NotInstalled, Unusable, async_draft
 from .function import Function
 from .health import HealthState, read_health
 
@@ -61,11 +61,10 @@ class EmbeddedStep(ConfigFlow):
             return self.async_abort(
                 reason=missing.translation_key or "", description_placeholders=missing.translation_placeholders
             )
+        except Unusable as unusable:
+            return self.async_abort(reason="function_fails", description_placeholders={"reason": str(unusable)})
         self._function = Function(self._draft)
-        answer = await self._function.health()
-        if not answer.ok:
-            return self.async_abort(reason="function_fails", description_placeholders={"reason": answer.text})
-        self._health = replace(read_health(answer), people=(name,))
+        self._health = replace(read_health(await self._function.health()), people=(name,))
         return await self._new()
 
     def _stored(self) -> dict[str, Any]:

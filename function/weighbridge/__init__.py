@@ -6,4 +6,4 @@ import os
 # telemetry that nobody asked for. pydantic reads this when the first model is made, so it is set before any import.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
-__version__ = "0.2.0"
+__version__ = "1.0.0rc1"

@@ -16,6 +16,7 @@ from .errors import FieldError, NotFound, QueryInvalid, ReadingRejected, Weighbr
 from .reading.interpret import Interpreted
 from .reading.people import RECENT, Person, Weight, named, of_person, person_of
 from .reading.reading import Reading
+from .reasons import Why
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +69,8 @@ class PerPerson:
     def account(self, name: str | None) -> Destination:
         """The account of a name or alias. Raises `QueryInvalid` or `NotFound`."""
         if name is None and len(self.accounts) > 1:
-            known = ", ".join(person.name for person in self.people)
-            raise QueryInvalid([FieldError("person", None, f"One of these was expected: {known}.")])
+            known = [person.name for person in self.people]
+            raise QueryInvalid([FieldError("person", None, Why.PERSON_EXPECTED(known=known))])
         return self.accounts[self.people[0] if name is None else self._named(name)]
 
     def _named(self, name: str) -> Person:
@@ -101,8 +102,8 @@ class PerPerson:
         whose = self.people[0] if person is None and len(self.people) == 1 else None
         whose = named(self.people, person) if person is not None else whose
         if whose is None:
-            known = ", ".join(each.name for each in self.people)
-            raise ReadingRejected([FieldError("person", person, f"One of these was expected: {known}.")])
+            known = [each.name for each in self.people]
+            raise ReadingRejected([FieldError("person", person, Why.PERSON_EXPECTED(known=known))])
         return self.accounts[whose].delivery.take_back(measured_at, person)
 
     def health(self) -> Mapping[str, object]:

@@ -49,6 +49,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from .reasons import Reason
+
 #: Who can fix it.
 Blame = Literal["caller", "owner", "garmin", "weighbridge"]
 
@@ -59,11 +61,19 @@ Again = Literal["never", "later", "after_repair"]
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """An invalid value: the caller's name for it, what came, and a sentence that says what was expected."""
+    """An invalid value: the caller's name for it, what came, and why it is rejected: what was expected."""
 
     field: str
     input: object
-    message: str
+    reason: Reason
+
+    @property
+    def code(self) -> str:
+        return self.reason.why.code
+
+    @property
+    def message(self) -> str:
+        return str(self.reason)
 
 
 class WeighbridgeError(Exception):
@@ -165,7 +175,7 @@ class SignInInvalid(ValuesRejected):
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
         super().__init__(
-            "This is not a sign-in. Garmin was not asked.", [FieldError(e.field, None, e.message) for e in errors]
+            "This is not a sign-in. Garmin was not asked.", [FieldError(e.field, None, e.reason) for e in errors]
         )
 
 

@@ -5,8 +5,12 @@ Rule: programs read the code, people the text. A text may change; its code does 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import NamedTuple
+
+from .reasons import Parameter
 
 
 class Code(StrEnum):
@@ -57,3 +61,5 @@ class Code(StrEnum):
 class Note(NamedTuple):
     code: Code
     text: str
+    #: What the text says besides words, for a sentence in another language. Only what a person should look at has any.
+    params: Mapping[str, Parameter] = MappingProxyType({})

@@ -21,6 +21,7 @@ from .fit.verify import VerifiedFit, verify
 from .reading.bodies import Action, Item
 from .reading.interpret import Interpreted, interpret, when_and_whose
 from .reading.reading import Reading
+from .reasons import Why
 from .receipt import Receipt, make_receipt, nothing_done, taken_back
 
 
@@ -169,7 +170,7 @@ class Weighbridge:
                 raise step
         good = [step for step in steps if isinstance(step, Understood)]
         if len(good) < len(steps):
-            raise ReadingRejected([FieldError("", None, "Only weigh-ins can be in a file; this is another event.")])
+            raise ReadingRejected([FieldError("", None, Why.WEIGH_IN_EXPECTED())])
         return [each.reading for each in good], prove(self.template, [each.raws for each in good])
 
     def _step(

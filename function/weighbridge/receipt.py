@@ -21,6 +21,7 @@ from .fit.verify import VerifiedFit
 from .notes import Code, Note
 from .reading.interpret import Interpreted
 from .reading.measures import MEASURES
+from .reasons import shown_parameters
 
 #: Where each value of a reading goes in a weight_scale message (timestamp apart).
 NATIVE = {field.source: field for field in WEIGHT_SCALE if field.source and field.name != "timestamp"}
@@ -74,6 +75,8 @@ class ReceiptNote(TypedDict):
     code: Code
     #: For people.
     text: str
+    #: For people, in another language: what the text says besides words.
+    params: NotRequired[dict[str, object]]
 
 
 class Receipt(TypedDict):
@@ -156,7 +159,14 @@ def _iso(instant: datetime) -> str:
 
 
 def _note_dicts(notes: Sequence[Note]) -> list[ReceiptNote]:
-    return [{"code": note.code, "text": note.text} for note in notes]
+    return [_note_dict(note) for note in notes]
+
+
+def _note_dict(note: Note) -> ReceiptNote:
+    shown: ReceiptNote = {"code": note.code, "text": note.text}
+    if note.params:
+        shown["params"] = shown_parameters(note.params)
+    return shown
 
 
 def _fit(outcome: Delivered | VerifiedFit) -> ReceiptFit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ import yaml
 
 from scripts.base_images import IMAGE
 from scripts.sbom import IMAGES
+from tests.e2e.parts.docker import compose_program
 from tests.e2e.parts.npm import installed
 from weighbridge import __version__
 from weighbridge.settings import VARIABLES, Right, read_settings
@@ -191,6 +193,26 @@ def test_small_files_collide_with_nothing() -> None:
         assert not {"name"} & set(content)
         read = set(re.findall(r"\$\{(\w+)", path.read_text()))
         assert {name for name in read if not name.startswith(("WEIGHBRIDGE_", "FITDAYS_", "GARMIN_"))} == set()
+
+
+@pytest.mark.parametrize("path", [ROOT / "compose.yaml", *SMALL], ids=lambda path: path.name)
+def test_compose_reads_each_file(path: Path, tmp_path: Path) -> None:
+    """Compose reads compose.yaml, and each small file as its first lines say to include it. Each value that its example
+    leaves empty is set."""
+    example = STACKS / "weighbridge.env.example" if path in SMALL else ROOT / ".env.example"
+    settings = tmp_path / ("weighbridge/weighbridge.env" if path in SMALL else ".env")
+    shutil.copytree(STACKS, tmp_path / "weighbridge")
+    settings.write_text(re.sub(r"(?m)^(\w+)=$", r"\1=x", example.read_text()))
+    # The lines of the comment that are set in by two more spaces.
+    included = re.findall(r"(?m)^# {3}(include:| .*)$", path.read_text().partition("\n\n")[0])
+    (tmp_path / "compose.yaml").write_text("\n".join(included) if path in SMALL else path.read_text())
+    environment = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME")}
+    done = subprocess.run(
+        [compose_program(), "--profile", "*", "config"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert yaml.safe_load(path.read_text())["services"].keys() <= yaml.safe_load(done.stdout)["services"].keys()
 
 
 def test_example_of_small_files_names_what_is_needed() -> None:

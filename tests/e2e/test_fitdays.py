@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -55,9 +56,16 @@ def poll(settings: Mapping[str, str]) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def polling(settings: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+@contextmanager
+def polling(settings: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The poller, until the test is done with it, also if it fails."""
     with log.open("ab") as output:
-        return subprocess.Popen(COMMAND, env=settings, cwd=ROOT, stdout=output, stderr=output)
+        running = subprocess.Popen(COMMAND, env=settings, cwd=ROOT, stdout=output, stderr=output)
+    try:
+        yield running
+    finally:
+        running.kill()
+        running.wait()
 
 
 def weights(garmin: GarminStandIn) -> list[float]:
@@ -92,18 +100,12 @@ def test_failures_lose_and_double_nothing(cloud: FitdaysCloud, garmin: GarminSta
     log = tmp_path / "log"
     with function(garmin, tmp_path) as address:
         settings = environment(cloud, tmp_path, WEIGHBRIDGE_URL=address)
-        with (
-            log.open("wb") as output,
-            subprocess.Popen(COMMAND, env=settings, cwd=ROOT, stdout=output, stderr=output) as p,
-        ):
+        with polling(settings, log) as p:
             wait_until("the first has arrived", lambda: weights(garmin) == [81.4], 60)
             p.kill()
         cloud.faults += ["token expired"]
         cloud.weigh(2, weight_g=81_600)
-        with (
-            log.open("ab") as output,
-            subprocess.Popen(COMMAND, env=settings, cwd=ROOT, stdout=output, stderr=output) as p,
-        ):
+        with polling(settings, log) as p:
             wait_until("the second has arrived", lambda: weights(garmin) == [81.4, 81.6], 60)
             p.terminate()
             assert p.wait(20) == 0

@@ -258,7 +258,7 @@ def test_doubtful_value_is_named_before_sending(open_page: Open) -> None:
     page = open_preview(fill(open_page(), ("81.4", "182")))
     assert not page.error
     (warning,) = page.warning
-    assert "'body fat' was left out" in warning.value
+    assert "Left out as doubtful: 'body fat'." in warning.value
     assert "A body fat of 0.1 to 90 % was expected." in warning.value
     assert list(page.table[0].value["sent as"]) == ["weight 81.4"]
     assert button(page, "Send to Garmin")
@@ -359,7 +359,7 @@ def test_missing_weight_is_named(open_page: Open) -> None:
 def test_key_is_asked_for_when_needed(open_page: Open) -> None:
     """The page asks for a key only if the function requires one."""
     page = open_page(WEIGHBRIDGE_API_KEYS="home=a-key-for-the-function")
-    assert "A key is needed" in shown(page)
+    assert "The function needs a key." in shown(page)
     page.text_input[0].set_value("wrong").run()
     assert page.error
     page.text_input[0].set_value("a-key-for-the-function").run()
@@ -565,8 +565,8 @@ def test_pasted_reading_of_several_people(open_page: Open, garmin: GarminStandIn
     page.segmented_control(key="person of the function").set_value("Ben").run()
     for pasted, said in (
         ({"weight": 60}, "This weigh-in is Anna's. Choose Anna at the top, and fill the fields again."),
-        ({"weight": 68}, "This weight fits Anna and Ben."),
-        ({"weight": 178}, "This weight fits no one's range"),
+        ({"weight": 68}, "This weight fits several people: Anna, Ben."),
+        ({"weight": 178}, "This weight fits nobody who is known here."),
     ):
         page.text_area(key="pasted").set_value(json.dumps(pasted))
         button(page, "Fill the fields").click().run()
@@ -599,7 +599,7 @@ def test_typed_weigh_in_of_several_people(open_page: Open, garmin: GarminStandIn
         assert "Send to Garmin" not in [each.label for each in page.button]
         button(page, name).click().run()
         if taps == 2:
-            assert "'body fat' was left out" in page.warning[0].value
+            assert "Left out as doubtful: 'body fat'." in page.warning[0].value
             button(page, "Send to Garmin").click().run()
         assert f"**Arrived in Garmin**  \n{name} · {values[0]} kg" in shown(page)
         button(page, "New weigh-in").click().run()

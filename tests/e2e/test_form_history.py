@@ -46,7 +46,7 @@ def open_page(stack: ExitStack, folder: Path, browser: Browser, **context: objec
     opened.set_default_timeout(30_000)
     page = opened.new_page()
     page.goto(served.address)
-    expect(page.get_by_role("heading", name="Import a file")).to_be_visible()
+    expect(page.get_by_test_id("stFileUploaderDropzoneInput").first).to_be_attached()
     return page
 
 
@@ -140,6 +140,22 @@ def test_all_that_is_left_out_is_listed(pages: ExitStack, tmp_path: Path, chromi
     upload(page, "a.csv", "\n".join(["date,weight (kg)", *rows]).encode())
     page.get_by_text("30 rows cannot be sent").click()
     expect(page.get_by_role("row").filter(has_text="A weight of 2 to 400 kg was expected")).to_have_count(30)
+
+
+def test_refused_row_is_in_the_language_of_the_page(pages: ExitStack, tmp_path: Path, chromium: Browser) -> None:
+    """On a German page, what is wrong with a row or doubtful in it is said in German, with a comma in its numbers."""
+    page = open_page(pages, tmp_path, chromium, locale="de-DE")
+    rows = (
+        "date,weight (kg),visceral fat\n"
+        "2026-04-23 07:30,81.4,\n2026-04-23 07:40,8140,\n,81.4,\n2026-04-24 07:30,81.5,95\n"
+    )
+    upload(page, "a.csv", rows.encode())
+    expect(page.get_by_text("2 von 4 Messungen können gesendet werden.")).to_be_visible()
+    row = page.get_by_role("row")
+    expect(row.filter(has_text="Gewicht '8140 kg': Erwartet: Gewicht von 2 bis 400 kg.")).to_have_count(1)
+    expect(row.filter(has_text="die Zeit fehlt")).to_have_count(1)
+    doubt = "Als zweifelhaft weggelassen: 'Viszeralfett'. Erwartet: Viszeralfett von 0,5 bis 59. Gekommen ist: 95."
+    expect(row.filter(has_text=doubt)).to_have_count(1)
 
 
 def test_person_is_asked(pages: ExitStack, tmp_path: Path, chromium: Browser) -> None:

@@ -50,6 +50,24 @@ def paste(page: Page, text: str) -> None:
     expect(page.get_by_text("Whose weigh-in is this?")).to_be_visible()
 
 
+def test_weight_of_another_person_is_asked_about(site: FormSite, tmp_path: Path) -> None:
+    """A weight that is typed for the chosen person and fits another one alone is asked about, and nothing is sent until
+    then. The answer counts, and the chosen person is the first button."""
+    page = open_home(site, tmp_path, PHONE)
+    expect(page.get_by_role("radio", name="Anna")).to_be_checked()
+    for answer, kg in (("Anna", 82.0), ("Ben", 83.0)):
+        type_in(page, {"Weight (kg)": str(kg)})
+        expect(page.get_by_text("This weight fits Ben, and not Anna.")).to_be_visible()
+        expect(button(page, "Send to Garmin")).to_have_count(0)
+        assert page.locator(".st-key-whose button").all_inner_texts() == ["Anna", "Ben"]
+        assert kg not in [weight for weights in held(site).values() for weight in weights]
+        page.get_by_role("button", name=answer, exact=True).click()
+        expect_arrived(page)
+        assert held(site)[answer.lower()] == [kg]
+        click(page, "New weigh-in")
+    page.context.close()
+
+
 @pytest.mark.parametrize(
     ("viewport", "scheme"), [(DESKTOP, "dark"), (PHONE, "light")], ids=["desktop, dark", "phone, light"]
 )
@@ -61,9 +79,9 @@ def test_pasted_weigh_in_asks_whose_it_is(
     page = open_home(site, tmp_path, viewport, scheme)
     page.get_by_text("Paste instead").click()
     paste(page, "Weight 178kg")
-    expect(page.get_by_text("This weight fits no one's range")).to_be_visible()
+    expect(page.get_by_text("This weight fits nobody who is known here.")).to_be_visible()
     paste(page, "Weight 68kg")
-    expect(page.get_by_text("This weight fits Anna and Ben.")).to_be_visible()
+    expect(page.get_by_text("This weight fits several people: Anna, Ben.")).to_be_visible()
     assert findings(page, axe) == []
     expect(page.get_by_label("Weight (kg)", exact=True)).to_have_value("")
     expect(page.get_by_role("radio", name="Anna")).to_be_checked()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -35,6 +36,7 @@ from weighbridge import __version__
 from weighbridge.cli import COMMANDS
 
 ROOT = Path(__file__).parents[2]
+REPOSITORY = "https://github.com/weighbridge/weighbridge"
 #: Four values of examples/fitdays.json, as any decoder shows them.
 SHOWN = {"weight": "81.4", "percent_fat": "18.2", "percent_hydration": "56.39", "muscle_mass": "63.2"}
 
@@ -166,6 +168,22 @@ def test_metadata_is_valid_and_complete(wheel: Path) -> None:
     assert {"Homepage", "Documentation", "Issues", "Changelog"} <= set(metadata.project_urls or {})
     assert set(metadata.classifiers or ()) <= classifiers
     assert metadata.keywords
+
+
+def test_page_of_the_package_has_no_dead_link(wheel: Path) -> None:
+    """The README in the metadata is that of the checkout, with absolute links and pictures, which lead to its files."""
+    with zipfile.ZipFile(wheel) as archive:
+        raw = archive.read(f"weighbridge-{__version__}.dist-info/METADATA")
+    text = Metadata.from_email(raw, validate=True).description or ""
+    found = re.findall(r'\]\(([^)#][^)]*)\)|src="([^"]+)"', text)
+    assert len(found) > 20
+    for link in (one or other for one, other in found):
+        assert link.startswith("https://"), link
+        if place := re.fullmatch(rf"{REPOSITORY}/(?:blob|raw)/main/([^#]+)(?:#.*)?", link):
+            assert (ROOT / place[1]).is_file(), link
+    assert text.replace(f"{REPOSITORY}/blob/main/", "").replace(f"{REPOSITORY}/raw/main/", "").strip() == (
+        (ROOT / "README.md").read_text(encoding="utf-8").replace(f"{REPOSITORY}/blob/main/", "").strip()
+    )
 
 
 def test_source_distribution_makes_the_same_wheel(dist: Path, wheel: Path, tmp_path: Path) -> None:

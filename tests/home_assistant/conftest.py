@@ -1,11 +1,12 @@
-"""Fixtures: a stand-in for Garmin and the real function as a process, both shared by a module, and an entry.
+"""Fixtures: a stand-in for Garmin and the real function as a process, both shared by all tests, and an entry.
 
-Rule: the network of a test is this machine. What a module shares is as at its start before every test.
+Rule: the network of a test is this machine. What is shared is as at its start before every test.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -24,6 +25,9 @@ from tests.garmin.server import GarminStandIn
 
 from .running import RunningFunction
 
+# The harness logs each statement to the database.
+logging.getLogger("sqlalchemy.engine").setLevel(logging.WARNING)
+
 # The harness allows no socket at all. Connections stay limited to 127.0.0.1, as it sets them before each test.
 pytest_socket.disable_socket = lambda **_options: None
 
@@ -40,7 +44,7 @@ def hass_config_dir(tmp_path: Path) -> str:
     return str(tmp_path)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def _garmin() -> Iterator[GarminStandIn]:
     with GarminStandIn() as stand_in:
         serve = stand_in._server.process_request_thread
@@ -67,7 +71,7 @@ def garmin(_garmin: GarminStandIn) -> Iterator[GarminStandIn]:
     assert _garmin.unexpected == []
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def _functions(
     _garmin: GarminStandIn, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[Sequence[str]], RunningFunction]]:

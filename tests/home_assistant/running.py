@@ -1,19 +1,24 @@
 """The function as a process, which can be stopped and started again at the same address.
 
 Rule: it is `weighbridge serve` with its real parts. Only the pauses with which garth imitates a person are left out.
+Strategy: importing takes longer than most tests, so a process that has imported is forked for each start.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import date
+from functools import cache
 from pathlib import Path
 
 from tests.function_client import free_port
@@ -27,15 +32,45 @@ GUEST_KEY = "planted-key-of-a-guest"
 SENDER_KEY = "planted-key-of-a-sender"
 KEYS = f"home:send+read+delete+administer={KEY},guest:send+read={GUEST_KEY},sender:send={SENDER_KEY}"
 
-_SERVE = """
-import sys
+_SERVERS = """
+import json, os, signal, sys
 import garth.sso.widget_strategy
-garth.sso.widget_strategy.random.uniform = lambda _low, _high: 0.0
+import weighbridge.http.app, weighbridge.http.server, weighbridge.login
 from weighbridge.cli import main
-main(sys.argv[1:], prog_name="weighbridge")
+garth.sso.widget_strategy.random.uniform = lambda _low, _high: 0.0
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+for line in sys.stdin:
+    start = json.loads(line)
+    if (pid := os.fork()) == 0:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        sys.stdin.close()
+        log = os.open(start["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        os.environ.clear()
+        os.environ.update(start["environment"])
+        if start["checked"]:
+            sys.exit(main(["serve", "--port", str(start["port"])], prog_name="weighbridge"))
+        # As a host starts it that does not check the settings first.
+        sys.exit(weighbridge.http.server.run("127.0.0.1", start["port"]))
+    print(pid, flush=True)
 """
-#: As a host starts it that does not check the settings first.
-_SERVE_UNCHECKED = "import sys; from weighbridge.http.server import run; run('127.0.0.1', int(sys.argv[-1]))"
+
+
+@cache
+def _servers() -> subprocess.Popen[str]:
+    """The process that is forked. It ends with this one, which closes its input."""
+    return subprocess.Popen(
+        [sys.executable, "-c", _SERVERS],
+        env=_inherited() | {"PYTHONDONTWRITEBYTECODE": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _inherited() -> dict[str, str]:
+    return {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "HOME") if name in os.environ}
 
 
 class RunningFunction:
@@ -65,7 +100,8 @@ class RunningFunction:
             file = folder / "people.toml"
             file.write_text("".join(f'[[person]]\nname = "{name}"\n' for name in people))
             self.settings["WEIGHBRIDGE_PEOPLE"] = str(file)
-        self._process: subprocess.Popen[bytes] | None = None
+        #: The id of its process.
+        self._pid: int | None = None
         #: Whether it runs with other settings than its own.
         self._changed = False
 
@@ -73,17 +109,20 @@ class RunningFunction:
         """Start it, with these settings changed, and wait until it answers. `checked`: unusable ones stop it."""
         self.stop()
         self._changed = bool(settings) or not checked
-        inherited = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "HOME") if name in os.environ}
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", _SERVE if checked else _SERVE_UNCHECKED, "serve", "--port", str(self.port)],
-                env=inherited | {"PYTHONDONTWRITEBYTECODE": "1"} | self.settings | settings,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+        start = {
+            "environment": _inherited() | {"PYTHONDONTWRITEBYTECODE": "1"} | self.settings | settings,
+            "checked": checked,
+            "port": self.port,
+            "log": str(self._log),
+        }
+        servers = _servers()
+        assert servers.stdin is not None
+        assert servers.stdout is not None
+        print(json.dumps(start), file=servers.stdin, flush=True)
+        self._pid = int(servers.stdout.readline())
         deadline = time.monotonic() + 60
         while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > deadline:
+            if not self.runs or time.monotonic() > deadline:
                 raise RuntimeError(f"the function did not start: {self.log()}")
             time.sleep(0.02)
 
@@ -98,13 +137,15 @@ class RunningFunction:
 
     @property
     def runs(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+        return self._pid is not None and Path(f"/proc/{self._pid}").exists()
 
     def stop(self) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait()
-            self._process = None
+        if self._pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGTERM)
+            while self.runs:
+                time.sleep(0.01)
+            self._pid = None
 
     def log(self) -> str:
         """What it has written so far."""

@@ -26,6 +26,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.weighbridge.const import CONF_KEY, CONF_NAME_IN_FUNCTION, CONF_URL, DOMAIN, PERSON
 from tests.function_client import free_port
 from tests.garmin.server import GarminStandIn
+from weighbridge import __version__
 from weighbridge.garmin.attempts import Attempts
 
 from .dialog import Dialog, config_dialog, texts
@@ -245,7 +246,7 @@ async def found(hass: HomeAssistant, info: ZeroconfServiceInfo) -> Dialog:
 
 async def test_zeroconf(hass: HomeAssistant, function: RunningFunction) -> None:
     """A function that announces itself needs only its key, and gets no key before somebody has typed it."""
-    dialog = await found(hass, announced("127.0.0.1", function.port, version="0.2.0", id="x"))
+    dialog = await found(hass, announced("127.0.0.1", function.port, version=__version__, id="x"))
     assert (dialog.step, dialog.shown["url"]) == ("discovered", function.url)
     (flow,) = hass.config_entries.flow.async_progress()
     assert flow["context"]["title_placeholders"] == {"name": "Weighbridge on nas"}

@@ -318,6 +318,16 @@ async def test_not_installed(hass: HomeAssistant, entry: MockConfigEntry, monkey
     assert [requirement for requirement in asked if "weighbridge" in requirement] == []
 
 
+async def test_unusable_setting(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the function cannot run with what the machine sets, the flow says why."""
+    monkeypatch.setenv("GARMIN_DOMAIN", "http://no domain/")
+    step = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
+    step = await hass.config_entries.flow.async_configure(step["flow_id"], {"next_step_id": "embedded"})
+    step = await hass.config_entries.flow.async_configure(step["flow_id"], {"name": "Anna", "in_china": False})
+    assert (step["type"], step["reason"]) == (FlowResultType.ABORT, "function_fails")
+    assert "GARMIN_DOMAIN" in step["description_placeholders"]["reason"]
+
+
 async def test_other_version(hass: HomeAssistant, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch) -> None:
     """A package of another version is not run: the entry says which one is needed."""
     monkeypatch.setattr("weighbridge.__version__", "0.0.9")

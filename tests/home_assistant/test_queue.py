@@ -12,6 +12,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from homeassistant.components import persistent_notification
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
@@ -135,7 +136,12 @@ async def test_in_order(
 async def test_function_away(
     loaded: MockConfigEntry, function: RunningFunction, until: Until, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """While the function is away, a reading waits. It arrives when it is back; the log has one line for each."""
+    """While the function is away, a reading waits. It arrives when it is back. The log has one line for each, and no
+    notification is created."""
+    notifications: list[object] = []
+    persistent_notification.async_register_callback(
+        loaded.runtime_data.health.hass, lambda *shown: notifications.append(shown)
+    )
     function.stop()
     outcomes: list[Outcome] = []
     async_dispatcher_connect(loaded.runtime_data.health.hass, f"weighbridge_outcome_{loaded.entry_id}", outcomes.append)
@@ -149,6 +155,7 @@ async def test_function_away(
     assert len(function.weights()) == 1
     ours = [r for r in caplog.records if r.name.startswith("custom_components.weighbridge") and r.levelname != "DEBUG"]
     assert [record.levelname for record in ours] == ["ERROR", "INFO"]
+    assert notifications == []
 
 
 @pytest.mark.parametrize("fault", ["503", "429", "drop-after"])

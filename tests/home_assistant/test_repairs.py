@@ -97,11 +97,15 @@ async def test_has_ended(
 async def test_refused_token(
     hass: HomeAssistant, function: RunningFunction, garmin: GarminStandIn, loaded: MockConfigEntry, until: Until
 ) -> None:
-    """A sign-in that Garmin has ended is an issue as soon as a delivery meets it, although its date is good."""
-    garmin.faults.add("weight", "401", times=None)
+    """A sign-in that Garmin has ended is an issue and a problem as soon as a delivery meets it, although its date is
+    good, and stays so when the health is asked."""
+    garmin.revoke()
+    garmin.expire_access_tokens()
     queue = loaded.runtime_data.queue
     await queue.add(READING, subentry_id=next(iter(loaded.subentries)), source="test", received_at=dt_util.utcnow())
     await until(lambda: set(issues(hass)) == {"sign_in_ended"})
+    assert await asked(hass, loaded) == {"sign_in_ended"}
+    assert hass.states.get("binary_sensor.weighbridge_problem").state == "on"
 
 
 async def test_repaired_elsewhere(hass: HomeAssistant, function: RunningFunction, loaded: MockConfigEntry) -> None:

@@ -101,7 +101,7 @@ class Result:
 
     @property
     def errors(self) -> Sequence[Mapping[str, Any]]:
-        """What is wrong with which value: field, input, message."""
+        """What is wrong with which value: field, input, code, params, message."""
         return _objects(self.body.get("errors"))
 
     @property

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
 from ..errors import FieldError, ReadingRejected
+from ..reasons import Why
 from .profile import (
     DEVELOPER,
     FIELDS,
@@ -53,8 +54,7 @@ def encode(reading: object) -> RawFields:
     """
     timestamp = (reading.measured_at - _EPOCH) // _SECOND  # type: ignore[attr-defined]
     if not OLDEST_DATE_TIME <= timestamp <= UINT32.invalid - 1:
-        message = "FIT timestamps run from July 1998 to February 2126."
-        raise ReadingRejected([FieldError("measured_at", reading.measured_at, message)])  # type: ignore[attr-defined]
+        raise ReadingRejected([FieldError("measured_at", reading.measured_at, Why.FIT_TIME())])  # type: ignore[attr-defined]
     raws: dict[str, int] = {"timestamp": timestamp}
     for name, source, scale, largest in _INTEGERS:
         value = getattr(reading, source)
@@ -62,7 +62,7 @@ def encode(reading: object) -> RawFields:
             # For a number of 0 or more, int(value + ½) rounds half up. This is the hot path.
             raw = int(value * scale + _HALF)
             if not 0 < raw <= largest and (raw or value < 0):
-                raise ReadingRejected([FieldError(source, value, f"FIT holds 0 to {largest / scale:g} here.")])
+                raise ReadingRejected([FieldError(source, value, Why.FIT_RANGE(maximum=Decimal(largest) / scale))])
             raws[name] = raw
     for name, source in _FLOATS:
         value = getattr(reading, source, None)

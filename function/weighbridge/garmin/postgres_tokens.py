@@ -16,6 +16,7 @@ may have lost the new token; then someone has to sign in again.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import select
 import threading
@@ -90,6 +91,13 @@ class _Connections:
                 return connection
             connection.close()
 
+    def close(self) -> None:
+        """Close those that nobody uses. A server logs an error for each that just breaks."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for _, each in idle:
+            each.close()
+
     def _new(self) -> psycopg.Connection[Any]:
         # prepare_threshold=None: a pooler may run each statement on another connection.
         # tcp_user_timeout: a server that is gone without a word is noticed as soon as one that cannot be reached.
@@ -117,7 +125,10 @@ _databases_lock = threading.Lock()
 def _connections(address: SecretStr) -> _Connections:
     with _databases_lock:
         text = address.get_secret_value()
-        return _databases.setdefault(text, _Connections(text))
+        if text not in _databases:
+            _databases[text] = _Connections(text)
+            atexit.register(_databases[text].close)
+        return _databases[text]
 
 
 class PostgresTokenStore:

@@ -29,6 +29,7 @@ from ..commands import needs_extra
 from ..compose import Composed, compose
 from ..errors import FieldError, QueryInvalid, SettingsInvalid, Unauthorized, WeighbridgeError
 from ..local_key import local_key
+from ..reasons import Why
 from ..settings import Key, Network, Settings, read_settings
 from .access import ANONYMOUS, WrongKeys, address_of, admit, check, check_guarded
 from .encoding import EVERY_ANSWER, PRETTY, json_bytes
@@ -119,7 +120,7 @@ class Shell:
             entry["route"] = "/"
             return Answer(200, PAGE, "text/html; charset=utf-8", PAGE_HEADERS)
         if not path.isprintable():
-            raise QueryInvalid([FieldError("path", None, "A path without control characters was expected.")])
+            raise QueryInvalid([FieldError("path", None, Why.PATH_EXPECTED())])
         route, id_ = find_route(method, path)
         entry["route"] = route.name
         application = self._application

@@ -25,6 +25,7 @@ from urllib.parse import parse_qsl
 
 from ..errors import CallerFault, FieldError, MediaTypeUnsupported, NotJson, ReadingRejected, TooLarge
 from ..reading.bodies import Action, Item, Unpacked, unpack
+from ..reasons import Why
 
 LARGEST_BODY_BYTES = 1 << 20
 
@@ -88,7 +89,7 @@ class Payloads(NamedTuple):
                 raise document
         items = self.items
         if any(item.action is Action.TAKE_BACK for item in items):
-            raise ReadingRejected([FieldError("event", "delete", "A weigh-in was expected, not its deletion.")])
+            raise ReadingRejected([FieldError("event", "delete", Why.DELETION_UNEXPECTED())])
         return [item.payload for item in items if item.action is not Action.NOTHING]
 
 

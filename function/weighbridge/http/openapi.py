@@ -16,6 +16,7 @@ from ..delivery.port import Source
 from ..errors import Again, Blame
 from ..reading.bodies import SHAPES
 from ..reading.measures import MEASURES
+from ..reasons import Why
 from ..receipt import Receipt
 from ..settings import ALL_RIGHTS
 from .body import MEDIA_TYPES
@@ -374,8 +375,22 @@ _PROBLEM: Mapping[str, object] = {
             "type": "array",
             "items": {
                 "type": "object",
-                "required": ["field", "input", "message"],
-                "properties": {"field": {"type": "string"}, "input": True, "message": {"type": "string"}},
+                "required": ["field", "input", "code", "params", "message"],
+                "properties": {
+                    "field": {"type": "string", "description": "The caller's name for the value."},
+                    "input": True,
+                    "code": {
+                        "type": "string",
+                        "enum": [why.code for why in Why],
+                        "description": "Why it was rejected, for programs.",
+                    },
+                    "params": {
+                        "type": "object",
+                        "description": "What the sentence says besides words, for a sentence in another language. A "
+                        "reason within the reason is an object of `code`, `params` and `message`.",
+                    },
+                    "message": {"type": "string", "description": "The sentence in English, for people."},
+                },
             },
         },
         "candidates": {

@@ -72,7 +72,7 @@ def problem(fault: Exception) -> dict[str, object]:
     if (pause_s := _retry_after_s(fault)) is not None:
         problem["retry_after_s"] = pause_s
     if isinstance(fault, errors.ValuesRejected):
-        problem["errors"] = [{"field": e.field, "input": e.input, "message": e.message} for e in fault.errors]
+        problem["errors"] = [{"field": e.field, "input": e.input, **e.reason.shown()} for e in fault.errors]
     if isinstance(fault, errors.PersonUnclear):
         problem["candidates"] = fault.candidates
     if isinstance(fault, errors.Conflict):

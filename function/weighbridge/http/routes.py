@@ -19,6 +19,7 @@ from ..delivery.port import WeighInStore, file_name
 from ..errors import FieldError, WeighbridgeError
 from ..fit.patch import READINGS_PER_FILE
 from ..pipeline import Step, TakeBack, Understood, is_to_do
+from ..reasons import Why
 from ..settings import Key, Right, Settings
 from .access import ANONYMOUS, check, check_person
 from .body import Headers, Payloads, read_body, read_json
@@ -157,9 +158,8 @@ class Application:
         payloads = call.body()
         weigh_ins = payloads.weigh_ins()
         if not 1 <= len(weigh_ins) <= READINGS_PER_FILE:
-            raise errors.ReadingRejected(
-                [FieldError("", len(weigh_ins), f"1 to {READINGS_PER_FILE} readings make a file.")]
-            )
+            why = Why.READINGS_OF_A_FILE(maximum=READINGS_PER_FILE)
+            raise errors.ReadingRejected([FieldError("", len(weigh_ins), why)])
         readings, fit = self.composed.weighbridge.fit(
             weigh_ins, now=self.now(), occurred_at=payloads.occurred_at, person=call.query.get("person")
         )
@@ -173,7 +173,7 @@ class Application:
         last = _day(call.query, "to", self.now().date() + timedelta(days=1))
         first = _day(call.query, "from", last - timedelta(days=30))
         if first > last:
-            raise errors.QueryInvalid([FieldError("from", first.isoformat(), "A day not after `to` was expected.")])
+            raise errors.QueryInvalid([FieldError("from", first.isoformat(), Why.DAYS_REVERSED())])
         store = self._store(call)
 
         def answer() -> Answer:
@@ -358,7 +358,7 @@ def read_query(text: str, known: Sequence[str]) -> dict[str, str]:
     query = dict(pairs)
     wrong = [name for name in query if name not in known]
     if wrong or len(query) != len(pairs):
-        expected = f"Known here, each once: {', '.join(known)}."
+        expected = Why.PARAMETER_UNKNOWN(known=known)
         raise errors.QueryInvalid([FieldError(name[:80], None, expected) for name in wrong or query])
     _flag(query, PRETTY)
     return query
@@ -367,7 +367,7 @@ def read_query(text: str, known: Sequence[str]) -> dict[str, str]:
 def _flag(query: Mapping[str, str], name: str) -> bool:
     text = query.get(name, "false")
     if text not in ("true", "false"):
-        raise errors.QueryInvalid([FieldError(name, text[:80], "true or false was expected.")])
+        raise errors.QueryInvalid([FieldError(name, text[:80], Why.TRUE_OR_FALSE_EXPECTED())])
     return text == "true"
 
 
@@ -380,7 +380,7 @@ def _day(query: Mapping[str, str], name: str, default: date) -> date:
             raise ValueError
         return date.fromisoformat(text)
     except ValueError:
-        raise errors.QueryInvalid([FieldError(name, text[:80], "A day such as 2026-11-23 was expected.")]) from None
+        raise errors.QueryInvalid([FieldError(name, text[:80], Why.DAY_EXPECTED())]) from None
 
 
 def _permitted(step: Step, key: Key) -> Step:

@@ -42,6 +42,7 @@ from uvicorn.supervisors import Multiprocess
 
 from ..errors import Busy, FieldError, NotHttp, QueryInvalid, TooSlow, WeighbridgeError
 from ..idle_server import IdleServer
+from ..reasons import Why
 from ..resources import TARGET
 from .encoding import EVERY_ANSWER, json_bytes
 from .problems import headers_of, kind_of, problem
@@ -280,7 +281,7 @@ def application() -> ASGIApp:
         if scope["path"].isprintable():
             await function(scope, receive, send)
             return
-        fault = QueryInvalid([FieldError("path", None, "A path without control characters was expected.")])
+        fault = QueryInvalid([FieldError("path", None, Why.PATH_EXPECTED())])
         body = json_bytes(problem(fault), pretty=False)
         status = kind_of(fault).status
         await Response(body, status, EVERY_ANSWER, media_type="application/problem+json")(scope, receive, send)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..compose import only_files
 from ..errors import FieldError, SignInInvalid
+from ..reasons import Why
 from ..secret import SecretStr
 
 if TYPE_CHECKING:
@@ -29,10 +30,10 @@ def read_step(body: object) -> tuple[tuple[str, ...], tuple[SecretStr, ...]]:
     fields = body if isinstance(body, dict) else {}
     step = next((names for names in STEPS if set(names) == fields.keys()), None)
     if step is None:
-        expected = " or ".join(" and ".join(names) for names in STEPS)
-        raise SignInInvalid([FieldError("", None, f"A JSON object with {expected} was expected, and nothing else.")])
+        known = " or ".join(" and ".join(names) for names in STEPS)
+        raise SignInInvalid([FieldError("", None, Why.STEP_EXPECTED(known=known))])
     wrong = [
-        FieldError(name, None, f"A text of 1 to {LONGEST_TEXT} characters was expected.")
+        FieldError(name, None, Why.TEXT_EXPECTED(maximum=LONGEST_TEXT))
         for name in step
         if not isinstance(fields[name], str) or not 1 <= len(fields[name]) <= LONGEST_TEXT or not _is_text(fields[name])
     ]

@@ -6,7 +6,7 @@ function came to counts instead. A link that fails says how to fix it, and links
 need it are skipped. A weigh-in is sent only when the user enters a weight, and deleted only when the user agrees.
 Nothing printed holds a secret. The weight that was entered is the only measurement that is used.
 
-Rule: what is not configured here is skipped, and is no fault. A caller's container has no token, and a container of the
+Rule: what is not configured here is skipped. A caller's container has no token, and a container of the
 function has no broker; the service `doctor` of compose.yaml has all of it.
 
 Strategy: the outbox checks its own links (`weighbridge outbox check`), because only it knows its tables.

@@ -23,6 +23,7 @@ from ..http.body import Payloads, parse_json, read_body
 from ..http.problems import problem
 from ..reading.bodies import Item
 from ..reading.reading import Reading
+from ..reasons import Why
 from ..settings import Settings, read_settings
 from . import options
 from .surroundings import Surroundings
@@ -119,7 +120,7 @@ def fit(settings: Settings, payloads: Payloads, delivery: InMemory, now: datetim
     weigh_ins = payloads.weigh_ins()
     count = len(weigh_ins)
     if not 1 <= count <= READINGS_PER_FILE:
-        raise ReadingRejected([FieldError("", count, f"Expected 1 to {READINGS_PER_FILE} readings for one file.")])
+        raise ReadingRejected([FieldError("", count, Why.READINGS_OF_A_FILE(maximum=READINGS_PER_FILE))])
     # Garmin is not needed, so not even its library is imported.
     composed = compose(replace(settings, delivery=("folder",)))
     weighbridge = replace(composed.weighbridge, delivery=delivery)

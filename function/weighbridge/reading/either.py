@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from enum import Enum
 from itertools import product
 from typing import NamedTuple
 
+from ..reasons import Reason, Why
 from .dialects import PERCENT, Either, Quantity, Share
 from .identities import LEAN_SOFT_TISSUE, contradictions, derive, rounding_of_a_percentage
 from .measures import out_of_range
@@ -41,23 +41,18 @@ def read_either(key: str, value: object, meaning: Either) -> Open | tuple[Name, 
     return kg if kg == percent else Open(key, kg, percent)
 
 
-class Undecided(Enum):
-    """Why a number is left out."""
-
-    BOTH = "It could be in kg or in %, and the other values do not decide. Send it with its unit."
-    NEITHER = "It fits the other values neither in kg nor in %."
-
-
-Decision = tuple[Name, Decimal] | Undecided
+#: What a number is, or why it is left out.
+Decision = tuple[Name, Decimal] | Reason
+_BOTH, _NEITHER = Why.KG_OR_PERCENT(), Why.NEITHER_KG_NOR_PERCENT()
 
 
 def decide(values: Mapping[str, Decimal], opened: Sequence[Open]) -> list[Decision]:
     """What each open number is. `values` has the weight, and each is in its range."""
     if len(opened) > _MOST:
-        return [Undecided.BOTH] * len(opened)
+        return [_BOTH] * len(opened)
     known = _with_derived(values)
     # One that fits in no way does not cost the others.
-    return _decided(known, opened) or [(_decided(known, [each]) or [Undecided.NEITHER])[0] for each in opened]
+    return _decided(known, opened) or [(_decided(known, [each]) or [_NEITHER])[0] for each in opened]
 
 
 def _decided(known: Mapping[str, Decimal], opened: Sequence[Open]) -> list[Decision]:
@@ -71,7 +66,7 @@ def _decided(known: Mapping[str, Decimal], opened: Sequence[Open]) -> list[Decis
     best = [way for way, adds_up in ways if adds_up] or [way for way, _ in ways]
     if not best:
         return []
-    return [meaning if all(way[i] == meaning for way in best) else Undecided.BOTH for i, meaning in enumerate(best[0])]
+    return [meaning if all(way[i] == meaning for way in best) else _BOTH for i, meaning in enumerate(best[0])]
 
 
 def _together(known: Mapping[str, Decimal], way: Sequence[tuple[Name, Decimal]]) -> dict[str, Decimal] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..notes import Code, Note
+from ..reasons import Reason, Why, fill
 from .dialects import Quantity, is_missing
 from .keys import meaning_of, slip_of, written
 from .quantities import LONGEST_TEXT
@@ -17,35 +18,35 @@ _NAMED = 5
 #: How deep and how far a weight is looked for.
 _DEEPEST, _FURTHEST = 4, 500
 
-WEIGHT_EXPECTED = 'A reading needs a weight, such as 81.4 or "81.4 kg".'
-
 
 def not_recognized(keys: Sequence[str]) -> Note:
     """A warning that names keys that were left out."""
-    return Note(Code.NOT_RECOGNIZED, f"Not recognized: {_list(keys)}.")
+    named = _named(keys)
+    return Note(Code.NOT_RECOGNIZED, fill("Not recognized: {keys!r}.", {"keys": named}), {"keys": named})
 
 
-def missing_weight(payload: Mapping[str, object]) -> str:
+def missing_weight(payload: Mapping[str, object]) -> Reason:
     """What was expected in place of this payload, which has no weight."""
-    sentences = [WEIGHT_EXPECTED]
-    if payload:
-        # The likely slip of "weight" first.
-        keys = sorted(payload, key=lambda key: not _is_weight(_slip(key)))
-        sentences.append(f"These keys came: {_list(keys)}.")
+    if not payload:
+        return Why.WEIGHT_MISSING()
+    # The likely slip of "weight" first.
+    keys = _named(sorted(payload, key=lambda key: not _is_weight(_slip(key))))
     if place := next(_weights_in(payload), None):
-        sentences.append(f"There is a weight at '{place}': send the object that holds it.")
-    return " ".join(sentences)
+        return Why.WEIGHT_DEEPER(keys=keys, place=place)
+    return Why.WEIGHT_NOT_AMONG_KEYS(keys=keys)
 
 
-def _list(keys: Sequence[str]) -> str:
+def _named(keys: Sequence[str]) -> Sequence[str | Reason]:
+    """The first keys, each with the one that was meant, and how many more there are."""
     named = [_with_hint(key) for key in keys[:_NAMED]]
     more = len(keys) - len(named)
-    return ", ".join(named) + (f" and {more} more" if more else "")
+    return [Why.AND_MORE(keys=named, count=more)] if more else named
 
 
-def _with_hint(key: str) -> str:
+def _with_hint(key: str) -> str | Reason:
     meant = _slip(key)
-    return f"{key[:LONGEST_TEXT]!r}" + (f" (did you mean {written(meant)!r}?)" if meant else "")
+    key = key[:LONGEST_TEXT]
+    return Why.DID_YOU_MEAN(key=key, meant=written(meant)) if meant else key
 
 
 def _slip(key: str) -> str | None:

@@ -28,23 +28,20 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from ..errors import FieldError
+from ..reasons import Reason, Why
 from .measures import MEASURES
 
 Values = Mapping[str, Decimal]
 
 
 class Relation(Enum):
-    """How the two sides of a rule compare, and what is said if they do not."""
+    """How the two sides of a rule compare, in words."""
 
-    EQUAL = ("equal to", "does not fit")
-    AT_MOST = ("at most", "is more than")
-    AT_LEAST = ("at least", "is less than")
+    EQUAL = "equal to"
+    AT_MOST = "at most"
+    AT_LEAST = "at least"
 
     __hash__ = object.__hash__  # Enum's own is a Python function; this is the hot path
-
-    def __init__(self, words: str, broken: str) -> None:
-        self.words = words
-        self.broken = broken
 
 
 class Outcome(Enum):
@@ -85,23 +82,28 @@ class Broken(NamedTuple):
     allowed: Decimal
 
     @property
-    def sentence(self) -> str:
+    def reason(self) -> Reason:
         """What disagrees: both sides, and the difference that is allowed."""
         rule = self.rule
-        text = f"{rule.quantity.capitalize()} {_short(self.measured)} {rule.unit} {rule.relation.broken} {rule.way}"
-        if not rule.constant:
-            text += f": {_short(self.limit)} {rule.unit}"
-        if rule.allowed:
-            text += f" (a difference of {_short(self.allowed)} {rule.unit} is allowed for rounding)"
-        return f"{text}."
+        sides: dict[str, Decimal | str] = {
+            "quantity": rule.quantity,
+            "measured": _short(self.measured),
+            "unit": rule.unit,
+            "other": rule.way,
+        }
+        if rule.constant:
+            return (Why.ABOVE_LIMIT if rule.relation is _AT_MOST else Why.BELOW_LIMIT)(**sides)
+        sides["limit"] = _short(self.limit)
+        if rule.allowed is None:
+            return (Why.ABOVE_SHARE if rule.relation is _AT_MOST else Why.BELOW_SHARE)(**sides)
+        sides["allowed"] = _short(self.allowed)
+        return (Why.DOES_NOT_FIT if rule.relation is _EQUAL else Why.MORE_THAN_WHOLE)(**sides)
 
     def error(self, given: Values) -> FieldError:
         """The same as an error of the first value of the rule that was given, not derived."""
         name = next((name for name in self.rule.needs if name in given), self.rule.needs[0])
-        return FieldError(name, given.get(name), f"{self.sentence} {_CAUSE}")
+        return FieldError(name, given.get(name), Why.CONTRADICTION(reason=self.reason))
 
-
-_CAUSE = "Was one of them typed wrongly, not updated, or measured on someone else?"
 
 #: Derived values are rounded to this step, ten thousand times finer than any field of FIT.
 _STEP = Decimal("0.000001")
@@ -366,8 +368,8 @@ def _broken(values: Values, rules: Iterable[Rule]) -> list[Broken]:
     return broken
 
 
-def _short(value: Decimal) -> str:
-    return f"{value:.2f}".rstrip("0").rstrip(".")
+def _short(value: Decimal) -> Decimal:
+    return Decimal(f"{value:.2f}".rstrip("0").rstrip("."))
 
 
 class Derivation(NamedTuple):

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import NamedTuple
 
 from ..notes import Code, Note
+from ..reasons import Reason, Why
 from .dialects import TIMES, Role, is_missing
 from .quantities import NotUnderstood
 from .times import read_parts, read_time, zone_of
@@ -37,7 +38,7 @@ _A_DAY_AND_A_HALF = timedelta(hours=36)
 class Fault(NamedTuple):
     key: str
     value: object
-    message: str
+    reason: Reason
 
 
 class Time(NamedTuple):
@@ -99,20 +100,17 @@ class Instants:
             if instant is None:
                 continue
             if not EARLIEST <= instant <= self.now + FUTURE_ALLOWED:
-                text = (
-                    f"This is {instant:%Y-%m-%dT%H:%M:%SZ}, which is before the year 2000 or more than "
-                    "five minutes from now. Check the clock and the time zone."
-                )
-                self.faults.append(Fault(time.key, time.value, text))
+                reason = Why.INSTANT_IMPOSSIBLE(instant=f"{instant:%Y-%m-%dT%H:%M:%SZ}")
+                self.faults.append(Fault(time.key, time.value, reason))
             elif found and found[1] != instant:
-                self.faults.append(Fault(time.key, time.value, f"{found[0]!r} is another instant."))
+                self.faults.append(Fault(time.key, time.value, Why.ANOTHER_INSTANT(key=found[0])))
             else:
                 found = time.key, instant
         for day in days:
             # A date next to an instant, in whatever zone.
             noon = _read((day.value, _NOON), UTC, assumed=False)[0]
             if found and abs(found[1] - noon) > _A_DAY_AND_A_HALF:
-                self.faults.append(Fault(day.key, day.value, f"{found[0]!r} is on another day."))
+                self.faults.append(Fault(day.key, day.value, Why.ANOTHER_DAY(key=found[0])))
         return found[1] if found else None
 
     def _read(self, time: Time, parts: tuple[object, ...]) -> datetime | None:
@@ -122,7 +120,7 @@ class Instants:
             if self.zones and not utc:
                 instant, note = self._in_their_zone(parts, instant, note)
         except NotUnderstood as e:
-            self.faults.append(Fault(time.key, time.value, str(e)))
+            self.faults.append(Fault(time.key, time.value, e.reason))
             return None
         if note:
             self._note(note.code, f"{time.key!r}: {note.text}")
@@ -141,13 +139,13 @@ class Instants:
                 theirs, its_note = _read(parts, named, assumed=False) if local else (instant, note)
             except NotUnderstood as e:
                 if local:
-                    self.faults.append(Fault(key, value, str(e)))
+                    self.faults.append(Fault(key, value, e.reason))
                 else:
                     text = f"{key!r} was not understood. It could name a time zone, and this time does not need one."
                     self._note(Code.KEY_NOT_UNDERSTOOD, text)
                 continue
             if found and found[1] != theirs:
-                self.faults.append(Fault(key, value, f"{found[0]!r} is another time zone."))
+                self.faults.append(Fault(key, value, Why.ANOTHER_ZONE(key=found[0])))
             else:
                 found, instant, note = (key, theirs), theirs, its_note
         return instant, note

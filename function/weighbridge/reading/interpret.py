@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from ..errors import FieldError, ReadingRejected
 from ..notes import Code, Note
+from ..reasons import Reason, Why
 from .dialects import (
     BARE_WEIGHT,
     NOT_MEASURED,
@@ -32,15 +33,15 @@ from .dialects import (
     normal,
 )
 from .doubts import left_out, settle
-from .either import Open, Undecided, decide, read_either
-from .hints import WEIGHT_EXPECTED, missing_weight, not_recognized
+from .either import Open, decide, read_either
+from .hints import missing_weight, not_recognized
 from .identities import LEAN_SOFT_TISSUE, REFUSING, SHARE, contradictions, share_rule
 from .instants import Instants, Time
 from .keys import in_unit, is_unit, meaning_of, meanings_of
 from .measures import MEASURES, all_out_of_range, out_of_range
 from .quantities import KG_PER, LONGEST_TEXT, NotMeasured, NotUnderstood, is_short, quantity, simple, unit_of
 from .reading import Reading
-from .steering import UNDERSTOOD, Question, questions_of
+from .steering import COULD_SAY, Question, questions_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def interpret(payload: object, *, now: datetime, timezone: tzinfo, occurred_at: 
     Raises `ReadingRejected`, which names every value to blame by the caller's own key.
     """
     if not isinstance(payload, dict):
-        raise ReadingRejected([FieldError("", _shown(payload), "A reading is a JSON object of names and values.")])
+        raise ReadingRejected([FieldError("", _shown(payload), Why.READING_EXPECTED())])
     return _Interpretation(now, timezone, occurred_at).of(payload)
 
 
@@ -85,7 +86,7 @@ def when_and_whose(payload: object, *, now: datetime, timezone: tzinfo) -> tuple
         steering["weight_kg"] = _ANY_WEIGHT
     interpreted = interpret(steering, now=now, timezone=timezone)
     if not interpreted.timed:
-        raise ReadingRejected([FieldError("measured_at", None, "The time of the weigh-in to delete was expected.")])
+        raise ReadingRejected([FieldError("measured_at", None, Why.TIME_OF_DELETION_MISSING())])
     return interpreted.reading.measured_at, interpreted.reading.person
 
 
@@ -164,7 +165,7 @@ class _Interpretation:
             self.warnings.append(not_recognized(self.left_out))
         if "weight_kg" not in self.values and "weight_kg" not in self.blamed:
             missing, value = self.keys.get("weight_kg"), self.inputs.get("weight_kg")
-            why = WEIGHT_EXPECTED if missing else missing_weight(payload)
+            why = Why.WEIGHT_MISSING() if missing else missing_weight(payload)
             self._reject("weight_kg", missing or "weight", value, why)
         measured_at = self._instant()
         if self.unclear:
@@ -188,7 +189,7 @@ class _Interpretation:
             key, mass = self.keys[share], share.mass
             if mass in values and (broken := contradictions({**values, SHARE: percent}, (share_rule(mass),))):
                 del values[mass]
-                self._doubt([mass, share], broken[0].sentence)
+                self._doubt([mass, share], broken[0].reason)
             elif mass in values:
                 self._said_twice(key, mass)
             else:
@@ -199,7 +200,7 @@ class _Interpretation:
         more = (LEAN_SOFT_TISSUE,) if fitdays else ()
         settled = settle(values, measured_at, self.person or self.person_id, more)
         for doubt in settled.doubts:
-            self._doubt(doubt.names, doubt.sentence)
+            self._doubt(doubt.names, doubt.reason)
             for name in doubt.names:
                 derived.pop(name, None)
         self.warnings += settled.warnings
@@ -221,15 +222,15 @@ class _Interpretation:
                 self.errors.append(self._with_caller_keys(fault))
             else:
                 del self.values[fault.field]
-                self._doubt([fault.field], f"{fault.message} Received: {_shown(self.inputs[fault.field])}.")
+                self._doubt([fault.field], _received(fault, self.inputs[fault.field]))
         for share, percent in tuple(self.shares.items()):
             if wrong := out_of_range(share.mass, percent, share.measure):
                 del self.shares[share]
-                self._doubt([share], f"{wrong.message} Received: {_shown(self.inputs[share])}.")
+                self._doubt([share], _received(wrong, self.inputs[share]))
 
-    def _doubt(self, names: Sequence[str | Share], sentence: str) -> None:
-        keys = [ascii(key) for name in names for key in (*self.same.get(name, ()), self.keys[name])]
-        self._leave_out(left_out(keys, sentence))
+    def _doubt(self, names: Sequence[str | Share], reason: Reason) -> None:
+        keys = [key for name in names for key in (*self.same.get(name, ()), self.keys[name])]
+        self._leave_out(left_out(keys, reason))
 
     def _leave_out(self, note: Note) -> None:
         self.notes.append(note)
@@ -237,7 +238,7 @@ class _Interpretation:
 
     def _with_caller_keys(self, error: FieldError) -> FieldError:
         key = self.keys.get(error.field, error.field)
-        return FieldError(key, _shown(self.inputs.get(error.field, error.input)), error.message)
+        return FieldError(key, _shown(self.inputs.get(error.field, error.input)), error.reason)
 
     # -- values ------------------------------------------------------------------------------------------
 
@@ -252,7 +253,7 @@ class _Interpretation:
             if isinstance(e, NotMeasured) or _is_missing_with_unit(value):
                 self._not_measured(key, value, name)
             else:
-                self._reject(name, key, value, str(e))
+                self._reject(name, key, value, e.reason)
             return
         if isinstance(read, Open):
             if read.kg[1] == 0:
@@ -283,7 +284,7 @@ class _Interpretation:
                 key = first
             self._said_twice(key, name)
         elif name in REFUSING:
-            self._reject(name, key, value, f"{first!r} has another value for the same thing.")
+            self._reject(name, key, value, Why.ANOTHER_VALUE(key=first))
         else:
             self.differing[name] = [*self.same.pop(name, ()), first, key]
 
@@ -293,7 +294,7 @@ class _Interpretation:
                 del self.shares[name]
             else:
                 del self.values[name]
-            self._leave_out(left_out([ascii(key) for key in keys], "They are different values for the same thing."))
+            self._leave_out(left_out(keys, Why.DIFFERENT_VALUES()))
 
     def _keep(self, name: str | Share, number: Decimal, key: str, value: object) -> None:
         if isinstance(name, Share):
@@ -318,8 +319,8 @@ class _Interpretation:
         opened = [each for each, _ in self.opened]
         decisions = decide(masses | self.values, opened)
         for (each, value), decision in zip(self.opened, decisions, strict=True):
-            if isinstance(decision, Undecided):
-                self._leave_out(left_out([ascii(each.key)], decision.value))
+            if isinstance(decision, Reason):
+                self._leave_out(left_out([each.key], decision))
                 continue
             unit = "kg" if decision == each.kg else "%"
             self._note(Code.UNIT_DECIDED, f"{each.key!r} is in {unit}: the other values show it.")
@@ -361,9 +362,9 @@ class _Interpretation:
         for key, value in keys:
             unit = unit_of(value) or _coded_unit(key, value)
             if unit not in KG_PER:
-                self.unclear.append(Unclear(Question.UNIT, key, value, "kg, lb, st or jin was expected."))
+                self.unclear.append(Unclear(Question.UNIT, key, value, Why.UNIT_OF_WEIGHT_EXPECTED()))
             elif found and found[1] != unit:
-                self._reject(Role.WEIGHT_UNIT, key, value, f"{found[0]!r} is another unit.")
+                self._reject(Role.WEIGHT_UNIT, key, value, Why.ANOTHER_UNIT(key=found[0]))
             else:
                 found = key, unit
         return found
@@ -392,7 +393,7 @@ class _Interpretation:
     def _person(self, _role: Role, key: str, value: object) -> None:
         name = self._name(key, value)
         if name and self.person and name != self.person:
-            self._reject(Role.PERSON, key, value, f"{self.keys['person']!r} names someone else.")
+            self._reject(Role.PERSON, key, value, Why.ANOTHER_PERSON(key=self.keys["person"]))
         elif name:
             self.person, self.keys["person"] = name, key
 
@@ -412,7 +413,7 @@ class _Interpretation:
             return ""
         if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool) and is_short(value)):
             return str(value).strip()[:LONGEST_TEXT]
-        self._reject(Role.PERSON, key, value, "A name was expected, as a text.")
+        self._reject(Role.PERSON, key, value, Why.NAME_EXPECTED())
         return ""
 
     def _good(self, _role: Role, key: str, value: object) -> None:
@@ -426,9 +427,9 @@ class _Interpretation:
             return
         found = _TRUTH.get(str(value).strip().casefold()) if isinstance(value, _SCALAR) and is_short(value) else None
         if found is None:
-            self._reject(Role.GOOD, key, value, "true or false was expected.")
+            self._reject(Role.GOOD, key, value, Why.TRUE_OR_FALSE_EXPECTED())
         elif found is not expected:
-            self._reject(Role.GOOD, key, value, "The source says that this weigh-in does not count.")
+            self._reject(Role.GOOD, key, value, Why.DOES_NOT_COUNT())
 
     def _problem(self, _role: Role, key: str, value: object) -> None:
         # bodymiscale: "none", or for example "weight low, impedance unavailable".
@@ -439,7 +440,7 @@ class _Interpretation:
                 Code.PROBLEM_AT_SOURCE, f"{key!r} reports a problem with this weigh-in, but not with the weight."
             )
         else:
-            self._reject(Role.PROBLEM, key, value, "The source reports a problem with the weight itself.")
+            self._reject(Role.PROBLEM, key, value, Why.PROBLEM_WITH_WEIGHT())
 
     def _mode(self, _role: Role, key: str, value: object) -> None:
         # Theengs: "person", or "object" for a thing on the scale.
@@ -447,9 +448,9 @@ class _Interpretation:
             return
         mode = value.strip().casefold() if isinstance(value, str) else None
         if mode == "object":
-            self._reject(Role.MODE, key, value, "The scale weighed an object, not a person.")
+            self._reject(Role.MODE, key, value, Why.OBJECT_WEIGHED())
         elif mode != "person":
-            self._reject(Role.MODE, key, value, '"person" or "object" was expected.')
+            self._reject(Role.MODE, key, value, Why.MODE_EXPECTED())
 
     def _unit(self, _role: Role, _key: str, _value: object) -> None:
         """Does nothing: `_with_units` has read it before the others."""
@@ -475,7 +476,7 @@ class _Interpretation:
         }
         for question, key, value, expected in self.unclear:
             key = key[:LONGEST_TEXT]
-            why = expected or f"This key could say {question.value}, and is not known. {UNDERSTOOD[question]}"
+            why = expected or COULD_SAY[question]()
             if not answered[question]:
                 self._reject(_ROLE_OF[question], key, value, why)
                 continue
@@ -492,9 +493,9 @@ class _Interpretation:
     def _note(self, code: Code, text: str) -> None:
         self.notes.append(Note(code, text))
 
-    def _reject(self, what: str | Share | Role, key: str, value: object, message: str) -> None:
+    def _reject(self, what: str | Share | Role, key: str, value: object, reason: Reason) -> None:
         self.blamed.add(what)
-        self.errors.append(FieldError(key, _shown(value), message))
+        self.errors.append(FieldError(key, _shown(value), reason))
 
 
 class Unclear(NamedTuple):
@@ -503,7 +504,7 @@ class Unclear(NamedTuple):
     question: Question
     key: str
     value: object
-    expected: str = ""
+    expected: Reason | None = None
 
 
 #: A key, its value and its meaning.
@@ -572,6 +573,11 @@ def _is_missing_with_unit(value: object) -> bool:
     """Whether this is such as "unknown %" or "-- kg"."""
     text = value.strip().casefold() if isinstance(value, str) and len(value) <= LONGEST_TEXT else ""
     return any(text.startswith(word) and unit_of(text[len(word) :]) for word in NOT_MEASURED if word)
+
+
+def _received(error: FieldError, value: object) -> Reason:
+    shown = _shown(value)
+    return Why.RECEIVED(reason=error.reason, value=shown if isinstance(shown, Decimal | int) else str(shown))
 
 
 def _shown(value: object) -> object:

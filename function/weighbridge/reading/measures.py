@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from ..errors import FieldError
+from ..reasons import Reason, Why
 
 
 class Measure(NamedTuple):
@@ -58,10 +59,10 @@ def out_of_range(name: str, value: Decimal, measure: Measure | None = None) -> F
     """The error of one number, or None. `measure` defaults to the one in `MEASURES`."""
     measure = measure or MEASURES[name]
     if not value.is_finite() or not measure.minimum <= value <= measure.maximum:
-        return FieldError(name, value, f"{_range(measure)} was expected.")
+        return FieldError(name, value, _out_of_range(measure))
     # str() is fast and never shorter than the digits. This is the hot path.
     if len(str(value)) > MOST_DIGITS and len(value.as_tuple().digits) > MOST_DIGITS:
-        return FieldError(name, value, f"A number of at most {MOST_DIGITS} digits was expected.")
+        return FieldError(name, value, Why.TOO_MANY_DIGITS(maximum=MOST_DIGITS))
     return None
 
 
@@ -78,5 +79,6 @@ def all_out_of_range(values: Mapping[str, Decimal]) -> list[FieldError]:
     return faults
 
 
-def _range(measure: Measure) -> str:
-    return f"A {measure.label} of {measure.minimum:f} to {measure.maximum:f} {measure.unit}".rstrip()
+def _out_of_range(measure: Measure) -> Reason:
+    label, unit, minimum, maximum = measure
+    return Why.OUT_OF_RANGE(quantity=label, minimum=minimum, maximum=maximum, unit=unit)

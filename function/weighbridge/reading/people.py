@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from ..errors import FieldError, PersonUnclear, SettingsInvalid
 from ..notes import Code, Note
+from ..reasons import Reason, Why
 from .doubts import left_out, settle
 from .interpret import Interpreted
 from .measures import MEASURES, out_of_range
@@ -105,25 +106,19 @@ def person_of(people: Sequence[Person], interpreted: Interpreted, recent: Recent
 def who(people: Sequence[Person], reading: Reading, recent: Recent) -> Person:
     """The person of a reading. Raises `PersonUnclear`; `recent` may raise other faults."""
     names = [person.name for person in people]
-    known = ", ".join(names)
     if reading.person is not None:
         if person := named(people, reading.person):
             return person
-        message = f"No person by that name is configured. Known: {known}."
-        raise PersonUnclear([FieldError("person", reading.person, message)], names)
+        raise PersonUnclear([FieldError("person", reading.person, Why.PERSON_UNKNOWN(known=names))], names)
     fitting = [person for person in people if _is_in_range(person, reading.weight_kg)]
     fitting = [person for person in fitting if _is_near(reading, recent(person, reading.measured_at))]
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
-        both = " and ".join(person.name for person in fitting)
-        message = f"This weight fits {both}. Name the person: {known}."
+        reason = Why.FITS_SEVERAL(fitting=[person.name for person in fitting], known=names)
     else:
-        message = (
-            "This weight fits no one's range and recent weights. Is it a guest or a suitcase? "
-            f"If not, name the person: {known}."
-        )
-    raise PersonUnclear([FieldError("person", None, message)], [person.name for person in fitting] or names)
+        reason = Why.FITS_NO_ONE(known=names)
+    raise PersonUnclear([FieldError("person", None, reason)], [person.name for person in fitting] or names)
 
 
 def of_person(interpreted: Interpreted, person: Person) -> Interpreted:
@@ -150,7 +145,7 @@ def of_person(interpreted: Interpreted, person: Person) -> Interpreted:
             notes.append(Note(Code.MUSCLE_LEFT_OUT, text))
     settled = settle(values, reading.measured_at, person.name)
     for doubt in settled.doubts:
-        note = left_out([f"The {MEASURES[name].label} of {person.name}" for name in doubt.names], doubt.sentence)
+        note = left_out([_of(person, name) for name in doubt.names], doubt.reason)
         notes.append(note)
         warnings.append(note)
     warnings += [warning for warning in settled.warnings if warning not in warnings]
@@ -175,6 +170,10 @@ def _is_near(reading: Reading, weights: Sequence[Weight]) -> bool:
         return True
     last = max(before, key=lambda weight: weight.measured_at)
     return abs(reading.weight_kg - last.kg) <= MAY_DIFFER * last.kg
+
+
+def _of(person: Person, name: str) -> Reason:
+    return Why.OF_PERSON(quantity=MEASURES[name].label, person=person.name)
 
 
 def _words(person: Person) -> set[str]:

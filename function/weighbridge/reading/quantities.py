@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from functools import lru_cache
 
+from ..reasons import Reason, Why
 from .characters import fold
 from .dialects import Quantity, Share, is_missing, normal
 
@@ -22,7 +23,11 @@ LONGEST_TEXT = 100
 
 
 class NotUnderstood(Exception):
-    """The message says what was expected, as a sentence."""
+    """`reason` says what was expected."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class NotMeasured(NotUnderstood):
@@ -139,7 +144,7 @@ def quantity(value: object, meaning: Quantity) -> tuple[str | Share, Decimal]:
         return meaning.name, number
     if (name := SAID_IN.get((meaning.name, unit))) is not None:
         return name, number
-    raise NotUnderstood(f"A number {f'in {expected}' if expected else 'without a unit'} was expected.")
+    raise NotUnderstood(Why.NUMBER_IN_UNIT_EXPECTED(unit=expected) if expected else Why.NUMBER_WITHOUT_UNIT_EXPECTED())
 
 
 def simple(value: object, unit: str) -> Decimal | None:
@@ -184,13 +189,13 @@ _AS_IT_IS = frozenset(
 
 def plain(value: object) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        raise NotUnderstood('A number, or a text such as "81.4 kg", was expected.')
+        raise NotUnderstood(Why.NUMBER_EXPECTED())
     if is_short(value):
         number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
         # Larger and smaller numbers are impossible, and arithmetic with them may take forever.
         if number.is_finite() and (number == 0 or -12 <= number.adjusted() <= 12):
             return number
-    raise NotUnderstood("A number that a scale can show was expected.")
+    raise NotUnderstood(Why.NO_NUMBER_OF_A_SCALE())
 
 
 def is_short(value: object) -> bool:
@@ -213,7 +218,7 @@ def unit_of(text: object) -> str | None:
 
 
 _PARTS = {"value": "value", "qty": "value"} | dict.fromkeys(("unit", "units", "uom", "unitofmeasurement"), "unit")
-_OBJECT_EXPECTED = 'An object for a number has a value and its unit, and no more: {"value": 81.4, "unit": "kg"}.'
+_OBJECT_EXPECTED = Why.OBJECT_OF_NUMBER_EXPECTED()
 
 
 def _in_object(members: Mapping[str, object], usual: str) -> tuple[Decimal, str]:
@@ -234,7 +239,7 @@ def _in_object(members: Mapping[str, object], usual: str) -> tuple[Decimal, str]
         raise NotUnderstood(_UNIT_EXPECTED)
     number, typed = _typed(value, unit or usual) if isinstance(value, str) else (plain(value), "")
     if typed and unit and typed != unit:
-        raise NotUnderstood("The value has one unit, and the unit next to it is another.")
+        raise NotUnderstood(Why.TWO_UNITS())
     return number, typed or unit
 
 
@@ -242,7 +247,7 @@ def _typed(text: str, usual: str) -> tuple[Decimal, str]:
     """ "81,4 kg" -> 81.4, "kg". `usual` is the unit of a number without one."""
     text = text.strip().casefold()
     if len(text) > LONGEST_TEXT:
-        raise NotUnderstood("A number with its unit was expected; this text is too long.")
+        raise NotUnderstood(Why.TEXT_TOO_LONG())
     if not text.isascii():
         text = fold(text)
     if (one := _number(text, usual)) is not None:
@@ -260,7 +265,7 @@ def _typed(text: str, usual: str) -> tuple[Decimal, str]:
     raise NotUnderstood(_UNIT_EXPECTED)
 
 
-_UNIT_EXPECTED = "A number with a known unit (kg, g, lb, st, jin, %, kcal, cm …) was expected."
+_UNIT_EXPECTED = Why.UNIT_UNKNOWN()
 
 
 def _number(text: str, usual: str) -> tuple[Decimal, str] | None:
@@ -272,10 +277,10 @@ def _number(text: str, usual: str) -> tuple[Decimal, str] | None:
     unit = ""
     if name is not None and (unit := UNITS.get(name) or UNITS.get(name.removesuffix("."), "")) == "":
         if name in _TWO_POUNDS:
-            raise NotUnderstood("This pound is 453.6 g in one country and 500 g in another: write lb, kg or g.")
+            raise NotUnderstood(Why.POUND_UNCLEAR())
         return None
     if (unit or usual) in _UNITS_OF_THOUSANDS and _AMBIGUOUS.fullmatch(digits):
-        raise NotUnderstood("It is not clear whether the separator is for thousands or for decimals. Leave it out.")
+        raise NotUnderstood(Why.SEPARATOR_UNCLEAR())
     return _decimal(digits) if exponent is None else plain(_decimal(digits + exponent)), unit
 
 

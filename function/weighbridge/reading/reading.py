@@ -16,8 +16,12 @@ from decimal import Decimal
 from typing import Any, Self
 
 from ..errors import FieldError, ReadingRejected
+from ..reasons import Reason, Why
 from .identities import contradictions
 from .measures import MEASURES, all_out_of_range
+
+#: In characters: a name of a person.
+LONGEST_NAME = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,17 +56,21 @@ class Reading:
         return cls(**values)
 
     def __post_init__(self) -> None:
-        errors = [] if _is_aware(self.measured_at) else [_unlike(self, "measured_at", "An instant with an offset")]
+        errors = [] if _is_aware(self.measured_at) else [_unlike(self, "measured_at", Why.INSTANT_EXPECTED())]
         known = {name: value for name, value in self.__dict__.items() if value is not None and name in MEASURES}
-        errors += [_unlike(self, name, "A Decimal") for name, value in known.items() if not isinstance(value, Decimal)]
+        errors += [
+            _unlike(self, name, Why.DECIMAL_EXPECTED())
+            for name, value in known.items()
+            if not isinstance(value, Decimal)
+        ]
         if "weight_kg" not in known:
-            errors.append(_unlike(self, "weight_kg", "A Decimal"))
+            errors.append(_unlike(self, "weight_kg", Why.DECIMAL_EXPECTED()))
         if not errors:
             errors = all_out_of_range(known)
         if not errors:
             errors = [broken.error(known) for broken in contradictions(known)]
         if self.person is not None and not _is_name(self.person):
-            errors.append(_unlike(self, "person", "A name of 1 to 64 printable characters"))
+            errors.append(_unlike(self, "person", Why.NAME_OF_LENGTH_EXPECTED(maximum=LONGEST_NAME)))
         if errors:
             raise ReadingRejected(errors)
         at = self.measured_at
@@ -76,8 +84,8 @@ def _is_aware(value: object) -> bool:
 
 
 def _is_name(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= 64 and value.isprintable()
+    return isinstance(value, str) and 0 < len(value) <= LONGEST_NAME and value.isprintable()
 
 
-def _unlike(reading: Reading, name: str, expected: str) -> FieldError:
-    return FieldError(name, str(getattr(reading, name))[:80], f"{expected} was expected.")
+def _unlike(reading: Reading, name: str, expected: Reason) -> FieldError:
+    return FieldError(name, str(getattr(reading, name))[:80], expected)

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from enum import Enum
 from functools import cache, lru_cache
 
+from ..reasons import Why
 from .dialects import TIMES, VOCABULARY, Role, normal
 from .keys import slip_of, written
 from .quantities import LONGEST_TEXT
@@ -33,12 +34,12 @@ class Question(Enum):
     VALIDITY = "whether this is a weigh-in"
 
 
-#: What to send in place of a key that is not known.
-UNDERSTOOD: Mapping[Question, str] = {
-    Question.TIME: "Send the time as 'measured_at', or leave this key out.",
-    Question.PERSON: "Send the name as 'person', or leave this key out.",
-    Question.UNIT: "Send the weight with its unit, such as '81.4 kg', or leave this key out.",
-    Question.VALIDITY: "Send it as 'valid': true or false, or leave this key out.",
+#: Why a key is refused that is not known and could answer the question, and what to send in its place.
+COULD_SAY: Mapping[Question, Why] = {
+    Question.TIME: Why.COULD_SAY_WHEN,
+    Question.PERSON: Why.COULD_SAY_WHOSE,
+    Question.UNIT: Why.COULD_SAY_UNIT,
+    Question.VALIDITY: Why.COULD_SAY_VALIDITY,
 }
 
 #: `*x*` a part of a word; `x*` the start of a word; `*_x` the last of several words; `x` the whole key.

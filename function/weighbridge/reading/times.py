@@ -25,6 +25,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ..notes import Code, Note
+from ..reasons import Why
 from .characters import fold
 from .quantities import LONGEST_TEXT, NotUnderstood, is_short
 
@@ -33,19 +34,11 @@ _EPOCH = re.compile(r"\d{9,19}(?:\.\d{1,9})?", re.ASCII)
 _EPOCH_UNITS = ((10**17, 10**9), (10**14, 10**6), (10**11, 10**3), (0, 1))
 #: As the Fitdays export writes it.
 _FITDAYS_TIME = re.compile(r"(\d\d):(\d\d)(?::(\d\d))? (\d\d)/(\d\d)/(\d{4})", re.ASCII)
-_TIME_EXPECTED = (
-    "A time was expected: ISO 8601 such as 2026-11-23T06:31:00+01:00, epoch seconds or milliseconds, or a date with a "
-    'year of four digits and an English month, such as "Nov 23, 2026 6:31 AM".'
-)
-_DATE_ALONE = "The time of day is missing; Garmin needs the instant."
-_ZONE_EXPECTED = (
-    "A time zone was expected: a name such as Europe/Berlin, UTC, or an offset such as +01:00. Other abbreviations, "
-    "such as CST, have several meanings."
-)
+_TIME_EXPECTED = Why.TIME_EXPECTED()
 
 
 class _Explained(NotUnderstood):
-    """The message says more than what was expected of any time."""
+    """The reason says more than what was expected of any time."""
 
 
 class _Clock(NamedTuple):
@@ -70,7 +63,7 @@ def read_time(value: object, zone: tzinfo, *, assumed: bool = True) -> tuple[dat
         else:
             instant, note = _instant(_written(text), zone, assumed)
     except (NotUnderstood, ValueError, OverflowError, OSError) as e:
-        raise NotUnderstood(str(e) if isinstance(e, _Explained) else _TIME_EXPECTED) from None
+        raise NotUnderstood(e.reason if isinstance(e, _Explained) else _TIME_EXPECTED) from None
     return instant.replace(microsecond=0), note
 
 
@@ -80,7 +73,7 @@ def read_parts(date: object, time: object, zone: tzinfo, *, assumed: bool = True
     Raises `NotUnderstood`. Neither may be an instant already.
     """
     if not isinstance(date, str) or not isinstance(time, str):
-        raise NotUnderstood("A date such as 2026-11-23 and a time of day such as 06:31 were expected.")
+        raise NotUnderstood(Why.DATE_AND_TIME_EXPECTED())
     return read_time(f"{date.strip()} {time.strip()}", zone, assumed=assumed)
 
 
@@ -109,7 +102,7 @@ def zone_of(text: object) -> tzinfo:
                 return ZoneInfo(name)
             except (ZoneInfoNotFoundError, ValueError, OSError):
                 pass
-    raise _Explained(_ZONE_EXPECTED)
+    raise _Explained(Why.ZONE_EXPECTED())
 
 
 def _instant(moment: datetime, zone: tzinfo, assumed: bool) -> tuple[datetime, Note | None]:
@@ -168,7 +161,7 @@ _CLOCK = re.compile(
 #: What may stand between the date and the time of day.
 _BETWEEN = re.compile(r"(?:,?\s+at|,|T|\s)?\s*\Z", re.ASCII | re.IGNORECASE)
 _WEEKDAY = re.compile(r"(mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,?\s+", re.ASCII | re.IGNORECASE)
-_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
     "december",
@@ -191,7 +184,7 @@ def _written(text: str) -> datetime:
         return _in_words(text)
     # fromisoformat reads 2026-11-23, 20261123 and 2026-W48-1 as midnight, which is not when the person weighed in.
     if len(text) <= len("2026-11-23"):
-        raise _Explained(_DATE_ALONE)
+        raise _Explained(Why.TIME_OF_DAY_MISSING())
     return moment
 
 
@@ -203,7 +196,7 @@ def _in_words(text: str) -> datetime:
     found = _CLOCK.search(text)
     if found is None:
         _ = _date(text, None)
-        raise _Explained(_DATE_ALONE)
+        raise _Explained(Why.TIME_OF_DAY_MISSING())
     clock = _clock(found)
     before, after = text[: found.start()], text[found.end() :].strip(" ,")
     if before and re.fullmatch(r"\d{4}", after, re.ASCII) and not re.search(r"\d{4}", before, re.ASCII):
@@ -234,7 +227,7 @@ def _with_zone(moment: datetime, text: str) -> datetime:
         aware = moment.replace(tzinfo=zone_of(named[1]))
         # RFC 9557 section 3.4: with Z, the offset at the place is unknown. Any other must be that of the place.
         if named[1].upper() != "Z" and aware.astimezone(zone).utcoffset() != aware.utcoffset():
-            raise _Explained(f"The offset {named[1]} is not the one of {named[2]} at this time.")
+            raise _Explained(Why.OFFSET_NOT_OF_ZONE(offset=named[1], zone=named[2]))
         return aware
     return moment.replace(tzinfo=zone_of(text))
 
@@ -247,8 +240,8 @@ def _date(text: str, clock: _Clock | None) -> datetime:
 
     def at(year: str, month: int, day: str) -> datetime:
         moment = datetime(int(year), month, int(day), *(clock or ()))  # noqa: DTZ001  # the caller knows the zone
-        if day_name and _WEEKDAYS[moment.weekday()] != day_name:
-            raise _Explained(f"{moment:%Y-%m-%d} is a {moment:%A}. Correct the date or the weekday.")
+        if day_name and WEEKDAYS[moment.weekday()][:3].lower() != day_name:
+            raise _Explained(Why.WEEKDAY_WRONG(date=f"{moment:%Y-%m-%d}", weekday=WEEKDAYS[moment.weekday()]))
         return moment
 
     if found := _YEAR_FIRST.fullmatch(text):
@@ -269,9 +262,9 @@ def _year_last(found: re.Match[str], at: Callable[[str, int, str], datetime]) ->
     if int(second) > 12 or int(first) == int(second):
         return at(year, int(first), second)
     readings = [at(year, int(second), first), at(year, int(first), second)]
-    days = [f"{moment.day} {_MONTHS[moment.month - 1].capitalize()}" for moment in readings]
-    texts = [moment.isoformat() for moment in readings]
-    raise _Explained(f"This is {days[0]} or {days[1]} {year}: send {texts[0]} or {texts[1]}.")
+    day, other_day = (f"{moment.day} {_MONTHS[moment.month - 1].capitalize()}" for moment in readings)
+    time, other_time = (moment.isoformat() for moment in readings)
+    raise _Explained(Why.DATE_AMBIGUOUS(day=day, other_day=other_day, year=year, time=time, other_time=other_time))
 
 
 def _month(name: str) -> int:

@@ -30,7 +30,9 @@ from operator import itemgetter
 from typing import NamedTuple
 from xml.parsers import expat
 
-from .errors import FileUnusable
+from weighbridge.reasons import Reason
+
+from .errors import FileUnusable, RowFault
 from .limits import DAMAGED_ARCHIVE, LONGEST_TAG_BYTES, MOST_XML_BYTES, inflate, xml_parser
 
 #: How far apart the values of one weigh-in may be.
@@ -64,7 +66,7 @@ class AppleHealth(NamedTuple):
     #: By startDate and source, as the function reads them, oldest first.
     weigh_ins: dict[str, dict[str, str]]
     #: What could not be read, and at which lines of the XML.
-    faults: list[str]
+    faults: list[Reason]
 
 
 def read_apple_health(chunks: Iterable[bytes]) -> AppleHealth:
@@ -107,7 +109,7 @@ class _Records:
 
     def __init__(self, found: dict[tuple[str, str], dict[str, str]]) -> None:
         self._found = found
-        self.faults: list[str] = []
+        self.faults: list[Reason] = []
         #: How many lines come before those that the parser has seen.
         self.lines_above = 0
         self._rooted = False
@@ -154,7 +156,7 @@ class _Records:
         """Note the damage. The bytes after it."""
         if len(self.faults) == MOST_DAMAGED:
             raise e
-        self.faults.append(f"line {self.lines_above + e.lineno} of the XML is damaged")
+        self.faults.append(RowFault.XML_DAMAGED(line=self.lines_above + e.lineno))
         # At least one byte is left out: it may be the start of the element that is damaged.
         place = max(self._parser.ErrorByteIndex - self._rest_at, 0)
         after, newline = self._rest[place + 1 :], self._rest[place : place + 1] == b"\n"
@@ -185,7 +187,7 @@ class _Records:
         except expat.ExpatError as e:
             if not self._rooted:
                 raise
-            self.faults.append(f"the XML ends early, in line {self.lines_above + e.lineno}: what followed is missing")
+            self.faults.append(RowFault.XML_ENDS_EARLY(line=self.lines_above + e.lineno))
         if not self._rooted:
             raise FileUnusable(NOT_HEALTH)
 

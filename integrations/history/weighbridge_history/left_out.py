@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from weighbridge.client import Result
+
 from .columns import NOT_STORED, UNKNOWN
 from .read import History, WeighInLine
 from .send import ImportReport
@@ -32,19 +34,19 @@ def left_out_columns(history: History) -> dict[str, list[str]]:
     return {what: names for what, names in found.items() if names}
 
 
-def unsendable(history: History, checked: ImportReport) -> list[tuple[WeighInLine, str]]:
-    """The rows that cannot be sent, with the reason, in the order of the file."""
-    unreadable = [(row, row.fault) for row in history.rows if row.fault]
+def unsendable(history: History, checked: ImportReport) -> list[tuple[WeighInLine, Result | None]]:
+    """The rows that cannot be sent, in the order of the file, with the problem; None: the row makes no weigh-in."""
+    unreadable = [(row, None) for row in history.rows if row.reason]
     return sorted([*unreadable, *checked.refused], key=lambda pair: pair[0].number)
 
 
-def by_kind(warnings: Iterable[tuple[WeighInLine, str]]) -> Mapping[str, list[int]]:
+def by_kind(texts: Iterable[tuple[WeighInLine, str]]) -> Mapping[str, list[int]]:
     """The first text of each kind of warning, with the numbers of its rows.
 
     Texts that differ in their numbers alone are of one kind.
     """
     kinds: dict[str, tuple[str, list[int]]] = {}
-    for row, text in warnings:
+    for row, text in texts:
         kinds.setdefault(_NUMBERS.sub("0", text), (text, []))[1].append(row.number)
     return {text: sorted(set(rows)) for text, rows in kinds.values()}
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+from weighbridge.client import Result
 
 from .left_out import by_kind, count_of, left_out_columns, ranges
 from .outliers import Outlier
 from .picture import draw
 from .read import Choices, History, WeighInLine
-from .send import ImportReport
+from .send import ImportReport, reason_of
 
 #: How many weigh-ins of each end are shown, and how many of what is left out, unless all is.
 SHOWN, MOST_SHOWN = 5, 20
@@ -83,8 +86,9 @@ class Preview:
             self.console.print()
             self.console.print(picture, no_wrap=True, soft_wrap=True)
 
-    def show_refused(self, what: str, rows: Sequence[tuple[WeighInLine, str]]) -> None:
-        self._list(f"{count_of(len(rows), 'row')} {what}:", [f"row {row.number}: {why}" for row, why in rows])
+    def show_refused(self, what: str, rows: Sequence[tuple[WeighInLine, Result | None]]) -> None:
+        lines = [f"row {row.number}: {reason_of(problem) if problem else row.fault}" for row, problem in rows]
+        self._list(f"{count_of(len(rows), 'row')} {what}:", lines)
 
     def show_outliers(self, what: str, outliers: Sequence[Outlier]) -> None:
         self._list(
@@ -92,10 +96,9 @@ class Preview:
             [f"row {outlier.weight.row}: {outlier.reason}" for outlier in outliers],
         )
 
-    def show_warnings(self, what: str, warnings: Sequence[tuple[WeighInLine, str]]) -> None:
-        lines = [
-            f"row{'s' * (len(rows) > 1)} {self._numbers(rows)}: {text}" for text, rows in by_kind(warnings).items()
-        ]
+    def show_warnings(self, what: str, warnings: Sequence[tuple[WeighInLine, Mapping[str, Any]]]) -> None:
+        kinds = by_kind((row, warning["text"]) for row, warning in warnings)
+        lines = [f"row{'s' * (len(rows) > 1)} {self._numbers(rows)}: {text}" for text, rows in kinds.items()]
         self._list(f"{count_of(len({row.number for row, _ in warnings}), 'row')}: {what}:", lines)
 
     def _list(self, title: str, lines: Sequence[str]) -> None:

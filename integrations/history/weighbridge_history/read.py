@@ -18,11 +18,12 @@ from zoneinfo import ZoneInfo
 from weighbridge.reading.dialects import BARE_WEIGHT, Role, is_missing, normal
 from weighbridge.reading.interpret import has_time
 from weighbridge.reading.keys import meaning_of
+from weighbridge.reasons import Reason
 
 from . import times
 from .apple_health import chunks_of, is_archive, read_apple_health
 from .columns import GARMIN, Column, is_header, is_values, recognize
-from .errors import FileUnusable, MappingInvalid, OrderUnclear, SeveralPeople, TimeOfDayMissing, UnitUnclear
+from .errors import FileUnusable, MappingInvalid, OrderUnclear, RowFault, SeveralPeople, TimeOfDayMissing, UnitUnclear
 from .limits import CHUNK_BYTES
 from .process import ask
 from .table import LONGEST_CELL, Table, TableRow, read_table
@@ -30,8 +31,6 @@ from .table import LONGEST_CELL, Table, TableRow, read_table
 #: How many rows are looked at to recognize the columns.
 SAMPLE = 500
 #: The function would use the time at which the row arrives, and a row that is sent again would be another weigh-in.
-NO_TIME = "the time is missing"
-NO_TIME_OF_DAY = "the time of day is missing. Pass --time-of-day 07:00 to use one for all such rows"
 _RECEIVED = normal("received_at")
 _BARE = re.compile(r"[\d.,]+", re.ASCII)
 #: The header of Garmin's export, which has a row for each day above the rows with times.
@@ -64,9 +63,19 @@ class WeighInLine(NamedTuple):
 
     number: int
     line: bytes
-    fault: str = ""
+    #: Of a row that makes none: its code, parameters and English sentence.
+    reason: Mapping[str, Any] = {}
     #: Whom it names.
     person: str = ""
+
+    @property
+    def fault(self) -> str:
+        """Why there is none, in English."""
+        return str(self.reason.get("message", ""))
+
+
+def _left_out(number: int, reason: Reason) -> WeighInLine:
+    return WeighInLine(number, b"", reason.shown())
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +95,7 @@ class History:
 
     @property
     def readings(self) -> list[WeighInLine]:
-        return [row for row in self.rows if not row.fault]
+        return [row for row in self.rows if not row.reason]
 
 
 def read(
@@ -110,9 +119,9 @@ def read(
     answers = ask({"columns": False, "choices": choices}, data, name)
     fields: dict[str, Any] = next(answers)
     fields["rows"] = [
-        WeighInLine(number, line.encode("latin-1"), fault, whom)
+        WeighInLine(number, line.encode("latin-1"), reason, whom)
         for rows in answers
-        for number, line, fault, whom in rows
+        for number, line, reason, whom in rows
     ]
     fields["columns"] = tuple(Column(*column) for column in fields["columns"])
     fields["people"] = tuple(fields["people"])
@@ -157,7 +166,7 @@ def _of_person(row: WeighInLine, person: str) -> WeighInLine:
         return row
     if row.person:
         same = row.person.casefold() == person.strip().casefold()
-        return row if same else WeighInLine(row.number, b"", f"this is a weigh-in of {row.person}")
+        return row if same else _left_out(row.number, RowFault.OF_SOMEONE_ELSE(person=row.person))
     return row._replace(line=_with(row.line, "person", person), person=person)
 
 
@@ -203,7 +212,7 @@ def _check_no_columns(kind: str, choices: Choices) -> None:
 def _apple_health(chunks: Iterable[bytes]) -> History:
     found = read_apple_health(chunks)
     rows = [WeighInLine(i, _line(values)) for i, values in enumerate(found.weigh_ins.values(), 1)]
-    faults = [WeighInLine(i, b"", why) for i, why in enumerate(found.faults, len(rows) + 1)]
+    faults = [_left_out(i, why) for i, why in enumerate(found.faults, len(rows) + 1)]
     return History("Apple Health", rows + faults)
 
 
@@ -227,16 +236,16 @@ def _json_line(number: int, line: bytes) -> WeighInLine:
     try:
         value = json.loads(line)
     except UnicodeDecodeError as e:
-        return WeighInLine(number, b"", f"byte {e.start + 1}: not valid UTF-8")
+        return _left_out(number, RowFault.NOT_UTF_8(byte=e.start + 1))
     except json.JSONDecodeError as e:
-        return WeighInLine(number, b"", f"column {e.colno}: {e.msg}")
+        return _left_out(number, RowFault.JSON_INVALID(place=e.colno, problem=e.msg))
     except (ValueError, RecursionError):
-        return WeighInLine(number, b"", "this JSON cannot be read")
+        return _left_out(number, RowFault.JSON_UNREADABLE())
     if not isinstance(value, dict):
-        return WeighInLine(number, b"", "expected a JSON object")
+        return _left_out(number, RowFault.JSON_OBJECT_EXPECTED())
     if has_time(value) or any(normal(key) == _RECEIVED and not is_missing(at) for key, at in value.items()):
         return WeighInLine(number, line, person=_person_in(value))
-    return WeighInLine(number, b"", NO_TIME)
+    return _left_out(number, RowFault.TIME_MISSING())
 
 
 # -- a list of JSON objects --------------------------------------------------------------------------------
@@ -259,7 +268,7 @@ def _json_list(data: bytes, choices: Choices) -> History:
     rows = []
     for number, value in enumerate(values, 1):
         if not isinstance(value, dict):
-            rows.append(WeighInLine(number, b"", "expected a JSON object"))
+            rows.append(_left_out(number, RowFault.JSON_OBJECT_EXPECTED()))
             continue
         if any(isinstance(part, dict | list) for part in value.values()):
             rows.append(_in_zone(_json_line(number, _line(value)), choices.timezone))
@@ -357,9 +366,8 @@ def _table(table: Table, choices: Choices) -> History:
         if len(row.cells) != len(columns):
             longer = len(row.cells) > len(columns) and any(row.cells[len(columns) :])
             if longer or len(row.cells) <= last:
-                return WeighInLine(
-                    row.number, b"", f"expected {len(columns)} cells as in the header, got {len(row.cells)}"
-                )
+                fault = RowFault.CELLS_EXPECTED(expected=len(columns), count=len(row.cells))
+                return _left_out(row.number, fault)
         return cells_of.row(row, when.of(row.cells))
 
     rows = [reading(row) for row in table.rows()]
@@ -400,11 +408,11 @@ class _When:
                 "Pass --time-of-day 07:00 to use one time for all of them.",
             )
 
-    def of(self, cells: Sequence[str]) -> dict[str, str] | str:
+    def of(self, cells: Sequence[str]) -> dict[str, str] | Reason:
         """The keys for the function, or why there are none."""
         texts = self._texts(cells)
         if not texts:
-            return NO_TIME
+            return RowFault.TIME_MISSING()
         if len(texts) == 1 and times.kind_of(texts[0][1]) is times.Kind.INSTANT:  # nearly always
             return {texts[0][0]: times.as_iso(texts[0][1], self._order), **self._zone}
         kinds = [times.kind_of(text) for _, text in texts]
@@ -414,12 +422,12 @@ class _When:
             return {"time": times.on_date(days[0], clocks[0], self._order), **self._zone}
         if len(days) == len(texts):
             if not self._time_of_day:
-                return NO_TIME_OF_DAY
+                return RowFault.TIME_OF_DAY_OF_ROW_MISSING()
             self.used += 1
             return {"time": times.on_date(days[0], self._time_of_day, self._order), **self._zone}
         found = {key: times.as_iso(text, self._order) for key, text in texts}
         if len(found) < len(dict.fromkeys(texts)):
-            return f"two columns of the same name have different times: {', '.join(text for _, text in texts)}"
+            return RowFault.TWO_TIMES(times=[text for _, text in texts])
         return found | self._zone
 
     def _texts(self, cells: Sequence[str]) -> list[tuple[str, str]]:
@@ -445,17 +453,12 @@ def _garmin(table: Table, choices: Choices) -> History:
         if not any(row.cells[1:]):
             day = times.parse_day(first)
             if day is None:
-                rows.append(
-                    WeighInLine(row.number, b"", f"expected a day such as 'Jul 18, 2026', got {first[:LONGEST_CELL]!r}")
-                )
+                rows.append(_left_out(row.number, RowFault.DAY_OF_GARMIN_EXPECTED(cell=first[:LONGEST_CELL])))
         elif not times.is_clock(first):
-            rows.append(
-                WeighInLine(
-                    row.number, b"", f"column {columns[0].header}: expected a time of day, got {first[:LONGEST_CELL]!r}"
-                )
-            )
+            fault = RowFault.CLOCK_EXPECTED(column=columns[0].header, cell=first[:LONGEST_CELL])
+            rows.append(_left_out(row.number, fault))
         elif day is None:
-            rows.append(WeighInLine(row.number, b"", "no row above gives the day"))
+            rows.append(_left_out(row.number, RowFault.DAY_ABOVE_MISSING()))
         else:
             rows.append(cells_of.row(row, {"time": times.on_day(day, first), **zone}))
     return History("Garmin Connect's CSV", rows, tuple(columns))
@@ -474,16 +477,16 @@ class _Cells:
         #: Whether a weight has no unit.
         self.weight_without_unit = False
 
-    def row(self, row: TableRow, when: dict[str, str] | str) -> WeighInLine:
+    def row(self, row: TableRow, when: dict[str, str] | Reason) -> WeighInLine:
         """A row measured at `when`, or the reason why there is none."""
-        if isinstance(when, str):
-            return WeighInLine(row.number, b"", when)
+        if isinstance(when, Reason):
+            return _left_out(row.number, when)
         cells, values = row.cells, dict(when)
         for i, key, unit, header in self._places:
             cell = cells[i] if i < len(cells) else ""
             if len(cell) > LONGEST_CELL:
-                fault = f"column {header}: expected at most {LONGEST_CELL} characters, got {len(cell)}"
-                return WeighInLine(row.number, b"", fault)
+                fault = RowFault.CELL_TOO_LONG(column=header, maximum=LONGEST_CELL, count=len(cell))
+                return _left_out(row.number, fault)
             # What starts with a digit is a value; this is the quick answer for nearly all cells.
             if not cell[:1].isdecimal() and is_missing(cell):
                 continue

@@ -50,7 +50,7 @@ def _answers(question: dict[str, Any], file: IO[bytes]) -> Iterator[Any]:
     for start_row in range(0, len(rows), ROWS_PER_ANSWER):
         # As Latin-1: any byte, and back.
         yield [
-            (row.number, row.line.decode("latin-1"), row.fault, row.person)
+            (row.number, row.line.decode("latin-1"), row.reason, row.person)
             for row in rows[start_row : start_row + ROWS_PER_ANSWER]
         ]
 

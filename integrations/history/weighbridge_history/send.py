@@ -62,8 +62,10 @@ class ImportReport:
     """The outcomes of the rows so far."""
 
     counts: Counter[str] = field(default_factory=Counter)
-    refused: list[tuple[WeighInLine, str]] = field(default_factory=list)
-    warnings: list[tuple[WeighInLine, str]] = field(default_factory=list)
+    #: Each with its problem.
+    refused: list[tuple[WeighInLine, Result]] = field(default_factory=list)
+    #: Each with its code, its English text and perhaps parameters.
+    warnings: list[tuple[WeighInLine, Mapping[str, Any]]] = field(default_factory=list)
     receipts: list[tuple[WeighInLine, Mapping[str, Any]]] = field(default_factory=list)
     #: The codes of all notes and warnings.
     codes: Counter[str] = field(default_factory=Counter)
@@ -77,11 +79,11 @@ class ImportReport:
         parts = result.each()
         deciding = _deciding(parts)
         if not deciding.ok:
-            self.refused.append((row, reason_of(deciding)))
+            self.refused.append((row, deciding))
             return
         self.counts[deciding.status] += 1
         for part in parts:
-            self.warnings += [(row, warning["text"]) for warning in part.body.get("warnings", [])]
+            self.warnings += [(row, warning) for warning in part.body.get("warnings", [])]
             for code in part.codes:
                 self.codes[code] += 1
             if weight := weight_in(row.number, row.person, part.body):

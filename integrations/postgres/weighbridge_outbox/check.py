@@ -102,7 +102,7 @@ def subscription(settings: BrokerSettings) -> str:
             refused.append(f"The broker refused the sign-in: {reason}. Check the user and the password in MQTT_URL.")
             answered.set()
             return
-        # What is retained is not sent: it is no concern of this program.
+        # What is retained is not sent.
         options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
         client.subscribe([(topic, options) for topic in settings.topics])
 
@@ -119,7 +119,7 @@ def subscription(settings: BrokerSettings) -> str:
         client.connect(settings.broker.host, settings.broker.port)
     except (OSError, ValueError) as e:  # its text may name the host
         raise commands.Refused(
-            f"The broker cannot be reached ({type(e).__name__}). Is it running, and does MQTT_URL have its host and port?"
+            f"The broker cannot be reached ({type(e).__name__}). Is it running, and is MQTT_URL its address?"
         ) from None
     client.loop_start()
     try:

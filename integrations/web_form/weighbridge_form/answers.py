@@ -1,32 +1,36 @@
 """The function's answers, drawn: problems, notes, and what a conflict is about.
 
-Rule: the function's own sentences are English. What has a code there has words in the catalog too: the kind of a
-problem, the code of a note. A page in English shows the function's sentence. One in another language shows its own
-words, and below them the English sentence, unless its words say everything. What has no words here is shown in English.
-No English is parsed.
+Rule: the function's own sentences are English, and for whoever calls it. What has a code there has words of the page:
+the kind of a problem, the code of a note, the reason of a value. Words that say everything take the place of the
+function's sentence, with its parameters as the language writes them. In another language than English, other words
+come above it. A code that has no words here is shown as the function says it. No English is parsed.
 
-Weakness: an error of a value has no code, so another language says only to check it, above the English sentence.
+Weakness: some problems and notes have no parameters, so another language shows their English sentence, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import streamlit as st
 
 from weighbridge.client import Result
 from weighbridge.notes import Code
+from weighbridge.reasons import Phrase, Sentences, Why, fill, parameters_in
+from weighbridge_history.errors import RowFault
 
-from .values import differences, name_of
-from .words import ENGLISH, _, language, mark
+from .clock import to_display
+from .values import FIELDS, differences, name_of
+from .words import ENGLISH, Language, _, language, mark
 
 IMPORT_PAGE = "https://connect.garmin.com/app/import-data"
 
 
 class Words(NamedTuple):
+    #: With {parameters} it says everything.
     text: str
-    #: Whether they say everything, so that the English sentence would only repeat them.
+    #: Whether it says everything, so that the function's sentence would only repeat it.
     is_all: bool = False
 
 
@@ -40,7 +44,7 @@ PROBLEMS: Mapping[str, Words] = {
     "not-found": Words(mark("There is nothing here any more.")),
     "method-not-allowed": Words(mark("The request is not valid.")),
     "too-slow": Words(mark("The request took too long. Try again."), is_all=True),
-    "conflict": Words(mark("Garmin has other values for the same time."), is_all=True),
+    "conflict": Words(mark("Garmin already has a weigh-in of this time with other values."), is_all=True),
     "too-large": Words(mark("That is too large.")),
     "media-type-unsupported": Words(mark("The request is not valid.")),
     "sign-in-ended": Words(mark("This sign-in has ended. Start again."), is_all=True),
@@ -88,13 +92,15 @@ NOTES: Mapping[str, Words] = {
         mark("The skeletal muscle is sent as muscle, as it is set for this person."), is_all=True
     ),
     Code.MUSCLE_LEFT_OUT: Words(mark("The muscle was left out, as it is set for this person.")),
-    Code.NOT_RECOGNIZED: Words(mark("A name was not recognized.")),
-    Code.LEFT_OUT_IN_DOUBT: Words(mark("A doubtful value was left out.")),
-    Code.UNUSUAL: Words(mark("A value is unusual. Is that right?")),
+    Code.NOT_RECOGNIZED: Words(mark("Not recognized: {keys!r}.")),
+    Code.LEFT_OUT_IN_DOUBT: Words(mark("Left out as doubtful: {names!r}. {reason}")),
+    Code.UNUSUAL: Words(mark("{reason} Is that right?")),
     Code.SAME_WEIGHING: Words(mark("It belongs to a weigh-in that is there already, and adds nothing."), is_all=True),
     Code.COMPLETES_WEIGH_IN: Words(mark("Its values were added to a weigh-in that was there already.")),
     Code.FELL_BACK: Words(mark("The first way did not work, so another was used.")),
-    Code.OTHER_FILES_KEPT: Words(mark("A file with other values is there for the same time.")),
+    Code.OTHER_FILES_KEPT: Words(
+        mark("A file with other values is there for the same time. Import only one of them."), is_all=True
+    ),
     Code.GARMIN_REMARK: Words(mark("Garmin took the file, with a remark.")),
     Code.NOT_SHOWN: Words(mark("Garmin does not show all values.")),
     Code.NOT_VISIBLE_YET: Words(mark("Garmin does not show it yet.")),
@@ -102,16 +108,92 @@ NOTES: Mapping[str, Words] = {
     Code.LOOK_FAILED: Words(mark("It could not be looked up in Garmin.")),
     Code.PERSONAL_API_FAILED: Words(mark("Garmin's Personal API did not answer.")),
     Code.ENTRIES_UNREADABLE: Words(mark("Garmin lists weigh-ins in a form that is not known.")),
-    Code.REPLACED_ENTRY_REMAINS: Words(mark("The old entry is still there.")),
+    Code.REPLACED_ENTRY_REMAINS: Words(
+        mark("The old entry is still there. Delete it in the list of weigh-ins."), is_all=True
+    ),
     Code.REPLACED_ENTRY_HAD_MORE: Words(mark("The old entry had values that the new one does not have.")),
 }
 
 
+#: The page's own words for a reason, where the function's are for whoever calls it. They may say less.
+REASONS: Mapping[Sentences, str] = {
+    Why.WEIGHT_MISSING: mark("The weight is missing."),
+    Why.WEIGHT_NOT_AMONG_KEYS: mark("The weight is missing. Received: {keys!r}."),
+    Why.WEIGHT_DEEPER: mark("The weight is missing. There is one at {place!r}: paste only the part that holds it."),
+    Why.COULD_SAY_WHEN: mark(
+        "This could say when the weigh-in was, but its name is not known. Choose what it is, or leave it out."
+    ),
+    Why.COULD_SAY_WHOSE: mark(
+        "This could say whose weigh-in it is, but its name is not known. Choose what it is, or leave it out."
+    ),
+    Why.COULD_SAY_UNIT: mark(
+        "This could say the unit of the weight, but its name is not known. Write the unit next to the weight, or leave "
+        "this out."
+    ),
+    Why.COULD_SAY_VALIDITY: mark("This could say whether this is a weigh-in, but its name is not known. Leave it out."),
+    Why.TIME_EXPECTED: mark("This time is not understood. Write it like 2026-11-23 06:31."),
+    Why.TIME_OF_DAY_MISSING: mark("The time of day is missing."),
+    Why.ZONE_EXPECTED: mark(
+        "This time zone is not known. Write a name such as Europe/Berlin, or an offset such as +01:00."
+    ),
+    Why.INSTANT_IMPOSSIBLE: mark("{instant} is before the year 2000 or in the future. Correct the time."),
+    Why.DATE_AMBIGUOUS: mark("This may be {time} or {other_time}. Write it in one of these ways."),
+    Why.FIT_TIME: mark("Garmin takes times from July 1998 to February 2126."),
+    Why.FIT_RANGE: mark("Garmin takes 0 to {maximum} here."),
+    Why.PERSON_UNKNOWN: mark("Nobody of this name is known here. Known: {known}."),
+    Why.FITS_SEVERAL: mark("This weight fits several people: {fitting}."),
+    Why.FITS_NO_ONE: mark("This weight fits nobody who is known here. Is it a guest or a suitcase?"),
+    Why.KG_OR_PERCENT: mark(
+        "It could be in kg or in %, and the other values do not decide. Write the unit next to it."
+    ),
+    RowFault.TIME_OF_DAY_OF_ROW_MISSING: mark("the time of day is missing"),
+    RowFault.JSON_INVALID: mark("column {place}: this is not valid JSON"),
+}
+#: What is known here, by its code.
+KNOWN: Mapping[str, Sentences] = {why.code: why for why in (*Why, *RowFault)}
+#: Parameters that are words of a table.
+_WORDS = frozenset(("quantity", "other", "unit", "weekday"))
+#: Parameters that are names of values.
+_NAMES = frozenset(("key", "keys", "meant", "names"))
+_FIELDS = frozenset(field.key for field in FIELDS)
+
+
+def sentence_of(why: Sentences) -> str:
+    """The page's English sentence of a reason."""
+    return REASONS.get(why, why.sentence)
+
+
+def text_of_reason(reason: Mapping[str, Any], of: Language | None = None) -> str:
+    """A reason in the language of the page, or in another one; in the words that came if its code is not known here."""
+    of = of or language()
+    why, params = KNOWN.get(str(reason.get("code"))), reason.get("params")
+    if why is None or not isinstance(params, dict) or not why.parameters <= params.keys():
+        return str(reason.get("message", ""))
+    return fill(of.say(sentence_of(why)), params, _texts_in(of))
+
+
+def _texts_in(of: Language) -> Callable[[str, object], str]:
+    """The text of a parameter in a language, by its name."""
+
+    def text_of(name: str, value: object) -> str:
+        if isinstance(value, dict):
+            return Phrase(text_of_reason(value, of))
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return of.number(value, 6)
+        text = str(value)
+        if name in _WORDS or (name in _NAMES and text in _FIELDS):
+            return of.say(text)
+        return to_display(text, of) if name == "instant" else text
+
+    return text_of
+
+
 def in_own_words(words: str, english: str, *, is_all: bool = False) -> str:
-    """The function's sentence; in another language the page's words for it, and what the sentence adds to them."""
-    if not words or language() is ENGLISH:
-        return english
-    return words if is_all or not english else f"{words}  \n{english}"
+    """The page's words for a sentence of the function if they say everything; otherwise the sentence, in another
+    language below the words."""
+    if words and (is_all or not english):
+        return words
+    return f"{words}  \n{english}" if words and language() is not ENGLISH else english
 
 
 def asks_for_a_key(reply: Result) -> bool:
@@ -138,8 +220,12 @@ def show_notes(receipt: Mapping[str, Any], *, warnings: bool = True) -> None:
 
 
 def text_of_note(note: Mapping[str, Any]) -> str:
-    words = NOTES.get(note["code"], Words(""))
-    return in_own_words(_(words.text), note["text"], is_all=words.is_all)
+    words, params = NOTES.get(note["code"], Words("")), note.get("params")
+    if not (wanted := parameters_in(words.text)):
+        return in_own_words(_(words.text), note["text"], is_all=words.is_all)
+    if not isinstance(params, dict) or not wanted <= params.keys():
+        return str(note["text"])
+    return fill(_(words.text), params, _texts_in(language()))
 
 
 def text_of(answer: Result, english: str = "") -> str:
@@ -154,11 +240,7 @@ def text_of_kind(kind: str, english: str) -> str:
 
 def errors_of(answer: Result) -> dict[str, str]:
     """What is wrong with which value, by its name."""
-    return {error["field"]: _text_of_error(error) for error in answer.errors}
-
-
-def _text_of_error(error: Mapping[str, Any]) -> str:
-    return in_own_words(_("Check this value."), error["message"])
+    return {error["field"]: text_of_reason(error) for error in answer.errors}
 
 
 def show_problem(answer: Result, *, import_by_hand: bool = False) -> None:
@@ -167,7 +249,7 @@ def show_problem(answer: Result, *, import_by_hand: bool = False) -> None:
     )
     st.error(f"{text_of(answer)} {by_hand}" if import_by_hand else text_of(answer))
     for error in answer.errors:
-        name, text = error["field"], _text_of_error(error)
+        name, text = error["field"], text_of_reason(error)
         st.error(f"{name_of(name)}: {text}" if name else text)
     if answer.kind == "conflict":
         _show_conflict(answer)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
-from .words import language
+from .words import Language, language
 
 
 def zone() -> ZoneInfo:
@@ -29,6 +29,7 @@ def local(measured_at: str) -> str:
     return moment(measured_at).astimezone(zone()).isoformat(" ")
 
 
-def to_display(measured_at: str) -> str:
-    at = moment(measured_at).astimezone(zone())
-    return f"{language().date(at)}, {language().clock(at.time())}"
+def to_display(measured_at: str, of: Language | None = None) -> str:
+    """`of`: another language than that of the browser."""
+    at, of = moment(measured_at).astimezone(zone()), of or language()
+    return f"{of.date(at)}, {of.clock(at.time())}"

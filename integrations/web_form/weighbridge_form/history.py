@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import streamlit as st
 
+from weighbridge.client import Result
 from weighbridge.notes import Code
 from weighbridge_history import answers
 from weighbridge_history.columns import KIND_OF
@@ -36,7 +37,7 @@ from weighbridge_history.send import STATUS_TEXTS, ImportReport, Stopped, check,
 from weighbridge_history.times import DAY_FIRST, MONTH_FIRST, YEAR_FIRST, time_of_day
 
 from .account import FunctionOf
-from .answers import in_own_words, text_of_kind
+from .answers import in_own_words, text_of, text_of_kind, text_of_note, text_of_reason
 from .charts import axis_over, draw
 from .clock import moment, to_display, zone
 from .trend import AT_FIRST, with_calculated
@@ -310,14 +311,14 @@ def _show(preview: Preview) -> None:
     refused = unsendable(history, checked)
     _list(
         plural("{count} row cannot be sent", "{count} rows cannot be sent", len(refused)),
-        [{_("row"): str(row.number), _("why"): why} for row, why in refused],
+        [{_("row"): str(row.number), _("why"): _why(row, problem)} for row, problem in refused],
     )
     warned = len({row.number for row, _ in checked.warnings})
     _list(
         plural("{count} row: what is left out or doubtful", "{count} rows: what is left out or doubtful", warned),
         [
             {_("rows"): ", ".join(ranges(numbers)), _("what"): text}
-            for text, numbers in by_kind(checked.warnings).items()
+            for text, numbers in by_kind((row, text_of_note(note)) for row, note in checked.warnings).items()
         ],
     )
     _list(
@@ -335,6 +336,14 @@ def _show(preview: Preview) -> None:
             for outlier in outliers
         ],
     )
+
+
+def _why(row: WeighInLine, problem: Result | None) -> str:
+    """Why a row cannot be sent, with the values that came."""
+    if problem is None:
+        return text_of_reason(row.reason)
+    reasons = [f"{name_of(e['field'])} {e['input']!r}: {text_of_reason(e)}" for e in problem.errors]
+    return " ".join(reasons) or text_of(problem)
 
 
 def _at(outlier: Outlier) -> datetime:
@@ -456,7 +465,8 @@ def _send(rows: Sequence[WeighInLine], account: FunctionOf) -> list[tuple[bool, 
     done = _("{done} of {all}", done=outcome.done, all=len(rows))
     messages = [(True, f"{done}: {', '.join(parts)}.")] if parts else []
     lines = [
-        _("Row {row} was refused: {reason}", row=str(row.number), reason=reason) for row, reason in outcome.refused
+        _("Row {row} was refused: {reason}", row=str(row.number), reason=_why(row, problem))
+        for row, problem in outcome.refused
     ]
     messages += [(False, "\n".join(f"- {line}" for line in lines))] * bool(lines)
     return messages + [(False, why)] * bool(why)

@@ -12,7 +12,8 @@ open for a night cannot send today's values as yesterday's.
 Rule: after a weigh-in has arrived, the fields are locked until "New weigh-in" empties them.
 
 Rule: a weigh-in that may be several people's, or nobody's, is asked about where the page has no person chosen for it:
-a button for each candidate takes the place of the button to send. The answer goes along as `?person=`.
+a button for each candidate takes the place of the button to send. So is a weight that was typed for the chosen person
+and fits another one alone. The answer goes along as `?person=`.
 
 Weakness: the pickers choose a minute.
 """
@@ -20,7 +21,7 @@ Weakness: the pickers choose a minute.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, time
 from typing import Any, NamedTuple
 
@@ -49,7 +50,7 @@ from .values import (
     reading_of,
     written,
 )
-from .words import _, language, mark, number
+from .words import ENGLISH, _, language, mark, number
 
 #: In the session: the whole page has to be drawn again, not only the fields.
 REDRAW = "draw the whole page"
@@ -110,6 +111,7 @@ def _type_in(account: FunctionOf, delivery: Mapping[str, Any]) -> None:
                 state[key] = state[key]
     whose = _answered(values)
     checked = None if empty or arrived else client.post(reading, dry_run=True, person=whose)
+    other = _who_else(account, texts, at) if checked and checked.ok and not whose else ""
     # Nothing is drawn before that, so that a browser gets all of it at once, and draws it at once.
     fields, when, bar = st.container(key="fields"), st.container(key="when-row"), st.container(key="bar")
     details = st.container(key="details")
@@ -128,7 +130,8 @@ def _type_in(account: FunctionOf, delivery: Mapping[str, Any]) -> None:
         if arrived and sent and sent.answer:
             _arrived(client, reading, whose, sent, details)
         else:
-            _ready(client, _Draft(values, at, reading, whose, checked, errors), sent, delivery, details)
+            draft = _Draft(values, at, reading, whose, checked, errors, account.person if other else "", other)
+            _ready(client, draft, sent, delivery, details)
     mass = [field.key for field in NINE if field.unit == "mass"]
     # Stones are written with their unit: 12 st 11.5 lb.
     letters = mass if state["unit"] == "st" else []
@@ -238,10 +241,20 @@ class _Draft(NamedTuple):
     whose: str
     checked: Reply | None
     errors: Mapping[str, str]
+    #: The chosen person, if the weight fits another one alone, and the other one; otherwise "".
+    chosen: str = ""
+    other: str = ""
 
     @property
     def is_fine(self) -> bool:
-        return self.checked is not None and self.checked.ok
+        return self.checked is not None and self.checked.ok and not self.other
+
+    @property
+    def candidates(self) -> Sequence[str]:
+        """Whose it may be, if that is to be asked."""
+        if self.other:
+            return (self.chosen, self.other)
+        return self.checked.candidates if self.checked else ()
 
 
 def _ready(client: Client, draft: _Draft, sent: Sent | None, delivery: Mapping[str, Any], details: Any) -> None:
@@ -251,11 +264,10 @@ def _ready(client: Client, draft: _Draft, sent: Sent | None, delivery: Mapping[s
     pressed: str = state.pop("pressed", "")
     # What the answer to a question brings to light is seen before it is sent.
     sending = bool(pressed) and draft.is_fine and not (pressed == "answer" and _warns(draft))
-    candidates = draft.checked.candidates if draft.checked else ()
     said = st.container(key="said")
     label = _("Save the FIT file") if to_folder else _("Send to Garmin")
-    if candidates:
-        _ask_whose(candidates, _answer, draft.values)
+    if draft.candidates:
+        _ask_whose(draft.candidates, _answer, draft.values)
     else:
         st.button(
             _("Sending …") if sending else label,
@@ -321,6 +333,8 @@ def _say(draft: _Draft, *, pressed: bool) -> None:
             st.warning(_("Nothing was sent: type at least a weight."))
         else:
             st.caption(_("Type at least a weight. A unit that you type counts: 12 st 11.5 lb."))
+    elif draft.other:
+        _ask_why([_("This weight fits {other}, and not {chosen}.", other=draft.other, chosen=draft.chosen)])
     elif checked.ok:
         show_warnings(checked.body)
         fields: Sequence[Mapping[str, Any]] = checked.body["fields"]
@@ -344,10 +358,28 @@ def _say(draft: _Draft, *, pressed: bool) -> None:
         show_problem(checked)
 
 
+def _who_else(account: FunctionOf, texts: Mapping[str, str], at: str) -> str:
+    """The other person, if this weight fits that one alone; else "". Asked once for a weight and a day, because the
+    function may look for recent weights in Garmin."""
+    if not account.person:
+        return ""
+    state, weight = st.session_state, {key: texts[key] for key in (NINE[0].key,)}
+    asked = (account, weight, state["unit"], at[:10])
+    if state.get("who else", (None, ""))[0] != asked:
+        reading = json.dumps(reading_of(weight | {TIME.key: at}, state["unit"], zone().key, {}))
+        answer = account.client.post(reading, dry_run=True)
+        state["who else"] = (asked, _of_another(account, answer) if answer.ok else "")
+    return str(state["who else"][1])
+
+
 def _say_why_it_asks(unclear: Result) -> None:
+    _ask_why(errors_of(unclear).values())
+
+
+def _ask_why(reasons: Iterable[str]) -> None:
     question = _("Whose weigh-in is this?")
     st.markdown(f"**{question}**")
-    for reason in errors_of(unclear).values():
+    for reason in reasons:
         st.caption(reason)
 
 
@@ -463,7 +495,7 @@ def _why(field: Mapping[str, Any]) -> str:
     """Why Garmin does not store it, in a clause."""
     if not (why := field.get("note", "")):
         return ""
-    return ": " + in_own_words(_("Garmin has no field for it."), why, is_all=True)
+    return ": " + (why if language() is ENGLISH else _("Garmin has no field for it."))
 
 
 # -- pasting -----------------------------------------------------------------------------------------------

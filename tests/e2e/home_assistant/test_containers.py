@@ -42,7 +42,8 @@ def import_image(docker: Engine, folder: Path) -> None:
     assert found
     (folder / "init").write_text(INIT)
     (folder / "init").chmod(0o755)
-    without = (f"--exclude=./{name}" for name in ("config", "proc", "phacc", "weighbridge"))
+    unneeded = ("config", "proc", "phacc", "weighbridge", "root/.cache", "var/cache", "var/lib/apt", "usr/share/doc")
+    without = (f"--exclude=./{name}" for name in unneeded)
     root = ("--create", "--numeric-owner", "--directory", HOME_ASSISTANT_ROOT, *without, ".")
     archive = docker.folder / "home-assistant.tar"
     subprocess.run(["tar", "--file", archive, *root, "--directory", folder, "init"], check=True)

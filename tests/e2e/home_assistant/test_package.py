@@ -25,6 +25,18 @@ KEY = "the-secret-key-of-this-test"
 READING = {"weight": "81.4 kg", "body fat": "18.2 %", "bone mass": "3.4 kg"}
 PAGE = (SHIPPED / "README.md").read_text()
 FORM = "input_number.weighbridge_form_"
+#: A notification for each attempt that failed, so that they can be counted.
+ATTEMPTS = {
+    "id": "attempts",
+    "mode": "parallel",
+    "triggers": {"trigger": "event", "event_type": "weighbridge_outcome", "event_data": {"status": "waiting"}},
+    "actions": {
+        "action": "persistent_notification.create",
+        "data": {"notification_id": "attempt_{{ trigger.event.context.id }}", "message": "It waits."},
+    },
+}
+#: The lines of the package itself in the log.
+AWAY, BACK = "[weighbridge] The function does not answer", "[weighbridge] The function answers again"
 
 
 def example(name: str) -> Any:
@@ -53,6 +65,7 @@ def automations() -> str:
                 "triggers": {"trigger": "event", "event_type": "somebody_weighed"},
                 "actions": example("example: script"),
             },
+            ATTEMPTS,
             {"id": "phone", **json.loads(phone.replace("mobile_app_your_phone", "persistent_notification"))},
         ]
     )
@@ -119,6 +132,10 @@ class House:
     def shown(self) -> dict[str, str]:
         return {k: v for k, v in self.home.notifications().items() if k.startswith("weighbridge_")}
 
+    def attempts(self) -> int:
+        """How many attempts have failed so far."""
+        return sum(shown.startswith("attempt_") for shown in self.home.notifications())
+
     def wait_for_notification(self, words: str) -> None:
         wait_until(f"it shows {words!r}", lambda: any(words in message for message in self.shown().values()), 60)
 
@@ -138,9 +155,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         log = house.home.log()
         assert KEY not in log, "the key is in Home Assistant's log"
         assert "81.4" not in log, "a measurement is in Home Assistant's log"
-        # Home Assistant itself has a line for each attempt while the function is away.
-        own = ("Empty reply found when expecting JSON", "Error fetching data: Cannot connect to host")
-        assert [line for line in house.home.complaints() if not any(words in line for words in own)] == []
+        assert [line for line in house.home.complaints() if AWAY not in line] == []
 
 
 @pytest.fixture
@@ -149,6 +164,17 @@ def house(shared: House) -> House:
     for shown in shared.shown():
         shared.home.call("persistent_notification.dismiss", notification_id=shown)
     return shared
+
+
+def test_listens_on_this_machine_only_and_for_good(house: House) -> None:
+    """It listens on 127.0.0.1 alone, also after a restart, and no trial of its address is pending, after which it would
+    restart on all addresses."""
+    for restart in (True, False):
+        assert house.home.listeners() == {f"127.0.0.1:{house.home.port}"}
+        http = house.home.ask(type="http/config")
+        assert (http["active_config_type"], http["pending"], http["revert_at"]) == ("stable", None, None)
+        if restart:
+            house.home.restart()
 
 
 def test_it_is_the_expected_version(house: House) -> None:
@@ -215,20 +241,27 @@ def test_form_keeps_what_was_rejected(house: House) -> None:
 
 
 @pytest.mark.fault(9, 12)
-def test_weigh_in_waits_for_the_function(house: House) -> None:
-    """A function that is down is noticed before anybody weighs in. A weigh-in waits, and is then delivered once; what
-    was shown is then gone, and none of it is in the log."""
-    at = "2026-11-22T06:33:00+00:00"
+def test_weigh_ins_wait_for_the_function(house: House) -> None:
+    """A function that is down is noticed before anybody weighs in. Weigh-ins wait, and are then delivered once; what
+    was shown is then gone. The log has one line when it goes away and one when it is back, however often it is tried.
+    """
+    days = [f"2026-11-{day}T06:33:00+00:00" for day in (16, 17, 18)]
+    before = len(house.home.log())
     house.stop_function()
     house.look_at_the_health()
     house.wait_for_notification("It does not answer.")
-    house.begin_to_weigh_in(READING | {"time": at})
+    attempts = house.attempts()
+    for day in days:
+        house.begin_to_weigh_in(READING | {"time": day})
+    wait_until("each was tried", lambda: house.attempts() >= attempts + len(days), 30)
     house.wait_for_notification("The function did not answer.")
     house.start_function()
     house.look_at_the_health()
+    wait_until("all are there", lambda: [house.weigh_ins_at(day) for day in days] == [1, 1, 1], 60)
     house.wait_for_notification("81.4 kg, 18.2 % fat: confirmed in Garmin Connect.")
     wait_until("nothing else is shown", lambda: list(house.shown()) == ["weighbridge_"], 30)
-    assert house.weigh_ins_at(at) == 1
+    lines = house.home.log()[before:].splitlines()
+    assert [next((own for own in (AWAY, BACK) if own in line), line) for line in lines] == [AWAY, BACK]
 
 
 def test_retry_after_of_garmin_is_honored(house: House) -> None:
@@ -242,17 +275,23 @@ def test_retry_after_of_garmin_is_honored(house: House) -> None:
 
 
 @pytest.mark.fault(8)
-def test_lost_sign_in_is_shown_before_it_is_needed(house: House) -> None:
-    """A sign-in that was lost is shown before a weigh-in needs it, until it is there again."""
-    token = house.tokens / "default.json"
-    content = token.read_bytes()
-    token.unlink()
+def test_refused_sign_in_is_a_problem_until_it_is_renewed(house: House) -> None:
+    """A sign-in that Garmin has ended is a problem from the first delivery that meets it, although its date is good.
+    Once somebody has signed in, the weigh-in arrives, and nothing else is shown any more."""
+    at = "2026-11-22T06:45:00+00:00"
+    house.garmin.revoke()
+    house.garmin.expire_access_tokens()
+    house.begin_to_weigh_in(READING | {"time": at})
+    wait_until("the weigh-in says so", lambda: "weighbridge_" in house.shown(), 60)
     house.look_at_the_health()
+    wait_until("it is a problem", lambda: house.home.state("binary_sensor.weighbridge_problem") == "on", 60)
     house.wait_for_notification("login")
-    token.touch(mode=0o600)
-    token.write_bytes(content)
+    house.garmin.write_token(house.tokens)
     house.look_at_the_health()
-    wait_until("it is no longer asked for", lambda: house.shown() == {})
+    house.wait_for_notification("confirmed")
+    wait_until("it is no longer shown", lambda: list(house.shown()) == ["weighbridge_"], 60)
+    assert house.home.state("binary_sensor.weighbridge_problem") == "off"
+    assert house.weigh_ins_at(at) == 1
 
 
 @pytest.mark.fault(10)

@@ -62,6 +62,7 @@ logger:
   default: warning
   logs:
     custom_components.weighbridge: info
+    weighbridge: info
 """
 
 BROKER_ENTRY: Mapping[str, Any] = {

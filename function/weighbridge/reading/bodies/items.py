@@ -13,6 +13,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from ...errors import FieldError, ReadingRejected
+from ...reasons import Reason, Why
 from ..dialects import VOCABULARY, Meaning, Quantity, Unused, normal
 from ..quantities import LONGEST_TEXT, is_short
 
@@ -129,7 +130,7 @@ def spread(
     rest = {key: value for key, value in beside.items() if key not in apart}
     of_each = {key: value for key, value in rest.items() if not isinstance(value, dict | list)}
     if len(of_each) > _MOST_BESIDE and len(payloads) > 1:
-        raise refused("", len(of_each), f"At most {_MOST_BESIDE} keys next to several weigh-ins were expected.")
+        raise refused("", len(of_each), Why.TOO_MANY_KEYS(maximum=_MOST_BESIDE))
     # Of a list or an object, the size, under a name that has no other meaning.
     of_first = {aside(key): len(value) for key, value in rest.items() if isinstance(value, dict | list)}
     for place, payload in enumerate(payloads):
@@ -146,7 +147,7 @@ def rows_in(document: Document, key: str) -> list[Document]:
     """The list of objects under a key. Raises `ReadingRejected` if something else is in it."""
     rows, value = objects_in(document, key), document.get(key)
     if value is not None and (not isinstance(value, list) or len(rows) < len(value)):
-        raise refused(key, None, "A list of objects was expected.")
+        raise refused(key, None, Why.OBJECTS_EXPECTED())
     return rows
 
 
@@ -159,8 +160,8 @@ def nothing(document: object, text: str) -> Item:
     return Item(document, Action.NOTHING, text)
 
 
-def refused(key: str, value: object, message: str) -> ReadingRejected:
-    return ReadingRejected([FieldError(key, value if isinstance(value, str | int) else None, message)])
+def refused(key: str, value: object, reason: Reason) -> ReadingRejected:
+    return ReadingRejected([FieldError(key, value if isinstance(value, str | int) else None, reason)])
 
 
 def aside(name: str) -> str:

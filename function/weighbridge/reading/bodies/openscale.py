@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from ...reasons import Why
 from ..dialects import Role, is_missing, normal
 from .items import (
     Action,
@@ -40,7 +41,7 @@ _EVENTS: Mapping[str, tuple[Action, str]] = {
 }
 #: Lists of what there is, and there may be nothing.
 _MAY_BE_EMPTY = frozenset(("all", "last", "history"))
-_EVENT_EXPECTED = f"One of these events was expected: {', '.join(_EVENTS)}."
+_EVENT_EXPECTED = Why.EVENT_EXPECTED(known=tuple(_EVENTS))
 
 
 def fits(document: Document) -> bool:
@@ -69,7 +70,7 @@ def unpack(document: Document) -> Iterator[Item]:
     for item in items:
         values = item.payload if isinstance(item.payload, dict) else {}
         if action is Action.TAKE_BACK and not _has_time(values):
-            raise refused("date", None, "A deletion needs the time of the weigh-in.")
+            raise refused("date", None, Why.TIME_OF_DELETION_MISSING())
         if event in _MAY_BE_EMPTY and not any(map(is_weight, values.items())):
             yield nothing({**values, "event": event}, f"The event {event!r} came without a weight. Nothing was sent.")
         else:

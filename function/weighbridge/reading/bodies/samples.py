@@ -17,6 +17,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from ...errors import FieldError, ReadingRejected
+from ...reasons import Why
 from ..dialects import BARE_WEIGHT
 from ..measures import WOBBLE_KG, WOBBLE_SHARE
 from ..quantities import NotUnderstood, quantity
@@ -31,7 +32,7 @@ APART = frozenset(("height_cm", "bmi", "basal_metabolic_rate_kcal"))
 
 #: So many weights at one instant are a mistake of the sender.
 MOST_AT_ONE_INSTANT = 10
-_TOO_MANY = f"More than {MOST_AT_ONE_INSTANT} different weights came for one instant; one was expected."
+_TOO_MANY = Why.TOO_MANY_WEIGHTS(maximum=MOST_AT_ONE_INSTANT)
 
 _LONGEST_SOURCE = 40
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from ...reasons import Why
 from .items import (
     TIME,
     WEIGHT,
@@ -70,7 +71,7 @@ def fits(document: Document) -> bool:
 
 def unpack(document: Document) -> Iterator[Item]:
     if document.get("status", 0) != 0:
-        raise refused("status", document.get("status"), "The answer of Withings is an error, not measurements.")
+        raise refused("status", document.get("status"), Why.ANSWER_OF_WITHINGS())
     inner = document if "measuregrps" in document else object_in(document, "body")
     groups = [document] if "measures" in document else rows_in(inner, "measuregrps")
     around = {} if "measures" in document else document

@@ -1,0 +1,201 @@
+"""Why a value is rejected: a code and its parameters for programs, and a sentence in the language of who reads it."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from tests.interpreting import only_error, understood
+from weighbridge.errors import ReadingRejected
+from weighbridge.http.encoding import json_bytes
+from weighbridge.http.problems import problem
+from weighbridge.notes import Note
+from weighbridge.reasons import Reason, Why, parameters_in
+from weighbridge_form.answers import KNOWN, sentence_of, text_of_reason
+from weighbridge_form.words import LANGUAGES, language_of
+from weighbridge_history.errors import RowFault
+
+RANGE = {"quantity": "weight", "minimum": 2, "maximum": 400, "unit": "kg"}
+#: Payload -> the code and the parameters on the wire, and the sentences in German and in Portuguese.
+CASES = [
+    (
+        {"weight": 814},
+        ("out-of-range", RANGE),
+        "Erwartet: Gewicht von 2 bis 400 kg.",
+        "Esperado: peso de 2 a 400 kg.",
+    ),
+    (
+        {},
+        ("weight-missing", {}),
+        "Das Gewicht fehlt.",
+        "Falta o peso.",
+    ),
+    (
+        {"mood": 3, "wieght": 81.4},
+        (
+            "weight-not-among-keys",
+            {
+                "keys": [
+                    {
+                        "code": "did-you-mean",
+                        "params": {"key": "wieght", "meant": "weight"},
+                        "message": "'wieght' (did you mean 'weight'?)",
+                    },
+                    "mood",
+                ]
+            },
+        ),
+        "Das Gewicht fehlt. Gekommen sind: 'wieght' (meintest du 'Gewicht'?), 'mood'.",
+        "Falta o peso. Recebido: 'wieght' (você quis dizer 'peso'?), 'mood'.",
+    ),
+    (
+        {"weight": 81.4, "epoch of the scale": 1},
+        ("could-say-when", {}),
+        "Das könnte sagen, wann gewogen wurde, aber der Name ist nicht bekannt. Wähle, was es ist, oder lass es weg.",
+        "Isto pode dizer quando foi a pesagem, mas o nome não é conhecido. Escolha o que é ou deixe de fora.",
+    ),
+    (
+        {"weight": "81.4 zentner"},
+        ("unit-unknown", {}),
+        "Erwartet: eine Zahl mit einer bekannten Einheit (kg, g, lb, st, jin, %, kcal, cm …).",
+        "Esperado: um número com uma unidade conhecida (kg, g, lb, st, jin, %, kcal, cm …).",
+    ),
+    (
+        {"weight": 81.4, "time": "2126-01-01T07:31:00Z"},
+        ("instant-impossible", {"instant": "2126-01-01T07:31:00Z"}),
+        "01.01.2126, 07:31 liegt vor dem Jahr 2000 oder in der Zukunft. Korrigiere die Zeit.",
+        "01/01/2126, 07:31 é antes do ano 2000 ou no futuro. Corrija o horário.",
+    ),
+    (
+        {"weight_kg": 81.4, "weight_lb": 150},
+        ("another-value", {"key": "weight_kg"}),
+        "'weight_kg' hat einen anderen Wert für dasselbe.",
+        "'weight_kg' tem outro valor para a mesma coisa.",
+    ),
+    (
+        {"weight": 81.4, "time": "Mon, 24 Nov 2026 06:31:00 Z"},
+        ("weekday-wrong", {"date": "2026-11-24", "weekday": "Tuesday"}),
+        "2026-11-24 ist ein Dienstag. Korrigiere das Datum oder den Wochentag.",
+        "2026-11-24 cai em terça-feira. Corrija a data ou o dia da semana.",
+    ),
+    (
+        {"weight": 81.4, "body fat": 18.2, "fat mass": 20},
+        (
+            "contradiction",
+            {
+                "reason": {
+                    "code": "does-not-fit",
+                    "params": {
+                        "quantity": "fat mass",
+                        "measured": 20,
+                        "unit": "kg",
+                        "other": "weight × body fat %",
+                        "limit": 14.81,
+                        "allowed": 0.14,
+                    },
+                    "message": "Fat mass 20 kg does not fit weight × body fat %: 14.81 kg (a difference of 0.14 kg is "
+                    "allowed for rounding).",
+                }
+            },
+        ),
+        "Fettmasse 20 kg und Gewicht × Körperfett in % (14,81 kg) passen nicht zusammen. Zum Runden sind 0,14 kg "
+        "Unterschied erlaubt. Ist einer der Werte vertippt, nicht aktuell oder von jemand anderem?",
+        "Massa de gordura 20 kg não combina com peso × gordura corporal em %: 14,81 kg (uma diferença de 0,14 kg é "
+        "permitida pelo arredondamento). Algum deles foi digitado errado, não foi atualizado ou foi medido em outra "
+        "pessoa?",
+    ),
+]
+
+
+def on_the_wire(reason: Reason) -> dict[str, object]:
+    found: dict[str, object] = json.loads(json_bytes(reason.shown(), pretty=False))
+    return found
+
+
+@pytest.mark.parametrize(("payload", "expected", "german", "portuguese"), CASES, ids=[case[1][0] for case in CASES])
+def test_reason_in_each_language(
+    payload: dict[str, object], expected: tuple[str, dict[str, object]], german: str, portuguese: str
+) -> None:
+    """A value that is rejected has a code and parameters, of which each language makes its own sentence."""
+    error = on_the_wire(only_error(payload).reason)
+    assert (error["code"], error["params"]) == expected
+    assert text_of_reason(error, language_of("de")) == german
+    assert text_of_reason(error, language_of("pt")) == portuguese
+
+
+def test_problem_has_codes() -> None:
+    """A problem on the wire names each value with its code, its parameters and the English sentence."""
+    error = only_error({"weight": 814})
+    assert json.loads(json_bytes(problem(ReadingRejected([error])), pretty=False))["errors"] == [
+        {
+            "field": "weight",
+            "input": 814,
+            "code": "out-of-range",
+            "params": RANGE,
+            "message": "A weight of 2 to 400 kg was expected.",
+        }
+    ]
+
+
+def test_value_without_a_unit_leaves_no_space() -> None:
+    """A range of a value without a unit ends with its number, in every language."""
+    doubt = understood({"weight": 81.4, "visceral fat": 95}).warnings[0]
+    assert isinstance(doubt, Note)
+    received = doubt.params["reason"]
+    assert isinstance(received, Reason)
+    shown = on_the_wire(received)
+    assert shown["message"] == "A visceral fat of 0.5 to 59 was expected. Received: 95."
+    assert text_of_reason(shown, language_of("de")) == "Erwartet: Viszeralfett von 0,5 bis 59. Gekommen ist: 95."
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        {"code": "of-tomorrow", "params": {}, "message": "As it came."},
+        {"code": "out-of-range", "params": {"minimum": 2}, "message": "As it came."},
+        {"code": ["out-of-range"], "params": None, "message": "As it came."},
+        {"message": "As it came."},
+    ],
+)
+def test_unknown_reason_is_shown_as_it_came(reason: dict[str, object]) -> None:
+    """A code that the page does not know, or one without its parameters, is shown in the function's words."""
+    for language in LANGUAGES:
+        assert text_of_reason(reason, language) == "As it came."
+
+
+def test_reason_has_its_parameters() -> None:
+    """A reason without one of its parameters, or with another one, cannot be made."""
+    for parameters in ({}, {"key": "a", "more": "b"}, {"kye": "a"}):
+        with pytest.raises(TypeError, match="another-value"):
+            Why.ANOTHER_VALUE(**parameters)
+
+
+def test_codes() -> None:
+    """A code is a short word of its own, in the function and in the history import together."""
+    codes = [why.code for why in (*Why, *RowFault)]
+    assert len(set(codes)) == len(codes) == len(KNOWN)
+    assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", code) and len(code) <= 40 for code in codes)
+
+
+def test_every_code_has_a_sentence_in_each_language() -> None:
+    """A sentence of the page has no parameter that its code lacks, and a translation that is another sentence."""
+    for why in KNOWN.values():
+        sentence = sentence_of(why)
+        assert parameters_in(sentence) <= why.parameters, why
+        for language in LANGUAGES[1:]:
+            said = language.say(sentence)
+            assert parameters_in(said) == parameters_in(sentence), why
+            assert said != sentence, f"{why} has no words in {language.tag}: python -m scripts.words"
+
+
+@pytest.mark.parametrize("why", KNOWN.values(), ids=KNOWN)
+def test_no_word_for_programs_on_the_page(why: Why) -> None:
+    """What a person of the page cannot do is in no sentence of it: a query, an option, a setting, a status."""
+    if why not in _OF_CALLS:
+        assert not re.search(r"replace=|--\w|HTTP|WEIGHBRIDGE|measured_at|Pass |[Ss]end ", sentence_of(why))
+
+
+#: The page makes no such request.
+_OF_CALLS = frozenset((Why.PARAMETER_UNKNOWN,))

@@ -15,7 +15,6 @@ from weighbridge.operate.doctor import LINKS
 from .commands import NOBODY, run
 from .garmin.server import GarminStandIn
 
-
 #: What this environment does not configure, and the last delivery, which is then the weigh-in that was sent.
 NOT_HERE = ("outbox", "broker", "function", "last delivery")
 

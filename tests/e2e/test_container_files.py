@@ -245,7 +245,9 @@ def test_small_files_pass_on_settings_alone() -> None:
     assert set(refresh["environment"]) == set(function["environment"]) - CALLERS
     for name, value in refresh["environment"].items():
         assert re.fullmatch(rf"\$\{{{name}:-(folder)?\}}", value), "a setting, and no other one"
-    held = [name for path in SMALL for name in yaml.safe_load(path.read_text())["services"].values() if "env_file" in name]
+    held = [
+        name for path in SMALL for name in yaml.safe_load(path.read_text())["services"].values() if "env_file" in name
+    ]
     assert held == [], "a whole file would reach a container"
 
 

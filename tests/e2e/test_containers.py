@@ -50,6 +50,8 @@ MOST_MB = {"weighbridge": 92, "weighbridge-browser": 715, "weighbridge-form": 30
 WITHOUT_A_TEXT = {"streamlit"}
 FIRST = datetime(2024, 3, 1, 6, 30, tzinfo=UTC)
 GARMIN_PORT = 8443
+#: What a person does after *Install*, which takes as long as the download.
+APP_STEPS = "3 steps: start, sign in, type a weight"
 #: The app of Home Assistant, and where its Supervisor always is.
 APP, SUPERVISOR = "app_local_weighbridge", "172.30.32.2"
 
@@ -121,7 +123,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     copy_with_secrets(context)
     garmin = GarminStandIn(port=GARMIN_PORT, host_name="garmin.test", address="0.0.0.0")
     with engine(context, (*TARGETS, "weighbridge-app")) as docker, garmin, name_server():
-        garmin_for(docker, garmin, "function")
+        garmin_for(docker, garmin, "function", "doctor")
         docker.compose("up", "--wait", "--no-build", "--pull", "never")
         # What is published before the relay has subscribed for the first time, no broker keeps for it.
         wait_until("the relay listens", lambda: "connected to the broker" in docker.compose("logs", "relay"), 60)
@@ -187,6 +189,25 @@ def test_message_becomes_one_weigh_in_at_garmin(house: House) -> None:
     """A message at the broker becomes one weigh-in at Garmin."""
     house.weigh()
     house.all_arrived()
+
+
+def test_doctor_sees_all_of_it(house: House) -> None:
+    """`docker compose run --rm doctor` checks every link, from the broker to Garmin. In the container of one service,
+    it checks what that service has, and what is not there is no fault."""
+    found = doctor(house, "run", "--rm", "doctor")
+    assert {found[link] for link in ("token", "renewal", "reading", "outbox", "broker", "function")} == {"ok"}
+    worker = doctor(house, "exec", "worker")
+    assert {link for link in ("outbox", "function") if worker[link] == "ok"} == {"outbox", "function"}
+    assert worker["token"] == worker["broker"] == "skipped"
+
+
+def doctor(house: House, verb: str, *words: str) -> dict[str, str]:
+    """Link -> its outcome. It holds no secret, and none fails."""
+    said = house.engine.compose(verb, "-T", *words, "weighbridge", "doctor", "--json")
+    assert [secret for secret in SECRETS.values() if secret in said] == []
+    document = json.loads(said[said.index("{") :])
+    assert document["ok"], document
+    return {link["link"]: link["outcome"] for link in document["links"]}
 
 
 @pytest.mark.parametrize("service", LONG_RUNNING)
@@ -429,12 +450,13 @@ def test_form_profile_sends_a_weigh_in(house: House) -> None:
     house.all_arrived()
 
 
-def test_app_of_home_assistant(house: House, tmp_path: Path) -> None:
+def test_app_of_home_assistant(house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The image of the app, started as the Supervisor does, with an empty /data of root: somebody signs in on the page
     behind ingress, and a weigh-in typed there is in Garmin. Nobody else reaches the page. Its programs run as a user
     without rights. It stops in time, and a restart keeps the key and the sign-in."""
     with hassio(house.engine), supervisor(tmp_path, {}, host=SUPERVISOR, port=80) as it:
         (tmp_path / "config").mkdir()
+        started = time.monotonic()
         start(house, it, tmp_path / "config")
         container = json.loads(house.engine.docker("inspect", APP))[0]
         address = container["NetworkSettings"]["Networks"]["hassio"]["IPAddress"]
@@ -453,6 +475,9 @@ def test_app_of_home_assistant(house: House, tmp_path: Path) -> None:
                 expect_arrived(page)
         house.published += 1
         house.all_arrived()
+        took_s = time.monotonic() - started
+        with capsys.disabled():
+            print(f"\n  from an app without data to a weigh-in in Garmin: {took_s:.0f} s, {APP_STEPS}")
         _, *programs = family(container["State"]["Pid"])
         assert len(programs) >= 4
         for pid in programs:

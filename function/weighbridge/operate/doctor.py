@@ -6,7 +6,7 @@ function came to counts instead. A link that fails says how to fix it, and links
 need it are skipped. A weigh-in is sent only when the user enters a weight, and deleted only when the user agrees.
 Nothing printed holds a secret. The weight that was entered is the only measurement that is used.
 
-Rule: what is not configured here is skipped, and is no fault. A caller's container has no token, and a container of the
+Rule: what is not configured here is skipped. A caller's container has no token, and a container of the
 function has no broker; the service `doctor` of compose.yaml has all of it.
 
 Strategy: the outbox checks its own links (`weighbridge outbox check`), because only it knows its tables.
@@ -42,7 +42,15 @@ from ..compose import (
     usable_template,
 )
 from ..delivery.port import Delivered
-from ..errors import GarminRefused, NotFound, OwnerFault, ReadingRejected, SettingsInvalid, SignInNeeded, WeighbridgeError
+from ..errors import (
+    GarminRefused,
+    NotFound,
+    OwnerFault,
+    ReadingRejected,
+    SettingsInvalid,
+    SignInNeeded,
+    WeighbridgeError,
+)
 from ..fit.template import Template
 from ..garmin.connect import GarminConnect
 from ..garmin.sessions.token_session import TokenSession
@@ -277,12 +285,14 @@ def _function(run: Run) -> str:
     with Client(read_target(run.around.environment)) as client:
         health = client.health()
     if health.kind == "unauthorized":
-        raise OwnerFault("The function answers, but WEIGHBRIDGE_KEY is not one of its WEIGHBRIDGE_API_KEYS. Set it to one.")
+        raise OwnerFault(
+            "The function answers, but WEIGHBRIDGE_KEY is not one of its WEIGHBRIDGE_API_KEYS. Set it to one."
+        )
     if not health.ok:
         raise OwnerFault(health.text)
     if "key" not in health.body:
         raise OwnerFault("WEIGHBRIDGE_KEY is not set, so nothing could be sent. Set it to one of WEIGHBRIDGE_API_KEYS.")
-    if health.http_status != 200:  # noqa: PLR2004  # 503
+    if health.http_status != 200:  # 503
         reason = str(health.body["delivery"].get("detail") or "")
         raise OwnerFault(f"The function answers and knows the key, but cannot deliver now. {reason}".strip())
     if (version := health.body.get("version")) != __version__:

@@ -49,7 +49,8 @@ class Doubtful(Exception):
 
 
 def check(
-    environment: Mapping[str, str], postgres: Callable[[str], contextlib.AbstractContextManager[psycopg.Connection[Any]]]
+    environment: Mapping[str, str],
+    postgres: Callable[[str], contextlib.AbstractContextManager[psycopg.Connection[Any]]],
 ) -> Iterator[Finding]:
     """A finding for Postgres, and one for the broker, if they are configured. `postgres` connects."""
     if text_of("DATABASE_URL", environment):
@@ -94,12 +95,14 @@ def subscription(settings: BrokerSettings) -> str:
     answered = threading.Event()
     refused: list[str] = []
 
-    def on_connect(_client: object, _data: object, _flags: object, reason: ReasonCode, _more: Properties | None) -> None:
+    def on_connect(
+        _client: object, _data: object, _flags: object, reason: ReasonCode, _more: Properties | None
+    ) -> None:
         if reason.is_failure:
             refused.append(f"The broker refused the sign-in: {reason}. Check the user and the password in MQTT_URL.")
             answered.set()
             return
-        # What is retained is not sent: it is no concern of this program.
+        # What is retained is not sent.
         options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
         client.subscribe([(topic, options) for topic in settings.topics])
 
@@ -116,7 +119,7 @@ def subscription(settings: BrokerSettings) -> str:
         client.connect(settings.broker.host, settings.broker.port)
     except (OSError, ValueError) as e:  # its text may name the host
         raise commands.Refused(
-            f"The broker cannot be reached ({type(e).__name__}). Is it running, and are host and port in MQTT_URL right?"
+            f"The broker cannot be reached ({type(e).__name__}). Is it running, and is MQTT_URL its address?"
         ) from None
     client.loop_start()
     try:

@@ -177,9 +177,7 @@ def _insert(connection: psycopg.Connection[Any], message: Message, rows: Rows) -
 
 def broker_client(broker: Broker, *, client_id: str, manual_ack: bool = False) -> mqtt.Client:
     """A client that signs in as the settings say."""
-    client = mqtt.Client(
-        CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv5, manual_ack=manual_ack
-    )
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv5, manual_ack=manual_ack)
     if broker.user:
         client.username_pw_set(broker.user, broker.password)
     if broker.tls:

@@ -25,6 +25,7 @@ import contextlib
 import heapq
 import logging
 import random
+import select
 import signal
 import traceback
 from collections.abc import Sequence
@@ -387,8 +388,27 @@ async def take_up_stalled(context: JobContext, timestamp: int) -> None:  # noqa:
                 log.warning("job %s of a dead worker is taken over", job.id)
 
 
+async def check(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Whether a connection of the pool is still there, asked of Postgres only if its socket has something to say: the
+    end, if Postgres ended it. procrastinate asks each time: of six answers for which a reading waits, this is one."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    if poll.poll(0):
+        await Pool.check_connection(connection)
+
+
+def make_pool(**arguments: Any) -> Pool:
+    return Pool(**(arguments | {"check": check}))  # procrastinate passes its own
+
+
 def make_app(database_url: str, *, connections: int, stalled_s: float) -> App:
-    connector = PsycopgConnector(conninfo=database_url, connection_class=Connection, min_size=1, max_size=connections)
+    connector = PsycopgConnector(
+        pool_factory=make_pool,
+        conninfo=database_url,
+        connection_class=Connection,
+        min_size=1,
+        max_size=connections,
+    )
     app = App(connector=connector)
     app.task(name=TASK, queue=QUEUE, pass_context=True, retry=RetryAsDecided())(deliver)
     stalled = app.task(name=f"{QUEUE}:stalled", queue=QUEUE, queueing_lock="stalled", pass_context=True)

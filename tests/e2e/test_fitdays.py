@@ -58,7 +58,7 @@ def poll(settings: Mapping[str, str]) -> tuple[int, str]:
 
 @contextmanager
 def polling(settings: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """The poller, until the test is done with it, also if it fails."""
+    """The poller, until the test has ended, in whichever way."""
     with log.open("ab") as output:
         running = subprocess.Popen(COMMAND, env=settings, cwd=ROOT, stdout=output, stderr=output)
     try:

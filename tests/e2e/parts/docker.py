@@ -158,7 +158,7 @@ def engine(context: Path = ROOT, targets: Sequence[str] = TARGETS) -> Iterator[E
         for mount in sorted(_mounts_below(folder), reverse=True):
             run("umount", "--lazy", mount)
         if not _mounts_below(folder):
-            shutil.rmtree(folder)
+            run("rm", "-rf", "--one-file-system", folder)
 
 
 @contextmanager

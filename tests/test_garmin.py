@@ -39,7 +39,7 @@ from weighbridge.garmin.connect import GarminConnect
 from weighbridge.garmin.sessions.garth import GarthSession
 from weighbridge.garmin.sessions.port import GarminResponse
 from weighbridge.garmin.tokens import TokenStore
-from weighbridge.notes import Code
+from weighbridge.notes import Code, Note
 from weighbridge.pipeline import Prover
 from weighbridge.reading.reading import Reading
 from weighbridge.resources import TEMPLATES
@@ -210,7 +210,7 @@ def test_values_not_shown(garmin: GarminStandIn, connect: Connect) -> None:
     outcome = delivered(deliver(connect(), reading())[0])
     assert outcome.status == "confirmed"
     text = "Garmin Connect does not show body mass index and visceral fat."
-    assert outcome.warnings == ((Code.NOT_SHOWN, text),)
+    assert outcome.warnings == (Note(Code.NOT_SHOWN, text),)
 
 
 def test_values_that_the_template_lacks(garmin: GarminStandIn, connect: Connect) -> None:

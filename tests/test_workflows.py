@@ -122,3 +122,13 @@ def test_package_is_published_without_a_password() -> None:
     job = jobs_of("release.yml")["package"]
     assert (job["environment"], job["permissions"]) == ("pypi", {"id-token": "write"})
     assert job["steps"][-1]["with"] == {"packages-dir": "dist/packages"}
+
+
+def test_app_is_where_the_release_puts_it() -> None:
+    """The Supervisor gets the app's image from where the release puts it."""
+    app = yaml.safe_load((ROOT / "integrations/home_assistant_app/config.yaml").read_text(encoding="utf-8"))
+    owner = app["url"].split("/")[3]
+    image = jobs_of("release.yml")["images"]["env"]["IMAGE"]
+    for expression, value in {"github.repository_owner": owner, "matrix.target": "weighbridge-app"}.items():
+        image = image.replace(f"${{{{ {expression} }}}}", value)
+    assert app["image"] == image

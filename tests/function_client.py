@@ -129,7 +129,7 @@ class FunctionClient:
 def local_headers() -> dict[str, str]:
     """What a program of this user sends to a function without configured keys."""
     key = local_key(local_key_path({}))
-    return Target("http://localhost", key).headers
+    return Target("http://localhost", key).headers()
 
 
 def client_of(shell: Shell) -> FunctionClient:

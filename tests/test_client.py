@@ -282,17 +282,22 @@ def test_settings_from_files(tmp_path: Path) -> None:
 
 
 def test_key_of_this_machine(tmp_path: Path) -> None:
-    """A function on this machine gets this machine's key, unless another is set; one elsewhere never does."""
+    """A function on this machine gets this machine's key, unless another is set; one elsewhere never does. The function
+    may start after the program that calls it, and make the key then."""
     path = tmp_path / "key"
     here = {"WEIGHBRIDGE_LOCAL_KEY": str(path)}
-    assert read_target(here) == Target("http://127.0.0.1:8080", SecretStr(""))
-    key = local_key(path)
-    assert read_target(here) == Target("http://127.0.0.1:8080", key)
-    for name in ("localhost", "[::1]"):
-        assert read_target(here | {"WEIGHBRIDGE_URL": f"http://{name}:8080"}).key == key
-    assert read_target(here | {"WEIGHBRIDGE_KEY": KEY}).key == SecretStr(KEY)
-    assert read_target(here | {"WEIGHBRIDGE_URL": "http://scale.lan:8080"}).key == SecretStr("")
-    assert read_target(here | {"WEIGHBRIDGE_URL": "http://localhost.example.org"}).key == SecretStr("")
+    targets = [read_target(here | {"WEIGHBRIDGE_URL": f"http://{name}:8080"}) for name in ("localhost", "[::1]")]
+    targets.append(read_target(here))
+    assert targets[-1].url == "http://127.0.0.1:8080"
+    assert [target.headers() for target in targets] == [{}] * 3
+    for _ in range(2):
+        bearer = {"Authorization": f"Bearer {local_key(path).get_secret_value()}"}
+        assert [target.headers() for target in targets] == [bearer] * 3
+        path.unlink()
+    assert read_target(here | {"WEIGHBRIDGE_KEY": KEY}).headers() == {"Authorization": f"Bearer {KEY}"}
+    local_key(path)
+    assert read_target(here | {"WEIGHBRIDGE_URL": "http://scale.lan:8080"}).headers() == {}
+    assert read_target(here | {"WEIGHBRIDGE_URL": "http://localhost.example.org"}).headers() == {}
 
 
 @pytest.mark.parametrize(

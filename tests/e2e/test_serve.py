@@ -211,7 +211,7 @@ def test_function_or_own(folder: Path) -> None:
             urllib.request.urlopen(request, timeout=30)
         with refused.value as fault:
             assert fault.code == 401
-        request.add_header(*next(iter(target.headers.items())))
+        request.add_header(*next(iter(target.headers().items())))
         with urllib.request.urlopen(request, timeout=30) as answer:
             assert answer.status == 200
     with pytest.raises(urllib.error.URLError):

@@ -91,8 +91,8 @@ def _whose(person: str) -> dict[str, str]:
     return {"person": person} if person else {}
 
 
-def _headers(target: Target, program: str) -> dict[str, str]:
-    return {"User-Agent": f"{program}/{__version__}", **target.headers}
+def _name(program: str) -> dict[str, str]:
+    return {"User-Agent": f"{program}/{__version__}"}
 
 
 def _bytes(text: str | bytes) -> bytes:
@@ -109,10 +109,8 @@ class Client:
     def __init__(
         self, target: Target, *, timeout: httpx.Timeout = TIMEOUT, transport: httpx.BaseTransport | None = None
     ) -> None:
-        self.address = target.url
-        self._http = httpx.Client(
-            headers=_headers(target, PROGRAM), timeout=timeout, trust_env=False, transport=transport
-        )
+        self.address, self._target = target.url, target
+        self._http = httpx.Client(headers=_name(PROGRAM), timeout=timeout, trust_env=False, transport=transport)
 
     def __enter__(self) -> Self:
         return self
@@ -161,7 +159,7 @@ class Client:
 
     def _send(self, call: _Call) -> Reply:
         try:
-            response = self._http.send(_request(self._http, self.address, call))
+            response = self._http.send(_request(self._http, self._target, call))
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as e:
             return _failed(self.address, e)
         return _reply(self.address, call, response)
@@ -172,8 +170,8 @@ class AsyncClient:
 
     def __init__(self, target: Target, *, timeout: httpx.Timeout = TIMEOUT, program: str = PROGRAM) -> None:
         """`program`: another name for one that does not show its user what the function refuses."""
-        self.address = target.url
-        self._http = httpx.AsyncClient(headers=_headers(target, program), timeout=timeout, trust_env=False)
+        self.address, self._target = target.url, target
+        self._http = httpx.AsyncClient(headers=_name(program), timeout=timeout, trust_env=False)
 
     async def __aenter__(self) -> Self:
         return self
@@ -196,17 +194,19 @@ class AsyncClient:
 
     async def _send(self, call: _Call) -> Reply:
         try:
-            response = await self._http.send(_request(self._http, self.address, call))
+            response = await self._http.send(_request(self._http, self._target, call))
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as e:
             return _failed(self.address, e)
         return _reply(self.address, call, response)
 
 
-def _request(http: httpx.Client | httpx.AsyncClient, address: str, call: _Call) -> httpx.Request:
-    headers = {"Content-Type": call.media_type} if call.body is not None else {}
+def _request(http: httpx.Client | httpx.AsyncClient, target: Target, call: _Call) -> httpx.Request:
+    headers = target.headers()
+    if call.body is not None:
+        headers["Content-Type"] = call.media_type
     if call.closes:
         headers["Connection"] = "close"
-    url = f"{address}{call.path}"
+    url = f"{target.url}{call.path}"
     return http.build_request(call.method, url, params=call.params or None, content=call.body, headers=headers)
 
 

@@ -36,11 +36,13 @@ VARIABLES = (
 class Target(NamedTuple):
     url: str
     key: SecretStr = SecretStr("")
+    #: The file with the key of this machine, which may be there only once the function has started.
+    local_key: Path | None = None
 
-    @property
     def headers(self) -> dict[str, str]:
-        key = self.key.get_secret_value()
-        return {"Authorization": f"Bearer {key}"} if key else {}
+        """For each request anew. Raises `SettingsInvalid`."""
+        key = self.key or (read_local_key(self.local_key) if self.local_key else None)
+        return {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
 
 
 def read_target(environment: Mapping[str, str]) -> Target:
@@ -57,7 +59,8 @@ def local_key_path(environment: Mapping[str, str]) -> Path:
 
 
 def with_local_key(target: Target, path: Path) -> Target:
-    """The target with the key of this machine, if it has no other and is on this machine. Raises `SettingsInvalid`."""
+    """The target, with the key of this machine if it has no other and is on this machine. Raises `SettingsInvalid`."""
     if target.key or urlsplit(target.url).hostname not in LOOPBACK:
         return target
-    return target._replace(key=read_local_key(path) or SecretStr(""))
+    read_local_key(path)  # a file that cannot be used is an error at once
+    return target._replace(local_key=path)

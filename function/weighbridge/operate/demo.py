@@ -68,7 +68,7 @@ def embedded(environment: Mapping[str, str], folder: Path) -> dict[str, str]:
 
 
 def post(target: Target, body: bytes) -> dict[str, dict[str, str]]:
-    request = urllib.request.Request(target.url, data=body, headers=target.headers)  # noqa: S310  # our own address
+    request = urllib.request.Request(target.url, data=body, headers=target.headers())  # noqa: S310  # our own address
     with open_here(request, timeout_s=30) as answer:
         receipt: dict[str, dict[str, str]] = json.load(answer)
         return receipt

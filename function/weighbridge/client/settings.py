@@ -40,7 +40,7 @@ class Target(NamedTuple):
     local_key: Path | None = None
 
     def headers(self) -> dict[str, str]:
-        """For each request anew. Raises `SettingsInvalid`."""
+        """Asked for at each request. Raises `SettingsInvalid`."""
         key = self.key or (read_local_key(self.local_key) if self.local_key else None)
         return {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
 

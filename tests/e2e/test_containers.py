@@ -229,7 +229,7 @@ def is_confined(container: Mapping[str, Any]) -> None:
     assert "Uid:\t0\t" not in status
 
 
-def test_images_are_small_and_have_no_secret(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+def test_images_are_small_and_have_no_secret(house: House, figure: Callable[[str], None]) -> None:
     """No secret is in a layer of an image, and each is at most as large as it was meant to be."""
     sizes = []
     for target, most_mb in MOST_MB.items():
@@ -241,8 +241,7 @@ def test_images_are_small_and_have_no_secret(house: House, capsys: pytest.Captur
         ours_mb = (history["Size"] - layers["Size"]) / 1e6
         assert ours_mb < most_mb
         sizes.append(f"{target} {ours_mb:.0f} MB")
-    with capsys.disabled():
-        print(f"\n  images, without their Python base: {', '.join(sizes)}")
+    figure(f"images, without their Python base: {', '.join(sizes)}")
 
 
 @pytest.mark.parametrize("name", IMAGES)
@@ -450,7 +449,7 @@ def test_form_profile_sends_a_weigh_in(house: House) -> None:
     house.all_arrived()
 
 
-def test_app_of_home_assistant(house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_app_of_home_assistant(house: House, tmp_path: Path, figure: Callable[[str], None]) -> None:
     """The image of the app, started as the Supervisor does, with an empty /data of root: somebody signs in on the page
     behind ingress, and a weigh-in typed there is in Garmin. Nobody else reaches the page. Its programs run as a user
     without rights. It stops in time, and a restart keeps the key and the sign-in."""
@@ -476,8 +475,7 @@ def test_app_of_home_assistant(house: House, tmp_path: Path, capsys: pytest.Capt
         house.published += 1
         house.all_arrived()
         took_s = time.monotonic() - started
-        with capsys.disabled():
-            print(f"\n  from an app without data to a weigh-in in Garmin: {took_s:.0f} s, {APP_STEPS}")
+        figure(f"from an app without data to a weigh-in in Garmin: {took_s:.0f} s, {APP_STEPS}")
         _, *programs = family(container["State"]["Pid"])
         assert len(programs) >= 4
         for pid in programs:
@@ -571,11 +569,10 @@ def test_wrong_setting_fails_up(house: House, tmp_path: Path) -> None:
         house.engine.docker(*compose, "down", "--volumes", "--timeout", "5")
 
 
-def test_down_is_fast(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+def test_down_is_fast(house: House, figure: Callable[[str], None]) -> None:
     """`down` takes less than five seconds per service."""
     started = time.monotonic()
     house.engine.compose("--profile", "form", "down")
     took_s = time.monotonic() - started
     assert took_s < 5 * (len(LONG_RUNNING) + 1)
-    with capsys.disabled():
-        print(f"\n  down: {took_s:.1f} s for {len(LONG_RUNNING) + 1} services")
+    figure(f"down: {took_s:.1f} s for {len(LONG_RUNNING) + 1} services")

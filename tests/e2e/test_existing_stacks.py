@@ -11,7 +11,7 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -135,7 +135,7 @@ def garmin(docker: Engine) -> Iterator[GarminStandIn]:
         yield garmin
 
 
-def test_page_from_an_empty_folder(docker: Engine, garmin: GarminStandIn, capsys: pytest.CaptureFixture[str]) -> None:
+def test_page_from_an_empty_folder(docker: Engine, garmin: GarminStandIn, figure: Callable[[str], None]) -> None:
     """From an empty folder, without the repository, one file and two secrets are enough: a weigh-in that is typed on
     the page arrives in Garmin Connect."""
     stack = Stack(docker, garmin, "empty")
@@ -166,8 +166,7 @@ def test_page_from_an_empty_folder(docker: Engine, garmin: GarminStandIn, capsys
         expect_arrived(page)
     assert len(garmin.weights.entries) == 1
     took_s = time.monotonic() - started
-    with capsys.disabled():
-        print(f"\n  from an empty folder to a weigh-in in Garmin: {took_s:.0f} s, {steps} commands of Docker")
+    figure(f"from an empty folder to a weigh-in in Garmin: {took_s:.0f} s, {steps} commands of Docker")
     found = stack.doctor()
     assert {found[link] for link in ("token", "renewal", "reading", "function")} == {"ok"}
     assert {found[link] for link in ("outbox", "broker")} == {"skipped"}, "there is none"

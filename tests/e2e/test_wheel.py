@@ -18,7 +18,7 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -303,7 +303,7 @@ def test_missing_extra_is_one_sentence(installed: Installed, command: str) -> No
     )
 
 
-def test_pipx_installs_the_checkout(tmp_path: Path, garmin: GarminStandIn, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pipx_installs_the_checkout(tmp_path: Path, garmin: GarminStandIn, figure: Callable[[str], None]) -> None:
     """`pipx install .` installs Weighbridge, with packages from the index that pip is set to. After a sign-in, a
     weigh-in that is sent to `weighbridge serve` is in Garmin."""
     started = time.monotonic()
@@ -338,8 +338,7 @@ def test_pipx_installs_the_checkout(tmp_path: Path, garmin: GarminStandIn, capsy
             assert json.load(answer)["status"] == "confirmed"
     assert [held["weight"] for held in garmin.weigh_ins()] == [81400.0]
     took_s = time.monotonic() - started
-    with capsys.disabled():
-        print(f"\n  from pipx to a weigh-in in Garmin: {took_s:.0f} s, 5 commands: pipx, login, serve, key, curl")
+    figure(f"from pipx to a weigh-in in Garmin: {took_s:.0f} s, 5 commands: pipx, login, serve, key, curl")
     shutil.copy(ROOT / "examples" / "fitdays.json", folder)
     pipx.run("fit", "fitdays.json", "-o", "a.fit", folder=folder)
     assert len(by_fitdecode((folder / "a.fit").read_bytes())) == 1

@@ -8,10 +8,9 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-
-import pytest
 
 from tests.e2e.parts import wait_until
 from tests.e2e.parts.home_assistant import home_assistant
@@ -46,7 +45,7 @@ def weigh_ins_at(garmin: GarminStandIn, instant: str) -> int:
 
 
 def test_message_reaches_garmin_through_recorder(
-    box: Outbox, garmin: GarminStandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    box: Outbox, garmin: GarminStandIn, tmp_path: Path, figure: Callable[[str], None]
 ) -> None:
     """Each message reaches Garmin once through Home Assistant's recorder, whichever program is away meanwhile."""
     garmin.write_token(tmp_path / "tokens")
@@ -109,5 +108,4 @@ def test_message_reaches_garmin_through_recorder(
     assert garmin.unexpected == []
     assert complaints == []
     assert "81.4" not in log
-    with capsys.disabled():
-        print(f"\n  MQTT -> Home Assistant -> recorder -> trigger -> worker -> Garmin: {took_s:.2f} s")
+    figure(f"MQTT -> Home Assistant -> recorder -> trigger -> worker -> Garmin: {took_s:.2f} s")

@@ -1,10 +1,10 @@
-"""Why a value was rejected or doubted: a code for programs, and what a sentence in any language needs.
+"""Why a value was rejected or doubted: a code for programs, and the parameters of a sentence in any language.
 
 Rule: this is the one table of codes and their English sentences. A code is the name of its member, so it never changes
-with the words, and a reason without a known code cannot be made. What a sentence says besides words (numbers, names,
-keys) is a parameter, so a page in another language makes its own sentence of the code and the parameters.
+with the words, and a reason without a known code cannot be made. The numbers, names and keys in a sentence are
+parameters, so a page in another language makes its own sentence from the code and the parameters.
 
-Strategy: the sentence is made when somebody reads it.
+Strategy: the sentence is made when it is read.
 """
 
 from __future__ import annotations

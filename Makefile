@@ -116,7 +116,7 @@ sbom: $(RUN) $(SUPPLY) ## write the bills of materials (CycloneDX) of the wheel 
 audit: $(DEV) $(SUPPLY) ## look up known vulnerabilities of every locked package; needs the internet
 	@$(BIN)/python -m scripts.audit
 
-release-check: $(DEV) $(SUPPLY) ## do all that a release does, except to publish it (TAG=v…, ARGS=--no-images)
+release-check: $(DEV) $(SUPPLY) ## do all that a release does, except publish it (TAG=v…, ARGS=--no-images)
 	@$(BIN)/python -m scripts.release_check $(if $(TAG),--tag "$(TAG)") $(ARGS)
 
 clean: ## remove everything that was built

@@ -3,11 +3,11 @@
     python -m scripts.release VERSION [--date YYYY-MM-DD]
 
 Rule: the version is a fact of function/weighbridge/__init__.py. Where a file has to repeat it (an image tag, a label,
-a manifest), it is recognized by what is before it, in any tracked file. A version that is in none of these shapes is a
-place that is not known, and an error (tests/test_release.py).
+a manifest), it is recognized by what is before it, in any tracked file. A version that is in none of these shapes is an
+unknown place, and an error (tests/test_release.py).
 
-Facts: such as 1.2.3 or 1.2.3rc1. PEP 440, Docker's tags and Home Assistant (AwesomeVersion) read both as they are. The
-git tag is `v` and the version.
+Facts: a version looks like 1.2.3 or 1.2.3rc1. PEP 440, Docker's tags and Home Assistant (AwesomeVersion) read both as
+they are. The git tag is `v` and the version.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ FIELDS = {
     "integrations/home_assistant_app/config.yaml": r'^version: "',
     "integrations/home_assistant_app/CHANGELOG.md": r"\A# Changelog\n\n## ",
 }
-#: Files with versions of others: lock files, and of the libraries that are watched.
+#: Files with versions of other projects: lock files, and the lists of libraries that are watched.
 OTHERS = re.compile(
     r"(?:^|/)(?:requirements[\w-]*\.txt|package-lock\.json|go\.(?:mod|sum))$"
     r"|^(?:scripts/upstream\.toml|tests/test_check_upstream\.py)$"
@@ -107,7 +107,7 @@ def changes(version: str, root: Path = ROOT) -> tuple[str, str]:
 
 
 def write(version: str, day: date, root: Path = ROOT) -> list[str]:
-    """Write the version into each place, and the day into CHANGELOG.md. Returns the files. Raises `LookupError`."""
+    """Write the version into each place, and the date into CHANGELOG.md. Returns the files. Raises `LookupError`."""
     log = root / "CHANGELOG.md"
     text, count = re.subn(
         r"(?m)^## \S+ \(unreleased\)$", f"## {version} ({day:%Y-%m-%d})", log.read_text(encoding="utf-8")

@@ -1,18 +1,18 @@
-"""`make release-check`: everything that a release does, except to publish it, from a clean copy of HEAD.
+"""`make release-check`: everything that a release does, except publish it, from a clean copy of HEAD.
 
-    --tag TAG      it must be `v` and the version, and CHANGELOG.md must have its day
-    --no-images    without the images, which take minutes and an engine of containers (root on Debian)
+    --tag TAG      it must be `v` and the version, and CHANGELOG.md must have its date
+    --no-images    without the images, which take minutes and a container engine (root on Debian)
     --strict       what cannot be checked here is a failure
 
 Writes dist/release (packages/, bills/, changes.md), which is what the workflow publishes, dist/site, and
 dist/home_assistant_app.
 
-Rule: only what is committed is checked. What cannot be done here is said, and counted.
+Rule: only what is committed is checked. What cannot be done here is named and counted.
 
-Strategy: most steps are tests that exist for their own sake, run in the copy. `make check` and the whole of the
-tests are not a part of it: the workflow `checks` runs them on every commit.
+Strategy: most steps are tests that exist for their own sake, run in the copy. `make check` and all the
+other tests are not part of it: the workflow `checks` runs them on every commit.
 
-Weakness: what an image installs from Debian is looked at for vulnerabilities only by the workflow, with a database.
+Weakness: only the workflow, which has a database, looks for vulnerabilities in what an image installs from Debian.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def version(tag: str) -> Outcome:
     if wrong := release.unknown_places(__version__):
         raise Failed("\n".join(f"{place.file}:{place.line}: scripts/release.py does not know it" for place in wrong))
     if tag and tag != f"v{__version__}":
-        raise Failed(f"The tag must be v{__version__}, and is {tag}.")
+        raise Failed(f"The tag must be v{__version__}, got {tag}.")
     return Outcome(f"{__version__} in {len(places)} places of {len({place.file for place in places})} files")
 
 
@@ -108,7 +108,7 @@ def changes(tag: str, root: Path = ROOT) -> Outcome:
     except LookupError as e:
         raise Failed(e.args[0]) from None
     if tag and day == "unreleased":
-        raise Failed("The heading has no day.")
+        raise Failed("The heading of this version in CHANGELOG.md has no date.")
     (DIST / "release" / "changes.md").write_text(f"{text}\n", encoding="utf-8")
     return Outcome(f"{day}, {len(text.splitlines())} lines")
 
@@ -122,7 +122,7 @@ def packages(copy: Copy, another: Copy) -> Outcome:
     first, second = built
     if first != second:
         differ = [name for name in first | second if first.get(name) != second.get(name)]
-        raise Failed(f"Built twice, and not the same: {', '.join(differ)}")
+        raise Failed(f"Built twice, with different results: {', '.join(differ)}")
     if first.keys() != {f"weighbridge-{__version__}-py3-none-any.whl", f"weighbridge-{__version__}.tar.gz"}:
         raise Failed(f"Expected a wheel and a source distribution of {__version__}, got {', '.join(first)}")
     shutil.copytree(copy.folder / "dist", DIST / "release" / "packages")

@@ -273,7 +273,7 @@ def test_fit_limit(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     write(folder / "many.json", readings)
     assert run(["fit", "many.json", "-o", "more.fit"], {}) == 1
-    assert "1 to 200 readings make a file" in capsys.readouterr().err
+    assert "Expected 1 to 200 readings for one file" in capsys.readouterr().err
     assert not (folder / "more.fit").exists()
 
 

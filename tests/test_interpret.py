@@ -85,8 +85,8 @@ def test_weight_is_missing() -> None:
 @pytest.mark.parametrize(
     ("payload", "more"),
     [
-        ({"body fat": 18.2, "mood": 1}, "These keys came: 'body fat', 'mood'."),
-        ({"fat": 18.2, "wieght": 81.4}, "These keys came: 'wieght' (did you mean 'weight'?), 'fat'."),
+        ({"body fat": 18.2, "mood": 1}, "Keys received: 'body fat', 'mood'."),
+        ({"fat": 18.2, "wieght": 81.4}, "Keys received: 'wieght' (did you mean 'weight'?), 'fat'."),
         ({f"key {n}": n for n in range(7)}, "'key 0', 'key 1', 'key 2', 'key 3', 'key 4' and 2 more."),
         ({"sensor": {"weight": 81.4}}, "There is a weight at 'sensor.weight': send the object that holds it."),
         (

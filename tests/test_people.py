@@ -218,7 +218,7 @@ def test_read_and_delete_by_name(monkeypatch: pytest.MonkeyPatch, garmin: Garmin
         assert (annas["weight_kg"], bens["weight_kg"]) == (60, 80)
         refused = function.get(f"/readings?{span}")
         assert refused.status_code == 400
-        assert refused.json["errors"][0]["message"] == "One of these was expected: Anna, Ben."
+        assert refused.json["errors"][0]["message"] == "Expected one of these names: Anna, Ben."
         unknown = function.get(f"/readings?{span}&person=Carl")
         assert unknown.status_code == 404
         assert unknown.json["detail"] == "No person by that name is configured. Known: Anna, Ben."

@@ -47,14 +47,14 @@ CASES = [
                 ]
             },
         ),
-        "Das Gewicht fehlt. Gekommen sind: 'wieght' (meintest du 'Gewicht'?), 'mood'.",
+        "Das Gewicht fehlt. Erhalten: 'wieght' (meintest du 'Gewicht'?), 'mood'.",
         "Falta o peso. Recebido: 'wieght' (você quis dizer 'peso'?), 'mood'.",
     ),
     (
         {"weight": 81.4, "epoch of the scale": 1},
         ("could-say-when", {}),
-        "Das könnte sagen, wann gewogen wurde, aber der Name ist nicht bekannt. Wähle, was es ist, oder lass es weg.",
-        "Isto pode dizer quando foi a pesagem, mas o nome não é conhecido. Escolha o que é ou deixe de fora.",
+        "Das könnte die Zeit der Messung sein, aber der Name ist nicht bekannt. Wähle, was es ist, oder lass es weg.",
+        "Isto pode ser o horário da pesagem, mas o nome não é conhecido. Escolha o que é ou deixe de fora.",
     ),
     (
         {"weight": "81.4 zentner"},
@@ -66,7 +66,7 @@ CASES = [
         {"weight": 81.4, "time": "2126-01-01T07:31:00Z"},
         ("instant-impossible", {"instant": "2126-01-01T07:31:00Z"}),
         "01.01.2126, 07:31 liegt vor dem Jahr 2000 oder in der Zukunft. Korrigiere die Zeit.",
-        "01/01/2126, 07:31 é antes do ano 2000 ou no futuro. Corrija o horário.",
+        "01/01/2126, 07:31 é antes do ano 2000 ou está no futuro. Corrija o horário.",
     ),
     (
         {"weight_kg": 81.4, "weight_lb": 150},
@@ -100,10 +100,10 @@ CASES = [
                 }
             },
         ),
-        "Fettmasse 20 kg und Gewicht × Körperfett in % (14,81 kg) passen nicht zusammen. Zum Runden sind 0,14 kg "
-        "Unterschied erlaubt. Ist einer der Werte vertippt, nicht aktuell oder von jemand anderem?",
+        "Fettmasse 20 kg und Gewicht × Körperfett in % (14,81 kg) passen nicht zusammen. Wegen der Rundung ist ein "
+        "Unterschied von 0,14 kg erlaubt. Ist einer der Werte vertippt, nicht aktuell oder von jemand anderem?",
         "Massa de gordura 20 kg não combina com peso × gordura corporal em %: 14,81 kg (uma diferença de 0,14 kg é "
-        "permitida pelo arredondamento). Algum deles foi digitado errado, não foi atualizado ou foi medido em outra "
+        "permitida pelo arredondamento). Algum dos valores foi digitado errado, não foi atualizado ou é de outra "
         "pessoa?",
     ),
 ]
@@ -147,7 +147,7 @@ def test_value_without_a_unit_leaves_no_space() -> None:
     assert isinstance(received, Reason)
     shown = on_the_wire(received)
     assert shown["message"] == "A visceral fat of 0.5 to 59 was expected. Received: 95."
-    assert text_of_reason(shown, language_of("de")) == "Erwartet: Viszeralfett von 0,5 bis 59. Gekommen ist: 95."
+    assert text_of_reason(shown, language_of("de")) == "Erwartet: Viszeralfett von 0,5 bis 59. Erhalten: 95."
 
 
 @pytest.mark.parametrize(

@@ -216,7 +216,7 @@ def test_two_times() -> None:
     same = {"weight": 81.4, "timestamp": 1795239060, "time": "2026-11-21T05:31:00.5Z"}
     assert instant(same) == SIX_THIRTY_ONE
     error = only_error(same | {"time": "2026-11-21T05:32:00Z"})
-    assert (error.field, error.message) == ("time", "'timestamp' is another instant.")
+    assert (error.field, error.message) == ("time", "'timestamp' names another instant.")
 
 
 @pytest.mark.parametrize(

@@ -61,5 +61,5 @@ class Code(StrEnum):
 class Note(NamedTuple):
     code: Code
     text: str
-    #: What the text says besides words, for a sentence in another language. Only what a person should look at has any.
+    #: The numbers and names in the text, for a translation. Only a note that a person should look at has any.
     params: Mapping[str, Parameter] = MappingProxyType({})

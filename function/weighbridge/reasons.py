@@ -1,10 +1,10 @@
-"""Why a value was rejected or doubted: a code for programs, and what a sentence in any language needs.
+"""Why a value was rejected or doubted: a code for programs, and the parameters of a sentence in any language.
 
 Rule: this is the one table of codes and their English sentences. A code is the name of its member, so it never changes
-with the words, and a reason without a known code cannot be made. What a sentence says besides words (numbers, names,
-keys) is a parameter, so a page in another language makes its own sentence of the code and the parameters.
+with the words, and a reason without a known code cannot be made. The numbers, names and keys in a sentence are
+parameters, so a page in another language makes its own sentence from the code and the parameters.
 
-Strategy: the sentence is made when somebody reads it.
+Strategy: the sentence is made when it is read.
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ class Why(Sentences):
 
     # Of the weight.
     WEIGHT_MISSING = 'A reading needs a weight, such as 81.4 or "81.4 kg".'
-    WEIGHT_NOT_AMONG_KEYS = 'A reading needs a weight, such as 81.4 or "81.4 kg". These keys came: {keys!r}.'
+    WEIGHT_NOT_AMONG_KEYS = 'A reading needs a weight, such as 81.4 or "81.4 kg". Keys received: {keys!r}.'
     WEIGHT_DEEPER = (
-        'A reading needs a weight, such as 81.4 or "81.4 kg". These keys came: {keys!r}. '
+        'A reading needs a weight, such as 81.4 or "81.4 kg". Keys received: {keys!r}. '
         "There is a weight at '{place}': send the object that holds it."
     )
     UNIT_OF_WEIGHT_EXPECTED = "Expected kg, lb, st or jin."
@@ -78,7 +78,7 @@ class Why(Sentences):
     # Of keys.
     READING_EXPECTED = "A reading is a JSON object of names and values."
     ANOTHER_VALUE = "{key!r} has another value for the same thing."
-    ANOTHER_UNIT = "{key!r} is another unit."
+    ANOTHER_UNIT = "{key!r} names another unit."
     COULD_SAY_WHEN = (
         "This key could say when the weigh-in was, and is not known. "
         "Send the time as 'measured_at', or leave this key out."
@@ -120,12 +120,12 @@ class Why(Sentences):
         "This is {instant}, which is before the year 2000 or more than five minutes from now. Check the clock and the "
         "time zone."
     )
-    OFFSET_NOT_OF_ZONE = "The offset {offset} is not the one of {zone} at this time."
+    OFFSET_NOT_OF_ZONE = "The offset {offset} is not that of {zone} at this time."
     WEEKDAY_WRONG = "{date} is a {weekday}. Correct the date or the weekday."
     DATE_AMBIGUOUS = "This is {day} or {other_day} {year}: send {time} or {other_time}."
-    ANOTHER_INSTANT = "{key!r} is another instant."
-    ANOTHER_DAY = "{key!r} is on another day."
-    ANOTHER_ZONE = "{key!r} is another time zone."
+    ANOTHER_INSTANT = "{key!r} names another instant."
+    ANOTHER_DAY = "{key!r} names another day."
+    ANOTHER_ZONE = "{key!r} names another time zone."
     TIME_OF_DELETION_MISSING = "The time of the weigh-in to delete was expected."
     FIT_TIME = "FIT timestamps run from July 1998 to February 2126."
 
@@ -134,7 +134,7 @@ class Why(Sentences):
     NAME_OF_LENGTH_EXPECTED = "A name of 1 to {maximum} printable characters was expected."
     ANOTHER_PERSON = "{key!r} names someone else."
     PERSON_UNKNOWN = "No person by that name is configured. Known: {known}."
-    PERSON_EXPECTED = "One of these was expected: {known}."
+    PERSON_EXPECTED = "Expected one of these names: {known}."
     OF_PERSON = "The {quantity} of {person}"
     FITS_SEVERAL = "This weight fits several people: {fitting}. Name the person: {known}."
     FITS_NO_ONE = (
@@ -168,12 +168,12 @@ class Why(Sentences):
     OBJECTS_EXPECTED = "A list of objects was expected."
     TOO_MANY_KEYS = "At most {maximum} keys next to several weigh-ins were expected."
     ANSWER_OF_WITHINGS = "The answer of Withings is an error, not measurements."
-    READINGS_OF_A_FILE = "1 to {maximum} readings make a file."
+    READINGS_OF_A_FILE = "Expected 1 to {maximum} readings for one file."
 
     # Of addresses and sign-ins.
     PARAMETER_UNKNOWN = "Known here, each once: {known}."
     DAY_EXPECTED = "A day such as 2026-11-23 was expected."
-    DAYS_REVERSED = "A day not after `to` was expected."
+    DAYS_REVERSED = "Expected a day no later than `to`."
     PATH_EXPECTED = "A path without control characters was expected."
     STEP_EXPECTED = "A JSON object with {known} was expected, and nothing else."
     TEXT_EXPECTED = "A text of 1 to {maximum} characters was expected."

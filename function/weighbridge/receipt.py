@@ -75,7 +75,7 @@ class ReceiptNote(TypedDict):
     code: Code
     #: For people.
     text: str
-    #: For people, in another language: what the text says besides words.
+    #: The numbers and names in the text, for a translation.
     params: NotRequired[dict[str, object]]
 
 

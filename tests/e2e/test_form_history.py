@@ -154,7 +154,7 @@ def test_refused_row_is_in_the_language_of_the_page(pages: ExitStack, tmp_path: 
     row = page.get_by_role("row")
     expect(row.filter(has_text="Gewicht '8140 kg': Erwartet: Gewicht von 2 bis 400 kg.")).to_have_count(1)
     expect(row.filter(has_text="die Zeit fehlt")).to_have_count(1)
-    doubt = "Als zweifelhaft weggelassen: 'Viszeralfett'. Erwartet: Viszeralfett von 0,5 bis 59. Gekommen ist: 95."
+    doubt = "Als zweifelhaft weggelassen: 'Viszeralfett'. Erwartet: Viszeralfett von 0,5 bis 59. Erhalten: 95."
     expect(row.filter(has_text=doubt)).to_have_count(1)
 
 

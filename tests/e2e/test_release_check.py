@@ -71,7 +71,7 @@ def test_changes_are_dated_before_a_tag(tmp_path: Path, dist: Path) -> None:
     )
     assert release_check.changes("", tmp_path).said == "unreleased, 1 lines"
     assert (dist / "release" / "changes.md").read_text() == "New.\n"
-    with pytest.raises(Failed, match="has no day"):
+    with pytest.raises(Failed, match="has no date"):
         release_check.changes(f"v{__version__}", tmp_path)
 
 

@@ -23,7 +23,7 @@ READINGS_PER_FILE = 200
 def patch(template: Template, rows: Sequence[RawFields]) -> bytes:
     """The bytes of a file with these 1 to 200 weigh-ins. Raises ValueError for any other number."""
     if not 1 <= len(rows) <= READINGS_PER_FILE:
-        raise ValueError(f"1 to {READINGS_PER_FILE} readings make a file; got {len(rows)}.")
+        raise ValueError(f"Expected 1 to {READINGS_PER_FILE} readings for one file, got {len(rows)}.")
     content, pack = template.content, template.record.pack
     records = [pack(*[raws.get(name, own) if name else own for name, own in template.layout]) for raws in rows]
     file = bytearray(b"".join([content[: template.record_start], *records, content[template.record_end : -2]]))

@@ -386,8 +386,8 @@ _PROBLEM: Mapping[str, object] = {
                     },
                     "params": {
                         "type": "object",
-                        "description": "What the sentence says besides words, for a sentence in another language. A "
-                        "reason within the reason is an object of `code`, `params` and `message`.",
+                        "description": "The numbers and names in the sentence, for a translation. A reason within the "
+                        "reason is an object of `code`, `params` and `message`.",
                     },
                     "message": {"type": "string", "description": "The sentence in English, for people."},
                 },

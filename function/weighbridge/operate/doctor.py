@@ -2,12 +2,12 @@
 account.
 
 Rule: each link is checked by using it, never by reading a setting. If no weigh-in is sent, what the last one of the
-function came to counts instead. A link that fails says how to fix it, and links that
-need it are skipped. A weigh-in is sent only when the user enters a weight, and deleted only when the user agrees.
-Nothing printed holds a secret. The weight that was entered is the only measurement that is used.
+function came to counts instead. A link that fails says how to fix it, and links that need it
+are skipped. A weigh-in is sent only when the user enters a weight, and deleted only when the user agrees. Nothing
+printed holds a secret. The weight that was entered is the only measurement that is used.
 
-Rule: what is not configured here is skipped. A caller's container has no token, and a container of the
-function has no broker; the service `doctor` of compose.yaml has all of it.
+Rule: what is not configured here is skipped. The container of a caller has no token, and that of the function has no
+broker; the service `doctor` of compose.yaml has both.
 
 Strategy: the outbox checks its own links (`weighbridge outbox check`), because only it knows its tables.
 """
@@ -281,12 +281,12 @@ def _of_the_outbox(link: str, variable: str, without: str) -> Callable[[Run], st
 
 def _function(run: Run) -> str:
     if not run.is_set(FUNCTION):
-        raise NotTried(f"{FUNCTION} is not set here; no caller's way to the function was tried.")
+        raise NotTried(f"{FUNCTION} is not set here; the function was not checked.")
     with Client(read_target(run.around.environment)) as client:
         health = client.health()
     if health.kind == "unauthorized":
         raise OwnerFault(
-            "The function answers, but WEIGHBRIDGE_KEY is not one of its WEIGHBRIDGE_API_KEYS. Set it to one."
+            "The function answers, but WEIGHBRIDGE_KEY is not one of its WEIGHBRIDGE_API_KEYS. Set it to one of them."
         )
     if not health.ok:
         raise OwnerFault(health.text)
@@ -309,8 +309,8 @@ LINKS = (
     Link("reading", ("renewal",), _reading),
     Link("official", ("settings",), _official),
     Link("notices", ("settings",), _notices),
-    Link("outbox", (), _of_the_outbox("outbox", OUTBOX, "no outbox was looked at.")),
-    Link("broker", (), _of_the_outbox("broker", BROKER, "no broker was asked.")),
+    Link("outbox", (), _of_the_outbox("outbox", OUTBOX, "the outbox was not checked.")),
+    Link("broker", (), _of_the_outbox("broker", BROKER, "the broker was not checked.")),
     Link("function", (), _function),
     Link("sending", ("template", "reading"), _sending),
     Link("reading back", ("sending",), _reading_back),

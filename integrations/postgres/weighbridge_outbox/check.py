@@ -1,10 +1,10 @@
 """weighbridge outbox check: whether Postgres and the broker of these settings can be used now. The doctor shows it.
 
 Rule: each is used as the relay and the worker use it, and nothing is changed. What is not configured is not checked.
-No secret, no measurement and no topic is in a finding.
+A finding holds no secret, no measurement and no topic.
 
-Weakness: Mosquitto 2.0 accepts every subscription, and then sends nothing of a topic that its rules forbid. That is not
-seen here.
+Weakness: Mosquitto 2.0 accepts every subscription, and then sends nothing of a topic that its rules forbid. This check
+does not see that.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .relay import broker_client
 from .settings import BrokerSettings, read_broker_settings, read_database_url
 
 WITHIN_S = 10
-#: A reading that waits so long is late. Each attempt that fails is followed by a longer pause.
+#: A reading that has waited longer is late. After each failed attempt, the pause is longer.
 LATE_S = 3600
 
 QUEUE = """
@@ -45,7 +45,7 @@ class Finding(NamedTuple):
 
 
 class Doubtful(Exception):
-    """It can be used, but somebody should look."""
+    """It can be used, but someone should look at it."""
 
 
 def check(
@@ -75,7 +75,7 @@ def _finding(link: Literal["outbox", "broker"], prove: Callable[[], str]) -> Fin
 
 def queue(connection: psycopg.Connection[Any]) -> str:
     """How many readings have not arrived, and since when. Raises `Refused` if the tables are not those of this version,
-    and `Doubtful` if somebody should look."""
+    and `Doubtful` if someone should look at it."""
     commands.check_tables(connection)
     row = connection.execute(QUEUE).fetchone()
     if row is None:  # an aggregate has a row
@@ -133,4 +133,4 @@ def subscription(settings: BrokerSettings) -> str:
     if refused:
         raise commands.Refused(refused[0])
     count = len(settings.topics)
-    return f"the broker let us in, and accepts the {count} topic(s) of MQTT_TOPIC."
+    return f"the broker accepts the sign-in and the {count} topic(s) of MQTT_TOPIC."

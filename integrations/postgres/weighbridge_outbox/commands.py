@@ -99,8 +99,8 @@ COUNT_ON = "SELECT setval(pg_get_serial_sequence('readings', 'id'), max(id)) FRO
 SCHEMA = ("schema.sql", "bounds.sql", "roles.sql")
 RECORDER = "home_assistant.sql"
 
-#: Goes up when the programs of the version before could no longer use the tables. Then there is no way back without a
-#: backup. After any other change, there is: an older version puts its own functions and triggers back.
+#: Goes up with a change after which the previous version can no longer use the tables. Then only a backup leads back.
+#: After any other change, the older version puts its own functions and triggers back.
 GENERATION = 2
 
 #: The stamp in the database: a function, because every role may call it.
@@ -115,7 +115,7 @@ class Tables(NamedTuple):
     """What `migrate` made."""
 
     generation: int
-    #: Of the files that it applied.
+    #: Of the files that were applied.
     digest: str
 
 
@@ -150,7 +150,8 @@ def _refuse_newer(found: Tables | None) -> None:
     if found and found.generation > GENERATION:
         raise Refused(
             f"A newer version has changed the tables (generation {found.generation}; this one knows {GENERATION}), and "
-            "nothing was touched. Run the newer version, or restore the backup from before into an empty database."
+            "nothing was changed. Run the newer version, or restore the backup from before the update into an empty "
+            "database."
         )
 
 

@@ -131,16 +131,17 @@ REASONS: Mapping[Sentences, str] = {
         "this out."
     ),
     Why.COULD_SAY_VALIDITY: mark("This could say whether this is a weigh-in, but its name is not known. Leave it out."),
-    Why.TIME_EXPECTED: mark("This time is not understood. Write it like 2026-11-23 06:31."),
+    Why.TIME_EXPECTED: mark("This time was not understood. Write it like this: 2026-11-23 06:31."),
     Why.TIME_OF_DAY_MISSING: mark("The time of day is missing."),
     Why.ZONE_EXPECTED: mark(
         "This time zone is not known. Write a name such as Europe/Berlin, or an offset such as +01:00."
     ),
     Why.INSTANT_IMPOSSIBLE: mark("{instant} is before the year 2000 or in the future. Correct the time."),
-    Why.DATE_AMBIGUOUS: mark("This may be {time} or {other_time}. Write it in one of these ways."),
-    Why.FIT_TIME: mark("Garmin takes times from July 1998 to February 2126."),
-    Why.FIT_RANGE: mark("Garmin takes 0 to {maximum} here."),
-    Why.PERSON_UNKNOWN: mark("Nobody of this name is known here. Known: {known}."),
+    Why.DATE_AMBIGUOUS: mark("This may be {time} or {other_time}. Write one of these."),
+    Why.FIT_TIME: mark("Garmin accepts times from July 1998 to February 2126."),
+    Why.FIT_RANGE: mark("Garmin accepts 0 to {maximum} here."),
+    Why.DAYS_REVERSED: mark("The first day is after the last one."),
+    Why.PERSON_UNKNOWN: mark("No one by this name is known here. Known: {known}."),
     Why.FITS_SEVERAL: mark("This weight fits several people: {fitting}."),
     Why.FITS_NO_ONE: mark("This weight fits nobody who is known here. Is it a guest or a suitcase?"),
     Why.KG_OR_PERCENT: mark(

@@ -13,7 +13,7 @@ Rule: after a weigh-in has arrived, the fields are locked until "New weigh-in" e
 
 Rule: a weigh-in that may be several people's, or nobody's, is asked about where the page has no person chosen for it:
 a button for each candidate takes the place of the button to send. So is a weight that was typed for the chosen person
-and fits another one alone. The answer goes along as `?person=`.
+and fits only another one. The answer goes along as `?person=`.
 
 Weakness: the pickers choose a minute.
 """
@@ -241,7 +241,7 @@ class _Draft(NamedTuple):
     whose: str
     checked: Reply | None
     errors: Mapping[str, str]
-    #: The chosen person, if the weight fits another one alone, and the other one; otherwise "".
+    #: The chosen person, if the weight fits only another one, and that other one; otherwise "".
     chosen: str = ""
     other: str = ""
 
@@ -251,7 +251,7 @@ class _Draft(NamedTuple):
 
     @property
     def candidates(self) -> Sequence[str]:
-        """Whose it may be, if that is to be asked."""
+        """Whose it may be, if the page has to ask."""
         if self.other:
             return (self.chosen, self.other)
         return self.checked.candidates if self.checked else ()
@@ -359,7 +359,7 @@ def _say(draft: _Draft, *, pressed: bool) -> None:
 
 
 def _who_else(account: FunctionOf, texts: Mapping[str, str], at: str) -> str:
-    """The other person, if this weight fits that one alone; else "". Asked once for a weight and a day, because the
+    """The other person, if this weight fits only that one; else "". Asked once for a weight and a day, because the
     function may look for recent weights in Garmin."""
     if not account.person:
         return ""

@@ -37,7 +37,7 @@ REJECTED = {
     "detail": "The reading was rejected; nothing was sent.",
     "blame": "caller",
     "again": "never",
-    "errors": [{"field": "weight", "input": 814, "message": "A weight of 2 to 400 kg was expected."}],
+    "errors": [{"field": "weight", "input": 814, "message": "The weight must be 2 to 400 kg."}],
 }
 EXPECTED: tuple[Expected, ...] = get_args(Expected)
 

@@ -93,9 +93,9 @@ LEFT_OUT: list[tuple[dict[str, object], list[str], str]] = [
     ({"weight": 81.4, "water": 56, "body water": 56, "vwc": 57}, ["water", "body water", "vwc"], "They are different"),
     ({"weight": 81.4, "rom": 77, "muscle %": 78, "muscle_percent": 77}, ["rom", "muscle %", "muscle_percent"], "They"),
     # Out of range
-    ({"weight": 81.4, "bone mass": 70}, ["bone mass"], "A bone mass of 0.1 to 20 kg was expected. Received: 70."),
+    ({"weight": 81.4, "bone mass": 70}, ["bone mass"], "The bone mass must be 0.1 to 20 kg. Received: 70."),
     ({"weight": 81.4, "body fat": "-3 %"}, ["body fat"], "Received: -3 %."),
-    ({"weight": 81.4, "rom": 101}, ["rom"], "A muscle share of 1 to 100 % was expected."),
+    ({"weight": 81.4, "rom": 101}, ["rom"], "The muscle share must be 1 to 100 %."),
 ]  # fmt: skip
 
 

@@ -134,7 +134,7 @@ def test_problem_has_codes() -> None:
             "input": 814,
             "code": "out-of-range",
             "params": RANGE,
-            "message": "A weight of 2 to 400 kg was expected.",
+            "message": "The weight must be 2 to 400 kg.",
         }
     ]
 
@@ -146,7 +146,7 @@ def test_value_without_a_unit_leaves_no_space() -> None:
     received = doubt.params["reason"]
     assert isinstance(received, Reason)
     shown = on_the_wire(received)
-    assert shown["message"] == "A visceral fat of 0.5 to 59 was expected. Received: 95."
+    assert shown["message"] == "The visceral fat must be 0.5 to 59. Received: 95."
     assert text_of_reason(shown, language_of("de")) == "Erwartet: Viszeralfett von 0,5 bis 59. Erhalten: 95."
 
 

@@ -48,7 +48,7 @@ class Why(Sentences):
     """The reasons of the function: `Why.DAY_EXPECTED()`."""
 
     # Of any value.
-    OUT_OF_RANGE = "A {quantity} of {minimum} to {maximum} {unit} was expected."
+    OUT_OF_RANGE = "The {quantity} must be {minimum} to {maximum} {unit}."
     TOO_MANY_DIGITS = "A number of at most {maximum} digits was expected."
     DECIMAL_EXPECTED = "A Decimal was expected."
     NUMBER_EXPECTED = 'A number, or a text such as "81.4 kg", was expected.'

@@ -248,7 +248,7 @@ def test_mistake_is_shown_and_blocks_sending(open_page: Open, garmin: GarminStan
     """A mistake is shown in the function's words, and nothing can be sent."""
     page = fill(open_page(), ("814", "18.2"))
     button(page, "Send to Garmin").click().run()
-    assert [e.value for e in page.error] == ["A weight of 2 to 400 kg was expected."]
+    assert [e.value for e in page.error] == ["The weight must be 2 to 400 kg."]
     assert "Nothing was sent. Correct the marked fields first." in shown(page)
     assert not garmin.weights.visible()
 
@@ -259,7 +259,7 @@ def test_doubtful_value_is_named_before_sending(open_page: Open) -> None:
     assert not page.error
     (warning,) = page.warning
     assert "Left out as doubtful: 'body fat'." in warning.value
-    assert "A body fat of 0.1 to 90 % was expected." in warning.value
+    assert "The body fat must be 0.1 to 90 %." in warning.value
     assert list(page.table[0].value["sent as"]) == ["weight 81.4"]
     assert button(page, "Send to Garmin")
 
@@ -437,7 +437,7 @@ def test_unusable_paste_changes_no_field(open_page: Open) -> None:
     for text, words in (
         ('[{"weight": 80}, {"weight": 81}]', "Expected one reading, got 2."),
         ("{", "JSON"),
-        ("Weight: 8100 kg", "A weight of 2 to 400 kg was expected."),
+        ("Weight: 8100 kg", "The weight must be 2 to 400 kg."),
     ):
         page.text_area(key="pasted").set_value(text)
         button(page, "Fill the fields").click().run()
@@ -483,7 +483,7 @@ def test_history_file_is_drawn_and_sent(open_page: Open, garmin: GarminStandIn) 
     assert "JSON lines: 19 of 20 weigh-ins can be sent." in shown(page)
     (refused,) = page.table
     assert refused.value["row"].tolist() == ["20"]
-    assert refused.value["why"][0].replace("\\", "").startswith("weight 8000: A weight of 2 to 400 kg")
+    assert refused.value["why"][0].replace("\\", "").startswith("weight 8000: The weight must be 2 to 400 kg")
     (chart,) = page.get("vega_lite_chart")
     assert "19 weigh-ins from 80.1 to 81.9, the last is 81.9" in str(chart.proto)
     assert not garmin.weights.visible()

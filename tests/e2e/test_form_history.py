@@ -139,7 +139,7 @@ def test_all_that_is_left_out_is_listed(pages: ExitStack, tmp_path: Path, chromi
     page = open_page(pages, tmp_path, chromium)
     upload(page, "a.csv", "\n".join(["date,weight (kg)", *rows]).encode())
     page.get_by_text("30 rows cannot be sent").click()
-    expect(page.get_by_role("row").filter(has_text="A weight of 2 to 400 kg was expected")).to_have_count(30)
+    expect(page.get_by_role("row").filter(has_text="The weight must be 2 to 400 kg")).to_have_count(30)
 
 
 def test_refused_row_is_in_the_language_of_the_page(pages: ExitStack, tmp_path: Path, chromium: Browser) -> None:

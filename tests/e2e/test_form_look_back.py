@@ -214,7 +214,7 @@ def test_mistake_cannot_be_saved(kept: Kept) -> None:
     page = kept.open()
     open_dialog(page, "20 Nov 2026, 07:31")
     type_in(page, {"Weight (kg)": "814"})
-    expect(page.get_by_role("dialog").get_by_text("A weight of 2 to 400 kg was expected.")).to_be_visible()
+    expect(page.get_by_role("dialog").get_by_text("The weight must be 2 to 400 kg.")).to_be_visible()
     expect(button(page, "Save the correction")).to_be_disabled()
 
 

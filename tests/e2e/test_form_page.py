@@ -353,7 +353,7 @@ def test_mistake_is_shown_at_its_field(site: FormSite) -> None:
     page = site.open()
     type_in(page, {"Weight (kg)": "814", "Body fat (%)": "18.2"})
     cell = page.locator(".st-key-cell-weight")
-    expect(cell.get_by_role("alert")).to_have_text("A weight of 2 to 400 kg was expected.")
+    expect(cell.get_by_role("alert")).to_have_text("The weight must be 2 to 400 kg.")
     click(page, "Send to Garmin")
     expect(page.get_by_text("Nothing was sent. Correct the marked fields first.")).to_be_visible()
     assert site.weights() == []

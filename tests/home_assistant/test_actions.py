@@ -62,9 +62,9 @@ async def test_rejected_value(hass: HomeAssistant, loaded: MockConfigEntry) -> N
     assert raised.value.translation_placeholders == {
         "field": "weight_kg",
         "input": "814.0",
-        "reason": "A weight of 2 to 400 kg was expected.",
+        "reason": "The weight must be 2 to 400 kg.",
     }
-    assert str(raised.value) == "weight_kg: received 814.0. A weight of 2 to 400 kg was expected."
+    assert str(raised.value) == "weight_kg: received 814.0. The weight must be 2 to 400 kg."
     assert loaded.runtime_data.queue.waiting == ()
 
 

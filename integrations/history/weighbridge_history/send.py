@@ -113,9 +113,14 @@ def _most_left_to_do(result: Result) -> tuple[int, bool]:
     return left, result.status == "nothing"
 
 
+def received(error: Mapping[str, Any], name: str) -> str:
+    """The name of a value, and what was received for it, if anything was."""
+    return name if error["input"] is None else f"{name} {error['input']!r}"
+
+
 def reason_of(problem: Result) -> str:
     """What is wrong with a row, in the function's words, with the value it received."""
-    errors = [f"{e['field']} {e['input']!r}: {e['message']}" for e in problem.errors]
+    errors = [f"{received(e, e['field'])}: {e['message']}" for e in problem.errors]
     return " ".join(errors) or str(problem.body.get("detail") or problem.text)
 
 

@@ -33,7 +33,7 @@ from weighbridge_history.left_out import by_kind, left_out_columns, ranges, unse
 from weighbridge_history.outliers import Outlier, find_outliers
 from weighbridge_history.questions import MASSES, samples, without_unit
 from weighbridge_history.read import Choices, History, WeighInLine, check_people, columns_of, read
-from weighbridge_history.send import STATUS_TEXTS, ImportReport, Stopped, check, send
+from weighbridge_history.send import STATUS_TEXTS, ImportReport, Stopped, check, received, send
 from weighbridge_history.times import DAY_FIRST, MONTH_FIRST, YEAR_FIRST, time_of_day
 
 from .account import FunctionOf
@@ -342,7 +342,7 @@ def _why(row: WeighInLine, problem: Result | None) -> str:
     """Why a row cannot be sent, with the values that came."""
     if problem is None:
         return text_of_reason(row.reason)
-    reasons = [f"{name_of(e['field'])} {e['input']!r}: {text_of_reason(e)}" for e in problem.errors]
+    reasons = [f"{received(e, name_of(e['field']))}: {text_of_reason(e)}" for e in problem.errors]
     return " ".join(reasons) or text_of(problem)
 
 

@@ -151,7 +151,7 @@ def test_code_too_late(site: FormSite, tmp_path: Path) -> None:
     expect(page.get_by_label("Code", exact=True)).to_be_visible()
     (tmp_path / "nobody" / ".default.attempt").write_bytes(b"")
     code(page, CODE)
-    expect(page.get_by_text("No sign-in waits for this code")).to_be_visible()
+    expect(page.get_by_text("This sign-in has ended. Start again.")).to_be_visible()
     expect(page.get_by_label("Garmin password")).to_be_visible()
 
 

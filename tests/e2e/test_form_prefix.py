@@ -124,6 +124,7 @@ def test_everything_works_behind_a_prefix(
         expect_arrived(it)
         assert [entry.raw["weight"] for entry in garmin.weights.visible()] == [8140]
 
+        settle(it)
         history = FilePayload(name="export.csv", mimeType="text/csv", buffer=histories.fitdays("unknown"))
         it.locator('input[type="file"]').first.set_input_files(history)
         expect(it.get_by_text("weigh-ins can be sent.")).to_be_visible()

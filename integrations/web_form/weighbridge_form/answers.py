@@ -49,7 +49,7 @@ PROBLEMS: Mapping[str, Words] = {
     "media-type-unsupported": Words(mark("The request is not valid.")),
     "sign-in-ended": Words(mark("This sign-in has ended. Start again."), is_all=True),
     "sign-in-invalid": Words(mark("Something is missing for the sign-in.")),
-    "code-rejected": Words(mark("Garmin did not accept the code. Type it again."), is_all=True),
+    "code-rejected": Words(mark("Garmin rejected this code. Use the newest one."), is_all=True),
     "sign-in-rejected": Words(mark("Garmin did not accept the sign-in.")),
     "cool-down": Words(mark("Wait before you sign in again.")),
     "reading-rejected": Words(mark("These values cannot be right. Nothing was sent."), is_all=True),

@@ -30,7 +30,7 @@ def test_packages_are_reproducible(tmp_path: Path, dist: Path) -> None:
     assert "with the same bytes" in release_check.packages(one, two).said
     assert len(list((dist / "release" / "packages").iterdir())) == 2
     (two.folder / "LICENSE").write_text("Another")
-    with pytest.raises(Failed, match="not the same: weighbridge-"):
+    with pytest.raises(Failed, match="with different results: weighbridge-"):
         release_check.packages(Copy(tmp_path / "three"), two)
 
 

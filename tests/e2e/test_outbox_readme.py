@@ -110,7 +110,7 @@ def test_states_and_commands_are_explained(box: Outbox) -> None:
     for state in STATES:
         assert f"| `{state}` |" in README
     commands = re.findall(r"^  (\w+) ", box.ask("--help").partition("Commands:")[2], re.MULTILINE)
-    assert len(commands) == 11
+    assert len(commands) == 12
     for command in commands:
         assert f"weighbridge outbox {command}" in README
 

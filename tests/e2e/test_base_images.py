@@ -149,8 +149,8 @@ def _answers(port: int) -> bool:
 
 def checkout(folder: Path, host: str) -> Callable[[], dict[str, str]]:
     """The shipped files in a folder, with images of this registry. -> what reads them."""
-    folder.mkdir()
     for name in FILES:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         text = (ROOT / name).read_text()
         (folder / name).write_text(IMAGE.sub(lambda found: f"{found[1]}{host}/{found[2]}:{found[3]}", text))
     return lambda: {name: (folder / name).read_text() for name in FILES}

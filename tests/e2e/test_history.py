@@ -306,7 +306,7 @@ def test_preview_shows_rows_and_reasons(garmin: GarminStandIn, tmp_path: Path) -
             "its header",
             "'bone mass' was left out as doubtful.",
             "3 rows cannot be sent:",
-            "  row 5: weight '828 kg': A weight of",
+            "  row 5: weight '828 kg': The weight must be",
             "  row 7: date 'yesterday': A time was expected",
             "  row 9: expected 7 cells as in the header, got 1",
             "Nothing was sent. Pass --yes to send 9 readings.",

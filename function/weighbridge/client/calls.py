@@ -91,7 +91,7 @@ def _whose(person: str) -> dict[str, str]:
     return {"person": person} if person else {}
 
 
-def _name(program: str) -> dict[str, str]:
+def _user_agent(program: str) -> dict[str, str]:
     return {"User-Agent": f"{program}/{__version__}"}
 
 
@@ -110,7 +110,7 @@ class Client:
         self, target: Target, *, timeout: httpx.Timeout = TIMEOUT, transport: httpx.BaseTransport | None = None
     ) -> None:
         self.address, self._target = target.url, target
-        self._http = httpx.Client(headers=_name(PROGRAM), timeout=timeout, trust_env=False, transport=transport)
+        self._http = httpx.Client(headers=_user_agent(PROGRAM), timeout=timeout, trust_env=False, transport=transport)
 
     def __enter__(self) -> Self:
         return self
@@ -171,7 +171,7 @@ class AsyncClient:
     def __init__(self, target: Target, *, timeout: httpx.Timeout = TIMEOUT, program: str = PROGRAM) -> None:
         """`program`: another name for one that does not show its user what the function refuses."""
         self.address, self._target = target.url, target
-        self._http = httpx.AsyncClient(headers=_name(program), timeout=timeout, trust_env=False)
+        self._http = httpx.AsyncClient(headers=_user_agent(program), timeout=timeout, trust_env=False)
 
     async def __aenter__(self) -> Self:
         return self

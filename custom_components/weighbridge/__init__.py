@@ -58,6 +58,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: WeighbridgeEntry) -> boo
     }
     await unshown.async_load(people)
     entry.async_on_unload(unshown.async_save)
+    await queue.async_load()
     entry.runtime_data = Runtime(function, Health(hass, entry, function), queue, people)
     await entry.runtime_data.health.async_start()
     add_devices(hass, entry)

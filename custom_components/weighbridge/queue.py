@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -34,12 +33,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.exceptions import HomeAssistantError
+from homeassistant.exceptions import ConfigEntryNotReady, HomeAssistantError
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.dispatcher import async_dispatcher_send
 from homeassistant.helpers.json import save_json
 from homeassistant.helpers.storage import Store
 from homeassistant.util import dt as dt_util
+from homeassistant.util.file import write_utf8_file_atomic
 from homeassistant.util.json import load_json
 from homeassistant.util.uuid import random_uuid_hex
 
@@ -159,9 +159,27 @@ class Queue:
         self._stopped = False
         self._was_well: bool | None = None
 
+    async def async_load(self) -> None:
+        """Read what is stored. What is not understood is set aside, with an issue.
+
+        Raises `ConfigEntryNotReady` if it cannot be set aside: the next write would lose it.
+        """
+        stored = await self._store.async_load()
+        if stored is not None and not self._read(stored):
+            path = f"{self._store.path}.corrupt.{dt_util.utcnow().isoformat()}"
+            try:
+                await self._hass.async_add_executor_job(_copy, self._store.path, path)
+            except (HomeAssistantError, OSError) as error:
+                raise ConfigEntryNotReady(
+                    translation_domain=DOMAIN,
+                    translation_key="queue_not_set_aside",
+                    translation_placeholders={"path": self._store.path},
+                ) from error
+            _LOGGER.error("The stored readings are not as they were written. They were set aside as %s", path)
+            self._create_issue("queue_damaged", {"path": path})
+
     async def async_start(self) -> None:
-        """Read what is stored, and begin to send."""
-        self._read(await self._store.async_load())
+        """Begin to send."""
         for item in self._items.values():
             if item.state is State.SETTLING:
                 self._items[item.id] = replace(item, state=State.WAITING)
@@ -450,28 +468,21 @@ class Queue:
 
     # -- the store -----------------------------------------------------------------------------------------
 
-    def _read(self, stored: dict[str, Any] | None) -> None:
-        """Take what is stored. What is not understood is set aside, with an issue."""
-        if stored is None:
-            return
+    def _read(self, stored: dict[str, Any]) -> bool:
+        """Take what is stored. Whether all of it was understood."""
         items, marks = stored.get("items"), stored.get("marks")
-        damaged = not isinstance(items, list) or not isinstance(marks, dict)
+        understood = isinstance(items, list) and isinstance(marks, dict)
         for each in items if isinstance(items, list) else ():
             try:
                 item = _read_item(each)
             except (KeyError, TypeError, ValueError):
-                damaged = True
+                understood = False
             else:
                 self._items[item.id] = item
         for source, said in marks.items() if isinstance(marks, dict) else ():
             if isinstance(source, str) and isinstance(said, str):
                 self._marks[source] = said
-        if damaged:
-            # Set aside before the next write.
-            name = f"{self._store.path}.corrupt.{dt_util.utcnow().isoformat()}"
-            self._hass.async_add_executor_job(shutil.copyfile, self._store.path, name)
-            _LOGGER.error("The stored readings are not as they were written. They were set aside as %s", name)
-            self._create_issue("queue_damaged", {"path": name})
+        return understood
 
     def _document(self) -> dict[str, Any]:
         return {"items": [item.as_json() for item in self._items.values()], "marks": dict(self._marks)}
@@ -524,6 +535,11 @@ def _ensure_written(store: Store[dict[str, Any]], document: dict[str, Any]) -> N
     Path(store.path).parent.mkdir(exist_ok=True)
     whole = {"version": _VERSION, "minor_version": 1, "key": store.key, "data": document}
     save_json(store.path, whole, private=True, atomic_writes=True)
+
+
+def _copy(source: str, target: str) -> None:
+    """Raises `HomeAssistantError` or `OSError` if that is not possible."""
+    write_utf8_file_atomic(target, Path(source).read_text("utf-8"), private=True)
 
 
 def _parts(answer: Answer) -> Iterator[Answer]:

@@ -14,6 +14,7 @@ from unittest.mock import patch
 
 import pytest
 from homeassistant.components import persistent_notification
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
@@ -319,15 +320,9 @@ async def test_corrupt_file(
     await until(lambda: [outcome.kind for outcome in outcomes] == ["confirmed"])
 
 
-@pytest.mark.parametrize("damage", ["item", "items", "marks", "state", "type"])
-async def test_damaged_file(
-    hass: HomeAssistant, loaded: MockConfigEntry, function: RunningFunction, damage: str, until: Until
-) -> None:
-    """What is JSON and not as it was written is set aside with an issue; what can be read is sent."""
-    function.stop()
-    await add(loaded)
-    await hass.config_entries.async_unload(loaded.entry_id)
-    path = Path(hass.config.path(".storage", f"{DOMAIN}.{loaded.entry_id}"))
+def damage_file(hass: HomeAssistant, entry: MockConfigEntry, damage: str) -> Path:
+    """The file of the queue, in which something is not as it was written."""
+    path = Path(hass.config.path(".storage", f"{DOMAIN}.{entry.entry_id}"))
     document = json.loads(path.read_bytes())
     data = document["data"]
     match damage:
@@ -340,15 +335,53 @@ async def test_damaged_file(
         case _:
             data[damage] = "a text"
     path.write_text(json.dumps(document))
+    return path
+
+
+@pytest.mark.parametrize("damage", ["item", "items", "marks", "state", "type"])
+async def test_damaged_file(
+    hass: HomeAssistant, loaded: MockConfigEntry, function: RunningFunction, damage: str, until: Until
+) -> None:
+    """What is JSON and not as it was written is set aside with an issue; what can be read is sent."""
+    function.stop()
+    await add(loaded)
+    await hass.config_entries.async_unload(loaded.entry_id)
+    path = damage_file(hass, loaded, damage)
     content = path.read_bytes()
     function.start()
     assert await hass.config_entries.async_setup(loaded.entry_id)
-    await until(lambda: list(path.parent.glob("*.corrupt.*")))
     (aside,) = path.parent.glob(f"{path.name}.corrupt.*")
     assert aside.read_bytes() == content
+    assert aside.stat().st_mode & 0o777 == 0o600
     assert ir.async_get(hass).async_get_issue(DOMAIN, f"queue.{loaded.entry_id}.queue_damaged")
     if damage != "items":
         await until(lambda: len(function.weights()) == 1)
+
+
+async def test_damaged_file_on_a_full_disk(
+    hass: HomeAssistant, loaded: MockConfigEntry, function: RunningFunction, until: Until
+) -> None:
+    """While what is damaged cannot be set aside, nothing overwrites it. Home Assistant tries again."""
+    function.stop()
+    await add(loaded)
+    await hass.config_entries.async_unload(loaded.entry_id)
+    path = damage_file(hass, loaded, "item")
+    content = path.read_bytes()
+    function.start()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        assert not await hass.config_entries.async_setup(loaded.entry_id)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert loaded.state is ConfigEntryState.SETUP_RETRY
+    assert loaded.error_reason_translation_key == "queue_not_set_aside"
+    assert path.read_bytes() == content
+    assert not list(path.parent.glob(f"{path.name}.corrupt.*"))
+    assert await hass.config_entries.async_reload(loaded.entry_id)
+    (aside,) = path.parent.glob(f"{path.name}.corrupt.*")
+    assert aside.read_bytes() == content
+    await until(lambda: len(function.weights()) == 1)
 
 
 async def test_removed(hass: HomeAssistant, loaded: MockConfigEntry, function: RunningFunction) -> None:

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from tests.e2e.parts.form import streamlit
 from tests.e2e.test_form_page import NINE, choose_time, launch, settle, type_in
@@ -39,11 +39,18 @@ if st.button({SEND!r}):
 """
 
 
+#: Playwright's own waits look every half second; this looks at each frame.
+FIELD = "() => { const field = document.querySelector('input[aria-label=\"Weight (kg)\"]'); return field && !field.disabled }"
+SHOWN = "text => document.body.innerText.includes(text)"
+
+
 class Times(NamedTuple):
     #: From the start of the process to the page.
     start_s: float
     #: From an address to its first field, in a browser that has nothing of the page yet. The server is warm.
     open_s: float
+    #: The same, in a browser that has opened the page before.
+    open_again_s: float
     #: From nine fields to the outcome.
     submit_s: float
 
@@ -73,10 +80,12 @@ def _once(browser: Browser, module: list[str], folder: Path, function: str, at: 
     with streamlit(module, folder, function, WEIGHBRIDGE_KEY=key) as served:
         page = browser.new_page()
         page.goto(served.address)
-        page.get_by_label("Weight (kg)", exact=True).wait_for()
-        settle(page)
+        page.wait_for_function(FIELD)
         ready = time.perf_counter()
-        open_s = _opening(browser, served.address)
+        settle(page)
+        context = browser.new_context()
+        open_s, open_again_s = _opening(context, served.address), _opening(context, served.address)
+        context.close()
         if is_bare:
             type_in(page, {TIME: at})
         else:
@@ -84,17 +93,17 @@ def _once(browser: Browser, module: list[str], folder: Path, function: str, at: 
         begun = time.perf_counter()
         type_in(page, NINE)
         page.get_by_role("button", name=SEND).click()
-        page.get_by_text(OUTCOME).first.wait_for()
+        page.wait_for_function(SHOWN, arg=OUTCOME)
         done = time.perf_counter()
         page.close()
-    return Times(ready - started, open_s, done - begun)
+    return Times(ready - started, open_s, open_again_s, done - begun)
 
 
-def _opening(browser: Browser, address: str) -> float:
-    page = browser.new_page()
+def _opening(context: BrowserContext, address: str) -> float:
+    page = context.new_page()
     began = time.perf_counter()
     page.goto(address, wait_until="commit")
-    expect(page.get_by_label("Weight (kg)", exact=True)).to_be_editable(timeout=30_000)
+    page.wait_for_function(FIELD)
     opened = time.perf_counter()
     page.close()
     return opened - began

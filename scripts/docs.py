@@ -32,7 +32,14 @@ from weighbridge.http.body import READINGS_PER_CALL as MOST_IN_A_CALL
 from weighbridge.http.problems import FAULTS
 from weighbridge.http.receive import LONGEST_BODY_S, LONGEST_PAUSE_S
 from weighbridge.http.routes import HTTP_STATUS
-from weighbridge.http.server import LONGEST_HEAD_BYTES, LONGEST_HEAD_S, LONGEST_IDLE_S, MOST_AHEAD, MOST_CONNECTIONS
+from weighbridge.http.server import (
+    LONGEST_HEAD_BYTES,
+    LONGEST_HEAD_S,
+    LONGEST_IDLE_S,
+    LONGEST_LINE_BYTES,
+    MOST_AHEAD,
+    MOST_CONNECTIONS,
+)
 from weighbridge.notes import Code
 from weighbridge.operate.demo import embedded, post
 from weighbridge.operate.serving import function_process
@@ -281,6 +288,7 @@ def limits() -> None:
         ("body, after inflating", f"{LARGEST_BODY_BYTES >> 20} MiB (413)"),
         ("pause of the sender within a body", f"{LONGEST_PAUSE_S} s (408)"),
         ("duration of a body", f"{LONGEST_BODY_S} s (408)"),
+        ("first line of a request, with its address", f"{LONGEST_LINE_BYTES >> 10} KiB (414)"),
         ("head of a request", f"{LONGEST_HEAD_BYTES >> 10} KiB (400), {LONGEST_HEAD_S:g} s (408)"),
         ("idle connection", f"closed after {LONGEST_IDLE_S} s"),
         ("open connections", f"{MOST_CONNECTIONS:,}; then the one idle longest is closed, or 503"),

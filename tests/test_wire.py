@@ -48,6 +48,7 @@ EXPECTED: Mapping[type[WeighbridgeError], tuple[int, Blame, Again]] = {
     errors.TooSlow: (408, "caller", "later"),
     errors.Conflict: (409, "caller", "never"),
     errors.TooLarge: (413, "caller", "never"),
+    errors.AddressTooLong: (414, "caller", "after_repair"),
     errors.MediaTypeUnsupported: (415, "caller", "after_repair"),
     errors.ReadingRejected: (422, "caller", "never"),
     errors.PersonUnclear: (422, "caller", "never"),

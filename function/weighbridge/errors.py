@@ -13,6 +13,7 @@ measurement. Measurements that a caller needs to fix the request are attributes 
     │   ├── QueryInvalid            a query parameter is unknown or has an invalid value
     │   ├── TooSlow
     │   ├── TooLarge                more than the size limit
+    │   ├── AddressTooLong          more than the limit of a request line
     │   ├── MediaTypeUnsupported
     │   ├── NotFound                no such weigh-in, no such person
     │   │   └── NoSuchAddress       nothing is at this path: the caller's configuration is to blame
@@ -102,6 +103,10 @@ class TooSlow(CallerFault):
 
 
 class TooLarge(CallerFault): ...
+
+
+class AddressTooLong(CallerFault):
+    again = "after_repair"
 
 
 class MediaTypeUnsupported(CallerFault):

@@ -166,12 +166,41 @@ def ask(connection: socket.socket, numbers: range, ahead: int = 50) -> None:
         assert answers.count(b"HTTP/1.1 200 ") == ahead
 
 
-def test_endless_request_line(served: Served) -> None:
-    """An endless request line is refused at the limit of the head."""
+def request_line(length: int) -> bytes:
+    start, end = b"GET /health?", b" HTTP/1.1"
+    return start + b"a" * (length - len(start) - len(end)) + end
+
+
+@pytest.mark.parametrize("pieces", [1, 9])
+def test_endless_request_line(served: Served, pieces: int) -> None:
+    """A request line over its limit is refused before its end has arrived, in one piece or in several."""
+    line = b"GET /" + b"a" * (server.LONGEST_LINE_BYTES + 1 - len("GET /"))
+    size = -(-len(line) // pieces)
     with ExitStack() as stack:
-        connection = served.connect(stack, b"GET /" + b"a" * (server.LONGEST_HEAD_BYTES + 1))
-        assert problem_of(read_all(connection)) == (400, "urn:weighbridge:not-http")
+        connection = served.connect(stack)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for start in range(0, len(line), size):
+            connection.sendall(line[start : start + size])
+        assert problem_of(read_all(connection)) == (414, "urn:weighbridge:address-too-long")
     assert served.is_answering()
+
+
+@pytest.mark.parametrize(("length", "status"), [(8_192, 400), (8_193, 414)])
+def test_longest_request_line(served: Served, length: int, status: int) -> None:
+    """A request line of 8 KiB reaches the function, which knows no such parameter; one byte more does not."""
+    fields = b"\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    with ExitStack() as stack:
+        response = read_all(served.connect(stack, request_line(length) + fields))
+    kind = {400: "query-invalid", 414: "address-too-long"}[status]
+    assert problem_of(response) == (status, f"urn:weighbridge:{kind}")
+
+
+def test_request_lines_sent_ahead(served: Served) -> None:
+    """Each request on a connection has the whole limit for its line, and a line over it is answered last."""
+    fields = b"\r\nHost: localhost\r\n\r\n"
+    ahead = (request_line(8_192) + fields) * 2 + request_line(8_193) + fields
+    with ExitStack() as stack:
+        assert statuses(served.connect(stack, ahead)) == [400, 400, 414]
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ FAULTS: Mapping[type[Exception], ProblemType] = {
     errors.TooSlow: ProblemType(408, "too-slow", "The request arrived too slowly"),
     errors.Conflict: ProblemType(409, "conflict", "Garmin holds other values for this instant"),
     errors.TooLarge: ProblemType(413, "too-large", "The body is too large"),
+    errors.AddressTooLong: ProblemType(414, "address-too-long", "The address is too long"),
     errors.MediaTypeUnsupported: ProblemType(415, "media-type-unsupported", "This type of body is not supported"),
     errors.SignInEnded: ProblemType(410, "sign-in-ended", "The sign-in has ended"),
     errors.SignInInvalid: ProblemType(422, "sign-in-invalid", "The body is not a sign-in"),

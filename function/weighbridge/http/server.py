@@ -3,6 +3,7 @@
 Rule: no connection is open for longer than it is useful, and no sender keeps others from being answered. Where each
 limit is kept:
 
+    request line         8 KiB          `Guarded`, also before its end has arrived
     request head         16 KiB         `Guarded`: more bytes without the end of a head or a piece of a body are refused
     request head         10 s in all    `Guarded`
     idle connection      75 s           uvicorn (`timeout_keep_alive`), before the first request `Guarded`
@@ -40,13 +41,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import Multiprocess
 
-from ..errors import Busy, FieldError, NotHttp, QueryInvalid, TooSlow, WeighbridgeError
+from ..errors import AddressTooLong, Busy, FieldError, NotHttp, QueryInvalid, TooSlow, WeighbridgeError
 from ..idle_server import IdleServer
 from ..reasons import Why
 from ..resources import TARGET
 from .encoding import EVERY_ANSWER, json_bytes
 from .problems import headers_of, kind_of, problem
 
+#: Of the method, the address and the version.
+LONGEST_LINE_BYTES = 8 * 1024
 LONGEST_HEAD_BYTES = 16 * 1024
 LONGEST_HEAD_S = 10.0
 LONGEST_IDLE_S = 75
@@ -140,6 +143,14 @@ class Guarded(HttpToolsProtocol):
         the same head without the offer."""
         fields = b"".join(b"%b: %b\r\n" % field for field in self.headers if field[0] != b"upgrade")
         return b"%b %b HTTP/1.1\r\n%b\r\n" % (self.parser.get_method(), self.url, fields)
+
+    def on_url(self, url: bytes) -> None:
+        # The parser calls it with each piece of an address.
+        super().on_url(url)
+        if len(self.parser.get_method()) + len(self.url) + len("  HTTP/1.1") > LONGEST_LINE_BYTES:
+            text = f"The first line of a request may have at most {LONGEST_LINE_BYTES} bytes. Shorten the address."
+            self._fault = self._fault or AddressTooLong(text)
+            raise ValueError("the request line is too long")
 
     # The parser calls these: each is an end of what was unfinished.
 

@@ -46,6 +46,7 @@ PROBLEMS: Mapping[str, Words] = {
     "too-slow": Words(mark("The request took too long. Try again."), is_all=True),
     "conflict": Words(mark("Garmin already has a weigh-in of this time with other values."), is_all=True),
     "too-large": Words(mark("That is too large.")),
+    "address-too-long": Words(mark("That is too large.")),
     "media-type-unsupported": Words(mark("The request is not valid.")),
     "sign-in-ended": Words(mark("This sign-in has ended. Start again."), is_all=True),
     "sign-in-invalid": Words(mark("Something is missing for the sign-in.")),

@@ -27,6 +27,7 @@ from scripts import reckon
 from scripts.licenses import FOR_MAINTAINERS, FOR_USERS, identifiers, locked, read_record
 from weighbridge.errors import WeighbridgeError
 from weighbridge.fit.patch import READINGS_PER_FILE as MOST_IN_A_FILE
+from weighbridge.http.app import DELIVERIES_WAITING
 from weighbridge.http.body import LARGEST_BODY_BYTES, MEDIA_TYPES
 from weighbridge.http.body import READINGS_PER_CALL as MOST_IN_A_CALL
 from weighbridge.http.problems import FAULTS
@@ -291,8 +292,16 @@ def limits() -> None:
         ("first line of a request, with its address", f"{LONGEST_LINE_BYTES >> 10} KiB (414)"),
         ("head of a request", f"{LONGEST_HEAD_BYTES >> 10} KiB (400), {LONGEST_HEAD_S:g} s (408)"),
         ("idle connection", f"closed after {LONGEST_IDLE_S} s"),
-        ("open connections", f"{MOST_CONNECTIONS:,}; then the one idle longest is closed, or 503"),
+        (
+            "open connections",
+            f"{MOST_CONNECTIONS:,}; for the next one, the one that has been idle longest is closed. If each has a "
+            "request, the next one is refused at once (503)",
+        ),
         ("requests sent before the first answer", f"{MOST_AHEAD}; the next one is refused (503)"),
+        (
+            "deliveries that wait for their turn",
+            f"{DELIVERIES_WAITING}; the next one is refused (503), and nothing is sent",
+        ),
         ("readings in one call", f"{MOST_IN_A_CALL:,} (413)"),
         ("readings in one FIT file", f"{MOST_IN_A_FILE}"),
     ]

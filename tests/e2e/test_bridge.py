@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+import selectors
 import socket
 import threading
 import time
@@ -21,9 +22,11 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.parts.probe import ANSWER_WITHIN_S, Probe
 from tests.function_client import free_port, local_headers, process
 from tests.garmin.server import GarminStandIn
 from weighbridge.delivery.kept import kept_files
+from weighbridge.http.app import DELIVERIES_WAITING
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 READING = json.loads((EXAMPLES / "fitdays.json").read_bytes()) | {"measured_at": "2026-11-22T06:31:00Z"}
@@ -276,8 +279,10 @@ def test_stalled_sender_gets_408(framing: bytes, tmp_path: Path) -> None:
     assert all(answer.startswith(b"HTTP/1.1 408") and b"urn:weighbridge:too-slow" in answer for answer in answers)
 
 
-def test_waiting_for_garmin_starves_nobody(garmin: GarminStandIn, environment: dict[str, object]) -> None:
-    """While 100 readings wait for a Garmin that takes 25 s, /health, a dry run and a refusal are answered."""
+def test_waiting_for_garmin_starves_nobody(
+    garmin: GarminStandIn, environment: dict[str, object], figure: Callable[[str], None]
+) -> None:
+    """While 100 readings wait for a Garmin that takes 25 s, all that delivers nothing is answered."""
     garmin.faults.add("weight", "slow", times=100, delay_s=25.0)
     port = free_port()
     body = json.dumps(READING).encode()
@@ -285,12 +290,47 @@ def test_waiting_for_garmin_starves_nobody(garmin: GarminStandIn, environment: d
         for _ in range(100):
             connection = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
             connection.sendall(head() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        for _ in range(20):
-            with urllib.request.urlopen(f"{address}/health", timeout=5) as answer:
-                assert answer.status == 200
-            assert call(f"{address}/?dry_run=true", READING)[0] == 200
-            assert call(address, {"weight": "heavy"})[0] == 422
+        probe = Probe(address)
+        for _ in range(100):
+            probe.ask()
+            assert call(address, {"weight": "heavy"}, timeout_s=ANSWER_WITHIN_S)[0] == 422
         running.kill()
+    figure(probe.figure("the wait of 100 readings for a slow Garmin"))
+
+
+def test_full_queue(garmin: GarminStandIn, environment: dict[str, object]) -> None:
+    """A delivery that finds the queue full is refused at once, and nothing of it is sent to Garmin."""
+    garmin.faults.add("weight", "slow", times=None, delay_s=600.0)
+    taken, refused = 1 + DELIVERIES_WAITING, 40
+    port = free_port()
+    with (
+        process(environment | {"WEIGHBRIDGE_DELIVERIES_AT_ONCE": 1}, port=port) as (address, running),
+        ExitStack() as stack,
+        selectors.DefaultSelector() as selector,
+    ):
+        for number in range(taken + refused):
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            body = json.dumps(READING | {"measured_at": 1_760_000_000 + 86_400 * number}).encode()
+            connection.sendall(
+                head() + b"Connection: close\r\n" + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
+            )
+            selector.register(connection, selectors.EVENT_READ)
+        probe = Probe(address)
+        for _ in range(refused):
+            (key, _), *_ = selector.select(60)
+            selector.unregister(key.fileobj)
+            response = key.fileobj.makefile("rb").read()  # type: ignore[union-attr]
+            fields, _, problem = response.partition(b"\r\n\r\n")
+            assert fields.startswith(b"HTTP/1.1 503 ")
+            assert b"retry-after: 5\r\n" in fields.lower() + b"\r\n"
+            assert (json.loads(problem)["type"], json.loads(problem)["again"]) == ("urn:weighbridge:busy", "later")
+        for _ in range(20):
+            probe.ask()
+        wait_until(lambda: bool(garmin.requests))
+        assert selector.select(0) == [], "the ones that were taken are still waiting"
+        running.kill()
+    assert [request.route for request in garmin.requests] == ["weight/range"], "only the first has asked Garmin"
+    assert garmin.uploads_received == 0
 
 
 def wait_until(condition: Callable[[], bool], within_s: float = 20) -> None:

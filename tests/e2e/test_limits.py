@@ -1,6 +1,7 @@
 """The limits of the server, with real sockets: nobody keeps others from being answered.
 
-The answers have a deadline of several seconds, far below the time for which a starved server would be silent.
+Strategy: senders that are ended only after a while (a head after 10 s, a body after 30) share one server and one wait:
+`slow`. `Probe` says by when an answer has to be there, and why.
 """
 
 from __future__ import annotations
@@ -8,22 +9,26 @@ from __future__ import annotations
 import json
 import os
 import re
+import selectors
 import socket
+import subprocess
+import sys
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import NamedTuple
+from urllib.error import HTTPError
 
 import pytest
 
+from tests.commands import clean, with_sources
+from tests.e2e.parts.probe import ANSWER_WITHIN_S, READING, Probe
 from tests.e2e.test_serve import answer_of, serving
 from tests.function_client import free_port, local_headers
 from weighbridge.http import server
-
-READING = json.dumps({"weight": 81.4, "body fat": 18.2, "time": "2026-11-23T07:30:00Z"}).encode()
-DEADLINE_S = 5
 
 
 class Served:
@@ -37,15 +42,15 @@ class Served:
         return connection
 
     def is_answering(self) -> bool:
-        """Whether /health and a dry run are answered in time."""
-        address = f"http://127.0.0.1:{self.port}"
-        for request in (
-            f"{address}/health",
-            urllib.request.Request(f"{address}/?dry_run=true", READING, local_headers()),
-        ):
-            with urllib.request.urlopen(request, timeout=DEADLINE_S) as answer:
-                assert answer.status == 200
+        """Whether it answers in time."""
+        Probe(f"http://127.0.0.1:{self.port}").ask()
         return True
+
+    def has_room(self) -> bool:
+        """Whether a new connection is kept."""
+        with suppress(HTTPError, ConnectionError):
+            return self.is_answering()
+        return False
 
     def descriptors(self) -> int:
         return sum(1 for _ in Path(f"/proc/{self.pid}/fd").iterdir())
@@ -93,35 +98,151 @@ def flood(served: Served, count: int, content: bytes) -> Iterator[list[socket.so
         yield [served.connect(stack, content) for _ in range(count)]
 
 
-def test_half_heads_and_half_bodies(served: Served) -> None:
-    """300 half heads and 300 half bodies hold up nobody, are closed within their deadlines, and leave nothing open."""
+# -- senders that are ended only after a while ------------------------------------------------------------
+
+HALF_BODY = HEAD + b"Content-Length: 90\r\n\r\n{"
+#: Shorter than what is shipped, so that it ends while a slow body is still arriving.
+IDLE_S = 20
+DRIP_S = 3.0
+
+
+class Sender:
+    """A connection, what it sends every few seconds, and what it has received until the server ended it."""
+
+    def __init__(self, connection: socket.socket, drip: bytes) -> None:
+        self.connection, self.drip, self.response = connection, drip, b""
+
+
+class Slow(NamedTuple):
+    served: Served
+    senders: Mapping[str, list[Sender]]
+    #: The kinds of senders, in the order in which the last connection of each was ended.
+    order: list[str]
+    probe: Probe
+    descriptors_before: int
+    memory_before: float
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slow]:
+    """A server that all slow senders have flooded at once, until it had ended each of them."""
+    port, folder = free_port(), tmp_path_factory.mktemp("slow")
+    command = f"from weighbridge.http.server import run; run('127.0.0.1', {port}, idle_s={IDLE_S})"
+    environment = with_sources(clean({"WEIGHBRIDGE_FOLDER": folder}))
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, "-c", command], env=environment, stdout=log)
+    try:
+        answer_of(f"http://127.0.0.1:{port}", process)
+        served = Served(port, process.pid)
+        yield flooded(served)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def flooded(served: Served) -> Slow:
+    probe = Probe(f"http://127.0.0.1:{served.port}")
+    probe.ask()
     before, memory = served.descriptors(), served.memory_mib()
-    with flood(served, 300, HEAD) as heads, flood(served, 300, HEAD + b"Content-Length: 90\r\n\r\n{") as bodies:
-        assert served.is_answering()
-        for connection in heads[:3]:
-            assert problem_of(read_all(connection)) == (408, "urn:weighbridge:too-slow")
-        for connection in bodies[:3]:
-            assert problem_of(read_all(connection)) == (408, "urn:weighbridge:too-slow")
-        assert served.is_answering()
-    until(lambda: served.descriptors() <= before + 2)
-    # 600 connections at once are a part of what the allocator keeps for the next ones.
-    assert served.memory_mib() - memory < 16
+    kinds = {
+        "half heads": (300, HEAD, b""),
+        "half bodies": (300, HALF_BODY, b""),
+        "dripping head": (1, HEAD, b"X-Drip: 1\r\n"),
+        "dripping bodies": (300, HALF_BODY, b" "),
+        "silent": (1, b"", b""),
+        "used": (1, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n", b""),
+    }
+    senders: dict[str, list[Sender]] = {}
+    order: list[str] = []
+    with ExitStack() as stack:
+        for kind, (count, content, drip) in kinds.items():
+            senders[kind] = [Sender(served.connect(stack, content), drip) for _ in range(count)]
+            probe.ask()
+        left = {kind: set(each) for kind, each in senders.items()}
+        for kind, sender in ended(senders, probe):
+            left[kind].remove(sender)
+            if not left[kind]:
+                order.append(kind)
+    return Slow(served, senders, order, probe, before, memory)
 
 
-def test_dripping_head(served: Served) -> None:
-    """A head that arrives byte by byte has one deadline for all of it."""
-    with flood(served, 1, HEAD) as (connection,):
-        connection.settimeout(0.5)
-        response, end = b"", time.monotonic() + 3 * server.LONGEST_HEAD_S
-        while time.monotonic() < end:
-            try:
-                if piece := connection.recv(65_536):
-                    response += piece
-                    continue
-                break
-            except TimeoutError:
-                connection.sendall(b"X-Drip: 1\r\n")
-        assert problem_of(response) == (408, "urn:weighbridge:too-slow")
+def ended(senders: Mapping[str, list[Sender]], probe: Probe) -> Iterator[tuple[str, Sender]]:
+    """Drip, read and probe, and yield each connection that the server has ended."""
+    with selectors.DefaultSelector() as selector:
+        for kind, each in senders.items():
+            for sender in each:
+                selector.register(sender.connection, selectors.EVENT_READ, (kind, sender))
+        next_drip, deadline = time.monotonic() + DRIP_S, time.monotonic() + 120
+        while left := selector.get_map():
+            assert time.monotonic() < deadline, Counter(key.data[0] for key in left.values())
+            for key, _ in selector.select(0.05):
+                kind, sender = key.data
+                piece = b""
+                with suppress(ConnectionError):  # a drip came after the answer
+                    piece = sender.connection.recv(65_536)
+                sender.response += piece
+                if not piece:
+                    selector.unregister(sender.connection)
+                    yield kind, sender
+            if time.monotonic() >= next_drip:
+                next_drip += DRIP_S
+                for key in list(left.values()):
+                    with suppress(ConnectionError):
+                        key.data[1].connection.sendall(key.data[1].drip)
+            probe.ask()
+
+
+def detail_of(response: bytes) -> str:
+    """What a sender that was too slow is told."""
+    assert problem_of(response) == (408, "urn:weighbridge:too-slow")
+    return str(json.loads(response.partition(b"\r\n\r\n")[2])["detail"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "detail"),
+    [
+        ("half heads", "The head of the request took over 10 s."),
+        ("dripping head", "The head of the request took over 10 s."),
+        ("half bodies", "The body stopped for 10 s before its end."),
+        ("dripping bodies", "The body took 30 s before its end."),
+    ],
+)
+def test_slow_senders_are_ended(slow: Slow, kind: str, detail: str) -> None:
+    """A head has 10 s in all, a body 10 s between its pieces and 30 s in all; then each sender is told so."""
+    assert {detail_of(sender.response) for sender in slow.senders[kind]} == {detail}
+
+
+def test_idle_connections_are_closed(slow: Slow) -> None:
+    """A connection without a request is closed after a while, before its first request and after one."""
+    assert [sender.response for sender in slow.senders["silent"]] == [b""]
+    assert [sender.response[:13] for sender in slow.senders["used"]] == [b"HTTP/1.1 200 "]
+    # Later than what has a deadline of 10 s, and sooner than what has one of 30.
+    assert set(slow.order[:3]) == {"half heads", "half bodies", "dripping head"}
+    assert slow.order[-1] == "dripping bodies"
+
+
+def test_slow_senders_starve_nobody(slow: Slow, figure: Callable[[str], None]) -> None:
+    """While 900 slow senders are there, all the others are answered in time."""
+    figure(slow.probe.figure("900 half and dripping heads and bodies"))
+    slow.probe.ask()
+
+
+def test_slow_senders_leave_nothing(slow: Slow, figure: Callable[[str], None]) -> None:
+    """Slow senders leave no descriptor open, and a second flood of them adds nothing to the memory."""
+    served = slow.served
+    until(lambda: served.descriptors() <= slow.descriptors_before + 2)
+    memory = served.memory_mib()
+    # 900 connections at once are a part of what the allocator keeps for the next ones.
+    assert memory - slow.memory_before < 24
+    with flood(served, 300, HEAD), flood(served, 600, HALF_BODY):
+        assert served.is_answering()
+    until(lambda: served.descriptors() <= slow.descriptors_before + 2)
+    growth = served.memory_mib() - memory
+    figure(f"memory after 900 slow senders: {memory - slow.memory_before:+.1f} MiB; after 900 more: {growth:+.1f} MiB")
+    assert growth < 3
+
+
+# -- many connections -------------------------------------------------------------------------------------
 
 
 def test_silent_connections(served: Served) -> None:
@@ -136,6 +257,25 @@ def test_silent_connections(served: Served) -> None:
         assert served.is_answering()
         assert served.memory_mib() - memory < 3, "the second time, nothing is added"
     until(lambda: served.descriptors() < before + 50)
+
+
+def test_connection_beyond_the_limit(served: Served) -> None:
+    """While 1,000 connections have a request each, the next one is refused at once; then there is room again."""
+    with flood(served, server.MOST_CONNECTIONS, HEAD + b"Content-Length: 90\r\nExpect: 100-continue\r\n\r\n") as busy:
+        for connection in busy:
+            assert connection.recv(64) == b"HTTP/1.1 100 Continue\r\n\r\n", "its body is awaited"
+        with ExitStack() as stack:
+            response = read_all(served.connect(stack))
+        assert problem_of(response) == (503, "urn:weighbridge:busy")
+        assert b"\r\nRetry-After: " in response
+        assert json.loads(response.partition(b"\r\n\r\n")[2])["again"] == "later"
+        with selectors.DefaultSelector() as selector:
+            for connection in busy:
+                selector.register(connection, selectors.EVENT_READ)
+            assert selector.select(0) == [], "it had not to wait until one was ended"
+        for connection in busy[:3]:
+            connection.close()
+        until(served.has_room)
 
 
 def test_memory_of_20_000_requests(served: Served) -> None:
@@ -250,7 +390,7 @@ def test_two_ways_to_read_a_body(served: Served) -> None:
 def test_control_characters_in_an_id(served: Served) -> None:
     """An id with a line break or another control character is 400, and the answer does not repeat it."""
     for odd in ODD_IDS:
-        with closing(HTTPConnection("127.0.0.1", served.port, timeout=DEADLINE_S)) as connection:
+        with closing(HTTPConnection("127.0.0.1", served.port, timeout=ANSWER_WITHIN_S)) as connection:
             connection.request("DELETE", f"/readings/{odd}", headers=local_headers())
             answer = connection.getresponse()
             assert (answer.status, answer.headers["X-Other"]) == (400, None), odd

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 #: Large batches and looks for a person, for requests that deliver nothing.
 _ASIDE_THREADS, _ASIDE_WAITING = 4, 64
 #: Requests that wait for their turn to deliver.
-_DELIVERIES_WAITING = 256
+DELIVERIES_WAITING = 256
 
 
 class Shell:
@@ -212,7 +212,7 @@ class Shell:
                     Key("local", local_key(settings.local_key), is_explicit=True),
                 )
                 self._pushes = _pushes(settings)
-                self._deliveries = Pool("delivery", composed.settings.deliveries_at_once, _DELIVERIES_WAITING)
+                self._deliveries = Pool("delivery", composed.settings.deliveries_at_once, DELIVERIES_WAITING)
                 self._application = Application(composed, self._now)
             return self._application
 

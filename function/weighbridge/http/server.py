@@ -7,7 +7,7 @@ limit is kept:
     request head         16 KiB         `Guarded`: more bytes without the end of a head or a piece of a body are refused
     request head         10 s in all    `Guarded`
     idle connection      75 s           uvicorn (`timeout_keep_alive`), before the first request `Guarded`
-    connections          1,000          `Guarded`: the one idle longest makes room, else the new one is refused
+    connections          1,000          `Guarded`: the one idle longest makes room, else the new one is refused at once
     requests sent ahead  100            `Guarded`
     body                 1 MiB, 10 s between pieces, 30 s in all; 64 KiB of a refused one   `receive`
     deliveries at once   8              `lanes`
@@ -18,6 +18,11 @@ class, which may be replaced (`http=`).
 
 Strategy: httptools has the parser of Node.js, in C. With h11, uvicorn's other parser, an empty request costs about
 twice as much.
+
+An idle connection, which has no whole head of a request, gives way to a new one. If it kept its place, 1,000
+connections that cost nothing could keep everybody else out for as long as they stay. Every client of HTTP/1.1 has to
+expect that an idle connection is closed. A connection with a request keeps its place: its answer may be the only word
+about a weigh-in that was sent.
 
 Weakness: functions-framework's own command fixes the options of its server. A function that a cloud starts that way has
 the limits of `receive` and `lanes`, and those of the cloud's front end, which has to limit heads.
@@ -228,7 +233,9 @@ class Guarded(HttpToolsProtocol):
         if not self._unfinished:
             self._end_head_timer()
             if self.timeout_keep_alive_task is None:
-                self.timeout_keep_alive_task = self.loop.call_later(LONGEST_IDLE_S, self.timeout_keep_alive_handler)
+                self.timeout_keep_alive_task = self.loop.call_later(
+                    self.timeout_keep_alive, self.timeout_keep_alive_handler
+                )
         elif self._head_timer is None:
             self._unset_keepalive_if_required()
             self._head_timer = self.loop.call_later(LONGEST_HEAD_S, self._head_too_slow)
@@ -300,7 +307,7 @@ def application() -> ASGIApp:
     return guarded
 
 
-def run(host: str, port: int, *, workers: int = 1) -> None:
+def run(host: str, port: int, *, workers: int = 1, idle_s: int = LONGEST_IDLE_S) -> None:
     """Serve the function until a signal stops it; SIGTERM ends the process with exit code 0."""
     config = uvicorn.Config(
         f"{__name__}:application",
@@ -321,7 +328,7 @@ def run(host: str, port: int, *, workers: int = 1) -> None:
         # A caller's address is never taken from a header.
         proxy_headers=False,
         backlog=MOST_CONNECTIONS,
-        timeout_keep_alive=LONGEST_IDLE_S,
+        timeout_keep_alive=idle_s,
         timeout_graceful_shutdown=STOP_WITHIN_S,
     )
     if workers == 1:

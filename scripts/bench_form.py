@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
+from scripts.bench_where import PRINT_IMPORTS
 from tests.e2e.parts.form import streamlit
 from tests.e2e.test_form_page import NINE, choose_time, launch, settle, type_in
 from weighbridge.client.settings import local_key_path
@@ -51,8 +52,9 @@ class Times(NamedTuple):
     open_s: float
     #: The same, in a browser that has opened the page before.
     open_again_s: float
-    #: From nine fields to the outcome.
+    #: From nine fields to the outcome, and how much of that the fields take, each of which runs the page once.
     submit_s: float
+    fields_s: float
 
 
 def measure(function: str) -> tuple[Times, Times]:
@@ -92,11 +94,30 @@ def _once(browser: Browser, module: list[str], folder: Path, function: str, at: 
             choose_time(page, at)
         begun = time.perf_counter()
         type_in(page, NINE)
+        typed = time.perf_counter()
         page.get_by_role("button", name=SEND).click()
         page.wait_for_function(SHOWN, arg=OUTCOME)
         done = time.perf_counter()
         page.close()
-    return Times(ready - started, open_s, open_again_s, done - begun)
+    return Times(ready - started, open_s, open_again_s, done - begun, typed - begun)
+
+
+def start_imports(function: str) -> tuple[str, str]:
+    """What the bare page and the form print about their imports, from the start to the first field."""
+    printed = []
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        bare = Path(folder, "bare.py")
+        bare.write_text(BARE_PAGE)
+        browser = launch(playwright)
+        for module in (["streamlit", "run", str(bare), "--server.headless=true"], ["weighbridge", "form"]):
+            with streamlit(module, Path(folder), function, **PRINT_IMPORTS) as served:
+                page = browser.new_page()
+                page.goto(served.address)
+                page.wait_for_function(FIELD)
+                page.close()
+            printed.append(served.log.read_text())
+        browser.close()
+    return printed[0], printed[1]
 
 
 def _opening(context: BrowserContext, address: str) -> float:

@@ -30,10 +30,12 @@ from pathlib import Path
 from typing import IO, NamedTuple
 from zoneinfo import ZoneInfo
 
+import httpx
 import yaml  # type: ignore[import-untyped]  # its stubs are not installed
 
 from scripts.bench_where import OWN, PRINT_IMPORTS, STANDARD, imports_ms, modules_ms
 from tests.e2e.parts import family
+from weighbridge.client import Client, Target
 from weighbridge.client.settings import local_key_path
 from weighbridge.delivery.folder import Folder
 from weighbridge.delivery.kept import MONTH
@@ -90,7 +92,7 @@ def main() -> int:
     benchmarks = {
         benchmark.__name__: benchmark
         for benchmark in (
-            *(encoding, proving, serving, refusing, starting, resting, checking),
+            *(encoding, proving, serving, refusing, starting, resting, checking, calling),
             *(many, held, keeping, history, outbox, form),
         )
     }
@@ -138,7 +140,8 @@ def machine() -> Measured:
         here = statistics.median(load(server, post("/", b"{}"), 1.0).cpu_us for _ in range(3))
     return Measured(
         "this machine: CPU of an empty function's request on ASGI",
-        f"{here:.0f} µs, {here / GOALS_SET_AT_US:.1f} × of where the goals in µs and ms were set ({GOALS_SET_AT_US} µs)",
+        f"{here:.0f} µs, {here / GOALS_SET_AT_US:.1f} × what it was where the goals in µs and ms were set "
+        f"({GOALS_SET_AT_US} µs)",
     )
 
 
@@ -667,6 +670,29 @@ def checking() -> list[Measured]:
             check_ms + server_ms <= MOST_MS_A_CHECK,
         )
     ]
+
+
+CALLS = 300
+
+
+def calling() -> list[Measured]:
+    """A dry run as the page asks for it, over its kept connections and over a new one each time."""
+    # Imported here: only this benchmark needs Streamlit.
+    from weighbridge_form.account import KEPT
+
+    taken_ms = []
+    with tempfile.TemporaryDirectory() as name, server_of("ours", Path(name)) as server:
+        wait_for_2xx(server.port, post("/fit", BODY))
+        target = Target(f"http://127.0.0.1:{server.port}", local_key(local_key_path(os.environ)))
+        for limits in (KEPT, httpx.Limits(max_keepalive_connections=0)):
+            times = []
+            with Client(target, transport=httpx.HTTPTransport(limits=limits, trust_env=False)) as client:
+                for _ in range(CALLS):
+                    started = time.perf_counter()
+                    client.post(BODY, dry_run=True)
+                    times.append(1000 * (time.perf_counter() - started))
+            taken_ms.append(statistics.median(times))
+    return [Measured("a dry run of the page", f"{taken_ms[0]:.1f} ms; over a new connection {taken_ms[1]:.1f} ms")]
 
 
 def children_s() -> float:

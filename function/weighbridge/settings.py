@@ -162,6 +162,8 @@ class Push(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
+    """What the function is told by its environment."""
+
     delivery: tuple[str, ...]
     folder: Path
     api_keys: tuple[Key, ...]

@@ -162,7 +162,7 @@ class Push(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the function is told by its environment."""
+    """What the environment says."""
 
     delivery: tuple[str, ...]
     folder: Path

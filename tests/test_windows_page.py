@@ -295,7 +295,7 @@ def test_cd_has_what_setup_wants() -> None:
 
 
 def test_each_variable_is_a_setting() -> None:
-    """Before a check runs, each setting of its way is exported, and nothing that is no setting."""
+    """Before a check runs, each setting of its way is exported, and nothing else."""
     for settings, way in ((PROXMOX, "PROXMOX_HOST"), (WINRM, "WINRM_HOST")):
         exported: set[str] = set()
         (block,) = [block for block in BLOCKS if any(f"export {way}=" in line for _, line in block.commands)]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import random
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -228,6 +230,32 @@ def importing(file: Path, address: str, log: Path, *more: str) -> subprocess.Pop
     environment = with_sources(clean({"WEIGHBRIDGE_URL": address, "COLUMNS": 120}))
     with log.open("wb") as output:
         return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
+def test_progress_in_a_terminal(garmin: GarminStandIn, tmp_path: Path) -> None:
+    """In a terminal, a bar shows how many rows were checked and sent; in a file there is none."""
+    import pty  # not on Windows
+
+    write_history(tmp_path / "history.csv", 30)
+    ours, terminal = pty.openpty()
+    command = [*WEIGHBRIDGE, "import", str(tmp_path / "history.csv"), "--yes", "--with-outliers"]
+    with function(garmin, tmp_path) as address:
+        environment = with_sources(clean({"WEIGHBRIDGE_URL": address, "COLUMNS": 120, "TERM": "xterm"}))
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True
+        )
+        os.close(terminal)
+        shown = b""
+        with contextlib.suppress(OSError), open(ours, "rb", buffering=0) as screen:  # EIO is the end of a terminal
+            while piece := screen.read(65_536):
+                shown += piece
+        assert process.wait(60) == 0
+        assert importing(tmp_path / "history.csv", address, tmp_path / "log", "--yes", "--with-outliers").wait(60) == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+    for task in ("checked", "sent"):
+        assert re.search(rf"{task} ━+ +30/30", text), text
+    assert "━" not in (tmp_path / "log").read_text()
 
 
 def test_5000_rows_arrive_once_each(garmin: GarminStandIn, tmp_path: Path, figure: Callable[[str], None]) -> None:

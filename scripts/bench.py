@@ -680,19 +680,25 @@ def calling() -> list[Measured]:
     # Imported here: only this benchmark needs Streamlit.
     from weighbridge_form.account import KEPT
 
-    taken_ms = []
-    with tempfile.TemporaryDirectory() as name, server_of("ours", Path(name)) as server:
+    times: tuple[list[float], list[float]] = ([], [])
+    with (
+        tempfile.TemporaryDirectory() as name,
+        server_of("ours", Path(name)) as server,
+        contextlib.ExitStack() as stack,
+    ):
         wait_for_2xx(server.port, post("/fit", BODY))
         target = Target(f"http://127.0.0.1:{server.port}", local_key(local_key_path(os.environ)))
-        for limits in (KEPT, httpx.Limits(max_keepalive_connections=0)):
-            times = []
-            with Client(target, transport=httpx.HTTPTransport(limits=limits, trust_env=False)) as client:
-                for _ in range(CALLS):
-                    started = time.perf_counter()
-                    client.post(BODY, dry_run=True)
-                    times.append(1000 * (time.perf_counter() - started))
-            taken_ms.append(statistics.median(times))
-    return [Measured("a dry run of the page", f"{taken_ms[0]:.1f} ms; over a new connection {taken_ms[1]:.1f} ms")]
+        clients = [
+            stack.enter_context(Client(target, transport=httpx.HTTPTransport(limits=limits, trust_env=False)))
+            for limits in (KEPT, httpx.Limits(max_keepalive_connections=0))
+        ]
+        for _ in range(CALLS):
+            for client, taken in zip(clients, times, strict=True):
+                started = time.perf_counter()
+                client.post(BODY, dry_run=True)
+                taken.append(1000 * (time.perf_counter() - started))
+    kept_ms, new_ms = map(statistics.median, times)
+    return [Measured("a dry run of the page", f"{kept_ms:.1f} ms; over a new connection {new_ms:.1f} ms")]
 
 
 def children_s() -> float:

@@ -247,9 +247,10 @@ def test_progress_in_a_terminal(garmin: GarminStandIn, tmp_path: Path) -> None:
         )
         os.close(terminal)
         shown = b""
-        with contextlib.suppress(OSError), open(ours, "rb", buffering=0) as screen:  # EIO is the end of a terminal
-            while piece := screen.read(65_536):
+        with contextlib.suppress(OSError):  # EIO is the end of a terminal
+            while piece := os.read(ours, 65_536):
                 shown += piece
+        os.close(ours)
         assert process.wait(60) == 0
         assert importing(tmp_path / "history.csv", address, tmp_path / "log", "--yes", "--with-outliers").wait(60) == 0
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())

@@ -3,6 +3,10 @@
 Rule: two messages of one weigh-in that arrive together would both find nothing there, and would both be sent. Requests
 about other instants do not wait for each other.
 
+Strategy: each request has an upload of its own, however many arrive together. To put them into one file, the first
+would have to wait for the others, and Garmin's one answer to the file, a refusal or a silence, would be the answer to
+all of them. Whoever has several readings sends them in one call, as the outbox does, and that is one upload.
+
 Weakness: turns are kept within one process.
 """
 

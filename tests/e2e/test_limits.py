@@ -193,7 +193,7 @@ def ended(senders: Mapping[str, list[Sender]], probe: Probe) -> Iterator[tuple[s
 
 
 def detail_of(response: bytes) -> str:
-    """What a sender that was too slow is told."""
+    """The reason that a sender who was too slow is given."""
     assert problem_of(response) == (408, "urn:weighbridge:too-slow")
     return str(json.loads(response.partition(b"\r\n\r\n")[2])["detail"])
 
@@ -208,7 +208,7 @@ def detail_of(response: bytes) -> str:
     ],
 )
 def test_slow_senders_are_ended(slow: Slow, kind: str, detail: str) -> None:
-    """A head has 10 s in all, a body 10 s between its pieces and 30 s in all; then each sender is told so."""
+    """A head has 10 s in all, a body 10 s between its pieces and 30 s in all; then each sender learns why it was ended."""
     assert {detail_of(sender.response) for sender in slow.senders[kind]} == {detail}
 
 

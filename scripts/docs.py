@@ -373,7 +373,7 @@ def figures() -> None:
         _stated("3,000 messages", f"{relay}::test_broker_keeps_all_that_it_acknowledged"),
         _stated("100 posts", f"{bridge}::test_100_posts_are_one_weigh_in"),
         _stated("1,100 silent connections", f"{limits}::test_silent_connections"),
-        _stated("300 half heads and 300 half bodies", f"{limits}::test_slow_senders_starve_nobody"),
+        _stated("900 slow senders", f"{limits}::test_slow_senders_starve_nobody"),
         _stated("20,000 different requests", f"{limits}::test_memory_of_20_000_requests"),
         (
             f"{tried['changed']:,} changed bodies",

@@ -208,7 +208,7 @@ def detail_of(response: bytes) -> str:
     ],
 )
 def test_slow_senders_are_ended(slow: Slow, kind: str, detail: str) -> None:
-    """A head has 10 s in all, a body 10 s between its pieces and 30 s in all; then each sender learns why it was ended."""
+    """A head has 10 s in all, a body 10 s between its pieces and 30 s in all; then each sender learns why."""
     assert {detail_of(sender.response) for sender in slow.senders[kind]} == {detail}
 
 
@@ -222,7 +222,7 @@ def test_idle_connections_are_closed(slow: Slow) -> None:
 
 
 def test_slow_senders_starve_nobody(slow: Slow, figure: Callable[[str], None]) -> None:
-    """While 900 slow senders are there, all the others are answered in time."""
+    """900 slow senders hold up nobody: 300 half heads, 300 half bodies, and 300 bodies that drip."""
     figure(slow.probe.figure("900 half and dripping heads and bodies"))
     slow.probe.ask()
 

@@ -23,6 +23,7 @@ from tests.e2e.test_form_page import (
     button,
     chromium,
     click,
+    findings,
     settle,
     site,
 )
@@ -62,32 +63,23 @@ def ask(site: FormSite, method: str = "GET") -> dict[str, Any]:
         return dict(json.loads(answer.read() or b"{}"))
 
 
-def serious(page: Page, axe: str) -> list[str]:
-    """What axe-core finds serious in the card, or in all that is there after it."""
-    settle(page)
-    page.evaluate(axe)
-    found = page.evaluate("axe.run(document.querySelector('.st-key-card') || '[data-testid=stExpander]')")
-    assert found["passes"]
-    return [f"{v['id']}: {v['nodes']}" for v in found["violations"] if v["impact"] in ("serious", "critical")]
-
-
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_second_factor(site: FormSite, tmp_path: Path, viewport: Any, axe: str) -> None:
     """E-mail and password, a wrong code, the right code: signed in, with the name and the end; and out again."""
     site.garmin.account.mfa_code = CODE
     page = open_signed_out(site, tmp_path, viewport)
-    assert serious(page, axe) == [], "asking for the password"
+    assert findings(page, axe) == [], "asking for the password"
     page.emulate_media(color_scheme="dark")
-    assert serious(page, axe) == [], "in the dark"
+    assert findings(page, axe) == [], "in the dark"
     password(page, site)
     code(page, "000000")
     expect(page.get_by_text("Garmin rejected this code. Use the newest one.")).to_be_visible()
-    assert serious(page, axe) == [], "with a wrong code"
+    assert findings(page, axe) == [], "with a wrong code"
     code(page, CODE)
     expect(page.get_by_role("heading", name="Connect to Garmin")).to_be_hidden()
     page.locator("summary", has_text="Signed in to Garmin as runner").click()
     expect(page.get_by_text("Each weigh-in extends it.")).to_be_visible()
-    assert serious(page, axe) == [], "signed in"
+    assert findings(page, axe) == [], "signed in"
     assert ask(site)["signed_in"] is True
     click(page, "Sign out of Garmin")
     expect(page.get_by_role("heading", name="Connect to Garmin")).to_be_visible()
@@ -105,7 +97,7 @@ def test_wrong_password_waits(site: FormSite, tmp_path: Path, axe: str) -> None:
     waits = page.get_by_text("You can try a password again in")
     first = waits.inner_text()
     expect(waits).not_to_have_text(first)
-    assert serious(page, axe) == [], "while it waits"
+    assert findings(page, axe) == [], "while it waits"
     page.reload()
     expect(page.get_by_text("You can try a password again in")).to_be_visible()
 

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, FilePayload, Page, expect
 
 from tests.e2e.parts.form import form
-from tests.e2e.test_form_page import AXE, DESKTOP, PHONE, axe, button, chromium, click, serious, settle
+from tests.e2e.test_form_page import AXE, DESKTOP, PHONE, axe, button, chromium, click, findings, settle
 from tests.function_client import process
 from weighbridge_history import answers
 from weighbridge_history.read import Choices
@@ -89,7 +89,7 @@ def test_questions_picture_and_outliers(
     expect(page.get_by_text("176.8 kg among 80.2 kg: pounds read as kilograms?")).to_be_visible()
     expect(page.get_by_text("61.2 kg among 80.2 kg: another person on the scale?")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page is wider than the window"
-    assert serious(page, axe) == []
+    assert findings(page, axe) == []
     with page.expect_download() as download:
         click(page, "Save these answers")
     kept = answers.parse(Path(download.value.path()).read_bytes())

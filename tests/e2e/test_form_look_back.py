@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from tests.e2e.parts.form import form
-from tests.e2e.test_form_page import AXE, DESKTOP, PHONE, FormSite, axe, button, chromium, click, settle, site
+from tests.e2e.test_form_page import AXE, DESKTOP, PHONE, FormSite, axe, button, chromium, click, findings, settle, site
 from tests.function_client import local_headers, process
 
 __all__ = ["AXE", "axe", "chromium", "site"]  # fixtures of the page
@@ -341,12 +341,3 @@ def test_axe_finds_nothing(kept: Kept, viewport: ViewportSize, axe: str) -> None
     click(page, "Delete")
     expect(button(page, "Undo")).to_be_visible()
     assert findings(page, axe) == [], "the offer to undo"
-
-
-def findings(page: Page, axe: str) -> list[str]:
-    settle(page)
-    page.evaluate(axe)
-    # Streamlit gives the field for a file a role and a label, which do not go together (minor).
-    found = page.evaluate("""axe.run({exclude: [['[data-testid="stFileUploaderDropzone"]']]})""")
-    assert found["passes"]
-    return [f"{v['id']} ({v['impact']}): {node['html'][:160]}" for v in found["violations"] for node in v["nodes"]]

@@ -463,26 +463,26 @@ def axe() -> str:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_axe_finds_nothing_serious(site: FormSite, viewport: ViewportSize, scheme: Scheme, axe: str) -> None:
-    """axe-core finds nothing serious in any state of the page."""
+def test_axe_finds_nothing(site: FormSite, viewport: ViewportSize, scheme: Scheme, axe: str) -> None:
+    """axe-core finds nothing in any state of the page, also with the size of what is tapped."""
     page = site.open(viewport, scheme, WEIGHBRIDGE_API_KEYS=f"home={KEY}")
     expect(page.get_by_label("Key of the function", exact=True)).to_be_visible()
-    assert serious(page, axe) == [], "asking for a key"
+    assert findings(page, axe) == [], "asking for a key"
     enter_key(page)
-    assert serious(page, axe) == [], "empty"
+    assert findings(page, axe) == [], "empty"
     type_in(page, {"Weight (kg)": "8140"})
-    assert serious(page, axe) == [], "with a mistake"
+    assert findings(page, axe) == [], "with a mistake"
     page.get_by_text("Paste instead").click()
     fill_nine(page)
-    assert serious(page, axe) == [], "with a preview"
+    assert findings(page, axe) == [], "with a preview"
     click(page, "Send to Garmin")
     expect_arrived(page)
     settle(page)
-    assert serious(page, axe) == [], "confirmed"
+    assert findings(page, axe) == [], "confirmed"
     upload(page)
     expect(page.get_by_text("8 of 8 weigh-ins can be sent")).to_be_visible()
     page.get_by_text("Columns: ").click()
-    assert serious(page, axe) == [], "with a history"
+    assert findings(page, axe) == [], "with a history"
 
 
 def upload(page: Page) -> None:
@@ -505,22 +505,42 @@ def test_app_export_is_shown_and_sent(site: FormSite) -> None:
     assert sorted(site.weights()) == [w.weight_kg for w in sorted(histories.WEIGH_INS, key=lambda w: w.weight_kg)]
 
 
-def serious(page: Page, axe: str) -> list[str]:
+#: What is Streamlit's own and cannot be changed from here: rule, element, and the reason.
+STREAMLITS = [
+    (
+        "presentation-role-conflict",
+        '[data-testid="stFileUploaderDropzone"]',
+        "The area onto which a file is dropped has a label beside the role of none. Its button and field have labels.",
+    ),
+]
+
+AXE_RUN = """async (exceptions) => {
+    const found = await axe.run({ rules: { "target-size": { enabled: true } }, elementRef: true });
+    const excepted = (rule, node) =>
+        exceptions.some(([of, selector]) => of === rule && node.element?.matches(selector));
+    const nodes = found.violations.flatMap((it) => it.nodes.map((node) => [it, node]));
+    return {
+        passed: found.passes.map((it) => it.id),
+        found: nodes
+            .filter(([it, node]) => !excepted(it.id, node))
+            .map(([it, node]) => `${it.id} (${it.impact}): ${node.html.slice(0, 160)} ${node.failureSummary}`),
+    };
+}"""
+
+
+def findings(page: Page, axe: str) -> list[str]:
+    """What axe-core finds in the page once it has settled: all of its rules, with WCAG 2.2's size of what is tapped."""
     settle(page)
     return audit(page, axe)
 
 
 def audit(page: Page, axe: str) -> list[str]:
-    """What axe-core finds serious in a page as it is."""
+    """The same, in a page as it is."""
     page.evaluate(axe)
-    found = page.evaluate("axe.run()")
-    assert found["passes"]
-    return [
-        f"{v['id']}: {node['html'][:160]} {node['failureSummary']}"
-        for v in found["violations"]
-        if v["impact"] in ("serious", "critical")
-        for node in v["nodes"]
-    ]
+    seen = page.evaluate(AXE_RUN, [[rule, element] for rule, element, _ in STREAMLITS])
+    assert {"color-contrast", "target-size"} <= {*seen["passed"]}
+    found: list[str] = seen["found"]
+    return found
 
 
 def enter_key(page: Page, key: str = KEY) -> None:

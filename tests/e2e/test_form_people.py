@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
-from tests.e2e.test_form_look_back import findings
 from tests.e2e.test_form_page import (
     DESKTOP,
     PHONE,
@@ -19,6 +18,7 @@ from tests.e2e.test_form_page import (
     chromium,
     click,
     expect_arrived,
+    findings,
     settle,
     site,
     type_in,

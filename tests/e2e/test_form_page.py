@@ -282,6 +282,89 @@ def test_two_mornings_in_one_tab(site: FormSite) -> None:
     assert sorted(site.weights()) == [81.4, 95.2]
 
 
+@pytest.mark.parametrize("when", ["Now", "Another time"])
+def test_morning_after_the_phone_slept(site: FormSite, tmp_path: Path, when: str) -> None:
+    """A tab whose session has ended overnight, with the connection, is ready for a new weigh-in: it is empty, and its
+    time is that of sending, whatever was chosen the day before."""
+    with ExitStack() as stack:
+        site.function = stack.enter_context(function(site.garmin, tmp_path))
+        evening = stack.enter_context(ExitStack())
+        site.form = evening.enter_context(form(tmp_path, site.function))
+        page = site.on(PHONE, "light")
+        type_in(page, {"Weight (kg)": "81.4", "Body fat (%)": "18.2"})
+        if when == "Another time":
+            choose_time(page, "2026-11-22T07:31")
+        click(page, "Send to Garmin")
+        expect_arrived(page)
+        settle(page)
+        evening.close()
+        expect(page.get_by_text("Connection error").or_(page.get_by_role("dialog")).first).to_be_visible()
+        before = int(time.time())
+        stack.enter_context(form(tmp_path, site.function, port=int(site.form.address.rpartition(":")[2])))
+        field = page.get_by_label("Weight (kg)", exact=True)
+        expect(field).to_be_enabled(timeout=60_000)
+        expect(field).to_have_value("")
+        expect(field).to_have_attribute("placeholder", "last 81.4")
+        expect(page.get_by_label("Body fat (%)", exact=True)).to_have_value("")
+        expect(page.get_by_role("radio", name="Now")).to_be_checked()
+        type_in(page, {"Weight (kg)": "95.2"})
+        click(page, "Send to Garmin")
+        expect_arrived(page)
+        (new,) = [entry for entry in site.garmin.weights.visible() if entry.raw["weight"] == 9520]
+        assert (new.instant_s >= before, "percent_fat" in new.raw) == (True, False)
+
+
+#: Types into the first field as a person would, in the first frame in which it takes anything.
+TYPE_AT_ONCE = """
+const at_each_frame = () => {
+    const field = document.querySelector(".st-key-weight input");
+    if (!field || field.disabled) return requestAnimationFrame(at_each_frame);
+    field.focus();
+    window.typed = document.execCommand("insertText", false, "81,4");
+};
+requestAnimationFrame(at_each_frame);
+"""
+
+
+def test_what_is_typed_at_once_stays(site: FormSite) -> None:
+    """What is typed in the first frame in which the first field takes anything stays while the page settles, and is
+    what is sent."""
+    page = site.open(PHONE)
+    type_in(page, {"Weight (kg)": "95.2"})
+    click(page, "Send to Garmin")
+    expect_arrived(page)
+    wait_for_another_second()
+    page.add_init_script(TYPE_AT_ONCE)
+    page.reload()
+    field = page.get_by_label("Weight (kg)", exact=True)
+    expect(field).to_have_attribute("placeholder", "last 95.2")  # the last part of the page that is drawn
+    settle(page)
+    assert page.evaluate("window.typed") is True
+    expect(field).to_have_value("81,4")
+    expect(field).to_be_focused()
+    click(page, "Send to Garmin")
+    expect_arrived(page)
+    assert sorted(site.weights()) == [81.4, 95.2]
+
+
+def test_sending_is_seen(site: FormSite) -> None:
+    """While a weigh-in is on its way, the button spins and cannot be pressed again. Then a toast and the outcome say
+    what became of it, and it was sent once."""
+    page = site.open(PHONE)
+    type_in(page, {"Weight (kg)": "81.4"})
+    site.garmin.faults.add("upload", "slow")
+    click(page, "Send to Garmin")
+    sending = page.locator(".st-key-send button")
+    expect(sending).to_have_text(re.compile("Sending …"))
+    expect(sending).to_be_disabled()
+    expect(sending.locator('[data-testid*="pinner"]')).to_be_visible()
+    expect(page.get_by_test_id("stToast")).to_contain_text("81.4 kg: done")
+    expect_arrived(page)
+    expect(button(page, "New weigh-in")).to_be_enabled()
+    assert site.weights() == [81.4]
+    assert [logged.route for logged in site.garmin.requests].count("upload") == 1
+
+
 def test_unit_and_height_are_remembered(site: FormSite) -> None:
     """The browser remembers a person's unit and height, and nothing else of a weigh-in."""
     page = site.open(PHONE)

@@ -16,11 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from weighbridge.errors import SignInEnded
 from weighbridge.garmin.attempts import CODE_S, CODES, COOL_DOWN_S, Attempts
 from weighbridge.garmin.sessions.garth import GarthSession
+from weighbridge.garmin.sessions.steps import Pending
 from weighbridge.garmin.tokens import TokenStore
 from weighbridge.http.app import Shell
+from weighbridge.secret import SecretStr
 
 from .function_client import Answer, client_of
 from .garmin.server import GarminStandIn
@@ -540,11 +545,88 @@ def test_unexpected_exception(caller: Caller, monkeypatch: pytest.MonkeyPatch) -
     assert account.password not in answer.text + "".join(caller.log)
 
 
-def test_waiting_is_private(caller: Caller) -> None:
-    """What waits for a code is readable by its owner only, without the state that finishes it, and in no backup."""
-    caller.garmin.account.mfa_code = CODE
-    first = caller.password()
-    path = caller.folder / ".default.attempt"
+def waiting_file(caller: Caller) -> Path:
+    return caller.folder / ".default.attempt"
+
+
+@pytest.fixture
+def pending(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What waits for a code, whenever a library says so."""
+    seen: list[str] = []
+    of = Pending.of.__func__  # type: ignore[attr-defined]
+
+    def noted(cls: type[Pending], content: dict[str, Any]) -> Pending:
+        seen.append(json.dumps(content))
+        return of(cls, content)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(Pending, "of", classmethod(noted))
+    return seen
+
+
+def test_waiting_is_sealed(either: Caller, pending: list[str]) -> None:
+    """What waits for a code is in no backup and readable by its owner only, who finds no cookie, address or state in
+    it; also after a wrong code, and never twice the same."""
+    account = either.garmin.account
+    account.mfa_code = CODE
+    first = either.password()
+    path = waiting_file(either)
+    kept = [path.read_bytes()]
+    problem(either.code(first, "000000"), 422, "code-rejected")
+    kept.append(path.read_bytes())
     assert (path.stat().st_mode & 0o777, os.access(path, os.R_OK)) == (0o600, True)
-    assert first.json["state"].encode() not in path.read_bytes()
-    assert [each.name for each in caller.folder.iterdir() if not each.name.startswith(".")] == []
+    held = {text for content in pending for text in long_texts(json.loads(content))}
+    assert any("cookies" in content for content in pending)
+    assert len(held) >= 2
+    secrets = [account.email, account.password, first.json["state"], *held]
+    assert [secret for secret in secrets for content in kept if secret.encode() in content] == []
+    sealed = [bytes.fromhex(json.loads(content)["waiting"]["content"]) for content in kept]
+    assert [secret for secret in secrets for content in sealed if secret.encode() in content] == []
+    assert sealed[0][:16] != sealed[1][:16]
+    assert [each.name for each in either.folder.iterdir() if not each.name.startswith(".")] == []
+    assert either.code(first).status_code == 200
+
+
+def long_texts(value: object) -> set[str]:
+    """The values of a document that nobody else writes by chance."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    here = {value} if isinstance(value, str) and len(value) >= 8 else set()
+    return here.union(*map(long_texts, inner))
+
+
+@given(st.integers(0, 10_000), st.sampled_from(["state", "file"]))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
+def test_changed_byte_ends_it(tmp_path_factory: pytest.TempPathFactory, number: int, where: str) -> None:
+    """With one byte changed, in the state or in what is kept, the sign-in has ended; with all of them, it has not."""
+    attempts = Attempts(tmp_path_factory.getbasetemp() / "changed", now=lambda: 1_795_000_000.25)
+    with attempts.turn() as turn:
+        state, _ = turn.wait_for_code("garth", Pending.of({"cookies": [{"value": "abc"}]}))
+        assert turn.waiting(state).pending.read() == {"cookies": [{"value": "abc"}]}
+    if where == "state":
+        state = SecretStr(flipped(state.get_secret_value().encode(), number).decode())
+    else:
+        before, _, kept = attempts.path.read_bytes().partition(b'"waiting"')
+        attempts.path.write_bytes(before + flipped(b'"waiting"' + kept, number))
+    with attempts.turn() as turn, pytest.raises(SignInEnded):
+        turn.waiting(state)
+
+
+def flipped(content: bytes, number: int) -> bytes:
+    """With the last bit of one byte changed."""
+    at = number % len(content)
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
+@pytest.mark.parametrize("later_s", [CODE_S + 1, -3600])
+def test_what_has_ended_is_removed(caller: Caller, later_s: float) -> None:
+    """After five minutes, or when the clock was set back, whoever only asks for the connection removes what waited,
+    and nothing else."""
+    caller.password("wrong")
+    caller.later_s = COOL_DOWN_S[0] + 1
+    caller.garmin.account.mfa_code = CODE
+    caller.password()
+    caller.ask("GET")
+    assert json.loads(waiting_file(caller).read_bytes())["waiting"]
+    caller.later_s += later_s
+    caller.ask("GET")
+    kept = json.loads(waiting_file(caller).read_bytes())
+    assert (kept["waiting"], kept["failures"]) == (None, 1)

@@ -20,7 +20,6 @@ from streamlit.testing.v1 import AppTest
 from tests.e2e.parts.form import function
 from tests.e2e.test_form import APP, button, shown
 from tests.e2e.test_form_connect import texts_in
-from tests.e2e.test_form_look_back import findings
 from tests.e2e.test_form_page import (
     DESKTOP,
     PHONE,
@@ -30,6 +29,7 @@ from tests.e2e.test_form_page import (
     chromium,
     click,
     expect_arrived,
+    findings,
     settle,
     site,
     type_in,

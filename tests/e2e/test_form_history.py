@@ -10,12 +10,24 @@ import pytest
 from playwright.sync_api import Browser, FilePayload, Page, expect
 
 from tests.e2e.parts.form import form
-from tests.e2e.test_form_page import AXE, DESKTOP, PHONE, axe, button, chromium, click, serious, settle
+from tests.e2e.test_form_page import (
+    AXE,
+    DESKTOP,
+    PHONE,
+    FormSite,
+    axe,
+    button,
+    chromium,
+    click,
+    findings,
+    settle,
+    site,
+)
 from tests.function_client import process
 from weighbridge_history import answers
 from weighbridge_history.read import Choices
 
-__all__ = ["AXE", "axe", "chromium"]  # fixtures of the page
+__all__ = ["AXE", "axe", "chromium", "site"]  # fixtures of the page
 ALL_OF_THEM = "Save all 24 weigh-ins as FIT files"
 WITHOUT = "Save 22 weigh-ins that are in line"
 
@@ -89,7 +101,7 @@ def test_questions_picture_and_outliers(
     expect(page.get_by_text("176.8 kg among 80.2 kg: pounds read as kilograms?")).to_be_visible()
     expect(page.get_by_text("61.2 kg among 80.2 kg: another person on the scale?")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page is wider than the window"
-    assert serious(page, axe) == []
+    assert findings(page, axe) == []
     with page.expect_download() as download:
         click(page, "Save these answers")
     kept = answers.parse(Path(download.value.path()).read_bytes())
@@ -156,6 +168,25 @@ def test_refused_row_is_in_the_language_of_the_page(pages: ExitStack, tmp_path: 
     expect(row.filter(has_text="die Zeit fehlt")).to_have_count(1)
     doubt = "Als zweifelhaft weggelassen: 'Viszeralfett'. Erwartet: Viszeralfett von 0,5 bis 59. Erhalten: 95."
     expect(row.filter(has_text=doubt)).to_have_count(1)
+
+
+def test_unit_is_asked(site: FormSite) -> None:
+    """Weights without a unit that could be kilograms or pounds are asked about before any is sent, and the answer
+    counts: another one changes what is sent."""
+    page = site.open()
+    rows = [f"2026-04-{day} 07:30,{kg}" for day, kg in ((21, "171.6"), (22, "172.2"), (23, "171.9"))]
+    upload(page, "a.csv", "\n".join(["date,weight", *rows]).encode())
+    question = page.get_by_role("radiogroup", name="The unit of the column 'weight' is neither in its header")
+    expect(question).to_be_visible()
+    expect(page.get_by_text("weigh-ins can be sent")).to_have_count(0)
+    for unit, first in (("kg", "171.6"), ("lb", "77.8")):
+        question.get_by_role("radio", name=unit, exact=True).click()
+        expect(page.get_by_label(f"Weight (kg): 3 weigh-ins from {first}").first).to_be_visible()
+        expect(page.get_by_text("3 of 3 weigh-ins can be sent.")).to_be_visible()
+    assert site.weights() == []
+    click(page, "Send 3 weigh-ins to Garmin")
+    expect(page.get_by_text("3 of 3: 3 confirmed in Garmin Connect.")).to_be_visible()
+    assert [round(kg / 0.45359237, 1) for kg in sorted(site.weights())] == [171.6, 171.9, 172.2]
 
 
 def test_person_is_asked(pages: ExitStack, tmp_path: Path, chromium: Browser) -> None:

@@ -282,6 +282,89 @@ def test_two_mornings_in_one_tab(site: FormSite) -> None:
     assert sorted(site.weights()) == [81.4, 95.2]
 
 
+@pytest.mark.parametrize("when", ["Now", "Another time"])
+def test_morning_after_the_phone_slept(site: FormSite, tmp_path: Path, when: str) -> None:
+    """A tab whose session has ended overnight, with the connection, is ready for a new weigh-in: it is empty, and its
+    time is that of sending, whatever was chosen the day before."""
+    with ExitStack() as stack:
+        site.function = stack.enter_context(function(site.garmin, tmp_path))
+        evening = stack.enter_context(ExitStack())
+        site.form = evening.enter_context(form(tmp_path, site.function))
+        page = site.on(PHONE, "light")
+        type_in(page, {"Weight (kg)": "81.4", "Body fat (%)": "18.2"})
+        if when == "Another time":
+            choose_time(page, "2026-11-22T07:31")
+        click(page, "Send to Garmin")
+        expect_arrived(page)
+        settle(page)
+        evening.close()
+        expect(page.get_by_test_id("stApp")).not_to_have_attribute("data-test-connection-state", "CONNECTED")
+        before = int(time.time())
+        stack.enter_context(form(tmp_path, site.function, port=int(site.form.address.rpartition(":")[2])))
+        field = page.get_by_label("Weight (kg)", exact=True)
+        expect(field).to_be_enabled(timeout=60_000)
+        expect(field).to_have_value("")
+        expect(field).to_have_attribute("placeholder", "last 81.4")
+        expect(page.get_by_label("Body fat (%)", exact=True)).to_have_value("")
+        expect(page.get_by_role("radio", name="Now")).to_be_checked()
+        type_in(page, {"Weight (kg)": "95.2"})
+        click(page, "Send to Garmin")
+        expect_arrived(page)
+        (new,) = [entry for entry in site.garmin.weights.visible() if entry.raw["weight"] == 9520]
+        assert (new.instant_s >= before, "percent_fat" in new.raw) == (True, False)
+
+
+#: Types into the first field as a person would, in the first frame in which it takes anything.
+TYPE_AT_ONCE = """
+const at_each_frame = () => {
+    const field = document.querySelector(".st-key-weight input");
+    if (!field || field.disabled) return requestAnimationFrame(at_each_frame);
+    field.focus();
+    window.typed = document.execCommand("insertText", false, "81,4");
+};
+requestAnimationFrame(at_each_frame);
+"""
+
+
+def test_what_is_typed_at_once_stays(site: FormSite) -> None:
+    """What is typed in the first frame in which the first field takes anything stays while the page settles, and is
+    what is sent."""
+    page = site.open(PHONE)
+    type_in(page, {"Weight (kg)": "95.2"})
+    click(page, "Send to Garmin")
+    expect_arrived(page)
+    wait_for_another_second()
+    page.add_init_script(TYPE_AT_ONCE)
+    page.reload()
+    field = page.get_by_label("Weight (kg)", exact=True)
+    expect(field).to_have_attribute("placeholder", "last 95.2")  # the last part of the page that is drawn
+    settle(page)
+    assert page.evaluate("window.typed") is True
+    expect(field).to_have_value("81,4")
+    expect(field).to_be_focused()
+    click(page, "Send to Garmin")
+    expect_arrived(page)
+    assert sorted(site.weights()) == [81.4, 95.2]
+
+
+def test_sending_is_seen(site: FormSite) -> None:
+    """While a weigh-in is on its way, the button spins and cannot be pressed again. Then a toast and the outcome say
+    what became of it, and it was sent once."""
+    page = site.open(PHONE)
+    type_in(page, {"Weight (kg)": "81.4"})
+    site.garmin.faults.add("upload", "slow")
+    click(page, "Send to Garmin")
+    sending = page.locator(".st-key-send button")
+    expect(sending).to_have_text(re.compile("Sending …"))
+    expect(sending).to_be_disabled()
+    expect(sending.locator('[data-testid*="pinner"]')).to_be_visible()
+    expect(page.get_by_test_id("stToast")).to_contain_text("81.4 kg: done")
+    expect_arrived(page)
+    expect(button(page, "New weigh-in")).to_be_enabled()
+    assert site.weights() == [81.4]
+    assert [logged.route for logged in site.garmin.requests].count("upload") == 1
+
+
 def test_unit_and_height_are_remembered(site: FormSite) -> None:
     """The browser remembers a person's unit and height, and nothing else of a weigh-in."""
     page = site.open(PHONE)
@@ -463,26 +546,26 @@ def axe() -> str:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_axe_finds_nothing_serious(site: FormSite, viewport: ViewportSize, scheme: Scheme, axe: str) -> None:
-    """axe-core finds nothing serious in any state of the page."""
+def test_axe_finds_nothing(site: FormSite, viewport: ViewportSize, scheme: Scheme, axe: str) -> None:
+    """axe-core finds nothing in any state of the page, also with the size of what is tapped."""
     page = site.open(viewport, scheme, WEIGHBRIDGE_API_KEYS=f"home={KEY}")
     expect(page.get_by_label("Key of the function", exact=True)).to_be_visible()
-    assert serious(page, axe) == [], "asking for a key"
+    assert findings(page, axe) == [], "asking for a key"
     enter_key(page)
-    assert serious(page, axe) == [], "empty"
+    assert findings(page, axe) == [], "empty"
     type_in(page, {"Weight (kg)": "8140"})
-    assert serious(page, axe) == [], "with a mistake"
+    assert findings(page, axe) == [], "with a mistake"
     page.get_by_text("Paste instead").click()
     fill_nine(page)
-    assert serious(page, axe) == [], "with a preview"
+    assert findings(page, axe) == [], "with a preview"
     click(page, "Send to Garmin")
     expect_arrived(page)
     settle(page)
-    assert serious(page, axe) == [], "confirmed"
+    assert findings(page, axe) == [], "confirmed"
     upload(page)
     expect(page.get_by_text("8 of 8 weigh-ins can be sent")).to_be_visible()
     page.get_by_text("Columns: ").click()
-    assert serious(page, axe) == [], "with a history"
+    assert findings(page, axe) == [], "with a history"
 
 
 def upload(page: Page) -> None:
@@ -505,22 +588,42 @@ def test_app_export_is_shown_and_sent(site: FormSite) -> None:
     assert sorted(site.weights()) == [w.weight_kg for w in sorted(histories.WEIGH_INS, key=lambda w: w.weight_kg)]
 
 
-def serious(page: Page, axe: str) -> list[str]:
+#: What is Streamlit's own and cannot be changed from here: rule, element, and the reason.
+STREAMLITS = [
+    (
+        "presentation-role-conflict",
+        '[data-testid="stFileUploaderDropzone"]',
+        "The area onto which a file is dropped has a label beside the role of none. Its button and field have labels.",
+    ),
+]
+
+AXE_RUN = """async (exceptions) => {
+    const found = await axe.run({ rules: { "target-size": { enabled: true } }, elementRef: true });
+    const excepted = (rule, node) =>
+        exceptions.some(([of, selector]) => of === rule && node.element?.matches(selector));
+    const nodes = found.violations.flatMap((it) => it.nodes.map((node) => [it, node]));
+    return {
+        passed: found.passes.map((it) => it.id),
+        found: nodes
+            .filter(([it, node]) => !excepted(it.id, node))
+            .map(([it, node]) => `${it.id} (${it.impact}): ${node.html.slice(0, 160)} ${node.failureSummary}`),
+    };
+}"""
+
+
+def findings(page: Page, axe: str) -> list[str]:
+    """What axe-core finds in the page once it has settled: all of its rules, with WCAG 2.2's size of what is tapped."""
     settle(page)
     return audit(page, axe)
 
 
 def audit(page: Page, axe: str) -> list[str]:
-    """What axe-core finds serious in a page as it is."""
+    """The same, in a page as it is."""
     page.evaluate(axe)
-    found = page.evaluate("axe.run()")
-    assert found["passes"]
-    return [
-        f"{v['id']}: {node['html'][:160]} {node['failureSummary']}"
-        for v in found["violations"]
-        if v["impact"] in ("serious", "critical")
-        for node in v["nodes"]
-    ]
+    seen = page.evaluate(AXE_RUN, [[rule, element] for rule, element, _ in STREAMLITS])
+    assert {"color-contrast", "target-size"} <= {*seen["passed"]}
+    found: list[str] = seen["found"]
+    return found
 
 
 def enter_key(page: Page, key: str = KEY) -> None:

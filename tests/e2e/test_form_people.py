@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
-from tests.e2e.test_form_look_back import findings
 from tests.e2e.test_form_page import (
     DESKTOP,
     PHONE,
@@ -19,6 +18,7 @@ from tests.e2e.test_form_page import (
     chromium,
     click,
     expect_arrived,
+    findings,
     settle,
     site,
     type_in,
@@ -48,6 +48,28 @@ def paste(page: Page, text: str) -> None:
     page.get_by_label("A reading").fill(text)
     click(page, "Fill the fields")
     expect(page.get_by_text("Whose weigh-in is this?")).to_be_visible()
+
+
+def test_unit_and_height_of_each_person(site: FormSite, tmp_path: Path) -> None:
+    """The browser remembers the unit and the height of each person, and none is shown for another."""
+    page = open_home(site, tmp_path, PHONE)
+    type_in(page, {"Height (cm)": "170"})
+    page.get_by_role("radio", name="Ben").click()
+    settle(page)
+    expect(page.get_by_label("Height (cm)", exact=True)).to_have_value("")
+    page.get_by_text("lb", exact=True).click()
+    settle(page)
+    type_in(page, {"Height (cm)": "182"})
+    for reload in (False, True):
+        for name, unit, height in (("Anna", "kg", "170"), ("Ben", "lb", "182")):
+            page.get_by_role("radio", name=name).click()
+            expect(page.get_by_label("Height (cm)", exact=True)).to_have_value(height)
+            settle(page)
+            if reload:
+                page.reload()
+            expect(page.get_by_role("radio", name=name)).to_be_checked()
+            expect(page.get_by_label(f"Weight ({unit})", exact=True)).to_be_visible()
+            expect(page.get_by_label("Height (cm)", exact=True)).to_have_value(height)
 
 
 def test_weight_of_another_person_is_asked_about(site: FormSite, tmp_path: Path) -> None:

@@ -3,22 +3,22 @@ waits for its code.
 
 Rule: one attempt at a time, in every thread and process. After a failure the next one has to wait, because repeated
 failures lock an account for one to three days. The file stops a script in a loop, too. What waits for a code can be
-finished once, within `CODE_S`, by who has its state: the file has only its hash.
+finished once, within `CODE_S`, by who has its state, and read by nobody else: it is sealed with the state, which is
+in no file.
 
-Facts: what waits holds Garmin's cookies. It is as secret as the token beside it, and stored in the same way,
-readable only by its owner. The name begins with a dot, so no backup has it. The file is emptied, not deleted, because
-its lock belongs to the open file.
+Facts: what waits holds Garmin's cookies, which are as secret as a token. The file is readable only by its owner, too.
+Its name begins with a dot, so no backup has it. It is emptied, not deleted, because its lock belongs to the open file.
 
-Weakness: where the token is in Secret Manager, the file is still on this machine, so a code must come back to it. What
-nobody finishes stays in the file until the next attempt, although Garmin has forgotten it by then.
+Strategy: whoever looks at the file after the end of what waits removes it, also who only asks how long to wait.
+
+Weakness: where the token is in Secret Manager, the file is still on this machine, so a code must come back to it. If
+nobody ever looks again, what waits stays: without its state, nobody can read it, and Garmin has forgotten it by then.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
-import hmac
 import json
 import math
 import os
@@ -32,6 +32,7 @@ from ..commands import DEFAULT_TOKEN
 from ..errors import Busy, CoolDown, RateLimited, SignInEnded, SignInRejected, TokenStoreUnusable, WeighbridgeError
 from ..private import make_private_folder
 from ..secret import SecretStr
+from .sealed import seal, unseal
 from .sessions.steps import Pending
 
 #: Seconds to wait after the first, second … failure in a row; the last one stays.
@@ -50,10 +51,10 @@ ENOUGH = "Garmin rejected three codes. Wait before the next sign-in: further fai
 
 
 class Waiting(NamedTuple):
-    """A sign-in that waits for its code."""
+    """A sign-in that waits for its code. Its `repr` shows no secret."""
 
-    #: The hash of its state, which only its caller has.
-    mark: str
+    #: What only its caller has.
+    state: SecretStr
     expires_at: float
     #: The library that began it, and what it needs to finish.
     library: str
@@ -61,11 +62,36 @@ class Waiting(NamedTuple):
     wrong_codes: int = 0
 
 
+class _Sealed(NamedTuple):
+    """The same, as the file has it."""
+
+    expires_at: float
+    content: str
+
+    @classmethod
+    def of(cls, waiting: Waiting) -> _Sealed:
+        content = [waiting.library, waiting.pending.content.get_secret_value(), waiting.wrong_codes]
+        text, expires_at = SecretStr(json.dumps(content)), float(waiting.expires_at)
+        return cls(expires_at, seal(text, waiting.state, repr(expires_at)))
+
+    def opened(self, state: SecretStr) -> Waiting | None:
+        """None if the state is another one, or the file was changed."""
+        text = unseal(self.content, state, repr(self.expires_at))
+        if text is None:
+            return None
+        library, pending, wrong_codes = json.loads(text.get_secret_value())
+        return Waiting(state, self.expires_at, library, Pending(SecretStr(pending)), wrong_codes)
+
+
 @dataclass(frozen=True, slots=True)
 class _File:
     failures: int = 0
     until: float = 0.0
-    waiting: Waiting | None = None
+    waiting: _Sealed | None = None
+
+    def at(self, now_s: float) -> _File:
+        """Without what has ended. After the clock was set back, something could wait for ever."""
+        return self if self.waiting and 0 < self.waiting.expires_at - now_s <= CODE_S else replace(self, waiting=None)
 
 
 class Attempts:
@@ -99,9 +125,13 @@ class Attempts:
     def left_s(self) -> int:
         """How long the next attempt with a password has to wait."""
         try:
-            return _left_s(_read(self.path.read_bytes()), self._now())
+            file = _read(self.path.read_bytes())
         except OSError:
             return 0
+        if file != file.at(self._now()):
+            with contextlib.suppress(Busy, TokenStoreUnusable), self.turn():
+                pass  # which removes it
+        return _left_s(file, self._now())
 
     def unusable(self, fault: OSError) -> TokenStoreUnusable:
         return TokenStoreUnusable(
@@ -117,11 +147,8 @@ class Turn:
         self._attempts, self._handle, self._now = attempts, handle, now
 
     def probe(self) -> None:
-        """Raises `TokenStoreUnusable` if the file cannot be written: a sign-in would be wasted."""
-        file = self._read()
-        if file.waiting and not 0 < file.waiting.expires_at - self._now() <= CODE_S:
-            file = replace(file, waiting=None)
-        self._write(file)
+        """Remove what has ended. Raises `TokenStoreUnusable` if the file cannot be written: a sign-in would be lost."""
+        self._write(self._read().at(self._now()))
 
     def check(self) -> None:
         """Raises `CoolDown` until the next attempt is allowed."""
@@ -146,15 +173,15 @@ class Turn:
 
     def wait_for_code(self, library: str, pending: Pending) -> tuple[SecretStr, float]:
         """Keep what waits for a code; an older one ends. Its state, and when it ends."""
-        state, expires_at = secrets.token_urlsafe(32), self._now() + CODE_S
-        file = self._read()
-        self._write(replace(file, waiting=Waiting(_mark(state), expires_at, library, pending)))
-        return SecretStr(state), expires_at
+        waiting = Waiting(SecretStr(secrets.token_urlsafe(32)), self._now() + CODE_S, library, pending)
+        self._keep(waiting)
+        return waiting.state, waiting.expires_at
 
     def waiting(self, state: SecretStr) -> Waiting:
         """What waits for the code that belongs to this state. Raises `SignInEnded`."""
-        waiting = self._read().waiting
-        if waiting is None or not hmac.compare_digest(waiting.mark, _mark(state.get_secret_value())):
+        sealed = self._read().waiting
+        waiting = sealed and sealed.opened(state)
+        if waiting is None:
             raise SignInEnded(ENDED)
         return waiting
 
@@ -163,8 +190,10 @@ class Turn:
         if pending is None or waiting.wrong_codes + 1 >= CODES:
             self.failed(fault := SignInRejected(ENOUGH))
             raise fault
-        again = waiting._replace(pending=pending, wrong_codes=waiting.wrong_codes + 1)
-        self._write(replace(self._read(), waiting=again))
+        self._keep(waiting._replace(pending=pending, wrong_codes=waiting.wrong_codes + 1))
+
+    def _keep(self, waiting: Waiting) -> None:
+        self._write(replace(self._read(), waiting=_Sealed.of(waiting)))
 
     def _read(self) -> _File:
         return _read(os.pread(self._handle, 1 << 20, 0))
@@ -179,12 +208,7 @@ class Turn:
 
 
 def _to_json(file: _File) -> dict[str, Any]:
-    waiting = file.waiting
-    return {
-        "failures": file.failures,
-        "until": file.until,
-        "waiting": waiting and {**waiting._asdict(), "pending": waiting.pending.content.get_secret_value()},
-    }
+    return {"failures": file.failures, "until": file.until, "waiting": file.waiting and file.waiting._asdict()}
 
 
 def _read(content: bytes) -> _File:
@@ -192,9 +216,8 @@ def _read(content: bytes) -> _File:
     try:
         value = json.loads(content)
         waiting = value["waiting"]
-        if waiting is not None:
-            waiting = Waiting(**{**waiting, "pending": Pending(SecretStr(waiting["pending"]))})
-        return _File(int(value["failures"]), float(value["until"]), waiting)
+        sealed = _Sealed(float(waiting["expires_at"]), str(waiting["content"])) if waiting else None
+        return _File(int(value["failures"]), float(value["until"]), sealed)
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return _File()
 
@@ -203,10 +226,6 @@ def _left_s(file: _File, now_s: float) -> int:
     left_s = math.ceil(file.until - now_s)
     # After the clock was set back, a wait could be for ever.
     return left_s if 0 < left_s <= max(COOL_DOWN_S) else 0
-
-
-def _mark(state: str) -> str:
-    return hashlib.sha256(state.encode()).hexdigest()
 
 
 def duration(seconds: int) -> str:

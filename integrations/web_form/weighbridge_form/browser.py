@@ -2,7 +2,9 @@
 
 Facts (Streamlit 1.67): it has no `inputmode`, so a phone would offer letters for nine numbers, its toasts have no
 name, and its own words (Upload, Close) are English. A component runs in the page itself (not in a frame), so its script
-reaches them all. It does so again whenever Streamlit draws something again.
+reaches them all. It does so again whenever Streamlit draws something again. A session ends two minutes after its
+connection, or with the server. The browser gets a new one then, and nobody runs the page in it: what a part of the page
+(a fragment) asks for is unknown there, and dropped without a word.
 
 Strategy: what is remembered is in a cookie, which the first run of the page can read, so that nothing is drawn twice.
 A script of the page sets it; Streamlit itself cannot.
@@ -87,6 +89,32 @@ export default function ({ data }) {
 """
 
 _mount = component("weighbridge_browser", js=_SCRIPT)
+
+#: Says that the connection is back, which runs the whole page.
+_CONNECTION = """
+let tell;
+let observer;
+export default function ({ setTriggerValue }) {
+  tell = setTriggerValue;
+  if (observer) return;
+  const app = document.querySelector("[data-testid=stApp]");
+  let connected = true;
+  observer = new MutationObserver(() => {
+    const now = app.dataset.testConnectionState === "CONNECTED";
+    if (now && !connected) tell("back", document.querySelector(".st-key-new") ? "arrived" : "typing");
+    connected = now;
+  });
+  observer.observe(app, { attributes: true, attributeFilter: ["data-test-connection-state"] });
+}
+"""
+
+_mount_connection = component("weighbridge_connection", js=_CONNECTION)
+
+
+def is_back_after_a_weigh_in() -> bool:
+    """Whether the browser has just connected again, and shows a weigh-in that had arrived."""
+    with st.container(key="connection"):
+        return bool(_mount_connection(key="connected", on_back_change=lambda: None).back == "arrived")
 
 
 def in_the_browser(decimal: Collection[str], text: Collection[str] = ()) -> None:

@@ -23,7 +23,7 @@ from weighbridge.settings import header_text
 
 from .account import FunctionOf
 from .answers import asks_for_a_key, show_problem
-from .browser import remember, remembered
+from .browser import is_back_after_a_weigh_in, remember, remembered
 from .checklist import is_set_up, show_checklist
 from .connect import show_connection, show_signed_in
 from .history import show_history
@@ -40,6 +40,8 @@ PERSON = "person of the function"
 def show() -> None:
     st.set_page_config("Weighbridge", layout="centered")
     st.html(style())
+    if is_back_after_a_weigh_in() and "sent" not in st.session_state:
+        clear()  # a session that is new; the browser has put the old values into the fields
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="head"):
         st.title("Weighbridge", anchor=False, width="content")
         people = st.container(width="content", key="people")

@@ -46,16 +46,16 @@ class Form(NamedTuple):
 
 
 @contextmanager
-def form(folder: Path, people: str, *options: str, **more: str) -> Iterator[Form]:
+def form(folder: Path, people: str, *options: str, port: int = 0, **more: str) -> Iterator[Form]:
     """The page for this WEIGHBRIDGE_URL, with more of Streamlit's options and settings, in a separate process."""
-    with streamlit(["weighbridge", "form", *options], folder, people, **more) as served:
+    with streamlit(["weighbridge", "form", *options], folder, people, port=port, **more) as served:
         yield served
 
 
 @contextmanager
-def streamlit(module: list[str], folder: Path, people: str, **more: str) -> Iterator[Form]:
+def streamlit(module: list[str], folder: Path, people: str, *, port: int = 0, **more: str) -> Iterator[Form]:
     """A Streamlit page, started with `python -m`, once it responds."""
-    port, log = free_port(), folder / "form.log"
+    port, log = port or free_port(), folder / "form.log"
     environment: Mapping[str, str] = os.environ | {"WEIGHBRIDGE_URL": people} | more
     with log.open("wb") as output:
         running = subprocess.Popen(

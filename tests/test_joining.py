@@ -23,6 +23,7 @@ from weighbridge.garmin.tokens import TokenStore
 from weighbridge.notes import Code
 from weighbridge.pipeline import Prover
 from weighbridge.reading.reading import Reading
+from weighbridge.reasons import Sentences
 from weighbridge.resources import TEMPLATES
 
 from .garmin.server import GarminStandIn
@@ -71,9 +72,9 @@ def send(
     return [outcomes[reading] for reading in readings]
 
 
-def what_of(outcome: Outcome) -> tuple[str, list[Code]]:
+def what_of(outcome: Outcome) -> tuple[str, list[Sentences]]:
     assert isinstance(outcome, Delivered), outcome
-    return outcome.status, [note.code for note in (*outcome.notes, *outcome.warnings)]
+    return outcome.status, [note.why for note in (*outcome.notes, *outcome.warnings)]
 
 
 def held(garmin: GarminStandIn) -> list[dict[str, int]]:

@@ -51,7 +51,7 @@ def after(*outcomes: Outcome, before: LastOutcome | None = None) -> LastOutcome:
 # -- how long it counts ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fault", LASTING, ids=code_of)
+@pytest.mark.parametrize("fault", LASTING, ids=lambda fault: fault.code)
 def test_fault_that_somebody_must_fix(fault: errors.WeighbridgeError) -> None:
     """A fault that somebody must fix counts for years, until a delivery succeeds."""
     last = after(fault)

@@ -220,7 +220,13 @@ SAMPLES: dict[str, list[Parameter]] = {
     "reason": [
         *(
             why(**dict.fromkeys(why.parameters, "x"))
-            for why in (Why.COEFFICIENT_OF_FORMULA, Why.ONLY_VALUES_BESIDE, Why.HAS_OWN_UNIT, Why.UNIT_NOT_OF_VALUE)
+            for why in (
+                Why.COEFFICIENT_OF_FORMULA,
+                Why.ONLY_VALUES_BESIDE,
+                Why.HAS_OWN_UNIT,
+                Why.ANOTHER_KEY_SAYS_WHOSE,
+                Why.UNIT_NOT_OF_VALUE,
+            )
         ),
         Why.SEND_AGAIN(),
         Why.SEND_AGAIN_REPLACING(),

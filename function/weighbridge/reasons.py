@@ -191,6 +191,7 @@ class Why(Sentences):
     COEFFICIENT_OF_FORMULA = "it is a coefficient of the scale's formula, not the weight without the fat"
     ONLY_VALUES_BESIDE = "only the values next to it are read"
     HAS_OWN_UNIT = "{key!r} has its own unit"
+    ANOTHER_KEY_SAYS_WHOSE = "{key!r} says whose weigh-in it is"
     UNIT_NOT_OF_VALUE = "{key!r} is not a unit that it can have"
     SEND_AGAIN = "Send the same reading again."
     SEND_AGAIN_REPLACING = "Send the same reading with replace=true again."

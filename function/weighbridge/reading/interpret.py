@@ -398,11 +398,11 @@ class _Interpretation:
             self.person_id = name
             self.keys.setdefault("person", key)
         elif name and name != self.person_id:
-            self._not_used(key, f"{self.keys['person']!r} says whose weigh-in it is")
+            self._not_used(key, Why.ANOTHER_KEY_SAYS_WHOSE(key=self.keys["person"]))
 
     def _device(self, _role: Role, key: str, value: object) -> None:
         self.name = value if isinstance(value, str) else None
-        self._not_used(key, "")
+        self._not_used(key, None)
 
     def _name(self, key: str, value: object) -> str:
         if is_missing(value):

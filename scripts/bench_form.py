@@ -40,7 +40,7 @@ if st.button({SEND!r}):
 
 
 #: Playwright's own waits look every half second; this looks at each frame.
-FIELD = "() => { const field = document.querySelector('input[aria-label=\"Weight (kg)\"]'); return field && !field.disabled }"
+FIELD = """() => document.querySelector('input[aria-label="Weight (kg)"]:enabled')"""
 SHOWN = "text => document.body.innerText.includes(text)"
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.skips import NOT_HERE
 
-pytest_plugins = ["tests.garmin.fixtures"]
+pytest_plugins = ["tests.figures", "tests.garmin.fixtures"]
 
 # On a busy machine anything may take long, and a property is about the result.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -32,18 +32,8 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     return report
 
 
-@pytest.fixture
-def figure(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
-    """Report what a test has measured, at the end of the run: it may be one of several processes."""
-    return lambda text: record_property("figure", text)
-
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What was measured, and every reason for a skip, once, with the number of tests."""
-    for report in terminalreporter.stats.get("passed", []):
-        for name, text in report.user_properties:
-            if name == "figure":
-                terminalreporter.write_line(f"measured: {text}")
+    """Every reason for a skip, once, with the number of tests."""
     skipped = Counter(_reason(report) for report in terminalreporter.stats.get("skipped", []))
     for reason, tests in skipped.items():
         terminalreporter.write_line(f"{tests} skipped: {reason}")

@@ -1,12 +1,14 @@
 """The small Compose files, as people copy them: from an empty folder, and next to the Postgres, the broker and the
 cloudflared of a stack that exists already. A real engine runs them; the repository is not there.
 
-Weakness: cloudflared itself cannot be had here. A container in its place sends what it sends, and a check of the
-configuration follows the rules of its own validator (cloudflare/cloudflared, ingress/ingress.go).
+Weakness: cloudflared itself cannot be had here. A container in its place takes the same command, token and user, and
+sends what it sends; and a check of the configuration follows the rules of its own validator (cloudflare/cloudflared,
+ingress/ingress.go).
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
@@ -53,6 +55,24 @@ services:
 networks:
   backend: {name: backend}
   iot: {name: iot}
+"""
+#: A program that refuses what cloudflared refuses at its start: other words, and a token that is not the base64 of a
+#: JSON object with account, tunnel and secret (cloudflare/cloudflared, cmd/cloudflared/tunnel/subcommands.go).
+TUNNEL = """\
+#!/usr/bin/python3
+import base64, json, os, signal, sys
+assert sys.argv[1:] == ["tunnel", "--no-autoupdate", "run"], sys.argv
+token = json.loads(base64.b64decode(os.environ["TUNNEL_TOKEN"], validate=True))
+assert token.keys() == {"a", "t", "s"}, "Provided Tunnel token is not valid."
+print("Registered tunnel connection", flush=True)
+signal.sigwait([signal.SIGTERM])
+"""
+#: The engine has no BuildKit, so the program is not in a here-document.
+TUNNEL_IMAGE = f"""
+FROM python:3.13-slim-trixie
+RUN echo {base64.b64encode(TUNNEL.encode()).decode()} | base64 -d > /usr/local/bin/cloudflared
+RUN chmod 755 /usr/local/bin/cloudflared
+ENTRYPOINT ["cloudflared"]
 """
 #: What a cloudflared does with one request, as far as the page sees it: it asks the address of its rule for the host.
 CLOUDFLARED = """
@@ -284,6 +304,58 @@ def test_next_to_an_existing_stack(docker: Engine, garmin: GarminStandIn) -> Non
     assert "default.json" in stack.compose(*backup, "ls", "/data/tokens")
     stack.compose("down", "--volumes", "--timeout", "5")
 
+
+def test_tunnel_of_its_own_and_the_network_of_home_assistant(docker: Engine, garmin: GarminStandIn) -> None:
+    """Whoever has no cloudflared gets one that sees the page alone. A Home Assistant in a network of its own sees the
+    function alone, and sends with the key."""
+    docker.docker("build", "--quiet", "--tag", "cloudflared-stand-in", "-", said=TUNNEL_IMAGE)
+    docker.docker("network", "create", "home-assistant")
+    stack = Stack(docker, garmin, "tunnel")
+    files = ("page.yaml", "tunnel.yaml", "own-home-assistant.yaml")
+    settings = {
+        "WEIGHBRIDGE_KEY": f"{OURS}-key",
+        "WEIGHBRIDGE_FORM_PASSWORD": f"{OURS}-form",
+        "WEIGHBRIDGE_FORM_HOSTS": "weigh.example.org",
+        "WEIGHBRIDGE_DELIVERY": "folder",
+        "WEIGHBRIDGE_HOME_ASSISTANT_NETWORK": "home-assistant",
+    }
+    more = "  weighbridge-tunnel: {image: cloudflared-stand-in}\n"
+    stack.include(*files, more=more, **settings)
+    with pytest.raises(RuntimeError, match=r"Set WEIGHBRIDGE_TUNNEL_TOKEN in weighbridge\.env"):
+        stack.compose("config")
+    token = base64.b64encode(json.dumps({"a": "account", "t": "tunnel", "s": OURS}).encode()).decode()
+    stack.include(*files, more=more, **settings, WEIGHBRIDGE_TUNNEL_TOKEN=token)
+    stack.up()
+    come = {"Host": "weigh.example.org", "Cf-Connecting-Ip": "203.0.113.7", "X-Forwarded-Proto": "https"}
+    inside = ("exec", "-T", "weighbridge-tunnel", "python3", "-c", CLOUDFLARED)
+    asked = stack.compose(*inside, json.dumps(["weighbridge-form:8501", come]))
+    assert asked.split()[-1] == "401", "it asks for its password"
+    with pytest.raises(RuntimeError, match=NO_SUCH_NAME):
+        stack.compose(*inside, json.dumps(["weighbridge-function:8080", {}]))
+    send = ("run", "--rm", "--network", "home-assistant", "python:3.13-slim-trixie", "python3", "-c", SEND)
+    address = "http://weighbridge-function:8080/readings"
+    assert docker.docker(*send, address, f"{OURS}-key").strip() == "202 kept"
+    assert docker.docker(*send, address, "another").strip() == "401"
+    with pytest.raises(RuntimeError, match=NO_SUCH_NAME):
+        docker.docker(*send, "http://weighbridge-form:8501", f"{OURS}-key")
+    for name in ("function", "form", "refresh"):
+        assert token not in str(stack.container(f"weighbridge-{name}")["Config"])
+    stack.compose("down", "--volumes", "--timeout", "5")
+
+
+NO_SUCH_NAME = r"Name or service not known|name resolution"
+#: What a Home Assistant in another network sends: ADDRESS KEY.
+SEND = """
+import json, sys, urllib.error, urllib.request
+address, key = sys.argv[1:]
+body = json.dumps({"weight": 81.4, "measured_at": "2024-07-01T06:30:00Z"}).encode()
+request = urllib.request.Request(address, body, {"X-API-Key": key, "Content-Type": "application/json"})
+try:
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        print(answer.status, json.load(answer)["status"])
+except urllib.error.HTTPError as error:
+    print(error.code)
+"""
 
 #: The tables of an earlier version, and what it left in them: a reading that waits, and one that has arrived.
 EARLIER = Path(__file__).with_name("outbox_0_1") / "schema.sql"

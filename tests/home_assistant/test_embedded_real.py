@@ -149,14 +149,14 @@ def home(tmp_path: Path, garmin: GarminStandIn) -> Iterator[Running]:
     running.kill()
 
 
-def test_real(home: Running, garmin: GarminStandIn) -> None:
+def test_real(home: Running, garmin: GarminStandIn, figure: Callable[[str], None]) -> None:
     """Added by the flow with a second factor, the function takes 40 MiB at most, blocks nothing, and a weigh-in is
     confirmed. After kill -9 right after a renewal, the renewed token is used."""
     without = home.resident_mib()
     home.add()
     assert home.weigh_in(measured_at="2026-11-23T06:31:00Z", weight_kg=81.4)["status"] == "confirmed"
     more = home.resident_mib() - without
-    print(f"without {without:.1f} MiB, with the function inside {more:+.1f} MiB")
+    figure(f"Home Assistant {without:.1f} MiB, with the function inside {more:+.1f} MiB")
     garmin.expire_access_tokens()
     before = garmin.sign_in.refreshes
     assert home.weigh_in(measured_at="2026-11-24T06:31:00Z", weight_kg=81.2)["status"] == "confirmed"

@@ -34,6 +34,8 @@ MUSCLES = ("muscle_mass_kg", "skeletal_muscle_mass_kg")
 
 @dataclass(frozen=True, slots=True)
 class Person:
+    """Somebody whose weigh-ins arrive, as WEIGHBRIDGE_PEOPLE describes them."""
+
     name: str
     #: The name of the token, and so the Garmin account (`weighbridge login --name …`).
     token: str

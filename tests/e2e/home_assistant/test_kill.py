@@ -1,7 +1,7 @@
 """kill -9 of a real Home Assistant between the arrival of a reading and its delivery: nothing is lost or doubled.
 
 Home Assistant, Mosquitto and the function are real; Garmin is the stand-in. Each life of Home Assistant ends with
-SIGKILL at a random moment after a reading arrived. WEIGHBRIDGE_KILLS says how many lives there are.
+SIGKILL at a random moment after a reading arrived.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,7 +27,7 @@ from tests.garmin.server import GarminStandIn
 from tests.home_assistant.running import RunningFunction
 from tests.skips import NOT_HERE
 
-KILLS = int(os.environ.get("WEIGHBRIDGE_KILLS", "8"))
+KILLS = 50
 AT = datetime(2026, 11, 1, 7, tzinfo=UTC)
 #: The readings arrive and are sent within this time; a kill falls into it, or shortly after.
 LONGEST_S = 0.4
@@ -161,7 +162,7 @@ def live(home: Home, broker: Mosquitto, n: int, after_s: float) -> bool:
 
 
 @pytest.mark.skipif(not HOME_ASSISTANT_ROOT, reason=f"{NOT_HERE}Home Assistant is in a Debian root")
-def test_kill(tmp_path: Path) -> None:
+def test_kill(tmp_path: Path, figure: Callable[[str], None]) -> None:
     """After so many kills, Garmin has each weigh-in once: those that the broker retains, and those that came live and
     were on the disk."""
     chance = random.Random(19)
@@ -182,7 +183,7 @@ def test_kill(tmp_path: Path) -> None:
         finally:
             function.stop()
         found = sorted(weight["timestampGMT"] for weight in function.weights())
-        print(f"{KILLS} kills, {between} of them while a reading was on its way")
+        figure(f"{KILLS} kills of Home Assistant, {between} of them while a reading was on its way")
         assert found == [(AT + timedelta(hours=6 * n)).timestamp() * 1000 for n in range(KILLS)]
         assert between > 0
         assert garmin.unexpected == []

@@ -202,7 +202,7 @@ def test_pauses_between_looks(garmin: GarminStandIn, connect: Connect, tmp_path:
     assert pauses == [0.5, 1.0, 2.0, 4.0, 4.0, 0.5]
     assert outcome.status == "accepted"
     assert warned(outcome) == [Code.NOT_VISIBLE_YET]
-    assert "within 12 s" in outcome.warnings[0].text
+    assert "within 12 s" in str(outcome.warnings[0])
 
 
 def test_values_not_shown(garmin: GarminStandIn, connect: Connect) -> None:
@@ -361,7 +361,7 @@ def test_replace_by_less(garmin: GarminStandIn, connect: Connect) -> None:
     deliver(connect(), reading())
     outcome = delivered(deliver(connect(), only_weight("81.25"), replace=True)[0])
     assert warned(outcome) == [Code.REPLACED_ENTRY_HAD_MORE]
-    assert "bone mass" in outcome.warnings[0].text
+    assert "bone mass" in str(outcome.warnings[0])
     deliver(connect(), reading(weight_kg="81.25", bone_mass_kg=None), replace=True)
     outcome = delivered(deliver(connect(), only_weight("81.25", MORNING), replace=True)[0])
     assert (outcome.status, outcome.warnings) == ("present", ())
@@ -479,7 +479,7 @@ def test_garmin_remark(garmin: GarminStandIn, connect: Connect) -> None:
     outcome = delivered(deliver(connect(), reading())[0])
     assert outcome.status == "confirmed"
     assert warned(outcome) == [Code.GARMIN_REMARK]
-    assert "Some data was not imported." in outcome.warnings[0].text
+    assert "Some data was not imported." in str(outcome.warnings[0])
 
 
 REFUSALS: list[tuple[str, type[WeighbridgeError], str]] = [

@@ -94,7 +94,7 @@ def test_same_again(garmin: GarminStandIn, connect: Connect) -> None:
         assert isinstance(outcome, Delivered)
         assert outcome.garmin is not None
         assert outcome.garmin.measured_at == MORNING
-        assert "2026-11-23T06:31:05Z" in outcome.notes[0].text
+        assert "2026-11-23T06:31:05Z" in str(outcome.notes[0])
     assert held(garmin) == [encode(message())]
 
 

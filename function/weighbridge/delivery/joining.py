@@ -27,7 +27,6 @@ from ..notes import Code, Note
 from ..reading.measures import MEASURES
 from ..reading.reading import Reading
 from ..reading.weighing import added, changed, is_one_weighing, together
-from ..reasons import fill
 
 T = TypeVar("T")
 
@@ -198,7 +197,8 @@ def would(added: Sequence[str], changed: Sequence[str]) -> str:
 
 def in_words(names: Sequence[str]) -> str:
     """Attributes of a reading as a list for people: "body fat, bone mass and visceral fat"."""
-    return fill("{values:and}", {"values": labels(names)})
+    *first, last = labels(names)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def labels(names: Sequence[str]) -> list[str]:

@@ -50,7 +50,7 @@ from weighbridge.reading.identities import LEAN_SOFT_TISSUE, RULES, Outcome, Rul
 from weighbridge.reading.languages import LANGUAGES
 from weighbridge.reading.measures import MEASURES
 from weighbridge.reading.steering import COULD_SAY, EXCEPTED, PATTERNS, Question
-from weighbridge.reasons import Why
+from weighbridge.reasons import Sentences, Why
 from weighbridge.receipt import DEVELOPER_FIELDS, NATIVE, NOT_STORED, WORDS
 from weighbridge.resources import EXAMPLE, TEMPLATES
 
@@ -213,48 +213,10 @@ STATUSES = {
     "nothing": "The message was about no weigh-in, such as a test. Nothing was done.",
 }
 
-#: The meaning of each code of a note or warning. If one is missing, `make fix` fails.
-CODES = {
-    Code.TIME_OF_ARRIVAL: "The reading has no time, so the moment of the request counts.",
-    Code.TIME_OF_RECEIPT: "The reading has no time, so the caller's `received_at` counts.",
-    Code.TIME_OF_EVENT: "The reading has no time, so that of the CloudEvent around it counts.",
-    Code.ZONE_ASSUMED: "The time has no offset. The text names the zone in which it was read.",
-    Code.TIME_OF_RECORD: "No time of the measurement came, so that of its storing or changing counts.",
-    Code.KEY_NOT_UNDERSTOOD: "The key could say when, whose or in which unit; something else says it.",
-    Code.UNIT_DECIDED: "A number that could be in kg or in %: the other values show which.",
-    Code.HOUR_TWICE: "A clock change: the hour occurs twice, and the first one was taken.",
-    Code.HOUR_SKIPPED: "A clock change: the hour does not exist, and the time was moved forward by the gap.",
-    Code.NOT_MEASURED: "An optional value came as zero or as `unknown`, so it was not measured.",
-    Code.SAID_TWICE: "The same value came as a mass and as a percentage. The mass was used.",
-    Code.NOT_USED: "The key is known and was left out for the reason given.",
-    Code.NO_PLACE: "The key is known, but Garmin does not store this value.",
-    Code.PROBLEM_AT_SOURCE: "The source reports a problem with something other than the weight.",
-    Code.HEIGHT_OF_PERSON: "The height of the person's entry in `WEIGHBRIDGE_PEOPLE` was used.",
-    Code.SKELETAL_MUSCLE: "Skeletal muscle was sent as Garmin's muscle, as configured for this person.",
-    Code.MUSCLE_LEFT_OUT: "This person's muscle is the skeletal one, and the reading has none.",
-    Code.LEFT_OUT_IN_DOUBT: "A value is out of its range or contradicts the others. It was left out.",
-    Code.UNUSUAL: "A value is possible and was sent, but it is more often a slip. Is it right?",
-    Code.NOT_RECOGNIZED: "Keys that are not known, and could only have added a value, were left out.",
-    Code.SAME_WEIGHING: "The reading belongs to a weigh-in some seconds away, and adds nothing to it.",
-    Code.COMPLETES_WEIGH_IN: "The reading's values were added to a weigh-in that was there already.",
-    Code.FELL_BACK: "An earlier delivery of the chain did not take the file; a later one did.",
-    Code.OTHER_FILES_KEPT: "The folder already holds other values for this instant.",
-    Code.GARMIN_REMARK: "Garmin's answer included a message.",
-    Code.NOT_SHOWN: "Garmin shows the weigh-in without these values.",
-    Code.NOT_VISIBLE_YET: "Garmin does not show the weigh-in yet.",
-    Code.SHOWN_DIFFERENTLY: "Garmin shows different values from those sent.",
-    Code.LOOK_FAILED: "The weigh-in was uploaded, but reading it back failed.",
-    Code.ENTRIES_UNREADABLE: "Garmin lists weigh-ins around this day that cannot be read; they were left out.",
-    Code.PERSONAL_API_FAILED: "Garmin's Personal API could not be read; the sign-in was used instead.",
-    Code.REPLACED_ENTRY_REMAINS: "The old weigh-in is still there. `final` is false: send the same again.",
-    Code.REPLACED_ENTRY_HAD_MORE: "The replaced weigh-in had values that the new one does not have.",
-}
-
 
 def reasons() -> None:
     """The code of each reason, and its sentence."""
-    rows = [(f"`{why.code}`", why.sentence.replace("!r}", "}").replace("{{", "{").replace("}}", "}")) for why in Why]
-    _table(("`code`", "`message`"), rows)
+    _sentences("message", Why)
 
 
 AGAIN = {"never": "never", "later": "later", "after_repair": "after a fix"}
@@ -281,7 +243,17 @@ def blame() -> None:
 
 
 def codes() -> None:
-    _table(("`code`", "meaning"), [(f"`{code}`", CODES[code]) for code in Code])
+    """The code of each note and warning, and its sentence."""
+    _sentences("text", Code)
+
+
+def _sentences(name: str, table: type[Sentences]) -> None:
+    rows = [(f"`{each.code}`", _sentence(each)) for each in table]
+    _table(("`code`", f"`{name}`"), rows)
+
+
+def _sentence(of: Sentences) -> str:
+    return re.sub(r"(?:!r|:\w+)}", "}", of.sentence).replace("{{", "{").replace("}}", "}")
 
 
 def limits() -> None:

@@ -21,7 +21,9 @@ from babel.messages.pofile import read_po, write_po
 
 from weighbridge.reading.dialects import Share
 from weighbridge.reading.identities import LEAN_SOFT_TISSUE, RULES, share_rule
+from weighbridge.reading.instants import ZONE_NOT_NEEDED
 from weighbridge.reading.measures import MEASURES
+from weighbridge.reading.steering import Question
 from weighbridge.reading.times import WEEKDAYS
 from weighbridge_form.answers import KNOWN, sentence_of
 from weighbridge_form.values import FIELDS
@@ -77,6 +79,7 @@ def texts_of_tables() -> Iterator[str]:
     yield from (DAY_FIRST, MONTH_FIRST, YEAR_FIRST)
     yield from (sentence_of(why) for why in KNOWN.values())
     yield from WEEKDAYS
+    yield from (*(question.value for question in Question), ZONE_NOT_NEEDED)
     yield from (share.measure.label for share in Share)
     for rule in (*RULES, LEAN_SOFT_TISSUE, *(share_rule(share.mass) for share in Share)):
         yield from (rule.quantity, rule.way)

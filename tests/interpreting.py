@@ -12,6 +12,7 @@ import pytest
 from weighbridge.errors import FieldError, ReadingRejected
 from weighbridge.notes import Code
 from weighbridge.reading.interpret import Interpreted, interpret
+from weighbridge.reasons import Sentences
 
 NOW = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -60,5 +61,5 @@ def short(value: object) -> str:
     return "long int" if isinstance(value, int) and value.bit_length() > 999 else ascii(value)[:30]
 
 
-def notes(interpreted: Interpreted) -> list[tuple[Code, str]]:
-    return [(note.code, note.text) for note in interpreted.notes]
+def notes(interpreted: Interpreted) -> list[tuple[Sentences, str]]:
+    return [(note.why, str(note)) for note in interpreted.notes]

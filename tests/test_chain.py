@@ -21,7 +21,7 @@ from weighbridge.errors import (
     SignInNeeded,
     WeighbridgeError,
 )
-from weighbridge.notes import Code, Note
+from weighbridge.notes import Code
 from weighbridge.reading.reading import Reading
 
 
@@ -55,7 +55,7 @@ def test_definite_fault_falls_back(tmp_path: Path, fault: WeighbridgeError) -> N
     outcome = Chain([Failing(fault), Folder(tmp_path)]).deliver([READING], proven, replace=False)[READING]
     assert isinstance(outcome, Delivered)
     assert outcome.status == "kept"
-    assert outcome.warnings == (Note(Code.FELL_BACK, f"failing did not deliver: {fault}"),)
+    assert outcome.warnings == (Code.FELL_BACK(delivery="failing", fault=fault),)
 
 
 @pytest.mark.parametrize("fault", FINAL, ids=lambda fault: type(fault).__name__)

@@ -33,13 +33,13 @@ from weighbridge.reading.reading import Reading
 
 def in_doubt(interpreted: Interpreted) -> list[str]:
     """The texts of what was left out. Each is a note and a warning."""
-    warned = [warning.text for warning in interpreted.warnings if warning.code is Code.LEFT_OUT_IN_DOUBT]
-    assert warned == [note.text for note in interpreted.notes if note.code is Code.LEFT_OUT_IN_DOUBT]
+    warned = [str(warning) for warning in interpreted.warnings if warning.why is Code.LEFT_OUT_IN_DOUBT]
+    assert warned == [str(note) for note in interpreted.notes if note.why is Code.LEFT_OUT_IN_DOUBT]
     return warned
 
 
 def questions(payload: dict[str, object]) -> list[str]:
-    return [warning.text for warning in understood(payload).warnings if warning.code is Code.UNUSUAL]
+    return [str(warning) for warning in understood(payload).warnings if warning.why is Code.UNUSUAL]
 
 
 # -- what callers really send ------------------------------------------------------------------------------
@@ -104,7 +104,7 @@ def test_doubtful_value_is_left_out(payload: dict[str, object], keys: list[str],
     """What is in doubt is left out and named with the reason. The weight and all other values are in the reading."""
     interpreted = understood(payload)
     (text,) = in_doubt(interpreted)
-    named, _, sentence = text.partition(" left out as doubtful. ")
+    named, _, sentence = text.removeprefix("Left out as doubtful: ").partition(". ")
     assert [key for key in payload if repr(key) in named.split("Received")[0]] == sorted(keys, key=[*payload].index)
     assert reason in sentence
     assert interpreted.reading == understood({k: v for k, v in payload.items() if k not in keys}).reading
@@ -204,7 +204,7 @@ def test_real_bodies(weight: float, fat: float, bone: float, height: float) -> N
     interpreted = understood({"weight": weight, "body fat": fat, "bone mass": bone, "height": height})
     assert interpreted.reading.bone_mass_kg == Decimal(str(bone))
     assert in_doubt(interpreted) == []
-    assert [warning.code for warning in interpreted.warnings] == ([Code.UNUSUAL] if weight < 20 else [])
+    assert [warning.why for warning in interpreted.warnings] == ([Code.UNUSUAL] if weight < 20 else [])
 
 
 # -- the table ---------------------------------------------------------------------------------------------
@@ -365,13 +365,13 @@ def test_height_of_the_person_that_does_not_fit() -> None:
     assert (interpreted.reading.height_cm, interpreted.reading.bmi) == (None, None)
     assert interpreted.reading.body_fat_percent == Decimal("18.2")
     (text,) = in_doubt(interpreted)
-    assert text.startswith("The height of Anna was left out as doubtful. Weight ÷ height² 166.12 kg/m² is more than")
+    assert text.startswith("Left out as doubtful: The height of Anna. Weight ÷ height² 166.12 kg/m² is more than")
 
 
 def test_body_mass_index_of_the_person_is_a_question() -> None:
     """The body mass index that follows from a configured height is looked at as well, and nothing is asked twice."""
     interpreted = of_person(understood({"weight": 18.2}), replace(ANNA, height_cm=Decimal(170)))
-    assert [warning.text.partition(" kg")[0] for warning in interpreted.warnings] == [
+    assert [str(warning).partition(" kg")[0] for warning in interpreted.warnings] == [
         "Weight 18.2",
         "Body mass index 6.3",
     ]

@@ -28,6 +28,7 @@ from weighbridge.fit.template import read_template
 from weighbridge.notes import Code
 from weighbridge.pipeline import Prover
 from weighbridge.reading.reading import Reading
+from weighbridge.reasons import Sentences
 from weighbridge.resources import TEMPLATES
 
 TEMPLATE = read_template((TEMPLATES / "weight_scale.fit").read_bytes())
@@ -139,8 +140,8 @@ def rows(folder: Path) -> list[RawFields]:
     return sorted(kept, key=lambda raws: raws["timestamp"])
 
 
-def codes(outcome: Delivered) -> list[Code]:
-    return [note.code for note in (*outcome.notes, *outcome.warnings)]
+def codes(outcome: Delivered) -> list[Sentences]:
+    return [note.why for note in (*outcome.notes, *outcome.warnings)]
 
 
 @pytest.fixture

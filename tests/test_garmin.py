@@ -39,9 +39,10 @@ from weighbridge.garmin.connect import GarminConnect
 from weighbridge.garmin.sessions.garth import GarthSession
 from weighbridge.garmin.sessions.port import GarminResponse
 from weighbridge.garmin.tokens import TokenStore
-from weighbridge.notes import Code, Note
+from weighbridge.notes import Code
 from weighbridge.pipeline import Prover
 from weighbridge.reading.reading import Reading
+from weighbridge.reasons import Sentences
 from weighbridge.resources import TEMPLATES
 
 from .fit_builder import File, file_id, weigh_in
@@ -117,8 +118,8 @@ def delivered(outcome: Outcome) -> Delivered:
     return outcome
 
 
-def warned(outcome: Delivered) -> list[Code]:
-    return [warning.code for warning in outcome.warnings]
+def warned(outcome: Delivered) -> list[Sentences]:
+    return [warning.why for warning in outcome.warnings]
 
 
 def routes(garmin: GarminStandIn) -> list[str | None]:
@@ -201,7 +202,7 @@ def test_pauses_between_looks(garmin: GarminStandIn, connect: Connect, tmp_path:
     assert pauses == [0.5, 1.0, 2.0, 4.0, 4.0, 0.5]
     assert outcome.status == "accepted"
     assert warned(outcome) == [Code.NOT_VISIBLE_YET]
-    assert "within 12 s" in outcome.warnings[0].text
+    assert "within 12 s" in str(outcome.warnings[0])
 
 
 def test_values_not_shown(garmin: GarminStandIn, connect: Connect) -> None:
@@ -210,7 +211,8 @@ def test_values_not_shown(garmin: GarminStandIn, connect: Connect) -> None:
     outcome = delivered(deliver(connect(), reading())[0])
     assert outcome.status == "confirmed"
     text = "Garmin Connect does not show body mass index and visceral fat."
-    assert outcome.warnings == (Note(Code.NOT_SHOWN, text),)
+    assert outcome.warnings == (Code.NOT_SHOWN(values=["body mass index", "visceral fat"]),)
+    assert str(outcome.warnings[0]) == text
 
 
 def test_values_that_the_template_lacks(garmin: GarminStandIn, connect: Connect) -> None:
@@ -359,7 +361,7 @@ def test_replace_by_less(garmin: GarminStandIn, connect: Connect) -> None:
     deliver(connect(), reading())
     outcome = delivered(deliver(connect(), only_weight("81.25"), replace=True)[0])
     assert warned(outcome) == [Code.REPLACED_ENTRY_HAD_MORE]
-    assert "bone mass" in outcome.warnings[0].text
+    assert "bone mass" in str(outcome.warnings[0])
     deliver(connect(), reading(weight_kg="81.25", bone_mass_kg=None), replace=True)
     outcome = delivered(deliver(connect(), only_weight("81.25", MORNING), replace=True)[0])
     assert (outcome.status, outcome.warnings) == ("present", ())
@@ -477,7 +479,7 @@ def test_garmin_remark(garmin: GarminStandIn, connect: Connect) -> None:
     outcome = delivered(deliver(connect(), reading())[0])
     assert outcome.status == "confirmed"
     assert warned(outcome) == [Code.GARMIN_REMARK]
-    assert "Some data was not imported." in outcome.warnings[0].text
+    assert "Some data was not imported." in str(outcome.warnings[0])
 
 
 REFUSALS: list[tuple[str, type[WeighbridgeError], str]] = [
@@ -927,7 +929,7 @@ def test_nothing_leaks(
         garmin.faults.add("upload", fault, times=2)
         try:
             outcome = delivered(deliver(connect(confirm_s=0), only_weight("87.65"))[0])
-            texts += [warning.text for warning in outcome.warnings]
+            texts += [str(warning) for warning in outcome.warnings]
         except WeighbridgeError as e:
             context: BaseException | None = e
             while context is not None:

@@ -168,8 +168,8 @@ def test_number_of_unknown_unit_is_left_out() -> None:
     """A bare number that may be in kg or in % is left out with a warning, not guessed."""
     (found,) = interpreted(read(b"date,weight (kg),Muscle,Hydration\n2026-04-23 07:30,74.2,60.1,55.0\n"))
     assert found.reading.muscle_mass_kg is found.reading.body_water_percent is None
-    assert [warning.text for warning in found.warnings] == [
-        f"{key} was left out as doubtful. It could be in kg or in %, and the other values do not decide. "
+    assert [str(warning) for warning in found.warnings] == [
+        f"Left out as doubtful: {key}. It could be in kg or in %, and the other values do not decide. "
         "Send it with its unit."
         for key in ("'Muscle'", "'Hydration'")
     ]
@@ -380,7 +380,7 @@ def test_options_answer_the_questions(tmp_path: Path) -> None:
     ):
         assert part in shown, shown
     undecided = " ".join(weighbridge(*words, *answers[:6], folder=tmp_path, COLUMNS="120").stdout.decode().split())
-    assert "row 2: 'muscle' was left out as doubtful. It could be in kg or in %" in undecided, undecided
+    assert "row 2: Left out as doubtful: 'muscle'. It could be in kg or in %" in undecided, undecided
 
 
 DATES = ("%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%m/%d/%y", "%Y%m%d", "%b %d, %Y", "%d-%m-%Y", "%Y/%m/%d")

@@ -88,7 +88,7 @@ def test_answers_to_an_upload() -> None:
         status = dice.choice([200, 201, 202, 204, 301, 400, 401, 403, 404, 408, 409, 412, 413, 429, 500, 503, 599])
         body = changed(dice.choice([ACCEPTED, WITH_WARNINGS, DUPLICATE, REFUSED]), dice)
         result = read_upload_answer(GarminResponse(status, {}, body), SIGN_IN)
-        for text in [str(result.fault or "x"), *(warning.text for warning in result.warnings)]:
+        for text in [str(result.fault or "x"), *(str(warning) for warning in result.warnings)]:
             assert text.isprintable()
             assert len(text) < 500
             assert "2591602" not in text

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.interpreting import ARRIVAL, errors, notes, only_error, short, understood, values
 from weighbridge.errors import ReadingRejected
-from weighbridge.notes import Code, Note
+from weighbridge.notes import Code
 from weighbridge.reading.dialects import DIALECTS, NOT_MEASURED, VOCABULARY, Either, Quantity, Role, Share, normal
 from weighbridge.reading.quantities import LONGEST_TEXT
 
@@ -128,13 +128,13 @@ def test_likely_slip(key: str, meant: str | None) -> None:
     """A key that is one slip away from a known one is named with that one, where a person reads it."""
     (warning,) = understood({"weight": 81.4, key: 18.2}).warnings
     hint = f" (did you mean {meant!r}?)" if meant else ""
-    assert (warning.code, warning.text) == (Code.NOT_RECOGNIZED, f"Not recognized: {key!r}{hint}.")
+    assert (warning.why, str(warning)) == (Code.NOT_RECOGNIZED, f"Not recognized: {key!r}{hint}.")
 
 
 def test_many_unknown_keys() -> None:
     """Of many unknown keys, the warning names the first and the number of the others."""
     (warning,) = understood({"weight": 81.4} | {f"key {n}": n for n in range(9)}).warnings
-    assert warning.text == "Not recognized: 'key 0', 'key 1', 'key 2', 'key 3', 'key 4' and 4 more."
+    assert str(warning) == "Not recognized: 'key 0', 'key 1', 'key 2', 'key 3', 'key 4' and 4 more."
 
 
 @pytest.mark.parametrize("zero", [0, 0.0, Decimal("0.0"), "0", "0,0 %", "0 kg", -0.0])
@@ -144,7 +144,7 @@ def test_zero_is_not_measured(zero: object) -> None:
     assert interpreted.reading.body_fat_percent is None
     assert interpreted.reading.fat_mass_kg is None
     assert notes(interpreted) == [
-        (Code.NOT_MEASURED, "'body fat' is 0, which means that it was not measured."),
+        (Code.NOT_MEASURED, "'body fat' was not measured."),
         ARRIVAL,
     ]
 
@@ -173,7 +173,7 @@ def test_no_place_and_not_recognized_in_one_reading() -> None:
     """A key that Garmin cannot store is a note; one that is not known is a warning."""
     interpreted = understood({"weight": 81.4, "impedance": 480, "mood": "fine"})
     assert notes(interpreted)[0] == (Code.NO_PLACE, "Not stored by Garmin: impedance.")
-    assert interpreted.warnings == (Note(Code.NOT_RECOGNIZED, "Not recognized: 'mood'.", {"keys": ["mood"]}),)
+    assert interpreted.warnings == (Code.NOT_RECOGNIZED(keys=["mood"]),)
 
 
 def test_same_value_twice() -> None:

@@ -23,6 +23,7 @@ from weighbridge.garmin.tokens import TokenStore
 from weighbridge.notes import Code
 from weighbridge.pipeline import Prover
 from weighbridge.reading.reading import Reading
+from weighbridge.reasons import Sentences
 from weighbridge.resources import TEMPLATES
 
 from .garmin.server import GarminStandIn
@@ -71,9 +72,9 @@ def send(
     return [outcomes[reading] for reading in readings]
 
 
-def what_of(outcome: Outcome) -> tuple[str, list[Code]]:
+def what_of(outcome: Outcome) -> tuple[str, list[Sentences]]:
     assert isinstance(outcome, Delivered), outcome
-    return outcome.status, [note.code for note in (*outcome.notes, *outcome.warnings)]
+    return outcome.status, [note.why for note in (*outcome.notes, *outcome.warnings)]
 
 
 def held(garmin: GarminStandIn) -> list[dict[str, int]]:
@@ -93,7 +94,7 @@ def test_same_again(garmin: GarminStandIn, connect: Connect) -> None:
         assert isinstance(outcome, Delivered)
         assert outcome.garmin is not None
         assert outcome.garmin.measured_at == MORNING
-        assert "2026-11-23T06:31:05Z" in outcome.notes[0].text
+        assert "2026-11-23T06:31:05Z" in str(outcome.notes[0])
     assert held(garmin) == [encode(message())]
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from weighbridge import errors
 from weighbridge.delivery.folder import Folder
-from weighbridge.delivery.last_outcome import PASSES_S, LastOutcome, code_of, next_outcome, read_last_outcome
+from weighbridge.delivery.last_outcome import PASSES_S, LastOutcome, next_outcome, read_last_outcome
 from weighbridge.delivery.port import Delivered, Outcome, Status
 from weighbridge.errors import FolderUnusable
 from weighbridge.garmin.sessions.token_session import RenewalLost
@@ -51,7 +51,7 @@ def after(*outcomes: Outcome, before: LastOutcome | None = None) -> LastOutcome:
 # -- how long it counts ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fault", LASTING, ids=code_of)
+@pytest.mark.parametrize("fault", LASTING, ids=lambda fault: fault.code)
 def test_fault_that_somebody_must_fix(fault: errors.WeighbridgeError) -> None:
     """A fault that somebody must fix counts for years, until a delivery succeeds."""
     last = after(fault)
@@ -102,7 +102,7 @@ def test_worst_of_several() -> None:
 )
 def test_code_is_that_of_the_problem(fault: errors.WeighbridgeError) -> None:
     """The code is the one in the type of the problem that the caller gets."""
-    assert code_of(fault) == kind_of(fault).slug
+    assert fault.code == kind_of(fault).slug
 
 
 @pytest.mark.parametrize("value", [None, [], {"code": 1, "at": "x", "why": [], "lasts_s": float("nan")}])

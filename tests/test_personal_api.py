@@ -261,8 +261,8 @@ def test_personal_api_fails(garmin: GarminStandIn, env: dict[str, str]) -> None:
     outcome = deliver(env | {"GARMIN_PERSONAL_API_KEY": "planted-key"})
     assert outcome.status == "confirmed"
     (warning,) = outcome.warnings
-    assert warning.code is Code.PERSONAL_API_FAILED
-    assert "Make a new key" in warning.text
+    assert warning.why is Code.PERSONAL_API_FAILED
+    assert "Make a new key" in str(warning)
     assert "planted-key" not in str(outcome)
 
 

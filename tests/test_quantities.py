@@ -259,7 +259,7 @@ def test_pound_that_may_be_half_a_kilogram(unit: str) -> None:
 def test_object_without_a_value(missing: object) -> None:
     """A unit without a value was not measured, as a missing value is."""
     absent = {"value": missing, "unit": "%"}
-    assert Code.NOT_MEASURED in [note.code for note in understood({"weight": 81.4, "body fat": absent}).notes]
+    assert Code.NOT_MEASURED in [note.why for note in understood({"weight": 81.4, "body fat": absent}).notes]
     assert only_error({"weight": absent}).message.startswith("A reading needs a weight")
 
 

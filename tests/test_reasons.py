@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from tests.interpreting import only_error, understood
+from weighbridge import errors
 from weighbridge.errors import ReadingRejected
 from weighbridge.http.encoding import json_bytes
 from weighbridge.http.problems import problem
-from weighbridge.notes import Note
-from weighbridge.reasons import Reason, Why, parameters_in
-from weighbridge_form.answers import KNOWN, sentence_of, text_of_reason
+from weighbridge.notes import Code, Note
+from weighbridge.reading.instants import ZONE_NOT_NEEDED
+from weighbridge.reading.steering import Question
+from weighbridge.reasons import Parameter, Reason, Why, parameters_in
+from weighbridge.receipt import note_on_the_wire
+from weighbridge_form.answers import KNOWN, PROBLEMS, sentence_of, text_of_note, text_of_reason
 from weighbridge_form.words import LANGUAGES, language_of
 from weighbridge_history.errors import RowFault
 
@@ -143,9 +151,9 @@ def test_value_without_a_unit_leaves_no_space() -> None:
     """A range of a value without a unit ends with its number, in every language."""
     doubt = understood({"weight": 81.4, "visceral fat": 95}).warnings[0]
     assert isinstance(doubt, Note)
-    received = doubt.params["reason"]
-    assert isinstance(received, Reason)
-    shown = on_the_wire(received)
+    of_doubt = doubt.parameters["reason"]
+    assert isinstance(of_doubt, Reason)
+    shown = on_the_wire(of_doubt)
     assert shown["message"] == "The visceral fat must be 0.5 to 59. Received: 95."
     assert text_of_reason(shown, language_of("de")) == "Erwartet: Viszeralfett von 0,5 bis 59. Erhalten: 95."
 
@@ -174,7 +182,7 @@ def test_reason_has_its_parameters() -> None:
 
 def test_codes() -> None:
     """A code is a short word of its own, in the function and in the history import together."""
-    codes = [why.code for why in (*Why, *RowFault)]
+    codes = [why.code for why in (*Why, *Code, *RowFault)]
     assert len(set(codes)) == len(codes) == len(KNOWN)
     assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", code) and len(code) <= 40 for code in codes)
 
@@ -199,3 +207,94 @@ def test_no_word_for_programs_on_the_page(why: Why) -> None:
 
 #: The page makes no such request.
 _OF_CALLS = frozenset((Why.PARAMETER_UNKNOWN,))
+
+
+# -- notes -------------------------------------------------------------------------------------------------
+
+#: The parameters of notes, as they are in a receipt, each of the shapes that it may have.
+SAMPLES: dict[str, list[Parameter]] = {
+    "delivery": ["garminconnect"],
+    "question": [*(question.value for question in Question), ZONE_NOT_NEEDED],
+    "unit": ["kg", "%"],
+    "time": ["03:30"],
+    "reason": [
+        *(
+            why(**dict.fromkeys(why.parameters, "x"))
+            for why in (
+                Why.COEFFICIENT_OF_FORMULA,
+                Why.ONLY_VALUES_BESIDE,
+                Why.HAS_OWN_UNIT,
+                Why.ANOTHER_KEY_SAYS_WHOSE,
+                Why.UNIT_NOT_OF_VALUE,
+            )
+        ),
+        Why.SEND_AGAIN(),
+        Why.SEND_AGAIN_REPLACING(),
+        Why.NOT_DELETED(id="1", fault=errors.GarminUnreachable("English words that nobody reads."), reason="x"),
+    ],
+    "values": [["body fat"], ["body fat", "bone mass", "visceral fat"]],
+    "instant": ["2026-11-23T06:31:00Z"],
+    "count": [1812],
+    "seconds": [Decimal("30.5")],
+    "fault": [errors.SignInNeeded("English words."), errors.RateLimited("English words.", 60)],
+}
+
+
+def notes_of(code: Code) -> Iterator[Note]:
+    """A note of each shape; what is not in the table of samples is a name."""
+    names = sorted(code.parameters)
+    for values in itertools.product(*(SAMPLES.get(name, ["x"]) for name in names)):
+        yield code(**dict(zip(names, values, strict=True)))
+
+
+def received(note: Note) -> dict[str, Any]:
+    """As it comes to the page."""
+    found: dict[str, Any] = json.loads(json_bytes(note_on_the_wire(note), pretty=False))
+    return found
+
+
+@pytest.mark.parametrize("code", Code)
+@pytest.mark.parametrize("tag", [language.tag for language in LANGUAGES[1:]])
+def test_note_is_said_in_one_language(code: Code, tag: str) -> None:
+    """On a page in another language, no sentence of a note is English, nor is one within it."""
+    for note in notes_of(code):
+        text = text_of_note(received(note), language_of(tag))
+        english = [code.sentence, sentence_of(code), "English words"]
+        english += [str(note.parameters[name]) for name in ("question", "reason", "fault") if name in note.parameters]
+        english += [label for labels in note.parameters.values() if isinstance(labels, list) for label in labels]
+        for sentence in english:
+            for part in re.split(r"\{[^}]*\}", sentence):
+                assert len(part.strip(" .:;,'x")) < 4 or part not in text, (part, text)
+
+
+def test_note_in_each_language() -> None:
+    """Numbers, instants and lists in a note are as the language of the page writes them."""
+    added = Code.COMPLETES_WEIGH_IN(instant="2026-11-23T06:31:00Z", values=["body fat", "bone mass"])
+    assert str(added) == "It belongs to the weigh-in of 2026-11-23T06:31:00Z and adds body fat and bone mass to it."
+    assert [text_of_note(received(added), language) for language in LANGUAGES] == [
+        "It belongs to the weigh-in of 23 Nov 2026, 06:31 and adds body fat and bone mass to it.",
+        "Sie gehört zur Messung vom 23.11.2026, 06:31 und ergänzt dort: Körperfett und Knochenmasse.",
+        "Ela pertence à pesagem de 23/11/2026, 06:31 e acrescenta: gordura corporal e massa óssea.",
+    ]
+    late = received(Code.NOT_VISIBLE_YET(seconds=Decimal("2.5")))
+    assert late["params"] == {"seconds": 2.5}
+    assert "nach 2,5 s" in text_of_note(late, language_of("de"))
+
+
+def test_unknown_note_is_shown_as_it_came() -> None:
+    """A note whose code or parameters the page does not know is shown in the function's words."""
+    for note in (
+        {"code": "of-tomorrow", "params": {}},
+        {"code": "not-measured", "params": {}},
+        {"code": "not-measured"},
+    ):
+        for language in LANGUAGES:
+            assert text_of_note({**note, "text": "As it came."}, language) == "As it came."
+
+
+def test_fault_within_a_note_is_a_problem() -> None:
+    """A fault within a note has the code of its problem, so the page has words for it."""
+    for fault in (errors.GarminUnreachable("As it came."), errors.CoolDown("As it came.", 60)):
+        note = received(Code.LOOK_FAILED(fault=fault))
+        assert note["params"]["fault"] == {"code": fault.code, "params": {}, "message": "As it came."}
+        assert fault.code in PROBLEMS

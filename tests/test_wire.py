@@ -203,7 +203,7 @@ def test_final(status: Status) -> None:
 
 def test_entry_that_remains_is_not_final() -> None:
     """If an older entry is still there, the reading is to be sent again, whatever its status."""
-    remains = Note(Code.REPLACED_ENTRY_REMAINS, "words")
+    remains = Code.REPLACED_ENTRY_REMAINS(reason=Why.SEND_AGAIN())
     assert post(Ending("confirmed", remains), READING)[1]["final"] is False
 
 
@@ -222,9 +222,15 @@ def test_dry_run_is_final() -> None:
 
 def test_notes_and_warnings() -> None:
     """A note or warning has a code for programs and a text for people."""
-    warning = Note(Code.GARMIN_REMARK, "words")
+    warning = Code.GARMIN_REMARK(said="Careful.")
     receipt = post(Ending("confirmed", warning), {"weight_kg": 81.4, "bmi": None})[1]
-    assert receipt["warnings"] == [{"code": "garmin-remark", "text": "words"}]
+    assert receipt["warnings"] == [
+        {
+            "code": "garmin-remark",
+            "text": "Garmin Connect accepted the file, but said: Careful.",
+            "params": {"said": "Careful."},
+        }
+    ]
     assert [note["code"] for note in receipt["notes"]] == ["not-measured", "time-of-arrival"]
     assert all(note["text"] for note in receipt["notes"])
 
@@ -257,7 +263,7 @@ def test_contract_is_complete() -> None:
     assert problem["properties"]["blame"]["enum"] == list(get_args(Blame))
     assert problem["properties"]["again"]["enum"] == list(get_args(Again))
     assert {"final", "notes", "warnings"} <= set(receipt["required"])
-    assert schemas["Code"]["enum"] == [code.value for code in Code]
-    assert set(schemas["ReceiptNote"]["required"]) == {"code", "text"}
+    assert schemas["ReceiptNote"]["properties"]["code"]["enum"] == [code.code for code in Code]
+    assert set(schemas["ReceiptNote"]["required"]) == {"code", "text", "params"}
     assert {"added", "changed"} <= set(problem["properties"])
     assert {"measured_at", "received_at"} <= set(schemas["Reading"]["properties"])

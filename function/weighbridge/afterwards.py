@@ -123,4 +123,4 @@ _ARRIVED = ("confirmed", "present", "accepted", "kept")
 def _needs_somebody(body: Mapping[str, Any]) -> bool:
     if "blame" in body:
         return bool(body["blame"] != "caller" and (body["again"] == "after_repair" or body["blame"] == "weighbridge"))
-    return body["status"] == "kept" and Code.FELL_BACK in {warning["code"] for warning in body["warnings"]}
+    return body["status"] == "kept" and Code.FELL_BACK.code in {warning["code"] for warning in body["warnings"]}

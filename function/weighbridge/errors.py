@@ -46,6 +46,7 @@ measurement. Measurements that a caller needs to fix the request are attributes 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -84,6 +85,16 @@ class WeighbridgeError(Exception):
     again: ClassVar[Again] = "later"
     #: True if it is certain that nothing reached Garmin. Another delivery may then take over.
     nothing_sent = True
+
+    @property
+    def code(self) -> str:
+        """The name of its class, or of the nearest ancestor in the tree: `sign-in-needed`."""
+        name = next(kind.__name__ for kind in type(self).__mro__ if kind.__module__ == __name__)
+        return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
+
+    def shown(self) -> dict[str, object]:
+        """As it is within a note."""
+        return {"code": self.code, "params": {}, "message": str(self)}
 
 
 class CallerFault(WeighbridgeError):

@@ -11,13 +11,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum, unique
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-#: A number, a name, a reason within the reason, or several of them.
-Parameter: TypeAlias = "int | float | Decimal | str | Reason | Sequence[Parameter]"
+
+@runtime_checkable
+class Coded(Protocol):
+    """What has a code of its own: a reason, or a fault. As text: the English sentence."""
+
+    def shown(self) -> dict[str, object]:
+        """Its `code`, `params` and `message`, as they are in a response."""
+
+
+#: A number, a name, a reason or a fault within the reason, or several of them.
+Parameter: TypeAlias = "int | float | Decimal | str | Coded | Sequence[Parameter]"
 
 _NAME = re.compile(r"\{(\w+)")
 
@@ -178,13 +187,23 @@ class Why(Sentences):
     STEP_EXPECTED = "A JSON object with {known} was expected, and nothing else."
     TEXT_EXPECTED = "A text of 1 to {maximum} characters was expected."
 
+    # Within a note: why a key was not used, and what to do about an entry that remains.
+    COEFFICIENT_OF_FORMULA = "it is a coefficient of the scale's formula, not the weight without the fat"
+    ONLY_VALUES_BESIDE = "only the values next to it are read"
+    HAS_OWN_UNIT = "{key!r} has its own unit"
+    ANOTHER_KEY_SAYS_WHOSE = "{key!r} says whose weigh-in it is"
+    UNIT_NOT_OF_VALUE = "{key!r} is not a unit that it can have"
+    SEND_AGAIN = "Send the same reading again."
+    SEND_AGAIN_REPLACING = "Send the same reading with replace=true again."
+    NOT_DELETED = "Entry {id} could not be deleted: {fault} {reason}"
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
     """A code and its parameters. As text: the English sentence."""
 
     why: Sentences
-    parameters: Mapping[str, Parameter]
+    parameters: Mapping[str, Parameter] = field(hash=False)
 
     def __str__(self) -> str:
         return fill(self.why.sentence, self.parameters)
@@ -200,7 +219,7 @@ def shown_parameters(parameters: Mapping[str, Parameter]) -> dict[str, object]:
 
 
 def _shown(value: Parameter) -> object:
-    if isinstance(value, Reason):
+    if isinstance(value, Coded):
         return value.shown()
     return [_shown(each) for each in value] if isinstance(value, list | tuple) else value
 
@@ -213,7 +232,8 @@ class Phrase(str):
 
 
 class _Several:
-    """Texts in a sentence, with commas between them. `!r` puts each one into quotes."""
+    """Texts in a sentence, with commas between them. `!r` puts each one into quotes; `:and` is the word before the last
+    one."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self.texts = texts
@@ -224,11 +244,15 @@ class _Several:
     def __repr__(self) -> str:
         return ", ".join(map(repr, self.texts))
 
+    def __format__(self, word: str) -> str:
+        *first, last = self.texts
+        return f"{', '.join(first)} {word} {last}" if word and first else str(self)
+
 
 def _in_english(_name: str, value: Parameter) -> str:
     if isinstance(value, Decimal):
         return f"{value:f}"
-    return Phrase(value) if isinstance(value, Reason) else str(value)
+    return Phrase(value) if isinstance(value, Coded) else str(value)
 
 
 def fill(sentence: str, parameters: Mapping[str, Any], text_of: Callable[[str, Any], str] = _in_english) -> str:

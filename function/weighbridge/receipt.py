@@ -72,11 +72,11 @@ class ReceiptFit(TypedDict):
 
 class ReceiptNote(TypedDict):
     #: For programs.
-    code: Code
+    code: str
     #: For people.
     text: str
     #: The numbers and names in the text, for a translation.
-    params: NotRequired[dict[str, object]]
+    params: dict[str, object]
 
 
 class Receipt(TypedDict):
@@ -151,7 +151,7 @@ def _without_values(status: str, summary: str, measured_at: datetime | None) -> 
 
 def _is_final(status: str, warnings: Sequence[Note]) -> bool:
     # Sent again, what is `accepted` becomes `present` or `confirmed`, and what is left of an older entry is deleted.
-    return status != "accepted" and Code.REPLACED_ENTRY_REMAINS not in {warning.code for warning in warnings}
+    return status != "accepted" and Code.REPLACED_ENTRY_REMAINS not in {warning.why for warning in warnings}
 
 
 def _iso(instant: datetime) -> str:
@@ -159,14 +159,12 @@ def _iso(instant: datetime) -> str:
 
 
 def _note_dicts(notes: Sequence[Note]) -> list[ReceiptNote]:
-    return [_note_dict(note) for note in notes]
+    return [note_on_the_wire(note) for note in notes]
 
 
-def _note_dict(note: Note) -> ReceiptNote:
-    shown: ReceiptNote = {"code": note.code, "text": note.text}
-    if note.params:
-        shown["params"] = shown_parameters(note.params)
-    return shown
+def note_on_the_wire(note: Note) -> ReceiptNote:
+    """As it is in a receipt."""
+    return {"code": note.why.code, "text": str(note), "params": shown_parameters(note.parameters)}
 
 
 def _fit(outcome: Delivered | VerifiedFit) -> ReceiptFit:
@@ -182,7 +180,7 @@ def _summary(interpreted: Interpreted, status: str) -> str:
     parts = [f"{reading.weight_kg:.2f}".rstrip("0").rstrip(".") + " kg"]
     if reading.body_fat_percent is not None:
         parts.append(f"{reading.body_fat_percent:.1f} % fat")
-    return " ".join([f"{', '.join(parts)}: {WORDS[status]}.", *(warning.text for warning in interpreted.warnings)])
+    return " ".join([f"{', '.join(parts)}: {WORDS[status]}.", *map(str, interpreted.warnings)])
 
 
 class _Place(NamedTuple):

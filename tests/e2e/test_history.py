@@ -333,7 +333,7 @@ def test_preview_shows_rows_and_reasons(garmin: GarminStandIn, tmp_path: Path) -
             "a table: 12 weigh-ins.",
             "body fat",
             "its header",
-            "'bone mass' was left out as doubtful.",
+            "Left out as doubtful: 'bone mass'.",
             "3 rows cannot be sent:",
             "  row 5: weight '828 kg': The weight must be",
             "  row 7: date 'yesterday': A time was expected",

@@ -34,7 +34,7 @@ class Chain:
             except WeighbridgeError as fault:
                 if not fault.nothing_sent:
                     raise
-                reasons.append(Note(Code.FELL_BACK, f"{link.name} did not deliver: {fault}"))
+                reasons.append(Code.FELL_BACK(delivery=link.name, fault=fault))
             else:
                 return _with_reasons(outcomes, reasons)
         last = self.links[-1].deliver(readings, prove, replace=replace, untimed=untimed)

@@ -38,7 +38,7 @@ from ..fit.encode import RawFields
 from ..fit.patch import patch
 from ..fit.profile import FIELDS, FIT_EPOCH_UNIX_S, value_of
 from ..fit.verify import VerifiedFit, verify
-from ..notes import Code, Note
+from ..notes import Code
 from ..private import make_private_folder
 from ..reading.reading import Reading
 from ..space import look_for_room
@@ -121,7 +121,7 @@ class Folder:
                 raise _unusable(self._path, e) from e
         at_instant = Counter(timestamp for timestamp, _ in held)
         return {
-            reading: replace_fields(outcome, warnings=(_OTHERS_KEPT,))
+            reading: replace_fields(outcome, warnings=(Code.OTHER_FILES_KEPT(),))
             if not replace and _has_rival(placed[reading], at_instant)
             else outcome
             for reading, outcome in outcomes.items()
@@ -291,13 +291,6 @@ class Folder:
                     and self._last_instants.get(name, high) >= low
                 ):
                     yield name
-
-
-_OTHERS_KEPT = Note(
-    Code.OTHER_FILES_KEPT,
-    "Other values for the same instant are already kept. Import only one of them, or send the right reading again with "
-    "replace=true.",
-)
 
 
 def _has_rival(placed: Placed[Row], at_instant: Mapping[int, int]) -> bool:

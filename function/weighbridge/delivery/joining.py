@@ -183,10 +183,9 @@ def joined_notes(placed: Placed[T]) -> tuple[Note, ...]:
     """The note about a reading that became a part of a weigh-in."""
     instant = datetime.fromtimestamp(placed.target.timestamp + FIT_EPOCH_UNIX_S, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if placed.way is Way.JOINED:
-        return (Note(Code.SAME_WEIGHING, f"It belongs to the weigh-in of {instant} and adds nothing to it."),)
+        return (Code.SAME_WEIGHING(instant=instant),)
     if placed.way is Way.COMPLETES:
-        names = in_words(placed.added)
-        return (Note(Code.COMPLETES_WEIGH_IN, f"It belongs to the weigh-in of {instant} and adds {names} to it."),)
+        return (Code.COMPLETES_WEIGH_IN(instant=instant, values=labels(placed.added)),)
     return ()
 
 
@@ -198,8 +197,13 @@ def would(added: Sequence[str], changed: Sequence[str]) -> str:
 
 def in_words(names: Sequence[str]) -> str:
     """Attributes of a reading as a list for people: "body fat, bone mass and visceral fat"."""
-    *first, last = (MEASURES[name].label for name in names)
+    *first, last = labels(names)
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def labels(names: Sequence[str]) -> list[str]:
+    """Attributes of a reading in the words for people."""
+    return [MEASURES[name].label for name in names]
 
 
 class _Index(Generic[T]):

@@ -11,13 +11,11 @@ host must not keep requests away while `/health` is not ready.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from .. import errors
 from ..errors import Again, CallerFault, GarminRefused, RateLimited, SignInNeeded, WeighbridgeError
 from ..state_file import number
 from .port import Delivered, Outcome
@@ -66,21 +64,15 @@ def read_last_outcome(value: Any) -> LastOutcome:
 def next_outcome(before: LastOutcome, outcomes: Collection[Outcome], now_s: float) -> LastOutcome:
     """What is known after one delivery; of several outcomes, a fault counts more than what arrived."""
     if fault := _fault_of(outcomes):
-        return LastOutcome(code_of(fault), now_s, str(fault)[:MOST_CHARACTERS], _lasts_s(fault))
+        return LastOutcome(fault.code, now_s, str(fault)[:MOST_CHARACTERS], _lasts_s(fault))
     statuses = [outcome.status for outcome in outcomes if isinstance(outcome, Delivered)]
     uploaded = [status for status in statuses if status != "present"]
-    if not statuses or (not uploaded and before.code == code_of(GarminRefused())):
+    if not statuses or (not uploaded and before.code == GarminRefused().code):
         return before
     return LastOutcome((uploaded or statuses)[-1], now_s)
 
 
-def code_of(fault: WeighbridgeError) -> str:
-    """The name of a fault's class, or of its nearest ancestor in the tree: `sign-in-needed`."""
-    name = next(kind.__name__ for kind in type(fault).__mro__ if kind.__module__ == errors.__name__)
-    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
-
-
-SIGN_IN_NEEDED = code_of(SignInNeeded())
+SIGN_IN_NEEDED = SignInNeeded().code
 
 
 def _fault_of(outcomes: Iterable[Outcome]) -> WeighbridgeError | None:

@@ -63,7 +63,8 @@ def read_upload_answer(answer: GarminResponse, sign_in: str) -> UploadResult:
     result = document.get("detailedImportResult") if isinstance(document, dict) else None
     result = result if isinstance(result, dict) else {}
     messages = _failure_messages(result)
-    said = sanitize(" ".join(text for _, text in messages)) or "no reason"
+    remark = sanitize(" ".join(text for _, text in messages))
+    said = remark or "no reason"
     if answer.status == 409 or ((taken or answer.status == 400) and DUPLICATE in [code for code, _ in messages]):
         return UploadResult(
             GarminRefused(
@@ -77,11 +78,10 @@ def read_upload_answer(answer: GarminResponse, sign_in: str) -> UploadResult:
         return UploadResult(
             GarminRefused(f"Garmin Connect did not import the file: {said}"),
             look=has_id or bool(result.get("successes")),
-            warnings=(Note(Code.GARMIN_REMARK, f"Garmin Connect accepted the file, but said: {said}"),),
+            warnings=(Code.GARMIN_REMARK(said=remark or f"HTTP {answer.status}"),),
         )
     if answer.status == 400 and has_id:
-        text = "Garmin Connect accepted the file, but with HTTP 400 and no reason."
-        return UploadResult(warnings=(Note(Code.GARMIN_REMARK, text),))
+        return UploadResult(warnings=(Code.GARMIN_REMARK(said="HTTP 400"),))
     if taken and not isinstance(document, dict):
         return unknown(f"HTTP {answer.status} with a page that is not Garmin's: a firewall or a proxy?")
     if taken:

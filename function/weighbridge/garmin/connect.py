@@ -24,11 +24,12 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace as replace_fields
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from itertools import chain, repeat
 from typing import NamedTuple, Protocol
 
-from ..delivery.joining import Joining, Placed, Target, Way, in_words, joined_notes, would
-from ..delivery.last_outcome import SIGN_IN_NEEDED, LastOutcome, code_of
+from ..delivery.joining import Joining, Placed, Target, Way, joined_notes, labels, would
+from ..delivery.last_outcome import SIGN_IN_NEEDED, LastOutcome
 from ..delivery.port import Delivered, Outcome, Prove, Source, Status, WeighIn, file_name
 from ..delivery.turns import Turns
 from ..errors import Conflict, GarminUnreachable, NotFound, OutcomeUnknown, WeighbridgeError
@@ -37,6 +38,7 @@ from ..fit.verify import VerifiedFit
 from ..notes import Code, Note
 from ..reading.reading import Reading
 from ..reading.weighing import SHOWN, added
+from ..reasons import Reason, Why
 from .answers import SEND_AGAIN, Listed, UploadResult, fault_of, read_upload_answer, read_weigh_ins, status_of, unknown
 from .entries import NEAR_S, ByInstant, Entry, differences, fits, not_shown, ours, raws_of, timestamp, values_of
 from .sessions.port import ConnectionDropped, Session
@@ -182,7 +184,7 @@ class GarminConnect:
             days = self._session.token_days_left()
             failure = self._session.renewal_failure()
         except WeighbridgeError as fault:
-            state |= {"ready": False, "code": code_of(fault), "again": fault.again, "detail": str(fault)}
+            state |= {"ready": False, "code": fault.code, "again": fault.again, "detail": str(fault)}
         else:
             if days is not None:
                 state["token_days_left"] = round(max(days, 0.0), 1)
@@ -276,8 +278,7 @@ class GarminConnect:
                 trouble = None
             except WeighbridgeError as e:
                 if official:
-                    text = f"Garmin's Personal API could not be used to confirm it: {e}"
-                    remarks = (Note(Code.PERSONAL_API_FAILED, text),)
+                    remarks = (Code.PERSONAL_API_FAILED(fault=e),)
                     official = None
                     continue
                 trouble = e
@@ -306,8 +307,7 @@ class GarminConnect:
             *self._delete_all(gone, replaced=target.replaces),
         )
         if len(gone) < len(target.obsolete):
-            text = f"An older entry of this weigh-in is still there. {_again(replaced=target.replaces)}"
-            warnings = (*warnings, Note(Code.REPLACED_ENTRY_REMAINS, text))
+            warnings = (*warnings, Code.REPLACED_ENTRY_REMAINS(reason=_again(replaced=target.replaces)))
         status: Status = "present" if upload.duplicate else "confirmed"
         return Delivered(status, fit, name, entry.weigh_in(), warnings=warnings)
 
@@ -320,11 +320,8 @@ class GarminConnect:
             except NotFound:
                 pass  # already deleted by somebody else
             except WeighbridgeError as fault:
-                text = (
-                    f"The replaced entry {entry.id} is still there, because it could not be deleted: {fault} "
-                    f"{_again(replaced=replaced)}"
-                )
-                warnings.append(Note(Code.REPLACED_ENTRY_REMAINS, text))
+                reason = Why.NOT_DELETED(id=entry.id, fault=fault, reason=_again(replaced=replaced))
+                warnings.append(Code.REPLACED_ENTRY_REMAINS(reason=reason))
         return tuple(warnings)
 
     # -- the weight-service ------------------------------------------------------------------------------
@@ -352,7 +349,7 @@ class GarminConnect:
             raise fault_of(answer, "to show the weigh-ins", self._session.sign_in_again)
         listed = read_weigh_ins(answer)
         if listed.unreadable:
-            _log.warning(_unreadable(listed.unreadable).text)
+            _log.warning("%s", _unreadable(listed.unreadable))
         return listed
 
     def _delete(self, day: date, sample_pk: int) -> None:
@@ -420,37 +417,29 @@ def _not_arrived(
     known = {entry.id for entry in held.at(target.timestamp)}
     others = [entry for entry in looked.shown.at(target.timestamp) if entry.id not in known]
     if trouble is not None:
-        text = f"Garmin Connect accepted the file, but a look for the reading failed: {trouble}"
-        warnings.append(Note(Code.LOOK_FAILED, text))
+        warnings.append(Code.LOOK_FAILED(fault=trouble))
     elif others:
-        names = in_words(differences(values_of(raws), others[0].values))
-        text = f"Garmin Connect shows a new entry at this instant, but with a different {names}."
-        warnings.append(Note(Code.SHOWN_DIFFERENTLY, text))
+        names = labels(differences(values_of(raws), others[0].values))
+        warnings.append(Code.SHOWN_DIFFERENTLY(values=names))
     else:
-        text = f"Garmin Connect accepted the file, but did not show the reading within {confirm_s:g} s."
-        warnings.append(Note(Code.NOT_VISIBLE_YET, text))
+        warnings.append(Code.NOT_VISIBLE_YET(seconds=Decimal(f"{confirm_s:g}")))
     if target.obsolete:
-        text = f"The entry to be replaced is still there. {_again(replaced=target.replaces)}"
-        warnings.append(Note(Code.REPLACED_ENTRY_REMAINS, text))
+        warnings.append(Code.REPLACED_ENTRY_REMAINS(reason=_again(replaced=target.replaces)))
     return Delivered("accepted", fit, name, warnings=tuple(warnings))
 
 
 def _unreadable(count: int) -> Note:
-    text = f"Garmin Connect lists {count} weigh-in(s) around this day that cannot be read; they were left out."
-    return Note(Code.ENTRIES_UNREADABLE, text)
+    return Code.ENTRIES_UNREADABLE(count=count)
 
 
-def _again(*, replaced: bool) -> str:
-    return "Send the same reading with replace=true again." if replaced else "Send the same reading again."
+def _again(*, replaced: bool) -> Reason:
+    return Why.SEND_AGAIN_REPLACING() if replaced else Why.SEND_AGAIN()
 
 
 def _had_more(target: Target[Entry], raws: RawFields) -> tuple[Note, ...]:
     """The warning about values of the replaced entry that nobody sent."""
     names = added(target.held[0][1], raws) if target.replaces else ()
-    if not names:
-        return ()
-    text = f"The replaced entry also had {in_words(names)}; this reading does not."
-    return (Note(Code.REPLACED_ENTRY_HAD_MORE, text),)
+    return (Code.REPLACED_ENTRY_HAD_MORE(values=labels(names)),) if names else ()
 
 
 def _conflict(reading: Reading, placed: Placed[Entry], theirs: Sequence[Entry]) -> Conflict:

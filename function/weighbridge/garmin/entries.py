@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import NamedTuple
 
-from ..delivery.joining import in_words
+from ..delivery.joining import labels
 from ..delivery.port import WeighIn
 from ..fit.encode import RawFields
 from ..fit.profile import FIT_EPOCH_UNIX_S, WEIGHT_SCALE
@@ -146,7 +146,7 @@ def differences(ours: Values, theirs: Values) -> list[str]:
 def not_shown(raws: RawFields, entry: Entry) -> tuple[Note, ...]:
     """The warning about values of a file that Garmin does not show."""
     names = added(raws, raws_of(entry))
-    return (Note(Code.NOT_SHOWN, f"Garmin Connect does not show {in_words(names)}."),) if names else ()
+    return (Code.NOT_SHOWN(values=labels(names)),) if names else ()
 
 
 def ours(reading: Reading) -> dict[str, object]:

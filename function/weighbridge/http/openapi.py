@@ -14,9 +14,10 @@ from pydantic import TypeAdapter
 from .. import errors
 from ..delivery.port import Source
 from ..errors import Again, Blame
+from ..notes import Code
 from ..reading.bodies import SHAPES
 from ..reading.measures import MEASURES
-from ..reasons import Why
+from ..reasons import Sentences, Why
 from ..receipt import Receipt
 from ..settings import ALL_RIGHTS
 from .body import MEDIA_TYPES
@@ -96,9 +97,27 @@ def document() -> dict[str, object]:
                 "CodeNeeded": _CODE_NEEDED,
                 "Problem": _PROBLEM,
                 **definitions,
+                "ReceiptNote": _coded("text", Code, "What it is about, for programs."),
             },
         },
     }
+
+
+def _coded(
+    sentence: str, table: type[Sentences], what: str, properties: Mapping[str, object] | None = None
+) -> dict[str, object]:
+    """A sentence with its code and its parameters, next to other `properties`."""
+    properties = {
+        **(properties or {}),
+        "code": {"type": "string", "enum": [member.code for member in table], "description": what},
+        "params": {
+            "type": "object",
+            "description": "The numbers and names in the sentence, for a translation. A reason or a problem within it "
+            "is an object of `code`, `params` and `message`.",
+        },
+        sentence: {"type": "string", "description": "The sentence in English, for people."},
+    }
+    return {"type": "object", "required": list(properties), "properties": properties}
 
 
 def _reading() -> dict[str, object]:
@@ -373,25 +392,15 @@ _PROBLEM: Mapping[str, object] = {
         "retry_after_s": {"type": "integer", "description": "The same as the header Retry-After."},
         "errors": {
             "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["field", "input", "code", "params", "message"],
-                "properties": {
+            "items": _coded(
+                "message",
+                Why,
+                "Why it was rejected, for programs.",
+                {
                     "field": {"type": "string", "description": "The caller's name for the value."},
                     "input": True,
-                    "code": {
-                        "type": "string",
-                        "enum": [why.code for why in Why],
-                        "description": "Why it was rejected, for programs.",
-                    },
-                    "params": {
-                        "type": "object",
-                        "description": "The numbers and names in the sentence, for a translation. A reason within the "
-                        "reason is an object of `code`, `params` and `message`.",
-                    },
-                    "message": {"type": "string", "description": "The sentence in English, for people."},
                 },
-            },
+            ),
         },
         "candidates": {
             "type": "array",

@@ -146,7 +146,7 @@ def _has_arrived(outcome: Outcome) -> bool:
     return (
         isinstance(outcome, Delivered)
         and outcome.status in ("confirmed", "present")
-        and not any(warning.code in _NOT_DONE for warning in outcome.warnings)
+        and not any(warning.why in _NOT_DONE for warning in outcome.warnings)
     )
 
 
@@ -160,5 +160,5 @@ def _reason(outcome: Outcome) -> str:
         return f"Garmin Connect holds an entry at this instant. {ways} To do so, pass --replace."
     if isinstance(outcome, WeighbridgeError):
         return str(outcome)
-    again = " To send it again, pass --replace." if Code.NOT_SHOWN in {w.code for w in outcome.warnings} else ""
-    return " ".join(warning.text for warning in outcome.warnings) + again
+    again = " To send it again, pass --replace." if Code.NOT_SHOWN in {w.why for w in outcome.warnings} else ""
+    return " ".join(map(str, outcome.warnings)) + again

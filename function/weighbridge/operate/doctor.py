@@ -226,7 +226,7 @@ def _reading_back(run: Run) -> str:
     outcome = run.outcome
     if outcome.status not in ("confirmed", "present"):
         raise GarminRefused(
-            f"{' '.join(warning.text for warning in outcome.warnings)} Look in Garmin Connect in a few minutes. If "
+            f"{' '.join(map(str, outcome.warnings))} Look in Garmin Connect in a few minutes. If "
             "the weigh-in is there, set WEIGHBRIDGE_CONFIRM_SECONDS higher; if not, check whether Garmin Connect asks "
             "for consent to uploads."
         )

@@ -23,6 +23,7 @@ from enum import Enum, auto
 from functools import lru_cache
 from typing import NamedTuple
 
+from ..reasons import Reason, Why
 from .languages import LANGUAGES
 from .measures import MEASURES, Measure
 
@@ -97,7 +98,7 @@ class Unused(NamedTuple):
     """A key that is known and has no value for Garmin."""
 
     #: Why it is not used, if the reason is not that Garmin does not store it.
-    why: str = ""
+    why: Reason | None = None
 
 
 class UnitOf(NamedTuple):
@@ -130,7 +131,7 @@ _BASAL = Quantity("basal_metabolic_rate_kcal", "kcal")
 _AGE = Quantity("metabolic_age_years", "years")
 _BMI = Quantity("bmi", "kg/m²")
 _UNUSED = Unused()
-_COEFFICIENT = Unused("it is a coefficient of the scale's formula, not the weight without the fat")
+_COEFFICIENT = Unused(Why.COEFFICIENT_OF_FORMULA())
 
 
 def _each(meaning: Meaning, keys: str) -> dict[str, Meaning]:
@@ -245,7 +246,7 @@ DIALECTS: Mapping[str, Mapping[str, Meaning]] = {
         "water": _WATER,
         "lbm": _LEAN_KG_OR_PERCENT,
         "bone": _BONE_KG_OR_PERCENT,
-        "values": Unused("only the values next to it are read"),
+        "values": Unused(Why.ONLY_VALUES_BESIDE()),
     },
     # What `bodies` leaves next to the values of a whole body.
     "whole bodies": dict.fromkeys(

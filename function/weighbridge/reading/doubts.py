@@ -17,7 +17,7 @@ from typing import NamedTuple
 from ..errors import ReadingRejected
 from ..notes import Code, Note
 from ..reasons import Reason
-from .identities import Broken, Rule, contradictions, derive, unusual
+from .identities import Rule, contradictions, derive, unusual
 from .reading import Reading
 
 
@@ -63,20 +63,7 @@ def settle(
             if not broken:
                 raise
         if not broken:
-            return Settled(reading, derived, doubts, [_question(each) for each in unusual(values)])
+            return Settled(reading, derived, doubts, [Code.UNUSUAL(reason=each.reason) for each in unusual(values)])
         doubted = broken[0].rule.doubted
         doubts.append(Doubt(tuple(name for name in doubted if name in given), broken[0].reason))
         given = {name: value for name, value in given.items() if name not in doubted}
-
-
-def left_out(names: Sequence[str | Reason], reason: Reason) -> Note:
-    """The note of values that were left out: the caller's names for them, and what disagrees."""
-    verb = "were" if len(names) > 1 else "was"
-    shown = " and ".join(repr(name) if isinstance(name, str) else str(name) for name in names)
-    text = f"{shown} {verb} left out as doubtful. {reason}"
-    return Note(Code.LEFT_OUT_IN_DOUBT, text, {"names": names, "reason": reason})
-
-
-def _question(broken: Broken) -> Note:
-    reason = broken.reason
-    return Note(Code.UNUSUAL, f"{reason} Is that right?", {"reason": reason})

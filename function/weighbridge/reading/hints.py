@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..notes import Code, Note
-from ..reasons import Reason, Why, fill
+from ..reasons import Reason, Why
 from .dialects import Quantity, is_missing
 from .keys import meaning_of, slip_of, written
 from .quantities import LONGEST_TEXT
@@ -21,8 +21,7 @@ _DEEPEST, _FURTHEST = 4, 500
 
 def not_recognized(keys: Sequence[str]) -> Note:
     """A warning that names keys that were left out."""
-    named = _named(keys)
-    return Note(Code.NOT_RECOGNIZED, fill("Not recognized: {keys!r}.", {"keys": named}), {"keys": named})
+    return Code.NOT_RECOGNIZED(keys=_named(keys))
 
 
 def missing_weight(payload: Mapping[str, object]) -> Reason:

@@ -15,17 +15,15 @@ from ..notes import Code, Note
 from ..reasons import Reason, Why
 from .dialects import TIMES, Role, is_missing
 from .quantities import NotUnderstood
-from .times import read_parts, read_time, zone_of
+from .times import NoteOfKey, read_parts, read_time, zone_of
 
 #: A time further in the future comes from a wrong clock or a wrong time zone.
 FUTURE_ALLOWED = timedelta(minutes=5)
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 _RANK = {role: rank for rank, roles in enumerate(TIMES) for role in roles}
-_ARRIVAL = Note(
-    Code.TIME_OF_ARRIVAL,
-    "No time was given, so the time of arrival counts. Sent again, it would be another weigh-in.",
-)
+#: What a key could say.
+ZONE_NOT_NEEDED = "the time zone, which this time does not need"
 #: Two zones in which no local time is the same instant.
 _TWO_ZONES = (UTC, timezone(timedelta(hours=1)))
 #: With this, a date alone is a time.
@@ -68,16 +66,15 @@ class Instants:
             if len(times) > 1:
                 best = min(_RANK[time.role] for time in times)
                 times = [time for time in times if _RANK[time.role] == best]
-            text = "No time of the measurement was given, so {!r} is used."
-            note = Note(Code.TIME_OF_RECORD, text.format(times[0].key)) if best else None
+            note = Code.TIME_OF_RECORD(key=times[0].key) if best else None
         elif not is_missing(self.occurred_at):
             times = [Time(Role.EVENT, "time", self.occurred_at)]
-            note = Note(Code.TIME_OF_EVENT, "No time was given, so the time of the event is used.")
+            note = Code.TIME_OF_EVENT()
         elif self.receipts:
             times = self.receipts
-            note = Note(Code.TIME_OF_RECEIPT, f"No time was given, so {times[0].key!r} is used.")
+            note = Code.TIME_OF_RECEIPT(key=times[0].key)
         else:
-            self.notes.append(_ARRIVAL)
+            self.notes.append(Code.TIME_OF_ARRIVAL())
             return self.now
         found = self._agreed(times)
         if note:
@@ -123,12 +120,12 @@ class Instants:
             self.faults.append(Fault(time.key, time.value, e.reason))
             return None
         if note:
-            self._note(note.code, f"{time.key!r}: {note.text}")
+            self._note(note(key=time.key))
         return instant
 
     def _in_their_zone(
-        self, parts: tuple[object, ...], instant: datetime, note: Note | None
-    ) -> tuple[datetime, Note | None]:
+        self, parts: tuple[object, ...], instant: datetime, note: NoteOfKey | None
+    ) -> tuple[datetime, NoteOfKey | None]:
         """The same in the zone that the reading names, if the time depends on a zone."""
         first, second = (_read(parts, zone, assumed=False)[0] for zone in _TWO_ZONES)
         local = first != second
@@ -141,8 +138,7 @@ class Instants:
                 if local:
                     self.faults.append(Fault(key, value, e.reason))
                 else:
-                    text = f"{key!r} was not understood. It could name a time zone, and this time does not need one."
-                    self._note(Code.KEY_NOT_UNDERSTOOD, text)
+                    self._note(Code.KEY_NOT_UNDERSTOOD(key=key, question=ZONE_NOT_NEEDED))
                 continue
             if found and found[1] != theirs:
                 self.faults.append(Fault(key, value, Why.ANOTHER_ZONE(key=found[0])))
@@ -150,13 +146,12 @@ class Instants:
                 found, instant, note = (key, theirs), theirs, its_note
         return instant, note
 
-    def _note(self, code: Code, text: str) -> None:
-        note = Note(code, text)
+    def _note(self, note: Note) -> None:
         if note not in self.notes:
             self.notes.append(note)
 
 
-def _read(parts: tuple[object, ...], zone: tzinfo, *, assumed: bool) -> tuple[datetime, Note | None]:
+def _read(parts: tuple[object, ...], zone: tzinfo, *, assumed: bool) -> tuple[datetime, NoteOfKey | None]:
     if len(parts) == 1:
         return read_time(parts[0], zone, assumed=assumed)
     date, clock = parts

@@ -32,7 +32,7 @@ from .dialects import (
     is_missing,
     normal,
 )
-from .doubts import left_out, settle
+from .doubts import settle
 from .either import Open, decide, read_either
 from .hints import missing_weight, not_recognized
 from .identities import LEAN_SOFT_TISSUE, REFUSING, SHARE, contradictions, share_rule
@@ -160,7 +160,7 @@ class _Interpretation:
         if self.differing:
             self._leave_out_differing()
         if self.unused:
-            self._note(Code.NO_PLACE, f"Not stored by Garmin: {', '.join(self.unused)}.")
+            self.notes.append(Code.NO_PLACE(keys=self.unused))
         if self.left_out:
             self.warnings.append(not_recognized(self.left_out))
         if "weight_kg" not in self.values and "weight_kg" not in self.blamed:
@@ -230,7 +230,7 @@ class _Interpretation:
 
     def _doubt(self, names: Sequence[str | Share], reason: Reason) -> None:
         keys = [key for name in names for key in (*self.same.get(name, ()), self.keys[name])]
-        self._leave_out(left_out(keys, reason))
+        self._leave_out(Code.LEFT_OUT_IN_DOUBT(names=keys, reason=reason))
 
     def _leave_out(self, note: Note) -> None:
         self.notes.append(note)
@@ -257,14 +257,14 @@ class _Interpretation:
             return
         if isinstance(read, Open):
             if read.kg[1] == 0:
-                self._zero(key)
+                self.notes.append(Code.NOT_MEASURED(key=key))
             else:
                 self.opened.append((read, value))
             return
         name, number = read
         known = self.shares.get(name) if isinstance(name, Share) else self.values.get(name)
         if number == 0 and name != "weight_kg":
-            self._zero(key)
+            self.notes.append(Code.NOT_MEASURED(key=key))
         elif name in self.differing:
             self.differing[name].append(key)
         elif known is not None and known != number:
@@ -294,7 +294,7 @@ class _Interpretation:
                 del self.shares[name]
             else:
                 del self.values[name]
-            self._leave_out(left_out(keys, Why.DIFFERENT_VALUES()))
+            self._leave_out(Code.LEFT_OUT_IN_DOUBT(names=keys, reason=Why.DIFFERENT_VALUES()))
 
     def _keep(self, name: str | Share, number: Decimal, key: str, value: object) -> None:
         if isinstance(name, Share):
@@ -307,10 +307,7 @@ class _Interpretation:
         if name == "weight_kg":
             self.keys[name], self.inputs[name] = key, value
         else:
-            self._note(Code.NOT_MEASURED, f"{key!r} was not measured.")
-
-    def _zero(self, key: str) -> None:
-        self._note(Code.NOT_MEASURED, f"{key!r} is 0, which means that it was not measured.")
+            self.notes.append(Code.NOT_MEASURED(key=key))
 
     def _decide_opened(self) -> None:
         """Whether each number in kg or in % is the one or the other, by the other values."""
@@ -320,10 +317,10 @@ class _Interpretation:
         decisions = decide(masses | self.values, opened)
         for (each, value), decision in zip(self.opened, decisions, strict=True):
             if isinstance(decision, Reason):
-                self._leave_out(left_out([each.key], decision))
+                self._leave_out(Code.LEFT_OUT_IN_DOUBT(names=[each.key], reason=decision))
                 continue
             unit = "kg" if decision == each.kg else "%"
-            self._note(Code.UNIT_DECIDED, f"{each.key!r} is in {unit}: the other values show it.")
+            self.notes.append(Code.UNIT_DECIDED(key=each.key, unit=unit))
             name, number = decision
             if name in self.shares or name in self.values:
                 self._said_twice(each.key, name)
@@ -331,7 +328,7 @@ class _Interpretation:
                 self._keep(name, number, each.key, value)
 
     def _said_twice(self, key: str, name: str | Share) -> None:
-        self._note(Code.SAID_TWICE, f"{key!r} was left out, because {self.keys[name]!r} says the same.")
+        self.notes.append(Code.SAID_TWICE(key=key, kept=self.keys[name]))
 
     # -- units with a key of their own ---------------------------------------------------------------------
 
@@ -343,7 +340,7 @@ class _Interpretation:
             if meaning is BARE_WEIGHT:
                 own = _unit_in(value) if isinstance(value, str) else ""
                 if of_weight and own and own != of_weight[1]:
-                    self._not_used(of_weight[0], f"{key!r} has its own unit")
+                    self._not_used(of_weight[0], Why.HAS_OWN_UNIT(key=key))
                 elif of_weight and not own:
                     said[place] = key, value, _WEIGHT_IN[of_weight[1]]
             elif not isinstance(meaning, Quantity | Either):
@@ -351,10 +348,9 @@ class _Interpretation:
             elif others and (other := others.get(normal(key))):
                 unit = unit_of(other[1])
                 in_that = in_unit(meaning, unit) if unit else None
-                why = f"{other[0]!r} is not a unit that it can have"
-                said[place] = key, value, in_that or Unused(why)
+                said[place] = key, value, in_that or Unused(Why.UNIT_NOT_OF_VALUE(key=other[0]))
             elif of_weight and meaning[0] == "weight_kg" and meaning[1] != of_weight[1]:
-                self._not_used(of_weight[0], f"{key!r} has its own unit")
+                self._not_used(of_weight[0], Why.HAS_OWN_UNIT(key=key))
 
     def _weight_unit(self, keys: Sequence[tuple[str, object]]) -> tuple[str, str] | None:
         """The key and the unit of a weight without one."""
@@ -402,11 +398,11 @@ class _Interpretation:
             self.person_id = name
             self.keys.setdefault("person", key)
         elif name and name != self.person_id:
-            self._not_used(key, f"{self.keys['person']!r} says whose weigh-in it is")
+            self._not_used(key, Why.ANOTHER_KEY_SAYS_WHOSE(key=self.keys["person"]))
 
     def _device(self, _role: Role, key: str, value: object) -> None:
         self.name = value if isinstance(value, str) else None
-        self._not_used(key, "")
+        self._not_used(key, None)
 
     def _name(self, key: str, value: object) -> str:
         if is_missing(value):
@@ -436,9 +432,7 @@ class _Interpretation:
         if is_missing(value):
             return
         if isinstance(value, str) and "weight" not in value.casefold():
-            self._note(
-                Code.PROBLEM_AT_SOURCE, f"{key!r} reports a problem with this weigh-in, but not with the weight."
-            )
+            self.notes.append(Code.PROBLEM_AT_SOURCE(key=key))
         else:
             self._reject(Role.PROBLEM, key, value, Why.PROBLEM_WITH_WEIGHT())
 
@@ -480,18 +474,15 @@ class _Interpretation:
             if not answered[question]:
                 self._reject(_ROLE_OF[question], key, value, why)
                 continue
-            self._note(Code.KEY_NOT_UNDERSTOOD, f"{key!r} was not understood. It could say {question.value}.")
+            self.notes.append(Code.KEY_NOT_UNDERSTOOD(key=key, question=question.value))
             if question is Question.PERSON and not (self.person or self.person_id):
                 self.unclear_person.append(FieldError(key, _shown(value), why))
 
-    def _not_used(self, key: str, why: str) -> None:
+    def _not_used(self, key: str, why: Reason | None) -> None:
         if why:
-            self._note(Code.NOT_USED, f"{key!r} was not used: {why}.")
+            self.notes.append(Code.NOT_USED(key=key, reason=why))
         else:
             self.unused.append(key)
-
-    def _note(self, code: Code, text: str) -> None:
-        self.notes.append(Note(code, text))
 
     def _reject(self, what: str | Share | Role, key: str, value: object, reason: Reason) -> None:
         self.blamed.add(what)

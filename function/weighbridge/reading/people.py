@@ -18,9 +18,9 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from ..errors import FieldError, PersonUnclear, SettingsInvalid
-from ..notes import Code, Note
+from ..notes import Code
 from ..reasons import Reason, Why
-from .doubts import left_out, settle
+from .doubts import settle
 from .interpret import Interpreted
 from .measures import MEASURES, out_of_range
 from .reading import Reading
@@ -133,21 +133,19 @@ def of_person(interpreted: Interpreted, person: Person) -> Interpreted:
     values = {name: value for name in MEASURES if (value := getattr(reading, name)) is not None}
     if person.height_cm is not None and not {"height_cm", "bmi"} & values.keys():
         values["height_cm"] = person.height_cm
-        notes.append(Note(Code.HEIGHT_OF_PERSON, f"The height is the one configured for {person.name}."))
+        notes.append(Code.HEIGHT_OF_PERSON(person=person.name))
     if person.muscle != MUSCLES[0]:
         # The values of the scale were checked before, with its own muscle.
         scale_muscle, wanted = values.pop("muscle_mass_kg", None), values.get(person.muscle)
         derived.pop("muscle_mass_kg", None)
         if wanted is not None:
             values["muscle_mass_kg"] = wanted
-            text = f"Skeletal muscle is sent as Garmin's muscle, as configured for {person.name}."
-            notes.append(Note(Code.SKELETAL_MUSCLE, text))
+            notes.append(Code.SKELETAL_MUSCLE(person=person.name))
         elif scale_muscle is not None:
-            text = f"The muscle mass was left out: Garmin shows skeletal muscle for {person.name}, and none came."
-            notes.append(Note(Code.MUSCLE_LEFT_OUT, text))
+            notes.append(Code.MUSCLE_LEFT_OUT(person=person.name))
     settled = settle(values, reading.measured_at, person.name)
     for doubt in settled.doubts:
-        note = left_out([_of(person, name) for name in doubt.names], doubt.reason)
+        note = Code.LEFT_OUT_IN_DOUBT(names=[_of(person, name) for name in doubt.names], reason=doubt.reason)
         notes.append(note)
         warnings.append(note)
     warnings += [warning for warning in settled.warnings if warning not in warnings]

@@ -20,8 +20,8 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
-from functools import lru_cache
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ..notes import Code, Note
@@ -36,6 +36,9 @@ _EPOCH_UNITS = ((10**17, 10**9), (10**14, 10**6), (10**11, 10**3), (0, 1))
 _FITDAYS_TIME = r"(?a)(\d\d):(\d\d)(?::(\d\d))? (\d\d)/(\d\d)/(\d{4})"
 _TIME_EXPECTED = Why.TIME_EXPECTED()
 
+#: A note about a time, for its key.
+NoteOfKey: TypeAlias = "partial[Note]"
+
 
 class _Explained(NotUnderstood):
     """The reason says more than what was expected of any time."""
@@ -47,7 +50,7 @@ class _Clock(NamedTuple):
     second: int
 
 
-def read_time(value: object, zone: tzinfo, *, assumed: bool = True) -> tuple[datetime, Note | None]:
+def read_time(value: object, zone: tzinfo, *, assumed: bool = True) -> tuple[datetime, NoteOfKey | None]:
     """A time from JSON -> the instant in UTC and whole seconds, and a note if a rule was needed.
 
     `zone` is for a time without an offset. `assumed`: the reading does not name that zone, so a note does.
@@ -67,7 +70,7 @@ def read_time(value: object, zone: tzinfo, *, assumed: bool = True) -> tuple[dat
     return instant.replace(microsecond=0), note
 
 
-def read_parts(date: object, time: object, zone: tzinfo, *, assumed: bool = True) -> tuple[datetime, Note | None]:
+def read_parts(date: object, time: object, zone: tzinfo, *, assumed: bool = True) -> tuple[datetime, NoteOfKey | None]:
     """A date and a time of day from two keys -> the same as `read_time` of both in one text.
 
     Raises `NotUnderstood`. Neither may be an instant already.
@@ -105,7 +108,7 @@ def zone_of(text: object) -> tzinfo:
     raise _Explained(Why.ZONE_EXPECTED())
 
 
-def _instant(moment: datetime, zone: tzinfo, assumed: bool) -> tuple[datetime, Note | None]:
+def _instant(moment: datetime, zone: tzinfo, assumed: bool) -> tuple[datetime, NoteOfKey | None]:
     own = moment.tzinfo
     if own is None:
         return _in_zone(moment, zone, assumed)
@@ -114,23 +117,15 @@ def _instant(moment: datetime, zone: tzinfo, assumed: bool) -> tuple[datetime, N
     return moment.astimezone(UTC), None
 
 
-def _in_zone(moment: datetime, zone: tzinfo, assumed: bool) -> tuple[datetime, Note | None]:
+def _in_zone(moment: datetime, zone: tzinfo, assumed: bool) -> tuple[datetime, NoteOfKey | None]:
     first, second = moment.replace(tzinfo=zone, fold=0), moment.replace(tzinfo=zone, fold=1)
     instant = first.astimezone(UTC)
     if first.utcoffset() == second.utcoffset():
-        return instant, _zone_assumed(zone) if assumed else None
+        return instant, partial(Code.ZONE_ASSUMED, zone=str(zone)) if assumed else None
     local = instant.astimezone(zone)
     if local.replace(tzinfo=None) == moment:
-        text = f"This hour occurs twice in {zone}; the first one was used. Send the time with an offset."
-        return instant, Note(Code.HOUR_TWICE, text)
-    text = f"This hour does not exist in {zone}; {local:%H:%M} was used. Send the time with an offset."
-    return instant, Note(Code.HOUR_SKIPPED, text)
-
-
-@lru_cache(maxsize=64)
-def _zone_assumed(zone: tzinfo) -> Note:
-    text = f"This time has no offset, so it was read in {zone}. Send it with an offset, or set WEIGHBRIDGE_TIMEZONE."
-    return Note(Code.ZONE_ASSUMED, text)
+        return instant, partial(Code.HOUR_TWICE, zone=str(zone))
+    return instant, partial(Code.HOUR_SKIPPED, zone=str(zone), time=f"{local:%H:%M}")
 
 
 # -- numbers -----------------------------------------------------------------------------------------------

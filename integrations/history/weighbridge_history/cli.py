@@ -208,7 +208,7 @@ class _Import:
         served = "people" in delivery
         history, choices = self._read(self._given, served=served)
         checked = self._check(history)
-        if Code.LEFT_OUT_IN_DOUBT in checked.codes and self._ask:
+        if Code.LEFT_OUT_IN_DOUBT.code in checked.codes and self._ask:
             answered = ask_units(history, choices, self._ask)
             if answered != choices:
                 history, choices = self._read(answered, served=served)

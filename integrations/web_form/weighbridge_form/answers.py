@@ -17,7 +17,7 @@ import streamlit as st
 
 from weighbridge.client import Result
 from weighbridge.notes import Code
-from weighbridge.reasons import Phrase, Sentences, Why, fill, parameters_in
+from weighbridge.reasons import Phrase, Sentences, Why, fill
 from weighbridge_history.errors import RowFault
 
 from .clock import to_display
@@ -72,51 +72,8 @@ PROBLEMS: Mapping[str, Words] = {
     "no-answer": Words(mark("The function does not answer.")),
     "not-the-function": Words(mark("Something else answers in place of the function.")),
 }
-#: The code of a note or a warning -> the words for it.
-NOTES: Mapping[str, Words] = {
-    Code.TIME_OF_ARRIVAL: Words(mark("It has no time, so it counts from now."), is_all=True),
-    Code.TIME_OF_RECEIPT: Words(mark("It has no time, so the time when it was received counts."), is_all=True),
-    Code.TIME_OF_EVENT: Words(mark("It has no time, so the time of the event counts."), is_all=True),
-    Code.ZONE_ASSUMED: Words(mark("Its time has no zone.")),
-    Code.TIME_OF_RECORD: Words(mark("It has only the time when it was stored.")),
-    Code.KEY_NOT_UNDERSTOOD: Words(mark("A name was not understood.")),
-    Code.UNIT_DECIDED: Words(mark("The other values show the unit of a value.")),
-    Code.HOUR_TWICE: Words(mark("The clock change repeats this hour. The first one counts."), is_all=True),
-    Code.HOUR_SKIPPED: Words(mark("The clock change skips this time. The next hour counts."), is_all=True),
-    Code.NOT_MEASURED: Words(mark("A value was not measured.")),
-    Code.SAID_TWICE: Words(mark("A value is there twice. One of them was left out.")),
-    Code.NOT_USED: Words(mark("A value was not used.")),
-    Code.NO_PLACE: Words(mark("Garmin does not store everything.")),
-    Code.PROBLEM_AT_SOURCE: Words(mark("The scale or its app reports a problem, but not with the weight.")),
-    Code.HEIGHT_OF_PERSON: Words(mark("The height is the one that is set for this person."), is_all=True),
-    Code.SKELETAL_MUSCLE: Words(
-        mark("The skeletal muscle is sent as muscle, as it is set for this person."), is_all=True
-    ),
-    Code.MUSCLE_LEFT_OUT: Words(mark("The muscle was left out, as it is set for this person.")),
-    Code.NOT_RECOGNIZED: Words(mark("Not recognized: {keys!r}.")),
-    Code.LEFT_OUT_IN_DOUBT: Words(mark("Left out as doubtful: {names!r}. {reason}")),
-    Code.UNUSUAL: Words(mark("{reason} Is that right?")),
-    Code.SAME_WEIGHING: Words(mark("It belongs to a weigh-in that is there already, and adds nothing."), is_all=True),
-    Code.COMPLETES_WEIGH_IN: Words(mark("Its values were added to a weigh-in that was there already.")),
-    Code.FELL_BACK: Words(mark("The first way did not work, so another was used.")),
-    Code.OTHER_FILES_KEPT: Words(
-        mark("A file with other values is there for the same time. Import only one of them."), is_all=True
-    ),
-    Code.GARMIN_REMARK: Words(mark("Garmin took the file, with a remark.")),
-    Code.NOT_SHOWN: Words(mark("Garmin does not show all values.")),
-    Code.NOT_VISIBLE_YET: Words(mark("Garmin does not show it yet.")),
-    Code.SHOWN_DIFFERENTLY: Words(mark("Garmin shows other values.")),
-    Code.LOOK_FAILED: Words(mark("It could not be looked up in Garmin.")),
-    Code.PERSONAL_API_FAILED: Words(mark("Garmin's Personal API did not answer.")),
-    Code.ENTRIES_UNREADABLE: Words(mark("Garmin lists weigh-ins in a form that is not known.")),
-    Code.REPLACED_ENTRY_REMAINS: Words(
-        mark("The old entry is still there. Delete it in the list of weigh-ins."), is_all=True
-    ),
-    Code.REPLACED_ENTRY_HAD_MORE: Words(mark("The old entry had values that the new one does not have.")),
-}
 
-
-#: The page's own words for a reason, where the function's are for whoever calls it. They may say less.
+#: The page's own words for a reason or a note, where the function's are for whoever calls it. They may say less.
 REASONS: Mapping[Sentences, str] = {
     Why.WEIGHT_MISSING: mark("The weight is missing."),
     Why.WEIGHT_NOT_AMONG_KEYS: mark("The weight is missing. Received: {keys!r}."),
@@ -148,15 +105,25 @@ REASONS: Mapping[Sentences, str] = {
     Why.KG_OR_PERCENT: mark(
         "It could be in kg or in %, and the other values do not decide. Write the unit next to it."
     ),
+    Why.SEND_AGAIN: mark("Try again."),
+    Why.SEND_AGAIN_REPLACING: mark("Try again."),
+    Code.TIME_OF_ARRIVAL: mark("It has no time, so it counts from now."),
+    Code.TIME_OF_RECEIPT: mark("It has no time, so the time when it was received counts."),
+    Code.ZONE_ASSUMED: mark("{key!r} has no time zone, so it was read in {zone}."),
+    Code.HOUR_TWICE: mark("The clock change repeats this hour. The first one counts."),
+    Code.HOUR_SKIPPED: mark("The clock change skips this time, so {time} counts."),
+    Code.FELL_BACK: mark("The first way did not work, so another was used. {fault}"),
+    Code.OTHER_FILES_KEPT: mark("A file with other values is there for the same time. Import only one of them."),
+    Code.REPLACED_ENTRY_REMAINS: mark("The old entry is still there. Delete it in the list of weigh-ins."),
     RowFault.TIME_OF_DAY_OF_ROW_MISSING: mark("the time of day is missing"),
     RowFault.JSON_INVALID: mark("column {place}: this is not valid JSON"),
 }
 #: What is known here, by its code.
-KNOWN: Mapping[str, Sentences] = {why.code: why for why in (*Why, *RowFault)}
+KNOWN: Mapping[str, Sentences] = {why.code: why for why in (*Why, *Code, *RowFault)}
 #: Parameters that are words of a table.
-_WORDS = frozenset(("quantity", "other", "unit", "weekday"))
+_WORDS = frozenset(("quantity", "other", "unit", "weekday", "values", "question"))
 #: Parameters that are names of values.
-_NAMES = frozenset(("key", "keys", "meant", "names"))
+_NAMES = frozenset(("key", "keys", "kept", "meant", "names"))
 _FIELDS = frozenset(field.key for field in FIELDS)
 
 
@@ -166,9 +133,12 @@ def sentence_of(why: Sentences) -> str:
 
 
 def text_of_reason(reason: Mapping[str, Any], of: Language | None = None) -> str:
-    """A reason in the language of the page, or in another one; in the words that came if its code is not known here."""
+    """A reason, or a fault within a note, in the language of the page or in another one; in the words that came if its
+    code is not known here."""
     of = of or language()
     why, params = KNOWN.get(str(reason.get("code"))), reason.get("params")
+    if why is None and (words := PROBLEMS.get(str(reason.get("code")))):
+        return of.say(words.text)
     if why is None or not isinstance(params, dict) or not why.parameters <= params.keys():
         return str(reason.get("message", ""))
     return fill(of.say(sentence_of(why)), params, _texts_in(of))
@@ -221,13 +191,8 @@ def show_notes(receipt: Mapping[str, Any], *, warnings: bool = True) -> None:
         st.info(text_of_note(note))
 
 
-def text_of_note(note: Mapping[str, Any]) -> str:
-    words, params = NOTES.get(note["code"], Words("")), note.get("params")
-    if not (wanted := parameters_in(words.text)):
-        return in_own_words(_(words.text), note["text"], is_all=words.is_all)
-    if not isinstance(params, dict) or not wanted <= params.keys():
-        return str(note["text"])
-    return fill(_(words.text), params, _texts_in(language()))
+def text_of_note(note: Mapping[str, Any], of: Language | None = None) -> str:
+    return text_of_reason({**note, "message": note["text"]}, of)
 
 
 def text_of(answer: Result, english: str = "") -> str:

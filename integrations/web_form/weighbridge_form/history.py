@@ -109,7 +109,7 @@ def show_history(account: FunctionOf, *, to_files: bool) -> None:
     except Stopped as e:
         st.error(_why_stopped(e))
         return
-    if Code.LEFT_OUT_IN_DOUBT in preview.checked.codes and _ask_for_units(file, preview.history):
+    if Code.LEFT_OUT_IN_DOUBT.code in preview.checked.codes and _ask_for_units(file, preview.history):
         st.rerun()
     if preview.history.columns:
         _choose_columns(file, choices)

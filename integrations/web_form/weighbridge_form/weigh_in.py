@@ -578,7 +578,7 @@ def _of_another(account: FunctionOf, checked: Result) -> str:
 
 def _fill_from(checked: Result) -> None:
     values = {field["name"]: field["value"] for field in checked.body["fields"] if "derived" not in field}
-    fill(values, None if Code.TIME_OF_ARRIVAL in checked.codes else checked.body["measured_at"])
+    fill(values, None if Code.TIME_OF_ARRIVAL.code in checked.codes else checked.body["measured_at"])
 
 
 # -- for the others ----------------------------------------------------------------------------------------

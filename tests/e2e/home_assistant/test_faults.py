@@ -115,7 +115,7 @@ class House:
         with self.listening_again():
             self.home.call("homeassistant.reload_config_entry", entry_id=self.entry_id)
 
-    # -- weighing ------------------------------------------------------------------------------------------
+    # -- weigh-ins ----------------------------------------------------------------------------------------
 
     def step_on_bodymiscale(self, at: datetime, **values: float) -> None:
         self.home.call("bodymiscale.weigh", last_measurement_time=at.isoformat(), **values)

@@ -328,12 +328,13 @@ def test_tunnel_of_its_own_and_the_network_of_home_assistant(docker: Engine, gar
     stack.up()
     come = {"Host": "weigh.example.org", "Cf-Connecting-Ip": "203.0.113.7", "X-Forwarded-Proto": "https"}
     inside = ("exec", "-T", "weighbridge-tunnel", "python3", "-c", CLOUDFLARED)
-    assert stack.compose(*inside, json.dumps(["weighbridge-form:8501", come])).split()[-1] == "200"
+    asked = stack.compose(*inside, json.dumps(["weighbridge-form:8501", come]))
+    assert asked.split()[-1] == "401", "it asks for its password"
     with pytest.raises(RuntimeError, match=NO_SUCH_NAME):
         stack.compose(*inside, json.dumps(["weighbridge-function:8080", {}]))
     send = ("run", "--rm", "--network", "home-assistant", "python:3.13-slim-trixie", "python3", "-c", SEND)
     address = "http://weighbridge-function:8080/readings"
-    assert docker.docker(*send, address, f"{OURS}-key").strip() == "200 kept"
+    assert docker.docker(*send, address, f"{OURS}-key").strip() == "202 kept"
     assert docker.docker(*send, address, "another").strip() == "401"
     with pytest.raises(RuntimeError, match=NO_SUCH_NAME):
         docker.docker(*send, "http://weighbridge-form:8501", f"{OURS}-key")

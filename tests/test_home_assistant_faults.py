@@ -1,7 +1,10 @@
-"""The faults of the Home Assistant package of version 0.1: each has a test that failed with it.
+"""The faults of the Home Assistant package of version 0.1: each has tests that fail where it is.
 
 Rule: a test that stands for a fault is marked `@pytest.mark.fault(number)`. Those in tests/home_assistant and
 tests/e2e/home_assistant run in Home Assistant itself, which not every machine has, so the marks are read here.
+
+Weakness: no test ran with version 0.1. The integration is newer, and the package had other entities and scripts. What
+was wrong was seen by hand.
 """
 
 from __future__ import annotations
@@ -33,8 +36,11 @@ FAULTS = {
     13: ("without a broker it has to be cut by hand", True),
     14: ("what it created stays when it is removed", True),
 }
-INTEGRATION = {*TESTS.glob("home_assistant/test_*.py"), TESTS / "e2e" / "home_assistant" / "test_browser.py"}
-PACKAGE = {TESTS / "e2e" / "home_assistant" / "test_package.py", TESTS / "test_callers.py"}
+REAL = TESTS / "e2e" / "home_assistant"
+#: In the harness for integrations, and in Home Assistant itself with a broker.
+INTEGRATION = set(TESTS.glob("home_assistant/test_*.py"))
+INTEGRATION_REAL = {REAL / "test_faults.py", REAL / "test_browser.py"}
+PACKAGE = {REAL / "test_package.py", TESTS / "test_callers.py"}
 
 
 def marked(files: set[Path]) -> dict[int, list[str]]:
@@ -52,8 +58,10 @@ def marked(files: set[Path]) -> dict[int, list[str]]:
 
 @pytest.mark.parametrize(("files", "numbers"), [
     pytest.param(INTEGRATION, set(FAULTS), id="integration"),
+    pytest.param(INTEGRATION_REAL, set(FAULTS), id="integration, real"),
     pytest.param(PACKAGE, {number for number, (_, still) in FAULTS.items() if still}, id="package"),
 ])  # fmt: skip
 def test_every_fault_has_a_test(files: set[Path], numbers: set[int]) -> None:
-    """Each fault has a test for the integration, and one for the package if it still does that thing."""
+    """Each fault has two tests for the integration, one of them in Home Assistant itself, and one for the package if it
+    still does that thing."""
     assert set(marked(files)) == numbers

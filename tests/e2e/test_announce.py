@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.announcement import Announcement, announcement
 from tests.commands import clean, with_sources
 from tests.skips import NOT_HERE, unavailable
 from weighbridge import __version__
@@ -41,7 +43,7 @@ came, went, seen = threading.Event(), threading.Event(), {}
 class Listener(ServiceListener):
     def add_service(self, network, kind, name):
         info = network.get_service_info(kind, name)
-        seen.update(name=name, port=info.port, addresses=info.parsed_addresses())
+        seen.update(type=kind, name=name, server=info.server, port=info.port, addresses=info.parsed_addresses())
         seen["properties"] = {k.decode(): v.decode() for k, v in info.properties.items()}
         came.set()
     def update_service(self, *_): ...
@@ -95,9 +97,9 @@ def test_announced(tmp_path: Path) -> None:
     nothing else; when it ends, so does the announcement."""
     seen = look(tmp_path, "--host", "0.0.0.0")
     assert (seen["came"], seen["went"], seen["exit_code"]) == (True, True, 0)
-    assert str(seen["name"]).startswith("Weighbridge on ")
-    assert (seen["addresses"], seen["port"]) == (["192.0.2.9"], 8080)
-    assert seen["properties"] == {"version": __version__, "id": seen["instance"]}
+    machine = socket.gethostname().partition(".")[0][:40]
+    wanted = announcement(machine, "192.0.2.9", 8080, version=__version__, instance=str(seen["instance"]))
+    assert {name: seen[name] for name in Announcement._fields} == wanted._asdict()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "[::1]", "localhost"])

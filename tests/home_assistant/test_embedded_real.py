@@ -1,12 +1,18 @@
 """The function inside a real Home Assistant, as a process: its memory, its log, and kill -9.
 
-Rule: the Home Assistant is the one beside these tests in the Debian root (tests/e2e/install_home_assistant.sh).
+Rule: the Home Assistant is the one beside these tests in the Debian root (tests/e2e/install_home_assistant.sh). The
+function in it is the wheel, made and installed with the commands of docs/home-assistant.md. Nothing of the checkout can
+be imported.
+
+Strategy: the wheel goes into an environment of the test, which has all packages of that Home Assistant, too.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import time
@@ -21,10 +27,12 @@ import pytest
 
 from tests.function_client import free_port
 from tests.garmin.server import GarminStandIn
+from tests.listening import check_address
 from tests.skips import NOT_HERE
 
-HASS = Path("/ha/bin/hass")
+HOME_ASSISTANT = Path("/ha/bin/python")
 ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "home-assistant.md"
 CODE = "123456"
 MOST_MIB = 40
 CONFIGURATION = """
@@ -38,11 +46,46 @@ logger:
 """
 
 
-class Running:
-    """A Home Assistant with the integration, in this folder."""
+def clean_environment() -> dict[str, str]:
+    """Without settings of Weighbridge, and without a path of these tests."""
+    return {name: text for name, text in os.environ.items() if not name.startswith(("WEIGHBRIDGE_", "PYTHON"))}
 
-    def __init__(self, folder: Path, garmin: GarminStandIn) -> None:
-        self._folder, self._garmin = folder, garmin
+
+def run(*command: object, folder: Path) -> str:
+    done = subprocess.run(command, cwd=folder, env=clean_environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.strip()
+
+
+def of_the_page(pattern: str) -> list[str]:
+    """The words of a command on the page."""
+    found = re.search(pattern, PAGE.read_text(), re.MULTILINE)
+    assert found, pattern
+    return shlex.split(found[1])
+
+
+def with_wheel(folder: Path) -> Path:
+    """The Python of an environment with that Home Assistant, and the wheel, made and installed as the page says."""
+    program, *make, checkout = of_the_page(r"^\$ (python3 -m pip wheel .+)$")
+    assert (program, checkout) == ("python3", ".")
+    run(HOME_ASSISTANT, *make, ROOT, folder=folder)
+    python = folder / "environment" / "bin" / "python"
+    run(HOME_ASSISTANT, "-m", "venv", "--without-pip", folder / "environment", folder=folder)
+    theirs = run(HOME_ASSISTANT, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", folder=folder)
+    ours = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", folder=folder)
+    (Path(ours) / "home_assistant.pth").write_text(theirs)
+    program, *install = of_the_page(r"^\| Core, .+?`(pip install .+?)`")
+    assert program == "pip"
+    run(HOME_ASSISTANT, "-m", "pip", "--python", python, *install, folder=folder)
+    assert run(python, "-c", "import weighbridge; print(weighbridge.__file__)", folder=folder).startswith(ours)
+    return python
+
+
+class Running:
+    """A Home Assistant with the integration, in this folder, run by this Python."""
+
+    def __init__(self, folder: Path, python: Path, garmin: GarminStandIn) -> None:
+        self._folder, self._python, self._garmin = folder, python, garmin
         self._port = free_port()
         self._token = ""
         storage = folder / ".storage"
@@ -57,12 +100,11 @@ class Running:
         (self._folder / ".storage" / key).write_text(json.dumps({"key": key, **content}))
 
     def start(self) -> None:
-        environment = {name: text for name, text in os.environ.items() if not name.startswith("WEIGHBRIDGE_")}
-        environment |= {"GARMIN_DOMAIN": self._garmin.domain, "GARMIN_CA_BUNDLE": str(self._garmin.ca_bundle)}
+        stand_in = {"GARMIN_DOMAIN": self._garmin.domain, "GARMIN_CA_BUNDLE": str(self._garmin.ca_bundle)}
         with (self._folder / "output").open("ab") as output:
             self._process = subprocess.Popen(
-                [HASS, "--skip-pip", "--config", self._folder, "--log-no-color"],
-                env=environment,
+                [self._python, "-m", "homeassistant", "--skip-pip", "--config", self._folder, "--log-no-color"],
+                env=clean_environment() | {"PYTHONDONTWRITEBYTECODE": "1"} | stand_in,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
@@ -96,6 +138,9 @@ class Running:
                 return json.load(answer)
         except urllib.error.HTTPError as e:
             raise RuntimeError(f"{path}: HTTP {e.code}, {e.read().decode()}; {self.log()}") from e
+
+    def check_address(self) -> None:
+        check_address(self._process.pid, self._port, self._folder)
 
     def resident_mib(self) -> float:
         status = Path(f"/proc/{self._process.pid}/status").read_text()
@@ -140,17 +185,19 @@ def until(condition: Callable[[], object], seconds: float = 120) -> None:
 
 @pytest.fixture
 def home(tmp_path: Path, garmin: GarminStandIn) -> Iterator[Running]:
-    if not HASS.exists():
+    if not HOME_ASSISTANT.exists():
         pytest.skip(f"{NOT_HERE}a Home Assistant beside these tests")
     garmin.account.mfa_code = CODE
-    running = Running(tmp_path, garmin)
+    folder = tmp_path / "configuration"
+    folder.mkdir()
+    running = Running(folder, with_wheel(tmp_path), garmin)
     running.start()
     yield running
     running.kill()
 
 
 def test_real(home: Running, garmin: GarminStandIn, figure: Callable[[str], None]) -> None:
-    """Added by the flow with a second factor, the function takes 40 MiB at most, blocks nothing, and a weigh-in is
+    """Added by the flow with a second factor, the wheel takes 40 MiB at most, blocks nothing, and a weigh-in is
     confirmed. After kill -9 right after a renewal, the renewed token is used."""
     without = home.resident_mib()
     home.add()
@@ -166,6 +213,7 @@ def test_real(home: Running, garmin: GarminStandIn, figure: Callable[[str], None
     garmin.expire_access_tokens()
     assert home.weigh_in(measured_at="2026-11-25T06:31:00Z", weight_kg=81.0)["status"] == "confirmed"
     assert (garmin.sign_in.refreshes, garmin.sign_in.refused_refreshes) == (before + 2, 0)
+    home.check_address()
     assert "blocking call" not in home.log()
     assert not [line for line in home.log().splitlines() if "ERROR" in line and "weighbridge" in line]
     assert more <= MOST_MIB

@@ -49,7 +49,9 @@ class House:
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     with ExitStack() as stack:
-        yield House(tmp_path_factory.mktemp("house"), stack)
+        house = House(tmp_path_factory.mktemp("house"), stack)
+        yield house
+        assert "blocking call" not in house.home.log()
 
 
 @pytest.fixture
@@ -228,4 +230,4 @@ def test_absence_of_the_function_is_one_line(house: House) -> None:
     wait_until("it is back", lambda: asked() == "on", 60)
     lines = [line for line in house.home.log().splitlines() if "custom_components.weighbridge" in line]
     assert len(lines) == 2, lines
-    assert house.home.listeners() == {f"127.0.0.1:{house.home.port}"}
+    house.home.check_address()

@@ -32,6 +32,7 @@ import pytest
 from websockets.sync.client import connect
 
 from tests.e2e.parts import free_port, wait_until
+from tests.listening import check_address
 from tests.skips import NOT_HERE
 
 ROOT = Path(__file__).parents[3]
@@ -132,12 +133,17 @@ class Frontend:
 
     def ask(self, **command: object) -> Any:
         """The result of a command of the WebSocket interface."""
+        return self.answer(**command)["result"]
+
+    def answer(self, **command: object) -> dict[str, Any]:
+        """What the WebSocket interface answers to a command: its result or its error."""
         with connect(f"{self.address.replace('http', 'ws')}/api/websocket", max_size=None) as socket:
             socket.recv()
             socket.send(json.dumps({"type": "auth", "access_token": self._token}))
             socket.recv()
             socket.send(json.dumps({"id": 1, **command}))
-            return json.loads(socket.recv())["result"]
+            found: dict[str, Any] = json.loads(socket.recv())
+            return found
 
     def add(self, integration: str, *answers: Mapping[str, object]) -> str:
         """Add an integration by its dialog, with these answers. The id of its entry."""
@@ -151,10 +157,15 @@ class Frontend:
     def take_readings_from(self, topic: str, entry_id: str) -> None:
         """Change the only person of the integration: this is the topic of their scale."""
         (person,) = self.ask(type="config_entries/subentries/list", entry_id=entry_id)
+        self.change_person(person["title"], entry_id, name=person["title"], topic=topic)
+
+    def change_person(self, title: str, entry_id: str, **typed: str) -> None:
+        """Change a person of the integration by their dialog."""
+        people = self.ask(type="config_entries/subentries/list", entry_id=entry_id)
+        (id_,) = (person["subentry_id"] for person in people if person["title"] == title)
         path = "/api/config/config_entries/subentries/flow"
-        begin = {"handler": [entry_id, "person"], "subentry_id": person["subentry_id"]}
+        begin = {"handler": [entry_id, "person"], "subentry_id": id_}
         step = self.request("POST", path, json.dumps(begin).encode())
-        typed = {"name": person["title"], "topic": topic}
         step = self.request("POST", f"{path}/{step['flow_id']}", json.dumps(typed).encode())
         assert step["reason"] == "reconfigure_successful", step
 
@@ -179,7 +190,7 @@ class Frontend:
 
 
 class HomeAssistant(Frontend):
-    def __init__(self, folder: Path, *, mqtt_port: int, secrets: Mapping[str, str], **more: str) -> None:
+    def __init__(self, folder: Path, *, mqtt_port: int, secrets: Mapping[str, str], **more: Any) -> None:
         self.port = free_port()
         super().__init__(f"http://127.0.0.1:{self.port}")
         self._folder = folder
@@ -196,22 +207,28 @@ class HomeAssistant(Frontend):
             lines.append(f"{name}: {json.dumps(secrets[name])}" if name in secrets else line)
         (self._folder / "secrets.yaml").write_text("\n".join(lines))
 
-    def _set_up(self, mqtt_port: int, *, automations: str = "[]", configuration: str = "") -> None:
+    def _set_up(
+        self, mqtt_port: int, *, automations: str, configuration: str, others: Mapping[Path, Mapping[str, Any]]
+    ) -> None:
         """Prepare a Home Assistant with the integration and the blueprints, a broker and its owner's files."""
         (self._folder / "packages").mkdir()
         (self._folder / "automations.yaml").write_text(automations)
         (self._folder / "configuration.yaml").write_text(CONFIGURATION + configuration)
-        shutil.copytree(
-            ROOT / "custom_components", self._folder / "custom_components", ignore=shutil.ignore_patterns("__pycache__")
-        )
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / "custom_components", self._folder / "custom_components", ignore=ignored)
+        for other in others:
+            shutil.copytree(other, self._folder / "custom_components" / other.name, ignore=ignored)
         shutil.copytree(SHIPPED / "blueprints", self._folder / "blueprints")
         storage = self._folder / ".storage"
         storage.mkdir()
         # In the format of its first version, which Home Assistant brings up to date itself.
         http = {"server_host": ["127.0.0.1"], "server_port": self.port}
         (storage / "http").write_text(json.dumps({"version": 1, "minor_version": 1, "key": "http", "data": http}))
-        entry = {**BROKER_ENTRY, "data": {"broker": "127.0.0.1", "port": mqtt_port, "discovery": True}}
-        entries = {"version": 1, "minor_version": 1, "key": "core.config_entries", "data": {"entries": [entry]}}
+        all_entries = [
+            {**BROKER_ENTRY, "data": {"broker": "127.0.0.1", "port": mqtt_port, "discovery": True}},
+            *({**BROKER_ENTRY, "entry_id": p.name, "domain": p.name, "data": {}, **e} for p, e in others.items()),
+        ]
+        entries = {"version": 1, "minor_version": 1, "key": "core.config_entries", "data": {"entries": all_entries}}
         (storage / "core.config_entries").write_text(json.dumps(entries))
         # The first start only has to create an account.
         done = {"done": ["core_config", "analytics", "integration"]}
@@ -248,11 +265,9 @@ class HomeAssistant(Frontend):
         self.stop()
         self.start()
 
-    def listeners(self) -> set[str]:
-        """The addresses at which it listens. (Its resolver of names also takes part in mDNS, as in every one.)"""
-        found = subprocess.run(("ss", "-H", "-tlnp"), capture_output=True, text=True, check=True).stdout
-        mine = f"pid={self._process.pid},"
-        return {line.split()[3] for line in found.splitlines() if mine in line}
+    def check_address(self) -> None:
+        """Fail unless it listens on this machine only, and for good."""
+        check_address(self._process.pid, self.port, self._folder)
 
     def complaints(self) -> list[str]:
         """The entries of its log that are warnings or errors, except about what this machine has no need of."""
@@ -270,13 +285,27 @@ class HomeAssistant(Frontend):
 
 @contextmanager
 def home_assistant(
-    folder: Path, *, mqtt_port: int, automations: str = "[]", configuration: str = "", **secrets: str
+    folder: Path,
+    *,
+    mqtt_port: int,
+    automations: str = "[]",
+    configuration: str = "",
+    others: Mapping[Path, Mapping[str, Any]] = {},
+    **secrets: str,
 ) -> Iterator[HomeAssistant]:
-    """A Home Assistant in this folder. With `secrets`, values for the lines of secrets.yaml, it has the package."""
+    """A Home Assistant in this folder. With `secrets`, values for the lines of secrets.yaml, it has the package.
+
+    `others`: the folders of other custom integrations, each with what its entry has besides the usual.
+    """
     if not HOME_ASSISTANT_ROOT:
         pytest.skip(f"{NOT_HERE}Home Assistant is in the Debian root that make test-home-assistant builds")
     home = HomeAssistant(
-        folder, mqtt_port=mqtt_port, secrets=secrets, automations=automations, configuration=configuration
+        folder,
+        mqtt_port=mqtt_port,
+        secrets=secrets,
+        automations=automations,
+        configuration=configuration,
+        others=others,
     )
     try:
         home.start()

@@ -162,7 +162,7 @@ class Push(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the function is told by its environment."""
+    """What the environment says."""
 
     delivery: tuple[str, ...]
     folder: Path
@@ -255,13 +255,13 @@ def _api_keys(text: str) -> tuple[Key, ...]:
 
 
 #: name, name:send+read, name:send@anna, name@anna+ben
-_KEY_NAME = re.compile(r"(?P<name>[^\W\d]\w*)(:(?P<rights>[a-z]+(\+[a-z]+)*))?(@(?P<people>[^+@:]+(\+[^+@:]+)*))?")
+_KEY_NAME = r"(?P<name>[^\W\d]\w*)(:(?P<rights>[a-z]+(\+[a-z]+)*))?(@(?P<people>[^+@:]+(\+[^+@:]+)*))?"
 
 
 def _key(entry: str) -> Key:
     # Everything before the first "=" is the name, so no key can be read as a right.
     named, equals, secret = entry.partition("=")
-    found = _KEY_NAME.fullmatch(named.strip())
+    found = re.fullmatch(_KEY_NAME, named.strip())
     # 16 characters: below that a key can be guessed over the network in reasonable time.
     if not found or not equals or len(secret) < 16:
         raise ValueError
@@ -322,11 +322,11 @@ def _optional_secret(text: str) -> SecretStr | None:
 
 
 #: Where the next address of Apprise begins; a comma may also be a part of one.
-_NEXT_SERVICE = re.compile(r"[\s,;]+(?=[A-Za-z0-9]+://)")
+_NEXT_SERVICE = r"[\s,;]+(?=[A-Za-z0-9]+://)"
 
 
 def _services(text: str) -> tuple[SecretStr, ...]:
-    services = _NEXT_SERVICE.split(text.strip(" \t\r\n,;")) if text.strip() else []
+    services = re.split(_NEXT_SERVICE, text.strip(" \t\r\n,;")) if text.strip() else []
     if not all(re.fullmatch(r"[A-Za-z0-9]+://\S+", service) for service in services):
         raise ValueError
     return tuple(map(SecretStr, services))

@@ -310,19 +310,19 @@ def _form(body: bytes, content_type: str) -> Payloads:
 
 
 def _fields(pairs: Iterable[tuple[str, str]]) -> dict[str, object]:
-    return _object([(name, _OFFSET_WITHOUT_PLUS.sub(r"\1+\2", value.strip())) for name, value in pairs])
+    return _object([(name, re.sub(_OFFSET_WITHOUT_PLUS, r"\1+\2", value.strip())) for name, value in pairs])
 
 
 #: 2026-11-23T06:31:00 01:00 was +01:00.
-_OFFSET_WITHOUT_PLUS = re.compile(r"\A(\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?) (\d\d:?\d\d)\Z", re.ASCII)
+_OFFSET_WITHOUT_PLUS = r"(?a)\A(\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?) (\d\d:?\d\d)\Z"
 
-_BOUNDARY = re.compile(r'boundary=(?:"([^"]{1,70})"|([^";,\s]{1,70}))', re.ASCII | re.IGNORECASE)
-_PART_NAME = re.compile(rb'\Acontent-disposition:\s*form-data;.{0,200}?\bname="([^"\r\n]{0,200})"', re.IGNORECASE)
+_BOUNDARY = r'(?ai)boundary=(?:"([^"]{1,70})"|([^";,\s]{1,70}))'
+_PART_NAME = rb'(?i)\Acontent-disposition:\s*form-data;.{0,200}?\bname="([^"\r\n]{0,200})"'
 
 
 def _multipart(body: bytes, content_type: str) -> Payloads:
     """The fields of multipart/form-data (RFC 7578)."""
-    found = _BOUNDARY.search(content_type)
+    found = re.search(_BOUNDARY, content_type)
     parts = (b"\r\n" + body).split(b"\r\n--" + (found[1] or found[2]).encode()) if found else []
     if len(parts) > MOST_NAMES_PER_OBJECT + 2:
         raise _too_many_names()
@@ -330,7 +330,7 @@ def _multipart(body: bytes, content_type: str) -> Payloads:
     try:
         for part in parts[1:-1]:
             head, _, value = part.removeprefix(b"\r\n").partition(b"\r\n\r\n")
-            names = [name for line in head.split(b"\r\n") if (name := _PART_NAME.match(line))]
+            names = [name for line in head.split(b"\r\n") if (name := re.match(_PART_NAME, line))]
             if len(names) != 1 or b"filename" in head:
                 raise NotJson("A form of named fields, without files, was expected. Send a file as the body itself.")
             pairs.append((names[0][1].decode(), value.decode()))

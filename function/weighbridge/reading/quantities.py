@@ -107,14 +107,9 @@ SAID_IN: Mapping[tuple[str | Share, str], str | Share] = {
 
 #: Templates of Home Assistant write floats in full: 18.200000000000003.
 _ONE = re.compile(r"([+-]?\d{1,12}(?:[.,]\d{1,17})?)(e[+-]?\d{1,3}(?!\d))?\s*(\D.{0,23})?", re.ASCII)
-_TWO = re.compile(
-    r"(\d{1,4})\s*(st|stone|ft|feet|')\.?\s*(\d{1,4}(?:[.,]\d{1,6})?)\s*(?:(lbs?|pounds?|in|inch|inches|\")\.?)?",
-    re.ASCII,
-)
+_TWO = r"(?a)(\d{1,4})\s*(st|stone|ft|feet|')\.?\s*(\d{1,4}(?:[.,]\d{1,6})?)\s*(?:(lbs?|pounds?|in|inch|inches|\")\.?)?"
 #: A cell of an export: the value, the healthy range, the unit; or value/percentage/rating.
-_CELL = re.compile(
-    r"([\d.,]{1,12})\s*\([\d.,\s–-]{1,24}\)\s*(\D{0,8})|([\d.,]{1,12}\s*kg)/[^/]{1,20}/.{1,20}", re.ASCII
-)
+_CELL = r"(?a)([\d.,]{1,12})\s*\([\d.,\s–-]{1,24}\)\s*(\D{0,8})|([\d.,]{1,12}\s*kg)/[^/]{1,20}/.{1,20}"
 #: 1,812 may be one point eight or one thousand eight hundred: only its author knows.
 _AMBIGUOUS = re.compile(r"[1-9]\d{0,2}[.,]\d{3}", re.ASCII)
 _UNITS_OF_THOUSANDS = frozenset(("kcal", "g"))
@@ -252,11 +247,11 @@ def _typed(text: str, usual: str) -> tuple[Decimal, str]:
         text = fold(text)
     if (one := _number(text, usual)) is not None:
         return one
-    if cell := _CELL.fullmatch(text):
+    if cell := re.fullmatch(_CELL, text):
         text = f"{cell[1]} {cell[2]}".strip() if cell[1] else cell[3]
         if (one := _number(text, usual)) is not None:
             return one
-    if two := _TWO.fullmatch(text):
+    if two := re.fullmatch(_TWO, text):
         major, minor = UNITS[two[2]], UNITS.get(two[4] or "", "")
         if (major, minor) in (("st", "lb"), ("st", "")):
             return Decimal(two[1]) * 14 + _decimal(two[3]), "lb"

@@ -33,7 +33,7 @@ _EPOCH = re.compile(r"\d{9,19}(?:\.\d{1,9})?", re.ASCII)
 #: An epoch number from here on -> how many of its unit are a second. In any other unit it would be no year since 2000.
 _EPOCH_UNITS = ((10**17, 10**9), (10**14, 10**6), (10**11, 10**3), (0, 1))
 #: As the Fitdays export writes it.
-_FITDAYS_TIME = re.compile(r"(\d\d):(\d\d)(?::(\d\d))? (\d\d)/(\d\d)/(\d{4})", re.ASCII)
+_FITDAYS_TIME = r"(?a)(\d\d):(\d\d)(?::(\d\d))? (\d\d)/(\d\d)/(\d{4})"
 _TIME_EXPECTED = Why.TIME_EXPECTED()
 
 
@@ -79,9 +79,9 @@ def read_parts(date: object, time: object, zone: tzinfo, *, assumed: bool = True
 
 # -- zones -------------------------------------------------------------------------------------------------
 
-_OFFSET = re.compile(r"(?:UTC|GMT)?([+-])(\d\d|\d(?=:|$))(?::?(\d\d))?", re.ASCII)
+_OFFSET = r"(?a)(?:UTC|GMT)?([+-])(\d\d|\d(?=:|$))(?::?(\d\d))?"
 #: posix/… is the same again, and right/… counts leap seconds.
-_ZONE_NAME = re.compile(r"(?!posix/|right/)[A-Za-z_]+(?:/[A-Za-z0-9_+-]+){1,2}", re.ASCII)
+_ZONE_NAME = r"(?a)(?!posix/|right/)[A-Za-z_]+(?:/[A-Za-z0-9_+-]+){1,2}"
 
 
 def zone_of(text: object) -> tzinfo:
@@ -93,11 +93,11 @@ def zone_of(text: object) -> tzinfo:
         name = fold(text.strip())
         if (upper := name.upper()) in ("UTC", "GMT", "Z"):
             return UTC
-        offset = _OFFSET.fullmatch(upper)
+        offset = re.fullmatch(_OFFSET, upper)
         if offset and int(offset[2]) <= 14 and int(offset[3] or 0) < 60:
             size = timedelta(hours=int(offset[2]), minutes=int(offset[3] or 0))
             return timezone(size if offset[1] == "+" else -size)
-        if _ZONE_NAME.fullmatch(name):
+        if re.fullmatch(_ZONE_NAME, name):
             try:
                 return ZoneInfo(name)
             except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -153,27 +153,26 @@ def _epoch(number: Decimal) -> datetime:
 
 # -- texts -------------------------------------------------------------------------------------------------
 
+# Patterns as texts: `re` compiles each when it is first used, and keeps it. A cold start needs none of them.
+
 #: The first time of day in a text. It does not begin or end within a longer row of digits and colons.
-_CLOCK = re.compile(
-    r"(?<![\d:.,+-])(\d\d?):(\d\d)(?::(\d\d)(?:[.,]\d{1,9})?)?(?![\d:])(?:\s*([ap])\.?m\b\.?)?",
-    re.ASCII | re.IGNORECASE,
-)
+_CLOCK = r"(?ai)(?<![\d:.,+-])(\d\d?):(\d\d)(?::(\d\d)(?:[.,]\d{1,9})?)?(?![\d:])(?:\s*([ap])\.?m\b\.?)?"
 #: What may stand between the date and the time of day.
-_BETWEEN = re.compile(r"(?:,?\s+at|,|T|\s)?\s*\Z", re.ASCII | re.IGNORECASE)
-_WEEKDAY = re.compile(r"(mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,?\s+", re.ASCII | re.IGNORECASE)
+_BETWEEN = r"(?ai)(?:,?\s+at|,|T|\s)?\s*\Z"
+_WEEKDAY = r"(?ai)(mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,?\s+"
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
     "december",
 )  # fmt: skip
 #: A weekday, and the zone that JavaScript writes in words after the offset.
-_IN_WORDS = re.compile(r"\s*\([^()]{1,60}\)\Z", re.ASCII)
-_BRACKETS = re.compile(r"(.*?)\s*\[([^\[\]]+)\]", re.ASCII)
+_IN_WORDS = r"(?a)\s*\([^()]{1,60}\)\Z"
+_BRACKETS = r"(?a)(.*?)\s*\[([^\[\]]+)\]"
 
-_YEAR_FIRST = re.compile(r"(\d{4})([-/.])(\d\d?)\2(\d\d?)|(\d{4})年(\d\d?)月(\d\d?)日", re.ASCII)
-_YEAR_LAST = re.compile(r"(\d\d?)([-/.])(\d\d?)\2(\d{4})", re.ASCII)
-_DAY_MONTH = re.compile(r"(\d\d?)(?:st|nd|rd|th)?[ .-]+([a-z]+)\.?(?:,?\s+|-)(\d{4})", re.ASCII | re.IGNORECASE)
-_MONTH_DAY = re.compile(r"([a-z]+)\.?\s+(\d\d?)(?:st|nd|rd|th)?,?\s+(\d{4})", re.ASCII | re.IGNORECASE)
+_YEAR_FIRST = r"(?a)(\d{4})([-/.])(\d\d?)\2(\d\d?)|(\d{4})年(\d\d?)月(\d\d?)日"
+_YEAR_LAST = r"(?a)(\d\d?)([-/.])(\d\d?)\2(\d{4})"
+_DAY_MONTH = r"(?ai)(\d\d?)(?:st|nd|rd|th)?[ .-]+([a-z]+)\.?(?:,?\s+|-)(\d{4})"
+_MONTH_DAY = r"(?ai)([a-z]+)\.?\s+(\d\d?)(?:st|nd|rd|th)?,?\s+(\d{4})"
 
 
 def _written(text: str) -> datetime:
@@ -189,11 +188,11 @@ def _written(text: str) -> datetime:
 
 
 def _in_words(text: str) -> datetime:
-    if fitdays := _FITDAYS_TIME.fullmatch(text):
+    if fitdays := re.fullmatch(_FITDAYS_TIME, text):
         hour, minute, second, day, month, year = (int(part or 0) for part in fitdays.groups())
         return datetime(year, month, day, hour, minute, second)  # noqa: DTZ001  # the zone is found by `read_time`
     text = " ".join(text.split())
-    found = _CLOCK.search(text)
+    found = re.search(_CLOCK, text)
     if found is None:
         _ = _date(text, None)
         raise _Explained(Why.TIME_OF_DAY_MISSING())
@@ -204,7 +203,7 @@ def _in_words(text: str) -> datetime:
         before, after = f"{before.rstrip()} {after}", ""
     if not before:
         return _date(after, clock)
-    moment = _date(_BETWEEN.sub("", before, count=1), clock)
+    moment = _date(re.sub(_BETWEEN, "", before, count=1), clock)
     return moment if not after else _with_zone(moment, after)
 
 
@@ -219,8 +218,8 @@ def _clock(found: re.Match[str]) -> _Clock:
 
 def _with_zone(moment: datetime, text: str) -> datetime:
     """A moment in the zone after it: Z, +01:00, Europe/Berlin, +01:00[Europe/Berlin] or GMT+0100 (in words)."""
-    text = _IN_WORDS.sub("", text)
-    if named := _BRACKETS.fullmatch(text):
+    text = re.sub(_IN_WORDS, "", text)
+    if named := re.fullmatch(_BRACKETS, text):
         zone = zone_of(named[2])
         if not named[1]:
             return moment.replace(tzinfo=zone)
@@ -235,7 +234,7 @@ def _with_zone(moment: datetime, text: str) -> datetime:
 def _date(text: str, clock: _Clock | None) -> datetime:
     """The date in a text, at a time of day. Raises `NotUnderstood` or ValueError, with both dates if it may be two."""
     day_name = ""
-    if weekday := _WEEKDAY.match(text):
+    if weekday := re.match(_WEEKDAY, text):
         day_name, text = weekday[1].lower(), text[weekday.end() :]
 
     def at(year: str, month: int, day: str) -> datetime:
@@ -244,13 +243,13 @@ def _date(text: str, clock: _Clock | None) -> datetime:
             raise _Explained(Why.WEEKDAY_WRONG(date=f"{moment:%Y-%m-%d}", weekday=WEEKDAYS[moment.weekday()]))
         return moment
 
-    if found := _YEAR_FIRST.fullmatch(text):
+    if found := re.fullmatch(_YEAR_FIRST, text):
         return at(found[1] or found[5], int(found[3] or found[6]), found[4] or found[7])
-    if found := _DAY_MONTH.fullmatch(text):
+    if found := re.fullmatch(_DAY_MONTH, text):
         return at(found[3], _month(found[2]), found[1])
-    if found := _MONTH_DAY.fullmatch(text):
+    if found := re.fullmatch(_MONTH_DAY, text):
         return at(found[3], _month(found[1]), found[2])
-    if found := _YEAR_LAST.fullmatch(text):
+    if found := re.fullmatch(_YEAR_LAST, text):
         return _year_last(found, at)
     raise NotUnderstood(_TIME_EXPECTED)
 

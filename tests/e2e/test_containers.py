@@ -628,6 +628,9 @@ def test_backup_is_restored(house: House, tmp_path: Path) -> None:
         "COMPOSE_FILE": ":".join(map(str, house.engine.files)),
         "COMPOSE_ENV_FILES": house.engine.folder / ".env",
     }
+    house.weigh()
+    house.all_arrived()
+    wait_until("all are settled", lambda: states(house).keys() == {"confirmed"}, 60)
     before = states(house)
     house.engine.shell(back_up, cwd=tmp_path, **shipped)
     assert (tmp_path / "house.tar").stat().st_mode & 0o077 == 0
@@ -640,12 +643,11 @@ def test_backup_is_restored(house: House, tmp_path: Path) -> None:
     house.all_arrived()
 
 
-def states(house: House) -> str:
+def states(house: House) -> dict[str, int]:
     """How many readings of the outbox are in each state."""
-    query = "SELECT state, count(*) FROM readings GROUP BY state ORDER BY state"
+    query = "SELECT json_object_agg(state, n) FROM (SELECT state, count(*) AS n FROM readings GROUP BY state) AS found"
     psql = ("exec", "-T", "postgres", "psql", "--username", "weighbridge", "-Atc", query)
-    found = house.engine.compose(*psql)
-    assert "confirmed|" in found
+    found: dict[str, int] = json.loads(house.engine.compose(*psql))
     return found
 
 

@@ -42,8 +42,8 @@ def test_unattended_command() -> None:
     assert script
     assert not parsed(script[1]).has_error
     (call,) = re.findall(r"& \(\$cd \+ 'setup\.ps1'\)(.*)", script[1])
-    named = set(re.findall(r"-([A-Z]\w+) \(", call))
-    assert named == {"Jar", "Jre", "GuestAgent"} <= set(re.findall(r"\[string\] \$(\w+)", SETUP))
+    named = set(re.findall(r"-([A-Z]\w+) [($]", call))
+    assert named == {"Jar", "Jre", "Virtio"} <= set(re.findall(r"\[string\] \$(\w+)", SETUP))
 
 
 def test_setup_and_script_agree_on_paths() -> None:
@@ -58,7 +58,7 @@ def test_setup_and_script_agree_on_paths() -> None:
 
 def test_page_lists_the_settings() -> None:
     """The page explains each setting in the words of the program."""
-    explained = re.findall(r"^\| `(\w+)` \| (.*) \|$", README, re.MULTILINE)
+    explained = re.findall(r"^\| `([A-Z_]+)` \| (.*) \|$", README, re.MULTILINE)
     assert explained == [(variable.name, variable.meaning) for variable in (*WINRM, *PROXMOX)]
 
 
@@ -69,6 +69,10 @@ CALLS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "qm start": ("POST", "/nodes/pve/qemu/105/status/start", ("vmid",)),
     "qm shutdown": ("POST", "/nodes/pve/qemu/105/status/shutdown", ("vmid",)),
     "qm agent": ("POST", "/nodes/pve/qemu/105/agent", ("vmid", "command")),
+    "qm destroy": ("DELETE", "/nodes/pve/qemu/105", ("vmid",)),
+    "pvesh get /cluster/nextid": ("GET", "/cluster/nextid", ()),
+    "pvesm status": ("GET", "/nodes/pve/storage", ()),
+    "pvesm list": ("GET", "/nodes/pve/storage/local/content", ("storage",)),
     "pvesm free": ("DELETE", "/nodes/pve/storage/local/content/x", ("volume",)),
     "pveum user add": ("POST", "/access/users", ("userid",)),
     "pveum role add": ("POST", "/access/roles", ("roleid",)),
@@ -80,8 +84,8 @@ CALLS: dict[str, tuple[str, str, tuple[str, ...]]] = {
 def proxmox_commands() -> list[str]:
     """The commands for the shell of Proxmox on the page, each on one line."""
     text = README.replace("\\\n", " ")
-    lines = re.findall(r"^# ((?:qm|pvesm|pveum) .*)$", text, re.MULTILINE)
-    return [*lines, *re.findall(r"`(qm set [^`]*)`", text)]
+    lines = re.findall(r"^# ((?:qm|pvesm|pveum|pvesh) .*)$", text, re.MULTILINE)
+    return [*lines, *re.findall(r"`((?:qm|pvesm|pveum|pvesh) \w+ [^`]+)`", text)]
 
 
 def faults(found: schema.Match, method: str, given: dict[str, str]) -> dict[str, str]:
@@ -109,22 +113,127 @@ def test_proxmox_refuses_a_wrong_argument() -> None:
         assert list(faults(found, "POST", {"vmid": "105"} | wrong)) == list(wrong)
 
 
-def test_windows_goes_where_its_partition_is() -> None:
+# --- the answers to Windows Setup ---
+
+#: The passes of Windows Setup that an answer file can name, in their order.
+PASSES = ["windowsPE", "offlineServicing", "generalize", "specialize", "auditSystem", "auditUser", "oobeSystem"]
+LANGUAGE = ["InputLocale", "SystemLocale", "UILanguage", "UserLocale"]
+#: Pass -> component -> what it must have, or Windows asks a person (Unattended Windows Setup Reference). Microsoft's
+#: schema is only to be had inside its ADK.
+NEEDED = {
+    "windowsPE": {
+        "Microsoft-Windows-International-Core-WinPE": ["SetupUILanguage/UILanguage", *LANGUAGE],
+        "Microsoft-Windows-Setup": [
+            "DiskConfiguration/Disk/DiskID",
+            "ImageInstall/OSImage/InstallTo/DiskID",
+            "ImageInstall/OSImage/InstallTo/PartitionID",
+            "UserData/AcceptEula",
+            "UserData/ProductKey/WillShowUI",
+        ],
+    },
+    "specialize": {
+        "Microsoft-Windows-Shell-Setup": ["ComputerName"],
+        "Microsoft-Windows-Deployment": ["RunSynchronous/RunSynchronousCommand/Path"],
+    },
+    "oobeSystem": {
+        "Microsoft-Windows-International-Core": LANGUAGE,
+        "Microsoft-Windows-Shell-Setup": [
+            "OOBE/HideEULAPage",
+            "OOBE/HideOnlineAccountScreens",
+            "OOBE/HideWirelessSetupInOOBE",
+            "OOBE/ProtectYourPC",
+            "UserAccounts/LocalAccounts/LocalAccount/Name",
+            "AutoLogon/Username",
+            "FirstLogonCommands/SynchronousCommand/CommandLine",
+        ],
+    },
+}
+#: The longest text that Windows takes.
+LONGEST = {"CommandLine": 1024, "Path": 259, "Description": 259, "Name": 20, "ComputerName": 15, "Label": 32}
+
+
+@pytest.fixture
+def answers() -> ElementTree.Element:
+    """autounattend.xml, without its namespace."""
+    root = ElementTree.parse(FOLDER / "autounattend.xml").getroot()  # our own file
+    for node in root.iter():
+        space, _, node.tag = node.tag.rpartition("}")
+        assert space == "{urn:schemas-microsoft-com:unattend"
+    return root
+
+
+def test_every_question_is_answered(answers: ElementTree.Element) -> None:
+    """Each pass has the components and settings without which Windows asks a person, and no other component."""
+    assert [(node.tag, list(node.attrib)) for node in answers] == [("settings", ["pass"])] * len(NEEDED)
+    found = {settings.get("pass"): {component.get("name"): component for component in settings} for settings in answers}
+    assert list(found) == [name for name in PASSES if name in NEEDED]
+    for name, components in NEEDED.items():
+        assert found[name].keys() == components.keys()
+        for component, needed in components.items():
+            for path in needed:
+                assert found[name][component].findtext(path), f"{component} in {name} has no {path}"
+
+
+def test_windows_knows_each_component(answers: ElementTree.Element) -> None:
+    """Each component has the attributes by which Windows finds it; with another one, it is ignored silently."""
+    for component in answers.findall("settings/component"):
+        assert {name: value for name, value in component.attrib.items() if name != "name"} == {
+            "processorArchitecture": "amd64",
+            "publicKeyToken": "31bf3856ad364e35",
+            "language": "neutral",
+            "versionScope": "nonSxS",
+        }
+
+
+def test_lists_are_in_order(answers: ElementTree.Element) -> None:
+    """Each item of a list is added, the orders in it count from 1, and no text is longer than Windows takes."""
+    add = "{http://schemas.microsoft.com/WMIConfig/2002/State}action"
+    items = {"Disk", "CreatePartition", "ModifyPartition", "MetaData", "LocalAccount"}
+    items |= {"SynchronousCommand", "RunSynchronousCommand"}
+    for parent in answers.iter():
+        orders = [child.findtext("Order") for child in parent if child.find("Order") is not None]
+        assert orders == [str(number + 1) for number in range(len(orders))]
+        for child in parent:
+            assert child.get(add) == ("add" if child.tag in items else None)
+            assert len(child.text or "") <= LONGEST.get(child.tag, 1024)
+
+
+def test_one_language_throughout(answers: ElementTree.Element) -> None:
+    """The language of the installation is also that of the first start, so the page can name one tag to replace."""
+    tags = {node.text for node in answers.iter() if node.tag in LANGUAGE}
+    assert tags == {"en-US"}
+    assert "replace each `en-US`" in README
+
+
+def test_two_passwords_to_replace(answers: ElementTree.Element) -> None:
+    """The account of the installation signs in by itself, once, with the password that the page has replaced."""
+    assert (FOLDER / "autounattend.xml").read_text(encoding="utf-8").count("CHANGE-ME") == 2
+    account, logon = answers.find(".//LocalAccount"), answers.find(".//AutoLogon")
+    assert account is not None
+    assert logon is not None
+    assert account.findtext("Password/Value") == logon.findtext("Password/Value") == "CHANGE-ME"
+    assert account.findtext("Name") == logon.findtext("Username") == "setup"
+    assert logon.findtext("LogonCount") == "1"
+    assert "the user `setup`" in README
+
+
+def test_windows_goes_where_its_partition_is(answers: ElementTree.Element) -> None:
     """The unattended installation makes the partitions of UEFI, and installs Windows on the one that is drive C."""
-    tree = ElementTree.parse(FOLDER / "autounattend.xml")
-    for node in tree.iter():
-        node.tag = node.tag.partition("}")[2]
-    assert [node.findtext("Type") for node in tree.iter("CreatePartition")] == ["EFI", "MSR", "Primary"]
-    (drive_c,) = [node for node in tree.iter("ModifyPartition") if node.findtext("Letter") == "C"]
-    (target,) = tree.iter("InstallTo")
+    assert [node.findtext("Type") for node in answers.iter("CreatePartition")] == ["EFI", "MSR", "Primary"]
+    (drive_c,) = [node for node in answers.iter("ModifyPartition") if node.findtext("Letter") == "C"]
+    (target,) = answers.iter("InstallTo")
     assert target.findtext("PartitionID") == drive_c.findtext("PartitionID") == "3"
 
 
-def test_page_names_existing_files() -> None:
-    """The page links only to files that exist, and says what was not run."""
-    for name in re.findall(r"\]\(([\w.]+)\)", README):
-        assert (FOLDER / name).is_file()
+def test_page_has_no_dead_end() -> None:
+    """The page has no link that opens only in a copy of the repository, and says what was not run."""
+    assert re.findall(r"\]\((?!https://|#)[^)]*\)", README) == []
     assert "PowerShell itself was not executed" in README
+
+
+def test_setup_is_ascii() -> None:
+    """setup.ps1 is ASCII: Windows PowerShell reads a file without a byte order mark in the local code page."""
+    assert SETUP.isascii()
 
 
 # --- the script ---

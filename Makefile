@@ -19,7 +19,7 @@ HOME_ASSISTANT_FLOOR = trixie 0.13.316
 IN_CONTAINERS = tests/e2e/test_containers.py tests/e2e/test_existing_stacks.py tests/e2e/test_base_images.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run login doctor up down test test-e2e test-containers test-form test-home-assistant test-home-assistant-floor test-garminconnect check fix docs bench verify-sdk lock base-images home-assistant-app sbom audit release-check clean
+.PHONY: help demo run login doctor up down images test test-e2e test-containers test-form test-home-assistant test-home-assistant-floor test-garminconnect check fix docs bench verify-sdk lock base-images home-assistant-app sbom audit release-check clean
 
 ##@ To use Weighbridge
 
@@ -44,6 +44,9 @@ up: ## start everything in containers: function, outbox, broker, Postgres (setti
 
 down: ## stop these containers and keep their data
 	@integrations/containers/down.sh
+
+images: ## build the images of the function and the page, for the small Compose files (REGISTRY=…)
+	@integrations/containers/images.sh $(REGISTRY)
 
 ##@ To maintain Weighbridge
 

@@ -168,11 +168,41 @@ def test_small_files_agree_with_compose_yaml() -> None:
             if name == "weighbridge-tunnel":
                 assert service["image"] == theirs["image"]
                 continue
-            assert service["image"].endswith(f":${{WEIGHBRIDGE_VERSION:-{__version__}}}")
-            assert service["pull_policy"] == "never"
+            image = "weighbridge-form" if name == "weighbridge-form" else "${WEIGHBRIDGE_IMAGE:-weighbridge}"
+            assert service["image"] == f"{REGISTRY}/{image}:${{WEIGHBRIDGE_VERSION:-{__version__}}}"
+            assert service["pull_policy"] == "missing", "what make images has built is taken"
     assert {"function", "form", "refresh", "worker", "relay", "migrate", "backup", "fitdays", "doctor", "tunnel"} == {
         name.removeprefix("weighbridge-") for name in seen
     }
+
+
+#: Where the small files look for the images that a release publishes.
+REGISTRY = "${WEIGHBRIDGE_REGISTRY:-ghcr.io/weighbridge}"
+
+
+def test_images_have_the_name_under_which_they_are_published(tmp_path: Path) -> None:
+    """The registry of the small files is the one to which a release pushes, and at which Home Assistant finds the app.
+    `make images` builds the images of these names, or of another registry."""
+    registry = REGISTRY.partition(":-")[2].removesuffix("}")
+    workflow = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())["jobs"]["images"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    owner = urlsplit(project["urls"]["Homepage"]).path.split("/")[1]
+    pushed = workflow["env"]["IMAGE"].replace("${{ github.repository_owner }}", owner)
+    assert pushed == f"{registry}/${{{{ matrix.target }}}}"
+    assert {"weighbridge", "weighbridge-form", "weighbridge-browser"} <= set(workflow["strategy"]["matrix"]["target"])
+    app = yaml.safe_load((ROOT / "integrations/home_assistant_app/config.yaml").read_text())
+    assert app["image"] == f"{registry}/weighbridge-app"
+    docker = tmp_path / "docker"
+    docker.write_text(f'#!/bin/sh\necho "$@" >> "{tmp_path}/arguments"\n')
+    docker.chmod(0o755)
+    for given in ([], ["registry.example:5000/mine"]):
+        script = ROOT / "integrations/containers/images.sh"
+        subprocess.run([script, *given], env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, cwd=tmp_path, check=True)
+        assert (tmp_path / "arguments").read_text().splitlines() == [
+            f"build --target {image} --tag {(given or [registry])[0]}/{image}:{__version__} ."
+            for image in ("weighbridge", "weighbridge-form")
+        ]
+        (tmp_path / "arguments").unlink()
 
 
 def comparable(service: Mapping[str, Any], without: Collection[str]) -> dict[str, Any]:
@@ -253,7 +283,7 @@ def test_small_files_pass_on_settings_alone() -> None:
 
 #: How the name of a setting ends that may be anywhere. Any other one counts as a secret, so that none is forgotten.
 HARMLESS = (
-    *("IMAGE", "VERSION", "ADDRESS", "PORT", "NETWORK", "HOST", "DATABASE", "USER", "TOPIC"),
+    *("REGISTRY", "IMAGE", "VERSION", "ADDRESS", "PORT", "NETWORK", "HOST", "DATABASE", "USER", "TOPIC"),
     *("FORM_HOSTS", "FORM_SIGN_IN", "ACCESS_TEAM", "ACCESS_AUDIENCE", "PHONE_URL"),
     *("FITDAYS_EMAIL", "FITDAYS_API", "FITDAYS_DAYS", "EVERY_SECONDS", "FITDAYS_PEOPLE"),
 )

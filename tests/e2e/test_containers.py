@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as mqtt
+import paho.mqtt.subscribe as subscribe
 import pytest
 from packaging.utils import canonicalize_name
 from paho.mqtt.enums import CallbackAPIVersion
@@ -27,12 +28,15 @@ from playwright.sync_api import expect, sync_playwright
 
 from scripts.sbom import IMAGES, pins_of
 from tests.e2e.parts import family, is_listening, wait_until
-from tests.e2e.parts.docker import GATEWAY, ROOT, TARGETS, Engine, engine, run
+from tests.e2e.parts.docker import GATEWAY, ROOT, TARGETS, Engine, documented, engine, run
+from tests.e2e.parts.fitdays_cloud import FitdaysCloud
 from tests.e2e.parts.supervisor import Supervisor, supervisor
 from tests.e2e.test_form_page import choose_time, click, expect_arrived, launch, settle, type_in
-from tests.e2e.test_home_assistant_app import panel, sign_in
+from tests.e2e.test_home_assistant_app import FITDAYS, panel, sign_in
 from tests.garmin.server import SERVICES, GarminStandIn
 from weighbridge import __version__
+from weighbridge.client import Client, Target
+from weighbridge.secret import SecretStr
 
 SECRETS = {
     "WEIGHBRIDGE_KEY": "planted-key-0a1b2c3d4e5f",
@@ -44,8 +48,8 @@ SECRETS = {
 }
 IN_THE_FOLDER = "planted-in-the-folder-0a1b2c3d"
 LONG_RUNNING = ("broker", "relay", "postgres", "worker", "function", "refresh")
-#: The goals are 90, 700 and 300 MB. Chromium is a few MB larger every other month.
-MOST_MB = {"weighbridge": 92, "weighbridge-browser": 715, "weighbridge-form": 300, "weighbridge-app": 400}
+#: What was measured, and a few MB more: Chromium grows every other month. The goals were 90, 700 and 300 MB.
+MOST_MB = {"weighbridge": 92, "weighbridge-browser": 715, "weighbridge-form": 290, "weighbridge-app": 335}
 #: Wheels without the text of their license. This one is under Apache-2.0, whose text comes with others.
 WITHOUT_A_TEXT = {"streamlit"}
 FIRST = datetime(2024, 3, 1, 6, 30, tzinfo=UTC)
@@ -449,11 +453,28 @@ def test_form_profile_sends_a_weigh_in(house: House) -> None:
     house.all_arrived()
 
 
+def test_fitdays_profile_sends_a_weigh_in(house: House) -> None:
+    """The poller of the profile `fitdays` sends a weigh-in of the account in `.env`."""
+    with FitdaysCloud(GATEWAY) as cloud:
+        cloud.weigh(1)
+        account = {**{name.upper(): value for name, value in FITDAYS.items()}, "FITDAYS_API": cloud.address}
+        with (house.engine.folder / ".env").open("a") as file:
+            file.writelines(f"{name}={value}\n" for name, value in account.items())
+        house.engine.compose("--profile", "fitdays", "up", "--wait", "--no-build", "--pull", "never", "fitdays")
+        is_confined(house.engine.container("fitdays"))
+        house.published += 1
+        house.all_arrived()
+        assert cloud.invalid_requests == []
+        house.engine.compose("stop", "fitdays")
+
+
 def test_app_of_home_assistant(house: House, tmp_path: Path, figure: Callable[[str], None]) -> None:
     """The image of the app, started as the Supervisor does, with an empty /data of root: somebody signs in on the page
     behind ingress, and a weigh-in typed there is in Garmin. Nobody else reaches the page. Its programs run as a user
-    without rights. It stops in time, and a restart keeps the key and the sign-in."""
-    with hassio(house.engine), supervisor(tmp_path, {}, host=SUPERVISOR, port=80) as it:
+    without rights. It stops in time. With other options and a read-only file system, it keeps the key and the sign-in,
+    knows the people, and publishes weigh-ins of Fitdays at the broker that the Supervisor names."""
+    broker = f"mqtt://weighbridge:{SECRETS['MQTT_PASSWORD']}@broker:1883"
+    with hassio(house.engine), supervisor(tmp_path, {}, broker=broker, host=SUPERVISOR, port=80) as it:
         (tmp_path / "config").mkdir()
         started = time.monotonic()
         start(house, it, tmp_path / "config")
@@ -486,11 +507,34 @@ def test_app_of_home_assistant(house: House, tmp_path: Path, figure: Callable[[s
             assert path.stat().st_uid == 10001, path
         house.engine.docker("stop", "--time", "10", APP)
         assert json.loads(house.engine.docker("inspect", APP))[0]["State"]["ExitCode"] == 0, "it was not killed"
-        house.engine.docker("start", APP)
-        wait_until("it is signed in", lambda: asked(address, 8080, {"Authorization": f"Bearer {key}"}) == 200, 60)
-        assert it.messages["weighbridge"] == message
         said = house.engine.docker("logs", APP)
-        for planted in (key, it.token, house.garmin.account.password, "81.4"):
+
+        # The Supervisor starts a new container each time.
+        house.engine.docker("rm", APP)
+        (tmp_path / "config/people.toml").write_text('[[person]]\nname = "Ann"\ntoken = "default"\n')
+        it.set_options(FITDAYS | {"fitdays_people": "7=Ann", "fitdays_topic": "fitdays", "timezone": "Europe/Lisbon"})
+        with FitdaysCloud(GATEWAY) as cloud:
+            cloud.weigh(2)
+            start(house, it, tmp_path / "config", "--read-only", "--tmpfs", "/tmp", FITDAYS_API=cloud.address)
+            container = json.loads(house.engine.docker("inspect", APP))[0]
+            assert container["HostConfig"]["ReadonlyRootfs"]
+            address = container["NetworkSettings"]["Networks"]["hassio"]["IPAddress"]
+            wait_until("it is signed in", lambda: asked(address, 8080, {"Authorization": f"Bearer {key}"}) == 200, 60)
+            with Client(Target(f"http://{address}:8080", SecretStr(key))) as client:
+                assert client.health().body["timezone"] == "Europe/Lisbon"
+                reading = b'{"weight": 81.4, "measured_at": "2025-03-01T06:30:00Z"}'
+                assert client.post(reading, person="Ann").status == "confirmed"
+            house.published += 1
+            house.all_arrived()
+            wait_until("the page listens", lambda: is_listening(8099, address), 60)
+            wait_until("Fitdays is published", lambda: "published" in house.engine.docker("logs", APP), 60)
+            assert cloud.invalid_requests == []
+        user = {"username": "weighbridge", "password": SECRETS["MQTT_PASSWORD"]}
+        assert b"81400" in subscribe.simple("fitdays/+", hostname="127.0.0.1", auth=user).payload
+        house.all_arrived()  # and it was not sent as well
+        assert it.messages["weighbridge"] == message
+        said += house.engine.docker("logs", APP)
+        for planted in (key, it.token, house.garmin.account.password, SECRETS["MQTT_PASSWORD"], "81.4"):
             assert planted not in said
 
 
@@ -500,14 +544,17 @@ def hassio(docker: Engine) -> Iterator[None]:
     network = ("--subnet", "172.30.32.0/23", "--gateway", "172.30.32.1", "--ip-range", "172.30.33.0/24")
     docker.docker("network", "create", *network, "--opt", "com.docker.network.bridge.name=hassio", "hassio")
     run("ip", "address", "add", f"{SUPERVISOR}/32", "dev", "hassio")
+    broker = docker.container("broker")["Id"]
+    docker.docker("network", "connect", "--alias", "broker", "hassio", broker)
     try:
         yield
     finally:
         docker.docker("rm", "--force", APP)
+        docker.docker("network", "disconnect", "hassio", broker)
         docker.docker("network", "rm", "hassio")
 
 
-def start(house: House, it: Supervisor, config: Path) -> None:
+def start(house: House, it: Supervisor, config: Path, *confined: str, **settings: str) -> None:
     """Start the app as supervisor/docker/app.py does, and say where its Garmin is."""
     garmin = ["garmin.test", *(f"{service}.garmin.test" for service in SERVICES)]
     hosts = {"supervisor": SUPERVISOR, "hassio": SUPERVISOR, **dict.fromkeys(garmin, GATEWAY)}
@@ -518,12 +565,13 @@ def start(house: House, it: Supervisor, config: Path) -> None:
         "GARMIN_DOMAIN": house.garmin.domain,
         "GARMIN_CA_BUNDLE": "/garmin-ca.pem",
         "WEIGHBRIDGE_CONFIRM_SECONDS": "2",
+        **settings,
     }
     house.engine.docker(
         *("run", "--detach", "--init", "--name", APP, "--hostname", "local-weighbridge", "--network", "hassio"),
         *(f"--add-host={name}:{address}" for name, address in hosts.items()),
         *(f"--env={name}={value}" for name, value in environment.items()),
-        *("--dns", GATEWAY, "--tmpfs", "/dev/shm"),
+        *("--dns", GATEWAY, "--tmpfs", "/dev/shm", *confined),
         *("--volume", f"{it.data}:/data", "--volume", f"{config}:/config:ro"),
         *("--volume", f"{house.garmin.ca_bundle}:/garmin-ca.pem:ro", f"weighbridge-app:{__version__}"),
     )
@@ -567,6 +615,40 @@ def test_wrong_setting_fails_up(house: House, tmp_path: Path) -> None:
         assert said == "WEIGHBRIDGE_TIMEZONE must be a time zone such as Europe/Berlin.\n"
     finally:
         house.engine.docker(*compose, "down", "--volumes", "--timeout", "5")
+
+
+def test_backup_is_restored(house: House, tmp_path: Path) -> None:
+    """The commands of the documents write a backup that only its owner can read, and after everything was deleted, they
+    bring back the sign-in and the outbox: what had arrived is not sent again, and the next weigh-in arrives."""
+    (back_up,), (restore,) = documented("Back up"), documented("Restore")
+    build, restore, start = restore.splitlines()
+    # An engine without a network builds nothing.
+    assert (build, start) == ("docker compose build function", "make up")
+    shipped = {
+        "COMPOSE_FILE": ":".join(map(str, house.engine.files)),
+        "COMPOSE_ENV_FILES": house.engine.folder / ".env",
+    }
+    house.weigh()
+    house.all_arrived()
+    wait_until("all are settled", lambda: states(house).keys() == {"confirmed"}, 60)
+    before = states(house)
+    house.engine.shell(back_up, cwd=tmp_path, **shipped)
+    assert (tmp_path / "house.tar").stat().st_mode & 0o077 == 0
+    house.engine.compose("--profile", "*", "down", "--volumes", "--timeout", "5")
+    assert "were restored" in house.engine.shell(restore, cwd=tmp_path, **shipped)
+    house.engine.compose("--profile", "form", "up", "--wait", "--no-build", "--pull", "never")
+    assert states(house) == before
+    wait_until("the relay listens", lambda: "connected to the broker" in house.engine.compose("logs", "relay"), 60)
+    house.weigh()
+    house.all_arrived()
+
+
+def states(house: House) -> dict[str, int]:
+    """How many readings of the outbox are in each state."""
+    query = "SELECT json_object_agg(state, n) FROM (SELECT state, count(*) AS n FROM readings GROUP BY state) AS found"
+    psql = ("exec", "-T", "postgres", "psql", "--username", "weighbridge", "-Atc", query)
+    found: dict[str, int] = json.loads(house.engine.compose(*psql))
+    return found
 
 
 def test_down_is_fast(house: House, figure: Callable[[str], None]) -> None:

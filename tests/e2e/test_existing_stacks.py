@@ -14,6 +14,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,16 +24,28 @@ import yaml
 from playwright.sync_api import expect, sync_playwright
 from procrastinate.schema import SchemaManager
 
-from tests.e2e.parts import wait_until
+from tests.e2e.parts import find_program, is_listening, wait_until
 from tests.e2e.parts.access import AUDIENCE, AccessStandIn
-from tests.e2e.parts.docker import GATEWAY, ROOT, Engine, engine
+from tests.e2e.parts.docker import GATEWAY, ROOT, Engine, documented, engine
+from tests.e2e.parts.fitdays_cloud import EMAIL, PASSWORD, FitdaysCloud
+from tests.e2e.test_base_images import registry
 from tests.e2e.test_containers import ADDITION, GARMIN_PORT, copy_with_secrets, name_server
-from tests.e2e.test_form_page import choose_time, click, expect_arrived, launch, settle, type_in
+from tests.e2e.test_form_page import choose_time, click, expect_arrived, launch, type_in
+from tests.e2e.test_home_assistant_app import sign_in
 from tests.garmin.server import SERVICES, GarminStandIn
 from weighbridge import __version__
+from weighbridge.client import Client, Reply, Target
+from weighbridge.secret import SecretStr
 from weighbridge_outbox.commands import GENERATION
 
 STACKS = ROOT / "integrations/containers/stacks"
+#: The images of the small files, and where those look for them.
+PUBLISHED, REGISTRY = ("weighbridge", "weighbridge-form"), "ghcr.io/weighbridge"
+#: What a person does, besides waiting.
+STEPS = (
+    "10 steps: one folder, two files by curl, chmod, two secrets, three lines of compose.yaml, up, "
+    "password of the page, sign in to Garmin, type a weight"
+)
 OURS = "planted-ours-0a1b2c3d4e"
 OF_THE_STACK = "planted-of-the-stack-0a1b"
 FOREIGN = """
@@ -91,36 +104,38 @@ class Stack:
         self.docker, self.garmin = docker, garmin
         self.folder = docker.folder / name
         (self.folder / "weighbridge").mkdir(parents=True)
-        self.steps = 0
 
     def compose(self, *words: object, **options: Any) -> str:
-        self.steps += 1
         return self.docker.docker("compose", *words, cwd=self.folder, **options)
 
     def include(self, *files: str, text: str = "", more: str = "", **settings: object) -> None:
         """What a person does: copy the files, fill in the settings, and name the files in compose.yaml."""
         for file in files:
             shutil.copy(STACKS / file, self.folder / "weighbridge")
-        example = (STACKS / "weighbridge.env.example").read_text()
-        for name, value in settings.items():
-            line = f"{name}={value}"
-            example, found = re.subn(rf"^{name}=.*$", line, example, flags=re.MULTILINE)
-            example += "" if found else f"{line}\n"
-        (self.folder / "weighbridge" / "weighbridge.env").write_text(example)
-        hosts = ["garmin.test", *(f"{service}.garmin.test" for service in SERVICES)]
-        names = ", ".join(f'"{host}:host-gateway"' for host in hosts)
-        additions = [
-            ADDITION.format(service=service, ca_bundle=self.garmin.ca_bundle, hosts=names, gateway=GATEWAY)
-            for service in ("weighbridge-function", "weighbridge-doctor")
-        ]
-        (self.folder / "weighbridge" / "test.yaml").write_text(f"services:{''.join(additions)}{more}")
+        ours = self.folder / "weighbridge" / "weighbridge.env"
+        shutil.copy(STACKS / "weighbridge.env.example", ours)
+        fill_in(ours, **settings)
+        (self.folder / "weighbridge" / "test.yaml").write_text(self.addition() + more)
         paths = ", ".join(f"weighbridge/{file}" for file in (*files, "test.yaml"))
         (self.folder / "compose.yaml").write_text(
             f"{text}\ninclude:\n  - path: [{paths}]\n    env_file: weighbridge/weighbridge.env\n"
         )
 
+    def addition(self) -> str:
+        """Where the test's Garmin is, and whose certificate to trust."""
+        hosts = ["garmin.test", *(f"{service}.garmin.test" for service in SERVICES)]
+        names = ", ".join(f'"{host}:host-gateway"' for host in hosts)
+        return "services:" + "".join(
+            ADDITION.format(service=service, ca_bundle=self.garmin.ca_bundle, hosts=names, gateway=GATEWAY)
+            for service in ("weighbridge-function", "weighbridge-refresh", "weighbridge-doctor")
+        )
+
+    def run(self, commands: str, **settings: object) -> str:
+        """Run the commands of a document in the folder."""
+        return self.docker.shell(commands, cwd=self.folder, **settings)
+
     def up(self) -> None:
-        self.compose("up", "--wait", "--pull", "never")
+        self.compose("up", "--detach", "--wait")
 
     def sign_in(self) -> None:
         self.garmin.write_token(self.folder)
@@ -145,7 +160,10 @@ class Stack:
 def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     context = tmp_path_factory.mktemp("context") / "weighbridge"
     copy_with_secrets(context)
-    with engine(context, targets=("weighbridge", "weighbridge-form")) as docker, name_server():
+    with engine(context, targets=PUBLISHED) as docker, name_server():
+        # As `make images` names them. Nothing else can be had: this network leads nowhere.
+        for image in PUBLISHED:
+            docker.docker("tag", f"{image}:{__version__}", f"{REGISTRY}/{image}:{__version__}")
         yield docker
 
 
@@ -155,21 +173,49 @@ def garmin(docker: Engine) -> Iterator[GarminStandIn]:
         yield garmin
 
 
-def test_page_from_an_empty_folder(docker: Engine, garmin: GarminStandIn, figure: Callable[[str], None]) -> None:
-    """From an empty folder, without the repository, one file and two secrets are enough: a weigh-in that is typed on
-    the page arrives in Garmin Connect."""
+@contextmanager
+def published(docker: Engine, folder: Path) -> Iterator[str]:
+    """A registry, as the value of WEIGHBRIDGE_REGISTRY, from which alone the images can be had meanwhile."""
+    with registry(folder) as there:
+        prefix = f"{there.host}/weighbridge"
+        for image in PUBLISHED:
+            source, target = f"{image}:{__version__}", f"{prefix}/{image}:{__version__}"
+            docker.docker("tag", source, target)
+            docker.docker("push", "--quiet", target)
+            docker.docker("rmi", source, f"{REGISTRY}/{source}", target)
+        try:
+            yield prefix
+        finally:
+            for image in PUBLISHED:
+                source, target = f"{image}:{__version__}", f"{prefix}/{image}:{__version__}"
+                docker.docker("pull", "--quiet", target)
+                docker.docker("tag", target, source)
+                docker.docker("tag", target, f"{REGISTRY}/{source}")
+
+
+def test_page_from_an_empty_folder(
+    docker: Engine, garmin: GarminStandIn, tmp_path: Path, figure: Callable[[str], None]
+) -> None:
+    """From an empty folder, without the repository and without an image, the commands of the documents are enough:
+    somebody signs in on the page, and a weigh-in typed there arrives in Garmin Connect. So does one of Fitdays, and
+    what was kept while Garmin was away, after a restart of what looks once a day. The backup of the documents brings
+    all of it back."""
+    find_program("curl", package="curl")
     stack = Stack(docker, garmin, "empty")
-    started = time.monotonic()
-    stack.include(
-        "page.yaml",
-        WEIGHBRIDGE_KEY=f"{OURS}-key",
-        WEIGHBRIDGE_FORM_PASSWORD=f"{OURS}-form",
-        GARMIN_DOMAIN=garmin.domain,
-        WEIGHBRIDGE_DELIVERY="garth,folder",
-    )
-    stack.up()
-    stack.sign_in()
-    steps = stack.steps
+    (stack.folder / "weighbridge").rmdir()
+    fetch, start, fitdays = documented("The page alone")
+    (included,) = documented("The page alone", "yaml")
+    with published(docker, tmp_path) as prefix:
+        started = time.monotonic()
+        stack.run(fetch.replace("https://github.com/weighbridge/weighbridge/raw/main", ROOT.as_uri()))
+        settings = stack.folder / "weighbridge" / "weighbridge.env"
+        assert settings.stat().st_mode & 0o077 == 0
+        fill_in(settings, WEIGHBRIDGE_KEY=f"{OURS}-key", WEIGHBRIDGE_FORM_PASSWORD=f"{OURS}-form")
+        (stack.folder / "compose.yaml").write_text(included)
+        # The surroundings of the test.
+        fill_in(settings, GARMIN_DOMAIN=garmin.domain, WEIGHBRIDGE_REGISTRY=prefix)
+        (stack.folder / "compose.override.yaml").write_text(stack.addition())
+        stack.run(start)
     with sync_playwright() as playwright:
         page = launch(playwright).new_page()
         page.set_default_timeout(30_000)
@@ -178,19 +224,58 @@ def test_page_from_an_empty_folder(docker: Engine, garmin: GarminStandIn, figure
         field = page.get_by_label("Password of this page", exact=True)
         field.fill(f"{OURS}-form")
         field.press("Enter")
-        expect(page.get_by_role("heading", name="Trend")).to_be_visible()
-        settle(page)
+        sign_in(page, garmin)
         choose_time(page, "2025-02-01T06:30:00")
         type_in(page, {"Weight (kg)": "81,4", "Body fat (%)": "18.2"})
         click(page, "Send to Garmin")
         expect_arrived(page)
     assert len(garmin.weights.entries) == 1
-    took_s = time.monotonic() - started
-    figure(f"from an empty folder to a weigh-in in Garmin: {took_s:.0f} s, {steps} commands of Docker")
+    figure(f"from an empty folder to a weigh-in in Garmin: {time.monotonic() - started:.0f} s, {STEPS}")
     found = stack.doctor()
     assert {found[link] for link in ("token", "renewal", "reading", "function")} == {"ok"}
     assert {found[link] for link in ("outbox", "broker")} == {"skipped"}, "there is none"
+
+    with FitdaysCloud(GATEWAY) as cloud:
+        cloud.weigh(1)
+        fill_in(settings, FITDAYS_EMAIL=EMAIL, FITDAYS_PASSWORD=PASSWORD, FITDAYS_API=cloud.address)
+        stack.run(fitdays)
+        wait_until("the weigh-in of Fitdays is at Garmin", lambda: len(garmin.weights.entries) == 2, 60)
+        assert cloud.invalid_requests == []
+
+    garmin.faults.add("weight", "503", times=None)
+    assert posted("2025-02-02", 81.6).status == "kept"
+    garmin.faults.clear()
+    assert len(garmin.weights.entries) == 2
+    stack.compose("restart", "weighbridge-refresh")
+    wait_until("what was kept is at Garmin", lambda: len(garmin.weights.entries) == 3, 60)
+
+    garmin.faults.add("weight", "503", times=None)
+    assert posted("2025-02-03", 81.7).status == "kept"
+    garmin.faults.clear()
+    back_up, restore = documented("Update, back up, restore")[:2]
+    stack.run(back_up)
+    assert (stack.folder / "house.tar").stat().st_mode & 0o077 == 0
+    stack.compose("--profile", "*", "down", "--volumes", "--timeout", "5")
+    assert "were restored" in stack.run(restore)
+    stack.run(start)
+    # It looks at its start, too.
+    wait_until("what waited in the backup is at Garmin", lambda: len(garmin.weights.entries) == 4, 60)
+    assert stack.doctor()["token"] == "ok"
     stack.compose("down", "--volumes", "--timeout", "5")
+
+
+def fill_in(path: Path, **settings: object) -> None:
+    """Set these in a file of settings, in their lines or below."""
+    text = path.read_text()
+    for name, value in settings.items():
+        text, found = re.subn(rf"^{name}=.*$", f"{name}={value}", text, flags=re.MULTILINE)
+        text += "" if found else f"{name}={value}\n"
+    path.write_text(text)
+
+
+def posted(day: str, weight: float) -> Reply:
+    with Client(Target("http://127.0.0.1:8080", SecretStr(f"{OURS}-key"))) as client:
+        return client.post(json.dumps({"weight": weight, "measured_at": f"{day}T06:30:00Z"}))
 
 
 def test_every_setting_reaches_the_function_alone(docker: Engine, garmin: GarminStandIn) -> None:
@@ -240,7 +325,7 @@ def test_next_to_an_existing_stack(docker: Engine, garmin: GarminStandIn) -> Non
     stack = Stack(docker, garmin, "mine")
     (stack.folder / ".env").write_text(f"POSTGRES_PASSWORD={OF_THE_STACK}\n")
     (stack.folder / "compose.yaml").write_text(FOREIGN)
-    stack.compose("up", "--detach", "--pull", "never")
+    stack.compose("up", "--detach")
     docker.docker("network", "create", "edge")
     psql = ("exec", "-T", "db", "psql", "--username", "admin", "--set", "ON_ERROR_STOP=1")
     wait_until("the stack's Postgres answers", lambda: answers(stack, *psql, "-c", "SELECT 1"), 60)
@@ -257,7 +342,9 @@ def test_next_to_an_existing_stack(docker: Engine, garmin: GarminStandIn) -> Non
             WEIGHBRIDGE_KEY=f"{OURS}-key",
             WEIGHBRIDGE_DELIVERY="garth,folder",
             GARMIN_DOMAIN=garmin.domain,
+            WEIGHBRIDGE_ADDRESS=GATEWAY,
             WEIGHBRIDGE_PORT=8081,
+            WEIGHBRIDGE_FORM_ADDRESS=GATEWAY,
             WEIGHBRIDGE_FORM_PORT=8502,
             WEIGHBRIDGE_FORM_HOSTS="weigh.example.org",
             WEIGHBRIDGE_FORM_ACCESS_TEAM=team.domain,
@@ -280,6 +367,11 @@ def test_next_to_an_existing_stack(docker: Engine, garmin: GarminStandIn) -> Non
         stack.compose("exec", "-T", "mosquitto", *publish)
         wait_until("it is at Garmin", lambda: len(garmin.weights.entries) == before + 1, 60)
 
+        with Client(Target(f"http://{GATEWAY}:8081", SecretStr(f"{OURS}-key"))) as client:
+            assert client.health().ok, "at the address that was set"
+        assert is_listening(8502, GATEWAY)
+        assert not any(map(is_listening, (8081, 8502))), "and at no other"
+
         found = stack.doctor()
         assert {found[link] for link in ("token", "reading", "outbox", "broker", "function")} == {"ok"}
         (rule,) = [rule for rule in cloudflared()["ingress"] if "hostname" in rule]
@@ -290,16 +382,14 @@ def test_next_to_an_existing_stack(docker: Engine, garmin: GarminStandIn) -> Non
     assert [each["Name"] for each in edge.values()] == ["mine-weighbridge-form-1"], "and not the function"
     for name in ("function", "refresh", "form", "worker", "migrate"):
         assert OF_THE_STACK not in str(stack.container(f"weighbridge-{name}")["Config"])
-    # As text, because it passes through this test. Without the shell, it is the command of the documents.
-    backup = ("run", "--rm", "-T", "weighbridge-backup")
-    house = stack.compose(*backup, "sh", "-c", "weighbridge backup - 2>/dev/null | base64 -w 0")
+    back_up, restore = documented("Update, back up, restore")[2:]
+    stack.run(back_up)
     stack.compose("down", "--volumes", "--timeout", "5")
-    stack.compose("up", "--detach", "--pull", "never", "db")
+    stack.compose("up", "--detach", "db")
     wait_until("the new Postgres answers", lambda: answers(stack, *psql, "-c", "SELECT 1"), 60)
     stack.compose(*psql, said=sql_of_the_page().replace("PASSWORD_OF_YOURS", f"{OURS}-postgres"))
-    assert "were restored" in stack.compose(
-        *backup, "sh", "-c", "base64 -d | weighbridge restore -", said=last_line(house)
-    )
+    assert "were restored" in stack.run(restore)
+    backup = ("run", "--rm", "-T", "weighbridge-backup")
     assert "2024-05-01T06:30:00" in stack.compose(*backup, "weighbridge", "outbox", "dump")
     assert "default.json" in stack.compose(*backup, "ls", "/data/tokens")
     stack.compose("down", "--volumes", "--timeout", "5")
@@ -382,8 +472,8 @@ def test_update_and_back(docker: Engine, garmin: GarminStandIn) -> None:
     before = len(garmin.weights.entries)
     for version, generation in (("0.1.9", GENERATION), ("0.1.0", GENERATION - 1)):
         dockerfile = FORMER.format(version=__version__, generation=generation)
-        docker.docker("build", "--quiet", "--tag", f"weighbridge:{version}", "-", said=dockerfile)
-        docker.docker("tag", f"weighbridge-form:{__version__}", f"weighbridge-form:{version}")
+        docker.docker("build", "--quiet", "--tag", f"{REGISTRY}/weighbridge:{version}", "-", said=dockerfile)
+        docker.docker("tag", f"weighbridge-form:{__version__}", f"{REGISTRY}/weighbridge-form:{version}")
     stack = Stack(docker, garmin, "versions")
     database = FOREIGN[: FOREIGN.index("  mosquitto:")] + "networks:\n  backend: {name: versions}\n"
     settings = {
@@ -407,7 +497,7 @@ def test_update_and_back(docker: Engine, garmin: GarminStandIn) -> None:
 
     (stack.folder / ".env").write_text(f"POSTGRES_PASSWORD={OF_THE_STACK}\n")
     (stack.folder / "compose.yaml").write_text(database)
-    stack.compose("up", "--detach", "--pull", "never")
+    stack.compose("up", "--detach")
     psql = ("exec", "-T", "db", "psql", "--quiet", "--set", "ON_ERROR_STOP=1", "--username")
     wait_until("Postgres answers", lambda: answers(stack, *psql, "admin", "-c", "SELECT 1"), 60)
     stack.compose(*psql, "admin", said=sql_of_the_page().replace("PASSWORD_OF_YOURS", f"{OURS}-postgres"))
@@ -415,7 +505,7 @@ def test_update_and_back(docker: Engine, garmin: GarminStandIn) -> None:
     stack.compose(*ours, said=SchemaManager.get_schema() + EARLIER.read_text() + LEFT)
 
     stack.include("page.yaml", "own-postgres.yaml", text=database, **settings)
-    stack.compose("up", "--wait", "--pull", "never", "weighbridge-function")
+    stack.compose("up", "--detach", "--wait", "weighbridge-function")
     stack.sign_in()
     up()
     arrived(1)
@@ -439,11 +529,6 @@ WEIGH_IN = """
 INSERT INTO readings (source, payload)
 VALUES ('test', '{{"weight": {weight}, "measured_at": "2024-06-0{day}T06:30:00Z"}}');
 """
-
-
-def last_line(said: str) -> str:
-    """Without what Compose says about its containers."""
-    return said.strip().splitlines()[-1]
 
 
 def answers(stack: Stack, *words: object) -> bool:

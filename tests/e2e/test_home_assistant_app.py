@@ -206,6 +206,21 @@ def test_fitdays_arrives_at_the_broker(garmin: GarminStandIn, tmp_path: Path) ->
     assert weights(garmin) == []
 
 
+def test_kept_is_delivered_after_a_restart(garmin: GarminStandIn, tmp_path: Path) -> None:
+    """What was kept while Garmin was away is delivered without anybody: at the next start, or within a day."""
+    garmin.write_token(tmp_path / "data/tokens")
+    with supervisor(tmp_path, {"delivery": "garmin,folder"}) as it:
+        with app(it, garmin, tmp_path) as first:
+            garmin.faults.add("weight", "503", times=None)
+            key = announced(it, first)["config"]["key"]
+            with Client(Target(f"http://127.0.0.1:{first.port}", SecretStr(key))) as client:
+                assert client.post(b'{"weight": 81.4}').body["status"] == "kept"
+            assert weights(garmin) == []
+        garmin.faults.clear()
+        with app(it, garmin, tmp_path):
+            wait_until("it has arrived", lambda: weights(garmin) == [81.4], 60)
+
+
 def test_missing_broker_is_named(garmin: GarminStandIn, tmp_path: Path) -> None:
     """With a topic but without a broker, the app ends and says what to do."""
     with supervisor(tmp_path, FITDAYS | {"fitdays_topic": "fitdays"}) as it, app(it, garmin, tmp_path) as ended:

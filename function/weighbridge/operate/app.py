@@ -1,9 +1,9 @@
 """weighbridge app: everything that the app of Home Assistant runs in its one container.
 
-    serve             the function
-    form              the page, behind ingress
-    refresh --daily   renews the sign-ins
-    fitdays poll      if there is a Fitdays account
+    serve                             the function
+    form                              the page, behind ingress
+    refresh --daily --deliver-kept    renews the sign-ins, and delivers what was kept
+    fitdays poll                      if there is a Fitdays account
 
 Rule: an option of the app is a setting of its programs, by its name alone: `timezone` is WEIGHBRIDGE_TIMEZONE, and
 `fitdays_email` is FITDAYS_EMAIL. No program gets what it does not need: the token for the Supervisor stays here, the
@@ -147,7 +147,7 @@ def programs(environment: Mapping[str, str], keys: Mapping[str, str], data: Path
         Program(("serve", "--host", "0.0.0.0", "--port", str(port)), function),  # noqa: S104  # of the container
         # Only ingress is let in: WEIGHBRIDGE_FORM_INGRESS.
         Program(("form", "--server.address", "0.0.0.0"), page),  # noqa: S104  # as above
-        Program(("refresh", "--daily"), common),
+        Program(("refresh", "--daily", "--deliver-kept"), common),
     ]
     fitdays = {name: value for name, value in environment.items() if name.startswith(("FITDAYS_", "MQTT_"))}
     if fitdays.get("FITDAYS_EMAIL"):

@@ -17,6 +17,7 @@ import ctypes
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -79,6 +80,13 @@ exec postgres -c 'listen_addresses=*'
 TARGETS = ("weighbridge", "weighbridge-browser", "weighbridge-form")
 
 
+def documented(heading: str, kind: str = "console") -> list[str]:
+    """The blocks of this kind below a heading of docs/docker.md; of commands, without the prompts."""
+    text = (ROOT / "docs/docker.md").read_text()
+    (section,) = re.findall(rf"(?ms)^#+ {re.escape(heading)}$(.*?)(?=^##|\Z)", text)
+    return [re.sub(r"(?m)^\$ ", "", block) for block in re.findall(rf"(?ms)^```{kind}\n(.*?)^```", section)]
+
+
 def without_digest(image: str) -> str:
     return image.partition("@")[0]
 
@@ -117,11 +125,19 @@ class Engine:
     def docker(self, *arguments: object, **options: Any) -> str:
         return run("docker", *arguments, env=self._environment, **options)
 
+    def shell(self, commands: str, *, cwd: Path, **settings: object) -> str:
+        """Run the commands of a document in this folder, and stop at the first that fails."""
+        environment = self._environment | {name: str(value) for name, value in settings.items()}
+        return run("bash", "-eu", "-c", commands, env=environment, cwd=cwd)
+
     def compose(self, *arguments: object, **options: Any) -> str:
         """Run Compose with the shipped file, the test's additions (test.yaml) and its settings (.env)."""
-        files = [ROOT / "compose.yaml", self.folder / "tags.yaml", self.folder / "test.yaml"]
-        named = [word for file in files for word in ("-f", file)]
+        named = [word for file in self.files for word in ("-f", file)]
         return self.docker("compose", *named, "--env-file", self.folder / ".env", *arguments, **options)
+
+    @property
+    def files(self) -> list[Path]:
+        return [ROOT / "compose.yaml", self.folder / "tags.yaml", self.folder / "test.yaml"]
 
     def container(self, service: str) -> dict[str, Any]:
         identifier = self.compose("ps", "--all", "--quiet", service).strip()

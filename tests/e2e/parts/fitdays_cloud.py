@@ -23,7 +23,7 @@ UNSIGNED = ("sign", "capp_ver")
 class FitdaysCloud:
     """One account with two people. `faults` lists how the next requests fail, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = "127.0.0.1") -> None:
         self.rows: list[dict[str, Any]] = []
         self.token = "token-1"  # made up
         self.logins = 0
@@ -44,8 +44,8 @@ class FitdaysCloud:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self._server.server_port}/api"
+        self._server = ThreadingHTTPServer((address, 0), Handler)
+        self.address = f"http://{address}:{self._server.server_port}/api"
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()

@@ -5,7 +5,7 @@
     config_flow.py            the entry and the sign-in; person_flow.py, a subentry for each person
     repairs.py, sign_in.py    what leads to the sign-in, and its steps
     health.py, person.py      what is asked again and again
-    queue.py, questions.py    readings on their way, and whose one is
+    queue.py                  readings on their way; questions.py, whose one is; rejections.py, what was rejected
     sources/                  where readings come from: MQTT, the entities of a device
     sensor.py, event.py       what a person sees; hub.py, what is shown of the function
     unshown.py                values that Garmin does not show
@@ -20,13 +20,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.device_registry import DeviceEntry
+from homeassistant.helpers.storage import STORAGE_DIR
 from homeassistant.helpers.typing import ConfigType
 
 from . import actions, embedded, health, history, sources
@@ -83,8 +86,22 @@ async def async_remove_entry(hass: HomeAssistant, entry: WeighbridgeEntry) -> No
     health.delete_issues(hass, entry)
     await Queue.async_remove(hass, entry)
     await Unshown(hass, entry.entry_id).async_remove()
+    await _remove_set_aside(hass, entry)
     await history.async_clear(hass, entry.entry_id)
     await embedded.async_remove(hass, entry)
+
+
+async def _remove_set_aside(hass: HomeAssistant, entry: WeighbridgeEntry) -> None:
+    """Delete the damaged files that were set aside, here and by Home Assistant, and its issues about them."""
+
+    def remove() -> None:
+        for path in Path(hass.config.path(STORAGE_DIR)).glob(f"{DOMAIN}.{entry.entry_id}.*"):
+            path.unlink(missing_ok=True)
+
+    await hass.async_add_executor_job(remove)
+    for domain, issue_id in list(ir.async_get(hass).issues):
+        if issue_id.startswith(f"storage_corruption_{DOMAIN}.{entry.entry_id}"):
+            ir.async_delete_issue(hass, domain, issue_id)
 
 
 async def async_remove_config_entry_device(hass: HomeAssistant, entry: WeighbridgeEntry, device: DeviceEntry) -> bool:

@@ -180,7 +180,7 @@ async def _import_history(call: ServiceCall) -> ServiceResponse:
                 if person:
                     person.keep(each)
                 if not each.ok:
-                    rejected.append({"row": number, "reason": _reason(each), "again": each.again})
+                    rejected.append({"row": number, "reason": each.reason, "again": each.again})
     for each_person in [person] if person else entry.runtime_data.people.values():
         entry.async_create_background_task(hass, each_person.async_read_history(), "weighbridge history")
     return {"rows": len(rows), "outcomes": dict(counts), "rejected": rejected}
@@ -288,12 +288,6 @@ def _of(answer: Answer) -> dict[str, Any]:
     return {"final": False, "summary": answer.text, "problem": answer.kind}
 
 
-def _reason(problem: Answer) -> str:
-    """In the function's words, with the values that it received."""
-    errors = [f"{e.get('field')}: {e.get('input')!r}. {e.get('message')}" for e in problem.errors]
-    return " ".join(errors) or problem.text
-
-
 def _error(problem: Answer) -> HomeAssistantError:
     if problem.again != "never":
         return HomeAssistantError(
@@ -305,7 +299,7 @@ def _error(problem: Answer) -> HomeAssistantError:
         return _invalid(
             "value_rejected", field=error.get("field"), input=error.get("input"), reason=error.get("message")
         )
-    return _invalid("rejected", reason=_reason(problem))
+    return _invalid("rejected", reason=problem.reason)
 
 
 def _invalid(key: str, **placeholders: object) -> ServiceValidationError:

@@ -81,6 +81,17 @@ class Answer:
         parts = (self._text("title"), self._text("detail"))
         return " ".join(part if part.endswith((".", "?")) else f"{part}." for part in parts if part)
 
+    @property
+    def reason(self) -> str:
+        """Why it was rejected, in the function's words, with the values that it received."""
+        words = [
+            f"{error.get('message')}"
+            if error.get("input") is None
+            else f"{error.get('field')}: {error.get('input')!r}. {error.get('message')}"
+            for error in self.errors
+        ]
+        return " ".join(words) or self.text
+
     def _text(self, name: str) -> str:
         text = self.body.get(name)
         return text if isinstance(text, str) else ""

@@ -10,8 +10,9 @@
 
 Rule: an address and a key are stored only after the function has answered at that address and knows the key.
 
-Strategy: an entry is identified by its address, because a function has no identity that outlives it. What is announced
-in the network is set up already if it has the address of an entry, or the id of the process that answers it.
+Strategy: an entry is identified by its address, because a function has no identity that outlives it. A function is set
+up already if it has the address of an entry, or the id of the process that answers there: by name and by number, it is
+one.
 
 Weakness: an address that is announced is never put into an entry by itself, although it may be the new one of the same
 function: whoever announces it would be sent the key.
@@ -84,7 +85,7 @@ class WeighbridgeFlow(EmbeddedStep, SignInSteps, domain=DOMAIN):
             if failed is None:
                 found = await self.async_set_unique_id(_unique_id(self._data[CONF_URL]))
                 if reconfigured is not None:
-                    if found not in (None, reconfigured):
+                    if found not in (None, reconfigured) or await self._is_set_up(but=reconfigured):
                         return self.async_abort(reason="already_configured")
                     return self._change(reconfigured, "reconfigure_successful", self._data, self.unique_id)
                 self._abort_if_unique_id_configured()
@@ -115,12 +116,7 @@ class WeighbridgeFlow(EmbeddedStep, SignInSteps, domain=DOMAIN):
     async def async_step_zeroconf(self, discovery_info: ZeroconfServiceInfo) -> ConfigFlowResult:
         """A function announces itself. Nothing is sent to it before somebody has typed the key."""
         url = str(URL.build(scheme="http", host=discovery_info.host, port=discovery_info.port))
-        known = {
-            state.instance
-            for entry in self._async_current_entries(include_ignore=False)
-            if entry.state is ConfigEntryState.LOADED and (state := entry.runtime_data.health.data)
-        }
-        if discovery_info.properties.get("id") in known - {""}:
+        if discovery_info.properties.get("id") in self._instances():
             return self.async_abort(reason="already_configured")
         await self.async_set_unique_id(_unique_id(url))
         self._abort_if_unique_id_configured()
@@ -180,6 +176,24 @@ class WeighbridgeFlow(EmbeddedStep, SignInSteps, domain=DOMAIN):
         # An issue shows that nobody is signed in, and how to repair it.
         return self._create()
 
+    def _instances(self, but: ConfigEntry | None = None) -> set[str]:
+        """The ids of the processes of the functions that are set up."""
+        states = [entry.runtime_data.health.data for entry in self._loaded() if entry is not but]
+        return {state.instance for state in states if state} - {""}
+
+    def _loaded(self) -> list[ConfigEntry]:
+        entries = self._async_current_entries(include_ignore=False)
+        return [entry for entry in entries if entry.state is ConfigEntryState.LOADED]
+
+    async def _is_set_up(self, but: ConfigEntry | None = None) -> bool:
+        """Whether the function that has answered is that of an entry, at another address."""
+        if self._health.instance in self._instances(but):
+            return True
+        # It may have been started again since it was asked.
+        for entry in self._loaded():
+            await entry.runtime_data.health.async_refresh()
+        return self._health.instance in self._instances(but)
+
     # -- what the steps share ------------------------------------------------------------------------------
 
     async def _try(self, address: str, key: str) -> _Failed | None:
@@ -212,6 +226,8 @@ class WeighbridgeFlow(EmbeddedStep, SignInSteps, domain=DOMAIN):
 
     async def _new(self) -> ConfigFlowResult:
         """A new entry, after the sign-in if nobody is signed in and the key may do that."""
+        if await self._is_set_up():
+            return self.async_abort(reason="already_configured")
         needed = [name for name, account in self._health.accounts.items() if account.code == SIGN_IN_NEEDED]
         if needed and "administer" in self._health.rights:
             self._can_wait = True

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from homeassistant.util import dt as dt_util
 from homeassistant.util.signal_type import SignalType
 
 from .answers import Answer
+
+if TYPE_CHECKING:
+    from .queue import Item
 
 #: The kinds of an `Outcome` of the queue that a person sees. A test message is about no weigh-in.
 OUTCOMES: Final = (
@@ -25,12 +28,15 @@ OUTCOMES: Final = (
     "unknown_time",
     "discarded",
 )
+#: No receipt follows.
+ENDED: Final = ("rejected", "unknown_time", "discarded")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Delivery:
-    """What became of a person's reading."""
+    """What became of a reading."""
 
+    #: Of the person whose it is; "" if nobody knows.
     subentry_id: str
     outcome: str
     #: The item of the queue.
@@ -54,7 +60,13 @@ class Delivery:
         }
 
 
-#: Sent for each person's reading when its outcome is known, or has become another one.
+def delivery_of(subentry_id: str, item: Item, answer: Answer, outcome: str) -> Delivery:
+    at = measured_at(answer)
+    message = answer.reason if outcome == "rejected" else answer.text
+    return Delivery(subentry_id, outcome, item.id, item.source, message, at.isoformat() if at else None, answer.kind)
+
+
+#: Sent for each reading when its outcome is known, or has become another one.
 SIGNAL_DELIVERY: SignalType[Delivery] = SignalType("weighbridge_delivery")
 
 

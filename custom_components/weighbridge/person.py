@@ -31,7 +31,7 @@ from .answers import Answer
 from .const import CONF_NAME_IN_FUNCTION
 from .function import Function
 from .history import Statistics, async_clear_others
-from .outcomes import OUTCOMES, SIGNAL_DELIVERY, Delivery, measured_at
+from .outcomes import ENDED, OUTCOMES, SIGNAL_DELIVERY, delivery_of, measured_at
 from .unshown import Unshown
 
 if TYPE_CHECKING:
@@ -57,8 +57,6 @@ _COOLDOWN_S = 2
 _WAIT_S = 10
 #: What is asked again once the function is there again, or has been repaired.
 _AWAY: Final = ("no-answer", "not-the-function")
-#: No receipt follows.
-_ENDED: Final = ("rejected", "unknown_time", "discarded")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -257,12 +255,12 @@ class Person(DataUpdateCoordinator[Current]):
 
     async def _after_outcome(self, outcome: Outcome) -> None:
         item, answer, kind = outcome.item, outcome.answer, outcome.kind
-        if kind not in OUTCOMES or not self._is_mine(item, answer):
+        if kind not in OUTCOMES or not self.is_theirs(item, answer):
             return
         # An attempt that fails like the one before changes nothing.
         is_new = self._said.get(item.id) != (said := (kind, answer.kind))
         self._said[item.id] = said
-        if answer.final or kind in _ENDED:
+        if answer.final or kind in ENDED:
             del self._said[item.id]
         at = measured_at(answer)
         if at and (is_new or answer.final):
@@ -271,20 +269,19 @@ class Person(DataUpdateCoordinator[Current]):
             # Whoever hears of the outcome finds the sensors as they are then.
             await self._wait_a_little(self.async_refresh())
         if is_new:
-            text = at.isoformat() if at else None
-            delivery = Delivery(self.subentry_id, kind, item.id, item.source, answer.text, text, answer.kind)
-            async_dispatcher_send(self.hass, SIGNAL_DELIVERY, delivery)
+            async_dispatcher_send(self.hass, SIGNAL_DELIVERY, delivery_of(self.subentry_id, item, answer, kind))
 
     async def _wait_a_little(self, reading: Coroutine[Any, Any, None]) -> None:
         """Wait for what is read, but not for long. It goes on."""
         task = self.config_entry.async_create_background_task(self.hass, reading, f"weighbridge {self.subentry_id}")
         await asyncio.wait([task], timeout=_WAIT_S)
 
-    def _is_mine(self, item: Item, answer: Answer) -> bool:
+    def is_theirs(self, item: Item, answer: Answer) -> bool:
+        """Whether a reading is this person's, or may be."""
         if item.subentry_id is not None:
             return item.subentry_id == self.subentry_id
-        if answer.candidates:
-            return self.name_in_function in answer.candidates
+        if candidates := answer.candidates or item.candidates:
+            return self.name_in_function in candidates
         # Whom the function recognized is in its receipt.
         fields = answer.body.get("fields")
         names = [field["value"] for field in fields if field["name"] == "person"] if isinstance(fields, list) else []

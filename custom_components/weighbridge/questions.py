@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import voluptuous as vol
 from homeassistant.components.repairs import RepairsFlow
 from homeassistant.config_entries import ConfigSubentry
-from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
+from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, State, callback
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.selector import SelectSelector, SelectSelectorConfig, SelectSelectorMode
@@ -76,9 +76,9 @@ class Questions:
     def async_close(self, item: Item) -> None:
         """Take the question back: it is answered."""
         ir.async_delete_issue(self._hass, DOMAIN, _issue_id(self._entry.entry_id, item))
-        clear = {"message": "clear_notification", "data": {"tag": _tag(item)}}
-        for service in self._phones(item):
-            self._entry.async_create_task(self._hass, self._call(service, clear), "weighbridge question")
+        self._entry.async_create_task(
+            self._hass, async_clear_phones(self._hass, self._entry, item), "weighbridge question"
+        )
 
     async def _notify(self, item: Item) -> None:
         words = await async_get_translations(self._hass, self._hass.config.language, "issues", [DOMAIN])
@@ -89,12 +89,8 @@ class Questions:
             title = title.replace(f"{{{name}}}", value)
         actions = [{"action": f"{_tag(item)}_{item.candidates.index(n)}", "title": n} for n in self._order(item)]
         actions.append({"action": f"{_tag(item)}_{NOBODY}", "title": nobody})
-        for service in self._phones(item):
-            await self._call(service, {"message": title, "data": {"tag": _tag(item), "actions": actions}})
-
-    async def _call(self, service: str, data: dict[str, Any]) -> None:
-        # The issue asks too, so a phone that cannot be reached holds up nothing. Home Assistant logs it.
-        await self._hass.services.async_call("notify", service, data, blocking=False)
+        for service in _phones(self._hass, self._entry, item):
+            await _call(self._hass, service, {"message": title, "data": {"tag": _tag(item), "actions": actions}})
 
     async def _pressed(self, event: Event[dict[str, Any]]) -> None:
         action = event.data.get("action")
@@ -107,34 +103,50 @@ class Questions:
 
     def _order(self, item: Item) -> list[str]:
         """The candidates, those at home first."""
-        at_home = {name for name, subentry in self._people(item) if self._state(subentry) == "home"}
+        people = [(name, _person(self._hass, subentry)) for name, subentry in _people(self._entry, item)]
+        at_home = {name for name, person in people if person and person.state == "home"}
         return sorted(item.candidates, key=lambda name: name not in at_home)
 
-    def _people(self, item: Item) -> Iterator[tuple[str, ConfigSubentry]]:
-        for subentry in self._entry.subentries.values():
-            name = subentry.data.get(CONF_NAME_IN_FUNCTION)
-            if subentry.subentry_type == PERSON and name in item.candidates:
-                yield name, subentry
 
-    def _state(self, subentry: ConfigSubentry) -> str:
-        state = self._hass.states.get(subentry.data.get(CONF_PERSON) or "")
-        return state.state if state else ""
+async def async_clear_phones(hass: HomeAssistant, entry: WeighbridgeEntry, item: Item) -> None:
+    """Take a question back from the phones."""
+    for service in _phones(hass, entry, item):
+        await _call(hass, service, {"message": "clear_notification", "data": {"tag": _tag(item)}})
 
-    def _phones(self, item: Item) -> list[str]:
-        """The notify services of the phones of the candidates."""
-        registry = er.async_get(self._hass)
-        services: dict[str, None] = {}
-        for _, subentry in self._people(item):
-            person = self._hass.states.get(subentry.data.get(CONF_PERSON) or "")
-            for tracker in (person.attributes.get("device_trackers") or ()) if person else ():
-                entity = registry.async_get(tracker)
-                if entity is None or entity.platform != "mobile_app" or entity.config_entry_id is None:
-                    continue
-                if phone := self._hass.config_entries.async_get_entry(entity.config_entry_id):
-                    service = f"mobile_app_{slugify(phone.data.get('device_name') or phone.title)}"
-                    if self._hass.services.has_service("notify", service):
-                        services[service] = None
-        return list(services)
+
+async def _call(hass: HomeAssistant, service: str, data: dict[str, Any]) -> None:
+    # The issue asks too, so a phone that cannot be reached holds up nothing. Home Assistant logs it.
+    await hass.services.async_call("notify", service, data, blocking=False)
+
+
+def _people(entry: WeighbridgeEntry, item: Item) -> Iterator[tuple[str, ConfigSubentry]]:
+    """The candidates, by their names in the function."""
+    for subentry in entry.subentries.values():
+        name = subentry.data.get(CONF_NAME_IN_FUNCTION)
+        if subentry.subentry_type == PERSON and name in item.candidates:
+            yield name, subentry
+
+
+def _person(hass: HomeAssistant, subentry: ConfigSubentry) -> State | None:
+    """The person of Home Assistant."""
+    return hass.states.get(subentry.data.get(CONF_PERSON) or "")
+
+
+def _phones(hass: HomeAssistant, entry: WeighbridgeEntry, item: Item) -> list[str]:
+    """The notify services of the phones of the candidates."""
+    registry = er.async_get(hass)
+    services: dict[str, None] = {}
+    for _, subentry in _people(entry, item):
+        person = _person(hass, subentry)
+        for tracker in (person.attributes.get("device_trackers") or ()) if person else ():
+            entity = registry.async_get(tracker)
+            if entity is None or entity.platform != "mobile_app" or entity.config_entry_id is None:
+                continue
+            if phone := hass.config_entries.async_get_entry(entity.config_entry_id):
+                service = f"mobile_app_{slugify(phone.data.get('device_name') or phone.title)}"
+                if hass.services.has_service("notify", service):
+                    services[service] = None
+    return list(services)
 
 
 def _placeholders(item: Item) -> dict[str, str]:

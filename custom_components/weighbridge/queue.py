@@ -1,8 +1,8 @@
 """The readings that are on their way to the function, kept on disk from their arrival on.
 
-Rule: a reading is on the disk before anybody hears that it was taken, and leaves it only with a final answer, or when
-somebody discards it. What was understood as seen is stored in the same write as the reading that it led to, so a crash
-between the two neither loses nor doubles it.
+Rule: a reading is on the disk before anybody hears that it was taken, and leaves it only when it was delivered, or when
+somebody discards it; one that was rejected, too (rejections.py). What was understood as seen is stored in the same
+write as the reading that it led to, so a crash between the two neither loses nor doubles it.
 
 Strategy: one reading at a time for each person, in order. The function recognizes a reading that it has had, so an
 attempt that was cut off is simply made again. What waits is tried again after 1 s, 2 s … 15 minutes, or as long as the
@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -44,9 +44,11 @@ from homeassistant.util.json import load_json
 from homeassistant.util.uuid import random_uuid_hex
 
 from .answers import Answer
-from .const import CONF_NAME_IN_FUNCTION, DOMAIN, PERSON
+from .const import CONF_HEIGHT, CONF_NAME_IN_FUNCTION, DOMAIN, PERSON
 from .function import Function
-from .questions import Questions, local_time
+from .outcomes import ENDED, SIGNAL_DELIVERY, delivery_of
+from .questions import Questions, async_clear_phones, local_time
+from .rejections import MOST, Rejections, is_weigh_in, reason
 
 if TYPE_CHECKING:
     from .runtime import WeighbridgeEntry
@@ -62,6 +64,8 @@ _MARKS = 1000
 _ANSWERS = 50
 #: The note of a receipt: the reading has no time of its own.
 _TIME_OF_ARRIVAL = "time-of-arrival"
+#: What a name has in it, in English and in the languages of apps: the function leaves out what contradicts it.
+_IN_PLACE_OF_HEIGHT: Final = ("height", "bmi", "imc", "body mass", "body_mass")
 
 
 class State(StrEnum):
@@ -70,6 +74,7 @@ class State(StrEnum):
     SETTLING = "settling"  # more of its values may come
     WAITING = "waiting"  # the function
     ASKING = "asking"  # somebody to say whose it is
+    REJECTED = "rejected"  # somebody to read why
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -90,6 +95,8 @@ class Item:
     retained: bool = False
     #: It takes the place of what Garmin holds at its time.
     replaces: bool = False
+    #: Why it was rejected.
+    reason: str = ""
 
     def __repr__(self) -> str:
         return f"<Item {self.id} {self.state}>"
@@ -106,6 +113,7 @@ class Item:
             "candidates": list(self.candidates),
             "retained": self.retained,
             "replaces": self.replaces,
+            "reason": self.reason,
         }
 
 
@@ -113,10 +121,21 @@ def _read_item(stored: Any) -> Item:
     """Raises `ValueError`, `TypeError` or `KeyError` if it is not an item."""
     fields = {**stored, "state": State(stored["state"]), "candidates": tuple(stored["candidates"])}
     item = Item(**fields)
-    texts = (item.id, item.received_at, item.source, item.person, item.subentry_id or "", *item.candidates)
+    texts = (item.id, item.received_at, item.source, item.person, item.reason, item.subentry_id or "", *item.candidates)
     if not isinstance(item.reading, dict) or not all(isinstance(text, str) for text in texts):
         raise TypeError("an item of other types")
     return item
+
+
+def _read_items(stored: object) -> tuple[list[Item], bool]:
+    """The items of a store, and whether all of them were understood."""
+    items, understood = [], isinstance(stored, list)
+    for each in stored if isinstance(stored, list) else ():
+        try:
+            items.append(_read_item(each))
+        except (KeyError, TypeError, ValueError):
+            understood = False
+    return items, understood
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +166,9 @@ class Queue:
         self._hass, self._entry, self._function = hass, entry, function
         self._store: Store[dict[str, Any]] = _store(hass, entry.entry_id)
         self._items: dict[str, Item] = {}
+        self._rejected: dict[str, Item] = {}
+        #: Those whose answer somebody waits for: `send_now` gives it.
+        self._awaited: set[str] = set()
         #: What each source said last, by which it is recognized when it says it again.
         self._marks: dict[str, str] = {}
         self._lanes: dict[str, _Lane] = {}
@@ -154,6 +176,7 @@ class Queue:
         self._due: dict[str, tuple[float, int]] = {}
         self._answers: dict[str, Answer] = {}
         self._questions = Questions(hass, entry, self)
+        self._rejections = Rejections(hass, entry, self)
         self._writing = asyncio.Lock()
         self._changes = self._written = 0
         self._stopped = False
@@ -184,6 +207,7 @@ class Queue:
             if item.state is State.SETTLING:
                 self._items[item.id] = replace(item, state=State.WAITING)
         self._questions.async_start()
+        self._rejections.async_start()
         for item in self._items.values():
             if item.state is State.ASKING:
                 self._questions.async_ask(item, again=True)
@@ -201,14 +225,21 @@ class Queue:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._questions.async_stop()
+        self._rejections.async_stop()
         if self._written < self._changes:
             # A write ended with its task. What is delivered must not be sent again after a reload.
             await self._save()
 
     @staticmethod
     async def async_remove(hass: HomeAssistant, entry: WeighbridgeEntry) -> None:
-        """Delete the store and the issues of an entry that is removed."""
-        await _store(hass, entry.entry_id).async_remove()
+        """Delete the store, the issues and the open questions of an entry that is removed."""
+        store = _store(hass, entry.entry_id)
+        with suppress(HomeAssistantError, OSError):
+            stored = await store.async_load() or {}
+            for item in _read_items(stored.get("items"))[0]:
+                if item.state is State.ASKING:
+                    await async_clear_phones(hass, entry, item)
+        await store.async_remove()
         prefix = f"queue.{entry.entry_id}."
         for domain, issue_id in list(ir.async_get(hass).issues):
             if domain == DOMAIN and issue_id.startswith(prefix):
@@ -218,6 +249,11 @@ class Queue:
     def waiting(self) -> tuple[Item, ...]:
         """The readings on their way, in order of their arrival."""
         return tuple(self._items.values())
+
+    @property
+    def rejected(self) -> tuple[Item, ...]:
+        """The readings that were rejected, until somebody has dismissed them."""
+        return tuple(self._rejected.values())
 
     # -- arrival -------------------------------------------------------------------------------------------
 
@@ -302,17 +338,27 @@ class Queue:
             None,
         )
 
+    def _height_of(self, item: Item) -> float | None:
+        """The height of the person whose reading it is. If the function has to find out, it has heights of its own."""
+        people = [each for each in self._entry.subentries.values() if each.subentry_type == PERSON]
+        owner = self._entry.subentries.get(item.subentry_id or "") or (people[0] if len(people) == 1 else None)
+        return owner.data.get(CONF_HEIGHT) if owner else None
+
     # -- sending -------------------------------------------------------------------------------------------
 
     async def send_now(self, item_id: str) -> Answer:
         """Send a reading that was added, without waiting for its turn. Returns the function's answer."""
         item = self._items.get(item_id)
-        if item is not None:
-            async with self._lane(item).lock:
-                # Its turn may have come meanwhile.
-                if (item := self._items.get(item_id)) is not None and item_id not in self._answers:
-                    return await self._attempt(item)
-        return self._answers[item_id]
+        self._awaited.add(item_id)
+        try:
+            if item is not None:
+                async with self._lane(item).lock:
+                    # Its turn may have come meanwhile.
+                    if (item := self._items.get(item_id)) is not None and item_id not in self._answers:
+                        return await self._attempt(item)
+            return self._answers[item_id]
+        finally:
+            self._awaited.discard(item_id)
 
     @callback
     def retry(self) -> None:
@@ -343,6 +389,20 @@ class Queue:
         subentry_id = self._subentry_of(person) or item.subentry_id
         self._items[item_id] = replace(item, person=person, subentry_id=subentry_id, state=State.WAITING, candidates=())
         self._answers.pop(item_id, None)
+        await self._save()
+        self._send(self._items[item_id])
+
+    async def dismiss(self, item_id: str) -> None:
+        """Delete a reading that was rejected. Raises `LookupError` if there is none."""
+        self._rejections.async_close(self._rejected.pop(item_id))
+        await self._save()
+
+    async def send_again(self, item_id: str) -> None:
+        """Send a reading that was rejected. Raises `LookupError` if there is none."""
+        item = self._rejected.pop(item_id)
+        self._rejections.async_close(item)
+        self._answers.pop(item_id, None)
+        self._items[item_id] = replace(item, state=State.WAITING, reason="")
         await self._save()
         self._send(self._items[item_id])
 
@@ -405,7 +465,8 @@ class Queue:
 
     async def _attempt(self, item: Item) -> Answer:
         """Send a reading once, and store what follows from the answer."""
-        answer = await self._post(item)
+        whole = await self._post(item)
+        answer = _deciding(whole)
         kind = _kind(item, answer)
         self._answers[item.id] = answer
         while len(self._answers) > _ANSWERS:
@@ -425,6 +486,8 @@ class Queue:
         else:
             del self._items[item.id]
             self._due.pop(item.id, None)
+            if kind == "rejected" and item.id not in self._awaited:
+                self._reject(item, [part for part in _parts(whole) if part.again == "never" and not part.ok])
             await self._save()
             if kind == "unknown_time":
                 self._report_unknown_time(item)
@@ -432,6 +495,7 @@ class Queue:
         return answer
 
     async def _post(self, item: Item) -> Answer:
+        item = replace(item, reading=with_height(item.reading, self._height_of(item)))
         if item.retained:
             # Only the function knows what a time is. Without the time of its arrival, it says whether there is one.
             reading = {key: value for key, value in item.reading.items() if key != "received_at"}
@@ -440,11 +504,28 @@ class Queue:
                 return checked
             if untimed := next(filter(_is_untimed, _parts(checked)), None):
                 return untimed
-        return _deciding(await self._function.post(item.reading, person=item.person, replace=item.replaces))
+        return await self._function.post(item.reading, person=item.person, replace=item.replaces)
+
+    @callback
+    def _reject(self, item: Item, answers: Sequence[Answer]) -> None:
+        """Keep a rejected reading, with an issue."""
+        item = replace(item, state=State.REJECTED, reason=reason(answers))
+        if not any(map(is_weigh_in, answers)) and any(
+            (each.source, each.reason) == (item.source, item.reason) for each in self._rejected.values()
+        ):
+            return
+        self._rejected[item.id] = item
+        while len(self._rejected) > MOST:
+            oldest = next(iter(self._rejected))
+            self._rejections.async_close(self._rejected.pop(oldest))
+        self._rejections.async_report(item)
 
     @callback
     def _tell(self, outcome: Outcome) -> None:
         async_dispatcher_send(self._hass, f"weighbridge_outcome_{self._entry.entry_id}", outcome)
+        item, answer, people = outcome.item, outcome.answer, self._entry.runtime_data.people.values()
+        if outcome.kind in ENDED and not any(person.is_theirs(item, answer) for person in people):
+            async_dispatcher_send(self._hass, SIGNAL_DELIVERY, delivery_of("", item, answer, outcome.kind))
 
     @callback
     def _health_changed(self) -> None:
@@ -470,22 +551,19 @@ class Queue:
 
     def _read(self, stored: dict[str, Any]) -> bool:
         """Take what is stored. Whether all of it was understood."""
-        items, marks = stored.get("items"), stored.get("marks")
-        understood = isinstance(items, list) and isinstance(marks, dict)
-        for each in items if isinstance(items, list) else ():
-            try:
-                item = _read_item(each)
-            except (KeyError, TypeError, ValueError):
-                understood = False
-            else:
-                self._items[item.id] = item
+        marks = stored.get("marks")
+        items, understood = _read_items(stored.get("items"))
+        understood = understood and isinstance(marks, dict)
+        for item in items:
+            (self._rejected if item.state is State.REJECTED else self._items)[item.id] = item
         for source, said in marks.items() if isinstance(marks, dict) else ():
             if isinstance(source, str) and isinstance(said, str):
                 self._marks[source] = said
         return understood
 
     def _document(self) -> dict[str, Any]:
-        return {"items": [item.as_json() for item in self._items.values()], "marks": dict(self._marks)}
+        items = [item.as_json() for item in (*self._items.values(), *self._rejected.values())]
+        return {"items": items, "marks": dict(self._marks)}
 
     async def _save(self) -> None:
         """Write all that changed until now. Several who wait share one write."""
@@ -540,6 +618,14 @@ def _ensure_written(store: Store[dict[str, Any]], document: dict[str, Any]) -> N
 def _copy(source: str, target: str) -> None:
     """Raises `HomeAssistantError` or `OSError` if that is not possible."""
     write_utf8_file_atomic(target, Path(source).read_text("utf-8"), private=True)
+
+
+def with_height(reading: Mapping[str, Any], height: float | None) -> Mapping[str, Any]:
+    """The reading with a height, if it is a flat one without any, and without a body mass index, which counts more."""
+    nested = any(isinstance(value, dict | list) for value in reading.values())
+    if not height or nested or any(word in key.casefold() for key in reading for word in _IN_PLACE_OF_HEIGHT):
+        return reading
+    return {**reading, CONF_HEIGHT: height}
 
 
 def _parts(answer: Answer) -> Iterator[Answer]:

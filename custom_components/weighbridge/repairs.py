@@ -1,4 +1,4 @@
-"""The fix of an issue: the sign-in itself, or the answer to a question."""
+"""The fix of an issue: the sign-in itself, the answer to a question, or what becomes of a rejected reading."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from homeassistant.core import HomeAssistant
 from .answers import Answer
 from .config_flow import sign_in_abort
 from .questions import QuestionFlow
+from .rejections import RejectionFlow
 from .runtime import WeighbridgeEntry
 from .sign_in_flow import SignInSteps
 
@@ -44,6 +45,8 @@ async def async_create_fix_flow(
     hass: HomeAssistant, issue_id: str, data: dict[str, str | int | float | None] | None
 ) -> RepairsFlow:
     data = data or {}
-    if "item_id" in data:
+    if "candidates" in data:
         return QuestionFlow(data)
+    if "item_id" in data:
+        return RejectionFlow(data)
     return SignInRepair(str(data.get("entry_id")), str(data.get("person") or ""))

@@ -26,3 +26,23 @@ async def other_server(status: int, body: object, media_type: str = "application
     finally:
         server.close()
         await server.wait_closed()
+
+
+@asynccontextmanager
+async def forwarded(port: int) -> AsyncIterator[str]:
+    """Another address of what listens at this port."""
+
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65_536):
+            writer.write(data)
+        writer.close()
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(copy(reader, there_writer), copy(there_reader, writer))
+
+    server = await asyncio.start_server(forward, "127.0.0.1")
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()

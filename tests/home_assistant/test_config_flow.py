@@ -30,7 +30,7 @@ from weighbridge import __version__
 from weighbridge.garmin.attempts import Attempts
 
 from .dialog import Dialog, config_dialog, texts
-from .other_server import other_server
+from .other_server import forwarded, other_server
 from .running import GUEST_KEY, KEY, SENDER_KEY, RunningFunction
 
 CODE = "734512"
@@ -99,6 +99,27 @@ async def test_add_several_people(hass: HomeAssistant, function: RunningFunction
 
 OLD = {"status": "ok", "template": {"name": "x", "fields": []}, "delivery": {"name": "garth", "ready": True}}
 BROKEN = {"type": "urn:weighbridge:settings-invalid", "title": "x", "blame": "owner", "again": "after_repair"}
+
+
+@pytest.mark.parametrize("started_again", [False, True])
+async def test_added_by_another_address(
+    hass: HomeAssistant, function: RunningFunction, loaded: MockConfigEntry, started_again: bool
+) -> None:
+    """A function is one at two addresses, also if it was started again in between."""
+    if started_again:
+        function.start()
+    async with forwarded(function.port) as url:
+        dialog = await (await address(hass)).send(url=url, api_key=GUEST_KEY)
+        assert dialog.reason == "already_configured"
+        # An entry may change to the other address of its function, but not to the function of another entry.
+        dialog = await (await reconfigure(hass, loaded, "address")).send(url=url, api_key=KEY)
+        assert dialog.reason == "reconfigure_successful"
+        await hass.async_block_till_done()
+        other = MockConfigEntry(domain=DOMAIN, data={CONF_URL: "http://192.0.2.7:1", CONF_KEY: KEY}, unique_id="other")
+        other.add_to_hass(hass)
+        dialog = await (await reconfigure(hass, other, "address")).send(url=function.url, api_key=KEY)
+        assert dialog.reason == "already_configured"
+        assert await hass.config_entries.async_unload(loaded.entry_id)
 
 
 @pytest.mark.parametrize(

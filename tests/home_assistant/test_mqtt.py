@@ -18,6 +18,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, async_
 from pytest_homeassistant_custom_component.typing import MqttMockHAClientGenerator
 
 from custom_components.weighbridge.const import CONF_HEIGHT, CONF_TOPIC
+from custom_components.weighbridge.outcomes import SIGNAL_DELIVERY, Delivery
 from custom_components.weighbridge.queue import State as ItemState
 
 from .arrivals import choose, delivered, waiting
@@ -213,6 +214,29 @@ async def test_shared_topic(
     publish(hass, "scale/data", TIMED)
     await until(lambda: [item.state for item in waiting(entry)] == [ItemState.ASKING])
     assert function.weights("Anna") == []
+
+
+@TWO
+async def test_rejected_of_nobody(
+    hass: HomeAssistant, entry: MockConfigEntry, broker: None, function: RunningFunction, until: Until
+) -> None:
+    """What is rejected on a topic of two people is an issue, and a trigger for everybody, and no event of anybody."""
+    choose(hass, entry, {CONF_TOPIC: "scale/data"}, {CONF_TOPIC: "scale/data"})
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    deliveries: list[Delivery] = []
+    async_dispatcher_connect(hass, SIGNAL_DELIVERY, deliveries.append)
+    for n in range(3):
+        publish(hass, "scale/data", {"weight": 8140 + n})
+
+    def issues() -> list[ir.IssueEntry]:
+        return [issue for issue in ir.async_get(hass).issues.values() if issue.translation_key == "rejected"]
+
+    await until(lambda: len(issues()) == len(deliveries) == 3)
+    assert {(issue.translation_placeholders or {})["source"] for issue in issues()} == {"scale/data"}
+    assert [(each.subentry_id, each.outcome) for each in deliveries] == [("", "rejected")] * 3
+    assert deliveries[0].message == "weight: 8140. The weight must be 2 to 400 kg."
+    assert hass.states.get("sensor.anna_last_delivery").state == "unknown"
 
 
 def test_weakness_holds() -> None:

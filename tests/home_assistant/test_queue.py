@@ -14,17 +14,21 @@ from unittest.mock import patch
 
 import pytest
 from homeassistant.components import persistent_notification
+from homeassistant.components.repairs import repairs_flow_manager
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, ServiceCall
+from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.storage import Store
+from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_mock_service
 
 from custom_components.weighbridge import queue as module
-from custom_components.weighbridge.const import CONF_NAME_IN_FUNCTION, CONF_PERSON, DOMAIN
+from custom_components.weighbridge.const import CONF_HEIGHT, CONF_NAME_IN_FUNCTION, CONF_PERSON, DOMAIN
 from custom_components.weighbridge.queue import Outcome, Queue, State, plain
 
+from .dialog import Dialog
 from .running import RunningFunction
 
 Until = Callable[[Callable[[], object]], Awaitable[None]]
@@ -196,11 +200,26 @@ async def test_garmin_away(
     assert len(function.weights()) == 1
 
 
+def rejections(hass: HomeAssistant) -> list[str]:
+    """The issues of rejected readings that a person sees."""
+    issues = ir.async_get(hass).issues.values()
+    return [
+        issue.issue_id
+        for issue in issues
+        if ".rejected." in issue.issue_id and issue.active and not issue.dismissed_version
+    ]
+
+
 @pytest.mark.fault(5)
 async def test_rejected(
-    loaded: MockConfigEntry, function: RunningFunction, until: Until, outcomes: list[Outcome]
+    hass: HomeAssistant,
+    loaded: MockConfigEntry,
+    function: RunningFunction,
+    until: Until,
+    outcomes: list[Outcome],
 ) -> None:
-    """What the function rejects leaves the queue, and does not hold up what comes after it."""
+    """What the function rejects does not hold up what comes after it. Each is an issue with its source, its time and
+    the reason, also after a restart: three rejections within a second left one notification."""
     function.stop()
     for n in range(3):
         await add(loaded, 8140, NOW + timedelta(seconds=n))
@@ -209,6 +228,101 @@ async def test_rejected(
     loaded.runtime_data.queue.retry()
     await until(lambda: outcomes[-1].kind == "confirmed")
     assert [outcome.kind for outcome in outcomes if outcome.kind != "waiting"] == ["rejected"] * 3 + ["confirmed"]
+    await reload(hass, loaded)
+    assert len(rejections(hass)) == 3
+    issue = ir.async_get(hass).async_get_issue(DOMAIN, rejections(hass)[0])
+    assert issue is not None
+    assert issue.translation_placeholders == {"source": "a scale", "received": "2026-11-19 23:12"}
+    dialog = await repair(hass, issue)
+    assert dialog.shown == {
+        **issue.translation_placeholders,
+        "reason": "weight: 8140. The weight must be 2 to 400 kg.",
+        "values": '{"weight": 8140}',
+    }
+    # What is attached to a bug report has no value.
+    assert "data" not in issue.to_json()
+
+
+async def repair(hass: HomeAssistant, issue: ir.IssueEntry) -> Dialog:
+    assert await async_setup_component(hass, "repairs", {})
+    manager = repairs_flow_manager(hass)
+    assert manager is not None
+    dialog = Dialog(manager, ("issues", str(issue.translation_key), "fix_flow"))
+    return await dialog.start(context={"issue_id": issue.issue_id}, data={"issue_id": issue.issue_id})
+
+
+@pytest.mark.parametrize("way", ["dismiss", "ignore"])
+async def test_dismissed(
+    hass: HomeAssistant, loaded: MockConfigEntry, function: RunningFunction, until: Until, way: str
+) -> None:
+    """A rejection that was dismissed or ignored is gone, with its values, also after a restart. The others stay."""
+    for n in range(2):
+        await add(loaded, 8140 + n)
+    await until(lambda: len(rejections(hass)) == 2)
+    first, other = rejections(hass)
+    issue = ir.async_get(hass).async_get_issue(DOMAIN, first)
+    assert issue is not None
+    if way == "ignore":
+        ir.async_ignore_issue(hass, DOMAIN, first, ignore=True)
+    else:
+        assert (await (await repair(hass, issue)).choose("dismiss")).is_done
+    await until(lambda: len(stored(hass, loaded)["items"]) == 1)
+    assert "8140" not in json.dumps(stored(hass, loaded)["items"])
+    await reload(hass, loaded)
+    assert rejections(hass) == [other]
+
+
+async def test_sent_again(
+    hass: HomeAssistant, loaded: MockConfigEntry, function: RunningFunction, until: Until, outcomes: list[Outcome]
+) -> None:
+    """A rejected reading can be sent again after what was wrong is repaired, once."""
+    await add(loaded, 82.0)
+    await until(lambda: len(function.weights()) == 1)
+    await add(loaded, 84.0)
+    await until(lambda: rejections(hass))
+    issue = ir.async_get(hass).async_get_issue(DOMAIN, rejections(hass)[0])
+    assert issue is not None
+    dialog, late = await repair(hass, issue), await repair(hass, issue)
+    function.garmin.weights.entries.clear()
+    assert (await dialog.choose("send_again")).is_done
+    await until(lambda: outcomes[-1].kind == "confirmed")
+    assert [weight["weight"] for weight in function.weights()] == [84_000.0]
+    assert (await late.choose("dismiss")).reason == "not_there"
+    assert rejections(hass) == []
+    assert stored(hass, loaded)["items"] == []
+
+
+async def test_rejected_after_its_action(
+    hass: HomeAssistant, loaded: MockConfigEntry, function: RunningFunction, until: Until
+) -> None:
+    """Whoever waits for the answer hears of a rejection there. If it comes later, it is an issue."""
+    queue = loaded.runtime_data.queue
+    assert (await queue.send_now(await add(loaded, 8140))).again == "never"
+    assert rejections(hass) == []
+    function.stop()
+    assert (await queue.send_now(await add(loaded, 8140))).again == "later"
+    function.start()
+    queue.retry()
+    await until(lambda: len(rejections(hass)) == 1)
+
+
+async def test_no_weight(hass: HomeAssistant, loaded: MockConfigEntry, until: Until, outcomes: list[Outcome]) -> None:
+    """Messages without a weight, such as the state of a scale, are one issue for each source and reason."""
+    queue = loaded.runtime_data.queue
+    for n, (source, key) in enumerate([("scale/state", "rssi"), ("scale/state", "rssi"), ("scale/other", "rssi")]):
+        await queue.add({key: n}, subentry_id=None, source=source, received_at=NOW)
+    await until(lambda: len(outcomes) == 3)
+    assert len(rejections(hass)) == 2
+
+
+async def test_many_rejections(
+    hass: HomeAssistant, loaded: MockConfigEntry, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest go before they fill the disk."""
+    monkeypatch.setattr(module, "MOST", 3)
+    ids = [await add(loaded, 8140, NOW + timedelta(seconds=n)) for n in range(5)]
+    await until(lambda: not loaded.runtime_data.queue.waiting)
+    assert [issue.rpartition(".")[2] for issue in rejections(hass)] == ids[2:]
 
 
 @pytest.mark.fault(2)
@@ -384,13 +498,36 @@ async def test_damaged_file_on_a_full_disk(
     await until(lambda: len(function.weights()) == 1)
 
 
-async def test_removed(hass: HomeAssistant, loaded: MockConfigEntry, function: RunningFunction) -> None:
-    """After the entry is removed, nothing of the queue is left."""
+async def test_removed(hass: HomeAssistant, loaded: MockConfigEntry, function: RunningFunction, until: Until) -> None:
+    """After the entry is removed, nothing of the queue is left, and no issue of what was rejected."""
+    await add(loaded, 8140)
+    await until(lambda: rejections(hass))
     function.stop()
     await add(loaded, retained=True)
     assert await hass.config_entries.async_remove(loaded.entry_id)
     assert not list(Path(hass.config.path(".storage")).glob(f"{DOMAIN}.*"))
     assert not [key for _, key in ir.async_get(hass).issues if key.startswith("queue.")]
+
+
+@pytest.mark.parametrize("damage", ["items", "the whole"])
+async def test_removed_with_damaged_files(
+    hass: HomeAssistant, loaded: MockConfigEntry, function: RunningFunction, damage: str
+) -> None:
+    """What was set aside holds measurements. It goes with the entry, and so does the issue about it."""
+    function.stop()
+    await add(loaded)
+    await hass.config_entries.async_unload(loaded.entry_id)
+    if damage == "items":
+        damage_file(hass, loaded, damage)
+    else:
+        Path(hass.config.path(".storage", f"{DOMAIN}.{loaded.entry_id}")).write_bytes(b"{")
+    assert await hass.config_entries.async_setup(loaded.entry_id)
+    folder = Path(hass.config.path(".storage"))
+    assert list(folder.glob(f"{DOMAIN}.*.corrupt.*"))
+    assert await hass.config_entries.async_remove(loaded.entry_id)
+    await hass.async_block_till_done()
+    assert not list(folder.glob(f"{DOMAIN}.*"))
+    assert not [key for _, key in ir.async_get(hass).issues if DOMAIN in key or key.startswith("queue.")]
 
 
 def test_plain() -> None:
@@ -450,6 +587,50 @@ async def test_nobody(
     assert function.weights("anna") == function.weights("ben") == []
 
 
+async def set_height(hass: HomeAssistant, entry: MockConfigEntry, *heights: float) -> None:
+    for subentry, height in zip(tuple(entry.subentries.values()), heights, strict=True):
+        hass.config_entries.async_update_subentry(entry, subentry, data={**subentry.data, CONF_HEIGHT: height})
+    await hass.async_block_till_done()
+
+
+@TWO
+async def test_height_after_an_answer(
+    hass: HomeAssistant, loaded: MockConfigEntry, function: RunningFunction, until: Until
+) -> None:
+    """Once somebody has said whose a reading is, the height of that person gives its body mass index."""
+    await set_height(hass, loaded, 160, 180)
+    item_id = await ask(hass, loaded, until)
+    await loaded.runtime_data.queue.answer(item_id, "Ben")
+    await until(lambda: function.weights("ben"))
+    assert function.weights("ben")[0]["bmi"] == pytest.approx(25.1, abs=0.05)
+
+
+async def test_height_of_the_only_person(
+    hass: HomeAssistant, loaded: MockConfigEntry, function: RunningFunction, until: Until
+) -> None:
+    """With one person, each reading is theirs, whatever its source says. What the scale says counts more."""
+    await set_height(hass, loaded, 180)
+    await add(loaded, subentry_id=None)
+    for n, own in enumerate(({"height": 160}, {"bmi": 27.3}), 1):
+        await add(loaded, at=NOW + timedelta(days=n), values=own)
+    await until(lambda: len(function.weights()) == 3)
+    assert [weight["bmi"] for weight in function.weights()] == pytest.approx([27.3, 31.8, 25.1], abs=0.05)
+
+
+async def phone_of_ben(hass: HomeAssistant, loaded: MockConfigEntry) -> list[ServiceCall]:
+    """Give Ben, who is at home, a phone. Returns what is sent to it."""
+    phone = MockConfigEntry(domain="mobile_app", data={"device_name": "Phone of Ben"})
+    phone.add_to_hass(hass)
+    tracker = er.async_get(hass).async_get_or_create("device_tracker", "mobile_app", "1", config_entry=phone)
+    hass.states.async_set("person.anna", "not_home", {"device_trackers": ["device_tracker.unknown"]})
+    hass.states.async_set("person.ben", "home", {"device_trackers": [tracker.entity_id]})
+    for subentry in tuple(loaded.subentries.values()):
+        person = f"person.{subentry.data[CONF_NAME_IN_FUNCTION].lower()}"
+        hass.config_entries.async_update_subentry(loaded, subentry, data={**subentry.data, CONF_PERSON: person})
+    await hass.async_block_till_done()
+    return async_mock_service(hass, "notify", "mobile_app_phone_of_ben")
+
+
 @TWO
 @pytest.mark.parametrize(("place", "whose"), [(0, "Anna"), (1, "Ben"), (2, "")])
 async def test_phone(
@@ -461,18 +642,7 @@ async def test_phone(
     whose: str,
 ) -> None:
     """The phone of a candidate asks, who is at home first, without a value; a button answers, and the question goes."""
-    phone = MockConfigEntry(domain="mobile_app", data={"device_name": "Phone of Ben"})
-    phone.add_to_hass(hass)
-    from homeassistant.helpers import entity_registry as er
-
-    tracker = er.async_get(hass).async_get_or_create("device_tracker", "mobile_app", "1", config_entry=phone)
-    hass.states.async_set("person.anna", "not_home", {"device_trackers": ["device_tracker.unknown"]})
-    hass.states.async_set("person.ben", "home", {"device_trackers": [tracker.entity_id]})
-    for subentry in tuple(loaded.subentries.values()):
-        person = f"person.{subentry.data[CONF_NAME_IN_FUNCTION].lower()}"
-        hass.config_entries.async_update_subentry(loaded, subentry, data={**subentry.data, CONF_PERSON: person})
-    await hass.async_block_till_done()
-    calls = async_mock_service(hass, "notify", "mobile_app_phone_of_ben")
+    calls = await phone_of_ben(hass, loaded)
     await ask(hass, loaded, until)
     await until(lambda: calls)
     (call,) = calls
@@ -490,6 +660,21 @@ async def test_phone(
     assert {name: len(function.weights(name)) for name in ("Anna", "Ben")} == {
         name: int(name == whose) for name in ("Anna", "Ben")
     }
+
+
+@TWO
+async def test_removed_with_a_question(
+    hass: HomeAssistant, loaded: MockConfigEntry, function: RunningFunction, until: Until
+) -> None:
+    """An open question goes from the phones and from the repairs with the entry."""
+    calls = await phone_of_ben(hass, loaded)
+    await ask(hass, loaded, until)
+    await until(lambda: calls)
+    assert await hass.config_entries.async_remove(loaded.entry_id)
+    await until(lambda: len(calls) == 2)
+    assert calls[1].data["message"] == "clear_notification"
+    assert calls[1].data["data"] == {"tag": calls[0].data["data"]["tag"]}
+    assert not [key for _, key in ir.async_get(hass).issues if key.startswith("queue.")]
 
 
 async def test_pauses() -> None:

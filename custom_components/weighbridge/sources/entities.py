@@ -42,8 +42,6 @@ from homeassistant.helpers.event import async_call_later, async_track_state_chan
 from homeassistant.util import dt as dt_util
 from homeassistant.util import slugify
 
-from .mqtt import with_height
-
 if TYPE_CHECKING:
     from ..runtime import WeighbridgeEntry
 
@@ -272,7 +270,7 @@ class Entities:
         if measured_at := self._measured_at():
             reading = {name: value for name, value in reading.items() if _time(name, value) is None}
             reading["measured_at"] = measured_at
-        return with_height(reading, self._owner)
+        return reading
 
     def _parts_of(self, state: State, since: datetime) -> Iterator[_Part]:
         attributes = state.attributes

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from homeassistant.config_entries import (
     SIGNAL_CONFIG_ENTRY_CHANGED,
@@ -31,7 +31,7 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util import slugify
 from homeassistant.util.json import json_loads
 
-from ..const import CONF_HEIGHT, CONF_NAME_IN_FUNCTION
+from ..const import CONF_NAME_IN_FUNCTION
 
 if TYPE_CHECKING:
     from homeassistant.components.mqtt import ReceiveMessage
@@ -126,7 +126,7 @@ class Topic:
             self._entry.async_create_task(
                 self._hass,
                 queue.add(
-                    with_height(reading, owner),
+                    reading,
                     subentry_id=owner.subentry_id if owner else None,
                     source=message.topic,
                     received_at=received_at,
@@ -145,12 +145,3 @@ class Topic:
             if person := self._named.get(word.casefold()):
                 return person
         return self._owners[0] if len(self._owners) == 1 and not wild else None
-
-
-def with_height(reading: Mapping[str, Any], owner: ConfigSubentry | None) -> dict[str, Any]:
-    """The reading with the height of its person, if it is a flat one without any."""
-    height = owner.data.get(CONF_HEIGHT) if owner else None
-    nested = any(isinstance(value, dict | list) for value in reading.values())
-    if not height or nested or any("height" in key.casefold() for key in reading):
-        return dict(reading)
-    return {**reading, CONF_HEIGHT: height}

@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
-from scripts.bench_where import PRINT_IMPORTS
 from tests.e2e.parts.form import streamlit
 from tests.e2e.test_form_page import NINE, choose_time, launch, settle, type_in
 from weighbridge.client.settings import local_key_path
@@ -110,7 +109,7 @@ def start_imports(function: str) -> tuple[str, str]:
         bare.write_text(BARE_PAGE)
         browser = launch(playwright)
         for module in (["streamlit", "run", str(bare), "--server.headless=true"], ["weighbridge", "form"]):
-            with streamlit(module, Path(folder), function, **PRINT_IMPORTS) as served:
+            with streamlit(module, Path(folder), function, PYTHONPROFILEIMPORTTIME="1") as served:
                 page = browser.new_page()
                 page.goto(served.address)
                 page.wait_for_function(FIELD)

@@ -36,7 +36,7 @@ ENDED: Final = ("rejected", "unknown_time", "discarded")
 class Delivery:
     """What became of a reading."""
 
-    #: Of the person whose it is; "" if nobody knows.
+    #: Of the person whose it is; "" if that is not known.
     subentry_id: str
     outcome: str
     #: The item of the queue.

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 MOST: Final = 100
 #: How much of a reading a repair shows.
 _LONGEST = 1000
-#: The code of an error: it is no weigh-in.
+#: The code of an error: it is not a weigh-in.
 _NO_WEIGHT = "weight-not-among-keys"
 
 

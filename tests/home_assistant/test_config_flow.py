@@ -105,7 +105,7 @@ BROKEN = {"type": "urn:weighbridge:settings-invalid", "title": "x", "blame": "ow
 async def test_added_by_another_address(
     hass: HomeAssistant, function: RunningFunction, loaded: MockConfigEntry, started_again: bool
 ) -> None:
-    """A function is one at two addresses, also if it was started again in between."""
+    """A function is one at two addresses, even if it was started again in between."""
     if started_again:
         function.start()
     async with forwarded(function.port) as url:

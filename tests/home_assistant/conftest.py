@@ -66,7 +66,7 @@ def garmin(_garmin: GarminStandIn) -> Iterator[GarminStandIn]:
     _garmin.weights_of[""] = _garmin.weights
     vars(_garmin.account).update(vars(Account()))
     _garmin.sign_in.ticket_lifetime_s = 10.0
-    _garmin.sign_in.sign_ins = _garmin.sign_in.failed_sign_ins = 0
+    _garmin.sign_in.sign_ins = _garmin.sign_in.failed_sign_ins = _garmin.sign_in.refused_refreshes = 0
     yield _garmin
     assert _garmin.unexpected == []
 

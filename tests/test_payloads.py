@@ -120,14 +120,14 @@ REFUSED: list[tuple[object, str, str]] = [
 
 #: Input -> a word of the summary: taken, with something that a person should look at.
 WARNED: list[tuple[object, str]] = [
-    ({**AT, "weight": 81.4, "body_fat": 18.2, "muscle_mass": 77.6}, "'muscle_mass' was left out"),
-    ({**AT, "weight": 74.95, "body_fat": 18.2, "bone_mass": 11.65}, "'bone_mass' was left out"),
-    ({**AT, "weight": 81.4, "muscle rate": 45}, "'muscle rate' was left out"),
+    ({**AT, "weight": 81.4, "body_fat": 18.2, "muscle_mass": 77.6}, "Left out as doubtful: 'muscle_mass'"),
+    ({**AT, "weight": 74.95, "body_fat": 18.2, "bone_mass": 11.65}, "Left out as doubtful: 'bone_mass'"),
+    ({**AT, "weight": 81.4, "muscle rate": 45}, "Left out as doubtful: 'muscle rate'"),
     ({**AT, "weight": 18.2, "body fat": 81.4}, "Is that right?"),
     ({**AT, "weight": 8.14}, "Is that right?"),
     ({**AT, "weight": 81.4, "boddy fat": 18.2}, "did you mean 'body fat'?"),
     # openScale 2: muscle + bone are a little more than what is not fat.
-    ({**AT, "weight": 63.3, "body_fat": 20, "muscle_mass": 48.2, "bone_mass": 2.81}, "left out"),
+    ({**AT, "weight": 63.3, "body_fat": 20, "muscle_mass": 48.2, "bone_mass": 2.81}, "Left out as doubtful"),
 ]
 
 

@@ -12,9 +12,11 @@ COG = $(BIN)/cog -p 'from scripts import docs'
 SUPPLY := .venv-supply/installed
 # Home Assistant needs a newer Python than many machines have: it runs in a Debian root of its own. The tests of the
 # integration use the Home Assistant that their tool pins: 0.13.375 has 2026.10.4, and 0.13.316 has 2026.2.3, the floor.
-HOME_ASSISTANT_ROOT = $(CURDIR)/.home-assistant/forky
+# It takes minutes to install, so all checkouts share it.
+CACHE = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/weighbridge
+HOME_ASSISTANT_ROOT = $(CACHE)/home-assistant/forky
 HOME_ASSISTANT = forky 0.13.375 2026.11.0
-HOME_ASSISTANT_FLOOR_ROOT = $(CURDIR)/.home-assistant/trixie
+HOME_ASSISTANT_FLOOR_ROOT = $(CACHE)/home-assistant/trixie
 HOME_ASSISTANT_FLOOR = trixie 0.13.316
 IN_CONTAINERS = tests/e2e/test_containers.py tests/e2e/test_existing_stacks.py tests/e2e/test_base_images.py
 
@@ -123,7 +125,7 @@ release-check: $(DEV) $(SUPPLY) ## do all that a release does, except publish it
 	@$(BIN)/python -m scripts.release_check $(if $(TAG),--tag "$(TAG)") $(ARGS)
 
 clean: ## remove everything that was built
-	rm -rf --one-file-system .venv .venv-supply .home-assistant .mypy_cache .ruff_cache .pytest_cache .hypothesis dist site sdk_fallback/js/node_modules tests/e2e/*/node_modules
+	rm -rf --one-file-system .venv .venv-supply .mypy_cache .ruff_cache .pytest_cache .hypothesis dist site sdk_fallback/js/node_modules tests/e2e/*/node_modules
 
 .venv/created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \

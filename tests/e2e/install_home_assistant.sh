@@ -5,12 +5,16 @@
 #   /ha     Home Assistant of this version, with what its integrations in these tests would install while it runs
 #   /phacc  the tools that test an integration (they pin a Home Assistant of their own), and the function's dependencies
 #
+# What is there already is taken, unless it was made for other versions or by other lines of these scripts.
+#
 # Root on Debian only.
 set -eu
 root=$1 suite=$2 tests=$3 home_assistant=${4-}
+here=$(dirname "$0")
+made_for=$(echo "$*" | cat - "$0" "$here/install_home_assistant_inside.sh" "$here/../../pyproject.toml" | sha256sum)
 [ "$(id -u)" -eq 0 ] || { echo "Only root can make a Debian root: run it with sudo" >&2; exit 1; }
 command -v debootstrap >/dev/null || { echo "debootstrap is not installed (Debian: apt install debootstrap)" >&2; exit 1; }
-if [ ! -e "$root/.bootstrapped" ]; then
+if [ "$(cat "$root/.bootstrapped" 2>/dev/null)" != "$made_for" ]; then
     # An older debootstrap does not know a newer suite, and makes it like the one that is never released.
     script=/usr/share/debootstrap/scripts/$suite
     [ -e "$script" ] || script=/usr/share/debootstrap/scripts/sid
@@ -24,8 +28,8 @@ if [ ! -e "$root/.bootstrapped" ]; then
         { tail "$root.log" >&2; exit 1; }
     # The machine's own certificates.
     cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
-    touch "$root/.bootstrapped"
+    echo "$made_for" >"$root/.bootstrapped"
 fi
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 [ ! -e /etc/pip.conf ] || cp /etc/pip.conf "$root/etc/pip.conf"
-exec "$(dirname "$0")/in_root.sh" "$root" tests/e2e/install_home_assistant_inside.sh "$tests" "$home_assistant"
+exec "$here/in_root.sh" "$root" tests/e2e/install_home_assistant_inside.sh "$tests" "$home_assistant"

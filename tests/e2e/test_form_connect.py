@@ -199,6 +199,7 @@ def test_nothing_typed_is_left(site: FormSite, tmp_path: Path) -> None:
     expect(page.get_by_text("Garmin rejected this code. Use the newest one.")).to_be_visible()
     code(page, "918273")
     expect(page.get_by_role("heading", name="Connect to Garmin")).to_be_hidden()
+    settle(page)
     assert site.form
     stored = page.evaluate("JSON.stringify([document.cookie, {...localStorage}, {...sessionStorage}])")
     traces = [site.form.log.read_text(), "\n".join([*asked, page.url]), page.content(), stored]

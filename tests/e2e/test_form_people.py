@@ -99,6 +99,7 @@ def test_pasted_weigh_in_asks_whose_it_is(
     """A pasted weigh-in that fits two people, or nobody, is asked about by a button for each; the answer fills the
     fields for that person, whoever was chosen before, and nothing is sent until then."""
     page = open_home(site, tmp_path, viewport, scheme)
+    settle(page)
     page.get_by_text("Paste instead").click()
     paste(page, "Weight 178kg")
     expect(page.get_by_text("This weight fits nobody who is known here.")).to_be_visible()

@@ -1,15 +1,17 @@
-"""The integration has no package `weighbridge` to import, so it repeats a little. It says the same."""
+"""What is repeated is the same: the integration has no package `weighbridge` to import, and a blueprint no code."""
 
 from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from custom_components.weighbridge.actions import VALUES
 from custom_components.weighbridge.answers import read_answer
+from custom_components.weighbridge.outcomes import OUTCOMES
 from weighbridge.client.answers import Result, read_reply
 from weighbridge.reading.measures import MEASURES
 
@@ -20,6 +22,14 @@ PROBLEM = {"title": "Garmin is away", "detail": "Try again", "blame": "garmin"}
 def test_values() -> None:
     """The action takes exactly the values that the function knows."""
     assert tuple(MEASURES) == VALUES
+
+
+def test_outcomes_of_the_blueprint() -> None:
+    """The blueprint offers each outcome."""
+    path = "integrations/home_assistant/blueprints/automation/weighbridge/outcome.yaml"
+    _, _, options = (Path(__file__).parents[2] / path).read_text().partition("          options:\n")
+    offered = [line.split() for line in options.splitlines()]
+    assert [name for _, name in offered[: len(OUTCOMES)]] == list(OUTCOMES)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import pytest
 from tests.e2e.parts import wait_until
 from tests.e2e.parts.docker import ROOT, Engine, engine
 from tests.e2e.parts.home_assistant import HOME_ASSISTANT_ROOT, Frontend
-from tests.e2e.test_containers import GARMIN_PORT, SECRETS, garmin_for, gateway, name_server
+from tests.e2e.test_containers import GARMIN_PORT, SECRETS, copy_with_secrets, garmin_for, gateway, name_server
 from tests.garmin.server import GarminStandIn
 from tests.skips import NOT_HERE
 
@@ -29,7 +29,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, Ga
     if not HOME_ASSISTANT_ROOT:
         pytest.skip(f"{NOT_HERE}its image is made from the root that make test-home-assistant builds")
     garmin = GarminStandIn(port=GARMIN_PORT, host_name="garmin.test", address="0.0.0.0")
-    with engine(targets=("weighbridge",)) as docker, garmin, name_server():
+    context = tmp_path_factory.mktemp("context") / "weighbridge"
+    copy_with_secrets(context)
+    with engine(context, targets=("weighbridge",)) as docker, garmin, name_server():
         import_image(docker, tmp_path_factory.mktemp("image"))
         services = ("function", "home-assistant")
         garmin_for(docker, garmin, *services, COMPOSE_PROFILES="home-assistant")

@@ -146,7 +146,7 @@ class Engine:
 
 
 @contextmanager
-def engine(context: Path = ROOT, targets: Sequence[str] = TARGETS) -> Iterator[Engine]:
+def engine(context: Path, targets: Sequence[str] = TARGETS) -> Iterator[Engine]:
     """A Docker engine with the images of compose.yaml. Ours are built from the context, as archives in `folder`.
 
     While it runs, this thread is in the engine's network.
@@ -319,9 +319,11 @@ def built_images(folder: Path, context: Path, targets: Sequence[str]) -> list[Pa
 
 
 def _digest(context: Path) -> str:
-    """A digest of the names and the content of all files of a context."""
+    """A digest of the names and the content of all files of a context that a build can see."""
+    ignored = (context / ".dockerignore").read_text().splitlines()
+    patterns = ["Dockerfile", ".dockerignore", *(line[1:] for line in ignored if line.startswith("!"))]
     digest = hashlib.sha256()
-    for path in sorted(path for path in context.rglob("*") if path.is_file()):
+    for path in sorted(path for pattern in patterns for path in context.glob(pattern)):
         content = hashlib.sha256(path.read_bytes()).hexdigest()
         digest.update(f"{path.relative_to(context)} {content}\n".encode())
     return digest.hexdigest()[:12]

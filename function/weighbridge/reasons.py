@@ -258,7 +258,8 @@ def _in_english(_name: str, value: Parameter) -> str:
 def fill(sentence: str, parameters: Mapping[str, Any], text_of: Callable[[str, Any], str] = _in_english) -> str:
     """The sentence with its parameters. `text_of`: the text of one, by its name, in the language of the sentence.
 
-    If a parameter is its first word, it gets a capital letter. A unit that is empty leaves no space.
+    If a parameter is its first word, it gets a capital letter, unless it is the name of a program. A unit that is empty
+    leaves no space.
     """
     if parameters.get("unit") == "":
         sentence = sentence.replace(" {unit}", "")
@@ -267,4 +268,4 @@ def fill(sentence: str, parameters: Mapping[str, Any], text_of: Callable[[str, A
         several = isinstance(value, list | tuple)
         values[name] = _Several([text_of(name, each) for each in value]) if several else text_of(name, value)
     text = sentence.format(**values)
-    return text[:1].upper() + text[1:] if sentence.startswith("{") else text
+    return text[:1].upper() + text[1:] if sentence.startswith("{") and not sentence.startswith("{delivery}") else text

@@ -253,7 +253,7 @@ def _sentences(name: str, table: type[Sentences]) -> None:
 
 
 def _sentence(of: Sentences) -> str:
-    return re.sub(r"(?:!r|:\w+)}", "}", of.sentence).replace("{{", "{").replace("}}", "}")
+    return re.sub(r"(?:![rs]|:\w+)}", "}", of.sentence).replace("{{", "{").replace("}}", "}")
 
 
 def limits() -> None:

@@ -48,7 +48,7 @@ class Code(Sentences):
     COMPLETES_WEIGH_IN = "It belongs to the weigh-in of {instant} and adds {values:and} to it."
 
     # Warnings: what happened to it.
-    FELL_BACK = "{delivery} did not deliver: {fault}"
+    FELL_BACK = "{delivery!s} did not deliver: {fault}"
     OTHER_FILES_KEPT = (
         "Other values for the same instant are already kept. Import only one of them, or send the right reading again "
         "with replace=true."

@@ -29,6 +29,8 @@ class Coded(Protocol):
 Parameter: TypeAlias = "int | float | Decimal | str | Coded | Sequence[Parameter]"
 
 _NAME = re.compile(r"\{(\w+)")
+#: A parameter without a conversion at the beginning.
+_WORD_FIRST = re.compile(r"\{\w+\}")
 
 
 def parameters_in(sentence: str) -> frozenset[str]:
@@ -258,8 +260,8 @@ def _in_english(_name: str, value: Parameter) -> str:
 def fill(sentence: str, parameters: Mapping[str, Any], text_of: Callable[[str, Any], str] = _in_english) -> str:
     """The sentence with its parameters. `text_of`: the text of one, by its name, in the language of the sentence.
 
-    If a parameter is its first word, it gets a capital letter, unless it is the name of a program. A unit that is empty
-    leaves no space.
+    If a parameter is its first word, it gets a capital letter, unless the sentence has it as it is: `{delivery!s}`. A
+    unit that is empty leaves no space.
     """
     if parameters.get("unit") == "":
         sentence = sentence.replace(" {unit}", "")
@@ -268,4 +270,4 @@ def fill(sentence: str, parameters: Mapping[str, Any], text_of: Callable[[str, A
         several = isinstance(value, list | tuple)
         values[name] = _Several([text_of(name, each) for each in value]) if several else text_of(name, value)
     text = sentence.format(**values)
-    return text[:1].upper() + text[1:] if sentence.startswith("{") and not sentence.startswith("{delivery}") else text
+    return text[:1].upper() + text[1:] if _WORD_FIRST.match(sentence) else text

@@ -19,7 +19,15 @@ from tests.e2e.parts import free_port
 from tests.e2e.parts.access import AUDIENCE, AccessStandIn, SigningKey, part
 from tests.e2e.parts.form import Form, form
 from tests.e2e.test_form_door import NOWHERE, Clock, ask, web_socket
-from weighbridge_form.access import FRESH_S, LARGEST_ANSWER_BYTES, LEEWAY_S, LONGEST_USE_S, PAUSE_S, Access
+from weighbridge_form.access import (
+    FRESH_S,
+    LARGEST_ANSWER_BYTES,
+    LEEWAY_S,
+    LONGEST_USE_S,
+    PAUSE_S,
+    SHORT_PAUSE_S,
+    Access,
+)
 from weighbridge_form.door import Door
 
 HEADER = "cf_access_jwt_assertion"
@@ -254,13 +262,13 @@ BROKEN = {
 
 @pytest.mark.parametrize("kind", BROKEN)
 def test_unusable_keys_are_none(fresh: AccessStandIn, send: Caller, kind: str) -> None:
-    """An answer without usable keys lets nobody in; after a minute it is asked for again."""
+    """An answer without usable keys lets nobody in; after a few seconds it is asked for again."""
     status, body = BROKEN[kind]
     fresh.answers_with = status, body.replace(b"KID", fresh.keys[0].name.encode())
     assert send(fresh.token(), confused(fresh, "secret")) == [503, 503]
     fresh.answers_with = None
     assert send(fresh.token()) == [503]
-    send.clock.now += PAUSE_S
+    send.clock.now += SHORT_PAUSE_S
     assert send(fresh.token()) == [200]
 
 
@@ -280,7 +288,7 @@ def test_certificate_that_is_not_trusted(fresh: AccessStandIn, send: Caller, mon
         monkeypatch.setenv("SSL_CERT_FILE", str(other.ca_bundle))
         assert send(fresh.token()) == [503]
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere.pem")
-    send.clock.now += PAUSE_S
+    send.clock.now += SHORT_PAUSE_S
     assert send(fresh.token()) == [503]
     assert fresh.fetched == 0
 

@@ -1,7 +1,7 @@
 """The limits of the server, with real sockets: nobody keeps others from being answered.
 
-Strategy: senders that are ended only after a while (a head after 10 s, a body after 30) share one server and one wait:
-`slow`. `Probe` says by when an answer has to be there, and why.
+Strategy: senders that are ended only after a while (a head after 10 s, a body after 30, silence after 75) share one
+server and one wait: `slow`. `Probe` says by when an answer has to be there, and why.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ import os
 import re
 import selectors
 import socket
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +22,6 @@ from urllib.error import HTTPError
 
 import pytest
 
-from tests.commands import clean, with_sources
 from tests.e2e.parts.probe import ANSWER_WITHIN_S, READING, Probe
 from tests.e2e.test_serve import answer_of, serving
 from tests.function_client import free_port, local_headers
@@ -101,8 +98,6 @@ def flood(served: Served, count: int, content: bytes) -> Iterator[list[socket.so
 # -- senders that are ended only after a while ------------------------------------------------------------
 
 HALF_BODY = HEAD + b"Content-Length: 90\r\n\r\n{"
-#: Shorter than what is shipped, so that it ends while a slow body is still arriving.
-IDLE_S = 20
 DRIP_S = 3.0
 
 
@@ -116,8 +111,8 @@ class Sender:
 class Slow(NamedTuple):
     served: Served
     senders: Mapping[str, list[Sender]]
-    #: The kinds of senders, in the order in which the last connection of each was ended.
-    order: list[str]
+    #: The kinds of senders -> when the last connection of each was ended, in this order.
+    lasted_s: Mapping[str, float]
     probe: Probe
     descriptors_before: int
     memory_before: float
@@ -126,18 +121,10 @@ class Slow(NamedTuple):
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slow]:
     """A server that all slow senders have flooded at once, until it had ended each of them."""
-    port, folder = free_port(), tmp_path_factory.mktemp("slow")
-    command = f"from weighbridge.http.server import run; run('127.0.0.1', {port}, idle_s={IDLE_S})"
-    environment = with_sources(clean({"WEIGHBRIDGE_FOLDER": folder}))
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, "-c", command], env=environment, stdout=log)
-    try:
+    port = free_port()
+    with serving(tmp_path_factory.mktemp("slow"), "--port", str(port)) as process:
         answer_of(f"http://127.0.0.1:{port}", process)
-        served = Served(port, process.pid)
-        yield flooded(served)
-    finally:
-        process.kill()
-        process.wait()
+        yield flooded(Served(port, process.pid))
 
 
 def flooded(served: Served) -> Slow:
@@ -153,7 +140,8 @@ def flooded(served: Served) -> Slow:
         "used": (1, b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n", b""),
     }
     senders: dict[str, list[Sender]] = {}
-    order: list[str] = []
+    lasted_s: dict[str, float] = {}
+    started = time.monotonic()
     with ExitStack() as stack:
         for kind, (count, content, drip) in kinds.items():
             senders[kind] = [Sender(served.connect(stack, content), drip) for _ in range(count)]
@@ -162,8 +150,8 @@ def flooded(served: Served) -> Slow:
         for kind, sender in ended(senders, probe):
             left[kind].remove(sender)
             if not left[kind]:
-                order.append(kind)
-    return Slow(served, senders, order, probe, before, memory)
+                lasted_s[kind] = time.monotonic() - started
+    return Slow(served, senders, lasted_s, probe, before, memory)
 
 
 def ended(senders: Mapping[str, list[Sender]], probe: Probe) -> Iterator[tuple[str, Sender]]:
@@ -213,12 +201,14 @@ def test_slow_senders_are_ended(slow: Slow, kind: str, detail: str) -> None:
 
 
 def test_idle_connections_are_closed(slow: Slow) -> None:
-    """A connection without a request is closed after a while, before its first request and after one."""
+    """A connection without a request is closed after 75 s, before its first request and after one."""
     assert [sender.response for sender in slow.senders["silent"]] == [b""]
     assert [sender.response[:13] for sender in slow.senders["used"]] == [b"HTTP/1.1 200 "]
-    # Later than what has a deadline of 10 s, and sooner than what has one of 30.
-    assert set(slow.order[:3]) == {"half heads", "half bodies", "dripping head"}
-    assert slow.order[-1] == "dripping bodies"
+    # Later than what has a deadline of 10 s, and than what has one of 30.
+    order = list(slow.lasted_s)
+    assert set(order[:3]) == {"half heads", "half bodies", "dripping head"}
+    assert order[3] == "dripping bodies"
+    assert min(slow.lasted_s[kind] for kind in ("silent", "used")) >= server.LONGEST_IDLE_S
 
 
 def test_slow_senders_starve_nobody(slow: Slow, figure: Callable[[str], None]) -> None:

@@ -81,8 +81,8 @@ class PubSub:
 
     def __init__(self, certificates: str, signer: Signer) -> None:
         self.certificates, self.signer = certificates, signer
-        #: How often the certificates were asked for.
-        self.fetched = 0
+        #: How often the certificates were asked for, and whether they cannot be had.
+        self.fetched, self.is_away = 0, False
         self.endpoint = ""
         self.deadline_s, self.first_pause_s, self.longest_pause_s = 120.0, 0.02, 0.5
         self.max_attempts = 100
@@ -162,7 +162,7 @@ def pubsub() -> Iterator[PubSub]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             topic.fetched += 1
-            known = self.path == "/oauth2/v1/certs"
+            known = self.path == "/oauth2/v1/certs" and not topic.is_away
             body = json.dumps({signer.name: signer.certificate} if known else {}).encode()
             self.send_response(200 if known else 404)
             self.send_header("Content-Type", "application/json")

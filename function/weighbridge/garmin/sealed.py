@@ -1,4 +1,4 @@
-"""A text that is kept in a file, and that only its caller can read, who has the key.
+"""A text in a file that only the holder of the key can read.
 
 Rule: the same text is never sealed in the same way twice, and one that was changed anywhere is not read at all.
 
@@ -6,10 +6,10 @@ Facts: SHAKE-256 of a secret prefix is a pseudorandom function with an output of
 builds KMAC on it). Its output, joined to a text by exclusive or, is a stream cipher: safe as long as no output is used
 twice, for which there is the nonce. HMAC-SHA-256 is over what came out of it ("encrypt, then MAC").
 
-Strategy: the standard library has no cipher, and `cryptography` is not in a base install, whose wheels exist for fewer
-machines than Python does. A key of 256 random bits needs neither a salt nor to be stretched.
+Strategy: the standard library has no cipher, and `cryptography` (16 MB, and no wheels for some machines on which
+Python runs) would be in every install for this file alone. A key of 256 random bits needs no salt and no stretching.
 
-Weakness: a cipher that was put together here, though of standard parts, and for a text that is worthless after minutes.
+Weakness: the cipher was put together here. Its parts are standard, and its texts are worthless after minutes.
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ With anything else, also with 207, it comes again until it is too old, or dead-l
 Run that checks the callers itself cuts the signature off, so that nobody behind it can use the token.
 
 Strategy: Google's certificates are fetched again once they are an hour old, or for one that is not among them, but at
-most once a minute, so that made-up tokens do not become as many requests.
+most once a minute, so that made-up tokens do not become as many requests. Without any, they are tried again after a few
+seconds, and a push is asked to come later: its token was not looked at, so it was not refused.
 
 Weakness: of a message with several readings, the good ones are found in Garmin Connect each time that it comes again.
 """
@@ -29,7 +30,7 @@ import requests
 from google.auth import jwt
 from google.auth.exceptions import GoogleAuthError
 
-from ..errors import Unauthorized
+from ..errors import Busy, Unauthorized
 from ..secret import SecretStr
 from ..settings import Key, Push, Right
 
@@ -40,6 +41,8 @@ ACKNOWLEDGES = (200, 201, 202, 204)
 #: How far the clocks may differ.
 LEEWAY_S = 30
 FRESH_S, PAUSE_S, FETCH_S = 3_600, 60, 10
+#: After the certificates could not be fetched, while there are none.
+SHORT_PAUSE_S = 5
 
 
 def is_token(headers: Mapping[str, str]) -> bool:
@@ -58,7 +61,7 @@ class Pushes:
         self._fetched_at = self._asked_at = -inf
 
     def admit(self, headers: Mapping[str, str]) -> Key:
-        """The key of a push. Raises `Unauthorized`. It may wait for Google."""
+        """The key of a push. Raises `Unauthorized`, or `Busy` without certificates. It may wait for Google."""
         token = headers["authorization"].partition(" ")[2].strip()
         try:
             header, algorithm = jwt.decode_header(token), "RS256"
@@ -81,7 +84,7 @@ class Pushes:
         with self._lock:
             now = self._clock()
             is_due = name not in self._certificates or now - self._fetched_at > FRESH_S
-            if is_due and now - self._asked_at >= PAUSE_S:
+            if is_due and now - self._asked_at >= (PAUSE_S if self._certificates else SHORT_PAUSE_S):
                 self._asked_at = now
                 found = _fetch(self._push.certificates)
                 if found:
@@ -89,7 +92,7 @@ class Pushes:
             certificate = self._certificates.get(name)
         if certificate is None:
             if not self._certificates:
-                raise _refused("Google's certificates could not be fetched")
+                raise Busy("Google's certificates could not be fetched, so this push was not checked. Send it again.")
             raise _refused("it is signed with an unknown key")
         return certificate
 

@@ -233,9 +233,7 @@ class Guarded(HttpToolsProtocol):
         if not self._unfinished:
             self._end_head_timer()
             if self.timeout_keep_alive_task is None:
-                self.timeout_keep_alive_task = self.loop.call_later(
-                    self.timeout_keep_alive, self.timeout_keep_alive_handler
-                )
+                self.timeout_keep_alive_task = self.loop.call_later(LONGEST_IDLE_S, self.timeout_keep_alive_handler)
         elif self._head_timer is None:
             self._unset_keepalive_if_required()
             self._head_timer = self.loop.call_later(LONGEST_HEAD_S, self._head_too_slow)
@@ -307,7 +305,7 @@ def application() -> ASGIApp:
     return guarded
 
 
-def run(host: str, port: int, *, workers: int = 1, idle_s: int = LONGEST_IDLE_S) -> None:
+def run(host: str, port: int, *, workers: int = 1) -> None:
     """Serve the function until a signal stops it; SIGTERM ends the process with exit code 0."""
     config = uvicorn.Config(
         f"{__name__}:application",
@@ -328,7 +326,7 @@ def run(host: str, port: int, *, workers: int = 1, idle_s: int = LONGEST_IDLE_S)
         # A caller's address is never taken from a header.
         proxy_headers=False,
         backlog=MOST_CONNECTIONS,
-        timeout_keep_alive=idle_s,
+        timeout_keep_alive=LONGEST_IDLE_S,
         timeout_graceful_shutdown=STOP_WITHIN_S,
     )
     if workers == 1:

@@ -9,7 +9,8 @@ https://TEAM, `aud` a list with the AUD tag of the application. The public keys 
 https://TEAM/cdn-cgi/access/certs. They change every 6 weeks, and the previous one stays valid for 7 days.
 
 Strategy: the keys are fetched again once they are an hour old, or for a key that is not among them, but at most once a
-minute, so that made-up tokens do not become as many requests. If that fails, keys of the last day still count.
+minute, so that made-up tokens do not become as many requests. If that fails, keys of the last day still count, and the
+next try is after a few seconds.
 
 Weakness: a token that Access revokes is valid here until it expires, and a WebSocket stays open beyond that.
 """
@@ -34,6 +35,8 @@ ALGORITHM = "RS256"
 #: How far the clocks may differ.
 LEEWAY_S = 30
 FRESH_S, LONGEST_USE_S, PAUSE_S = 3_600, 86_400, 60
+#: After the keys could not be fetched.
+SHORT_PAUSE_S = 5
 FETCH_S, LARGEST_ANSWER_BYTES = 10, 1 << 20
 
 #: For the log. The library's own words may quote the token.
@@ -101,7 +104,7 @@ class Access:
 
     async def _fetch(self) -> None:
         now = self._clock()
-        if now - self._asked_at < PAUSE_S:  # perhaps just now, for another request
+        if now - self._asked_at < (SHORT_PAUSE_S if self._failed else PAUSE_S):  # perhaps just now, for another request
             return
         self._asked_at = now
         try:

@@ -494,6 +494,39 @@ def example(integration: str, marker: str) -> None:
     cog().out(re.sub(rf"(?m)^{found[1]}", "", found[2]) + "\n")
 
 
+def home_assistant_words() -> Any:
+    """What Home Assistant shows of the integration, in English."""
+    path = ROOT / "custom_components" / "weighbridge" / "translations" / "en.json"
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def home_assistant_entities() -> None:
+    """The sensors of a person."""
+    words = [each["name"] for each in home_assistant_words()["entity"]["sensor"].values()]
+    cog().outl(f"The sensors: {', '.join(words)}.")
+
+
+def home_assistant_outcomes() -> None:
+    """The outcomes of a delivery, by their name in automations."""
+    options = home_assistant_words()["selector"]["outcome"]["options"]
+    _table(("outcome", "as it is shown"), [(f"`{name}`", shown) for name, shown in options.items()])
+
+
+def home_assistant_fields(section: str) -> None:
+    """The fields of each action, trigger or condition: `section` is services, triggers or conditions."""
+    rows = [
+        (f"`{name}`", f"`{field}`", words["description"])
+        for name, one in home_assistant_words()[section].items()
+        for field, words in one["fields"].items()
+        if words["description"] != VALUE_OF_A_SCALE
+    ]
+    _table((section.removesuffix("s").replace("service", "action"), "field", "what it is"), rows)
+
+
+#: Of the fields that are named as the values of a reading are.
+VALUE_OF_A_SCALE = "As the scale shows it."
+
+
 def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     lines = [f"| {' | '.join(row)} |" for row in (titles, *rows)]
     lines.insert(1, f"|{'---|' * len(titles)}")

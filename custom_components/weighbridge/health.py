@@ -138,7 +138,9 @@ class Health(DataUpdateCoordinator[HealthState]):
             self._away_since = self._away_since or now
             if now - self._away_since >= AWAY:
                 _create(self.hass, self.config_entry, "unreachable", placeholders={"reason": answer.text})
-            raise UpdateFailed(answer.text)
+            raise UpdateFailed(
+                translation_domain=DOMAIN, translation_key="away", translation_placeholders={"reason": answer.text}
+            )
         self._away_since = None
         state = read_health(answer)
         _settle(self.hass, self.config_entry, state)

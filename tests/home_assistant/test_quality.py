@@ -227,13 +227,18 @@ def test_exceptions() -> None:
     assert issues <= every_text
 
 
+SHOWN = {"HomeAssistantError", "ServiceValidationError", "UpdateFailed", *(f"ConfigEntry{end}" for end in (
+    "NotReady", "Error", "AuthFailed",
+))}  # fmt: skip
+
+
 def test_raised() -> None:
     """What Home Assistant shows is always a text that is translated."""
     for path, tree in modules():
         for node in ast.walk(tree):
             if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
                 name = ast.unparse(node.exc.func).rpartition(".")[2]
-                if name in ("HomeAssistantError", "ServiceValidationError", "ConfigEntryNotReady", "ConfigEntryError"):
+                if name in SHOWN:
                     given = {keyword.arg for keyword in node.exc.keywords}
                     assert {"translation_domain", "translation_key"} <= given, f"{path.name}:{node.lineno}"
 

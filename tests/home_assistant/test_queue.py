@@ -6,7 +6,8 @@ import asyncio
 import json
 import re
 import resource
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -400,20 +401,26 @@ async def test_kill_before_the_rename(hass: HomeAssistant, loaded: MockConfigEnt
     assert stored(hass, loaded) == before
 
 
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file takes another byte."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
 async def test_full_disk(
     hass: HomeAssistant, loaded: MockConfigEntry, function: RunningFunction, until: Until, outcomes: list[Outcome]
 ) -> None:
     """With a full disk, a reading is delivered all the same, and an issue says that the next restart is a risk."""
-
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
-    try:
+    issue = f"queue.{loaded.entry_id}.queue_not_stored"
+    with full_disk():
         await add(loaded)
         await until(lambda: [outcome.kind for outcome in outcomes] == ["confirmed"])
-        issue = f"queue.{loaded.entry_id}.queue_not_stored"
         assert ir.async_get(hass).async_get_issue(DOMAIN, issue)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     await loaded.runtime_data.queue.remember("topic", "said")
     assert not ir.async_get(hass).async_get_issue(DOMAIN, issue)
     assert stored(hass, loaded)["items"] == []
@@ -482,12 +489,8 @@ async def test_damaged_file_on_a_full_disk(
     path = damage_file(hass, loaded, "item")
     content = path.read_bytes()
     function.start()
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
-    try:
+    with full_disk():
         assert not await hass.config_entries.async_setup(loaded.entry_id)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert loaded.state is ConfigEntryState.SETUP_RETRY
     assert loaded.error_reason_translation_key == "queue_not_set_aside"
     assert path.read_bytes() == content

@@ -82,6 +82,12 @@ async def test_every_value(hass: HomeAssistant, loaded: MockConfigEntry, until: 
         for name, s in shown.items()
     } == expected
     assert {s.attributes["state_class"] for s in shown.values()} == {"measurement"}
+    classes = {name: s.attributes.get("device_class") for name, s in shown.items()}
+    assert classes == {name: "weight" if unit == "kg" else None for name, (_, unit) in expected.items()}
+    entries = {name: er.async_get(hass).async_get(s.entity_id) for name, s in shown.items()}
+    digits = {name: entry.options["sensor"]["suggested_display_precision"] for name, entry in entries.items() if entry}
+    whole = {"visceral_fat", "basal_metabolic_rate", "metabolic_age"}
+    assert digits == {name: 0 if name in whole else 1 for name in expected}
     assert {s.attributes["measured_at"] for s in shown.values()} == {MORNING.isoformat()}
     assert state(hass, "last_weigh_in").state == MORNING.isoformat()
     await until(lambda: state(hass, "last_delivery").state == "confirmed")

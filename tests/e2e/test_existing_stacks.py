@@ -328,7 +328,7 @@ def test_next_to_an_existing_stack(docker: Engine, garmin: GarminStandIn) -> Non
     stack.compose("up", "--detach")
     docker.docker("network", "create", "edge")
     psql = ("exec", "-T", "db", "psql", "--username", "admin", "--set", "ON_ERROR_STOP=1")
-    wait_until("the stack's Postgres answers", lambda: answers(stack, *psql, "-c", "SELECT 1"), 60)
+    wait_for_postgres(stack)
     stack.compose(*psql, said=sql_of_the_page().replace("PASSWORD_OF_YOURS", f"{OURS}-postgres"))
     with AccessStandIn(GATEWAY) as team:
         trust = (
@@ -386,7 +386,7 @@ def test_next_to_an_existing_stack(docker: Engine, garmin: GarminStandIn) -> Non
     stack.run(back_up)
     stack.compose("down", "--volumes", "--timeout", "5")
     stack.compose("up", "--detach", "db")
-    wait_until("the new Postgres answers", lambda: answers(stack, *psql, "-c", "SELECT 1"), 60)
+    wait_for_postgres(stack)
     stack.compose(*psql, said=sql_of_the_page().replace("PASSWORD_OF_YOURS", f"{OURS}-postgres"))
     assert "were restored" in stack.run(restore)
     backup = ("run", "--rm", "-T", "weighbridge-backup")
@@ -499,7 +499,7 @@ def test_update_and_back(docker: Engine, garmin: GarminStandIn) -> None:
     (stack.folder / "compose.yaml").write_text(database)
     stack.compose("up", "--detach")
     psql = ("exec", "-T", "db", "psql", "--quiet", "--set", "ON_ERROR_STOP=1", "--username")
-    wait_until("Postgres answers", lambda: answers(stack, *psql, "admin", "-c", "SELECT 1"), 60)
+    wait_for_postgres(stack)
     stack.compose(*psql, "admin", said=sql_of_the_page().replace("PASSWORD_OF_YOURS", f"{OURS}-postgres"))
     ours = (*psql, "weighbridge", "weighbridge")
     stack.compose(*ours, said=SchemaManager.get_schema() + EARLIER.read_text() + LEFT)
@@ -529,6 +529,12 @@ WEIGH_IN = """
 INSERT INTO readings (source, payload)
 VALUES ('test', '{{"weight": {weight}, "measured_at": "2024-06-0{day}T06:30:00Z"}}');
 """
+
+
+def wait_for_postgres(stack: Stack) -> None:
+    """By TCP: the server that sets up the image listens at its socket only, and then goes away."""
+    ready = ("exec", "-T", "db", "pg_isready", "--quiet", "--host", "127.0.0.1")
+    wait_until("the stack's Postgres answers", lambda: answers(stack, *ready), 60)
 
 
 def answers(stack: Stack, *words: object) -> bool:

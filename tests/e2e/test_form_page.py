@@ -149,6 +149,8 @@ def choose_time(page: Page, at: str) -> None:
     """Type a time into the pickers. With an offset, it is shown in the zone of the browser."""
     moment = datetime.fromisoformat(at)
     here = moment.astimezone(ZoneInfo("Europe/Berlin")) if moment.tzinfo else moment
+    # On a busy machine, a choice made while the page still fills may be shown without its pickers.
+    settle(page)
     page.get_by_text("Another time", exact=True).click()
     settle(page)
     for label, digits in (("Day", f"{here:%Y%m%d}"), ("Time", f"{here:%H%M}")):

@@ -187,7 +187,7 @@ def test_too_many_wrong_codes(either: Caller) -> None:
     answers = [either.code(first, "000000") for _ in range(CODES)]
     assert [answer.json["type"].rpartition(":")[2] for answer in answers] == [
         *["code-rejected"] * (CODES - 1),
-        "sign-in-rejected",
+        "codes-used-up",
     ]
     problem(either.code(first), 410, "sign-in-ended")
     problem(either.password(), 429, "cool-down")
@@ -233,7 +233,7 @@ def test_state_of_another_person(garmin: GarminStandIn, tmp_path: Path) -> None:
 def test_locked_account(either: Caller) -> None:
     """A locked account is named, and not tried with another library."""
     either.garmin.sign_in._failures_in_a_row = 5
-    assert "has locked this account" in problem(either.password(), 422, "sign-in-rejected")["detail"]
+    assert "has locked this account" in problem(either.password(), 422, "account-locked")["detail"]
 
 
 @pytest.mark.parametrize(
@@ -305,9 +305,9 @@ def test_ticket(caller: Caller, form: str) -> None:
 def test_ticket_too_late(caller: Caller) -> None:
     """A ticket that is too old, or none, is named, and nobody has to wait for it."""
     caller.garmin.sign_in.ticket_lifetime_s = -1
-    late = problem(caller.ask("POST", {"ticket": ticket(caller.garmin)}), 422, "sign-in-rejected")
+    late = problem(caller.ask("POST", {"ticket": ticket(caller.garmin)}), 422, "ticket-rejected")
     assert "only for some seconds" in late["detail"]
-    none = problem(caller.ask("POST", {"ticket": "https://connect.garmin.com/"}), 422, "sign-in-rejected")
+    none = problem(caller.ask("POST", {"ticket": "https://connect.garmin.com/"}), 422, "ticket-rejected")
     assert "no ticket" in none["detail"]
     caller.garmin.sign_in.ticket_lifetime_s = 10
     assert caller.password().status_code == 200

@@ -50,8 +50,10 @@ _TICKET_FORM = vol.Schema({vol.Required(_TICKET): TextSelector(TextSelectorConfi
 
 #: The kind of a problem -> the key of its translation.
 _ERRORS: Final = {
+    "account-locked": "account_locked",
     "busy": "busy",
     "code-rejected": "code_rejected",
+    "codes-used-up": "codes_used_up",
     "cool-down": "cool_down",
     "garmin-unreachable": "garmin_unreachable",
     "no-answer": "cannot_connect",
@@ -59,9 +61,10 @@ _ERRORS: Final = {
     "sign-in-blocked": "sign_in_blocked",
     "sign-in-ended": "code_too_late",
     "sign-in-rejected": "sign_in_rejected",
+    "ticket-rejected": "ticket_rejected",
 }
 #: After these, the same step cannot succeed: the sign-in begins again.
-_BEGIN_AGAIN: Final = ("sign-in-ended", "sign-in-rejected")
+_BEGIN_AGAIN: Final = ("account-locked", "codes-used-up", "sign-in-ended", "sign-in-rejected")
 
 
 class SignInSteps(FlowHandler[Any, Any, Any]):
@@ -165,7 +168,7 @@ class SignInSteps(FlowHandler[Any, Any, Any]):
             failed = await self._function.sign_in({_TICKET: user_input[_TICKET]}, person=self._person)
             if failed.ok:
                 return await self.async_step_signed_in(connection=failed.body)
-            errors = {"base": "ticket_rejected"} if failed.kind == "sign-in-rejected" else _errors(failed)
+            errors = _errors(failed)
         return self._form("browser", _TICKET_FORM, errors, failed)
 
     async def async_step_signed_in(

@@ -23,8 +23,11 @@ measurement. Measurements that a caller needs to fix the request are attributes 
     │   ├── ReadingRejected         a value is to blame; `errors` names each
     │   │   └── PersonUnclear       someone at hand can say whose it is
     │   ├── SignInInvalid           the body is not that of a sign-in; `errors` names each field
-    │   ├── SignInRejected          Garmin rejected an e-mail, a password or a ticket, or has locked the account
-    │   │   └── CodeRejected        Garmin rejected the code of the second factor; another one may be sent
+    │   ├── SignInRejected          Garmin rejected an e-mail or a password
+    │   │   ├── CodeRejected        Garmin rejected the code of the second factor; another one may be sent
+    │   │   ├── CodesUsedUp         Garmin rejected as many codes as one sign-in may send
+    │   │   ├── TicketRejected      the ticket of a person's own browser is missing, was used, or is too old
+    │   │   └── AccountLocked       Garmin has locked the account after too many failures
     │   ├── SignInEnded             no sign-in waits for this code: too late, used already, or another person's
     │   └── Conflict                Garmin holds other values for the same instant
     ├── OwnerFault                  the configuration is to blame; whoever runs the function can fix it
@@ -200,6 +203,15 @@ class SignInRejected(CallerFault):
 
 
 class CodeRejected(SignInRejected): ...
+
+
+class CodesUsedUp(SignInRejected): ...
+
+
+class TicketRejected(SignInRejected): ...
+
+
+class AccountLocked(SignInRejected): ...
 
 
 class SignInEnded(CallerFault): ...

@@ -185,7 +185,7 @@ class Login:
 
     def with_ticket(self, pasted: SecretStr) -> SignedIn:
         """The address at which a person's own browser ended, or the ticket in it. Has never to wait, and a failure
-        does not count: no password is sent. Raises `SignInRejected`, and what `with_password` raises."""
+        does not count: no password is sent. Raises `TicketRejected`, and what `with_password` raises."""
         with self._attempts.turn() as turn:
             token = garth.exchange_ticket(pasted.get_secret_value(), self._where)
             turn.succeeded()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -12,6 +13,7 @@ from scripts.words import extracted, texts_in
 from tests.e2e.parts import wait_for_another_second
 from tests.e2e.test_form_page import PHONE, FormSite, chromium, settle
 from tests.garmin.server import GarminStandIn
+from weighbridge_form.answers import PROBLEMS
 from weighbridge_form.words import language_of
 
 __all__ = ["chromium"]  # a fixture
@@ -56,3 +58,35 @@ def test_weigh_in_in_the_language_of_the_browser(site: FormSite, locale: str, ty
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page is wider than the window"
     page.context.close()
     wait_for_another_second()
+
+
+@pytest.mark.parametrize("locale", ["de-DE", "pt-BR"])
+def test_problem_in_the_language_of_the_browser(
+    garmin: GarminStandIn, tmp_path: Path, chromium: Browser, locale: str
+) -> None:
+    """What Garmin refuses is said in the language of the browser alone: a wait with its time, and a locked account."""
+    of = language_of(locale)
+    with ExitStack() as stack:
+        site = FormSite(garmin, tmp_path, stack, chromium)
+        site.open(PHONE).context.close()
+        page = site.on(PHONE, "light", locale)
+        garmin.faults.add("upload", "429-retry-after", times=None)
+        field = page.get_by_label(f"{of.say('weight').capitalize()} (kg)", exact=True)
+        field.fill("81,4")
+        field.press("Tab")
+        settle(page)
+        page.get_by_role("button", name=of.say("Send to Garmin")).click()
+        problem = page.get_by_role("alert").filter(has_text=of.say("Garmin asks to wait. Try again later.")).last
+        expect(problem).to_be_visible()
+        expect(problem).to_contain_text(of.say("That is in {duration}.").partition("{")[0])
+        expect(problem).not_to_contain_text("Garmin Connect")
+    garmin.sign_in._failures_in_a_row = 5
+    with ExitStack() as stack:
+        site = FormSite(garmin, tmp_path, stack, chromium)
+        site.open(PHONE, WEIGHBRIDGE_TOKENS=tmp_path / "nobody").context.close()
+        page = site.on(PHONE, "light", locale)
+        page.get_by_label(of.say("Garmin e-mail")).fill(garmin.account.email)
+        page.get_by_label(of.say("Garmin password")).fill(garmin.account.password)
+        page.get_by_role("button", name=of.say("Sign in to Garmin"), exact=True).click()
+        locked = of.say(PROBLEMS["account-locked"].text)
+        expect(page.get_by_role("alert").filter(has_text=locked)).to_have_text(locked)

@@ -417,7 +417,7 @@ async def test_three_wrong_codes(hass: HomeAssistant, function: RunningFunction,
     dialog = await (await at_password(hass, function)).send(**credentials(garmin))
     for _ in range(3):
         dialog = await dialog.send(code="000000")
-    assert (dialog.step, dialog.error) == ("password", "sign_in_rejected")
+    assert (dialog.step, dialog.error) == ("password", "codes_used_up")
     assert (await dialog.send(**credentials(garmin))).error == "cool_down"
 
 

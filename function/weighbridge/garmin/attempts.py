@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..commands import DEFAULT_TOKEN
-from ..errors import Busy, CoolDown, RateLimited, SignInEnded, SignInRejected, TokenStoreUnusable, WeighbridgeError
+from ..errors import Busy, CodesUsedUp, CoolDown, RateLimited, SignInEnded, TokenStoreUnusable, WeighbridgeError
 from ..private import make_private_folder
 from ..secret import SecretStr
 from .sealed import seal, unseal
@@ -186,9 +186,9 @@ class Turn:
         return waiting
 
     def wrong_code(self, waiting: Waiting, pending: Pending | None) -> None:
-        """Keep it for another code, if Garmin and `CODES` allow one. Raises `SignInRejected` if not."""
+        """Keep it for another code, if Garmin and `CODES` allow one. Raises `CodesUsedUp` if not."""
         if pending is None or waiting.wrong_codes + 1 >= CODES:
-            self.failed(fault := SignInRejected(ENOUGH))
+            self.failed(fault := CodesUsedUp(ENOUGH))
             raise fault
         self._keep(waiting._replace(pending=pending, wrong_codes=waiting.wrong_codes + 1))
 

@@ -165,8 +165,8 @@ def _whole_body() -> dict[str, object]:
 
 #: What only a sign-in can answer, and what it cannot.
 _OF_SIGN_INS = frozenset(
-    {errors.SignInEnded, errors.SignInInvalid, errors.CodeRejected, errors.SignInRejected, errors.CoolDown}
-    | {errors.SignInBlocked}
+    {kind for kind in FAULTS if issubclass(kind, errors.SignInRejected)}
+    | {errors.SignInEnded, errors.SignInInvalid, errors.CoolDown, errors.SignInBlocked}
 )
 _NOT_OF_SIGN_INS = frozenset({errors.ReadingRejected, errors.OutcomeUnknown})
 

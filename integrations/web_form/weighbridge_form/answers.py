@@ -5,7 +5,8 @@ the kind of a problem, the code of a note, the reason of a value. Words that say
 function's sentence, with its parameters as the language writes them. In another language than English, other words
 come above it. A code that has no words here is shown as the function says it. No English is parsed.
 
-Weakness: some problems and notes have no parameters, so another language shows their English sentence, too.
+Weakness: what whoever runs the function has to fix (a setting, a file, an answer of Garmin that nobody knows) keeps its
+English sentence below the page's words, in every language: it names files, settings and commands.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from weighbridge.notes import Code
 from weighbridge.reasons import Phrase, Sentences, Why, fill
 from weighbridge_history.errors import RowFault
 
-from .clock import to_display
+from .clock import duration, to_display
 from .values import FIELDS, differences, name_of
 from .words import ENGLISH, Language, _, language, mark
 
@@ -41,7 +42,7 @@ PROBLEMS: Mapping[str, Words] = {
     "query-invalid": Words(mark("The request is not valid.")),
     "unauthorized": Words(mark("The function needs a key. Type it at the top."), is_all=True),
     "forbidden": Words(mark("The key of this page is not for this.")),
-    "not-found": Words(mark("There is nothing here any more.")),
+    "not-found": Words(mark("There is nothing here any more."), is_all=True),
     "method-not-allowed": Words(mark("The request is not valid.")),
     "too-slow": Words(mark("The request took too long. Try again."), is_all=True),
     "conflict": Words(mark("Garmin already has a weigh-in of this time with other values."), is_all=True),
@@ -49,24 +50,56 @@ PROBLEMS: Mapping[str, Words] = {
     "address-too-long": Words(mark("That is too large.")),
     "media-type-unsupported": Words(mark("The request is not valid.")),
     "sign-in-ended": Words(mark("This sign-in has ended. Start again."), is_all=True),
-    "sign-in-invalid": Words(mark("Something is missing for the sign-in.")),
+    "sign-in-invalid": Words(mark("Something is missing for the sign-in."), is_all=True),
     "code-rejected": Words(mark("Garmin rejected this code. Use the newest one."), is_all=True),
-    "sign-in-rejected": Words(mark("Garmin did not accept the sign-in.")),
-    "cool-down": Words(mark("Wait before you sign in again.")),
+    "codes-used-up": Words(
+        mark("Garmin rejected three codes. Wait before the next sign-in: further failures lock the account."),
+        is_all=True,
+    ),
+    "sign-in-rejected": Words(
+        mark(
+            "Garmin rejected this e-mail or password. Try them in a browser at connect.garmin.com first: repeated "
+            "failures lock the account."
+        ),
+        is_all=True,
+    ),
+    "ticket-rejected": Words(
+        mark(
+            "This address has no ticket that Garmin accepts. A ticket works once, and only for some seconds: open "
+            "Garmin's page again, and paste the whole new address at once."
+        ),
+        is_all=True,
+    ),
+    "account-locked": Words(
+        mark(
+            "Garmin has locked this account after too many failures. Unlock it in a browser at connect.garmin.com, or "
+            "wait one to three days."
+        ),
+        is_all=True,
+    ),
+    "cool-down": Words(
+        mark("The last sign-in failed. Wait before the next one: repeated failures lock the account."), is_all=True
+    ),
     "reading-rejected": Words(mark("These values cannot be right. Nothing was sent."), is_all=True),
     "person-unclear": Words(mark("Whose weigh-in is this?"), is_all=True),
     "settings-invalid": Words(mark("The function is not set up correctly.")),
     "template-unusable": Words(mark("The function cannot use its template.")),
     "busy": Words(mark("The function is busy. Try again in a moment."), is_all=True),
     "proof-failed": Words(mark("The file could not be proven. Nothing was sent.")),
-    "sign-in-blocked": Words(mark("Garmin does not let the function sign in. Use your own browser.")),
+    "sign-in-blocked": Words(
+        mark(
+            "Garmin lets no program sign in from here: it wants a browser, or a captcha. Use your own browser, or try "
+            "again in some hours."
+        ),
+        is_all=True,
+    ),
     "garmin-refused": Words(mark("Garmin refused.")),
     "folder-unusable": Words(mark("The file could not be saved.")),
     "token-store-unusable": Words(mark("The sign-in to Garmin cannot be read or saved.")),
     "sign-in-needed": Words(mark("Sign in to Garmin first.")),
     "sign-in-not-renewed": Words(mark("The sign-in to Garmin could not be renewed.")),
     "garmin-unreachable": Words(mark("Garmin cannot be reached now. Nothing was sent.")),
-    "rate-limited": Words(mark("Garmin asks to wait. Try again later.")),
+    "rate-limited": Words(mark("Garmin asks to wait. Try again later."), is_all=True),
     "outcome-unknown": Words(mark("Garmin did not answer. It is safe to send the same again."), is_all=True),
     "internal-error": Words(mark("Something went wrong in the function.")),
     "no-answer": Words(mark("The function does not answer.")),
@@ -214,7 +247,10 @@ def show_problem(answer: Result, *, import_by_hand: bool = False) -> None:
     by_hand = _(
         "Until then, download the file and import it by hand on [Garmin's import page]({page}).", page=IMPORT_PAGE
     )
-    st.error(f"{text_of(answer)} {by_hand}" if import_by_hand else text_of(answer))
+    parts = [text_of(answer)]
+    if answer.kind == "rate-limited" and answer.retry_after_s:
+        parts.append(_("That is in {duration}.", duration=duration(answer.retry_after_s)))
+    st.error(" ".join([*parts, by_hand] if import_by_hand else parts))
     for error in answer.errors:
         name, text = error["field"], text_of_reason(error)
         st.error(f"{name_of(name)}: {text}" if name else text)

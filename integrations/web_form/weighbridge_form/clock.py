@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
-from .words import Language, language
+from .words import Language, language, plural
 
 
 def zone() -> ZoneInfo:
@@ -33,3 +33,11 @@ def to_display(measured_at: str, of: Language | None = None) -> str:
     """`of`: another language than that of the browser."""
     at, of = moment(measured_at).astimezone(zone()), of or language()
     return f"{of.date(at)}, {of.clock(at.time())}"
+
+
+def duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return plural("{count} minute", "{count} minutes", round(seconds / 60))
+    return plural("{count} hour", "{count} hours", round(seconds / 3600))

@@ -25,8 +25,8 @@ from weighbridge.settings import LOOPBACK
 
 from .account import FunctionOf
 from .answers import IMPORT_PAGE, in_own_words, text_of, text_of_kind
-from .clock import to_display
-from .words import _, mark, number, plural
+from .clock import duration, to_display
+from .words import _, mark, number
 
 #: The card asks for a new sign-in if fewer days are left.
 DAYS_OF_WARNING = 7
@@ -297,12 +297,4 @@ def _count_down(attempt: _Attempt) -> None:
     if left_s <= 0:
         st.session_state.pop("sign-in", None)
         st.rerun(scope="app")
-    st.markdown(_("You can try a password again in {duration}.", duration=_duration(left_s)))
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return plural("{count} minute", "{count} minutes", round(seconds / 60))
-    return plural("{count} hour", "{count} hours", round(seconds / 3600))
+    st.markdown(_("You can try a password again in {duration}.", duration=duration(left_s)))

@@ -34,7 +34,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ...commands import needs_extra
-from ...errors import RateLimited, SettingsInvalid, SignInBlocked, SignInRejected
+from ...errors import AccountLocked, RateLimited, SettingsInvalid, SignInBlocked, SignInRejected
 from ...secret import SecretStr
 from ...state_file import number
 from ..answers import DEFAULT_RETRY_AFTER_S
@@ -113,7 +113,7 @@ def sign_in(email: str, password: SecretStr, where: Where, now: Callable[[], flo
             _, state = client.login(email, password.get_secret_value(), return_on_mfa=True)
         except import_garminconnect().GarminConnectAuthenticationError as e:
             # The page's title is in the text. It holds no secret, but is not repeated either.
-            raise SignInRejected(LOCKED if _is_locked(e) else WRONG_CREDENTIALS) from None
+            raise AccountLocked(LOCKED) if _is_locked(e) else SignInRejected(WRONG_CREDENTIALS) from None
         return Pending.of(state) if state else _token_after_sign_in(client, answers, now)
 
 
@@ -128,7 +128,7 @@ def finish_sign_in(pending: Pending, code: str, where: Where, now: Callable[[], 
             client.resume_login(state, code)
         except library.GarminConnectAuthenticationError as e:
             if _is_locked(e):
-                raise SignInRejected(LOCKED) from None
+                raise AccountLocked(LOCKED) from None
             if len(_NO_VERDICT.findall(str(e))) == 2:
                 raise SignInBlocked(CLOUDFLARE) from None
             form = library.client.sso._CSRF_RE.search(pages[-1]) if pages else None

@@ -33,7 +33,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ...errors import GarminUnreachable, SettingsInvalid, SignInBlocked, SignInRejected, WeighbridgeError
+from ...errors import (
+    AccountLocked,
+    GarminUnreachable,
+    SettingsInvalid,
+    SignInBlocked,
+    SignInRejected,
+    TicketRejected,
+    WeighbridgeError,
+)
 from ...secret import SecretStr
 from ..answers import fault_of
 from ..tokens import Token
@@ -234,15 +242,15 @@ def sign_in_page(domain: str) -> str:
 def exchange_ticket(pasted: str, where: Where) -> Token:
     """The ticket from a browser (alone, or in its address) -> a token.
 
-    Raises `SignInRejected` (no ticket, or too late), `RateLimited`, `GarminRefused` or `GarminUnreachable`.
+    Raises `TicketRejected` (no ticket, or too late), `RateLimited`, `GarminRefused` or `GarminUnreachable`.
     """
     match = TICKET.search(pasted.strip())
     if match is None:
-        raise SignInRejected(NO_TICKET)
+        raise TicketRejected(NO_TICKET)
     garth = import_garth()
     with _client(where.domain, where.ca_bundle, where.timeout_s) as client:
         result = garth.sso.LoginResult(match[1], SERVICE.format(domain=where.domain))
-        return _exchanged(client.session, result, where, SignInRejected(TICKET_REFUSED))
+        return _exchanged(client.session, result, where, TicketRejected(TICKET_REFUSED))
 
 
 def _sign_in_fault(garth: Any, error: Any, answers: list[GarminResponse]) -> WeighbridgeError | None:
@@ -256,7 +264,7 @@ def _sign_in_fault(garth: Any, error: Any, answers: list[GarminResponse]) -> Wei
         return _unreachable(cause.__cause__.code)
     # For a page without a form garth raises AuthenticationError("No CSRF token …"); only the status says why.
     if last is not None and b"locked" in _title(last):
-        return SignInRejected(LOCKED)
+        return AccountLocked(LOCKED)
     if last is not None and last.status >= 400:
         return _fault_of_page(last)
     if isinstance(cause, garth.exc.AuthenticationError) and "CSRF" not in cause.msg:

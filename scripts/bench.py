@@ -35,6 +35,7 @@ import yaml  # type: ignore[import-untyped]  # its stubs are not installed
 
 from scripts.bench_where import OWN, PRINT_IMPORTS, STANDARD, imports_ms, modules_ms
 from tests.e2e.parts import family
+from tests.ports import free_port
 from weighbridge.client import Client, Target
 from weighbridge.client.settings import local_key_path
 from weighbridge.delivery.folder import Folder
@@ -777,11 +778,6 @@ def memory_mib(pid: int) -> float:
     """Proportional set size of the server and its worker, which counts shared pages once."""
     rollups = (Path(f"/proc/{each}/smaps_rollup").read_text() for each in family(pid))
     return sum(int(rollup.partition("Pss:")[2].split()[0]) for rollup in rollups) / 1024
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 # --- many ---

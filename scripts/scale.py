@@ -33,9 +33,10 @@ from typing import NamedTuple
 
 import psycopg
 
-from tests.e2e.parts import family, find_program, free_port
+from tests.e2e.parts import family, find_program
 from tests.e2e.parts.postgres import Postgres, postgres
 from tests.garmin.server import GarminStandIn
+from tests.ports import free_port
 from weighbridge.client import Client, Target
 from weighbridge.garmin.postgres_tokens import PostgresTokenStore
 from weighbridge.garmin.tokens import parse_token

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
+from tests.ports import free_port
 from weighbridge.client.settings import Target, local_key_path
 from weighbridge.http.app import Shell
 from weighbridge.local_key import local_key
@@ -236,8 +236,3 @@ def wait_until_answering(address: str, running: Running) -> None:
         else:
             return
     raise RuntimeError("the function did not answer within 60 s")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])

@@ -20,7 +20,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.function_client import free_port, process
+from tests.function_client import process
+from tests.ports import free_port
 from weighbridge.client import AsyncClient, Client, Reply, Result, Target, problem, read_target
 from weighbridge.client.answers import Expected, read_reply
 from weighbridge.errors import SettingsInvalid

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
 from weighbridge import __version__
 from weighbridge.errors import SettingsInvalid
 from weighbridge.garmin.tokens import TokenStore
@@ -26,7 +27,7 @@ from weighbridge.secret import SecretStr
 from weighbridge.settings import read_settings
 
 from .commands import run
-from .e2e.parts import family, free_port, wait_until
+from .e2e.parts import family, wait_until
 from .function_client import FunctionClient, client, process
 from .garmin.server import GarminStandIn
 from .services import TOKEN, UUID, Services, services

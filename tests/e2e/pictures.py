@@ -13,9 +13,9 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from tests.e2e.parts import free_port
 from tests.e2e.parts.mosquitto import mosquitto
 from tests.e2e.parts.node_red import node_red
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]

@@ -25,8 +25,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from scripts.base_images import FILES, IMAGE, INDEXES, MANIFESTS, place_of, renew
-from tests.e2e.parts import find_program, free_port, wait_until
+from tests.e2e.parts import find_program, wait_until
 from tests.e2e.parts.docker import ROOT
+from tests.ports import free_port
 
 CONFIG = """
 version: 0.1

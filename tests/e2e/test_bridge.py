@@ -23,8 +23,9 @@ from typing import Any
 import pytest
 
 from tests.e2e.parts.probe import ANSWER_WITHIN_S, Probe
-from tests.function_client import free_port, local_headers, process
+from tests.function_client import local_headers, process
 from tests.garmin.server import GarminStandIn
+from tests.ports import free_port
 from weighbridge.delivery.kept import kept_files
 from weighbridge.http.app import DELIVERIES_WAITING
 

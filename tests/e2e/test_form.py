@@ -15,10 +15,11 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
 
 from tests.commands import weighbridge
-from tests.e2e.parts import free_port, histories, wait_for_another_second
+from tests.e2e.parts import histories, wait_for_another_second
 from tests.e2e.parts.form import function
 from tests.function_client import ROOT
 from tests.garmin.server import GarminStandIn
+from tests.ports import free_port
 from weighbridge_form.cli import OPTIONS, set_options
 from weighbridge_form.settings import VARIABLES, people_of
 from weighbridge_form.values import (

@@ -15,10 +15,10 @@ from starlette.responses import PlainTextResponse
 from websockets.typing import Origin
 
 from tests.commands import weighbridge
-from tests.e2e.parts import free_port
 from tests.e2e.parts.access import AUDIENCE, AccessStandIn, SigningKey, part
 from tests.e2e.parts.form import Form, form
 from tests.e2e.test_form_door import NOWHERE, Clock, ask, web_socket
+from tests.ports import free_port
 from weighbridge_form.access import (
     FRESH_S,
     LARGEST_ANSWER_BYTES,

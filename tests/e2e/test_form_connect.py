@@ -16,10 +16,12 @@ from streamlit.testing.v1 import AppTest
 
 from tests.e2e.parts.form import form, function
 from tests.e2e.test_form_page import (
-    DESKTOP,
     KEY,
+    OTHER_VIEWS,
     PHONE,
+    VIEWS,
     FormSite,
+    View,
     axe,
     button,
     chromium,
@@ -38,9 +40,9 @@ __all__ = ["axe", "chromium", "site"]  # fixtures
 CODE = "734512"
 
 
-def open_signed_out(site: FormSite, folder: Path, viewport: Any = PHONE, **settings: object) -> Page:
+def open_signed_out(site: FormSite, folder: Path, view: View = (PHONE, "light"), **settings: object) -> Page:
     """The page of a function to which nobody has signed in."""
-    page = site.open(viewport, "light", WEIGHBRIDGE_TOKENS=folder / "nobody", **settings)
+    page = site.open(*view, WEIGHBRIDGE_TOKENS=folder / "nobody", **settings)
     expect(page.get_by_role("heading", name="Connect to Garmin")).to_be_visible()
     return page
 
@@ -65,11 +67,11 @@ def ask(site: FormSite, method: str = "GET") -> dict[str, Any]:
         return dict(json.loads(answer.read() or b"{}"))
 
 
-@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_second_factor(site: FormSite, tmp_path: Path, viewport: Any, axe: str) -> None:
+@VIEWS
+def test_second_factor(site: FormSite, tmp_path: Path, view: View, axe: str) -> None:
     """E-mail and password, a wrong code, the right code: signed in, with the name and the end; and out again."""
     site.garmin.account.mfa_code = CODE
-    page = open_signed_out(site, tmp_path, viewport)
+    page = open_signed_out(site, tmp_path, view)
     assert findings(page, axe) == [], "asking for the password"
     page.emulate_media(color_scheme="dark")
     assert findings(page, axe) == [], "in the dark"
@@ -88,9 +90,10 @@ def test_second_factor(site: FormSite, tmp_path: Path, viewport: Any, axe: str) 
     assert ask(site)["signed_in"] is False
 
 
-def test_wrong_password_waits(site: FormSite, tmp_path: Path, axe: str) -> None:
+@OTHER_VIEWS
+def test_wrong_password_waits(site: FormSite, tmp_path: Path, view: View, axe: str) -> None:
     """After a wrong password the page says so, keeps the e-mail address, and counts down until the next try."""
-    page = open_signed_out(site, tmp_path)
+    page = open_signed_out(site, tmp_path, view)
     password(page, site, "wrong")
     expect(page.get_by_text("Garmin rejected this e-mail or password.")).to_be_visible()
     expect(button(page, "Sign in to Garmin")).to_be_disabled()
@@ -104,10 +107,11 @@ def test_wrong_password_waits(site: FormSite, tmp_path: Path, axe: str) -> None:
     expect(page.get_by_text("You can try a password again in")).to_be_visible()
 
 
-def test_own_browser(site: FormSite, tmp_path: Path) -> None:
+@VIEWS
+def test_own_browser(site: FormSite, tmp_path: Path, view: View) -> None:
     """Where Garmin blocks the password, the page opens the other way by itself, and the ticket signs in."""
     site.garmin.faults.add("sso/signin-page", "403-cloudflare", times=None)
-    page = open_signed_out(site, tmp_path)
+    page = open_signed_out(site, tmp_path, view)
     password(page, site)
     expect(page.get_by_text("Garmin lets no program sign in from here")).to_be_visible()
     link = page.get_by_role("link", name="Open Garmin's page")
@@ -121,27 +125,29 @@ def test_own_browser(site: FormSite, tmp_path: Path) -> None:
     assert ask(site)["signed_in"] is True
 
 
+@OTHER_VIEWS
 @pytest.mark.parametrize(
     ("route", "fault", "words"),
     [("sso/signin", "400-captcha", "captcha"), ("", "", "Garmin has locked this account")],
     ids=["captcha", "locked"],
 )
-def test_refused(site: FormSite, tmp_path: Path, route: str, fault: str, words: str) -> None:
+def test_refused(site: FormSite, tmp_path: Path, route: str, fault: str, words: str, view: View) -> None:
     """A captcha and a locked account are named, with what to do."""
     if route:
         site.garmin.faults.add(route, fault, times=None)
     else:
         site.garmin.sign_in._failures_in_a_row = 5
-    page = open_signed_out(site, tmp_path)
+    page = open_signed_out(site, tmp_path, view)
     password(page, site)
     expect(page.get_by_text(words).first).to_be_visible()
 
 
-def test_code_too_late(site: FormSite, tmp_path: Path) -> None:
+@VIEWS
+def test_code_too_late(site: FormSite, tmp_path: Path, view: View) -> None:
     """A code that comes after the five minutes leads back to the password. Garmin is not asked, and nothing of the
     attempt is left."""
     site.garmin.account.mfa_code = CODE
-    page = open_signed_out(site, tmp_path)
+    page = open_signed_out(site, tmp_path, view)
     password(page, site)
     expect(page.get_by_label("Code", exact=True)).to_be_visible()
     waiting = tmp_path / "nobody" / ".default.attempt"
@@ -157,9 +163,10 @@ def test_code_too_late(site: FormSite, tmp_path: Path) -> None:
     assert json.loads(waiting.read_bytes() or b'{"waiting": null}')["waiting"] is None
 
 
-def test_revoked_token(site: FormSite) -> None:
+@OTHER_VIEWS
+def test_revoked_token(site: FormSite, view: View) -> None:
     """When Garmin has revoked the token, the page asks to sign in again, and then shows what Garmin has."""
-    page = site.open(PHONE)
+    page = site.open(*view)
     expect(page.get_by_text("Garmin has no weigh-ins in this period.")).to_be_visible()
     site.garmin.revoke()
     site.garmin.expire_access_tokens()

@@ -21,10 +21,10 @@ from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
 from tests.commands import weighbridge
-from tests.e2e.parts import free_port
 from tests.e2e.parts.form import Form, form, function
 from tests.e2e.test_form_page import AXE, PHONE, audit, axe, chromium, click, expect_arrived, fill_nine
 from tests.garmin.server import GarminStandIn
+from tests.ports import free_port
 from weighbridge.secret import SecretStr
 from weighbridge_form.door import LONGEST_PAUSE_S, MOST_ADDRESSES, SESSION_S, Door, Sessions, WrongPasswords
 

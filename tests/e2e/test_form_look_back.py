@@ -14,7 +14,22 @@ import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from tests.e2e.parts.form import form
-from tests.e2e.test_form_page import AXE, DESKTOP, PHONE, FormSite, axe, button, chromium, click, findings, settle, site
+from tests.e2e.test_form_page import (
+    AXE,
+    DESKTOP,
+    OTHER_VIEWS,
+    PHONE,
+    VIEWS,
+    FormSite,
+    View,
+    axe,
+    button,
+    chromium,
+    click,
+    findings,
+    settle,
+    site,
+)
 from tests.function_client import local_headers, process
 
 __all__ = ["AXE", "axe", "chromium", "site"]  # fixtures of the page
@@ -178,10 +193,10 @@ def test_each_period(kept: Kept) -> None:
 # -- correcting --------------------------------------------------------------------------------------------
 
 
-@BOTH_SIZES
-def test_correct_values_and_time(site: FormSite, viewport: ViewportSize) -> None:
+@OTHER_VIEWS
+def test_correct_values_and_time(site: FormSite, view: View) -> None:
     """A correction in the dialog changes values and the time; what has no field stays, and the old one is deleted."""
-    page = site.open(viewport)
+    page = site.open(*view)
     values = {"weight_kg": 81.4, "body_fat_percent": 18.2, "metabolic_age_years": 40}
     send(site.function, [{"measured_at": FIRST, **values}])
     page.reload()
@@ -270,10 +285,10 @@ def test_old_one_stays_until_the_new_is_shown(site: FormSite) -> None:
 # -- deleting ----------------------------------------------------------------------------------------------
 
 
-@BOTH_SIZES
-def test_delete_and_undo(site: FormSite, viewport: ViewportSize) -> None:
+@VIEWS
+def test_delete_and_undo(site: FormSite, view: View) -> None:
     """A weigh-in is deleted in its dialog, and comes back with the same values and instant."""
-    page = site.open(viewport)
+    page = site.open(*view)
     readings = [
         {"measured_at": FIRST, "weight_kg": 81.4, "body_fat_percent": 18.2, "metabolic_age_years": 40},
         {"measured_at": SECOND, "weight_kg": 81.2},
@@ -292,14 +307,16 @@ def test_delete_and_undo(site: FormSite, viewport: ViewportSize) -> None:
 
 
 COLOR = """(it) => getComputedStyle(it).backgroundColor.match(/\\d+/g).slice(0, 3).map(Number)"""
-#: How long after the tap on Delete the offer to undo was last seen.
+#: How long after the tap on Delete the browser hides the offer to undo, as its animation says.
 OFFERED = """() => {
     let pressed;
     window.offered_ms = 0;
     addEventListener("click", (it) => { if (it.target.closest(".st-key-delete")) pressed = performance.now(); }, true);
     const at_each_frame = () => {
-        const undo = document.querySelector("[class*='st-key-undo-'] button");
-        if (undo && getComputedStyle(undo).visibility === "visible") window.offered_ms = performance.now() - pressed;
+        const [hiding] = document.querySelector("[class*='st-key-undo-']")?.getAnimations() ?? [];
+        if (hiding?.playState === "running" && hiding.currentTime !== null) {
+            window.offered_ms = performance.now() - pressed + hiding.effect.getTiming().delay - hiding.currentTime;
+        }
         requestAnimationFrame(at_each_frame);
     };
     at_each_frame();

@@ -28,6 +28,12 @@ AXE = Path(__file__).with_name("axe_package")
 KEY = "the-secret-key-of-the-function"
 Scheme = Literal["light", "dark"]
 DESKTOP, PHONE = ViewportSize(width=1280, height=900), ViewportSize(width=390, height=844)
+#: A size and a colour scheme. Each flow is seen in two of the four, a morning and each look of axe in all.
+View = tuple[ViewportSize, Scheme]
+VIEWS = pytest.mark.parametrize("view", [(PHONE, "light"), (DESKTOP, "dark")], ids=["phone-light", "desktop-dark"])
+OTHER_VIEWS = pytest.mark.parametrize(
+    "view", [(PHONE, "dark"), (DESKTOP, "light")], ids=["phone-dark", "desktop-light"]
+)
 NINE = {
     "Weight (kg)": "81,4",
     "Body fat (%)": "18.2",
@@ -171,10 +177,10 @@ def type_digits(page: Page, label: str, digits: str) -> None:
     raise AssertionError(f"{label} shows {parts.all_inner_texts()} instead of {digits}")
 
 
-@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_whole_life_of_a_weigh_in(site: FormSite, viewport: ViewportSize) -> None:
+@OTHER_VIEWS
+def test_whole_life_of_a_weigh_in(site: FormSite, view: View) -> None:
     """A weigh-in is typed, previewed, sent, confirmed, drawn, corrected and deleted."""
-    page = site.open(viewport)
+    page = site.open(*view)
     fill_nine(page)
     page.get_by_text("What would be sent").click()
     expect(page.get_by_text("percent_hydration 56.39")).to_be_visible()
@@ -266,9 +272,10 @@ def test_nothing_jumps_after_send(site: FormSite, viewport: ViewportSize) -> Non
     page.wait_for_function("window.shifted > 0.1")  # it does count
 
 
-def test_two_mornings_in_one_tab(site: FormSite) -> None:
+@VIEWS
+def test_two_mornings_in_one_tab(site: FormSite, view: View) -> None:
     """A tab that was left open sends today's weigh-in with today's time, and shows the last one's values meanwhile."""
-    page = site.open(PHONE)
+    page = site.open(*view)
     for weight in ("81.4", "95.2"):
         field = page.get_by_label("Weight (kg)", exact=True)
         field.fill(weight)
@@ -490,9 +497,10 @@ def test_keyboard_alone_is_enough(site: FormSite) -> None:
     assert site.weights() == []
 
 
-def test_key_field_by_tab(site: FormSite) -> None:
+@OTHER_VIEWS
+def test_key_field_by_tab(site: FormSite, view: View) -> None:
     """The key of the function is reached with Tab, typed and taken, without a mouse; it is shown as dots."""
-    page = site.open(WEIGHBRIDGE_API_KEYS=f"home={KEY}")
+    page = site.open(*view, WEIGHBRIDGE_API_KEYS=f"home={KEY}")
     field = page.get_by_label("Key of the function", exact=True)
     expect(field).to_have_attribute("type", "password")
     page.keyboard.press("Tab")
@@ -613,9 +621,16 @@ AXE_RUN = """async (exceptions) => {
 }"""
 
 
+#: Streamlit lets what it draws again fade in, with colors between two.
+AT_REST = """() => Promise.allSettled(
+    document.getAnimations().filter((it) => it instanceof CSSTransition).map((it) => it.finished)
+)"""
+
+
 def findings(page: Page, axe: str) -> list[str]:
     """What axe-core finds in the page once it has settled: all of its rules, with WCAG 2.2's size of what is tapped."""
     settle(page)
+    page.evaluate(AT_REST)
     return audit(page, axe)
 
 
@@ -706,9 +721,10 @@ def test_share_screen_fills_the_fields(site: FormSite) -> None:
     expect(page.get_by_text("'Mood'")).to_be_visible()
 
 
-def test_times_are_in_the_browser_zone(site: FormSite) -> None:
+@VIEWS
+def test_times_are_in_the_browser_zone(site: FormSite, view: View) -> None:
     """A pasted and a chosen time are in the zone of the browser, not in the zone of the function."""
-    page = site.open(WEIGHBRIDGE_TIMEZONE="America/New_York")
+    page = site.open(*view, WEIGHBRIDGE_TIMEZONE="America/New_York")
     page.get_by_text("Paste instead").click()
     for pasted in ('{"weight": 81.4, "time": "2026-11-22 07:31"}', "2026-11-22 07:31\nWeight 81.4kg"):
         page.get_by_text("Now", exact=True).click()

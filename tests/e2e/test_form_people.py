@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
 from tests.e2e.test_form_page import (
-    DESKTOP,
+    OTHER_VIEWS,
     PHONE,
+    VIEWS,
     FormSite,
     Scheme,
+    View,
     axe,
     button,
     chromium,
@@ -90,15 +91,11 @@ def test_weight_of_another_person_is_asked_about(site: FormSite, tmp_path: Path)
     page.context.close()
 
 
-@pytest.mark.parametrize(
-    ("viewport", "scheme"), [(DESKTOP, "dark"), (PHONE, "light")], ids=["desktop, dark", "phone, light"]
-)
-def test_pasted_weigh_in_asks_whose_it_is(
-    site: FormSite, tmp_path: Path, viewport: ViewportSize, scheme: Scheme, axe: str
-) -> None:
+@VIEWS
+def test_pasted_weigh_in_asks_whose_it_is(site: FormSite, tmp_path: Path, view: View, axe: str) -> None:
     """A pasted weigh-in that fits two people, or nobody, is asked about by a button for each; the answer fills the
     fields for that person, whoever was chosen before, and nothing is sent until then."""
-    page = open_home(site, tmp_path, viewport, scheme)
+    page = open_home(site, tmp_path, *view)
     settle(page)
     page.get_by_text("Paste instead").click()
     paste(page, "Weight 178kg")
@@ -119,11 +116,12 @@ def test_pasted_weigh_in_asks_whose_it_is(
     expect(page.get_by_role("radio", name="Ben")).to_be_checked()
 
 
-def test_typed_weigh_in_asks_whose_it_is(site: FormSite, tmp_path: Path, axe: str) -> None:
+@OTHER_VIEWS
+def test_typed_weigh_in_asks_whose_it_is(site: FormSite, tmp_path: Path, view: View, axe: str) -> None:
     """Where the key of the page may only send, a weigh-in that fits two is asked about in place of the button to send,
     and one tap on the answer sends it to that person. There is no problem in sight."""
     keys = f"page:send={PAGE_KEY}"
-    page = open_home(site, tmp_path, PHONE, WEIGHBRIDGE_API_KEYS=keys, WEIGHBRIDGE_KEY=PAGE_KEY)
+    page = open_home(site, tmp_path, *view, WEIGHBRIDGE_API_KEYS=keys, WEIGHBRIDGE_KEY=PAGE_KEY)
     type_in(page, {"Weight (kg)": "68"})
     expect(page.get_by_text("Whose weigh-in is this?")).to_be_visible()
     expect(button(page, "Send to Garmin")).to_have_count(0)

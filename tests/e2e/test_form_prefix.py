@@ -13,13 +13,14 @@ from typing import Any, NamedTuple
 import pytest
 from playwright.sync_api import Browser, FilePayload, Page, expect
 
-from tests.e2e.parts import free_port, histories, is_listening, wait_until
+from tests.e2e.parts import histories, is_listening, wait_until
 from tests.e2e.parts.form import Form, form, function
 from tests.e2e.test_form_door import PASSWORD
 from tests.e2e.test_form_page import PHONE, button, chromium, click, expect_arrived, settle, type_in
 from tests.e2e.test_proxy import nginx
 from tests.function_client import ROOT
 from tests.garmin.server import GarminStandIn
+from tests.ports import free_port
 
 __all__ = ["chromium"]  # a fixture of the page
 

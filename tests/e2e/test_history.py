@@ -18,12 +18,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.commands import WEIGHBRIDGE, clean, weighbridge, with_sources
-from tests.e2e.parts import free_port, histories
+from tests.e2e.parts import histories
 from tests.e2e.parts.form import function
 from tests.e2e.parts.histories import LANGUAGES, WEIGH_INS
 from tests.e2e.test_outbox_chaos import third_of_answers_lost
 from tests.function_client import ROOT, process
 from tests.garmin.server import GarminStandIn
+from tests.ports import free_port
 from weighbridge.client import Client, read_target
 from weighbridge.errors import ReadingRejected
 from weighbridge.reading.interpret import interpret

@@ -19,7 +19,7 @@ import pytest
 from playwright.sync_api import Browser, Frame, Page, expect
 
 from tests.commands import clean, with_sources
-from tests.e2e.parts import family, free_port, is_listening, wait_until
+from tests.e2e.parts import family, is_listening, wait_until
 from tests.e2e.parts.fitdays_cloud import EMAIL, PASSWORD, FitdaysCloud
 from tests.e2e.parts.mosquitto import mosquitto
 from tests.e2e.parts.supervisor import Supervisor, supervisor
@@ -27,6 +27,7 @@ from tests.e2e.test_form_page import DESKTOP, chromium, click, expect_arrived, s
 from tests.e2e.test_form_prefix import running
 from tests.function_client import ROOT
 from tests.garmin.server import GarminStandIn
+from tests.ports import free_port
 from weighbridge.client import Client, Reply, Target
 from weighbridge.secret import SecretStr
 

@@ -26,7 +26,8 @@ from starlette.datastructures import Headers
 
 from tests.changes import PLANTED, SECRET, VALUES, damaged, with_change
 from tests.e2e.test_serve import answer_of, serving
-from tests.function_client import Answer, FunctionClient, client_of, free_port, local_headers
+from tests.function_client import Answer, FunctionClient, client_of, local_headers
+from tests.ports import free_port
 from tests.test_bodies import DOCUMENTS
 from tests.test_payloads import PEOPLE, REFUSED, TAKEN, WARNED
 from weighbridge.http.app import Shell

@@ -24,7 +24,8 @@ import pytest
 
 from tests.e2e.parts.probe import ANSWER_WITHIN_S, READING, Probe
 from tests.e2e.test_serve import answer_of, serving
-from tests.function_client import free_port, local_headers
+from tests.function_client import local_headers
+from tests.ports import free_port
 from weighbridge.http import server
 
 

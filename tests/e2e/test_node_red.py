@@ -17,11 +17,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.parts import find_program, free_port, wait_until
+from tests.e2e.parts import find_program, wait_until
 from tests.e2e.parts.mosquitto import Mosquitto, mosquitto
 from tests.e2e.parts.node_red import FLOW, ROOT, WEBHOOK_KEY, NodeRed, node_red
 from tests.function_client import Running, process
 from tests.garmin.server import GarminStandIn
+from tests.ports import free_port
 
 KEY = "the-secret-key-of-this-test"
 READING = {"weight": "81.4 kg", "body fat": "18.2 %"}

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.parts import free_port
 from tests.e2e.parts.postgres import Postgres, postgres, query
 from tests.e2e.test_serve import answer_of, serving
 from tests.garmin.server import GarminStandIn
+from tests.ports import free_port
 from weighbridge.client import Client, Target
 from weighbridge.compose import token_store
 from weighbridge.errors import SettingsInvalid, SignInNeeded, TokenStoreUnusable

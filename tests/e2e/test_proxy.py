@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.parts import find_program, free_port, is_listening, wait_until
+from tests.e2e.parts import find_program, is_listening, wait_until
 from tests.e2e.test_serve import answer_of, serving
 from tests.function_client import local_headers
+from tests.ports import free_port
 from weighbridge.delivery.kept import kept_files
 
 READING = {"weight": 81.4, "time": "2026-11-23T07:30:00Z"}

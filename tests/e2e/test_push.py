@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.test_serve import answer_of, serving
-from tests.function_client import free_port
 from tests.garmin.server import GarminStandIn
 from tests.google.pubsub import ACCOUNT, AUDIENCE, PubSub, pubsub
+from tests.ports import free_port
 
 KEY = "a-key-of-sixteen-letters"
 

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from tests.commands import WEIGHBRIDGE, clean, run, weighbridge, with_sources
-from tests.function_client import free_port
+from tests.ports import free_port
 from weighbridge.delivery.kept import kept_files
 from weighbridge.local_key import local_key
 from weighbridge.operate.serving import function_or_own

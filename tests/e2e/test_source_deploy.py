@@ -13,8 +13,9 @@ import sys
 import urllib.request
 from pathlib import Path
 
-from tests.e2e.parts import free_port, is_listening, wait_until
+from tests.e2e.parts import is_listening, wait_until
 from tests.function_client import local_headers
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 

@@ -15,7 +15,8 @@ import pytest
 from scripts.audit import LISTS, PIP_AUDIT, VULNERABLE, audit
 from scripts.licenses import FOR_USERS, locked
 from scripts.sbom import IMAGES, main, unused
-from tests.e2e.parts import free_port, unavailable
+from tests.e2e.parts import unavailable
+from tests.ports import free_port
 from weighbridge import __version__
 
 ROOT = Path(__file__).parents[2]

@@ -29,9 +29,10 @@ from trove_classifiers import classifiers
 from sdk_fallback.errors import NothingAvailable
 from sdk_fallback.fitcsvtool import checked_output, decode_command, read_csv
 from sdk_fallback.runners.local_java import local_java
-from tests.e2e.parts import free_port, unavailable, wait_until
+from tests.e2e.parts import unavailable, wait_until
 from tests.garmin.server import GarminStandIn
 from tests.outside import by_fitdecode
+from tests.ports import free_port
 from weighbridge import __version__
 from weighbridge.cli import COMMANDS
 

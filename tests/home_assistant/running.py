@@ -21,8 +21,8 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 
-from tests.function_client import free_port
 from tests.garmin.server import GarminStandIn
+from tests.ports import free_port
 
 #: With every right, named, as signing in needs it.
 KEY = "planted-key-with-all-rights"

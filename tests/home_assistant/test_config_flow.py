@@ -24,8 +24,8 @@ from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.weighbridge.const import CONF_KEY, CONF_NAME_IN_FUNCTION, CONF_URL, DOMAIN, PERSON
-from tests.function_client import free_port
 from tests.garmin.server import GarminStandIn
+from tests.ports import free_port
 from weighbridge import __version__
 from weighbridge.garmin.attempts import Attempts
 

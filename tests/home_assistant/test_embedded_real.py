@@ -25,9 +25,9 @@ from typing import Any
 
 import pytest
 
-from tests.function_client import free_port
 from tests.garmin.server import GarminStandIn
 from tests.listening import check_address
+from tests.ports import free_port
 from tests.skips import NOT_HERE
 
 HOME_ASSISTANT = Path("/ha/bin/python")

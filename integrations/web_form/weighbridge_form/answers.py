@@ -5,7 +5,7 @@ the kind of a problem, the code of a note, the reason of a value. Words that say
 function's sentence, with its parameters as the language writes them. In another language than English, other words
 come above it. A code that has no words here is shown as the function says it. No English is parsed.
 
-Weakness: what whoever runs the function has to fix (a setting, a file, an answer of Garmin that nobody knows) keeps its
+Weakness: what whoever runs the function has to fix (a setting, a file, an unexpected answer of Garmin) keeps its
 English sentence below the page's words, in every language: it names files, settings and commands.
 """
 

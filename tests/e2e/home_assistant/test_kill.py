@@ -20,12 +20,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.parts import free_port, wait_until
+from tests.e2e.parts import wait_until
 from tests.e2e.parts.home_assistant import BROKER_ENTRY, HOME_ASSISTANT_ROOT, IN_ROOT, ROOT
 from tests.e2e.parts.mosquitto import Mosquitto, mosquitto
 from tests.garmin.server import GarminStandIn
 from tests.home_assistant.running import RunningFunction
 from tests.listening import check_address
+from tests.ports import free_port
 from tests.skips import NOT_HERE
 
 KILLS = 50

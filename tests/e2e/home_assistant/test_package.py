@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e.parts import free_port, wait_until
+from tests.e2e.parts import wait_until
 from tests.e2e.parts.home_assistant import ROOT, SHIPPED, HomeAssistant, home_assistant
 from tests.e2e.parts.mosquitto import mosquitto
 from tests.function_client import Running, process
 from tests.garmin.server import GarminStandIn
+from tests.ports import free_port
 from weighbridge.delivery.kept import kept_files
 
 KEY = "the-secret-key-of-this-test"

@@ -16,7 +16,7 @@ import pytest
 
 from tests.skips import unavailable
 
-__all__ = ["family", "find_program", "free_port", "is_listening", "unavailable", "wait_until"]
+__all__ = ["family", "find_program", "is_listening", "unavailable", "wait_until"]
 
 
 def find_program(name: str, *folders: Path, package: str) -> Path:
@@ -26,11 +26,6 @@ def find_program(name: str, *folders: Path, package: str) -> Path:
     if not places:
         unavailable(f"{name} is not installed (Debian: apt install {package})")
     return places[0]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def wait_until(what: str, condition: Callable[[], bool], within_s: float = 30) -> None:

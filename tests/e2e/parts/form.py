@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.commands import with_sources
-from tests.e2e.parts import free_port, wait_until
+from tests.e2e.parts import wait_until
 from tests.function_client import ROOT, process
 from tests.garmin.server import GarminStandIn
+from tests.ports import free_port
 
 
 @contextmanager

@@ -31,8 +31,9 @@ from typing import Any
 import pytest
 from websockets.sync.client import connect
 
-from tests.e2e.parts import free_port, wait_until
+from tests.e2e.parts import wait_until
 from tests.listening import check_address
+from tests.ports import free_port
 from tests.skips import NOT_HERE
 
 ROOT = Path(__file__).parents[3]

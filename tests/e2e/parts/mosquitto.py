@@ -21,7 +21,8 @@ import paho.mqtt.subscribe as subscribe
 import trustme
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.e2e.parts import find_program, free_port, is_listening, wait_until
+from tests.e2e.parts import find_program, is_listening, wait_until
+from tests.ports import free_port
 
 SHIPPED = Path(__file__).parents[3] / "integrations" / "containers" / "mosquitto.conf"
 

@@ -22,8 +22,9 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from tests.e2e.parts import free_port, wait_until
+from tests.e2e.parts import wait_until
 from tests.e2e.parts.npm import installed
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 FLOW = ROOT / "integrations" / "node_red" / "flow.json"

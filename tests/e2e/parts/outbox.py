@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.e2e.parts import free_port, is_listening, wait_until
+from tests.e2e.parts import is_listening, wait_until
 from tests.e2e.parts.postgres import Postgres, query
 from tests.function_client import Running, wait_until_answering
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 COMMAND = (sys.executable, "-m", "weighbridge", "outbox")

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.e2e.parts import find_program, free_port, is_listening, wait_until
+from tests.e2e.parts import find_program, is_listening, wait_until
+from tests.ports import free_port
 
 CONFIG = """
 [databases]

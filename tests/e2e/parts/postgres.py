@@ -20,7 +20,8 @@ from typing import Any
 import psycopg
 import trustme
 
-from tests.e2e.parts import find_program, free_port
+from tests.e2e.parts import find_program
+from tests.ports import free_port
 
 
 class Postgres:

@@ -32,8 +32,9 @@ from urllib.parse import unquote, urlsplit
 import yaml
 from aiohttp import web
 
-from tests.e2e.parts import free_port, is_listening, wait_until
+from tests.e2e.parts import is_listening, wait_until
 from tests.function_client import ROOT
+from tests.ports import free_port
 
 APP = ROOT / "integrations/home_assistant_app"
 CONFIG: Mapping[str, Any] = yaml.safe_load((APP / "config.yaml").read_text(encoding="utf-8"))

@@ -370,3 +370,150 @@ async def test_not_of_a_body(
     assert "battery" not in item.reading
     await scale.settled()
     await delivered(entry, function, 1)
+
+
+#: What other integrations make of one weigh-in: each entity with its name, its value and unit, and more of its registry
+#: entry. From their code: AboveColin/HA-Fitdays, ra486/hacs-renpho-health, ronnnnnnnnnnnnn/renpho_fitness_scale_ble and
+#: home-assistant/core (xiaomi_ble).
+Made = tuple[str, str, str | None, dict[str, Any]]
+WEIGHT: dict[str, Any] = {"original_device_class": "weight"}
+DIAGNOSTIC: dict[str, Any] = {"entity_category": er.EntityCategory.DIAGNOSTIC}
+OF_OTHERS: dict[str, tuple[list[Made], dict[str, float]]] = {
+    "fitdays": (
+        [
+            ("weight", "81.4", "kg", {**WEIGHT, "translation_key": "weight"}),
+            ("bmi", "25.1", None, {"translation_key": "bmi"}),
+            ("body_fat", "18.2", "%", {"translation_key": "body_fat"}),
+            ("body_fat_mass", "14.8", "kg", {**WEIGHT, "translation_key": "body_fat_mass"}),
+            ("muscle", "77.6", "%", {"translation_key": "muscle"}),
+            ("muscle_mass", "63.2", "kg", {**WEIGHT, "translation_key": "muscle_mass"}),
+            ("skeletal_muscle", "47.3", "%", {"translation_key": "skeletal_muscle"}),
+            ("body_water", "56.4", "%", {"translation_key": "body_water"}),
+            ("bone_mass", "3.4", "kg", {**WEIGHT, "translation_key": "bone_mass"}),
+            ("protein", "17.8", "%", {"translation_key": "protein"}),
+            ("visceral_fat", "7", None, {"translation_key": "visceral_fat"}),
+            ("bmr", "1750", "kcal", {"translation_key": "bmr"}),
+            ("body_age", "35", "y", {"translation_key": "body_age"}),
+            ("heart_rate", "62", "bpm", {"translation_key": "heart_rate"}),
+            ("impedance", "480", "Ω", {**DIAGNOSTIC, "translation_key": "impedance"}),
+            ("target_weight", "75.0", "kg", {**WEIGHT, "translation_key": "target_weight"}),
+            ("weight_to_target", "6.4", "kg", {**WEIGHT, "translation_key": "weight_to_target"}),
+            ("measurement_count", "57", None, {**DIAGNOSTIC, "translation_key": "measurement_count"}),
+        ],
+        {"bodyFat": 18.2, "muscleMass": 63_200, "boneMass": 3_400, "bodyWater": 56.4, "visceralFat": 7},
+    ),
+    "renpho_health": (
+        [
+            ("Renpho Weight", "81.4", "kg", WEIGHT),
+            ("Renpho Weight (lbs)", "179.5", "lbs", {}),
+            ("Renpho Body Fat", "18.2", "%", {}),
+            ("Renpho BMI", "25.1", None, {}),
+            ("Renpho Muscle Mass", "77.6", "%", {}),
+            ("Renpho Body Water", "56.4", "%", {}),
+            ("Renpho Bone Mass", "3.4", "kg", {}),
+            ("Renpho BMR", "1750", "kcal", {}),
+            ("Renpho Body Age", "35", "years", {}),
+            ("Renpho Visceral Fat", "7", None, {}),
+            ("Renpho Subcutaneous Fat", "16.1", "%", {}),
+            ("Renpho Protein", "17.8", "%", {}),
+            ("Renpho Fat Free Weight", "66.6", "kg", {}),
+            ("Renpho Heart Rate", "62", "bpm", {}),
+            ("Renpho Height", "180", "cm", {}),
+            ("Renpho Weight Goal", "75", "kg", {}),
+            ("Renpho Weight Goal (lbs)", "165.3", "lbs", {}),
+            ("Renpho Body Fat Goal", "15", "%", {}),
+            ("Renpho Token Source", "login", None, {}),
+            ("Renpho Token Age", "3.5", "h", {}),
+        ],
+        {"bodyFat": 18.2, "muscleMass": 63_170, "boneMass": 3_400, "bodyWater": 56.4, "visceralFat": 7},
+    ),
+    "renpho_fitness_scale_ble": (
+        [
+            ("Anna's Weight", "81.4", "kg", WEIGHT),
+            ("Anna's Body Mass Index", "25.1", None, {}),
+            ("Anna's Body Fat Percentage", "18.2", "%", {}),
+            ("Anna's Fat Free Mass", "66.6", "kg", WEIGHT),
+            ("Anna's Body Water Percentage", "56.4", "%", {}),
+            ("Anna's Basal Metabolic Rate", "1750", "kcal", {}),
+            ("Anna's Skeletal Muscle Percentage", "47.3", "%", {}),
+            ("Anna's Muscle Mass", "63.2", "kg", WEIGHT),
+            ("Anna's Bone Mass", "3.4", "kg", WEIGHT),
+            ("Anna's Protein Percentage", "17.8", "%", {}),
+            ("User Directory", "1", None, DIAGNOSTIC),
+            ("Pending Measurements", "0", None, DIAGNOSTIC),
+        ],
+        {"bodyFat": 18.2, "muscleMass": 63_200, "boneMass": 3_400, "bodyWater": 56.4},
+    ),
+    "xiaomi_ble": (
+        [
+            ("Mass", "81.4", "kg", WEIGHT),
+            ("weight_non_stabilized", "80.2", "kg", WEIGHT | DIAGNOSTIC | {"translation_key": "weight_non_stabilized"}),
+            ("Impedance", "428", "ohm", {"translation_key": "impedance"}),
+        ],
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("integration", OF_OTHERS)
+async def test_devices_of_other_integrations(
+    hass: HomeAssistant, entry: MockConfigEntry, function: RunningFunction, integration: str
+) -> None:
+    """Every value that another integration shows of a weigh-in arrives, whatever it puts before the names. A goal, a
+    live weight and what is about the scale are left out."""
+    made, expected = OF_OTHERS[integration]
+    other = MockConfigEntry(domain="test", title=integration)
+    other.add_to_hass(hass)
+    device = dr.async_get(hass).async_get_or_create(config_entry_id=other.entry_id, identifiers={("test", integration)})
+    shown: list[tuple[str, str, dict[str, Any]]] = []
+    for name, value, unit, more in made:
+        of = er.async_get(hass).async_get_or_create(
+            "sensor", "test", name, device_id=device.id, original_name=name, config_entry=other, **more
+        )
+        attributes = {"unit_of_measurement": unit, "device_class": more.get("original_device_class")}
+        shown.append((of.entity_id, value, {key: each for key, each in attributes.items() if each}))
+    for entity_id, _, attributes in shown:
+        hass.states.async_set(entity_id, "1", attributes)
+    choose(hass, entry, {CONF_DEVICE: device.id})
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    for entity_id, value, attributes in shown:
+        hass.states.async_set(entity_id, value, attributes)
+    await hass.async_block_till_done()
+    (item,) = waiting(entry)
+    assert not any(word in " ".join(item.reading).lower() for word in ("goal", "target", "stabilized", "director"))
+    await delivered(entry, function, 1)
+    (weight,) = function.weights()
+    assert weight["weight"] == 81_400
+    for name, value in expected.items():
+        assert weight[name] == pytest.approx(value, rel=0.001), name
+
+
+async def test_people_on_one_device_are_not_mixed(
+    hass: HomeAssistant, entry: MockConfigEntry, function: RunningFunction
+) -> None:
+    """Where one device has the entities of two people, choosing the entities of one sends those alone."""
+    other = MockConfigEntry(domain="test", title="scale")
+    other.add_to_hass(hass)
+    device = dr.async_get(hass).async_get_or_create(config_entry_id=other.entry_id, identifiers={("test", "scale")})
+    values = {"Weight": ("81.4", "kg"), "Body Fat Percentage": ("18.2", "%")}
+    registry = er.async_get(hass)
+    ids = {
+        (person, name): registry.async_get_or_create(
+            "sensor", "test", f"{person} {name}", device_id=device.id, original_name=f"{person}'s {name}"
+        ).entity_id
+        for person in ("Anna", "Ben")
+        for name in values
+    }
+    for (_, name), entity_id in ids.items():
+        hass.states.async_set(entity_id, "60", {"unit_of_measurement": values[name][1]})
+    choose(hass, entry, {CONF_ENTITIES: [ids["Anna", name] for name in values]})
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    for (person, name), entity_id in ids.items():
+        value, unit = values[name]
+        hass.states.async_set(entity_id, value if person == "Anna" else "95.2", {"unit_of_measurement": unit})
+    await hass.async_block_till_done()
+    await delivered(entry, function, 1)
+    (weight,) = function.weights()
+    assert (weight["weight"], weight["bodyFat"]) == (81_400, pytest.approx(18.2, abs=0.01))

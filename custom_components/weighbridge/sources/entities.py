@@ -8,11 +8,14 @@ Strategy: values that come one after another are one reading: it is stored at th
 none came for a while. A value belongs to it if it was reported meanwhile. Integrations that report only what changed
 leave out an equal body fat; so if a percentage was reported, the composition was measured, and all values count.
 
-Facts: bodymiscale has `last_measurement_time`, a `datetime`, as the state of a sensor or as an attribute. A state's
-`last_reported` is new with each report, also of the same value. With `force_update` an equal value is a change.
+Facts: bodymiscale has `last_measurement_time`, a `datetime`, as the state of a sensor or as an attribute; HA-Fitdays
+has `last_measurement`. The integrations for Renpho put the scale or the person before each name ("Renpho Body Fat",
+"Anna's Weight"), and have goals beside the values. A state's `last_reported` is new with each report, also of the same
+value. With `force_update` an equal value is a change.
 
 Weakness: a device without a time that shows exactly the values it had is not noticed. What comes after the values have
-settled, with the same time, is not sent.
+settled, with the same time, is not sent. Of a device with the entities of several people, no weight is recognized, and
+its readings are rejected: each person has to choose their entities.
 """
 
 from __future__ import annotations
@@ -53,10 +56,10 @@ _NO_STATE = (STATE_UNKNOWN, STATE_UNAVAILABLE)
 _DOMAINS = ("sensor", "binary_sensor", "number", "input_number")
 #: The kinds of sensors that a body has. Others are those of the device: its battery, its signal.
 _KINDS = (None, SensorDeviceClass.WEIGHT, SensorDeviceClass.ENUM)
-#: What a name has in it: that of the time of a measurement, and that of a weight that may still change.
+#: What a name has in it: that of the time of a measurement, and that of a live value or of a goal.
 _TIME = ("measure", "weigh", "timestamp")
 _NOT_THE_LAST = ("first", "next")
-_LIVE = ("non_stabilized", "unstable")
+_NOT_MEASURED = ("non_stabilized", "unstable", "target", "goal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,13 +154,15 @@ class Entities:
 
     def _key(self, state: State) -> str:
         """What the integration of an entity calls it."""
-        entity = er.async_get(self._hass).async_get(state.entity_id)
-        if name := entity and (entity.translation_key or entity.original_name):
-            return name
-        # The part of the names by which they differ: sensor.anna_weight and sensor.anna_body_fat.
-        words = [entity_id.partition(".")[2].split("_") for entity_id in self._ids]
-        same = sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, zip(*words, strict=False)))
-        return "_".join(state.object_id.split("_")[same:]) or state.object_id
+        registry = er.async_get(self._hass)
+        entity = registry.async_get(state.entity_id)
+        if entity and entity.translation_key:
+            return entity.translation_key
+        if entity and entity.original_name:
+            others = [other for entity_id in self._ids if (other := registry.async_get(entity_id))]
+            names = [other.original_name for other in others if other.original_name and not other.entity_category]
+            return _own_part(entity.original_name, names, " ")
+        return _own_part(state.object_id, [entity_id.partition(".")[2] for entity_id in self._ids], "_")
 
     # -- changes -------------------------------------------------------------------------------------------
 
@@ -280,10 +285,12 @@ class Entities:
         if _carries_weight(attributes):
             yield _Part(dict(attributes), fresh, is_mass=True)
             return
-        key = self._key(state)
+        key, entity = self._key(state), er.async_get(self._hass).async_get(state.entity_id)
         if state.domain not in _DOMAINS or attributes.get(ATTR_DEVICE_CLASS) not in _KINDS:
             return
-        if any(word in slugify(key) for word in _LIVE):
+        if entity and entity.entity_category:
+            return  # a diagnosis or a setting of the device
+        if any(word in slugify(key) for word in _NOT_MEASURED):
             return
         unit = attributes.get(ATTR_UNIT_OF_MEASUREMENT)
         yield _Part(
@@ -292,6 +299,13 @@ class Entities:
             is_percentage=unit == PERCENTAGE,
             is_mass=unit in list(UnitOfMass) or attributes.get(ATTR_DEVICE_CLASS) == SensorDeviceClass.WEIGHT,
         )
+
+
+def _own_part(name: str, names: Sequence[str], between: str) -> str:
+    """The part of a name by which it differs from the others: `body_fat` of `anna_body_fat`, beside `anna_weight`."""
+    words = [each.split(between) for each in names]
+    same = sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, zip(*words, strict=False)))
+    return between.join(name.split(between)[same:]) or name
 
 
 def _carries_weight(attributes: Mapping[str, Any]) -> bool:

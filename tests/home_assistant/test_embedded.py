@@ -164,6 +164,25 @@ async def test_flow(
     assert (again["type"], again["reason"]) == (FlowResultType.ABORT, "already_configured")
 
 
+@pytest.mark.parametrize(("in_china", "domain"), [(False, "garmin.com"), (True, "garmin.cn")])
+async def test_where_the_account_is(
+    hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch, in_china: bool, domain: str
+) -> None:
+    """An account in China signs in at garmin.cn, every other one at garmin.com."""
+    monkeypatch.delenv("GARMIN_DOMAIN")
+    flows = hass.config_entries.flow
+    step = await flows.async_init(DOMAIN, context={"source": SOURCE_USER})
+    for typed in (
+        {"next_step_id": "embedded"},
+        {"name": "Anna", "in_china": in_china},
+        {"next_step_id": "browser"},
+    ):
+        step = await flows.async_configure(step["flow_id"], typed)
+    assert step["description_placeholders"]["browser_page"].startswith(f"https://sso.{domain}/")
+    flows.async_abort(step["flow_id"])
+    await hass.async_block_till_done()
+
+
 async def test_same_bytes(hass: HomeAssistant, function: RunningFunction) -> None:
     """Each reading of the golden table has the same answer inside Home Assistant as from the function with an address,
     byte for byte, with the hash of the FIT file in it."""

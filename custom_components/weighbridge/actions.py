@@ -24,10 +24,10 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.json import JsonValueType
 
 from .answers import Answer
-from .const import DOMAIN
+from .const import CONF_HEIGHT, DOMAIN
 from .people import find_people, loaded_entries
 from .person import Person
-from .queue import Item, State
+from .queue import Item, State, with_height
 from .runtime import WeighbridgeEntry
 
 #: The values of a weigh-in, as the function names them.
@@ -161,10 +161,11 @@ async def _import_history(call: ServiceCall) -> ServiceResponse:
         rows = call.data["rows"] if "rows" in call.data else _rows_of_csv(call.data["csv"])
     if not rows:
         raise _invalid("no_rows")
+    height = person.subentry.data.get(CONF_HEIGHT) if person else None
     counts: Counter[str] = Counter()
     rejected: list[JsonValueType] = []
     for start in range(0, len(rows), _BATCH):
-        batch = [_plain(row) for row in rows[start : start + _BATCH]]
+        batch = [with_height(_plain(row), height) for row in rows[start : start + _BATCH]]
         name = person.name_in_function if person else ""
         answer = await entry.runtime_data.function.post(batch, person=name)
         results = answer.body.get("results") if answer.ok else None

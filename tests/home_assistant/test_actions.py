@@ -20,7 +20,9 @@ from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.weighbridge import actions
+from custom_components.weighbridge.const import CONF_HEIGHT
 
+from .arrivals import choose
 from .running import RunningFunction
 from .test_sensor import MORNING, NINE, add, state
 
@@ -115,6 +117,18 @@ async def test_list_and_delete(
         await act(hass, "delete_weigh_in", id="2026-01-01.5")
     with pytest.raises(ServiceValidationError, match="An id is a day"):
         await act(hass, "delete_weigh_in", id="yesterday")
+
+
+async def test_import_has_the_height(hass: HomeAssistant, entry: MockConfigEntry, function: RunningFunction) -> None:
+    """The height of a person counts for the rows of a history too, unless a row has one."""
+    choose(hass, entry, {CONF_HEIGHT: 180})
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    rows = [
+        {"time": "2026-11-20T07:00:00Z", "weight": 81.4},
+        {"time": "2026-11-21T07:00:00Z", "weight": 81.4, "height": "200 cm"},
+    ]
+    assert (await act(hass, "import_history", rows=rows))["outcomes"] == {"confirmed": 2}
+    assert {round(float(str(weight["bmi"])), 1) for weight in function.weights()} == {25.1, 20.4}
 
 
 async def test_import(hass: HomeAssistant, loaded: MockConfigEntry, function: RunningFunction, tmp_path: Path) -> None:

@@ -621,16 +621,16 @@ AXE_RUN = """async (exceptions) => {
 }"""
 
 
-#: Streamlit lets what it draws again fade in, with colors between two.
-AT_REST = """() => Promise.allSettled(
-    document.getAnimations().filter((it) => it instanceof CSSTransition).map((it) => it.finished)
-)"""
+#: Streamlit lets what it draws again fade in, with colors between two. One of what is not shown may never end.
+AT_REST = """() => document.getAnimations().every((it) => !(
+    it instanceof CSSTransition && it.playState === "running" && it.effect.target.checkVisibility()
+))"""
 
 
 def findings(page: Page, axe: str) -> list[str]:
     """What axe-core finds in the page once it has settled: all of its rules, with WCAG 2.2's size of what is tapped."""
     settle(page)
-    page.evaluate(AT_REST)
+    page.wait_for_function(AT_REST)
     return audit(page, axe)
 
 

@@ -23,6 +23,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.e2e.parts.form import form, function
+from tests.e2e.test_form_checklist import FOR_A_PHONE, HOME
 from tests.e2e.test_form_connect import CODE, password
 from tests.e2e.test_form_history import answer_all, days, upload
 from tests.e2e.test_form_page import (
@@ -40,6 +41,7 @@ from tests.e2e.test_form_page import (
 )
 from tests.function_client import ROOT, local_headers
 from tests.garmin.server import GarminStandIn
+from tests.ports import free_port
 from weighbridge_form.looks import FILES
 
 FOLDER = ROOT / "integrations" / "web_form" / "pictures"
@@ -54,8 +56,11 @@ State = tuple[str, Page]
 def states(site: FormSite, folder: Path) -> Iterator[State]:
     """The page in each state, each until the next is asked for."""
     yield from without_garmin(site, folder)
+    yield from of_a_refused_sign_in(site, folder)
     yield from with_garmin(site, folder)
+    yield from with_a_phone(site)
     yield from with_people(site, folder)
+    yield from without_the_function(folder, site)
 
 
 def without_garmin(site: FormSite, folder: Path) -> Iterator[State]:
@@ -73,6 +78,11 @@ def without_garmin(site: FormSite, folder: Path) -> Iterator[State]:
     expect(page.get_by_label("Code", exact=True)).to_be_visible()
     show(page, page.get_by_role("heading", name="Connect to Garmin"))
     yield "code", page
+    page.get_by_label("Code", exact=True).fill("000000")
+    click(page, "Continue")
+    expect(page.get_by_text("Garmin rejected this code.")).to_be_visible()
+    show(page, page.get_by_role("heading", name="Connect to Garmin"))
+    yield "wrong-code", page
     type_in(page, {"Weight (kg)": "81,4", "Body fat (%)": "18.2"})
     click(page, "Save the FIT file")
     expect(page.get_by_text("Saved as a file to import")).to_be_visible()
@@ -80,6 +90,19 @@ def without_garmin(site: FormSite, folder: Path) -> Iterator[State]:
     show(page, page.get_by_role("heading", name="Weighbridge"))
     yield "file", page
     site.garmin.account.mfa_code = ""
+
+
+def of_a_refused_sign_in(site: FormSite, folder: Path) -> Iterator[State]:
+    """A wrong password, after which the next try has to wait; and a captcha, which leads to the own browser."""
+    for name in ("wrong-password", "own-browser"):
+        page = site.open(PHONE, WEIGHBRIDGE_TOKENS=folder / name, WEIGHBRIDGE_TIMEZONE="Europe/Berlin")
+        if name == "own-browser":
+            site.garmin.faults.add("sso/signin", "400-captcha")
+        password(page, site, "wrong" if name == "wrong-password" else "")
+        expect(page.get_by_text("You can try a password again in")).to_be_visible()
+        show(page, page.get_by_role("heading", name="Connect to Garmin"))
+        yield name, page
+        page.context.close()
 
 
 def with_garmin(site: FormSite, folder: Path) -> Iterator[State]:
@@ -111,6 +134,14 @@ def with_garmin(site: FormSite, folder: Path) -> Iterator[State]:
     yield "confirmed", page
     show(page, page.get_by_role("heading", name="Trend"))
     yield "trend", page
+    page.locator("summary", has_text="Signed in to Garmin").click()
+    expect(button(page, "Sign out of Garmin")).to_be_visible()
+    settle(page)
+    button(page, "Sign out of Garmin").scroll_into_view_if_needed()
+    yield "signed-in", page
+    page.locator("summary", has_text="Signed in to Garmin").click()
+    expect(button(page, "Sign out of Garmin")).to_be_hidden()
+    show(page, page.get_by_role("heading", name="Weighbridge"))
     click(page, "New weigh-in")
     expect(page.get_by_label("Weight (kg)", exact=True)).to_have_value("")
     choose_time(page, AT.isoformat())
@@ -133,8 +164,14 @@ def with_garmin(site: FormSite, folder: Path) -> Iterator[State]:
     yield "undo", page
 
     page = again(site, page, "dark")
+    type_in(page, {"Weight (kg)": "814", "Body fat (%)": "18.2"})
+    click(page, "Send to Garmin")
+    expect(page.get_by_text("Nothing was sent. Correct the marked fields first.")).to_be_visible()
+    yield "mistake", page
     type_keys(page, TYPED)
     yield "dark", page
+    page.set_viewport_size(DESKTOP)
+    yield "dark-desktop", page
     for locale, send in (("de-DE", "An Garmin senden"), ("pt-BR", "Enviar ao Garmin")):
         page = again(site, page, "light", locale)
         tag = locale[:2]
@@ -145,6 +182,35 @@ def with_garmin(site: FormSite, folder: Path) -> Iterator[State]:
         end_of_toast(page)
         show(page, page.locator("h2").first)
         yield f"{tag}-trend", page
+
+
+def with_a_phone(site: FormSite) -> Iterator[State]:
+    """The page that asks for the key of its function, and the code that sets up an app of the phone."""
+    page = site.open(PHONE, WEIGHBRIDGE_TIMEZONE="Europe/Berlin", **(FOR_A_PHONE | {"WEIGHBRIDGE_KEY": ""}))
+    key = page.get_by_label("Key of the function", exact=True)
+    expect(key).to_be_visible()
+    yield "key", page
+    key.fill(HOME)
+    key.press("Enter")
+    expect(page.get_by_text("Garmin has no weigh-ins").or_(page.get_by_role("heading", name="Trend"))).to_be_visible()
+    settle(page)
+    if page.locator("details", has_text="Set-up").get_attribute("open") is None:
+        page.locator("summary", has_text="Set-up").click()
+    click(page, "Show the code")
+    expect(page.get_by_role("img", name="A QR code")).to_be_visible()
+    show(page, page.locator("summary", has_text="Set-up"))
+    yield "phone", page
+    page.context.close()
+
+
+def without_the_function(folder: Path, site: FormSite) -> Iterator[State]:
+    with form(folder, f"http://127.0.0.1:{free_port()}") as served:
+        page = site.open_in(served.address, PHONE, "light")
+        expect(
+            page.get_by_text("The function does not answer.").or_(page.get_by_text("weighbridge serve"))
+        ).to_be_visible()
+        yield "no-answer", page
+        page.context.close()
 
 
 def with_people(site: FormSite, folder: Path) -> Iterator[State]:

@@ -219,8 +219,8 @@ def test_least_rights_are_enough(watched: Outbox, there: Services, database_serv
     database_server.require_password("weighbridge_worker")
     worker = watched.run("worker", DATABASE_URL=as_role(watched, "weighbridge_worker"))
     park(watched)
-    let_all_be_sent(watched)
-    assert watched.query("SELECT count(sent_at) FROM weighbridge_notices") == [(1,)]
+    noted = "SELECT count(sent_at) FROM weighbridge_notices"
+    wait_until("it is noted", lambda: watched.query(noted) == [(1,)])
     assert "Privilege" not in worker.log()
 
 

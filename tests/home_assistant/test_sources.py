@@ -12,6 +12,7 @@ import pytest
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers import issue_registry as ir
 from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
@@ -481,7 +482,7 @@ async def test_devices_of_other_integrations(
         hass.states.async_set(entity_id, value, attributes)
     await hass.async_block_till_done()
     (item,) = waiting(entry)
-    assert not any(word in " ".join(item.reading).lower() for word in ("goal", "target", "stabilized", "director"))
+    assert not any(word in " ".join(item.reading).lower() for word in ("goal", "target", "stabilized", "directory"))
     await delivered(entry, function, 1)
     (weight,) = function.weights()
     assert weight["weight"] == 81_400
@@ -489,31 +490,42 @@ async def test_devices_of_other_integrations(
         assert weight[name] == pytest.approx(value, rel=0.001), name
 
 
+@pytest.mark.parametrize("chosen", [CONF_ENTITIES, CONF_DEVICE])
 async def test_people_on_one_device_are_not_mixed(
-    hass: HomeAssistant, entry: MockConfigEntry, function: RunningFunction
+    hass: HomeAssistant, entry: MockConfigEntry, function: RunningFunction, until: Until, chosen: str
 ) -> None:
-    """Where one device has the entities of two people, choosing the entities of one sends those alone."""
+    """Where one device has the entities of two people, the entities of one send that person's values alone. The device
+    as a whole is rejected, where a person sees it."""
     other = MockConfigEntry(domain="test", title="scale")
     other.add_to_hass(hass)
     device = dr.async_get(hass).async_get_or_create(config_entry_id=other.entry_id, identifiers={("test", "scale")})
-    values = {"Weight": ("81.4", "kg"), "Body Fat Percentage": ("18.2", "%")}
+    units = {"Weight": "kg", "Body Fat Percentage": "%"}
     registry = er.async_get(hass)
     ids = {
         (person, name): registry.async_get_or_create(
             "sensor", "test", f"{person} {name}", device_id=device.id, original_name=f"{person}'s {name}"
         ).entity_id
         for person in ("Anna", "Ben")
-        for name in values
+        for name in units
     }
-    for (_, name), entity_id in ids.items():
-        hass.states.async_set(entity_id, "60", {"unit_of_measurement": values[name][1]})
-    choose(hass, entry, {CONF_ENTITIES: [ids["Anna", name] for name in values]})
+
+    def show(values: dict[tuple[str, str], str]) -> None:
+        for (person, name), value in values.items():
+            hass.states.async_set(ids[person, name], value, {"unit_of_measurement": units[name]})
+
+    show(dict.fromkeys(ids, "60"))
+    choose(hass, entry, {chosen: [ids["Anna", name] for name in units] if chosen == CONF_ENTITIES else device.id})
     assert await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done()
-    for (person, name), entity_id in ids.items():
-        value, unit = values[name]
-        hass.states.async_set(entity_id, value if person == "Anna" else "95.2", {"unit_of_measurement": unit})
+    show({("Anna", "Weight"): "81.4", ("Anna", "Body Fat Percentage"): "18.2"})
+    show({("Ben", "Weight"): "95.2", ("Ben", "Body Fat Percentage"): "24.5"})
     await hass.async_block_till_done()
-    await delivered(entry, function, 1)
-    (weight,) = function.weights()
-    assert (weight["weight"], weight["bodyFat"]) == (81_400, pytest.approx(18.2, abs=0.01))
+    if chosen == CONF_ENTITIES:
+        await delivered(entry, function, 1)
+        (weight,) = function.weights()
+        assert (weight["weight"], weight["bodyFat"]) == (81_400, pytest.approx(18.2, abs=0.01))
+    else:
+        await until(lambda: bool(ir.async_get(hass).issues))
+        (issue,) = ir.async_get(hass).issues.values()
+        assert issue.translation_key == "rejected"
+        assert function.weights() == []

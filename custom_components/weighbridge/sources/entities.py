@@ -14,8 +14,8 @@ has `last_measurement`. The integrations for Renpho put the scale or the person 
 value. With `force_update` an equal value is a change.
 
 Weakness: a device without a time that shows exactly the values it had is not noticed. What comes after the values have
-settled, with the same time, is not sent. Of a device with the entities of several people, no weight is recognized, and
-its readings are rejected: each person has to choose their entities.
+settled, with the same time, is not sent. On a device with entities of several people no weight is recognized, and its
+readings are rejected: each person chooses their own entities instead.
 """
 
 from __future__ import annotations

@@ -214,10 +214,11 @@ def _delete(account: FunctionOf, row: Mapping[str, Any]) -> None:
 def _offer_to_undo(account: FunctionOf, deleted: Deleted) -> None:
     key = f"undo-{deleted.row['id'].replace('.', '-')}"
     if deleted.failed is None:
-        left_s = max(deleted.until - seconds.time(), 0)
+        left_ms = max(int(1000 * (deleted.until - seconds.time())), 0)
+        # With a name of its own, it begins now. With the former name, the new delay would count from the first drawing.
         st.html(
-            "<style>@keyframes gone { to { visibility: hidden; position: absolute; } } "
-            f".st-key-{key} {{ animation: gone 0s linear {left_s:.1f}s forwards; }}</style>"
+            f"<style>@keyframes gone-{left_ms} {{ to {{ visibility: hidden; position: absolute; }} }} "
+            f".st-key-{key} {{ animation: gone-{left_ms} 0s linear {left_ms}ms forwards; }}</style>"
         )
     with st.container(key=key):
         if deleted.failed is not None:

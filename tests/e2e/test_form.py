@@ -21,6 +21,7 @@ from tests.function_client import ROOT
 from tests.garmin.server import GarminStandIn
 from tests.ports import free_port
 from weighbridge_form.cli import OPTIONS, set_options
+from weighbridge_form.page import PERSON
 from weighbridge_form.settings import VARIABLES, people_of
 from weighbridge_form.values import (
     NINE,
@@ -536,6 +537,25 @@ def test_unreadable_file_says_why(open_page: Open, data: bytes, words: str) -> N
     page = open_page()
     page.file_uploader[0].set_value(("file.xls", data, "application/octet-stream")).run()
     assert words in shown(page)
+
+
+def test_choice_that_a_browser_lost(open_page: Open, garmin: GarminStandIn, tmp_path: Path) -> None:
+    """A busy browser may report that nothing is chosen. Then the unit, the time and the person are those that the page
+    remembers, the weigh-in arrives, and nothing that was typed is lost."""
+    for token in ("anna", "ben"):
+        garmin.write_token(tmp_path / "tokens", token)
+    page = open_page(WEIGHBRIDGE_PEOPLE=ROOT / "examples" / "people.toml")
+    page.segmented_control(key=PERSON).set_value("Ben").run()
+    page.segmented_control(key="unit").set_value("lb").run()
+    page.text_input(key="weight").set_value("180")
+    for key in ("unit", "when", PERSON):
+        page.segmented_control(key=key).set_value(None).run()
+        assert not page.exception, key
+    assert [page.segmented_control(key=key).value for key in ("unit", "when", PERSON)] == ["lb", "Now", "Ben"]
+    assert page.text_input(key="weight").value == "180"
+    button(page, "Send to Garmin").click().run()
+    assert not page.exception
+    assert [entry.raw["weight"] for entry in garmin.weights_of["ben"].visible()] == [pytest.approx(8165, abs=1)]
 
 
 def test_people_of_one_function_stay_apart(open_page: Open, garmin: GarminStandIn, tmp_path: Path) -> None:

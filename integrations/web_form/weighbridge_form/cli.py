@@ -41,6 +41,7 @@ OPTIONS = {
     "browser.gatherUsageStats": "false",
     "client.toolbarMode": "minimal",
     "client.showErrorDetails": "none",  # tracebacks go to the log, not to the page
+    "global.disableWidgetStateDuplicationWarning": "true",  # of a value and its default, which are the same here
     **THEME,
 }
 

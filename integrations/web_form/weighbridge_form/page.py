@@ -88,12 +88,13 @@ def _choose(names: Sequence[str], key: str) -> str:
     first = last if last in names else names[0]
     if len(names) == 1:
         return first
-    # Not as a default: an answer to whose a weigh-in is chooses another.
+    # Not as a default alone: an answer to whose a weigh-in is chooses another.
     if st.session_state.get(key) not in names:
         st.session_state[key] = first
     name = st.segmented_control(
         _("Who?"),
         names,
+        default=st.session_state[key],
         required=True,
         key=key,
         label_visibility="collapsed",
@@ -104,8 +105,9 @@ def _choose(names: Sequence[str], key: str) -> str:
 
 
 def _change_person(key: str) -> None:
-    remember(key, st.session_state[key])
-    _clear()
+    if name := st.session_state[key]:  # a busy browser may have lost it: see weigh_in.py
+        remember(key, name)
+        _clear()
 
 
 def _choose_person(name: str) -> None:

@@ -15,6 +15,9 @@ Rule: a weigh-in that may be several people's, or nobody's, is asked about where
 a button for each candidate takes the place of the button to send. So is a weight that was typed for the chosen person
 and fits only another one. The answer goes along as `?person=`.
 
+Facts (Streamlit 1.67): on a busy machine, a browser may draw a choice before its value has arrived. Then nothing is
+chosen there, and the next run gets None. The present value goes along with each drawing as its default.
+
 Weakness: the pickers choose a minute.
 """
 
@@ -91,7 +94,9 @@ def _type_in(account: FunctionOf, delivery: Mapping[str, Any]) -> None:
     if state.get("locked") and "sent" not in state:
         clear()  # what had arrived was corrected or deleted below
     state.setdefault("more", {})
-    state.setdefault("unit", remembered("unit", who) or UNITS[0])
+    # Set only then: what is set takes the place of what was chosen meanwhile.
+    if not state.get("unit"):
+        state["unit"] = remembered("unit", who) or UNITS[0]
     if HEIGHT.key not in state:
         state[HEIGHT.key] = remembered("height", who)
 
@@ -174,11 +179,13 @@ def last_weigh_in(account: FunctionOf) -> Mapping[str, Any]:
 
 def _when(who: str, *, locked: bool) -> None:
     state = st.session_state
-    state.setdefault("when", NOW)
+    if not state.get("when"):
+        state["when"] = NOW
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom", key="when-line"):
         st.segmented_control(
             _("Time of the weigh-in"),
             (NOW, ANOTHER),
+            default=state["when"],
             required=True,
             format_func=_,
             key="when",
@@ -186,7 +193,14 @@ def _when(who: str, *, locked: bool) -> None:
             on_change=_choose_now,
         )
         st.segmented_control(
-            _("Unit"), UNITS, required=True, key="unit", disabled=locked, on_change=_remember_unit, args=(who,)
+            _("Unit"),
+            UNITS,
+            default=state["unit"],
+            required=True,
+            key="unit",
+            disabled=locked,
+            on_change=_remember_unit,
+            args=(who,),
         )
         if state["when"] == ANOTHER:
             here = datetime.now(zone())
@@ -221,7 +235,8 @@ def _time_of(values: str, sent: Sent | None) -> str:
 
 
 def _remember_unit(who: str) -> None:
-    remember("unit", st.session_state["unit"], who)
+    if unit := st.session_state["unit"]:
+        remember("unit", unit, who)
 
 
 def _remember_height(who: str) -> None:

@@ -25,7 +25,7 @@ measurement. Measurements that a caller needs to fix the request are attributes 
     │   ├── SignInInvalid           the body is not that of a sign-in; `errors` names each field
     │   ├── SignInRejected          Garmin rejected an e-mail or a password
     │   │   ├── CodeRejected        Garmin rejected the code of the second factor; another one may be sent
-    │   │   ├── CodesUsedUp         Garmin rejected as many codes as one sign-in may send
+    │   │   ├── CodesUsedUp         Garmin rejected the code, and this sign-in cannot send another
     │   │   ├── TicketRejected      the ticket of a person's own browser is missing, was used, or is too old
     │   │   └── AccountLocked       Garmin has locked the account after too many failures
     │   ├── SignInEnded             no sign-in waits for this code: too late, used already, or another person's

@@ -60,7 +60,7 @@ def states(site: FormSite, folder: Path) -> Iterator[State]:
     yield from with_garmin(site, folder)
     yield from with_a_phone(site)
     yield from with_people(site, folder)
-    yield from without_the_function(folder, site)
+    yield from without_the_function(site, folder)
 
 
 def without_garmin(site: FormSite, folder: Path) -> Iterator[State]:
@@ -203,7 +203,7 @@ def with_a_phone(site: FormSite) -> Iterator[State]:
     page.context.close()
 
 
-def without_the_function(folder: Path, site: FormSite) -> Iterator[State]:
+def without_the_function(site: FormSite, folder: Path) -> Iterator[State]:
     with form(folder, f"http://127.0.0.1:{free_port()}") as served:
         page = site.open_in(served.address, PHONE, "light")
         expect(

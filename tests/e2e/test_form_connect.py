@@ -113,7 +113,7 @@ def test_own_browser(site: FormSite, tmp_path: Path, view: View) -> None:
     site.garmin.faults.add("sso/signin-page", "403-cloudflare", times=None)
     page = open_signed_out(site, tmp_path, view)
     password(page, site)
-    expect(page.get_by_text("Garmin lets no program sign in from here")).to_be_visible()
+    expect(page.get_by_text("Cloudflare blocked the sign-in")).to_be_visible()
     link = page.get_by_role("link", name="Open Garmin's page")
     expect(link).to_be_visible()
     assert f"https://sso.{site.garmin.domain}/mobile/sso" in str(link.get_attribute("href"))

@@ -621,7 +621,7 @@ AXE_RUN = """async (exceptions) => {
 }"""
 
 
-#: Streamlit lets what it draws again fade in, with colors between two. One of what is not shown may never end.
+#: Streamlit lets what it draws again fade in, with colors between two. What is not shown does not matter.
 AT_REST = """() => document.getAnimations().every((it) => !(
     it instanceof CSSTransition && it.playState === "running" && it.effect.target.checkVisibility()
 ))"""

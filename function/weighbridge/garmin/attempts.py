@@ -47,7 +47,10 @@ ENDED = (
     "No sign-in waits for this code: it took more than five minutes, was finished already, or another one began. "
     "Sign in again."
 )
-ENOUGH = "Garmin rejected three codes. Wait before the next sign-in: further failures lock the account."
+ENOUGH = (
+    "The code was rejected, and this sign-in cannot send another. Wait, then sign in again: further failures lock the "
+    "account."
+)
 
 
 class Waiting(NamedTuple):

@@ -33,7 +33,7 @@ FAULTS: Mapping[type[Exception], ProblemType] = {
     errors.SignInEnded: ProblemType(410, "sign-in-ended", "The sign-in has ended"),
     errors.SignInInvalid: ProblemType(422, "sign-in-invalid", "The body is not a sign-in"),
     errors.CodeRejected: ProblemType(422, "code-rejected", "Garmin rejected the code"),
-    errors.CodesUsedUp: ProblemType(422, "codes-used-up", "Garmin rejected too many codes"),
+    errors.CodesUsedUp: ProblemType(422, "codes-used-up", "This sign-in cannot send another code"),
     errors.TicketRejected: ProblemType(422, "ticket-rejected", "Garmin rejected the ticket"),
     errors.AccountLocked: ProblemType(422, "account-locked", "Garmin has locked the account"),
     errors.SignInRejected: ProblemType(422, "sign-in-rejected", "Garmin rejected the sign-in"),

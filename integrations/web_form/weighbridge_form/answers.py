@@ -5,8 +5,8 @@ the kind of a problem, the code of a note, the reason of a value. Words that say
 function's sentence, with its parameters as the language writes them. In another language than English, other words
 come above it. A code that has no words here is shown as the function says it. No English is parsed.
 
-Weakness: what whoever runs the function has to fix (a setting, a file, an unexpected answer of Garmin) keeps its
-English sentence below the page's words, in every language: it names files, settings and commands.
+Weakness: what has no parameters keeps its English sentence below the page's words, in every language: what whoever runs
+the function has to fix (it names files, settings and commands), and why Garmin refuses or lets no program sign in.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ PROBLEMS: Mapping[str, Words] = {
     "query-invalid": Words(mark("The request is not valid.")),
     "unauthorized": Words(mark("The function needs a key. Type it at the top."), is_all=True),
     "forbidden": Words(mark("The key of this page is not for this.")),
-    "not-found": Words(mark("There is nothing here any more."), is_all=True),
+    "not-found": Words(mark("There is nothing here any more.")),
     "method-not-allowed": Words(mark("The request is not valid.")),
     "too-slow": Words(mark("The request took too long. Try again."), is_all=True),
     "conflict": Words(mark("Garmin already has a weigh-in of this time with other values."), is_all=True),
@@ -53,7 +53,10 @@ PROBLEMS: Mapping[str, Words] = {
     "sign-in-invalid": Words(mark("Something is missing for the sign-in."), is_all=True),
     "code-rejected": Words(mark("Garmin rejected this code. Use the newest one."), is_all=True),
     "codes-used-up": Words(
-        mark("Garmin rejected three codes. Wait before the next sign-in: further failures lock the account."),
+        mark(
+            "The code was rejected, and this sign-in cannot send another. Wait, then sign in again: further failures "
+            "lock the account."
+        ),
         is_all=True,
     ),
     "sign-in-rejected": Words(
@@ -65,7 +68,7 @@ PROBLEMS: Mapping[str, Words] = {
     ),
     "ticket-rejected": Words(
         mark(
-            "This address has no ticket that Garmin accepts. A ticket works once, and only for some seconds: open "
+            "This address has no ticket that Garmin accepts. A ticket works once, and only for a few seconds: open "
             "Garmin's page again, and paste the whole new address at once."
         ),
         is_all=True,
@@ -73,7 +76,7 @@ PROBLEMS: Mapping[str, Words] = {
     "account-locked": Words(
         mark(
             "Garmin has locked this account after too many failures. Unlock it in a browser at connect.garmin.com, or "
-            "wait one to three days."
+            "wait one to three days. Every further attempt makes the lock longer."
         ),
         is_all=True,
     ),
@@ -86,13 +89,7 @@ PROBLEMS: Mapping[str, Words] = {
     "template-unusable": Words(mark("The function cannot use its template.")),
     "busy": Words(mark("The function is busy. Try again in a moment."), is_all=True),
     "proof-failed": Words(mark("The file could not be proven. Nothing was sent.")),
-    "sign-in-blocked": Words(
-        mark(
-            "Garmin lets no program sign in from here: it wants a browser, or a captcha. Use your own browser, or try "
-            "again in some hours."
-        ),
-        is_all=True,
-    ),
+    "sign-in-blocked": Words(mark("Garmin does not let the function sign in. Use your own browser.")),
     "garmin-refused": Words(mark("Garmin refused.")),
     "folder-unusable": Words(mark("The file could not be saved.")),
     "token-store-unusable": Words(mark("The sign-in to Garmin cannot be read or saved.")),
@@ -230,6 +227,8 @@ def text_of_note(note: Mapping[str, Any], of: Language | None = None) -> str:
 
 def text_of(answer: Result, english: str = "") -> str:
     """What a problem says. `english`: another sentence of the function for it."""
+    if answer.kind == "rate-limited" and answer.retry_after_s:
+        return _("Garmin asks to wait. Try again in {duration}.", duration=duration(answer.retry_after_s))
     return text_of_kind(answer.kind, english or answer.text)
 
 
@@ -247,10 +246,7 @@ def show_problem(answer: Result, *, import_by_hand: bool = False) -> None:
     by_hand = _(
         "Until then, download the file and import it by hand on [Garmin's import page]({page}).", page=IMPORT_PAGE
     )
-    parts = [text_of(answer)]
-    if answer.kind == "rate-limited" and answer.retry_after_s:
-        parts.append(_("That is in {duration}.", duration=duration(answer.retry_after_s)))
-    st.error(" ".join([*parts, by_hand] if import_by_hand else parts))
+    st.error(f"{text_of(answer)} {by_hand}" if import_by_hand else text_of(answer))
     for error in answer.errors:
         name, text = error["field"], text_of_reason(error)
         st.error(f"{name_of(name)}: {text}" if name else text)

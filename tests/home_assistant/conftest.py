@@ -23,6 +23,7 @@ from custom_components.weighbridge.const import CONF_KEY, CONF_NAME_IN_FUNCTION,
 from tests.garmin.account import Account
 from tests.garmin.server import GarminStandIn
 
+from .blocking import watch_for_blocking
 from .running import RunningFunction
 
 # The harness logs each statement to the database.
@@ -35,6 +36,14 @@ pytest_socket.disable_socket = lambda **_options: None
 @pytest.fixture(autouse=True)
 def _custom_integrations(enable_custom_integrations: None) -> None:
     """Let Home Assistant find custom_components/."""
+
+
+@pytest.fixture(autouse=True)
+def blocked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """What blocks the loop. The test fails if our code does."""
+    found = watch_for_blocking(monkeypatch)
+    yield found
+    assert found == []
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
-import homeassistant.block_async_io as detector
 import pytest
 from homeassistant import config_entries
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState, ConfigSubentry, ConfigSubentryData
@@ -22,7 +21,6 @@ from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.util import dt as dt_util
-from homeassistant.util import loop as protected
 from homeassistant.util import package as pkg_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
@@ -103,13 +101,11 @@ async def test_sign_in_and_weigh_in(
     entry: MockConfigEntry,
     garmin: GarminStandIn,
     hass_storage: dict[str, Any],
-    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Signing in with a second factor, and a confirmed weigh-in, happen inside Home Assistant: the token is in the
-    entry on disk, nothing blocks the loop, and no secret or measurement is in a log."""
+    entry on disk, and no secret or measurement is in a log."""
     caplog.set_level(logging.DEBUG, "custom_components.weighbridge")
-    blocked = watch_for_blocking(monkeypatch)
     function = await set_up(hass, entry)
     assert (await function.health()).status == 503
     await sign_in(function, garmin)
@@ -121,20 +117,16 @@ async def test_sign_in_and_weigh_in(
     token = stored(hass_storage, entry)[subentry_id(entry, "Anna")]["token"]
     assert entry.data[CONF_TOKENS][subentry_id(entry, "Anna")]["token"] == token
     assert entry.state is ConfigEntryState.LOADED
-    assert blocked == []
     ours = "".join(record.getMessage() for record in caplog.records if "weighbridge" in record.name)
     assert '"route":"/readings"' in ours
     for secret in (PASSWORD, CODE, token["access_token"], token["refresh_token"], "81.4"):
         assert secret not in ours
 
 
-async def test_flow(
-    hass: HomeAssistant, garmin: GarminStandIn, hass_storage: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_flow(hass: HomeAssistant, garmin: GarminStandIn, hass_storage: dict[str, Any]) -> None:
     """Added by the flow: the second factor is asked for within it, and the entry has the token and a person whose
     weigh-in arrives at once."""
     garmin.account.mfa_code = CODE
-    blocked = watch_for_blocking(monkeypatch)
     flows = hass.config_entries.flow
     step = await flows.async_init(DOMAIN, context={"source": SOURCE_USER})
     for typed in (
@@ -158,7 +150,6 @@ async def test_flow(
     receipt = await entry.runtime_data.function.post(READING, person="Anna")
     assert receipt.outcome == "confirmed"
     assert garmin.state()["sign_ins"] == 1
-    assert blocked == []
     again = await flows.async_init(DOMAIN, context={"source": SOURCE_USER})
     again = await flows.async_configure(again["flow_id"], {"next_step_id": "embedded"})
     assert (again["type"], again["reason"]) == (FlowResultType.ABORT, "already_configured")
@@ -379,33 +370,9 @@ async def test_other_time_zone(
     await hass.async_block_till_done()
 
 
-def watch_for_blocking(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What blocks the loop from now on, as Home Assistant's own detector finds it, with all of its calls: in tests it
-    looks for some only."""
-    found: list[str] = []
-
-    def raise_for_blocking_call(func: Any, *_args: Any, check_allowed: Any = None, **mapped: Any) -> None:
-        call = {name: mapped[name] for name in ("args", "kwargs") if name in mapped}
-        if check_allowed is None or not check_allowed(call):
-            import traceback
-
-            stack = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_stack()]
-            if any("/weighbridge/" in place for place in stack[:-1]):
-                found.append(f"{func.__qualname__} {stack[-6:]}")
-
-    loop_thread = threading.get_ident()
-    for call in detector._BLOCKING_CALLS:
-        guarded = protected.protect_loop(
-            call.original_func, loop_thread_id=loop_thread, strict=False, strict_core=False,
-            check_allowed=call.check_allowed,
-        )  # fmt: skip
-        monkeypatch.setattr(call.object, call.function, guarded)
-    monkeypatch.setattr(protected, "raise_for_blocking_call", raise_for_blocking_call)
-    return found
-
-
-async def test_detector(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The detector of these tests sees a file that is read in the loop."""
-    blocked = watch_for_blocking(monkeypatch)
-    Path(__file__).read_text()
+async def test_detector(blocked: list[str]) -> None:
+    """The detector of all these tests sees a file that the integration reads in the loop."""
+    code = compile("open(__file__).close()", embedded.__file__, "exec")
+    exec(code, vars(embedded))
     assert blocked
+    blocked.clear()

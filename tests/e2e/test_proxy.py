@@ -27,7 +27,8 @@ EVERY_CALL = (
     *(("GET", "/sign-in"), ("POST", "/sign-in"), ("DELETE", "/sign-in")),
 )
 
-#: As in the manual of nginx; `headers` are more lines of the location, and its prefix is removed from the path.
+#: As in the manual of nginx; `headers` are more lines of the location, and its prefix is removed from the path. With a
+#: certificate, it listens for TLS.
 NGINX = """
 daemon off;
 {user}
@@ -42,7 +43,7 @@ http {{
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
     server {{
-        listen 127.0.0.1:{port};
+        listen 127.0.0.1:{port}{tls};
         location {prefix} {{
             proxy_pass http://127.0.0.1:{function}{removed};
             {headers}
@@ -52,10 +53,13 @@ http {{
 """
 
 
-def nginx(folder: Path, port: int, function: int, headers: str = "", prefix: str = "/") -> list[str]:
+def nginx(
+    folder: Path, port: int, function: int, headers: str = "", prefix: str = "/", certificate: Path | None = None
+) -> list[str]:
     program = find_program("nginx", Path("/usr/sbin"), package="nginx")
     user = "user root;" if os.getuid() == 0 else ""  # else its worker may not enter the folder
-    names = {"folder": folder, "user": user, "port": port, "function": function, "headers": headers}
+    tls = f" ssl; ssl_certificate {certificate}; ssl_certificate_key {certificate}" if certificate else ""
+    names = {"folder": folder, "user": user, "port": port, "function": function, "headers": headers, "tls": tls}
     text = NGINX.format(**names, prefix=prefix, removed="/" * (prefix != "/"))
     (folder / "nginx.conf").write_text(text)
     return [str(program), "-p", str(folder), "-e", "stderr", "-c", str(folder / "nginx.conf")]

@@ -57,6 +57,7 @@ def states(site: FormSite, folder: Path) -> Iterator[State]:
     """The page in each state, each until the next is asked for."""
     yield from without_garmin(site, folder)
     yield from of_a_refused_sign_in(site, folder)
+    yield from before_the_sign_in_ends(site)
     yield from with_garmin(site, folder)
     yield from with_a_phone(site)
     yield from with_people(site, folder)
@@ -103,6 +104,17 @@ def of_a_refused_sign_in(site: FormSite, folder: Path) -> Iterator[State]:
         show(page, page.get_by_role("heading", name="Connect to Garmin"))
         yield name, page
         page.context.close()
+
+
+def before_the_sign_in_ends(site: FormSite) -> Iterator[State]:
+    """The days in which the page asks for a new sign-in."""
+    usual_s, site.garmin.sign_in.refresh_token_lifetime_s = site.garmin.sign_in.refresh_token_lifetime_s, 3.04 * 86_400
+    page = site.open(PHONE, WEIGHBRIDGE_TIMEZONE="Europe/Berlin")
+    site.garmin.sign_in.refresh_token_lifetime_s = usual_s
+    expect(page.get_by_role("heading", name="Sign in again soon")).to_be_visible()
+    show(page, page.get_by_role("heading", name="Sign in again soon"))
+    yield "ends-soon", page
+    page.context.close()
 
 
 def with_garmin(site: FormSite, folder: Path) -> Iterator[State]:

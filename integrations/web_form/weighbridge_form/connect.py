@@ -24,7 +24,7 @@ from weighbridge.secret import SecretStr
 from weighbridge.settings import LOOPBACK
 
 from .account import FunctionOf
-from .answers import IMPORT_PAGE, in_own_words, text_of, text_of_kind
+from .answers import IMPORT_PAGE, text_of, text_of_kind
 from .clock import duration, to_display
 from .words import _, mark, number
 
@@ -91,7 +91,8 @@ def show_connection(account: FunctionOf, delivery: Mapping[str, Any]) -> bool:
         text = text_of_kind(delivery.get("code", ""), delivery.get("detail", _("The function is not ready.")))
         _card(title, f"{text} {_(UNTIL_THEN, page=IMPORT_PAGE)}")
     else:
-        _card(_("Sign in again soon"), in_own_words(_ends_in(days), delivery.get("detail", _ends_in(days))))
+        where = _("Sign in with `weighbridge login` where the function runs.")
+        _card(_("Sign in again soon"), f"{_ends_in(days)} {where}")
     if known.kind == "forbidden":
         with st.expander(_("Why not here?")):
             st.markdown(text_of(known, str(known.body.get("detail", ""))))

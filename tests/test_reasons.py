@@ -23,7 +23,7 @@ from weighbridge.reasons import Parameter, Reason, Why, parameters_in
 from weighbridge.receipt import note_on_the_wire
 from weighbridge_form.answers import KNOWN, PROBLEMS, sentence_of, text_of_note, text_of_reason
 from weighbridge_form.words import LANGUAGES, language_of
-from weighbridge_history.errors import RowFault
+from weighbridge_history.errors import FileFault, RowFault
 
 RANGE = {"quantity": "weight", "minimum": 2, "maximum": 400, "unit": "kg"}
 #: Payload -> the code and the parameters on the wire, and the sentences in German and in Portuguese.
@@ -182,7 +182,7 @@ def test_reason_has_its_parameters() -> None:
 
 def test_codes() -> None:
     """A code is a short word of its own, in the function and in the history import together."""
-    codes = [why.code for why in (*Why, *Code, *RowFault)]
+    codes = [why.code for why in (*Why, *Code, *RowFault, *FileFault)]
     assert len(set(codes)) == len(codes) == len(KNOWN)
     assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", code) and len(code) <= 40 for code in codes)
 

@@ -170,13 +170,29 @@ def test_refused_row_is_in_the_language_of_the_page(pages: ExitStack, tmp_path: 
     expect(row.filter(has_text=doubt)).to_have_count(1)
 
 
+def test_file_is_spoken_of_in_the_language_of_the_page(pages: ExitStack, tmp_path: Path, chromium: Browser) -> None:
+    """On a Portuguese page, the question about a file, what is wrong with its answers, and why another file cannot be
+    read, are in Portuguese alone."""
+    page = open_page(pages, tmp_path, chromium, locale="pt-BR")
+    upload(page, "days.csv", days())
+    expect(page.get_by_text("Em '02/01/2025', vem primeiro o dia ou o mês?")).to_be_visible()
+    page.get_by_text("Respostas de uma importação anterior").click()
+    upload(page, "wrong.toml", b"order = 7", place=1)
+    expect(page.get_by_text('order: esperado "dmy", "mdy" ou "ymd", recebido 7.')).to_be_visible()
+    expect(page.get_by_text("expected")).to_have_count(0)
+    page.reload()
+    upload(page, "damaged.xlsx", b"PK\x03\x04 not an archive")
+    expect(page.get_by_text("Não foi possível ler a planilha.")).to_be_visible()
+    expect(page.get_by_text("spreadsheet")).to_have_count(0)
+
+
 def test_unit_is_asked(site: FormSite) -> None:
     """Weights without a unit that could be kilograms or pounds are asked about before any is sent, and the answer
     counts: another one changes what is sent."""
     page = site.open()
     rows = [f"2026-04-{day} 07:30,{kg}" for day, kg in ((21, "171.6"), (22, "172.2"), (23, "171.9"))]
     upload(page, "a.csv", "\n".join(["date,weight", *rows]).encode())
-    question = page.get_by_role("radiogroup", name="The unit of the column 'weight' is neither in its header")
+    question = page.get_by_role("radiogroup", name="In which unit is the column 'weight'?")
     expect(question).to_be_visible()
     expect(page.get_by_text("weigh-ins can be sent")).to_have_count(0)
     for unit, first in (("kg", "171.6"), ("lb", "77.8")):

@@ -27,8 +27,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from weighbridge.reading.dialects import normal
 from weighbridge.reading.quantities import unit_of
+from weighbridge.reasons import Reason
 
-from .errors import AnswersInvalid
+from .errors import AnswersInvalid, FileFault
 from .read import Choices
 from .times import DAY_FIRST, MONTH_FIRST, YEAR_FIRST, time_of_day
 
@@ -63,7 +64,7 @@ class _Key(NamedTuple):
     """A key of the file. `read` and `write` convert its value; `read` raises one of `_WRONG`."""
 
     field: str
-    expected: str
+    expected: FileFault
     read: Callable[[Any], object]
     write: Callable[[Any], str] = str
 
@@ -72,23 +73,23 @@ class _Table(NamedTuple):
     """A table of the file: texts by the names of columns."""
 
     field: str
-    expected: str
+    expected: FileFault
     read: Callable[[str], str] = str
 
 
 _WRONG = (ValueError, KeyError, TypeError, AttributeError)
 _NAME_OF_ORDER = {order: name for name, order in ORDERS.items()}
 _KEYS = {
-    "order": _Key("order", '"dmy", "mdy" or "ymd"', ORDERS.__getitem__, _NAME_OF_ORDER.__getitem__),
-    "time_of_day": _Key("time_of_day", 'a time of day such as "07:00"', clock_named),
-    "timezone": _Key("timezone", 'a name such as "Europe/Berlin"', zone_named, lambda zone: str(zone.key)),
-    "person": _Key("person", 'a name such as "Anna"', str.strip),
+    "order": _Key("order", FileFault.EXPECTED_ORDER, ORDERS.__getitem__, _NAME_OF_ORDER.__getitem__),
+    "time_of_day": _Key("time_of_day", FileFault.EXPECTED_TIME_OF_DAY, clock_named),
+    "timezone": _Key("timezone", FileFault.EXPECTED_ZONE, zone_named, lambda zone: str(zone.key)),
+    "person": _Key("person", FileFault.EXPECTED_PERSON, str.strip),
 }
 _TABLES = {
-    "columns": _Table("mapping", 'a word in quotation marks, such as "body fat", or "" to leave the column out'),
-    "units": _Table("units", 'a unit such as "kg", "lb" or "%"', unit_named),
+    "columns": _Table("mapping", FileFault.EXPECTED_MEANING),
+    "units": _Table("units", FileFault.EXPECTED_UNIT, unit_named),
 }
-_EXPECTED = f"Expected: {', '.join(_KEYS)}, [{'], ['.join(_TABLES)}]."
+_EXPECTED = f"{', '.join(_KEYS)}, [{'], ['.join(_TABLES)}]"
 
 
 def parse(content: bytes) -> Choices:
@@ -96,7 +97,7 @@ def parse(content: bytes) -> Choices:
     try:
         values = tomllib.loads(content.decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as e:
-        raise AnswersInvalid(f"This is not valid TOML: {e}. {_EXPECTED}") from None
+        raise AnswersInvalid(FileFault.TOML_INVALID(problem=str(e), expected=_EXPECTED)) from None
     found: dict[str, Any] = {}
     for name, value in values.items():
         if name in _KEYS:
@@ -104,8 +105,8 @@ def parse(content: bytes) -> Choices:
         elif name in _TABLES:
             found[_TABLES[name].field] = _read_table(_TABLES[name], name, value)
         else:
-            where = " The name of a column belongs below [columns]." if isinstance(value, str) else ""
-            raise AnswersInvalid(f"The key {name!r} is unknown. {_EXPECTED}{where}")
+            fault = FileFault.ANSWER_OUTSIDE_OF_TABLE if isinstance(value, str) else FileFault.ANSWER_UNKNOWN
+            raise AnswersInvalid(fault(key=name, expected=_EXPECTED))
     return Choices(**found)
 
 
@@ -115,12 +116,12 @@ def _read(key: _Key, name: str, value: object) -> object:
             return found
     except _WRONG:
         pass
-    raise AnswersInvalid(f"{name}: expected {key.expected}, got {value!r}.")
+    raise _invalid(name, key.expected(), value)
 
 
 def _read_table(table: _Table, name: str, value: object) -> Mapping[str, str]:
     if not isinstance(value, dict):
-        raise AnswersInvalid(f"{name}: expected a table [{name}] of the names of columns, got {value!r}.")
+        raise _invalid(name, FileFault.EXPECTED_TABLE(table=name), value)
     found = {}
     for header, text in value.items():
         try:
@@ -128,8 +129,12 @@ def _read_table(table: _Table, name: str, value: object) -> Mapping[str, str]:
                 raise TypeError
             found[header] = table.read(text)
         except _WRONG:
-            raise AnswersInvalid(f"[{name}] {header!r}: expected {table.expected}, got {text!r}.") from None
+            raise _invalid(f"[{name}] {header!r}", table.expected(), text) from None
     return found
+
+
+def _invalid(place: str, expected: Reason, got: object) -> AnswersInvalid:
+    return AnswersInvalid(FileFault.ANSWER_INVALID(place=place, expected=expected, got=repr(got)))
 
 
 def write(choices: Choices) -> bytes:

@@ -32,7 +32,7 @@ from xml.parsers import expat
 
 from weighbridge.reasons import Reason
 
-from .errors import FileUnusable, RowFault
+from .errors import FileFault, FileUnusable, RowFault
 from .limits import DAMAGED_ARCHIVE, LONGEST_TAG_BYTES, MOST_XML_BYTES, inflate, xml_parser
 
 #: How far apart the values of one weigh-in may be.
@@ -59,9 +59,6 @@ WORDS = {
 }
 
 
-NOT_HEALTH = "Expected an Apple Health export, but the root element of this XML is not HealthData."
-
-
 class AppleHealth(NamedTuple):
     #: By startDate and source, as the function reads them, oldest first.
     weigh_ins: dict[str, dict[str, str]]
@@ -78,15 +75,14 @@ def read_apple_health(chunks: Iterable[bytes]) -> AppleHealth:
             xml.feed(chunk)
         xml.end()
     except expat.ExpatError as e:
-        raise FileUnusable(
-            f"Row {xml.lines_above + e.lineno}, column {e.offset}: the XML is damaged. Export it again."
-        ) from None
+        place = {"row": xml.lines_above + e.lineno, "column": e.offset}
+        raise FileUnusable(FileFault.FILE_XML_DAMAGED(**place)) from None
     except DAMAGED_ARCHIVE:
-        raise FileUnusable("The archive is damaged. Export it again.") from None
+        raise FileUnusable(FileFault.ARCHIVE_DAMAGED()) from None
     _join(found)
     weigh_ins = {f"{at} ({source})": values for (at, source), values in sorted(found.items()) if "weight" in values}
     if not weigh_ins:
-        raise FileUnusable("The Apple Health export contains no weight.")
+        raise FileUnusable(FileFault.NO_WEIGHT())
     return AppleHealth(weigh_ins, xml.faults)
 
 
@@ -129,7 +125,7 @@ class _Records:
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         if not self._rooted:
             if name != "HealthData":
-                raise FileUnusable(NOT_HEALTH)
+                raise FileUnusable(FileFault.NOT_APPLE_HEALTH())
             self._rooted = True
         elif name == "Record":
             _take(attributes, self._found)
@@ -149,7 +145,7 @@ class _Records:
             self._rest, self._rest_at = self._rest[used:], self._rest_at + used
             if len(self._rest) > LONGEST_TAG_BYTES:
                 line = self.lines_above + self._parser.CurrentLineNumber
-                raise FileUnusable(f"Row {line}: a tag is longer than {LONGEST_TAG_BYTES:,} bytes. Export it again.")
+                raise FileUnusable(FileFault.TAG_TOO_LONG(row=line, maximum=LONGEST_TAG_BYTES))
             return
 
     def _damage(self, e: expat.ExpatError) -> bytes:
@@ -189,7 +185,7 @@ class _Records:
                 raise
             self.faults.append(RowFault.XML_ENDS_EARLY(line=self.lines_above + e.lineno))
         if not self._rooted:
-            raise FileUnusable(NOT_HEALTH)
+            raise FileUnusable(FileFault.NOT_APPLE_HEALTH())
 
 
 def is_archive(data: bytes) -> bool:

@@ -26,7 +26,7 @@ from weighbridge.operate.surroundings import Surroundings, Terminal
 
 from . import answers
 from .answers import ORDERS
-from .errors import AnswersInvalid, FileUnusable, MappingInvalid
+from .errors import AnswersInvalid, FileFault, FileUnusable, MappingInvalid
 from .left_out import unsendable
 from .outliers import Outlier, find_outliers
 from .preview import SHOWN, Preview
@@ -162,7 +162,7 @@ def command(
     # What a row leaves behind stays to the end, and what its receipt takes is gone at once: little is worth a look.
     gc.set_threshold(50_000, 20, 20)
     try:
-        reader = reader_of(_content(file), file.name)
+        reader = reader_of(_content(file))
         with ThreadPoolExecutor(1) as pool:
             # The file is read while the function starts.
             first = pool.submit(reader, choices)
@@ -179,7 +179,7 @@ def _content(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as e:
-        raise FileUnusable(f"{file} cannot be read: {e.strerror}.") from None
+        raise FileUnusable(FileFault.FILE_UNREADABLE(file=str(file), problem=str(e.strerror))) from None
 
 
 class _Import:

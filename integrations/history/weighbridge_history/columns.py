@@ -50,7 +50,7 @@ from weighbridge.reading.languages import HEADERS_ONLY, LANGUAGES
 from weighbridge.reading.quantities import KG_PER, base_unit, unit_of
 from weighbridge.reading.steering import questions_of
 
-from .errors import MappingInvalid
+from .errors import FileFault, MappingInvalid
 
 MASS, PERCENT, ENERGY, BARE, TIME, OTHER = "mass", "%", "kcal", "number", "time", "text"
 
@@ -349,10 +349,8 @@ def _without_repeated(columns: Sequence[Column]) -> list[Column]:
     for column in columns:
         if column.recognized_by == MAPPING and _is_number(column):
             if column.word in first:
-                raise MappingInvalid(
-                    f"The mapping gives two columns the meaning {column.word!r}: {first[column.word]!r} and "
-                    f"{column.header!r}."
-                )
+                two = {"first": first[column.word], "second": column.header}
+                raise MappingInvalid(FileFault.MEANING_TWICE(meaning=column.word, **two))
             first[column.word] = column.header
     kept = []
     for column in columns:
@@ -379,30 +377,24 @@ def _in_units(columns: Sequence[Column], units: Mapping[str, str]) -> list[Colum
             left.pop(name, None)
             meaning = meaning_of(column.key)
             if meaning is not None and in_unit(meaning, units[name]) is None:
-                raise MappingInvalid(f"The column {column.header!r} cannot be in {units[name]}.")
+                raise MappingInvalid(FileFault.UNIT_NOT_OF_COLUMN(header=column.header, unit=units[name]))
             column = column._replace(
                 unit=units[name], word=_word_of(meaning, units[name], column.key) if meaning else column.word
             )
         found.append(column)
     if left:
-        raise MappingInvalid(
-            f"A unit is given for {next(iter(left))!r}, but the columns are: {', '.join(c.header for c in columns)}."
-        )
+        headers = ", ".join(column.header for column in columns)
+        raise MappingInvalid(FileFault.UNIT_OF_NO_COLUMN(header=next(iter(left)), headers=headers))
     return found
 
 
 def _check(mapping: Mapping[str, str], headers: Sequence[str]) -> None:
     for header, word in mapping.items():
         if header not in headers:
-            raise MappingInvalid(
-                f"The mapping names a column {header!r}, but the columns are: {', '.join(headers)}. "
-                "Is it the mapping of another file?"
-            )
+            raise MappingInvalid(FileFault.COLUMN_UNKNOWN(header=header, headers=", ".join(headers)))
         if word and word not in KIND_OF and meaning_of(word) is None:
-            raise MappingInvalid(
-                f"The mapping gives the column {header!r} the meaning {word!r}. "
-                f'Expected one of: {", ".join(KIND_OF)}; or "" to leave the column out.'
-            )
+            meanings = ", ".join(KIND_OF)
+            raise MappingInvalid(FileFault.MEANING_UNKNOWN(header=header, meaning=word, meanings=meanings))
 
 
 def parts_of(header: str) -> tuple[str, str]:

@@ -20,7 +20,7 @@ from xml.parsers import expat
 
 import olefile
 
-from .errors import FileUnusable
+from .errors import FileFault, FileUnusable
 from .limits import (
     DAMAGED_ARCHIVE,
     LONGEST_TAG_BYTES,
@@ -33,8 +33,6 @@ from .limits import (
     xml_parser,
 )
 
-DAMAGED = "The spreadsheet cannot be read. Is it complete? Export it again, or save it as CSV."
-
 
 def check_extents(data: bytes) -> None:
     """Raises `FileUnusable` if a spreadsheet (.xlsx, .xlsb, .ods, .xls) holds too much."""
@@ -44,7 +42,7 @@ def check_extents(data: bytes) -> None:
         else:
             _check_xls(data)
     except (*DAMAGED_ARCHIVE, expat.ExpatError, struct.error, IndexError):
-        raise FileUnusable(DAMAGED) from None
+        raise FileUnusable(FileFault.SPREADSHEET_UNREADABLE()) from None
 
 
 def _check_archive(data: bytes) -> None:
@@ -52,7 +50,7 @@ def _check_archive(data: bytes) -> None:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         parts = archive.infolist()
         if len(parts) > MOST_PARTS:
-            raise FileUnusable(f"Expected at most {MOST_PARTS:,} files in the archive, got {len(parts):,}.")
+            raise FileUnusable(FileFault.SPREADSHEET_WITH_TOO_MANY_FILES(maximum=MOST_PARTS, count=len(parts)))
         for part in parts:
             feed = _reader_of(part.filename.casefold())
             for chunk in inflate(archive, part, left):
@@ -82,20 +80,15 @@ class _Extent:
             return
         self._bottom, self._right = max(self._bottom, row), max(self._right, column)
         if self._bottom > MOST_ROWS or self._right > MOST_COLUMNS or self._bottom * self._right > MOST_CELLS:
-            raise FileUnusable(
-                f"Row {row:,}, column {column:,}: the sheet spans {self._bottom:,} rows and {self._right:,} "
-                f"columns. Expected at most {MOST_ROWS:,} rows, {MOST_COLUMNS} columns and {MOST_CELLS:,} cells. "
-                "Delete what is far from the table, or save it as CSV."
-            )
+            most = {"most_rows": MOST_ROWS, "most_columns": MOST_COLUMNS, "most_cells": MOST_CELLS}
+            spans = {"rows": self._bottom, "columns": self._right}
+            raise FileUnusable(FileFault.SPREADSHEET_SPANS_TOO_MUCH(row=row, column=column, **spans, **most))
 
 
 def _check_stated(rows: int, columns: int) -> None:
     """The extent that a file states. Raises `FileUnusable`."""
     if rows * columns > MOST_CELLS:
-        raise FileUnusable(
-            f"The spreadsheet states a size of {rows:,} rows and {columns:,} columns. Expected at most "
-            f"{MOST_CELLS:,} cells. Save it again with a spreadsheet program, or as CSV."
-        )
+        raise FileUnusable(FileFault.SPREADSHEET_STATES_TOO_MUCH(rows=rows, columns=columns, maximum=MOST_CELLS))
 
 
 # -- XML ---------------------------------------------------------------------------------------------------
@@ -117,7 +110,7 @@ class _Xml:
         self._parser.Parse(chunk, False)
         self._fed += len(chunk)
         if self._fed - max(self._parser.CurrentByteIndex, 0) > LONGEST_TAG_BYTES:
-            raise FileUnusable(f"The spreadsheet has a text longer than {LONGEST_TAG_BYTES:,} bytes. Save it as CSV.")
+            raise FileUnusable(FileFault.SPREADSHEET_TEXT_TOO_LONG(maximum=LONGEST_TAG_BYTES))
 
 
 class _Xlsx(_Xml):
@@ -195,7 +188,7 @@ class _Xlsb:
         while found := _record(data, at):
             kind, start, size = found
             if size > LONGEST_TAG_BYTES:
-                raise FileUnusable(f"The spreadsheet has a record longer than {LONGEST_TAG_BYTES:,} bytes.")
+                raise FileUnusable(FileFault.SPREADSHEET_RECORD_TOO_LONG(maximum=LONGEST_TAG_BYTES))
             if len(data) < start + size:
                 break
             if kind == self.ROW:
@@ -260,7 +253,7 @@ def _workbook(data: bytes) -> memoryview:
     with olefile.OleFileIO(io.BytesIO(data)) as compound:
         name = next((name for name in ("Workbook", "Book") if compound.exists(name)), None)
         if name is None:
-            raise FileUnusable(DAMAGED)
+            raise FileUnusable(FileFault.SPREADSHEET_UNREADABLE())
         return memoryview(compound.openstream(name).read())
 
 

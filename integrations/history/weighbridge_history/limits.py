@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 from xml.parsers import expat
 
-from .errors import FileUnusable
+from .errors import FileFault, FileUnusable
 
 MEBIBYTE = 1 << 20
 #: Of the process that reads: everything it holds, and how long it may take.
@@ -41,10 +41,7 @@ def inflate(archive: zipfile.ZipFile, part: zipfile.ZipInfo, most_bytes: int) ->
         while chunk := file.read(CHUNK_BYTES):
             done += len(chunk)
             if done > most_bytes or done > max(ALWAYS_INFLATED_BYTES, MOST_INFLATION * part.compress_size):
-                raise FileUnusable(
-                    f"The archive holds far more than its size of {part.compress_size:,} bytes suggests. "
-                    "Export it again, or save it as CSV."
-                )
+                raise FileUnusable(FileFault.ARCHIVE_EXPANDS(size=part.compress_size))
             yield chunk
 
 
@@ -52,7 +49,7 @@ def xml_parser() -> expat.XMLParserType:
     """A parser that refuses entities of the file's own."""
 
     def refuse(*_: object) -> None:
-        raise FileUnusable("The XML defines entities, which no export does. Export it again.")
+        raise FileUnusable(FileFault.XML_WITH_ENTITIES())
 
     parser = expat.ParserCreate()
     parser.EntityDeclHandler = refuse

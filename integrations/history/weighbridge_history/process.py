@@ -22,7 +22,7 @@ from threading import Event, Thread, Timer
 from typing import IO, Any
 
 from . import errors
-from .errors import FileUnusable
+from .errors import FileFault, FileUnusable
 from .limits import MEBIBYTE, MEMORY_BYTES, SECONDS
 
 MOST_ANSWERED_BYTES = 512 * MEBIBYTE
@@ -30,9 +30,8 @@ MOST_ANSWERED_BYTES = 512 * MEBIBYTE
 _ENVIRONMENT = ("PATH", "SYSTEMROOT", "PYTHONHOME", "PYTHONTZPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 
 
-def ask(question: Mapping[str, Any], data: bytes, name: str) -> Iterator[Any]:
+def ask(question: Mapping[str, Any], data: bytes) -> Iterator[Any]:
     """The reader's answers about a file. Raises what the reader raised, or `FileUnusable` if it ended without."""
-    what = name or "The file"
     environment = {key: os.environ[key] for key in _ENVIRONMENT if key in os.environ}
     environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     child = subprocess.Popen(  # noqa: S603  # this Python and our own module
@@ -53,7 +52,7 @@ def ask(question: Mapping[str, Any], data: bytes, name: str) -> Iterator[Any]:
     timer.start()
     feeder.start()
     try:
-        yield from _answers(child, late, what)
+        yield from _answers(child, late)
     finally:
         timer.cancel()
         child.kill()
@@ -70,12 +69,12 @@ def _feed(pipe: IO[bytes], question: bytes, data: bytes) -> None:
         shutil.copyfileobj(io.BytesIO(data), pipe, MEBIBYTE)
 
 
-def _answers(child: subprocess.Popen[bytes], late: Event, what: str) -> Iterator[Any]:
+def _answers(child: subprocess.Popen[bytes], late: Event) -> Iterator[Any]:
     left, started = MOST_ANSWERED_BYTES, False
     while child.stdout and (line := child.stdout.readline(left + 1)):
         left -= len(line)
         if left < 0:
-            raise FileUnusable(f"{what} holds too many weigh-ins. Export a shorter period.")
+            raise FileUnusable(FileFault.TOO_MANY_WEIGH_INS())
         if not line.endswith(b"\n"):
             break
         answer = json.loads(line)
@@ -84,24 +83,18 @@ def _answers(child: subprocess.Popen[bytes], late: Event, what: str) -> Iterator
                 started = True
             case {"end": True}:
                 return
-            case {"raised": kind, "arguments": arguments, "values": values}:
-                raise _raised(kind, arguments, values)
+            case {"raised": kind, "fault": fault, "parameters": parameters, "fix": fix}:
+                raise _raised(kind, fault, parameters, fix)
             case _:
                 yield answer
     code = child.wait()
     if late.is_set() or (os.name == "posix" and code == -signal.SIGXCPU):
-        raise FileUnusable(f"{what} was not read within {SECONDS} s. Export a shorter period, or save it as CSV.")
+        raise FileUnusable(FileFault.TOO_LONG_TO_READ(seconds=SECONDS))
     if not started:
-        raise FileUnusable(f"{what} was not read: the process that reads files did not start.")
-    raise FileUnusable(
-        f"{what} cannot be read: it is damaged, or needs more than {MEMORY_BYTES // MEBIBYTE} MiB. "
-        "Export it again, or a shorter period, or save it as CSV."
-    )
+        raise FileUnusable(FileFault.READER_DID_NOT_START())
+    raise FileUnusable(FileFault.READER_ENDED(maximum=MEMORY_BYTES // MEBIBYTE))
 
 
-def _raised(kind: str, arguments: list[Any], values: dict[str, Any]) -> Exception:
-    found = getattr(errors, kind)
-    raised: Exception = found.__new__(found)
-    raised.args = tuple(arguments)
-    vars(raised).update(values)
+def _raised(kind: str, fault: str, parameters: dict[str, Any], fix: str) -> Exception:
+    raised: Exception = getattr(errors, kind)(FileFault[fault](**parameters), fix)
     return raised

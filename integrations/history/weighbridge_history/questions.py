@@ -46,17 +46,17 @@ def read_or_ask(
 def _answered(question: Question, choices: Choices, ask: Ask) -> Choices:
     match question:
         case OrderUnclear():
-            order = _one_of(ask, question, f"{question.what} [{'/'.join(ORDERS)}] ", ORDERS)
+            order = _one_of(ask, question, f"{question.reason} [{'/'.join(ORDERS)}] ", ORDERS)
             return choices._replace(order=order)
         case TimeOfDayMissing():
-            at = _until(ask, question, f"{question.what} One time for all of them, such as 07:00: ", time_of_day)
+            at = _until(ask, question, f"{question.reason} One time for all of them, such as 07:00: ", time_of_day)
             return choices._replace(time_of_day=at)
         case UnitUnclear():
-            unit = _one_of(ask, question, f"{question.what} [{'/'.join(MASSES)}] ", {u: u for u in MASSES})
+            unit = _one_of(ask, question, f"{question.reason} [{'/'.join(MASSES)}] ", {u: u for u in MASSES})
             return choices._replace(units={**choices.units, question.column: unit})
         case SeveralPeople(people=people):
             known = {name.casefold(): name for name in people}
-            return choices._replace(person=_one_of(ask, question, f"{question.what} [{'/'.join(people)}] ", known))
+            return choices._replace(person=_one_of(ask, question, f"{question.reason} [{'/'.join(people)}] ", known))
     raise question
 
 

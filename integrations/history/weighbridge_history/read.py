@@ -23,7 +23,16 @@ from weighbridge.reasons import Reason
 from . import times
 from .apple_health import chunks_of, is_archive, read_apple_health
 from .columns import GARMIN, Column, is_header, is_values, recognize
-from .errors import FileUnusable, MappingInvalid, OrderUnclear, RowFault, SeveralPeople, TimeOfDayMissing, UnitUnclear
+from .errors import (
+    FileFault,
+    FileUnusable,
+    MappingInvalid,
+    OrderUnclear,
+    RowFault,
+    SeveralPeople,
+    TimeOfDayMissing,
+    UnitUnclear,
+)
 from .limits import CHUNK_BYTES
 from .process import ask
 from .table import LONGEST_CELL, Table, TableRow, read_table
@@ -107,16 +116,14 @@ def read(
     person: str = "",
     time_of_day: str = "",
     units: Mapping[str, str] | None = None,
-    name: str = "",
 ) -> History:
-    """The weigh-ins of a history file, read in a process of its own. `name`: of the file, for the message if that
-    process fails. The other arguments are those of `Choices`.
+    """The weigh-ins of a history file, read in a process of its own. The arguments are those of `Choices`.
 
     Raises `FileUnusable`, `MappingInvalid`, or one of its `Question`s.
     """
     choices = Choices(dict(mapping or {}), order, None, person, time_of_day, dict(units or {}))._asdict()
     choices["timezone"] = timezone.key if timezone else None
-    answers = ask({"columns": False, "choices": choices}, data, name)
+    answers = ask({"columns": False, "choices": choices}, data)
     fields: dict[str, Any] = next(answers)
     fields["rows"] = [
         WeighInLine(number, line.encode("latin-1"), reason, whom)
@@ -128,9 +135,9 @@ def read(
     return History(**fields)
 
 
-def reader_of(data: bytes, name: str = "") -> Callable[[Choices], History]:
-    """Choices -> the history in a file of this name, as `read` finds it."""
-    return lambda choices: read(data, **choices._asdict(), name=name)
+def reader_of(data: bytes) -> Callable[[Choices], History]:
+    """Choices -> the history in a file, as `read` finds it."""
+    return lambda choices: read(data, **choices._asdict())
 
 
 def read_here(data: bytes, more: IO[bytes] | None = None, **answers: Any) -> History:
@@ -149,7 +156,7 @@ def check_people(history: History, *, served: bool) -> None:
     left = dict.fromkeys(row.person for row in history.readings if row.person)
     if len(left) > 1 and not served:
         raise SeveralPeople(
-            f"The file holds weigh-ins of {' and '.join(left)}, and the function serves one account.",
+            FileFault.SEVERAL_PEOPLE(people=list(left)),
             "Pass --name NAME to send those of one person.",
             list(left),
         )
@@ -180,7 +187,7 @@ def _with(line: bytes, key: str, value: str) -> bytes:
 
 def _read(data: bytes, choices: Choices, more: IO[bytes] | None) -> History:
     if not data.strip():
-        raise FileUnusable("The file is empty.")
+        raise FileUnusable(FileFault.FILE_EMPTY())
     start = _start(data)
     if start.startswith(b"{"):
         _check_no_columns("JSON lines", choices)
@@ -203,10 +210,7 @@ def _read(data: bytes, choices: Choices, more: IO[bytes] | None) -> History:
 def _check_no_columns(kind: str, choices: Choices) -> None:
     """Raises `MappingInvalid` if the choices name columns: this kind of file has none."""
     if named := [*choices.mapping, *choices.units]:
-        raise MappingInvalid(
-            f"The answers name the column {named[0]!r}, but a file of {kind} has no columns. "
-            "Are they from the import of another file?"
-        )
+        raise MappingInvalid(FileFault.COLUMN_OF_NO_TABLE(header=named[0], kind=kind))
 
 
 def _apple_health(chunks: Iterable[bytes]) -> History:
@@ -258,7 +262,7 @@ def _json_list(data: bytes, choices: Choices) -> History:
     units = dict(choices.units)
     if _FITBIT in keys and not any(normal(name) == "weight" for name in units):
         raise UnitUnclear(
-            "The weights of Fitbit are in the unit of the account, which the file does not name.",
+            FileFault.UNIT_OF_FITBIT_MISSING(),
             "Pass --unit weight=kg or --unit weight=lb.",
         )
     columns = recognize(keys, [], choices.mapping, units=units)
@@ -284,11 +288,11 @@ def _values_of(data: bytes) -> list[object]:
     try:
         values: list[object] = json.loads(data.decode("utf-8-sig"), parse_float=str, parse_int=str)
     except UnicodeDecodeError as e:
-        raise FileUnusable(f"Byte {e.start + 1}: this is not valid UTF-8.") from None
+        raise FileUnusable(FileFault.FILE_NOT_UTF_8(byte=e.start + 1)) from None
     except json.JSONDecodeError as e:
-        raise FileUnusable(f"Row {e.lineno}, column {e.colno}: {e.msg}.") from None
+        raise FileUnusable(FileFault.FILE_NOT_JSON(row=e.lineno, column=e.colno, problem=e.msg)) from None
     except (ValueError, RecursionError):
-        raise FileUnusable("This JSON cannot be read.") from None
+        raise FileUnusable(FileFault.FILE_JSON_UNREADABLE()) from None
     return values
 
 
@@ -305,9 +309,9 @@ def _text(value: object) -> str:
 # -- tables ------------------------------------------------------------------------------------------------
 
 
-def columns_of(data: bytes, mapping: Mapping[str, str], *, name: str = "") -> list[Column]:
+def columns_of(data: bytes, mapping: Mapping[str, str]) -> list[Column]:
     """The columns of a table, even if they do not make a reading. Raises `FileUnusable` or `MappingInvalid`."""
-    return [Column(*column) for column in ask({"columns": True, "mapping": dict(mapping)}, data, name)]
+    return [Column(*column) for column in ask({"columns": True, "mapping": dict(mapping)}, data)]
 
 
 def columns_here(data: bytes, mapping: Mapping[str, str]) -> list[Column]:
@@ -341,21 +345,26 @@ def _table_of(data: bytes, mapping: Mapping[str, str]) -> Table:
     wanted = set(mapping)
     table = read_table(data, lambda cells: (bool(wanted) and wanted <= set(cells)) or is_header(cells))
     if is_values(table.headers):
-        raise FileUnusable(
-            "The file has no header: its first line holds values. "
-            "Write a line with the names of the columns above it, such as: date, weight, body fat."
-        )
+        raise FileUnusable(FileFault.HEADER_MISSING())
     return table
+
+
+#: Whether there are a time and a weight -> what is wrong.
+_MISSING = {
+    (False, True): FileFault.TIME_COLUMN_MISSING,
+    (True, False): FileFault.WEIGHT_COLUMN_MISSING,
+    (False, False): FileFault.BOTH_COLUMNS_MISSING,
+}
 
 
 def _table(table: Table, choices: Choices) -> History:
     sample = [row.cells for row in islice(table.rows(), SAMPLE)]
     columns = recognize(table.headers, sample, choices.mapping, units=choices.units)
     words = {column.word for column in columns if column.key}
-    if missing := [word for word in ("time", "weight") if word not in words]:
+    if fault := _MISSING.get(("time" in words, "weight" in words)):
+        word = "weight" if "time" in words else "time"
         raise MappingInvalid(
-            f"No column is recognized as the {' or the '.join(missing)}. The columns are: {', '.join(table.headers)}.",
-            f'Name it in a mapping file: "the header" = "{missing[0]}".',
+            fault(headers=", ".join(table.headers)), f'Name it in a mapping file: "the header" = "{word}".'
         )
     when = _When(columns, choices, utc=any(line.startswith(_SAMSUNG) for line in table.above))
     when.learn(row.cells for row in table.rows())
@@ -374,7 +383,7 @@ def _table(table: Table, choices: Choices) -> History:
     if cells_of.weight_without_unit:
         header = next(column.header for column in columns if meaning_of(column.key) is BARE_WEIGHT)
         raise UnitUnclear(
-            f"The unit of the column {header!r} is neither in its header nor in its cells.",
+            FileFault.UNIT_OF_COLUMN_MISSING(header=header),
             "Pass --unit weight=kg, --unit weight=lb or --unit weight=st.",
         )
     return History("a table", rows, tuple(columns), at_time_of_day=when.used)
@@ -404,7 +413,7 @@ class _When:
         kinds = {times.kind_of(text) for text in texts}
         if times.Kind.DAY in kinds and not kinds & {times.Kind.CLOCK, times.Kind.INSTANT} and not self._time_of_day:
             raise TimeOfDayMissing(
-                "The file has dates and no times of day, and Garmin needs the instant of a weigh-in.",
+                FileFault.TIMES_OF_DAY_MISSING(),
                 "Pass --time-of-day 07:00 to use one time for all of them.",
             )
 
@@ -434,11 +443,12 @@ class _When:
         return [(key, times.plain(cells[i])) for i, key in self._places if i < len(cells) and not is_missing(cells[i])]
 
 
-def _which_order(unclear: times.Unclear) -> str:
+def _which_order(unclear: times.Unclear) -> Reason:
     if not unclear.orders:
-        return f"The dates of the file contradict each other: {unclear.example!r} has another order than those above."
-    which = "year or the day" if times.MONTH_FIRST not in unclear.orders else "day or the month"
-    return f"Is the {which} first in {unclear.example!r}? No row in the file shows it."
+        return FileFault.DATES_CONTRADICT(time=unclear.example)
+    is_month_possible = times.MONTH_FIRST in unclear.orders
+    which = FileFault.DAY_OR_MONTH_FIRST if is_month_possible else FileFault.YEAR_OR_DAY_FIRST
+    return which(time=unclear.example)
 
 
 def _garmin(table: Table, choices: Choices) -> History:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import IO, Any
 from zoneinfo import ZoneInfo
 
+from weighbridge.reasons import shown_parameters
+
 from . import errors
 from .limits import CHUNK_BYTES, MEBIBYTE, MEMORY_BYTES, MOST_HELD_BYTES, SECONDS
 from .read import columns_here, read_here
@@ -30,7 +32,8 @@ def main() -> None:
         for answer in _answers(question, sys.stdin.buffer):
             _write(out, answer)
     except (errors.FileUnusable, errors.MappingInvalid) as e:
-        _write(out, {"raised": type(e).__name__, "arguments": e.args, "values": vars(e)})
+        of_file = {"fault": e.reason.why.name, "parameters": shown_parameters(e.reason.parameters), "fix": e.fix}
+        _write(out, {"raised": type(e).__name__, **of_file})
     else:
         _write(out, {"end": True})
     out.flush()
@@ -58,9 +61,7 @@ def _answers(question: dict[str, Any], file: IO[bytes]) -> Iterator[Any]:
 def _whole(start: bytes, file: IO[bytes]) -> bytes:
     data = start + file.read(MOST_HELD_BYTES)
     if len(data) > MOST_HELD_BYTES:
-        raise errors.FileUnusable(
-            f"Expected at most {MOST_HELD_BYTES // MEBIBYTE} MiB, got a larger file. Export a shorter period."
-        )
+        raise errors.FileUnusable(errors.FileFault.FILE_TOO_LARGE(maximum=MOST_HELD_BYTES // MEBIBYTE))
     return data
 
 

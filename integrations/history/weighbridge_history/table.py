@@ -23,8 +23,8 @@ from typing import NamedTuple
 
 import python_calamine as calamine
 
-from .errors import FileUnusable
-from .extents import DAMAGED, check_extents
+from .errors import FileFault, FileUnusable
+from .extents import check_extents
 
 #: An OLE 2 compound file (.xls), and a ZIP archive (.xlsx).
 SPREADSHEETS = (b"\xd0\xcf\x11\xe0", b"PK\x03\x04")
@@ -71,7 +71,8 @@ class Table:
         except UnicodeDecodeError as e:
             raise _not_text(self._data, e) from None
         except csv.Error as e:
-            raise FileUnusable(f"Row {above + lines.line_num + 1}: {e}. Is the file damaged there?") from None
+            row = above + lines.line_num + 1
+            raise FileUnusable(FileFault.ROW_UNREADABLE(row=row, problem=str(e))) from None
 
 
 def read_table(data: bytes, is_header: Callable[[Sequence[str]], bool]) -> Table:
@@ -87,7 +88,7 @@ def read_table(data: bytes, is_header: Callable[[Sequence[str]], bool]) -> Table
     split = [_split(line) for line in lines]
     place = next((i for i, (cells, _) in enumerate(split) if is_header(cells)), 0)
     if not lines[place].strip():
-        raise FileUnusable("Expected the names of the columns in the first line, but it is empty.")
+        raise FileUnusable(FileFault.HEADER_EMPTY())
     headers, delimiter = split[place]
     return Table(headers, data, delimiter, encoding, tuple(lines[:place]))
 
@@ -100,7 +101,7 @@ def _split(line: str) -> tuple[list[str], str]:
     try:
         return [cell.strip() for cell in next(csv.reader([line.rstrip("\r")], delimiter=delimiter), [])], delimiter
     except csv.Error as e:
-        raise FileUnusable(f"Row 1: {e}. Is the file damaged there?") from None
+        raise FileUnusable(FileFault.ROW_UNREADABLE(row=1, problem=str(e))) from None
 
 
 def _encoding(data: bytes) -> str:
@@ -117,7 +118,7 @@ def _encoding(data: bytes) -> str:
 def _not_text(data: bytes, e: UnicodeDecodeError) -> FileUnusable:
     before = data[: e.start]
     row, column = before.count(b"\n") + 1, e.start - before.rfind(b"\n")
-    return FileUnusable(f"Row {row}, byte {column}: this is not text. Is the file damaged or of another type?")
+    return FileUnusable(FileFault.FILE_NOT_TEXT(row=row, byte=column))
 
 
 def _spreadsheet(data: bytes, is_header: Callable[[Sequence[str]], bool]) -> Table:
@@ -125,10 +126,10 @@ def _spreadsheet(data: bytes, is_header: Callable[[Sequence[str]], bool]) -> Tab
     try:
         sheet = calamine.CalamineWorkbook.from_filelike(io.BytesIO(data)).get_sheet_by_index(0)
     except (calamine.CalamineError, ValueError, IndexError, OSError) as e:
-        raise FileUnusable(DAMAGED) from e
+        raise FileUnusable(FileFault.SPREADSHEET_UNREADABLE()) from e
     first = [[_text(value).strip() for value in row] for row in islice(sheet.iter_rows(), FIRST_LINES)]
     if not first:
-        raise FileUnusable("The first sheet of the spreadsheet is empty.")
+        raise FileUnusable(FileFault.SPREADSHEET_EMPTY())
     place = next((i for i, cells in enumerate(first) if is_header(cells)), 0)
     return Table(first[place], sheet, above=tuple(" ".join(cells) for cells in first[:place]))
 

@@ -19,7 +19,7 @@ import streamlit as st
 from weighbridge.client import Result
 from weighbridge.notes import Code
 from weighbridge.reasons import Phrase, Sentences, Why, fill
-from weighbridge_history.errors import RowFault
+from weighbridge_history.errors import FileFault, RowFault
 
 from .clock import duration, to_display
 from .values import FIELDS, differences, name_of
@@ -147,9 +147,19 @@ REASONS: Mapping[Sentences, str] = {
     Code.REPLACED_ENTRY_REMAINS: mark("The old entry is still there. Delete it in the list of weigh-ins."),
     RowFault.TIME_OF_DAY_OF_ROW_MISSING: mark("the time of day is missing"),
     RowFault.JSON_INVALID: mark("column {place}: this is not valid JSON"),
+    FileFault.FILE_NOT_JSON: mark("Row {row}, column {column}: this is not valid JSON."),
+    FileFault.ROW_UNREADABLE: mark("Row {row} cannot be read. Is the file damaged there?"),
+    FileFault.TIME_COLUMN_MISSING: mark("No column is recognized as the time. Choose it below."),
+    FileFault.WEIGHT_COLUMN_MISSING: mark("No column is recognized as the weight. Choose it below."),
+    FileFault.BOTH_COLUMNS_MISSING: mark("No column is recognized as the time or the weight. Choose both below."),
+    FileFault.TIMES_OF_DAY_MISSING: mark("The file has dates and no times of day."),
+    FileFault.UNIT_OF_COLUMN_MISSING: mark("In which unit is the column {header!r}? Neither it nor its cells say so."),
+    FileFault.UNIT_OF_FITBIT_MISSING: mark("In which unit are the weights? A file of Fitbit does not say so."),
+    FileFault.SEVERAL_PEOPLE: mark("The file holds weigh-ins of {people:and}. Whose do you want?"),
+    FileFault.TOML_INVALID: mark("This is not valid TOML. Expected: {expected}."),
 }
 #: What is known here, by its code.
-KNOWN: Mapping[str, Sentences] = {why.code: why for why in (*Why, *Code, *RowFault)}
+KNOWN: Mapping[str, Sentences] = {why.code: why for why in (*Why, *Code, *RowFault, *FileFault)}
 #: Parameters that are words of a table.
 _WORDS = frozenset(("quantity", "other", "unit", "weekday", "values", "question"))
 #: Parameters that are names of values.

@@ -17,6 +17,7 @@ import streamlit as st
 
 from weighbridge.client import Result
 from weighbridge.notes import Code
+from weighbridge.reasons import Reason
 from weighbridge_history import answers
 from weighbridge_history.columns import KIND_OF
 from weighbridge_history.errors import (
@@ -37,7 +38,7 @@ from weighbridge_history.send import STATUS_TEXTS, ImportReport, Stopped, check,
 from weighbridge_history.times import DAY_FIRST, MONTH_FIRST, YEAR_FIRST, time_of_day
 
 from .account import FunctionOf
-from .answers import in_own_words, text_of, text_of_kind, text_of_note, text_of_reason
+from .answers import text_of, text_of_kind, text_of_note, text_of_reason
 from .charts import axis_over, draw
 from .clock import moment, to_display, zone
 from .trend import AT_FIRST, with_calculated
@@ -95,16 +96,16 @@ def show_history(account: FunctionOf, *, to_files: bool) -> None:
             st.session_state["history"] = (question, preview)
     except Question as e:
         if type(e).__name__ in _questions(file):
-            st.error(_what(e))  # the answer does not help
+            st.error(_text(e.reason))  # the answer does not help
             return
         _questions(file)[type(e).__name__] = e
         st.rerun()
     except MappingInvalid as e:
-        st.error(in_own_words(_("The columns do not make a weigh-in. Choose what each one is."), e.what))
+        st.error(_text(e.reason))
         _choose_columns(file, choices, opened=True)
         return
     except FileUnusable as e:
-        st.error(in_own_words(_("The file cannot be read."), str(e)))
+        st.error(_text(e.reason))
         return
     except Stopped as e:
         st.error(_why_stopped(e))
@@ -127,7 +128,7 @@ def show_history(account: FunctionOf, *, to_files: bool) -> None:
 
 def _read(file: File, choices: Choices, account: FunctionOf) -> Preview:
     wanted = choices._replace(person=account.person or choices.person)
-    history = read(file.data, **wanted._asdict(), name=file.name)
+    history = read(file.data, **wanted._asdict())
     check_people(history, served=bool(account.person))
     rows = history.readings
     step = max(1, len(rows) // MOST_DRAWN)
@@ -148,7 +149,7 @@ def _given_answers() -> Choices | None:
         try:
             return answers.parse(file.getvalue())
         except AnswersInvalid as e:
-            st.error(in_own_words(_("The file does not hold such answers."), str(e)))
+            st.error(_text(e.reason))
     st.error(_("The answers in {file} cannot be used.", file=file.name))
     return None
 
@@ -202,38 +203,29 @@ def _is_answered(question: Question, given: Choices) -> bool:
 def _ask_one(question: Question, key: str) -> Choices | None:
     match question:
         case OrderUnclear():
-            order = st.segmented_control(_what(question), [DAY_FIRST, MONTH_FIRST, YEAR_FIRST], format_func=_, key=key)
+            order = st.segmented_control(
+                _text(question.reason), [DAY_FIRST, MONTH_FIRST, YEAR_FIRST], format_func=_, key=key
+            )
             return Choices(order=order) if order else None
         case TimeOfDayMissing():
-            text = st.text_input(f"{_what(question)} {_('One time for all of them, such as 07:00:')}", key=key)
+            text = st.text_input(f"{_text(question.reason)} {_('One time for all of them, such as 07:00:')}", key=key)
             if at := time_of_day(text):
                 return Choices(time_of_day=at)
             if text.strip():
                 st.error(_("Expected a time of day such as 07:00, got {typed}.", typed=repr(text.strip())))
         case UnitUnclear():
-            unit = st.segmented_control(_what(question), MASSES, key=key)
+            unit = st.segmented_control(_text(question.reason), MASSES, key=key)
             return Choices(units={question.column: unit}) if unit else None
         case SeveralPeople(people=people):
-            person = st.segmented_control(_what(question), people, key=key)
+            person = st.segmented_control(_text(question.reason), people, key=key)
             return Choices(person=person) if person else None
         case _:
-            st.error(_what(question))
+            st.error(_text(question.reason))
     return None
 
 
-def _what(question: Question) -> str:
-    match question:
-        case OrderUnclear():
-            words = _("What is first in the dates of the file?")
-        case TimeOfDayMissing():
-            words = _("The file has dates and no times of day.")
-        case UnitUnclear():
-            words = _("In which unit are the weights of the file?")
-        case SeveralPeople():
-            words = _("The file holds weigh-ins of several people. Whose do you want?")
-        case _:
-            words = ""
-    return in_own_words(words, question.what)
+def _text(reason: Reason) -> str:
+    return text_of_reason(reason.shown())
 
 
 def _ask_for_units(file: File, history: History) -> bool:

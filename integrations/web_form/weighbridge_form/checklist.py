@@ -223,6 +223,10 @@ def _phone(account: FunctionOf, settings: FormSettings) -> None:
         _draw(Step(title, State.IF_WANTED, text, next_step))
         return
     _draw(Step(title, State.IF_WANTED, text, _("A code has the address and a key that may only send.")))
+    # Wanted until it is there: a run that another one interrupts would lose the tap.
+    if st.session_state.get("phone code wanted"):
+        st.session_state["phone code"] = _ask_for_code(account, address, settings.phone_key)
+        del st.session_state["phone code wanted"]
     shown = st.session_state.get("phone code")
     if isinstance(shown, Shown) and shown.account == account:
         if not shown.refusal:
@@ -236,10 +240,7 @@ def _phone(account: FunctionOf, settings: FormSettings) -> None:
             st.button(_("Hide the code"), on_click=_hide_code, key="hide code")
             return
         st.warning(shown.refusal)
-    # Not in a callback: its arguments would be in the session.
-    if st.button(_("Show the code"), key="show code"):
-        st.session_state["phone code"] = _ask_for_code(account, address, settings.phone_key)
-        st.rerun()
+    st.button(_("Show the code"), on_click=_want_code, key="show code")
 
 
 def _ask_for_code(account: FunctionOf, address: str, key: SecretStr) -> Shown:
@@ -247,6 +248,11 @@ def _ask_for_code(account: FunctionOf, address: str, key: SecretStr) -> Shown:
     said = FunctionOf(Target(account.target.url, key)).client.health()
     refusal = refusal_of(said, account.person)
     return Shown(account, refusal, is_reached=not refusal and FunctionOf(Target(address)).client.health().ok)
+
+
+def _want_code() -> None:
+    # The key is not among the arguments, which would be in the session.
+    st.session_state["phone code wanted"] = True
 
 
 def _hide_code() -> None:

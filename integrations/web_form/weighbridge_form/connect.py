@@ -107,12 +107,16 @@ def show_signed_in(account: FunctionOf) -> None:
     with st.expander(_signed_in(known)):
         if until := known.body.get("until"):
             st.markdown(_("Until {time}. Each weigh-in extends it.", time=to_display(until)))
-        if st.button(_("Sign out of Garmin")):
-            answer = account.client.sign_out(person=account.person)
-            _forget(account)
-            if answer.ok:
-                st.rerun()
-            st.error(text_of(answer))
+        st.button(_("Sign out of Garmin"), on_click=_sign_out, args=(account,))
+        if failed := st.session_state.pop("sign-out failed", None):
+            st.error(text_of(failed))
+
+
+def _sign_out(account: FunctionOf) -> None:
+    answer = account.client.sign_out(person=account.person)
+    _forget(account)
+    if not answer.ok:
+        st.session_state["sign-out failed"] = answer
 
 
 def _ends_in(days: float | None) -> str:

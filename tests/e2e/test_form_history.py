@@ -205,6 +205,22 @@ def test_unit_is_asked(site: FormSite) -> None:
     assert [round(kg / 0.45359237, 1) for kg in sorted(site.weights())] == [171.6, 171.9, 172.2]
 
 
+def test_sending_goes_on_whatever_is_done_meanwhile(site: FormSite) -> None:
+    """While an import waits for Garmin, the page says for how long, in its language. Whoever uses the page meanwhile
+    stops nothing: each weigh-in arrives, once."""
+    site.open()
+    page = site.on(DESKTOP, "light", "de-DE")
+    rows = [f"2026-01-{day:02} 07:30,{80 + day / 10}" for day in range(1, 25)]
+    upload(page, "a.csv", "\n".join(["date,weight (kg)", *rows]).encode())
+    expect(page.get_by_text("24 von 24 Messungen können gesendet werden.")).to_be_visible()
+    site.garmin.faults.add("upload", "429", retry_after=4)
+    button(page, "24 Messungen an Garmin senden").click()
+    expect(page.get_by_text("0 von 24 · Garmin bittet, zu warten. Nächster Versuch in 4 s.")).to_be_visible()
+    page.get_by_role("radio", name="1 Jahr").click()
+    expect(page.get_by_text("24 von 24: 24 in Garmin Connect bestätigt.")).to_be_visible()
+    assert len(site.weights()) == 24
+
+
 def test_person_is_asked(pages: ExitStack, tmp_path: Path, chromium: Browser) -> None:
     """With one account and rows of two people, the page asks whose weigh-ins to send."""
     page = open_page(pages, tmp_path, chromium)

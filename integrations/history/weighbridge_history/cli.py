@@ -32,7 +32,7 @@ from .outliers import Outlier, find_outliers
 from .preview import SHOWN, Preview
 from .questions import Ask, ask_units, read_or_ask
 from .read import Choices, History, WeighInLine, reader_of
-from .send import STATUS_TEXTS, ImportReport, Stopped, check, send
+from .send import STATUS_TEXTS, ImportReport, Pause, Stopped, check, send
 from .times import DAY_FIRST, MONTH_FIRST
 
 
@@ -296,9 +296,10 @@ def _send(client: Client, rows: Sequence[WeighInLine], preview: Preview, left_ou
     with _progress(console) as bar:
         task = bar.add_task("sent", total=len(rows))
 
-        def show(done: int, words: str) -> None:
+        def show(done: int, pause: Pause | None) -> None:
             bar.update(task, completed=done)
-            if words:
+            if pause:
+                words = f"{pause.problem.text} Trying again in {pause.seconds:g} s."
                 bar.console.print(words, style="yellow", markup=False)
 
         try:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from weighbridge.client import Client, Reply, Result
 from weighbridge.errors import ReadingRejected
@@ -57,10 +57,19 @@ class Stopped(Exception):
         self.kind = kind
 
 
+class Pause(NamedTuple):
+    """Why rows wait, and for how long."""
+
+    problem: Result
+    seconds: float
+
+
 @dataclass
 class ImportReport:
     """The outcomes of the rows so far."""
 
+    #: The numbers of the rows that are done or refused.
+    numbers: set[int] = field(default_factory=set)
     counts: Counter[str] = field(default_factory=Counter)
     #: Each with its problem.
     refused: list[tuple[WeighInLine, Result]] = field(default_factory=list)
@@ -78,6 +87,7 @@ class ImportReport:
     def count(self, row: WeighInLine, result: Result, *, keep: bool = False) -> None:
         parts = result.each()
         deciding = _deciding(parts)
+        self.numbers.add(row.number)
         if not deciding.ok:
             self.refused.append((row, deciding))
             return
@@ -161,12 +171,14 @@ def send(
     rows: Sequence[WeighInLine],
     outcome: ImportReport,
     *,
-    progress: Callable[[int, str], None],
+    progress: Callable[[int, Pause | None], None],
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Deliver each row and keep `outcome` up to date, even if the import stops. Raises `Stopped`."""
+    """Deliver each row that is not in `outcome`, and keep that up to date, even if the import stops. Raises
+    `Stopped`."""
     not_final: list[WeighInLine] = []
-    for batch in _batches(by_time(rows), BATCH, CHECKED_BYTES):
+    left = [row for row in rows if row.number not in outcome.numbers]
+    for batch in _batches(by_time(left), BATCH, CHECKED_BYTES):
         waiting, tries = list(batch), 0
         while waiting:
             later: list[tuple[WeighInLine, Result]] = []
@@ -180,7 +192,7 @@ def send(
                     later.append((row, deciding))
                 else:
                     ending = deciding
-            progress(outcome.done, "")
+            progress(outcome.done, None)
             if ending:  # after the other rows of the batch, some of which may have arrived
                 raise Stopped(ending.text, ending.kind)
             tries = tries + 1 if len(later) == len(waiting) else 1
@@ -188,7 +200,7 @@ def send(
             if later:
                 problem = later[-1][1]
                 pause_s = _pause_s(problem, tries)
-                progress(outcome.done, f"{problem.text} Trying again in {pause_s:g} s.")
+                progress(outcome.done, Pause(problem, pause_s))
                 sleep(pause_s)
     for batch in _batches(not_final, BATCH, CHECKED_BYTES):
         # This may fail without harm: "accepted" stays true.
@@ -196,7 +208,7 @@ def send(
             if result.final:
                 # It is present because this import sent it.
                 outcome.recount("accepted", "confirmed" if result.status == "present" else result.status)
-        progress(outcome.done, "")
+        progress(outcome.done, None)
 
 
 def by_time(rows: Sequence[WeighInLine]) -> list[WeighInLine]:

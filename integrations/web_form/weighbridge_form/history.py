@@ -34,13 +34,13 @@ from weighbridge_history.left_out import by_kind, left_out_columns, ranges, unse
 from weighbridge_history.outliers import Outlier, find_outliers
 from weighbridge_history.questions import MASSES, samples, without_unit
 from weighbridge_history.read import Choices, History, WeighInLine, check_people, columns_of, read
-from weighbridge_history.send import STATUS_TEXTS, ImportReport, Stopped, check, received, send
+from weighbridge_history.send import STATUS_TEXTS, ImportReport, Pause, Stopped, check, received, send
 from weighbridge_history.times import DAY_FIRST, MONTH_FIRST, YEAR_FIRST, time_of_day
 
 from .account import FunctionOf
 from .answers import text_of, text_of_kind, text_of_note, text_of_reason
 from .charts import axis_over, draw
-from .clock import moment, to_display, zone
+from .clock import duration, moment, to_display, zone
 from .trend import AT_FIRST, with_calculated
 from .values import Point, capital, name_of
 from .words import _, language, mark, number, plural
@@ -71,6 +71,14 @@ class Preview(NamedTuple):
     history: History
     checked: ImportReport
     outliers: Sequence[Outlier]
+
+
+class Sending(NamedTuple):
+    """What is being sent. A run of the page that another one interrupts leaves it behind, and the next goes on."""
+
+    question: object
+    rows: Sequence[WeighInLine]
+    outcome: ImportReport
 
 
 def show_history(account: FunctionOf, *, to_files: bool) -> None:
@@ -394,22 +402,29 @@ def _offer_to_send(preview: Preview, account: FunctionOf, question: object, *, t
     if reported and reported[0] == question:
         for arrived, words in reported[1]:
             (st.success if arrived else st.error)(words)
-    if chosen := _chosen(good, {outlier.weight.row for outlier in preview.outliers}, to_files=to_files):
-        st.session_state["history sent"] = (question, _send(chosen, account))
-        st.session_state.pop("entries", None)
+    _buttons(good, {outlier.weight.row for outlier in preview.outliers}, question, to_files=to_files)
+    sending = st.session_state.get("history sending")
+    if isinstance(sending, Sending) and sending.question == question:
+        st.session_state["history sent"] = (question, _send(sending, account))
+        for name in ("history sending", "entries"):
+            st.session_state.pop(name, None)
         st.rerun()
 
 
-def _chosen(good: Sequence[WeighInLine], wrong: set[int], *, to_files: bool) -> Sequence[WeighInLine]:
-    """The weigh-ins of the button that was pressed."""
+def _buttons(good: Sequence[WeighInLine], wrong: set[int], question: object, *, to_files: bool) -> None:
     usual = [row for row in good if row.number not in wrong]
     with st.container(horizontal=True):
-        if wrong and usual and st.button(_in_line(len(usual), to_files=to_files), type="primary"):
-            return usual
-        label = _all(len(good), to_files=to_files) if wrong else _these(len(good), to_files=to_files)
-        if good and st.button(label, type="secondary" if wrong else "primary"):
-            return good
-    return []
+        if wrong and usual:
+            label = _in_line(len(usual), to_files=to_files)
+            st.button(label, type="primary", on_click=_start, args=(question, usual))
+        if good:
+            label = _all(len(good), to_files=to_files) if wrong else _these(len(good), to_files=to_files)
+            st.button(label, type="secondary" if wrong else "primary", on_click=_start, args=(question, good))
+
+
+def _start(question: object, rows: Sequence[WeighInLine]) -> None:
+    st.session_state.pop("history sent", None)
+    st.session_state["history sending"] = Sending(question, rows, ImportReport())
 
 
 def _in_line(count: int, *, to_files: bool) -> str:
@@ -430,14 +445,14 @@ def _these(count: int, *, to_files: bool) -> str:
     return plural("Send {count} weigh-in to Garmin", "Send {count} weigh-ins to Garmin", count)
 
 
-def _send(rows: Sequence[WeighInLine], account: FunctionOf) -> list[tuple[bool, str]]:
-    """What happened, in sentences: whether it is good news, and the words."""
-    outcome, why = ImportReport(), ""
-    bar = st.progress(0.0, _("Sending …"))
+def _send(sending: Sending, account: FunctionOf) -> list[tuple[bool, str]]:
+    """Send what is left. What happened, in sentences: whether it is good news, and the words."""
+    rows, outcome, why = sending.rows, sending.outcome, ""
+    bar = st.progress(outcome.done / len(rows), _("Sending …"))
 
-    def show_progress(done: int, words: str) -> None:
+    def show_progress(done: int, pause: Pause | None) -> None:
         count = _("{done} of {all}", done=done, all=len(rows))
-        bar.progress(done / len(rows), f"{count} · {words}" if words else count)
+        bar.progress(done / len(rows), f"{count} · {_why_it_waits(pause)}" if pause else count)
 
     try:
         send(account.client, rows, outcome, progress=show_progress)
@@ -462,6 +477,13 @@ def _send(rows: Sequence[WeighInLine], account: FunctionOf) -> list[tuple[bool, 
     ]
     messages += [(False, "\n".join(f"- {line}" for line in lines))] * bool(lines)
     return messages + [(False, why)] * bool(why)
+
+
+def _why_it_waits(pause: Pause) -> str:
+    if pause.problem.kind == "rate-limited":
+        return _("Garmin asks to wait. Trying again in {duration}.", duration=duration(pause.seconds))
+    again = _("Trying again in {duration}.", duration=duration(pause.seconds))
+    return f"{text_of(pause.problem)} {again}"
 
 
 def _why_stopped(stopped: Stopped) -> str:

@@ -212,7 +212,7 @@ def test_sending_goes_on_whatever_is_done_meanwhile(site: FormSite) -> None:
     page = site.on(DESKTOP, "light", "de-DE")
     rows = [f"2026-01-{day:02} 07:30,{80 + day / 10}" for day in range(1, 25)]
     upload(page, "a.csv", "\n".join(["date,weight (kg)", *rows]).encode())
-    expect(page.get_by_text("24 von 24 Messungen können gesendet werden.")).to_be_visible()
+    expect(page.get_by_text("Eine Tabelle: 24 von 24 Messungen können gesendet werden.")).to_be_visible()
     site.garmin.faults.add("upload", "429", retry_after=4)
     button(page, "24 Messungen an Garmin senden").click()
     expect(page.get_by_text("0 von 24 · Garmin bittet, zu warten. Nächster Versuch in 4 s.")).to_be_visible()

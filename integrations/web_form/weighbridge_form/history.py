@@ -7,9 +7,11 @@ file or an answer changes.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import PurePath
+from threading import Lock
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -45,6 +47,8 @@ from .trend import AT_FIRST, with_calculated
 from .values import Point, capital, name_of
 from .words import _, language, mark, number, plural
 
+#: The kinds of files, in the words of weighbridge_history. Names stay as they are.
+KINDS_OF_FILES = (mark("a table"), mark("a JSON list"), mark("JSON lines"), mark("Garmin Connect's CSV"))
 KINDS = ["csv", "xls", "xlsx", "xml", "zip", "json", "ndjson", "jsonl"]
 #: How many weigh-ins are drawn, and how many lines of a list are on the page. A longer list can be downloaded.
 MOST_DRAWN, MOST_LINES = 2_000, 500
@@ -74,11 +78,14 @@ class Preview(NamedTuple):
 
 
 class Sending(NamedTuple):
-    """What is being sent. A run of the page that another one interrupts leaves it behind, and the next goes on."""
+    """What is being sent. Streamlit may start another run beside the present one, which ends at its next element. The
+    other one goes on from here."""
 
     question: object
     rows: Sequence[WeighInLine]
     outcome: ImportReport
+    #: Held by the run that sends.
+    one_at_a_time: Lock
 
 
 def show_history(account: FunctionOf, *, to_files: bool) -> None:
@@ -295,7 +302,7 @@ def _show(preview: Preview) -> None:
     history, checked, outliers = preview
     good = sum(checked.counts.values())
     ready = _("{good} of {all} weigh-ins can be sent.", good=good, all=len(history.rows))
-    st.markdown(f"{capital(history.kind)}: {ready}")
+    st.markdown(f"{capital(_(history.kind))}: {ready}")
     wrong = {outlier.weight.row for outlier in outliers}
     rows: list[dict[str, Any]] = [
         {"measured_at": receipt["measured_at"]} | {field["name"]: field["value"] for field in receipt["fields"]}
@@ -405,7 +412,8 @@ def _offer_to_send(preview: Preview, account: FunctionOf, question: object, *, t
     _buttons(good, {outlier.weight.row for outlier in preview.outliers}, question, to_files=to_files)
     sending = st.session_state.get("history sending")
     if isinstance(sending, Sending) and sending.question == question:
-        st.session_state["history sent"] = (question, _send(sending, account))
+        with sending.one_at_a_time:
+            st.session_state["history sent"] = (question, _send(sending, account))
         for name in ("history sending", "entries"):
             st.session_state.pop(name, None)
         st.rerun()
@@ -424,7 +432,7 @@ def _buttons(good: Sequence[WeighInLine], wrong: set[int], question: object, *, 
 
 def _start(question: object, rows: Sequence[WeighInLine]) -> None:
     st.session_state.pop("history sent", None)
-    st.session_state["history sending"] = Sending(question, rows, ImportReport())
+    st.session_state["history sending"] = Sending(question, rows, ImportReport(), Lock())
 
 
 def _in_line(count: int, *, to_files: bool) -> str:
@@ -454,8 +462,14 @@ def _send(sending: Sending, account: FunctionOf) -> list[tuple[bool, str]]:
         count = _("{done} of {all}", done=done, all=len(rows))
         bar.progress(done / len(rows), f"{count} · {_why_it_waits(pause)}" if pause else count)
 
+    def wait(seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, 0.5))
+            st.empty()  # if another run has begun, this one ends here
+
     try:
-        send(account.client, rows, outcome, progress=show_progress)
+        send(account.client, rows, outcome, progress=show_progress, sleep=wait)
     except Stopped as e:
         left = len(rows) - outcome.done
         rest = plural(

@@ -507,7 +507,7 @@ def test_unknown_language_is_recognized(open_page: Open) -> None:
     visceral.set_value("(left out)").run()
     assert "xy5: left out" in [box.label for box in page.selectbox]
     page.file_uploader[0].set_value(("other.csv", b"Zeit;Masse (kg)\n2022-11-22 07:31;81,4\n", "text/csv")).run()
-    assert "No column is recognized as the weight. The columns are: Zeit, Masse (kg)." in shown(page)
+    assert "No column is recognized as the weight. Choose it below." in shown(page)
     for header, word in (("Zeit", "time"), ("Masse (kg)", "weight")):
         (box,) = [box for box in page.selectbox if box.label.startswith(header)]
         box.set_value(word).run()

@@ -192,7 +192,7 @@ def test_unit_is_asked(site: FormSite) -> None:
     page = site.open()
     rows = [f"2026-04-{day} 07:30,{kg}" for day, kg in ((21, "171.6"), (22, "172.2"), (23, "171.9"))]
     upload(page, "a.csv", "\n".join(["date,weight", *rows]).encode())
-    question = page.get_by_role("radiogroup", name="In which unit is the column 'weight'?")
+    question = page.get_by_role("radiogroup", name="Which unit is the column 'weight' in?")
     expect(question).to_be_visible()
     expect(page.get_by_text("weigh-ins can be sent")).to_have_count(0)
     for unit, first in (("kg", "171.6"), ("lb", "77.8")):
@@ -207,7 +207,7 @@ def test_unit_is_asked(site: FormSite) -> None:
 
 def test_sending_goes_on_whatever_is_done_meanwhile(site: FormSite) -> None:
     """While an import waits for Garmin, the page says for how long, in its language. Whoever uses the page meanwhile
-    stops nothing: each weigh-in arrives, once."""
+    stops nothing, nor does a second tap begin again: each weigh-in arrives, once."""
     site.open()
     page = site.on(DESKTOP, "light", "de-DE")
     rows = [f"2026-01-{day:02} 07:30,{80 + day / 10}" for day in range(1, 25)]
@@ -217,6 +217,7 @@ def test_sending_goes_on_whatever_is_done_meanwhile(site: FormSite) -> None:
     button(page, "24 Messungen an Garmin senden").click()
     expect(page.get_by_text("0 von 24 · Garmin bittet, zu warten. Nächster Versuch in 4 s.")).to_be_visible()
     page.get_by_role("radio", name="1 Jahr").click()
+    button(page, "24 Messungen an Garmin senden").click()
     expect(page.get_by_text("24 von 24: 24 in Garmin Connect bestätigt.")).to_be_visible()
     assert len(site.weights()) == 24
 

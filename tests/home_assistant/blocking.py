@@ -28,7 +28,7 @@ def watch_for_blocking(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         call = {name: mapped[name] for name in ("args", "kwargs") if name in mapped}
         if asyncio._get_running_loop() is None or (check_allowed is not None and check_allowed(call)):
             return
-        # Not as `traceback` has it, which reads files.
+        # Not `extract_stack`, which reads files.
         stack = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_stack(sys._getframe(1))]
         if any(file.startswith(OURS) for file, _ in stack):
             found.append(f"{func.__qualname__} {stack[:6]}")

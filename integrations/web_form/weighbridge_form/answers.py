@@ -153,8 +153,10 @@ REASONS: Mapping[Sentences, str] = {
     FileFault.WEIGHT_COLUMN_MISSING: mark("No column is recognized as the weight. Choose it below."),
     FileFault.BOTH_COLUMNS_MISSING: mark("No column is recognized as the time or the weight. Choose both below."),
     FileFault.TIMES_OF_DAY_MISSING: mark("The file has dates and no times of day."),
-    FileFault.UNIT_OF_COLUMN_MISSING: mark("In which unit is the column {header!r}? Neither it nor its cells say so."),
-    FileFault.UNIT_OF_FITBIT_MISSING: mark("In which unit are the weights? A file of Fitbit does not say so."),
+    FileFault.UNIT_OF_COLUMN_MISSING: mark(
+        "Which unit is the column {header!r} in? Neither its header nor its cells say."
+    ),
+    FileFault.UNIT_OF_FITBIT_MISSING: mark("Which unit are the weights in? Fitbit's file does not say."),
     FileFault.SEVERAL_PEOPLE: mark("The file holds weigh-ins of {people:and}. Whose do you want?"),
     FileFault.TOML_INVALID: mark("This is not valid TOML. Expected: {expected}."),
 }

@@ -410,13 +410,22 @@ def _offer_to_send(preview: Preview, account: FunctionOf, question: object, *, t
         for arrived, words in reported[1]:
             (st.success if arrived else st.error)(words)
     _buttons(good, {outlier.weight.row for outlier in preview.outliers}, question, to_files=to_files)
-    sending = st.session_state.get("history sending")
-    if isinstance(sending, Sending) and sending.question == question:
-        with sending.one_at_a_time:
-            st.session_state["history sent"] = (question, _send(sending, account))
+    if sending := _sending(question):
+        try:
+            with sending.one_at_a_time:
+                st.session_state["history sent"] = (question, _send(sending, account))
+        except Exception:  # not the end of a run by another one, which goes on
+            st.session_state.pop("history sending", None)
+            raise
         for name in ("history sending", "entries"):
             st.session_state.pop(name, None)
         st.rerun()
+
+
+def _sending(question: object) -> Sending | None:
+    """What is being sent of the preview with these answers."""
+    sending = st.session_state.get("history sending")
+    return sending if isinstance(sending, Sending) and sending.question == question else None
 
 
 def _buttons(good: Sequence[WeighInLine], wrong: set[int], question: object, *, to_files: bool) -> None:
@@ -431,6 +440,8 @@ def _buttons(good: Sequence[WeighInLine], wrong: set[int], question: object, *, 
 
 
 def _start(question: object, rows: Sequence[WeighInLine]) -> None:
+    if _sending(question):
+        return  # a second tap
     st.session_state.pop("history sent", None)
     st.session_state["history sending"] = Sending(question, rows, ImportReport(), Lock())
 
@@ -462,11 +473,13 @@ def _send(sending: Sending, account: FunctionOf) -> list[tuple[bool, str]]:
         count = _("{done} of {all}", done=done, all=len(rows))
         bar.progress(done / len(rows), f"{count} · {_why_it_waits(pause)}" if pause else count)
 
+    place = st.empty()
+
     def wait(seconds: float) -> None:
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
             time.sleep(min(left, 0.5))
-            st.empty()  # if another run has begun, this one ends here
+            place.empty()  # if another run has begun, this one ends here
 
     try:
         send(account.client, rows, outcome, progress=show_progress, sleep=wait)
